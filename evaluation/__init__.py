@@ -1,0 +1,1 @@
+"""Group counts, fairness metrics, intervals and the evaluation report."""

@@ -1,0 +1,1 @@
+"""Images for the cells that a client lacks: planning, generation, curation, store."""

@@ -1,0 +1,1 @@
+"""What classes mean: CLIP, attributes, prompts and cell scores."""
