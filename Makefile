@@ -1,0 +1,46 @@
+# GNU make 3.81 (macOS) and newer. PYTHON chooses the interpreter of the environment (3.11 or newer).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench weights docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1	\2/' | expand -t 12
+
+setup: $(STAMP) ## create the environment in .venv with the exact versions of constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup ## the whole loop on the bundled data and weights, in a few minutes
+	$(BIN)/fairfed demo
+
+test: setup ## all tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: setup ## linter, formatter, types, arrows between the packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## rewrite the code as `check` wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## the measured comparisons of benchmarks/
+	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+weights: setup ## train the bundled CLIP and Stable Diffusion anew (resumable; CPU or GPU)
+	$(BIN)/python -m generators.train
+
+docs: setup ## write docs/configuration.md from the configuration model
+	$(BIN)/python -m fairfed.config.reference docs/configuration.md
+
+clean: ## remove caches and build products (not the environment, not runs)
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
