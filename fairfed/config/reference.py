@@ -1,0 +1,95 @@
+"""The reference page of the configuration, made from the model.
+
+``python -m fairfed.config.reference docs/configuration.md`` writes it; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fairfed.config.model import Config
+from fairfed.config.sections import Arm, Section, TintConfig
+
+_HEAD = """# Configuration
+
+One TOML file describes a run; every setting has a default. `fairfed run CONFIG` reads it, and writes it out in full as
+`config.toml` in the run directory. Relative paths start at the current directory.
+
+This page is made from `fairfed/config/` by `make docs`: change the descriptions there.
+"""
+
+
+def reference_markdown() -> str:
+    """The reference page: one table for each section of the file."""
+    sections: list[tuple[str, type[Section]]] = [("", Config)]
+    for name, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            sections.append((f"[{name}]", field.annotation))
+            if name == "data":
+                sections.append(("[data.tint]", TintConfig))
+    sections.append(("[[arms]]", Arm))
+    return _HEAD + "".join(_section(title, model) for title, model in sections)
+
+
+def _section(title: str, model: type[Section]) -> str:
+    schema = model.model_json_schema()
+    required = schema.get("required", [])
+    heading = f"`{title}`" if title else "Top level"
+    lines = [f"\n## {heading}", "", str(model.__doc__).splitlines()[0], ""]
+    lines += ["| setting | value | default | meaning |", "|---|---|---|---|"]
+    for name, field in schema["properties"].items():
+        if "$ref" in field or "$ref" in field.get("items", {}):
+            continue  # a table of its own
+        default = "required" if name in required else _default(model, name)
+        lines.append(f"| `{name}` | {_value(field)} | {default} | {field['description']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(model: type[Section], name: str) -> str:
+    default = model.model_fields[name].get_default(call_default_factory=True)
+    if default is None:
+        return "none"
+    return f"`{json.dumps(default, ensure_ascii=False)}`"
+
+
+def _value(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return _value(next(part for part in field["anyOf"] if part.get("type") != "null"))
+    if "enum" in field:
+        return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
+    names = {
+        "array": "array of strings",
+        "boolean": "true or false",
+        "integer": "whole number",
+        "number": "number",
+        "object": "table",
+        "string": "string",
+    }
+    bounds = [
+        f"{sign} {_number(field[key])}"
+        for key, sign in (
+            ("minimum", "≥"),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "≤"),
+            ("exclusiveMaximum", "<"),
+        )
+        if key in field
+    ]
+    return " ".join([names[field["type"]], ", ".join(bounds)]).strip()
+
+
+def _number(value: float) -> str:
+    """``2**31`` as it stands, ``1.0`` as ``1``."""
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def main(path: str) -> None:
+    """Write the reference page to `path`."""
+    Path(path).write_text(reference_markdown(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

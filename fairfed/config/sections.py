@@ -1,0 +1,250 @@
+"""The sections of the configuration file.
+
+Every field is described here and nowhere else: `fairfed.config.reference` makes the reference page
+from these descriptions.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Strings = Annotated[tuple[str, ...], Field(strict=False)]
+"""A TOML array of strings; `strict` would refuse its list where a tuple is declared."""
+
+
+class Section(BaseModel):
+    """A table of the configuration: no unknown keys, no silent conversions, no later changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TintConfig(Section):
+    """A sensitive feature for images that have none: each image is shaded in a flat colour."""
+
+    enabled: bool = Field(
+        True,
+        description="Shade the images of `bundled` and `fashion-mnist` in grey, red, green or "
+        "blue. Other sources have their own sensitive columns and are never shaded.",
+    )
+    alpha: float = Field(
+        0.5,
+        gt=0,
+        description="Concentration of the Dirichlet distribution from which each client × class "
+        "draws its shares of the four tints. Small: one tint each; large: even shares. Test "
+        "images have even shares.",
+    )
+
+
+class DataConfig(Section):
+    """The images, their labels and the sensitive features."""
+
+    source: str = Field(
+        "bundled",
+        min_length=1,
+        description="`bundled` (8,000 images of Fashion-MNIST), `fashion-mnist` (all 70,000), "
+        "`hf:NAME` (a Hugging Face dataset), or the path of an image folder with a `metadata.csv`.",
+    )
+    directory: str | None = Field(
+        None,
+        description="Where the four IDX files of `fashion-mnist` are; without it, where Debian's "
+        "package `dataset-fashion-mnist` puts them, else through `datasets`.",
+    )
+    classes: Strings = Field(
+        (),
+        description="The label space, in order. Empty: the labels found, sorted. A label that is "
+        "not in it is an error.",
+    )
+    label: str = Field("label", min_length=1, description="Column of the label.")
+    sensitive: Strings = Field(
+        ("tint",),
+        description="Sensitive columns; several are crossed (`a × b`). `tint` is made by "
+        "`data.tint`. Empty: one group, `all`.",
+    )
+    client: str | None = Field(
+        None, description='Column that names a row\'s client, for `partition.name = "column"`.'
+    )
+    split: str = Field(
+        "split",
+        description="Column that says `train` or `test`. Where it is absent, a seeded fifth of "
+        "each class is for testing.",
+    )
+    image_column: str = Field("image", description="Column of the image in a Hugging Face dataset.")
+    image_size: int = Field(
+        32, ge=8, le=1024, description="Side, in pixels, that images are brought to."
+    )
+    tint: TintConfig = Field(default_factory=TintConfig, description="See `[data.tint]`.")
+
+
+class PartitionConfig(Section):
+    """How the images are divided among the clients."""
+
+    name: str = Field(
+        "pathological",
+        description="A partitioner of `flwr_datasets.partitioner`, in snake case without "
+        "`_partitioner` (`iid`, `dirichlet`, `shard`, `pathological`, `distribution`, …), or "
+        "`column`: the data's own clients (`data.client`).",
+    )
+    clients: int = Field(
+        10,
+        ge=1,
+        description="Number of clients; with `column` the data decides, and this is unused.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Arguments of the partitioner, as its documentation names them, e.g. "
+        "`{ alpha = 0.3 }` for `dirichlet`. `pathological` without options gives 2 classes each.",
+    )
+
+
+class TrainConfig(Section):
+    """Training at a client, in every round (stochastic gradient descent)."""
+
+    epochs: int = Field(1, ge=1, description="Passes over the client's images in a round.")
+    batch_size: int = Field(32, ge=1, description="Images in a step.")
+    lr: float = Field(0.05, gt=0, description="Learning rate.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay (L2).")
+
+
+class SemanticConfig(Section):
+    """What classes mean: CLIP, attributes and prompts."""
+
+    encoder: str = Field(
+        "bundled",
+        description="CLIP: `bundled`, a directory in open_clip's format, or `MODEL/PRETRAINED` of "
+        "open_clip (`ViT-B-32/laion2b_s34b_b79k`).",
+    )
+    attributes: str = Field(
+        "bundled",
+        description="Class × attribute table: `bundled` (Fashion-MNIST) or the path of a CSV file.",
+    )
+    templates: Strings = Field(
+        (), description="Prompt templates. Empty: those that the encoder was trained with."
+    )
+
+
+class GeneratorConfig(Section):
+    """Stable Diffusion, through diffusers."""
+
+    model: str = Field(
+        "bundled",
+        description="`bundled`, a diffusers directory, or the name of a model on the hub.",
+    )
+    scheduler: str = Field("dpmsolver++", description="Solver of the reverse process.")
+    steps: int = Field(8, ge=1, le=1000, description="Solver steps.")
+    guidance: float = Field(
+        2.5, ge=0, description="Guidance scale; 1 and below: no guidance, half the time."
+    )
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="Precision; on a CPU, `float32` is the fastest."
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
+    )
+    batch_size: int = Field(64, ge=1, description="Images generated together.")
+
+
+class AugmentConfig(Section):
+    """Synthetic images for the cells that a client lacks, and domain matching."""
+
+    per_class: int = Field(
+        120,
+        ge=0,
+        description="Synthetic images of each class that a client lacks, spread over the groups.",
+    )
+    cell_target: int = Field(
+        30,
+        ge=0,
+        description="A client's class × group cell with fewer real training images, in a class "
+        "that it has, is filled up to this with synthetic ones.",
+    )
+    pool: int = Field(
+        60,
+        ge=1,
+        description="Different images of one cell that the clients' requests draw from. The "
+        "smaller, the less is generated.",
+    )
+    domain_matching: bool = Field(
+        True,
+        description="Keep a client from learning `looks real → my class`: autoencode real images "
+        "and synthesise the classes that it has, too. An arm can set it for itself.",
+    )
+    domain_matching_present: int = Field(
+        120,
+        ge=0,
+        description="With domain matching: synthetic images of each class that a client *has*.",
+    )
+    autoencode: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="With domain matching: probability that a real training image passes through "
+        "the generator's autoencoder.",
+    )
+    balance: bool = Field(
+        True, description="Balance the batches by class and source (real or synthetic)."
+    )
+    margin: float = Field(
+        0.0,
+        description="Least margin of an image's CLIP score for its cell over all other cells; "
+        "one below it is rejected.",
+    )
+    max_tries: float = Field(
+        2.0,
+        ge=1,
+        description="Images generated at most, as a multiple of those asked for: the budget that "
+        "replaces rejected ones.",
+    )
+    store: str | None = Field(
+        None,
+        description="Directory of the store of synthetic images. Without it, `fairfed` in the "
+        "user's cache directory.",
+    )
+    share: bool = Field(True, description="Let clients on one machine share images of the store.")
+
+
+class FairnessConfig(Section):
+    """The group fairness that steers the weights."""
+
+    metric: str = Field(
+        "equalized_odds_difference",
+        description="Fairness metric of `evaluation`, in fairlearn's definition.",
+    )
+    beta: float = Field(
+        1.0, ge=0, description="FairFed's budget β: how far gaps move the weights. 0: FedAvg."
+    )
+
+
+class Arm(Section):
+    """One arm of the comparison: trained on the same split and seed as the others."""
+
+    name: str = Field(
+        min_length=1, max_length=60, description="Name in tables and figures; unique."
+    )
+    rule: Literal["fedavg", "fairfed"] = Field("fedavg", description="Rule of the weights.")
+    augment: bool = Field(False, description="Train on synthetic images as well.")
+    domain_matching: bool | None = Field(
+        None, description="Overrides `augment.domain_matching` for this arm."
+    )
+    iid: bool = Field(
+        False, description="Train on an IID split of the same images: the ceiling of any method."
+    )
+    reference: bool = Field(
+        False, description="A reference line, not a contender: ranked with no other arm."
+    )
+
+    @property
+    def slug(self) -> str:
+        """The name in lower case with only letters, digits and dashes: a file name."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+    @model_validator(mode="after")
+    def _named(self) -> Arm:
+        if not self.slug:
+            raise ValueError(f"name {self.name!r} has no letter or digit")
+        return self
