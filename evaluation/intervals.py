@@ -1,0 +1,209 @@
+"""Intervals from counts.
+
+A bootstrap of rows is *exactly* a multinomial draw over the cells of the confusion counts (rows in
+the same cell are interchangeable), so 1,000 replicates cost a few milliseconds and need no rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.errors import InputError
+from evaluation.rates import CountArray, FloatArray
+
+REPLICATES = 1000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and its interval.
+
+    Parameters
+    ----------
+    value : float
+        The estimate from the data itself; NaN when undefined.
+    low, high : float
+        Ends of the interval; NaN when no replicate was defined.
+    n : int
+        Rows it rests on.
+    level : float
+        Confidence level, in (0, 1).
+    replicates : int
+        Bootstrap replicates drawn (0 for a closed formula).
+    undefined : float
+        Share of the replicates in which the metric was undefined (a group vanished), in [0, 1]; the
+        interval is over the others.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    level: float = LEVEL
+    replicates: int = 0
+    undefined: float = 0.0
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a value at all."""
+        return not np.isnan(self.value)
+
+
+def wilson_interval(successes: int, n: int, level: float = LEVEL) -> Interval:
+    """Wilson score interval of a proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953).
+
+    Parameters
+    ----------
+    successes, n : int
+        ``0 <= successes <= n``; n = 0 gives NaN with the interval [0, 1].
+    level : float
+        Confidence level, in (0, 1).
+
+    Raises
+    ------
+    InputError
+        If the numbers are out of range.
+    """
+    _check_level(level)
+    if not 0 <= successes <= n:
+        raise InputError(f"expected 0 <= successes <= n, got successes {successes}, n {n}")
+    if n == 0:
+        return Interval(float("nan"), 0.0, 1.0, 0, level)
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * ((p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5)
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return Interval(p, low, high, int(n), level)
+
+
+def resample(counts: CountArray, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw bootstrap replicates of the rows behind the counts.
+
+    Parameters
+    ----------
+    counts : ndarray of int
+        Counts of any shape.
+    replicates : int
+        Number of replicates, at least 1.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of int64, shape (replicates, *counts.shape)
+        Each replicate sums to the total of the counts; all zero if there are no rows.
+
+    Raises
+    ------
+    InputError
+        If a count is negative or there is no replicate to draw.
+    """
+    array = np.asarray(counts, dtype=np.int64)
+    if replicates < 1:
+        raise InputError(f"replicates must be at least 1, got {replicates}")
+    if array.size and array.min() < 0:
+        raise InputError("counts must not be negative")
+    total = int(array.sum())
+    shape = (replicates, *array.shape)
+    if total == 0:
+        return np.zeros(shape, dtype=np.int64)
+    # Empty cells stay empty; drawing over the others alone is the same distribution and faster.
+    flat = array.ravel()
+    filled = np.flatnonzero(flat)
+    drawn = np.zeros((replicates, flat.size), dtype=np.int64)
+    drawn[:, filled] = rng.multinomial(total, flat[filled] / total, size=replicates)
+    return drawn.reshape(shape)
+
+
+def bootstrap_intervals(
+    counts: CountArray,
+    functions: Mapping[str, Callable[[CountArray], FloatArray]],
+    *,
+    replicates: int = REPLICATES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Percentile bootstrap intervals of several metrics from the same replicates.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_groups, n_classes, n_classes)
+        Confusion counts.
+    functions : mapping of str to callable
+        Metrics of ``(..., n_groups, n_classes, n_classes)`` counts, vectorised over batch axes.
+    replicates, level, seed : int, float, int
+        Number of replicates, confidence level in (0, 1), seed of the generator.
+
+    Notes
+    -----
+    A gap is a maximum over groups, so its estimate and its interval lean upwards when groups are
+    small: an interval that starts above 0 is no proof of a gap by itself.
+    """
+    _check_level(level)
+    array = np.asarray(counts, dtype=np.int64)
+    drawn = resample(array, replicates, np.random.default_rng(seed))
+    n = int(array.sum())
+    return {
+        name: _percentile(float(function(array)), function(drawn), n, level)
+        for name, function in functions.items()
+    }
+
+
+def bootstrap_interval(
+    counts: CountArray,
+    function: Callable[[CountArray], FloatArray],
+    *,
+    replicates: int = REPLICATES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap interval of one metric; see `bootstrap_intervals`."""
+    found = bootstrap_intervals(
+        counts, {"": function}, replicates=replicates, level=level, seed=seed
+    )
+    return found[""]
+
+
+def difference_interval(
+    ours: CountArray,
+    theirs: CountArray,
+    function: Callable[[CountArray], FloatArray],
+    *,
+    replicates: int = REPLICATES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Interval:
+    """Bootstrap interval of ``function(ours) - function(theirs)``, the two drawn independently.
+
+    Two models tested on the same rows usually err on the same rows; counts do not know, so the
+    interval is then wider than a paired one: cautious. ``n`` is the smaller of the two totals.
+    """
+    _check_level(level)
+    a, b = np.asarray(ours, dtype=np.int64), np.asarray(theirs, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    drawn = function(resample(a, replicates, rng)) - function(resample(b, replicates, rng))
+    value = float(function(a)) - float(function(b))
+    return _percentile(value, drawn, int(min(a.sum(), b.sum())), level)
+
+
+def _percentile(value: float, drawn: FloatArray, n: int, level: float) -> Interval:
+    defined = drawn[~np.isnan(drawn)]
+    undefined = 1.0 - defined.size / drawn.size
+    if np.isnan(value) or defined.size == 0:
+        return Interval(value, float("nan"), float("nan"), n, level, drawn.size, undefined)
+    tail = (1 - level) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return Interval(value, float(low), float(high), n, level, drawn.size, undefined)
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise InputError(f"level must lie between 0 and 1, got {level}")

@@ -1,0 +1,153 @@
+"""The metrics by name, so that a configuration can choose one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from evaluation import metrics, rates
+from evaluation.errors import InputError
+from evaluation.rates import CountArray, FloatArray
+
+Direction = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named function of confusion counts.
+
+    Parameters
+    ----------
+    name : str
+        Key in `METRICS`.
+    title : str
+        Name in words.
+    function : callable
+        Counts ``(..., n_groups, n_classes, n_classes)`` to values ``(...)``, NaN when undefined.
+    direction : {"higher", "lower"}
+        Which is better.
+    description : str
+        Definition and convention, one or two sentences.
+    needs_groups : bool
+        Whether fewer than two groups make it undefined.
+    """
+
+    name: str
+    title: str
+    function: Callable[[CountArray], FloatArray]
+    direction: Direction
+    description: str
+    needs_groups: bool = False
+
+    def __call__(self, counts: CountArray) -> float:
+        """Return the metric of one array ``(n_groups, n_classes, n_classes)``; NaN if undefined.
+
+        Raises
+        ------
+        InputError
+            If the array has batch axes; call ``function`` for a batch.
+        """
+        array = np.asarray(counts)
+        if array.ndim != 3:
+            raise InputError(
+                f"{self.name}: counts have shape {array.shape}, expected (groups, classes, classes)"
+            )
+        return float(self.function(array))
+
+    def better(self, a: float, b: float) -> bool:
+        """Say whether value a is better than value b (False if either is NaN)."""
+        return a > b if self.direction == "higher" else a < b
+
+
+def get_metric(name: str) -> Metric:
+    """Return the metric of that name.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists the names.
+    """
+    try:
+        return METRICS[name]
+    except KeyError:
+        known = ", ".join(sorted(METRICS))
+        raise InputError(f"unknown metric {name!r}; choose one of: {known}") from None
+
+
+def _fixed(
+    function: Callable[..., FloatArray], **options: Any
+) -> Callable[[CountArray], FloatArray]:
+    def bound(counts: CountArray) -> FloatArray:
+        return function(counts, **options)
+
+    bound.__name__ = function.__name__
+    bound.__doc__ = function.__doc__
+    return bound
+
+
+_MACRO = "With more than two classes: one-vs-rest, mean over the classes."
+_WORST = "With more than two classes: one-vs-rest, worst class."
+_EITHER = "{} The positive class of two is the last."
+
+
+def _gaps() -> list[Metric]:
+    """Every gap twice: mean over classes, and worst class."""
+    table: list[tuple[str, str, Callable[..., FloatArray], Direction, str, dict[str, Any]]] = [
+        ("demographic_parity_difference", "Demographic parity difference",
+         metrics.demographic_parity_difference, "lower",
+         "Largest difference between groups in how often a class is predicted.", {}),
+        ("demographic_parity_ratio", "Demographic parity ratio",
+         metrics.demographic_parity_ratio, "higher",
+         "Smallest over largest rate at which a class is predicted, over groups.", {}),
+        ("equal_opportunity_difference", "Equal opportunity difference",
+         metrics.equal_opportunity_difference, "lower",
+         "Largest difference between groups in the true positive rate (recall).", {}),
+        ("equal_opportunity_ratio", "Equal opportunity ratio",
+         metrics.equal_opportunity_ratio, "higher",
+         "Smallest over largest true positive rate (recall), over groups.", {}),
+        ("equalized_odds_difference", "Equalized odds difference",
+         metrics.equalized_odds_difference, "lower",
+         "The larger of the true and the false positive rate difference between groups "
+         "(fairlearn's worst_case).", {}),
+        ("equalized_odds_ratio", "Equalized odds ratio",
+         metrics.equalized_odds_ratio, "higher",
+         "The smaller of the true and the false positive rate ratio (fairlearn's worst_case).", {}),
+        ("equalized_odds_difference_mean", "Equalized odds difference (mean)",
+         metrics.equalized_odds_difference, "lower",
+         "The mean of the true and the false positive rate difference (agg=mean).",
+         {"agg": "mean"}),
+        ("equalized_odds_ratio_mean", "Equalized odds ratio (mean)",
+         metrics.equalized_odds_ratio, "higher",
+         "The mean of the true and the false positive rate ratio (agg=mean).", {"agg": "mean"}),
+    ]  # fmt: skip
+    found = []
+    for name, title, function, direction, words, options in table:
+        for across, suffix, label, note in (
+            ("macro", "", "", _MACRO),
+            ("worst", "_worst", ", worst class", _WORST),
+        ):
+            bound = _fixed(function, across=across, **options)
+            described = f"{words} {_EITHER.format(note)}"
+            found.append(Metric(name + suffix, title + label, bound, direction, described, True))
+    return found
+
+
+def _simple() -> list[Metric]:
+    return [
+        Metric("accuracy", "Accuracy", rates.accuracy, "higher",
+               "Share of rows predicted right, groups pooled."),
+        Metric("accuracy_difference", "Accuracy difference", _fixed(metrics.accuracy_difference),
+               "lower", "Largest difference of accuracy between groups.", True),
+        Metric("worst_group_accuracy", "Worst-group accuracy", metrics.worst_group_accuracy,
+               "higher", "Accuracy of the group with the lowest accuracy."),
+        Metric("worst_class_recall", "Worst-class recall", metrics.worst_class_recall, "higher",
+               "Recall of the class with the lowest recall, groups pooled."),
+        Metric("worst_cell_recall", "Worst-cell recall", metrics.worst_cell_recall, "higher",
+               "Recall of the class x group cell with the lowest recall."),
+    ]  # fmt: skip
+
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_simple(), *_gaps())}

@@ -1,0 +1,98 @@
+"""Wilson and multinomial bootstrap intervals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from evaluation import (
+    InputError,
+    bootstrap_interval,
+    bootstrap_intervals,
+    difference_interval,
+    metrics,
+    rates,
+    wilson_interval,
+)
+from evaluation.intervals import resample
+
+
+def test_wilson_by_hand() -> None:
+    interval = wilson_interval(8, 10)
+    assert (interval.value, interval.n) == (0.8, 10)
+    assert (interval.low, interval.high) == pytest.approx((0.49016, 0.94332), abs=1e-5)
+
+
+def test_wilson_at_the_ends() -> None:
+    assert (wilson_interval(0, 5).low, wilson_interval(5, 5).high) == (0, 1)
+    nothing = wilson_interval(0, 0)
+    assert math.isnan(nothing.value)
+    assert not nothing.defined
+    with pytest.raises(InputError, match="successes 3, n 2"):
+        wilson_interval(3, 2)
+    with pytest.raises(InputError, match="level"):
+        wilson_interval(1, 2, level=95)
+
+
+def test_replicates_keep_the_total_and_the_empty_cells() -> None:
+    counts = np.array([[[5, 0], [2, 3]]])
+    drawn = resample(counts, 400, np.random.default_rng(0))
+    assert drawn.shape == (400, 1, 2, 2)
+    assert (drawn.sum(axis=(1, 2, 3)) == 10).all()
+    assert (drawn[:, 0, 0, 1] == 0).all()
+    np.testing.assert_allclose(drawn.mean(axis=0), counts, atol=0.3)
+    assert resample(counts * 0, 3, np.random.default_rng(0)).sum() == 0
+
+
+def test_bootstrap_of_an_accuracy_is_near_the_normal_interval() -> None:
+    counts = np.array([[[400, 100], [100, 400]]])
+    interval = bootstrap_interval(counts, rates.accuracy, replicates=4000)
+    half = 1.96 * math.sqrt(0.8 * 0.2 / 1000)
+    assert interval.value == 0.8
+    assert (interval.low, interval.high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.003)
+    assert (interval.n, interval.replicates, interval.undefined) == (1000, 4000, 0)
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    counts = np.arange(1, 19).reshape(2, 3, 3)
+    first = bootstrap_interval(counts, metrics.demographic_parity_difference, seed=3)
+    assert first == bootstrap_interval(counts, metrics.demographic_parity_difference, seed=3)
+    assert first != bootstrap_interval(counts, metrics.demographic_parity_difference, seed=4)
+
+
+def test_a_group_that_vanishes_is_reported() -> None:
+    counts = np.array([[[20, 5], [5, 20]], [[1, 0], [0, 0]]])  # one row in the second group
+    interval = bootstrap_interval(counts, metrics.accuracy_difference)
+    assert interval.undefined == pytest.approx(math.exp(-1), abs=0.05)
+    assert 0 <= interval.low <= interval.high <= 1
+
+
+def test_an_undefined_metric_has_no_interval() -> None:
+    functions = {"gap": metrics.accuracy_difference, "accuracy": rates.accuracy}
+    found = bootstrap_intervals(np.array([[[3, 1], [1, 3]]]), functions, replicates=50)
+    assert math.isnan(found["gap"].low)
+    assert found["gap"].undefined == 1
+    assert found["accuracy"].value == 0.75
+    empty = bootstrap_intervals(np.zeros((1, 2, 2), dtype=int), functions, replicates=50)
+    assert math.isnan(empty["accuracy"].value)
+    assert empty["accuracy"].n == 0
+
+
+def test_difference_of_two_arms() -> None:
+    good = np.array([[[450, 50], [50, 450]]])
+    poor = np.array([[[300, 200], [200, 300]]])
+    interval = difference_interval(good, poor, rates.accuracy)
+    assert interval.value == pytest.approx(0.3)
+    assert 0.25 < interval.low < interval.high < 0.35
+    nothing = difference_interval(good, good, rates.accuracy)
+    assert nothing.low < 0 < nothing.high
+
+
+def test_wrong_options_are_refused() -> None:
+    counts = np.ones((1, 2, 2), dtype=int)
+    with pytest.raises(InputError, match="replicates"):
+        bootstrap_interval(counts, rates.accuracy, replicates=0)
+    with pytest.raises(InputError, match="level"):
+        bootstrap_interval(counts, rates.accuracy, level=1)
+    with pytest.raises(InputError, match="negative"):
+        bootstrap_interval(-counts, rates.accuracy)
