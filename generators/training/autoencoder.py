@@ -1,0 +1,149 @@
+"""The miniature autoencoder, trained on pixels and on what a small classifier sees in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from generators.training.dataset import TrainingImages
+from generators.training.loop import Schedule, train
+
+LATENT_CHANNELS = 8
+CRITIC_SCHEDULE = Schedule(steps=1000, batch_size=128, learning_rate=3e-3)
+SCHEDULE = Schedule(steps=2200, batch_size=96, learning_rate=2e-3, weight_decay=1e-4, average=0.995)
+SEEN_WEIGHT = 0.5
+"""Weight of the classifier's features beside the pixels' L1 and squared errors."""
+KL_WEIGHT = 1e-5
+
+
+class Critic(nn.Module):
+    """Small classifier whose features say which details of an image matter."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        widths = (3, 24, 48, 96)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, stride=1 if before == 3 else 2, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+            )
+            for before, after in zip(widths, widths[1:], strict=False)
+        )
+        self.head = nn.Linear(widths[-1], classes)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Activations of every block."""
+        found = []
+        for block in self.blocks:
+            images = block(images)
+            found.append(images)
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class logits."""
+        logits: Tensor = self.head(self.features(images)[-1].mean((2, 3)))
+        return logits
+
+
+def build_autoencoder(seed: int) -> Any:
+    """Untrained `AutoencoderKL`: 32 × 32 × 3 to 8 × 8 × 8."""
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(seed)
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(32, 64, 64),
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=8,
+        sample_size=32,
+        scaling_factor=1.0,
+    )
+
+
+def _bf16() -> Any:
+    """Half-precision arithmetic where the processor has units for it; elsewhere it is slower."""
+    fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.autocast(device, torch.bfloat16, enabled=fast)
+
+
+def train_critic(data: TrainingImages, folder: Path, seed: int) -> Critic:
+    """Train the classifier whose features the autoencoder must keep."""
+    torch.manual_seed(seed)
+    critic = Critic()
+    labels = torch.from_numpy(data.labels)
+
+    def loss_of(rng: np.random.Generator, _: torch.Generator, size: int) -> Tensor:
+        rows, tints = data.batch(rng, size)
+        logits = critic(torch.from_numpy(data.tinted(rows, tints)))
+        return functional.cross_entropy(logits, labels[rows])
+
+    train("critic", nn.ModuleDict({"critic": critic}), loss_of, CRITIC_SCHEDULE, folder, seed)
+    return critic.eval().requires_grad_(False)
+
+
+def train_autoencoder(data: TrainingImages, folder: Path, seed: int) -> Any:
+    """Train the autoencoder and scale its latents to mean 0 and standard deviation 1."""
+    critic = train_critic(data, folder, seed).to(memory_format=torch.channels_last)
+    model = build_autoencoder(seed).to(memory_format=torch.channels_last)
+
+    def loss_of(rng: np.random.Generator, noise: torch.Generator, size: int) -> Tensor:
+        images = torch.from_numpy(data.tinted(*data.batch(rng, size)))
+        images = images.contiguous(memory_format=torch.channels_last)
+        with _bf16():
+            posterior = model.encode(images).latent_dist
+            decoded = model.decode(posterior.sample(generator=noise)).sample
+            seen = sum(
+                functional.l1_loss(found, wanted)
+                for found, wanted in zip(
+                    critic.features(decoded), critic.features(images), strict=True
+                )
+            )
+        error = decoded.float() - images
+        pixels = error.abs().mean() + error.square().mean()
+        loss: Tensor = pixels + SEEN_WEIGHT * seen + KL_WEIGHT * posterior.kl().mean()
+        return loss
+
+    train("autoencoder", nn.ModuleDict({"vae": model}), loss_of, SCHEDULE, folder, seed)
+    model = model.to(memory_format=torch.contiguous_format)
+    normalise_latents(model, data)
+    return model.eval()
+
+
+@torch.no_grad()
+def encode_all(model: Any, data: TrainingImages, tint: int, batch: int = 256) -> Tensor:
+    """Latent means of every image in one tint, ``[n, 8, 8, 8]``."""
+    parts = []
+    for rows in np.array_split(np.arange(len(data.images)), -(-len(data.images) // batch)):
+        with _bf16():
+            images = torch.from_numpy(data.tinted(rows, np.full(len(rows), tint)))
+            parts.append(model.encode(images).latent_dist.mean.half())
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def normalise_latents(model: Any, data: TrainingImages) -> None:
+    """Fold a per-channel scaling of the latents into the two 1 × 1 convolutions around them.
+
+    `StableDiffusionPipeline` knows one scaling factor and ignores a shift; folded in, the scaling
+    is exact and needs neither.
+    """
+    few = TrainingImages(data.images[:2000], data.labels[:2000], data.words[:2000])
+    latents = torch.cat([encode_all(model, few, tint).float() for tint in range(4)])
+    mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    into, outof = model.quant_conv, model.post_quant_conv
+    into.weight[:LATENT_CHANNELS] /= deviation[:, None, None, None]
+    into.bias[:LATENT_CHANNELS] = (into.bias[:LATENT_CHANNELS] - mean) / deviation
+    into.bias[LATENT_CHANNELS:] -= 2 * deviation.log()
+    outof.bias += (outof.weight[:, :, 0, 0] * mean).sum(1)
+    outof.weight *= deviation[None, :, None, None]

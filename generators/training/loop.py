@@ -1,0 +1,160 @@
+"""One training loop for every network: seeded by step, resumable, logged."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+SAVE_EVERY = 60.0
+"""Seconds between checkpoints."""
+LOG_EVERY = 100
+WARMUP = 0.03
+"""Share of the steps over which the learning rate rises."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes
+    ----------
+    steps, batch_size
+        Optimiser steps and images per step.
+    learning_rate
+        Peak; rises linearly, then falls to zero along a cosine.
+    weight_decay
+        AdamW's.
+    average
+        Decay of the moving average of the weights, 0 for none.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    average: float = 0.0
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step (from 0)."""
+        warmup = max(1, int(WARMUP * self.steps))
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        done = (step - warmup) / max(1, self.steps - warmup)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def step_rng(seed: int, step: int) -> tuple[np.random.Generator, torch.Generator]:
+    """Random generators that depend on the seed and the step alone, so a resumed run repeats."""
+    state = np.random.default_rng((seed, step))
+    return state, torch.Generator().manual_seed(int(state.integers(2**62)))
+
+
+def train(
+    name: str,
+    modules: nn.ModuleDict,
+    loss_of: Callable[[np.random.Generator, torch.Generator, int], Tensor],
+    schedule: Schedule,
+    folder: Path,
+    seed: int,
+) -> nn.ModuleDict:
+    """Train `modules` in place, or continue from the checkpoint in `folder`.
+
+    Parameters
+    ----------
+    name
+        Of the checkpoint and log (`<name>.pt`, `<name>.jsonl`).
+    modules
+        What is trained; replaced by its moving average at the end if the schedule asks for one.
+    loss_of
+        Loss of one step from its random generators and the batch size.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parameters = [p for p in modules.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+    )
+    average = [p.detach().clone() for p in parameters]
+    path = folder / f"{name}.pt"
+    first = _resume(path, modules, optimiser, average)
+    modules.train()
+    saved = time.monotonic()
+    window: list[float] = []
+    for step in range(first, schedule.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.rate(step)
+        loss = loss_of(*step_rng(seed, step), schedule.batch_size)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        _update(average, parameters, min(schedule.average, (step + 1) / (step + 10)))
+        window.append(loss.item())
+        if (step + 1) % LOG_EVERY == 0:
+            _log(folder / f"{name}.jsonl", step + 1, window, schedule)
+            window = []
+        if time.monotonic() - saved > SAVE_EVERY:
+            _save(path, step + 1, modules, optimiser, average)
+            saved = time.monotonic()
+    _save(path, schedule.steps, modules, optimiser, average)
+    if schedule.average:
+        for parameter, mean in zip(parameters, average, strict=True):
+            parameter.data.copy_(mean)
+    return modules.eval()
+
+
+def _update(average: list[Tensor], parameters: Iterable[Tensor], decay: float) -> None:
+    with torch.no_grad():
+        torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
+
+
+def _save(
+    path: Path,
+    step: int,
+    modules: nn.ModuleDict,
+    optimiser: torch.optim.Optimizer,
+    average: list[Tensor],
+) -> None:
+    state = {
+        "step": step,
+        "modules": modules.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "average": average,
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def _resume(
+    path: Path, modules: nn.ModuleDict, optimiser: torch.optim.Optimizer, average: list[Tensor]
+) -> int:
+    if not path.is_file():
+        return 0
+    state = torch.load(path, weights_only=True)
+    modules.load_state_dict(state["modules"])
+    optimiser.load_state_dict(state["optimiser"])
+    for mean, stored in zip(average, state["average"], strict=True):
+        mean.copy_(stored)
+    return int(state["step"])
+
+
+def _log(path: Path, step: int, window: list[float], schedule: Schedule) -> None:
+    row = {
+        "step": step,
+        "images": step * schedule.batch_size,
+        "loss": round(sum(window) / len(window), 5),
+        "learning_rate": round(schedule.rate(step - 1), 7),
+        "cpu_seconds": round(time.process_time(), 1),
+    }
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(json.dumps(row) + "\n")
+    print(f"{path.stem}: {row}", flush=True)

@@ -1,0 +1,124 @@
+"""The miniature UNet: velocity prediction on the autoencoder's latents, conditioned on captions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from generators.training.autoencoder import LATENT_CHANNELS, encode_all
+from generators.training.clip import WIDTH, captions_of, tokenize
+from generators.training.dataset import TrainingImages
+from generators.training.loop import Schedule, train
+from semantic.attributes import AttributeTable
+from semantic.tint import TINTS
+
+SCHEDULE = Schedule(steps=5600, batch_size=128, learning_rate=1.5e-3, average=0.999)
+CAPTION_DROP = 0.1
+"""Share of captions replaced by the empty prompt, for classifier-free guidance."""
+SNR_CLIP = 5.0
+"""Min-SNR weighting (Hang et al. 2023, arXiv 2303.09556)."""
+NOISE = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "prediction_type": "v_prediction",
+}
+"""Stable Diffusion's noise schedule, with velocity prediction."""
+
+
+def build_unet(seed: int) -> Any:
+    """Untrained `UNet2DConditionModel` on 8 × 8 latents."""
+    from diffusers import UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        layers_per_block=1,
+        block_out_channels=(64, 128),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def all_latents(vae: Any, data: TrainingImages, folder: Path) -> Tensor:
+    """Latents of every image in every tint, ``[n_tints, n, 8, 8, 8]``, kept in `folder`."""
+    path = folder / "latents.pt"
+    if not path.is_file():
+        torch.save(torch.stack([encode_all(vae, data, t) for t in range(len(TINTS))]), path)
+    latents: Tensor = torch.load(path, weights_only=True)
+    return latents
+
+
+def train_unet(
+    data: TrainingImages,
+    table: AttributeTable,
+    tokenizer: Any,
+    text_encoder: Any,
+    vae: Any,
+    folder: Path,
+    seed: int,
+) -> Any:
+    """Train the UNet on random tints and captions."""
+    from diffusers import DDPMScheduler
+
+    model = build_unet(seed).to(memory_format=torch.channels_last)
+    scheduler = DDPMScheduler(num_train_timesteps=1000, **NOISE)
+    alphas = scheduler.alphas_cumprod
+    latents = all_latents(vae, data, folder)
+    empty = np.array("")
+
+    def embed(texts: list[str]) -> Tensor:
+        unique, inverse = np.unique(texts, return_inverse=True)
+        with torch.no_grad():
+            hidden = text_encoder(input_ids=tokenize(tokenizer, list(unique))).last_hidden_state
+        found: Tensor = hidden[torch.from_numpy(inverse)]
+        return found
+
+    def loss_of(rng: np.random.Generator, noise_rng: torch.Generator, size: int) -> Tensor:
+        rows, tints = data.batch(rng, size)
+        texts = np.array(captions_of(rng, table, data, rows, tints))
+        texts = np.where(rng.random(size) < CAPTION_DROP, empty, texts)
+        clean = latents[torch.from_numpy(tints), torch.from_numpy(rows)].float()
+        noise = torch.randn(clean.shape, generator=noise_rng)
+        time = torch.randint(0, 1000, (size,), generator=noise_rng)
+        noisy = scheduler.add_noise(clean, noise, time)
+        target = scheduler.get_velocity(clean, noise, time)
+        found = model(noisy, time, embed(list(texts))).sample
+        snr = alphas[time] / (1 - alphas[time])
+        weight = snr.clamp(max=SNR_CLIP) / (snr + 1)
+        loss: Tensor = (weight * (found - target).square().mean((1, 2, 3))).mean()
+        return loss
+
+    train("unet", nn.ModuleDict({"unet": model}), loss_of, SCHEDULE, folder, seed)
+    return model.to(memory_format=torch.contiguous_format).eval()
+
+
+def save_pipeline(
+    unet: Any, vae: Any, text_encoder: Any, tokenizer: Any, folder: Path, dtype: torch.dtype
+) -> None:
+    """Write the directory that `StableDiffusionPipeline.from_pretrained` reads."""
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    solver = DPMSolverMultistepScheduler(
+        **NOISE, algorithm_type="dpmsolver++", solver_order=2, timestep_spacing="trailing"
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=solver,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.to(dtype).save_pretrained(folder)
