@@ -69,7 +69,7 @@ def test_order_does_not_depend_on_who_finishes_first() -> None:
     app = ClientApp()
     last_is_done = threading.Event()
 
-    @app.query
+    @app.query()
     def slow(msg: Message, context: Context) -> Message:
         partition = int(context.node_config["partition-id"])
         if partition == 3:
@@ -114,7 +114,7 @@ def test_a_raising_client_is_an_error_reply_logged_counted_and_keeps_its_state(
 def test_a_client_that_exits_is_an_error_reply() -> None:
     app = ClientApp()
 
-    @app.query
+    @app.query()
     def leave(msg: Message, context: Context) -> Message:
         raise SystemExit(3)
 
@@ -128,7 +128,7 @@ def test_keyboard_interrupt_stops_the_run_and_no_further_client_starts(workers: 
     app = ClientApp()
     started = []
 
-    @app.query
+    @app.query()
     def interrupt(msg: Message, context: Context) -> Message:
         started.append(context.node_id)
         raise KeyboardInterrupt
@@ -183,7 +183,7 @@ def test_a_reply_to_another_message_becomes_an_error() -> None:
     app = ClientApp()
     first: list[Message] = []
 
-    @app.query
+    @app.query()
     def mix_up(msg: Message, context: Context) -> Message:
         first.append(msg)
         return Message(RecordDict(), reply_to=first[0])
@@ -213,7 +213,7 @@ def test_unknown_node_unknown_action_and_non_requests() -> None:
 def test_wire_finds_content_that_cannot_be_serialised() -> None:
     app = ClientApp()
 
-    @app.query
+    @app.query()
     def huge(msg: Message, context: Context) -> Message:
         return Message(RecordDict({"metrics": MetricRecord({"n": 2**70})}), reply_to=msg)
 
@@ -270,7 +270,7 @@ def test_one_federation_at_a_time() -> None:
 def test_server_and_clients_see_the_run_configuration() -> None:
     client_app, server_app, seen = ClientApp(), ServerApp(), {}
 
-    @client_app.query
+    @client_app.query()
     def show(msg: Message, context: Context) -> Message:
         n = int(context.node_config["num-partitions"]) + int(context.run_config["offset"])
         return Message(RecordDict({"metrics": MetricRecord({"n": n})}), reply_to=msg)
