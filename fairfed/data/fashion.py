@@ -1,0 +1,134 @@
+"""Fashion-MNIST: the bundled subset and the full set."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.data.table import ALL, ImageTable, encode
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from fairfed.config import DataConfig
+
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+BUNDLED = Path(__file__).parents[1] / "bundled" / "fashion_mnist.npz"
+DEBIAN_DIRECTORY = Path("/usr/share/datasets/fashion-mnist")
+HUB_NAME = "zalando-datasets/fashion_mnist"
+SIDE = 32
+_UNSIGNED_BYTES = b"\x00\x00\x08"
+
+
+def load_bundled(data: DataConfig) -> ImageTable:
+    """Load the bundled subset: 600 training and 200 test images of each class."""
+    with np.load(BUNDLED) as arrays:
+        return _table(arrays["images"], arrays["labels"], arrays["test"], data)
+
+
+def load_full(data: DataConfig) -> ImageTable:
+    """Load all 70,000 images from IDX files, or through `datasets` where there are none.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If an IDX file is absent or damaged, or there is neither a directory nor a network.
+    """
+    if data.directory is None and not DEBIAN_DIRECTORY.is_dir():
+        from fairfed.data.hub import load_splits
+
+        splits = [load_splits(HUB_NAME)[part] for part in ("train", "test")]
+        images = [np.stack([np.asarray(image) for image in split["image"]]) for split in splits]
+        labels = [np.asarray(split["label"], np.uint8) for split in splits]
+    else:
+        directory = Path(data.directory) if data.directory is not None else DEBIAN_DIRECTORY
+        parts = ("train", "t10k")
+        images = [read_idx(directory / f"{part}-images-idx3-ubyte.gz") for part in parts]
+        labels = [read_idx(directory / f"{part}-labels-idx1-ubyte.gz") for part in parts]
+    test = np.repeat([False, True], [len(labels[0]), len(labels[1])])
+    return _table(np.concatenate(images), np.concatenate(labels), test, data)
+
+
+def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+    """Read an IDX file of unsigned bytes, gzipped or not.
+
+    The format: magic ``0 0 8 d``, then ``d`` big-endian sizes, then the bytes.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the file is absent or damaged.
+    """
+    if not path.exists() and path.suffix == ".gz":
+        path = path.with_suffix("")
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file; data.directory must hold the four IDX files of Fashion-MNIST "
+            "(Debian: package dataset-fashion-mnist)"
+        )
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if raw[:3] != _UNSIGNED_BYTES:
+            raise ValueError("not an IDX file of unsigned bytes")
+        sizes = np.frombuffer(raw, ">u4", raw[3], offset=4)
+        values = np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3])
+        return values.reshape(tuple(int(size) for size in sizes))
+    except (OSError, EOFError, ValueError, IndexError) as error:
+        raise InputError(f"{path}: damaged ({error}); fetch it again") from error
+
+
+def pad_to_square(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    """Frame ``[n, H, W]`` images in black up to ``[n, side, side]``."""
+    rows, columns = side - images.shape[1], side - images.shape[2]
+    frame = ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
+    return np.pad(images, ((0, 0), *frame))
+
+
+def _table(
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.integer],
+    test: npt.NDArray[np.bool_],
+    data: DataConfig,
+) -> ImageTable:
+    """Bring grey images to RGB of the asked size; the only sensitive feature is the tint."""
+    others = set(data.sensitive) - {"tint"}
+    if others:
+        raise InputError(
+            f"data.sensitive: {data.source!r} has no column {min(others)!r}; it knows only 'tint'"
+        )
+    if images.ndim == 3:
+        images = pad_to_square(images, SIDE) if max(images.shape[1:]) <= SIDE else images
+        images = np.repeat(images[..., np.newaxis], 3, axis=-1)
+    if images.shape[1] != data.image_size:
+        from fairfed.data.pixels import resize_all
+
+        images = resize_all(images, data.image_size)
+    classes = data.classes or FASHION_CLASSES
+    unknown = [name for name in FASHION_CLASSES if name not in classes]
+    if unknown:
+        raise InputError(
+            f"data.classes: {data.source!r} has the label {unknown[0]!r}, which is not among them; "
+            "leave data.classes empty for all ten"
+        )
+    return ImageTable(
+        images=images,
+        labels=encode(FASHION_CLASSES, classes)[labels.astype(np.int64)],
+        groups=np.zeros(len(labels), np.int64),
+        test=test.astype(bool),
+        classes=classes,
+        group_names=(ALL,),
+    )

@@ -1,0 +1,77 @@
+"""The federation's images, divided among its clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.data.load import load_images
+from fairfed.data.partition import partition_rows
+from fairfed.data.table import ImageTable
+from fairfed.data.tint import draw_tints, shade
+
+if TYPE_CHECKING:
+    from fairfed.config import Config
+
+_SHADED_SOURCES = ("bundled", "fashion-mnist")
+
+
+@dataclass(frozen=True, eq=False)
+class FederatedImages:
+    """Images, and who holds which.
+
+    Attributes
+    ----------
+    table
+        All images.
+    train, test
+        For each client, its rows of `table`, in ascending order.
+    names
+        The clients' names.
+    """
+
+    table: ImageTable
+    train: tuple[npt.NDArray[np.int64], ...]
+    test: tuple[npt.NDArray[np.int64], ...]
+    names: tuple[str, ...]
+
+    def train_cells(self) -> npt.NDArray[np.int64]:
+        """Training images by cell: ``[n_clients, n_classes, n_groups]``."""
+        return np.stack([self.table.cells(rows) for rows in self.train])
+
+    def test_cells(self) -> npt.NDArray[np.int64]:
+        """Test images by cell: ``[n_clients, n_classes, n_groups]``."""
+        return np.stack([self.table.cells(rows) for rows in self.test])
+
+
+def load_federation(config: Config, iid: bool = False) -> FederatedImages:
+    """Load the images, divide them among the clients, and shade them where that is configured.
+
+    With `iid` the same images go to as many clients with equal shares of each class (and each tint
+    at a client): the ceiling. Test images are the same pixels with and without it.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the data or its division is not as the configuration says.
+    """
+    table = load_images(config)
+    names, rows = partition_rows(table, config.partition, config.seed)
+    if iid:
+        equal = config.partition.model_copy(
+            update={"name": "iid", "clients": len(rows), "options": {}}
+        )
+        names, rows = partition_rows(table, equal, config.seed)
+    data = config.data
+    if data.source in _SHADED_SOURCES and data.tint.enabled and "tint" in data.sensitive:
+        tints = draw_tints(table, rows, None if iid else data.tint.alpha, config.seed)
+        table = shade(table, tints)
+    return FederatedImages(
+        table=table,
+        train=tuple(part[~table.test[part]] for part in rows),
+        test=tuple(part[table.test[part]] for part in rows),
+        names=names,
+    )

@@ -1,0 +1,81 @@
+"""A user's image folder, in the `imagefolder` convention of Hugging Face datasets.
+
+``metadata.csv`` has a column ``file_name`` (relative to the file itself), the label, any number of
+sensitive columns, and optionally a client and a split column. Instead of a split column the folder
+may hold two such folders, ``train`` and ``test``.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fairfed.data.columns import build_table, read_split, require_columns
+from fairfed.data.pixels import read_image
+from fairfed.data.table import ImageTable
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from fairfed.config import DataConfig
+
+METADATA = "metadata.csv"
+
+
+def load_folder(directory: Path, data: DataConfig, seed: int) -> ImageTable:
+    """Load an image folder.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the folder, a column, a file or an image is missing or damaged; it names the row.
+    """
+    if not directory.is_dir():
+        raise InputError(
+            f"data.source: no directory {str(directory)!r}; expected 'bundled', 'fashion-mnist', "
+            "'hf:NAME' or an image folder with a metadata.csv"
+        )
+    parts = [directory / part for part in ("train", "test")]
+    if not (directory / METADATA).exists() and all((part / METADATA).exists() for part in parts):
+        rows = []
+        for part in parts:
+            rows += [{**row, data.split: part.name} for row in _read(part / METADATA, data)]
+    else:
+        rows = _read(directory / METADATA, data)
+    where = str(directory / METADATA)
+    images = np.stack([read_image(Path(row["file_name"]), data.image_size) for row in rows])
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    test = None
+    if data.split in columns:
+        test = read_split(columns[data.split], data.split, where)
+    return build_table(images, columns, test, data, seed, where)
+
+
+def _read(path: Path, data: DataConfig) -> list[dict[str, str]]:
+    """The rows of one metadata file, their ``file_name`` made a path that exists."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file; an image folder needs one, with file_name, label")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines, strict=True)
+            found = list(reader.fieldnames or ())
+            rows = list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a CSV file in UTF-8 ({error})") from error
+    if "file_name" not in found:
+        raise InputError(f"{path}: no column 'file_name'; there are: {', '.join(found)}")
+    require_columns(found, data, str(path))
+    if not rows:
+        raise InputError(f"{path}: no rows below the heading; add one for each image")
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise InputError(f"{path}: row {number} has not the {len(found)} fields of the heading")
+        file = path.parent / row["file_name"]
+        if not row["file_name"] or not file.is_file():
+            raise InputError(
+                f"{path}: row {number} names {row['file_name']!r}, which is not in {path.parent}"
+            )
+        row["file_name"] = str(file)
+    return rows

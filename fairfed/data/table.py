@@ -1,0 +1,123 @@
+"""The images of a federation before they are divided: one row, one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from semantic.errors import InputError
+
+MISSING = "missing"
+"""Group of a row whose sensitive value is absent."""
+ALL = "all"
+"""The only group where there is no sensitive feature."""
+TEST_FRACTION = 0.2
+_TEST_STREAM = 11
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTable:
+    """Images with what is known of each.
+
+    Attributes
+    ----------
+    images
+        ``[n, H, W, 3]``, RGB, 0 to 255.
+    labels, groups
+        ``[n]`` positions in `classes` and `group_names`.
+    test
+        ``[n]``, True where a row is for testing only.
+    classes, group_names
+        The federation's label space and its sensitive groups.
+    clients
+        ``n`` client names, or None where the data names no clients.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+    test: npt.NDArray[np.bool_]
+    classes: tuple[str, ...]
+    group_names: tuple[str, ...]
+    clients: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.labels)
+
+    def cells(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Count `rows` by cell: ``[n_classes, n_groups]``."""
+        counts = np.zeros((len(self.classes), len(self.group_names)), np.int64)
+        np.add.at(counts, (self.labels[rows], self.groups[rows]), 1)
+        return counts
+
+
+def natural_order(names: Sequence[str]) -> tuple[str, ...]:
+    """Distinct names, sorted: whole numbers first, by value, then text."""
+    return tuple(sorted(set(names), key=lambda n: (0, int(n), n) if n.isdecimal() else (1, 0, n)))
+
+
+def encode(names: Sequence[str], space: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Positions of `names` in `space`, ``[n]``; raises KeyError for a name that is not in it."""
+    position = {name: index for index, name in enumerate(space)}
+    return np.array([position[name] for name in names], np.int64)
+
+
+def encode_labels(
+    labels: Sequence[str], declared: Sequence[str], where: str
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """The label space and the labels' positions in it.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a label is not in the declared space.
+    """
+    classes = tuple(declared) or natural_order(labels)
+    for row, label in enumerate(labels):
+        if label not in classes:
+            raise InputError(
+                f"{where}: row {row + 1} has the label {label!r}, which is not in data.classes "
+                f"({', '.join(classes)}); correct the row or add the class"
+            )
+    return classes, encode(labels, classes)
+
+
+def encode_groups(
+    columns: Mapping[str, Sequence[object]], n_rows: int
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """The sensitive groups: the columns' values, crossed as ``a × b`` where there are several.
+
+    An absent or blank value counts as a value of its own, `MISSING`; no column gives one group,
+    `ALL`.
+    """
+    if not columns:
+        return (ALL,), np.zeros(n_rows, np.int64)
+    texts = [[_group_text(value) for value in column] for column in columns.values()]
+    crossed = [" × ".join(parts) for parts in zip(*texts, strict=True)]
+    groups = natural_order(crossed)
+    return groups, encode(crossed, groups)
+
+
+def _group_text(value: object) -> str:
+    is_nan = isinstance(value, float) and value != value  # NaN differs from itself
+    return MISSING if value is None or is_nan or not str(value).strip() else str(value).strip()
+
+
+def draw_test_rows(
+    labels: npt.NDArray[np.int64], clients: Sequence[str] | None, seed: int
+) -> npt.NDArray[np.bool_]:
+    """Set aside a fifth of every class (of every client that the data names) for testing."""
+    owners = clients if clients is not None else [""] * len(labels)
+    strata: dict[tuple[str, int], list[int]] = {}
+    for row, (owner, label) in enumerate(zip(owners, labels.tolist(), strict=True)):
+        strata.setdefault((owner, label), []).append(row)
+    rng = np.random.default_rng([seed, _TEST_STREAM])
+    test = np.zeros(len(labels), bool)
+    for key in sorted(strata):
+        rows = np.array(strata[key])
+        test[rng.permutation(rows)[: int(TEST_FRACTION * rows.size + 0.5)]] = True
+    return test

@@ -1,0 +1,75 @@
+"""Drawing the sensitive feature `tint` for images that have none.
+
+The shares of the four tints differ by client and class, as sensitive groups do in reality: a client
+may hold only blue bags. Test images have even shares, so that every cell can be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.data.table import ImageTable
+from semantic.tint import TINTS, tint_images
+
+_TRAIN_STREAM = 21
+_TEST_STREAM = 22
+
+
+def draw_tints(
+    table: ImageTable, clients: Sequence[npt.NDArray[np.int64]], alpha: float | None, seed: int
+) -> npt.NDArray[np.int64]:
+    """Draw a tint for every row.
+
+    Parameters
+    ----------
+    table
+        The images.
+    clients
+        Each client's rows.
+    alpha
+        Concentration of the Dirichlet distribution from which a client draws, for each class, the
+        shares of the tints among its training images; None for even shares.
+    seed
+        The test images' tints depend on this alone, and not on who holds them: arms with different
+        splits are measured on the same pixels.
+
+    Returns
+    -------
+    ``[n]`` positions in `semantic.tint.TINTS`; even shares for rows of no client.
+    """
+    tints = np.empty(len(table), np.int64)
+    for label in range(len(table.classes)):
+        for is_test in (False, True):
+            rows = np.flatnonzero((table.labels == label) & (table.test == is_test))
+            tints[rows] = _even(rows.size, np.random.default_rng([seed, _TEST_STREAM, label]))
+    for client, client_rows in enumerate(clients):
+        train = client_rows[~table.test[client_rows]]
+        for label in np.unique(table.labels[train]).tolist():
+            rows = train[table.labels[train] == label]
+            rng = np.random.default_rng([seed, _TRAIN_STREAM, client, label])
+            if alpha is None:
+                tints[rows] = _even(rows.size, rng)
+            else:
+                shares = rng.dirichlet([alpha] * len(TINTS))
+                tints[rows] = rng.choice(len(TINTS), rows.size, p=shares)
+    return tints
+
+
+def shade(table: ImageTable, tints: npt.NDArray[np.int64]) -> ImageTable:
+    """The table with images shaded in their tints, which become its groups."""
+    return replace(
+        table,
+        images=tint_images(table.images, tints),
+        groups=tints,
+        group_names=tuple(TINTS),
+    )
+
+
+def _even(size: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """`size` tints in shuffled order, their counts no more than one apart."""
+    order = rng.permutation(len(TINTS))
+    return rng.permutation(np.resize(order, size))
