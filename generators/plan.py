@@ -1,0 +1,57 @@
+"""What a client needs: synthetic images per class × group cell, from its gaps and a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Cells = npt.NDArray[np.int64]
+"""Images per cell, ``[n_classes, n_groups]``."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a client may synthesise.
+
+    Attributes
+    ----------
+    per_class
+        Images of each class that the client lacks, spread over the groups.
+    cell_target
+        In a class that it has, a cell with fewer real images is filled up to this.
+    present
+        Images of each class that it has, whatever its gaps: domain matching (0 for none).
+    """
+
+    per_class: int
+    cell_target: int
+    present: int = 0
+
+
+def spread(total: int, parts: int) -> Cells:
+    """Divide a total as evenly as possible, the first parts getting what is left; ``[parts]``."""
+    share, left = divmod(total, parts)
+    return np.array([share + (i < left) for i in range(parts)], dtype=np.int64)
+
+
+def plan_cells(real: Cells, budget: Budget) -> Cells:
+    """Synthetic images that a client shall have.
+
+    Parameters
+    ----------
+    real
+        The client's real training images per cell, ``[n_classes, n_groups]``.
+
+    Returns
+    -------
+    Images per cell, same shape. A class without real images gets `per_class`; in the others each
+    cell is filled to `cell_target`, and to its share of `present` at least.
+    """
+    groups = real.shape[1]
+    lacking = real.sum(1, keepdims=True) == 0
+    filling = np.maximum(budget.cell_target - real, 0)
+    present = np.maximum(filling, spread(budget.present, groups))
+    wanted: Cells = np.where(lacking, spread(budget.per_class, groups), present)
+    return wanted

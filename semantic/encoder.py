@@ -1,0 +1,146 @@
+"""CLIP through open_clip: images and texts in one space, with the model's own preprocessing."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BUNDLED_CLIP = Path(str(files("semantic") / "bundled" / "clip"))
+"""open_clip directory of the miniature CLIP that comes with the package."""
+
+BATCH = 256
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def hash_folder(folder: Path) -> str:
+    """SHA-256 over the names and contents of a model directory's files."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(f"{path.relative_to(folder)}:{hash_file(path)}\n".encode())
+    return total.hexdigest()
+
+
+class ClipEncoder:
+    """An open_clip model, ready to embed.
+
+    Parameters
+    ----------
+    source
+        `"bundled"`; a directory with `open_clip_config.json`; `"MODEL/PRETRAINED"` as open_clip
+        names them (`"ViT-B-32/laion2b_s34b_b79k"`); or `"hf-hub:…"`.
+    device
+        Where the model runs (torch's name).
+
+    Raises
+    ------
+    InputError
+        If the model is not to be had; the message says how to get it.
+    """
+
+    def __init__(self, source: str = "bundled", device: str = "cpu") -> None:
+        import open_clip
+
+        name, pretrained = _open_clip_name(source)
+        try:
+            model, _, preprocess = open_clip.create_model_and_transforms(
+                name, pretrained=pretrained, device=device
+            )
+            self._tokenize = open_clip.get_tokenizer(name)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise InputError(
+                f"CLIP model {source!r} could not be loaded ({error}). Give 'bundled', a directory "
+                "with open_clip_config.json, or, where the hub can be reached once, "
+                "'MODEL/PRETRAINED' as open_clip.list_pretrained() prints them."
+            ) from error
+        self.source = source
+        self.device = device
+        self._model: Any = model.eval().requires_grad_(False)
+        self._preprocess: Any = preprocess
+        folder = name.removeprefix("local-dir:")
+        self.fingerprint = hash_folder(Path(folder)) if name != folder else f"{name}/{pretrained}"
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return int(self._model.visual.output_dim)
+
+    @property
+    def scale(self) -> float:
+        """Factor from cosine similarity to logits, as trained."""
+        return float(self._model.logit_scale.exp())
+
+    def embed_images(self, images: npt.NDArray[np.uint8]) -> Tensor:
+        """Unit embeddings of RGB images.
+
+        Parameters
+        ----------
+        images
+            ``[n, H, W, 3]``, 0 to 255.
+
+        Returns
+        -------
+        ``[n, dimension]``, on the CPU.
+        """
+        import torch
+        from PIL import Image
+
+        parts = [torch.zeros(0, self.dimension)]
+        for start in range(0, len(images), BATCH):
+            batch = [self._preprocess(Image.fromarray(i)) for i in images[start : start + BATCH]]
+            with torch.no_grad():
+                found = self._model.encode_image(torch.stack(batch).to(self.device), normalize=True)
+            parts.append(found.cpu())
+        return torch.cat(parts)
+
+    def embed_texts(self, texts: list[str]) -> Tensor:
+        """Unit embeddings of texts, ``[len(texts), dimension]``, on the CPU."""
+        import torch
+
+        with torch.no_grad():
+            tokens = self._tokenize(texts).to(self.device)
+            found: Tensor = self._model.encode_text(tokens, normalize=True).cpu()
+        return found
+
+
+def _open_clip_name(source: str) -> tuple[str, str | None]:
+    """open_clip's model name and pretrained tag for a configured source."""
+    folder = BUNDLED_CLIP if source == "bundled" else Path(source)
+    if (folder / "open_clip_config.json").is_file():
+        return f"local-dir:{folder}", None
+    if folder.is_dir() or source == "bundled":
+        raise InputError(f"{folder} holds no open_clip_config.json; it is no open_clip directory")
+    if source.startswith("hf-hub:"):
+        return source, None
+    name, _, pretrained = source.partition("/")
+    return name, pretrained or None
+
+
+_LOADING = threading.Lock()
+
+
+def load_encoder(source: str = "bundled", device: str = "cpu") -> ClipEncoder:
+    """Encoder for a source, loaded once per process; safe to call from several threads."""
+    with _LOADING:
+        return _cached_encoder(source, device)
+
+
+@lru_cache(maxsize=4)
+def _cached_encoder(source: str, device: str) -> ClipEncoder:
+    return ClipEncoder(source, device)

@@ -1,0 +1,135 @@
+"""The federation's label space with meaning: cells, their prompts, and scores of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from semantic.attributes import AttributeTable
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from semantic.encoder import ClipEncoder
+
+UNNAMED_GROUPS = ("all", "missing")
+"""Groups that say nothing about an image, and therefore stay out of prompts."""
+
+TEMPLATES = ("a photo of a {group} {noun}", "a picture of a {group} {noun}", "a {group} {noun}")
+"""Prompts of a cell; the first one generates, all of them score."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One class × group combination, by name."""
+
+    class_name: str
+    group: str
+
+    def __str__(self) -> str:
+        return self.class_name if self.group in UNNAMED_GROUPS else f"{self.class_name} × {self.group}"
+
+
+@dataclass(frozen=True)
+class SemanticSpace:
+    """Classes and groups with what they are called.
+
+    Attributes
+    ----------
+    classes, groups
+        Names, in the order of the federation's indices.
+    table
+        Nouns and attributes of the classes.
+    templates
+        Prompt templates with the fields `{noun}` and `{group}`.
+
+    Raises
+    ------
+    InputError
+        If a class is in no row of the table, or a template has no `{noun}`.
+    """
+
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    table: AttributeTable
+    templates: tuple[str, ...] = field(default=TEMPLATES)
+
+    def __post_init__(self) -> None:
+        for name in self.classes:
+            self.table.row(name)
+        for template in self.templates:
+            if "{noun}" not in template:
+                raise InputError(f"prompt template {template!r} lacks the field {{noun}}; add it")
+
+    def cell(self, class_index: int, group_index: int) -> Cell:
+        """Cell at a position."""
+        return Cell(self.classes[class_index], self.groups[group_index])
+
+    def prompts(self, cell: Cell) -> list[str]:
+        """Prompts of a cell, one per template."""
+        group = "" if cell.group in UNNAMED_GROUPS else cell.group
+        noun = self.table.noun(cell.class_name)
+        return [" ".join(t.format(noun=noun, group=group).split()) for t in self.templates]
+
+
+class CellScorer:
+    """Scores images against every cell of a space by CLIP.
+
+    A cell's text embedding is the mean over its prompts. The score of an image for a cell is the
+    log-probability that CLIP gives the cell among all cells.
+    """
+
+    def __init__(self, encoder: ClipEncoder, space: SemanticSpace) -> None:
+        import torch
+
+        self._encoder = encoder
+        self.space = space
+        cells = [space.cell(c, g) for c in range(len(space.classes)) for g in range(len(space.groups))]
+        means = [encoder.embed_texts(space.prompts(cell)).mean(0) for cell in cells]
+        self._texts: Tensor = torch.nn.functional.normalize(torch.stack(means), dim=1)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of what the scores depend on."""
+        import hashlib
+
+        parts = repr((self._encoder.fingerprint, self.space.classes, self.space.groups,
+                      self.space.table.prompts, self.space.templates))  # fmt: skip
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+    def scores(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Log-probabilities of the cells.
+
+        Parameters
+        ----------
+        images
+            ``[n, H, W, 3]``, 0 to 255.
+
+        Returns
+        -------
+        ``[n, n_classes, n_groups]``; the exponentials of a row sum to 1.
+        """
+        logits = self._encoder.scale * self._encoder.embed_images(images) @ self._texts.T
+        shape = (len(images), len(self.space.classes), len(self.space.groups))
+        found: npt.NDArray[np.float32] = logits.log_softmax(1).reshape(shape).numpy()
+        return found
+
+    def margins(
+        self, images: npt.NDArray[np.uint8], class_index: int, group_index: int
+    ) -> npt.NDArray[np.float32]:
+        """How much better each image fits the intended cell than any other, in nats.
+
+        Returns
+        -------
+        ``[n]``: log-probability of the intended cell minus the best of the others; positive where
+        CLIP reads the image as intended. Infinite if there is no other cell.
+        """
+        flat = self.scores(images).reshape(len(images), -1)
+        own = class_index * len(self.space.groups) + group_index
+        others = np.delete(flat, own, axis=1)
+        best = others.max(1, initial=-np.inf)
+        return (flat[:, own] - best).astype(np.float32)
