@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from evaluation.errors import InputError
 from evaluation.rates import CountArray, FloatArray
 
 REPLICATES = 1000
+Kind = Literal["percentile", "basic"]
+KIND_ERROR = "kind must be 'percentile' or 'basic', got {!r}"
 LEVEL = 0.95
 
 
@@ -130,8 +133,9 @@ def bootstrap_intervals(
     replicates: int = REPLICATES,
     level: float = LEVEL,
     seed: int = 0,
+    kind: Kind = "percentile",
 ) -> dict[str, Interval]:
-    """Percentile bootstrap intervals of several metrics from the same replicates.
+    """Bootstrap intervals of several metrics from the same replicates.
 
     Parameters
     ----------
@@ -141,18 +145,24 @@ def bootstrap_intervals(
         Metrics of ``(..., n_groups, n_classes, n_classes)`` counts, vectorised over batch axes.
     replicates, level, seed : int, float, int
         Number of replicates, confidence level in (0, 1), seed of the generator.
+    kind : {"percentile", "basic"}
+        The percentiles themselves, or the basic (reverse percentile) interval
+        ``2 value - percentile`` (Davison & Hinkley 1997, section 5.2), clipped to [0, 1] and widened
+        to hold the value.
 
     Notes
     -----
-    A gap is a maximum over groups, so its estimate and its interval lean upwards when groups are
-    small: an interval that starts above 0 is no proof of a gap by itself.
+    A gap is a maximum over groups (a worst group a minimum), so resampling pushes it further out:
+    its percentiles lie too high (too low), at times beyond the value itself. The basic interval
+    reflects that bias and is the better choice for gaps and worst cases. Even so an estimated gap
+    leans upwards when groups are small.
     """
     _check_level(level)
     array = np.asarray(counts, dtype=np.int64)
     drawn = resample(array, replicates, np.random.default_rng(seed))
     n = int(array.sum())
     return {
-        name: _percentile(float(function(array)), function(drawn), n, level)
+        name: _interval(float(function(array)), function(drawn), n, level, kind)
         for name, function in functions.items()
     }
 
@@ -164,10 +174,11 @@ def bootstrap_interval(
     replicates: int = REPLICATES,
     level: float = LEVEL,
     seed: int = 0,
+    kind: Kind = "percentile",
 ) -> Interval:
-    """Percentile bootstrap interval of one metric; see `bootstrap_intervals`."""
+    """Bootstrap interval of one metric; see `bootstrap_intervals`."""
     found = bootstrap_intervals(
-        counts, {"": function}, replicates=replicates, level=level, seed=seed
+        counts, {"": function}, replicates=replicates, level=level, seed=seed, kind=kind
     )
     return found[""]
 
@@ -191,17 +202,22 @@ def difference_interval(
     rng = np.random.default_rng(seed)
     drawn = function(resample(a, replicates, rng)) - function(resample(b, replicates, rng))
     value = float(function(a)) - float(function(b))
-    return _percentile(value, drawn, int(min(a.sum(), b.sum())), level)
+    return _interval(value, drawn, int(min(a.sum(), b.sum())), level, "percentile")
 
 
-def _percentile(value: float, drawn: FloatArray, n: int, level: float) -> Interval:
+def _interval(value: float, drawn: FloatArray, n: int, level: float, kind: Kind) -> Interval:
+    if kind not in ("percentile", "basic"):
+        raise InputError(KIND_ERROR.format(kind))
     defined = drawn[~np.isnan(drawn)]
     undefined = 1.0 - defined.size / drawn.size
     if np.isnan(value) or defined.size == 0:
         return Interval(value, float("nan"), float("nan"), n, level, drawn.size, undefined)
     tail = (1 - level) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(value, float(low), float(high), n, level, drawn.size, undefined)
+    low, high = (float(end) for end in np.quantile(defined, [tail, 1 - tail]))
+    if kind == "basic":
+        low, high = max(0.0, 2 * value - high), min(1.0, 2 * value - low)
+        low, high = min(low, value), max(high, value)
+    return Interval(value, low, high, n, level, drawn.size, undefined)
 
 
 def _check_level(level: float) -> None:

@@ -1,0 +1,193 @@
+"""What a run directory says, as typed records; `evaluation.run` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training arm: an aggregation rule, with or without augmentation, on a split."""
+
+    name: str
+    rule: str
+    augment: bool
+    domain_matching: bool
+    split: str
+    reference: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Real images per client and cell.
+
+    Parameters
+    ----------
+    train, test : ndarray of int64, shape (n_clients, n_classes, n_groups)
+        Training and test images.
+    """
+
+    name: str
+    train: IntArray
+    test: IntArray
+
+    @property
+    def clients(self) -> int:
+        """Number of clients."""
+        return int(self.train.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class ClientRound:
+    """One client in one round; None where it failed or the engine does not report.
+
+    Parameters
+    ----------
+    signal : float or None
+        The fairness signal that the rule read; None when undefined.
+    raw_weight, weight : float or None
+        Aggregation weight before and after the guards and normalisation.
+    guard : str or None
+        Why a guard acted.
+    test_counts : ndarray of int64, shape (n_groups, n_classes, n_classes), or None
+        Counts of the aggregated model on the client's test images.
+    """
+
+    client: int
+    error: str | None
+    n_real: int
+    n_synthetic: int
+    loss: float | None
+    signal: float | None
+    raw_weight: float | None
+    weight: float | None
+    guard: str | None
+    seconds: float
+    bytes_down: int
+    bytes_up: int
+    test_loss: float | None
+    test_counts: IntArray | None
+
+
+@dataclass(frozen=True)
+class Round:
+    """One finished round of one arm."""
+
+    arm: str
+    number: int
+    seconds: float
+    clients: tuple[ClientRound, ...]
+
+    def pooled(self) -> IntArray | None:
+        """Return the test counts of all clients together; None if no client reported any."""
+        counts = [c.test_counts for c in self.clients if c.test_counts is not None]
+        return np.sum(counts, axis=0, dtype=np.int64) if counts else None
+
+
+@dataclass(frozen=True, eq=False)
+class ClientSynthesis:
+    """What one client synthesised.
+
+    Parameters
+    ----------
+    requested, accepted : ndarray of int64, shape (n_classes, n_groups)
+        Images per cell.
+    rejected : mapping of str to int
+        Images per reason.
+    """
+
+    client: int
+    requested: IntArray
+    accepted: IntArray
+    rejected: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What all clients synthesised, with the seconds it took and the images reused."""
+
+    clients: tuple[ClientSynthesis, ...]
+    seconds: float
+    generated: int
+    reused: int
+
+
+@dataclass(frozen=True)
+class SyntheticImage:
+    """A synthetic image of the gallery; scores are None when not given."""
+
+    file: Path
+    score: float | None
+    margin: float | None
+
+
+@dataclass(frozen=True)
+class GalleryCell:
+    """Real and synthetic images of one cell."""
+
+    class_name: str
+    group: str
+    real: tuple[Path, ...]
+    synthetic: tuple[SyntheticImage, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory.
+
+    Parameters
+    ----------
+    history : mapping of str to tuple of Round
+        Finished rounds per arm name, in order; every arm has an entry.
+    synthesis : Synthesis or None
+        None when nothing was synthesised.
+    config_text : str
+        The resolved configuration.
+    notes : tuple of str
+        What a reader of the report must know about the files (for example a line cut short).
+    """
+
+    path: Path
+    name: str
+    seed: int
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    sensitive: str | None
+    rounds: int
+    engine: str
+    versions: Mapping[str, str]
+    arms: tuple[Arm, ...]
+    splits: Mapping[str, Split]
+    history: Mapping[str, tuple[Round, ...]]
+    synthesis: Synthesis | None = None
+    gallery: tuple[GalleryCell, ...] = ()
+    config_text: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether there are at least two groups to compare."""
+        return len(self.groups) > 1
+
+    @property
+    def baseline(self) -> Arm | None:
+        """The arm that the others are compared with.
+
+        The first arm that is no reference, does not augment and averages plainly (rule ``fedavg``);
+        failing that, the first that is no reference; None if all are references.
+        """
+        candidates = [arm for arm in self.arms if not arm.reference]
+        plain = [arm for arm in candidates if arm.rule == "fedavg" and not arm.augment]
+        return next(iter([*plain, *candidates]), None)
+
+    def final_round(self, arm: Arm) -> Round | None:
+        """Return the last round of the arm in which a client reported test counts."""
+        measured = [r for r in self.history[arm.name] if r.pooled() is not None]
+        return measured[-1] if measured else None

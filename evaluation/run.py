@@ -1,0 +1,243 @@
+"""Read a run directory; its schema is documented in docs/report.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evaluation.errors import InputError
+from evaluation.fields import Fields, read_object
+from evaluation.records import (
+    Arm,
+    ClientRound,
+    ClientSynthesis,
+    GalleryCell,
+    Round,
+    Run,
+    Split,
+    Synthesis,
+    SyntheticImage,
+)
+
+
+def read_run(run_dir: Path) -> Run:
+    """Read a run directory, finished or under way.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Directory that `fairfed run` wrote.
+
+    Returns
+    -------
+    Run
+        An arm with no finished round has an empty history; a last line of ``rounds.jsonl`` that is
+        cut short (the run is being written) is dropped and noted.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or malformed; names file, line and field.
+    """
+    run_dir = Path(run_dir)
+    if not run_dir.is_dir():
+        raise InputError(f"{run_dir}: is no directory; give the run directory of `fairfed run`")
+    top = read_object(run_dir / "federation.json")
+    classes, groups = top.names("classes"), top.names("groups")
+    splits = _splits(top, len(classes), len(groups))
+    arms = _arms(top, splits)
+    cells = (len(classes), len(groups))
+    history, notes = _history(run_dir / "rounds.jsonl", arms, splits, cells)
+    return Run(
+        path=run_dir,
+        name=top.text("name"),
+        seed=top.integer("seed"),
+        classes=classes,
+        groups=groups,
+        sensitive=top.text_or_none("sensitive"),
+        rounds=top.integer("rounds"),
+        engine=top.text("engine"),
+        versions={key: str(value) for key, value in top.mapping("versions").items()},
+        arms=arms,
+        splits=splits,
+        history=history,
+        synthesis=_synthesis(run_dir / "synthetic" / "clients.json", cells),
+        gallery=_gallery(run_dir, classes, groups),
+        config_text=_config(run_dir / "config.toml"),
+        notes=notes,
+    )
+
+
+def _splits(top: Fields, n_classes: int, n_groups: int) -> dict[str, Split]:
+    found = {}
+    for name, value in top.mapping("splits").items():
+        fields = Fields(value, f"{top.where}, splits.{name}")
+        train = fields.counts("train", (None, n_classes, n_groups))
+        test = fields.counts("test", (train.shape[0], n_classes, n_groups))
+        found[name] = Split(name, train, test)
+    return found
+
+
+def _arms(top: Fields, splits: dict[str, Split]) -> tuple[Arm, ...]:
+    arms: list[Arm] = []
+    for fields in top.objects("arms"):
+        arm = Arm(
+            name=fields.text("name"),
+            rule=fields.text("rule"),
+            augment=fields.flag("augment", False),
+            domain_matching=fields.flag("domain_matching", False),
+            split=fields.text("split"),
+            reference=fields.flag("reference", False),
+        )
+        if arm.split not in splits:
+            raise fields.error("split", f"one of {sorted(splits)}", arm.split)
+        if arm.name in {other.name for other in arms}:
+            raise fields.error("name", "a name no other arm has", arm.name)
+        arms.append(arm)
+    if not arms:
+        raise InputError(f"{top.where}: field 'arms': expected at least one arm")
+    return tuple(arms)
+
+
+def _history(
+    path: Path, arms: tuple[Arm, ...], splits: dict[str, Split], cells: tuple[int, int]
+) -> tuple[dict[str, tuple[Round, ...]], tuple[str, ...]]:
+    rounds: dict[str, list[Round]] = {arm.name: [] for arm in arms}
+    clients = {arm.name: splits[arm.split].clients for arm in arms}
+    notes: list[str] = []
+    if not path.is_file():
+        return dict.fromkeys(rounds, ()), ("rounds.jsonl does not exist yet: no round is over.",)
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no UTF-8 text (byte {error.start})") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path.name} line {number}"
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):  # no newline after it: it is still being written
+                notes.append(f"{where} is cut short and was left out: the run is under way.")
+                continue
+            raise InputError(f"{path} line {number}: is no JSON ({error.msg})") from error
+        entry = _round(Fields(value, where), clients, cells)
+        _append(rounds[entry.arm], entry, where)
+    return {name: tuple(entries) for name, entries in rounds.items()}, tuple(notes)
+
+
+def _append(entries: list[Round], entry: Round, where: str) -> None:
+    expected = entries[-1].number + 1 if entries else 1
+    if entry.number != expected:
+        raise InputError(
+            f"{where}: arm '{entry.arm}' has round {entry.number}, expected round {expected}: "
+            "lines are missing or repeated"
+        )
+    entries.append(entry)
+
+
+def _round(fields: Fields, clients: dict[str, int], cells: tuple[int, int]) -> Round:
+    arm = fields.text("arm")
+    if arm not in clients:
+        raise fields.error("arm", f"one of {sorted(clients)}", arm)
+    entries = tuple(_client(entry, clients[arm], cells) for entry in fields.objects("clients"))
+    if len({entry.client for entry in entries}) < len(entries):
+        raise fields.error("clients", "each client once", "a client twice")
+    return Round(arm, fields.integer("round"), fields.number_or("seconds", 0.0), entries)
+
+
+def _client(fields: Fields, clients: int, cells: tuple[int, int]) -> ClientRound:
+    client = fields.integer("client")
+    if not 0 <= client < clients:
+        raise fields.error("client", f"an index in 0..{clients - 1}", client)
+    n_classes, n_groups = cells
+    return ClientRound(
+        client=client,
+        error=fields.text_or_none("error"),
+        n_real=fields.integer_or("n_real", 0),
+        n_synthetic=fields.integer_or("n_synthetic", 0),
+        loss=fields.number_or_none("loss"),
+        signal=fields.number_or_none("signal"),
+        raw_weight=fields.number_or_none("raw_weight"),
+        weight=fields.number_or_none("weight"),
+        guard=fields.text_or_none("guard"),
+        seconds=fields.number_or("seconds", 0.0),
+        bytes_down=fields.integer_or("bytes_down", 0),
+        bytes_up=fields.integer_or("bytes_up", 0),
+        test_loss=fields.number_or_none("test_loss"),
+        test_counts=fields.counts_or_none("test_counts", (n_groups, n_classes, n_classes)),
+    )
+
+
+def _synthesis(path: Path, cells: tuple[int, int]) -> Synthesis | None:
+    if not path.is_file():
+        return None
+    top = read_object(path)
+    clients = tuple(
+        ClientSynthesis(
+            client=fields.integer("client"),
+            requested=fields.counts("requested", cells),
+            accepted=fields.counts("accepted", cells),
+            rejected=_reasons(fields),
+        )
+        for fields in top.objects("clients")
+    )
+    return Synthesis(
+        clients=clients,
+        seconds=top.number_or("seconds", 0.0),
+        generated=top.integer_or("generated", 0),
+        reused=top.integer_or("reused", 0),
+    )
+
+
+def _reasons(fields: Fields) -> dict[str, int]:
+    rejected = fields.mapping("rejected")
+    reasons = Fields(rejected, f"{fields.where}, rejected")
+    return {reason: reasons.integer(reason) for reason in rejected}
+
+
+def _gallery(
+    run_dir: Path, classes: tuple[str, ...], groups: tuple[str, ...]
+) -> tuple[GalleryCell, ...]:
+    path = run_dir / "synthetic" / "gallery.json"
+    if not path.is_file():
+        return ()
+    cells = []
+    for fields in read_object(path).objects("cells"):
+        cell = GalleryCell(
+            class_name=fields.text("class"),
+            group=fields.text("group"),
+            real=tuple(_inside(run_dir, name, fields.where) for name in fields.strings("real")),
+            synthetic=tuple(
+                SyntheticImage(
+                    _inside(run_dir, image.text("file"), image.where),
+                    image.number_or_none("score"),
+                    image.number_or_none("margin"),
+                )
+                for image in fields.objects("synthetic")
+            ),
+        )
+        for key, name, names in (
+            ("class", cell.class_name, classes),
+            ("group", cell.group, groups),
+        ):
+            if name not in names:
+                raise fields.error(key, f"one of {list(names)}", name)
+        cells.append(cell)
+    return tuple(cells)
+
+
+def _inside(run_dir: Path, name: str, where: str) -> Path:
+    """Resolve a path of the gallery, which must not lead out of the run directory."""
+    path = (run_dir / name).resolve()
+    if not path.is_relative_to(run_dir.resolve()):
+        raise InputError(f"{where}: file '{name}' lies outside the run directory")
+    return path
+
+
+def _config(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); it belongs to the run") from error

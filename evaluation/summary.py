@@ -1,0 +1,330 @@
+"""The numbers of each arm of a run, as the table of the report and of the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.clients import (
+    ClientFairness,
+    client_fairness,
+    missing_class_weights,
+    weighted_recall,
+)
+from evaluation.intervals import (
+    REPLICATES,
+    Interval,
+    bootstrap_intervals,
+    difference_interval,
+    wilson_interval,
+)
+from evaluation.metrics import worst_cell_recall, worst_group_accuracy
+from evaluation.rates import CountArray, FloatArray, accuracy, recall_by_cell
+from evaluation.records import Arm, Round, Run
+from evaluation.registry import METRICS
+
+GAPS = (
+    "accuracy_difference",
+    "demographic_parity_difference",
+    "equal_opportunity_difference",
+    "equalized_odds_difference",
+)
+SCHEMA = 1
+NO_GROUPS = "There is one group only ('{}'): group gaps and the worst group are not defined."
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One arm in numbers; NaN where a number is undefined or no round is over.
+
+    Parameters
+    ----------
+    rounds, rounds_planned : int
+        Rounds that are over, and those configured.
+    n, clients_measured, clients : int
+        Test images and clients behind the numbers, of the last round with test counts; clients of
+        the split.
+    accuracy, missing_recall, worst_cell_recall, worst_group_accuracy : Interval
+        In [0, 1], higher is better. The reference arm's missing recall takes the classes that the
+        clients of the baseline's split lack, so that the two can be compared.
+    worst_cell : str
+        The cell behind ``worst_cell_recall``, as ``class, group (n images)``.
+    worst_class_recall : float
+        Pooled recall of the worst class.
+    client_fairness : ClientFairness
+        Evenness of the accuracy over clients.
+    gaps : dict of str to Interval
+        Group gaps by name in `METRICS`; empty with fewer than two groups.
+    group_accuracy, class_recall : dict of str to Interval
+        With Wilson intervals.
+    seconds, synthesis_seconds : float
+        Time of all rounds; of the synthesis before them (0 without augmentation).
+    mb_sent : float
+        Model bytes sent down and up over all rounds, in 10⁶ bytes.
+    failures, guards : int
+        Client replies that were errors; times that a guard acted on a weight.
+    """
+
+    name: str
+    rule: str
+    augment: bool
+    domain_matching: bool
+    split: str
+    reference: bool
+    rounds: int
+    rounds_planned: int
+    n: int
+    clients_measured: int
+    clients: int
+    accuracy: Interval
+    missing_recall: Interval
+    worst_cell_recall: Interval
+    worst_cell: str
+    worst_class_recall: float
+    worst_group_accuracy: Interval
+    client_fairness: ClientFairness
+    gaps: dict[str, Interval]
+    group_accuracy: dict[str, Interval]
+    class_recall: dict[str, Interval]
+    seconds: float
+    synthesis_seconds: float
+    mb_sent: float
+    failures: int
+    guards: int
+
+    @property
+    def measured(self) -> bool:
+        """Whether at least one round with test counts is over."""
+        return self.n > 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether rounds are still to come."""
+        return self.rounds < self.rounds_planned
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arm minus baseline; ``changes`` holds one interval per metric name, NaN where undefined."""
+
+    arm: str
+    baseline: str
+    changes: dict[str, Interval]
+
+
+HEADLINE_METRICS = {
+    "accuracy": "higher",
+    "missing_recall": "higher",
+    "worst_cell_recall": "higher",
+    "equalized_odds_difference": "lower",
+}
+
+
+def missing_weights(run: Run, arm: Arm) -> FloatArray:
+    """Weights of the missing classes for an arm; the reference takes those of the baseline."""
+    split = run.baseline.split if arm.reference and run.baseline else arm.split
+    return missing_class_weights(run.splits[split].train)
+
+
+def _functions(run: Run, arm: Arm) -> dict[str, Callable[[CountArray], FloatArray]]:
+    weights = missing_weights(run, arm)
+    functions: dict[str, Callable[[CountArray], FloatArray]] = {
+        "accuracy": accuracy,
+        "missing_recall": lambda counts: weighted_recall(counts, weights),
+        "worst_cell_recall": worst_cell_recall,
+        "worst_group_accuracy": worst_group_accuracy,
+    }
+    if run.has_groups:
+        functions |= {name: METRICS[name].function for name in GAPS}
+    return functions
+
+
+def final_counts(run: Run, arm: Arm) -> NDArray[np.int64]:
+    """Pooled test counts of the arm's last measured round; all zero without one."""
+    final = run.final_round(arm)
+    pooled = final.pooled() if final else None
+    shape = (len(run.groups), len(run.classes), len(run.classes))
+    return np.zeros(shape, dtype=np.int64) if pooled is None else pooled
+
+
+def _intervals(
+    run: Run, arm: Arm, pooled: NDArray[np.int64], replicates: int
+) -> dict[str, Interval]:
+    """Percentile intervals of means, basic ones of gaps and worst cases (which are extremes)."""
+    functions = _functions(run, arm)
+    means = {name: functions[name] for name in ("accuracy", "missing_recall")}
+    extremes = {name: f for name, f in functions.items() if name not in means}
+    options: dict[str, Any] = {"replicates": replicates, "seed": run.seed}
+    return bootstrap_intervals(pooled, means, **options) | bootstrap_intervals(
+        pooled, extremes, kind="basic", **options
+    )
+
+
+def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSummary:
+    """Compute the numbers of one arm; intervals are seeded with the run's seed."""
+    pooled = final_counts(run, arm)
+    final, history = run.final_round(arm), run.history[arm.name]
+    measured = _intervals(run, arm, pooled, replicates)
+    entries = [entry for item in history for entry in item.clients]
+    fairness = client_fairness(round_accuracies(final, run.splits[arm.split].clients))
+    synthesis = run.synthesis.seconds if arm.augment and run.synthesis else 0.0
+    return ArmSummary(
+        name=arm.name,
+        rule=arm.rule,
+        augment=arm.augment,
+        domain_matching=arm.domain_matching,
+        split=arm.split,
+        reference=arm.reference,
+        rounds=len(history),
+        rounds_planned=run.rounds,
+        n=int(pooled.sum()),
+        clients_measured=fairness.clients,
+        clients=run.splits[arm.split].clients,
+        accuracy=measured["accuracy"],
+        missing_recall=measured["missing_recall"],
+        worst_cell_recall=measured["worst_cell_recall"],
+        worst_cell=_worst_cell(pooled, run),
+        worst_class_recall=METRICS["worst_class_recall"](pooled),
+        worst_group_accuracy=measured["worst_group_accuracy"],
+        client_fairness=fairness,
+        gaps={name: measured[name] for name in GAPS if name in measured},
+        group_accuracy=_group_accuracy(pooled, run),
+        class_recall=_class_recall(pooled, run),
+        seconds=sum(item.seconds for item in history),
+        synthesis_seconds=synthesis,
+        mb_sent=sum(entry.bytes_up + entry.bytes_down for entry in entries) / 1e6,
+        failures=sum(entry.error is not None for entry in entries),
+        guards=sum(entry.guard is not None for entry in entries),
+    )
+
+
+def summarise(run: Run, *, replicates: int = REPLICATES) -> list[ArmSummary]:
+    """Compute the numbers of every arm, in the order of the run."""
+    return [summarise_arm(run, arm, replicates=replicates) for arm in run.arms]
+
+
+def compare(run: Run, *, replicates: int = REPLICATES) -> list[Comparison]:
+    """Compare every measured arm with the baseline, reference arms included."""
+    baseline = run.baseline
+    if baseline is None:
+        return []
+    theirs = final_counts(run, baseline)
+    return [
+        Comparison(
+            arm.name,
+            baseline.name,
+            {
+                name: difference_interval(
+                    final_counts(run, arm), theirs, function, replicates=replicates, seed=run.seed
+                )
+                for name, function in _functions(run, arm).items()
+                if name in HEADLINE_METRICS
+            },
+        )
+        for arm in run.arms
+        if arm != baseline and run.final_round(arm) and run.final_round(baseline)
+    ]
+
+
+def round_accuracies(item: Round | None, clients: int) -> FloatArray:
+    """Accuracy of every client in a round; NaN for a client that reported none."""
+    values = np.full(clients, np.nan)
+    for entry in item.clients if item else ():
+        if entry.test_counts is not None:
+            values[entry.client] = float(accuracy(entry.test_counts))
+    return values
+
+
+def summary_table(run: Run, *, replicates: int = REPLICATES) -> list[dict[str, Any]]:
+    """Return one flat dictionary per arm; an interval gives ``name``, ``name_low``, ``name_high``.
+
+    Undefined numbers are None, so that the table is plain JSON.
+    """
+    return [_flat(summary) for summary in summarise(run, replicates=replicates)]
+
+
+def _flat(summary: ArmSummary) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for field in dataclasses.fields(summary):
+        value = getattr(summary, field.name)
+        if isinstance(value, Interval):
+            row |= _flat_interval(field.name, value)
+        elif isinstance(value, ClientFairness):
+            numbers = dataclasses.asdict(value)
+            row |= {f"client_{key}": plain(v) for key, v in numbers.items() if key != "clients"}
+        elif field.name == "gaps":
+            for name in GAPS:
+                row |= _flat_interval(name, value.get(name))
+        elif not isinstance(value, dict):
+            row[field.name] = plain(value)
+    return row
+
+
+def _flat_interval(name: str, value: Interval | None) -> dict[str, Any]:
+    ends = (value.value, value.low, value.high) if value else (math.nan,) * 3
+    keys = (name, f"{name}_low", f"{name}_high")
+    return {key: plain(end) for key, end in zip(keys, ends, strict=True)}
+
+
+def plain(value: Any) -> Any:
+    """Turn records into what JSON can hold: undefined numbers into None, tuples into lists."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def report_data(run: Run, summaries: list[ArmSummary], changes: list[Comparison]) -> dict[str, Any]:
+    """Return the content of ``report.json``."""
+    notes = list(run.notes)
+    if not run.has_groups:
+        notes.append(NO_GROUPS.format(run.groups[0]))
+    about = ("name", "seed", "classes", "groups", "sensitive", "rounds", "engine", "versions")
+    return {
+        "schema": SCHEMA,
+        "run": {key: plain(getattr(run, key)) for key in about},
+        "baseline": run.baseline.name if run.baseline else None,
+        "arms": [plain(summary) for summary in summaries],
+        "comparisons": [plain(change) for change in changes],
+        "metrics": {
+            name: {"direction": metric.direction, "description": metric.description}
+            for name, metric in METRICS.items()
+        },
+        "notes": notes,
+    }
+
+
+def _worst_cell(pooled: NDArray[np.int64], run: Run) -> str:
+    recalls = recall_by_cell(pooled)
+    if np.isnan(recalls).all():
+        return ""
+    group, label = np.unravel_index(int(np.nanargmin(recalls)), recalls.shape)
+    n = int(pooled[group, label].sum())
+    where = f", {run.groups[group]}" if run.has_groups else ""
+    return f"{run.classes[label]}{where} (n = {n})"
+
+
+def _group_accuracy(pooled: NDArray[np.int64], run: Run) -> dict[str, Interval]:
+    return {
+        name: wilson_interval(int(np.trace(counts)), int(counts.sum()))
+        for name, counts in zip(run.groups, pooled, strict=True)
+    }
+
+
+def _class_recall(pooled: NDArray[np.int64], run: Run) -> dict[str, Interval]:
+    total = pooled.sum(axis=0)
+    return {
+        name: wilson_interval(int(total[i, i]), int(total[i].sum()))
+        for i, name in enumerate(run.classes)
+    }
