@@ -68,7 +68,9 @@ def test_two_nodes_with_one_partition_are_refused() -> None:
 
 def test_query_failures_are_raised_or_collected() -> None:
     with InProcessGrid(describing_app({1: None, 2: 2.5}), 4) as grid:
-        with pytest.raises(QueryError, match=r"2 of 4 clients failed 'describe': node 1001: .*no data"):
+        with pytest.raises(
+            QueryError, match=r"2 of 4 clients failed 'describe': node 1001: .*no data"
+        ):
             query_all(grid, "describe", {}, 10)
         errors: dict[int, str] = {}
         found = query_all(grid, "describe", {"round": 3}, 10, errors)
@@ -109,7 +111,7 @@ def test_the_draw_is_over_partitions_and_does_not_see_node_ids() -> None:
     assert rounds == [drawn(other, r) for r in range(1, 6)]
     assert all(len(r) == 3 and r == sorted(r) for r in rounds)
     assert len({tuple(r) for r in rounds}) > 1
-    assert sample(other, 1.0, 7, 1) == [node for node, _ in sorted(other.items(), key=lambda x: x[1])]
+    assert sample(other, 1.0, 7, 1) == [
+        node for node, _ in sorted(other.items(), key=lambda x: x[1])
+    ]
     assert len(sample(one, 0.001, 7, 1)) == 1
-
-

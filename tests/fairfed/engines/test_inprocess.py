@@ -161,7 +161,9 @@ def test_clients_share_no_containers_with_the_server_or_each_other() -> None:
     arrays = ArrayRecord({"x": ArrayRecord([np.ones(1)])["0"]})
     content = RecordDict({"arrays": arrays, "config": ConfigRecord({"list": [1, 2]})})
     with InProcessGrid(app, 3) as grid:
-        replies = list(grid.send_and_receive([Message(content, 1000 + i, "train") for i in range(3)]))
+        replies = list(
+            grid.send_and_receive([Message(content, 1000 + i, "train") for i in range(3)])
+        )
         kept[1000]["x"] = 7.0
         kept[1000]["seen"].append(7)
     assert values(replies, "seen") == [[1, 2]] * 3
@@ -193,7 +195,9 @@ def test_a_reply_to_another_message_becomes_an_error() -> None:
         return None  # type: ignore[return-value]
 
     with InProcessGrid(app, 2) as grid:
-        replies = list(grid.send_and_receive([Message(RecordDict(), n, "query") for n in (1000, 1001)]))
+        replies = list(
+            grid.send_and_receive([Message(RecordDict(), n, "query") for n in (1000, 1001)])
+        )
         assert not replies[0].has_error()
         assert "reply_to=request" in str(replies[1].error.reason)
         (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "query.nothing")])

@@ -1,0 +1,118 @@
+"""The weighted mean of models: deterministic, in float64, dtypes kept.
+
+Flower's ``aggregate_arrayrecords`` adds in order of arrival and turns integer buffers (BatchNorm's
+``num_batches_tracked``) into float64, which ``load_state_dict`` then casts silently or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import Array, ArrayRecord
+
+Model = dict[str, NDArray[Any]]
+
+UNREADABLE = "array '{name}' cannot be read: {error}"
+NON_FINITE = "array '{name}' has {count} values that are not finite"
+OTHER_NAMES = "arrays differ from the global model's: missing {missing}, unexpected {extra}"
+OTHER_KIND = "array '{name}' is {got}, the global model's is {expected}"
+NO_MODELS = "a weighted mean needs at least one model with a positive weight"
+
+
+def decode(record: ArrayRecord) -> Model:
+    """Read the arrays of a record.
+
+    Raises
+    ------
+    ValueError
+        An array that cannot be read; the message names it.
+    """
+    model: Model = {}
+    for name, array in record.items():
+        try:
+            model[name] = array.numpy()
+        except (ValueError, TypeError, EOFError, OSError) as error:
+            raise ValueError(UNREADABLE.format(name=name, error=error)) from error
+    return model
+
+
+def encode(model: Mapping[str, NDArray[Any]]) -> ArrayRecord:
+    """Write arrays into a record, in the order given."""
+    return ArrayRecord({name: Array(np.asarray(value)) for name, value in model.items()})
+
+
+def flaw(model: Mapping[str, NDArray[Any]], like: Mapping[str, NDArray[Any]]) -> str | None:
+    """Say why a client's model cannot be merged, or ``None``.
+
+    Parameters
+    ----------
+    model : mapping of str to ndarray
+        What the client sent.
+    like : mapping of str to ndarray
+        The global model: names, shapes and dtypes to expect.
+    """
+    if model.keys() != like.keys():
+        missing, extra = sorted(like.keys() - model.keys()), sorted(model.keys() - like.keys())
+        return OTHER_NAMES.format(missing=missing, extra=extra)
+    for name, value in model.items():
+        expected = like[name]
+        if value.shape != expected.shape or value.dtype != expected.dtype:
+            return OTHER_KIND.format(
+                name=name,
+                got=f"{value.dtype}{list(value.shape)}",
+                expected=f"{expected.dtype}{list(expected.shape)}",
+            )
+        if np.issubdtype(value.dtype, np.inexact):
+            count = int(value.size - np.count_nonzero(np.isfinite(value)))
+            if count:
+                return NON_FINITE.format(name=name, count=count)
+    return None
+
+
+def weighted_mean(models: Sequence[Mapping[str, NDArray[Any]]], weights: Sequence[float]) -> Model:
+    """Average models of equal names, shapes and dtypes.
+
+    Sums in the order given (callers give partition order), in float64. Floating-point arrays come
+    back in their dtype; integer arrays as the mean rounded to the nearest integer (half to even)
+    in theirs; booleans as the weighted majority. A model of weight 0 is not read at all.
+
+    Parameters
+    ----------
+    models : sequence of mapping of str to ndarray
+        One model per client.
+    weights : sequence of float
+        One weight per model, >= 0, summing to 1.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The mean.
+
+    Raises
+    ------
+    ValueError
+        No model has a positive weight.
+    """
+    chosen = [(m, w) for m, w in zip(models, weights, strict=True) if w > 0]
+    if not chosen:
+        raise ValueError(NO_MODELS)
+    return {name: _mean([(m[name], w) for m, w in chosen]) for name in chosen[0][0]}
+
+
+def _mean(terms: Sequence[tuple[NDArray[Any], float]]) -> NDArray[Any]:
+    """Average one array over the clients."""
+    dtype = terms[0][0].dtype
+    wide = np.complex128 if np.issubdtype(dtype, np.complexfloating) else np.float64
+    total = np.zeros(terms[0][0].shape, wide)
+    for value, weight in terms:
+        total = total + weight * value.astype(wide)
+    if not np.issubdtype(dtype, np.inexact):
+        total = np.rint(total)
+    return np.asarray(total).astype(dtype)

@@ -1,0 +1,304 @@
+"""The strategy on replies made by hand, and under Flower's own ``Strategy.start``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fairfed.engines.inprocess import InProcessGrid
+from fairfed.strategies.replies import ReplyKeys
+from fairfed.strategies.signals import accuracy
+from fairfed.strategies.steered import FairnessSteered
+from semantic.errors import InputError
+
+# isort: split
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+NAN = float("nan")
+SHAPE = (1, 2)
+
+
+def arrays(x: float, batches: int = 1) -> ArrayRecord:
+    return ArrayRecord(
+        {
+            "x": Array(np.array([x], np.float32)),
+            "num_batches_tracked": Array(np.array(batches, np.int64)),
+        }
+    )
+
+
+def counts(right: int, wrong: int) -> list[int]:
+    return [right, wrong, 0, 0]
+
+
+def reply(client: int, x: float = 0.0, drop: str | None = None, **metrics: Any) -> RecordDict:
+    """Build what a client sends; keyword names have underscores for dashes."""
+    values: dict[str, Any] = {
+        "partition-id": client,
+        "loss": 1.0,
+        "n-real": 10,
+        "n-synthetic": 0,
+        "counts": counts(5, 5),
+        "seconds": 0.5,
+    }
+    values |= {key.replace("_", "-"): value for key, value in metrics.items()}
+    values.pop(drop or "", None)
+    return RecordDict({"arrays": arrays(x), "metrics": MetricRecord(values)})
+
+
+def answer(contents: list[RecordDict | str]) -> list[Message]:
+    """Turn contents (or reasons of errors) into replies of nodes 1000, 1001, ..."""
+    app, given = ClientApp(), dict(enumerate(contents))
+
+    @app.train()
+    def train(msg: Message, context: Context) -> Message:
+        content = given[int(context.node_config["partition-id"])]
+        if isinstance(content, str):
+            raise ValueError(content)
+        return Message(content, reply_to=msg)
+
+    with InProcessGrid(app, len(contents)) as grid:
+        requests = [Message(RecordDict(), node, "train") for node in grid.get_node_ids()]
+        return list(grid.send_and_receive(requests))
+
+
+def weights(strategy: FairnessSteered, server_round: int = 1) -> list[float]:
+    return [row["weight"] for row in strategy.train_log[server_round]]
+
+
+def value(record: ArrayRecord | None) -> float:
+    assert record is not None
+    return float(record["x"].numpy()[0])
+
+
+def test_fedavg_by_hand_keeps_integer_buffers() -> None:
+    strategy = FairnessSteered(SHAPE)
+    replies = answer([reply(0, 1.0, n_real=30), reply(1, 5.0, n_real=10, n_synthetic=900)])
+    merged, totals = strategy.aggregate_train(1, replies[::-1])
+    assert value(merged) == 2.0
+    assert merged is not None
+    assert merged["num_batches_tracked"].numpy().dtype == np.int64
+    assert weights(strategy) == [0.75, 0.25]
+    assert totals is not None
+    assert totals["counts"] == counts(10, 10)  # summed, not averaged
+    assert (totals["n-real"], totals["n-synthetic"], totals["clients"]) == (40, 900, 2)
+    assert strategy.train_log[1][0] == {
+        "client": 0, "error": None, "n_real": 30, "n_synthetic": 0, "loss": 1.0, "signal": None,
+        "raw_weight": 0.75, "weight": 0.75, "guard": None, "seconds": 0.5,
+    }  # fmt: skip
+
+
+def test_synthetic_examples_count_when_asked_to() -> None:
+    strategy = FairnessSteered(SHAPE, synthetic_weight=0.5)
+    strategy.aggregate_train(1, answer([reply(0, n_real=10, n_synthetic=20), reply(1, n_real=20)]))
+    assert weights(strategy) == [0.5, 0.5]
+
+
+def test_fairfed_by_hand() -> None:
+    """Accuracies .7 and 0 around a pooled .35 would give equal gaps; so the metric is made up."""
+
+    def metric(c: NDArray[np.int64]) -> float:
+        return {10: 0.0, 11: 0.2, 21: 0.7}[int(c.sum())]  # gaps .7 and .5
+
+    strategy = FairnessSteered(SHAPE, rule="fairfed", beta=0.1, metric=metric)
+    replies = answer([reply(0, 0.0, counts=counts(5, 5)), reply(1, 1.0, counts=counts(5, 6))])
+    merged, _ = strategy.aggregate_train(1, replies)
+    assert weights(strategy) == pytest.approx([0.49, 0.51])
+    assert [row["signal"] for row in strategy.train_log[1]] == pytest.approx([0.7, 0.5])
+    assert value(merged) == pytest.approx(0.51)
+    strategy.aggregate_train(2, replies)
+    assert weights(strategy, 2) == pytest.approx([0.48, 0.52])
+
+
+def test_beta_zero_gives_fedavgs_bytes() -> None:
+    replies = answer([reply(i, 0.1 * i + 0.05, n_real=7 * i + 3) for i in range(5)])
+    plain, _ = FairnessSteered(SHAPE).aggregate_train(1, replies)
+    steered, _ = FairnessSteered(SHAPE, rule="fairfed", beta=0.0, metric=accuracy).aggregate_train(
+        1, replies
+    )
+    assert plain is not None
+    assert steered is not None
+    assert plain["x"].data == steered["x"].data
+
+
+def test_all_zero_weights_do_not_divide_by_zero() -> None:
+    strategy = FairnessSteered(SHAPE)
+    merged, _ = strategy.aggregate_train(
+        1, answer([reply(0, 1.0, n_real=0), reply(1, 3.0, n_real=0)])
+    )
+    assert value(merged) == 2.0
+    assert "equal weights" in strategy.train_log[1][0]["guard"]
+
+
+@pytest.mark.parametrize("n", [NAN, -10, float("inf"), 2**2000])
+def test_an_impossible_number_of_examples_cannot_move_the_model(n: float) -> None:
+    strategy = FairnessSteered(SHAPE)
+    merged, _ = strategy.aggregate_train(1, answer([reply(0, 1.0), reply(1, 1e6, n_real=n)]))
+    assert value(merged) == 1.0
+    row = strategy.train_log[1][1]
+    assert row["weight"] == 0.0
+    assert row["guard"].startswith("excluded: number of examples")
+    assert all(v is None or not isinstance(v, float) or math.isfinite(v) for v in row.values())
+
+
+@pytest.mark.parametrize("name", ["partition-id", "loss", "n-real", "n-synthetic", "counts"])
+def test_an_omitted_key_rejects_one_reply_and_not_the_run(name: str) -> None:
+    strategy = FairnessSteered(SHAPE)
+    merged, totals = strategy.aggregate_train(1, answer([reply(0, 1.0), reply(1, 9.0, drop=name)]))
+    assert value(merged) == 1.0
+    assert totals is not None
+    assert totals["rejected"] == 1
+    failed = next(row for row in strategy.train_log[1] if row["error"])
+    assert f"has no '{name}'" in failed["error"]
+    assert failed["weight"] == 0.0
+
+
+def test_seconds_may_be_absent() -> None:
+    strategy = FairnessSteered(SHAPE)
+    strategy.aggregate_train(1, answer([reply(0, drop="seconds")]))
+    assert strategy.train_log[1][0]["seconds"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (RecordDict(), "no MetricRecord 'metrics'"),
+        (RecordDict({"metrics": reply(1)["metrics"]}), "no ArrayRecord 'arrays'"),
+        (reply(1, counts=[1, 2, 3]), "must be 4 counts >= 0 .* got 3 values"),
+        (reply(1, counts=[1, 2, 3, -4]), "not all of them counts"),
+        (reply(1, counts=[1.0, 2.0, 3.0, 4.0]), "not all of them counts"),
+        (reply(1, loss=[1.0]), r"'loss' is \[1.0\]: expected a number"),
+        (reply(1, NAN), "array 'x' has 1 values that are not finite"),
+        (RecordDict({**reply(1), "arrays": ArrayRecord([np.ones(1)])}), "missing .*'x'"),
+        ("boom", "ValueError.*boom"),
+    ],
+)
+def test_an_unusable_reply_is_left_out_with_its_reason(
+    content: RecordDict | str, reason: str
+) -> None:
+    strategy = FairnessSteered(SHAPE)
+    merged, _ = strategy.aggregate_train(1, answer([reply(0, 1.0), content]))
+    assert value(merged) == 1.0
+    failed = next(row for row in strategy.train_log[1] if row["error"])
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(failed["error"])
+
+
+def test_nobody_usable_gives_no_model() -> None:
+    strategy = FairnessSteered(SHAPE, rule="fairfed", beta=1.0, metric=accuracy)
+    assert strategy.aggregate_train(1, answer(["boom", "bang"])) == (None, None)
+    assert strategy.aggregate_train(2, []) == (None, None)
+    assert strategy.aggregate_train(3, answer([reply(0, n_real=-1)])) == (None, None)
+    assert strategy.aggregate_evaluate(1, answer(["boom"])) is None
+    assert strategy.evaluate_log[1][0]["test_counts"] is None
+
+
+def test_a_client_cannot_speak_for_another() -> None:
+    strategy = FairnessSteered(SHAPE)
+    strategy.enroll({1000: 0, 1001: 1, 1002: 2}, seed=0, fraction=1.0)
+    strategy.aggregate_train(1, answer([reply(0), reply(0), reply(2)]))
+    assert weights(strategy) == [0.5, 0.0, 0.5]
+    assert "says 'partition-id' 0, the handshake said 1" in strategy.train_log[1][1]["error"]
+    unknown = FairnessSteered(SHAPE)
+    unknown.aggregate_train(1, answer([reply(0, 1.0), reply(0, 5.0)]))
+    assert weights(unknown) == [1.0]
+
+
+def test_evaluation_sums_counts() -> None:
+    strategy = FairnessSteered(SHAPE)
+    contents = [reply(1, counts=counts(1, 2), loss=NAN), reply(0, counts=counts(3, 4))]
+    totals = strategy.aggregate_evaluate(4, answer(contents))
+    assert totals is not None
+    assert totals["counts"] == counts(4, 6)
+    assert strategy.evaluate_log[4] == [
+        {"client": 0, "error": None, "test_loss": 1.0, "test_counts": [[[3, 4], [0, 0]]]},
+        {"client": 1, "error": None, "test_loss": None, "test_counts": [[[1, 2], [0, 0]]]},
+    ]
+
+
+def test_metric_keys_are_arguments() -> None:
+    keys = ReplyKeys(n_real="num-examples", metrics="m")
+    strategy = FairnessSteered(SHAPE, keys=keys)
+    metrics = reply(0, num_examples=3)["metrics"]
+    strategy.aggregate_train(1, answer([RecordDict({"arrays": arrays(1.0), "m": metrics})]))
+    assert strategy.train_log[1][0]["n_real"] == 3
+
+
+def test_state_survives_json() -> None:
+    replies = answer([reply(0, counts=counts(1, 9)), reply(1, 1.0, counts=counts(9, 2))])
+    one = FairnessSteered(SHAPE, rule="fairfed", beta=0.37, metric=accuracy)
+    one.aggregate_train(1, replies)
+    two = FairnessSteered(SHAPE, rule="fairfed", beta=0.37, metric=accuracy)
+    two.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    first, second = one.aggregate_train(2, replies)[0], two.aggregate_train(2, replies)[0]
+    assert first is not None
+    assert second is not None
+    assert first["x"].data == second["x"].data
+    with pytest.raises(InputError, match=r"beta=0.37, this one has beta=0.5"):
+        FairnessSteered(SHAPE, rule="fairfed", beta=0.5, metric=accuracy).load_state_dict(
+            one.state_dict()
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"rule": "fedprox"}, "rule 'fedprox': expected one of fedavg, fairfed"),
+        ({"rule": "fairfed"}, "give one"),
+        ({"beta": -1.0}, "beta = -1.0"),
+        ({"beta": NAN}, "beta = nan"),
+        ({"synthetic_weight": -0.5}, "synthetic_weight"),
+        ({"fraction": 0.0}, "fraction = 0.0"),
+    ],
+)
+def test_wrong_arguments_name_the_field(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        FairnessSteered(SHAPE, **arguments)
+
+
+def moving_app() -> ClientApp:
+    """Move x a tenth of the way to one's own partition id."""
+    app = ClientApp()
+
+    @app.query("describe")
+    def describe(msg: Message, context: Context) -> Message:
+        metrics = MetricRecord({"partition-id": int(context.node_config["partition-id"])})
+        return Message(RecordDict({"metrics": metrics}), reply_to=msg)
+
+    @app.train()
+    @app.evaluate()
+    def step(msg: Message, context: Context) -> Message:
+        client = int(context.node_config["partition-id"])
+        x = float(msg.content["arrays"]["x"].numpy()[0])
+        assert msg.content["config"]["round"] >= 1
+        return Message(reply(client, x + 0.1 * (client - x), n_real=client + 1), reply_to=msg)
+
+    return app
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_it_works_with_flowers_own_loop(fraction: float, caplog: pytest.LogCaptureFixture) -> None:
+    strategy = FairnessSteered(
+        SHAPE, rule="fairfed", beta=0.1, metric=accuracy, fraction=fraction, min_nodes=4
+    )
+    with (
+        caplog.at_level(logging.INFO, "fairfed"),
+        InProcessGrid(moving_app(), 4, wire=True) as grid,
+    ):
+        result = strategy.start(
+            grid, arrays(0.0), num_rounds=2, timeout=60, train_config=ConfigRecord({"lr": 0.1})
+        )
+    assert "Rule: fairfed (beta 0.1, metric accuracy)" in caplog.text
+    assert sorted(strategy.train_log) == [1, 2]
+    assert len(strategy.train_log[2]) == (4 if fraction == 1.0 else 2)
+    assert len(strategy.evaluate_log[2]) == 4
+    assert result.evaluate_metrics_clientapp[2]["counts"] == counts(20, 20)
+    if fraction == 1.0:  # 0.1 x sum(k (k + 1)) / 10 = .2, then .9 x .2 + .2
+        assert value(result.arrays) == pytest.approx(0.38)
