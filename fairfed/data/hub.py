@@ -71,7 +71,7 @@ def load_splits(name: str) -> dict[str, Any]:
         save = f"datasets.load_dataset('{name}').save_to_disk('copy')"
         raise InputError(
             f"data.source: the dataset {name!r} cannot be loaded "
-            f"({type(error).__name__}: {error}). Without a network: on a machine that has one, run\n"
+            f"({type(error).__name__}: {error}). Without a network: where there is one, run\n"
             f'  python -c "import datasets; {save}"\n'
             'bring the directory here, and set data.source = "hf:copy"'
         ) from error

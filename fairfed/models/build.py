@@ -1,0 +1,56 @@
+"""The models by the names that the configuration knows."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from fairfed.models.clip_head import ClipHead, ImageEncoder
+from fairfed.models.cnn import SmallCnn, initialise
+
+MODEL_NAMES = ("cnn-bn", "cnn-gn", "clip-head")
+
+
+def build_model(
+    name: str,
+    num_classes: int,
+    image_size: int = 32,
+    *,
+    seed: int = 0,
+    encoder: ImageEncoder | None = None,
+) -> nn.Module:
+    """Build a model with seeded weights; PyTorch's global random state neither counts nor changes.
+
+    Parameters
+    ----------
+    name
+        One of `MODEL_NAMES`.
+    num_classes
+        Number of logits.
+    image_size
+        Side of the square images, in pixels (`clip-head` takes any).
+    seed
+        Same seed, same weights.
+    encoder
+        The frozen encoder of `clip-head`.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or `clip-head` is given no encoder.
+    """
+    if name not in MODEL_NAMES:
+        raise ValueError(f"no model {name!r}; there are: {', '.join(MODEL_NAMES)}")
+    generator = torch.Generator().manual_seed(seed)
+    if name == "clip-head":
+        if encoder is None:
+            raise ValueError("clip-head needs an encoder")
+        head = ClipHead(encoder, num_classes)
+        nn.init.normal_(head.weight, generator=generator)
+        return head
+    # Built without memory, for the constructors of layers draw from the global random state.
+    with torch.device("meta"):
+        model = SmallCnn(num_classes, image_size, "batch" if name == "cnn-bn" else "group")
+    model.to_empty(device="cpu")
+    initialise(model, generator)
+    return model.to(memory_format=torch.channels_last)

@@ -1,0 +1,184 @@
+"""Training and testing a model on one client's images.
+
+Everything is a function of its arguments: random numbers come from the generator that is passed in,
+so that clients can train at the same time in threads and still repeat exactly.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairfed.models.clip_head import ClipHead
+
+TEST_BATCH = 512
+
+
+def train_epochs(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    generator: torch.Generator,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    weights: Tensor | None = None,
+    samples_per_epoch: int | None = None,
+) -> float:
+    """Train `model` in place by stochastic gradient descent on the cross-entropy.
+
+    Parameters
+    ----------
+    model
+        Gives logits; its momentum starts at zero.
+    images
+        ``[n, H, W, 3]``, uint8 RGB.
+    labels
+        ``[n]``, int64.
+    epochs, batch_size, lr, momentum, weight_decay
+        As usual. The rows of an epoch are cut into batches of nearly equal size, at most
+        `batch_size`: no batch is so small that BatchNorm has no statistics.
+    generator
+        Source of the order of the rows; it advances.
+    weights, samples_per_epoch
+        See `epoch_rows`.
+
+    Returns
+    -------
+    Mean loss over the rows of the last epoch, in training mode.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or the weights do not fit them.
+    """
+    inputs = _prepare(model, images)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay
+    )
+    model.train()
+    mean = math.nan
+    for _ in range(epochs):
+        rows = epoch_rows(len(labels), generator, weights, samples_per_epoch)
+        total = 0.0
+        for batch in rows.tensor_split(math.ceil(len(rows) / batch_size)):
+            optimizer.zero_grad(set_to_none=True)
+            loss = F.cross_entropy(model(_as_float(inputs[batch])), labels[batch])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.item() * len(batch)
+        mean = total / len(rows)
+    return mean
+
+
+def epoch_rows(
+    n_rows: int,
+    generator: torch.Generator,
+    weights: Tensor | None = None,
+    samples_per_epoch: int | None = None,
+) -> Tensor:
+    """Draw the rows of one epoch, in order.
+
+    With `weights`, rows are drawn by systematic sampling (Madow 1949): a row whose expected number
+    of draws is ``e = samples · weight / Σ weights`` comes up ⌊e⌋ or ⌈e⌉ times, so that a class or
+    a source gets its share in every epoch and not only in the mean. Equal weights and as many
+    samples as rows are an ordinary epoch.
+
+    Parameters
+    ----------
+    n_rows
+        Number of rows.
+    generator
+        Source of randomness; it advances.
+    weights
+        ``[n_rows]``, not negative, not all zero; None: equal.
+    samples_per_epoch
+        Number of draws; None: `n_rows`.
+
+    Returns
+    -------
+    ``[samples_per_epoch]`` row numbers.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, no draws, or the weights do not fit.
+    """
+    samples = n_rows if samples_per_epoch is None else samples_per_epoch
+    if n_rows < 1 or samples < 1:
+        raise ValueError(f"{n_rows} rows and {samples} samples an epoch; expected at least one")
+    if weights is None:
+        weights = torch.ones(n_rows)
+    weights = weights.to(torch.float64)
+    if weights.shape != (n_rows,):
+        raise ValueError(f"weights have shape {tuple(weights.shape)}, expected ({n_rows},)")
+    if not torch.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
+        raise ValueError("weights must be finite, not negative, and not all zero")
+    order = torch.randperm(n_rows, generator=generator)
+    start = torch.rand((), generator=generator, dtype=torch.float64)
+    expected = weights[order].cumsum(0)
+    # The quotient is exactly 1 from the last row with a weight on; the sum may still round up.
+    ends = torch.floor(expected / expected[-1] * samples + start).clamp_(max=samples)
+    counts = ends.diff(prepend=ends.new_zeros(1)).to(torch.int64)
+    rows = order.repeat_interleave(counts)
+    return rows[torch.randperm(samples, generator=generator)]
+
+
+def confusion_counts(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    groups: Tensor,
+    *,
+    n_groups: int,
+    n_classes: int,
+) -> tuple[npt.NDArray[np.int64], float]:
+    """Count a model's predictions by group, true class and predicted class.
+
+    Parameters
+    ----------
+    model
+        Gives logits; left in evaluation mode.
+    images
+        ``[n, H, W, 3]``, uint8 RGB; `n` may be 0.
+    labels, groups
+        ``[n]``, int64.
+    n_groups, n_classes
+        Size of the federation's groups and label space.
+
+    Returns
+    -------
+    ``[n_groups, n_classes, n_classes]`` counts, and the mean cross-entropy (0.0 without rows).
+    A row whose logits are not finite counts as predicted by `argmax`, and makes the loss NaN.
+    """
+    counts = np.zeros((n_groups, n_classes, n_classes), np.int64)
+    if not len(labels):
+        return counts, 0.0
+    model.eval()
+    total = 0.0
+    with torch.no_grad():
+        inputs = _prepare(model, images)
+        for batch in torch.arange(len(labels)).tensor_split(math.ceil(len(labels) / TEST_BATCH)):
+            logits = model(_as_float(inputs[batch]))
+            total += F.cross_entropy(logits, labels[batch], reduction="sum").item()
+            cells = (groups[batch].numpy(), labels[batch].numpy(), logits.argmax(1).numpy())
+            np.add.at(counts, cells, 1)
+    return counts, total / len(labels)
+
+
+def _prepare(model: nn.Module, images: Tensor) -> Tensor:
+    """What stays the same in every epoch: the embeddings of a frozen encoder, or the images."""
+    return model.embed(images) if isinstance(model, ClipHead) else images
+
+
+def _as_float(batch: Tensor) -> Tensor:
+    """Images ``[n, H, W, 3]`` uint8 as ``[n, 3, H, W]`` in 0 to 1; embeddings as they are."""
+    return batch.permute(0, 3, 1, 2).float().div_(255) if batch.dtype == torch.uint8 else batch
