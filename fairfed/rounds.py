@@ -1,0 +1,274 @@
+"""The round loop: train, aggregate, evaluate, log, checkpoint, on any Flower engine.
+
+Flower's ``Strategy.start`` begins at round 1, cannot be resumed, draws clients by node ids that
+change from run to run, adds models in order of arrival and loses who failed. This loop does not.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, Message
+from flwr.serverapp import Grid
+
+from fairfed import checkpoint as checkpoints
+from fairfed.engines.exchange import QueryError, ask, handshake, query_all
+from fairfed.strategies.aggregate import decode, encode, flaw
+from fairfed.strategies.rows import Row, failed_evaluation, failed_row
+from fairfed.strategies.steered import FairnessSteered
+from semantic.errors import InputError
+
+__all__ = ["MAX_FAILED_ROUNDS", "QueryError", "ask", "query_all", "run_rounds"]
+
+logger = logging.getLogger("fairfed")
+
+MAX_FAILED_ROUNDS = 3
+"""Consecutive rounds without a usable reply after which a run is given up."""
+
+ALL_FAILED = (
+    "no client gave a usable reply in {count} rounds in a row (last: round {round}); the first "
+    "error of the last round is: {error}"
+)
+OTHER_MODEL = "checkpoint '{path}' is of another model ({reason}): delete it or use another folder"
+DIFFERS = (
+    "checkpoint '{path}' is of a run with {name} {saved}, this run has {name} {here}: delete it or "
+    "use another folder"
+)
+OTHER_RUN = "checkpoint '{path}' is of another run: {reason}. Delete it or use another folder"
+
+
+@runtime_checkable
+class KeepsClientStates(Protocol):
+    """An engine whose clients' states can be saved and restored."""
+
+    def client_states(self) -> dict[int, bytes]:
+        """Return the state of every client by partition id."""
+
+    def load_client_states(self, states: Mapping[int, bytes]) -> None:
+        """Restore them."""
+
+
+@dataclass
+class _Progress:
+    """What changes from round to round."""
+
+    round: int
+    arrays: ArrayRecord
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """One request to several clients and what came of it, by partition id."""
+
+    replies: list[Message]
+    errors: dict[int, str]
+    down: dict[int, int] = field(default_factory=dict)
+    up: dict[int, int] = field(default_factory=dict)
+
+
+def run_rounds(
+    grid: Grid,
+    strategy: FairnessSteered,
+    arrays: ArrayRecord,
+    rounds: int,
+    *,
+    config: Mapping[str, ConfigRecordValues],
+    seed: int,
+    timeout: float,
+    checkpoint: Path | None,
+    log: Callable[[dict[str, Any]], None],
+    on_round: Callable[[int, dict[str, Any]], None] | None = None,
+    fraction: float = 1.0,
+    min_nodes: int = 1,
+) -> ArrayRecord:
+    """Run federated rounds and return the last global model.
+
+    Each round sends the model to the clients drawn, merges what comes back, evaluates the *new*
+    model on all clients, hands one line to ``log`` and replaces the checkpoint. A client that
+    fails is an entry with its error; a round in which all fail leaves the model as it is.
+
+    Parameters
+    ----------
+    grid : Grid
+        Any Flower grid; the ClientApp must answer ``query.describe``.
+    strategy : FairnessSteered
+        Merges and weighs; its state is in the checkpoint.
+    arrays : ArrayRecord
+        The model to start from.
+    rounds : int
+        Number of the last round, >= 0.
+    config : mapping
+        Settings for the clients, in the ConfigRecord of every request beside ``round``.
+    seed : int
+        Seed of the draw of clients.
+    timeout : float
+        Seconds to wait for nodes, and for the replies of each exchange.
+    checkpoint : Path or None
+        File to continue from if it exists, and to write after every round.
+    log : callable
+        Takes a line of ``rounds.jsonl`` (without ``"arm"``). It is called before the checkpoint is
+        written: after a crash between the two, a round is logged twice, with equal content.
+    on_round : callable, optional
+        ``on_round(round, line)`` when the round is safe on disk.
+    fraction : float
+        Share of clients that train in a round, in (0, 1].
+    min_nodes : int
+        Clients to wait for at the start.
+
+    Returns
+    -------
+    ArrayRecord
+        The global model after ``rounds``.
+
+    Raises
+    ------
+    InputError
+        The checkpoint is damaged or belongs to another model, seed or strategy.
+    TimeoutError
+        Fewer than ``min_nodes`` clients in time.
+    QueryError
+        A client does not say who it is, or two say the same.
+    RuntimeError
+        No usable reply in three rounds in a row; the message has the first error.
+    """
+    sites = handshake(grid, min_nodes, timeout)
+    strategy.enroll(sites, seed=seed, fraction=fraction)
+    identity = {"seed": seed, "fraction": fraction, "clients": sorted(sites.values())}
+    progress = _resume(checkpoint, grid, strategy, arrays, identity)
+    for number in range(progress.round + 1, rounds + 1):
+        line, error = _round(grid, strategy, progress, number, config, timeout, sites)
+        log(line)
+        if progress.failed >= MAX_FAILED_ROUNDS:
+            raise RuntimeError(ALL_FAILED.format(count=progress.failed, round=number, error=error))
+        if checkpoint is not None:
+            checkpoints.save(checkpoint, _snapshot(progress, grid, strategy, identity))
+        if on_round is not None:
+            on_round(number, line)
+    return progress.arrays
+
+
+def _round(
+    grid: Grid,
+    strategy: FairnessSteered,
+    progress: _Progress,
+    number: int,
+    config: Mapping[str, ConfigRecordValues],
+    timeout: float,
+    sites: Mapping[int, int],
+) -> tuple[dict[str, Any], str | None]:
+    """Run one round on ``progress``; return its line and the first error of its training."""
+    started = time.perf_counter()
+    settings = ConfigRecord(dict(config))
+    requests = strategy.configure_train(number, progress.arrays, settings, grid)
+    trained = _exchange(grid, list(requests), timeout, sites)
+    merged, _ = strategy.aggregate_train(number, trained.replies)
+    progress.round = number
+    progress.failed = 0 if merged is not None else progress.failed + 1
+    if merged is not None:
+        progress.arrays = merged
+    requests = strategy.configure_evaluate(number, progress.arrays, settings, grid)
+    tested = _exchange(grid, list(requests), timeout, sites)
+    strategy.aggregate_evaluate(number, tested.replies)
+    clients = _rows(strategy, number, trained, tested, sorted(sites.values()))
+    reasons = [row["error"] or row["guard"] for row in clients if row["error"] or row["guard"]]
+    line = {"round": number, "seconds": time.perf_counter() - started, "clients": clients}
+    return line, str(reasons[0]) if reasons else None
+
+
+def _exchange(
+    grid: Grid, requests: list[Message], timeout: float, sites: Mapping[int, int]
+) -> _Exchange:
+    """Ask clients and attribute answers, errors and bytes to partitions."""
+    answers, errors = ask(grid, requests, timeout)
+    for node, reason in errors.items():
+        logger.warning("client %d failed: %s", sites[node], reason)
+    return _Exchange(
+        replies=[answers[node] for node in sorted(answers, key=lambda node: sites[node])],
+        errors={sites[node]: reason for node, reason in errors.items()},
+        down={sites[m.metadata.dst_node_id]: _size(m) for m in requests},
+        up={sites[node]: _size(reply) for node, reply in answers.items()},
+    )
+
+
+def _size(message: Message) -> int:
+    """Return the bytes of a message's serialised arrays."""
+    return sum(record.count_bytes() for record in message.content.array_records.values())
+
+
+def _rows(
+    strategy: FairnessSteered,
+    number: int,
+    trained: _Exchange,
+    tested: _Exchange,
+    partitions: list[int],
+) -> list[Row]:
+    """Join what is known of each client in this round, in order of partition id."""
+    train = {row["client"]: row for row in strategy.train_log[number]}
+    test = {row["client"]: row for row in strategy.evaluate_log[number]}
+    rows = []
+    for client in partitions:
+        if client in trained.errors:
+            row = failed_row(client, trained.errors[client])
+        elif client in train:
+            row = dict(train[client])
+        else:
+            row = {**failed_row(client, ""), "error": None, "guard": "not drawn in this round"}
+        row["bytes_down"] = trained.down.get(client, 0) + tested.down.get(client, 0)
+        row["bytes_up"] = trained.up.get(client, 0) + tested.up.get(client, 0)
+        reason = tested.errors.get(client)
+        outcome = test.get(client, failed_evaluation(client, reason or ""))
+        reason = reason or outcome["error"]
+        if reason and row["error"] is None:
+            row["error"] = f"evaluate: {reason}"
+        row["test_loss"], row["test_counts"] = outcome["test_loss"], outcome["test_counts"]
+        rows.append(row)
+    return rows
+
+
+def _snapshot(
+    progress: _Progress, grid: Grid, strategy: FairnessSteered, identity: Mapping[str, Any]
+) -> checkpoints.Checkpoint:
+    """Gather what the next round depends on."""
+    return checkpoints.Checkpoint(
+        round=progress.round,
+        arrays=decode(progress.arrays),
+        state={"strategy": strategy.state_dict(), "failed": progress.failed, **identity},
+        clients=grid.client_states() if isinstance(grid, KeepsClientStates) else {},
+    )
+
+
+def _resume(
+    path: Path | None,
+    grid: Grid,
+    strategy: FairnessSteered,
+    arrays: ArrayRecord,
+    identity: Mapping[str, Any],
+) -> _Progress:
+    """Return where to start: after the checkpoint if there is one, else before round 1."""
+    if path is None or not path.exists():
+        return _Progress(0, arrays)
+    saved = checkpoints.load(path)
+    reason = flaw(saved.arrays, decode(arrays))
+    if reason is not None:
+        raise InputError(OTHER_MODEL.format(path=path, reason=reason))
+    for name, here in identity.items():
+        if saved.state.get(name) != here:
+            found = saved.state.get(name)
+            raise InputError(DIFFERS.format(path=path, name=name, saved=found, here=here))
+    try:
+        strategy.load_state_dict(saved.state["strategy"])
+    except InputError as error:
+        raise InputError(OTHER_RUN.format(path=path, reason=error)) from error
+    if isinstance(grid, KeepsClientStates):
+        grid.load_client_states(saved.clients)
+    logger.info("continuing after round %d from %s", saved.round, path)
+    return _Progress(saved.round, encode(saved.arrays), int(saved.state["failed"]))
