@@ -1,0 +1,186 @@
+"""Assemble and write the report of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from evaluation.records import Arm, Run
+from evaluation.report import figures, tables
+from evaluation.report.charts import mark_svg
+from evaluation.report.headline import changes, headline
+from evaluation.report.style import duration, ends, looks, number, percent, points
+from evaluation.report.words import CHANGE_TITLES, DEFINITIONS, GAP_TITLES
+from evaluation.run import read_run
+from evaluation.summary import (
+    NO_GROUPS,
+    Comparison,
+    compare,
+    final_counts,
+    missing_weights,
+    report_data,
+    summarise,
+)
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write ``report.html`` and ``report.json`` into a run directory.
+
+    Both are replaced in one step each, so a reader never sees half a file; the same run directory
+    gives the same bytes.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Run directory, finished or under way.
+
+    Returns
+    -------
+    Path
+        The HTML file: one file that needs no network.
+
+    Raises
+    ------
+    InputError
+        If a file of the run is missing or malformed.
+    """
+    run = read_run(Path(run_dir))
+    summaries, comparisons = summarise(run), compare(run)
+    data = report_data(run, summaries, comparisons)
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+    page = render(context(run, summaries, comparisons))
+    target = run.path / "report.html"
+    _replace(run.path / "report.json", text + "\n")
+    _replace(target, page)
+    return target
+
+
+def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> dict[str, Any]:
+    """Collect everything that the template shows."""
+    arm_looks = looks(run.arms)
+    shown = tables.columns(run)
+    baseline = run.baseline or run.arms[0]
+    synthesis = run.synthesis
+    return {
+        "run": run,
+        "summaries": summaries,
+        "measured": [s for s in summaries if s.measured],
+        "baseline": baseline,
+        "keys": {name: mark_svg(look) for name, look in arm_looks.items()},
+        "headline": headline(run, summaries, comparisons),
+        "changes": [(c, changes(c)) for c in comparisons],
+        "change_titles": _change_titles(comparisons),
+        "columns": shown,
+        "comparison": tables.comparison_rows(summaries, shown),
+        "no_groups": "" if run.has_groups else NO_GROUPS.format(run.groups[0]),
+        "splits": [_split(run, arm) for arm in _one_arm_per_split(run)],
+        "gallery": figures.gallery_rows(run),
+        "curves": figures.learning_curves(run, arm_looks),
+        "curve_table": _curve_table(run),
+        "clients": figures.client_panels(run, arm_looks),
+        "gap_panels": figures.gap_panels(summaries, arm_looks) if run.has_groups else [],
+        "gap_titles": GAP_TITLES,
+        "group_panels": figures.group_panels(summaries, arm_looks) if run.has_groups else [],
+        "steering": figures.steering(run, arm_looks),
+        "synthesis": tables.synthesis_rows(synthesis) if synthesis else None,
+        "synthesis_sentence": tables.synthesis_sentence(synthesis) if synthesis else "",
+        "explained": tables.explained(tables.synthesis_rows(synthesis)[0]) if synthesis else [],
+        "ablations": _ablations(run, summaries),
+        "failures": tables.failures(run),
+        "guards": tables.guards(run),
+        "max_events": tables.MAX_EVENTS,
+        "definitions": DEFINITIONS,
+    }
+
+
+def render(values: dict[str, Any]) -> str:
+    """Fill the template; every text is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("evaluation.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=percent, points=points, ends=ends, number=number, duration=duration
+    )
+    return environment.get_template("report.html.j2").render(values)
+
+
+def _one_arm_per_split(run: Run) -> list[Arm]:
+    """The first arm of each split, the baseline's split first."""
+    first: dict[str, Arm] = {}
+    for arm in run.arms:
+        first.setdefault(arm.split, arm)
+    return list(first.values())
+
+
+def _split(run: Run, arm: Arm) -> dict[str, Any]:
+    split = run.splits[arm.split]
+    return {
+        "name": split.name,
+        "reference": arm.reference,
+        "sentence": tables.gap_sentence(run, arm),
+        "classes": tables.heat_map(split.train.sum(axis=2)),
+        "groups": tables.heat_map(split.train.sum(axis=1)) if run.has_groups else [],
+        "train": split.train.sum(axis=(1, 2)).tolist(),
+        "test": split.test.sum(axis=(1, 2)).tolist(),
+    }
+
+
+def _curve_table(run: Run) -> list[tuple[int, list[float | None]]]:
+    per_arm = [dict(figures.arm_accuracies(run.history[arm.name])) for arm in run.arms]
+    last = max((len(rounds) for rounds in run.history.values()), default=0)
+    return [(r, [values.get(r) for values in per_arm]) for r in range(1, last + 1)]
+
+
+def _change_titles(comparisons: list[Comparison]) -> dict[str, str]:
+    used = {name for comparison in comparisons for name in comparison.changes}
+    return {name: title for name, title in CHANGE_TITLES.items() if name in used}
+
+
+def _ablations(run: Run, summaries: list[Any]) -> list[dict[str, Any]]:
+    """Pair arms that differ in domain matching only."""
+    from evaluation.clients import weighted_recall
+    from evaluation.intervals import difference_interval
+    from evaluation.rates import accuracy
+
+    by_name = {summary.name: summary for summary in summaries if summary.measured}
+    found = []
+    for on in run.arms:
+        for off in run.arms:
+            same = (on.augment, on.rule, on.split) == (True, off.rule, off.split) and off.augment
+            if not (same and on.domain_matching and not off.domain_matching):
+                continue
+            if on.name not in by_name or off.name not in by_name:
+                continue
+            ours, theirs = final_counts(run, on), final_counts(run, off)
+            weights = missing_weights(run, on)
+            found.append({
+                "on": by_name[on.name],
+                "off": by_name[off.name],
+                "accuracy": difference_interval(ours, theirs, accuracy, seed=run.seed),
+                "missing": difference_interval(
+                    ours, theirs, lambda c, w=weights: weighted_recall(c, w), seed=run.seed
+                ),
+            })  # fmt: skip
+    return found
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write next to the target and move it there in one step."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

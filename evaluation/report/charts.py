@@ -1,0 +1,258 @@
+"""Charts as plain SVG: colours come from the style sheet, so they follow light, dark and print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from markupsafe import Markup
+
+from evaluation.intervals import Interval
+from evaluation.report.style import Look, percent
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line: points ``(x, y)`` in data units, y NaN where undefined."""
+
+    name: str
+    look: Look
+    points: tuple[tuple[float, float], ...]
+
+    @property
+    def defined(self) -> tuple[tuple[float, float], ...]:
+        """The points whose y is defined."""
+        return tuple((x, y) for x, y in self.points if not math.isnan(y))
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """A row of a dot-and-whisker chart."""
+
+    label: str
+    look: Look
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A plotting area in pixels with a linear scale on both axes."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    x: tuple[float, float]
+    y: tuple[float, float] = (0.0, 1.0)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Map data to pixels."""
+        span_x, span_y = self.x[1] - self.x[0] or 1.0, self.y[1] - self.y[0] or 1.0
+        return (
+            self.left + (x - self.x[0]) / span_x * self.width,
+            self.top + (1 - (y - self.y[0]) / span_y) * self.height,
+        )
+
+
+def line_chart(series: Sequence[Series], title: str, rounds: int) -> Markup:
+    """Draw accuracy over rounds, one line per arm, each named at its end."""
+    # The widest name decides how much room the labels at the line ends need.
+    room = 16 + 6.6 * max((len(s.name) + 7 for s in series), default=10)
+    width, height = 860, 340
+    top = _ceiling([y for s in series for _, y in s.defined])
+    frame = Frame(44, 14, width - 44 - room, height - 54, (1, max(2, rounds)), (0, top))
+    parts = [*_grid(frame, top), *_round_axis(frame, rounds)]
+    labels: list[tuple[float, Series, float]] = []
+    for item in series:
+        if not item.defined:
+            continue
+        parts.append(_polyline(frame, item, "line"))
+        x, y = frame.at(*item.defined[-1])
+        parts.append(_mark(item.look, x, y))
+        labels.append((y, item, x))
+    for y, item, x in _spread(labels, 16, frame.top + 4, frame.top + frame.height):
+        value = percent(item.defined[-1][1])
+        parts.append(
+            f'<text class="end {item.look.css}" x="{x + 11:.1f}" y="{y + 4:.1f}">'
+            f"{escape(item.name)} <tspan class='num'>{value}</tspan></text>"
+        )
+    return _svg(width, height, title, parts, "wide")
+
+
+def mini_chart(
+    series: Sequence[Series],
+    title: str,
+    rounds: int,
+    top: float = 1.0,
+    marks: Sequence[tuple[float, float]] = (),
+) -> Markup:
+    """Draw a small panel without labels; ``marks`` are points where a guard acted."""
+    width, height = 168, 92
+    frame = Frame(6, 8, width - 12, height - 16, (1, max(2, rounds)), (0, top or 1.0))
+    parts = [
+        f'<line class="{css}" x1="{frame.left}" x2="{frame.left + frame.width}" '
+        f'y1="{frame.at(1, level)[1]:.1f}" y2="{frame.at(1, level)[1]:.1f}"/>'
+        for css, level in (("axis", 0.0), ("grid", top / 2), ("grid", top))
+    ]
+    parts += [_polyline(frame, item, "thin") for item in series if item.defined]
+    for x, y in marks:
+        px, py = frame.at(x, y)
+        parts.append(f'<path class="guard" d="M{px:.1f} {py - 4:.1f}l4 7h-8z"/>')
+    return _svg(width, height, title, parts, "small")
+
+
+def whisker_chart(
+    rows: Sequence[Whisker], title: str, domain: tuple[float, float], rule: float | None = None
+) -> Markup:
+    """Draw one dot with its interval per row; ``rule`` is a vertical line of reference."""
+    label_room = 14 + 6.4 * max((len(row.label) for row in rows), default=6)
+    width, step = 470, 27
+    height = 12 + step * len(rows) + 26
+    frame = Frame(label_room, 8, width - label_room - 62, step * len(rows), domain)
+    parts = []
+    for tick in _ticks(domain):
+        x = frame.at(tick, 0)[0]
+        parts.append(_vertical(x, frame, "grid" if tick else "axis"))
+        parts.append(
+            f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{height - 6}">'
+            f"{100 * tick:.0f}%</text>"
+        )
+    if rule is not None and not math.isnan(rule):
+        parts.append(_vertical(frame.at(rule, 0)[0], frame, "rule"))
+    for i, row in enumerate(rows):
+        parts += _whisker(row, frame, frame.top + step * (i + 0.5), width)
+    return _svg(width, height, title, parts, "panel")
+
+
+def _whisker(row: Whisker, frame: Frame, y: float, width: float) -> list[str]:
+    interval, css = row.interval, row.look.css
+    parts = [
+        f'<text class="label" text-anchor="end" x="{frame.left - 10:.1f}" y="{y + 4:.1f}">'
+        f"{escape(row.label)}</text>"
+    ]
+    if not interval.defined:
+        parts.append(
+            f'<text class="tick" x="{frame.left + 8:.1f}" y="{y + 4:.1f}">undefined</text>'
+        )
+        return parts
+    if not math.isnan(interval.low):
+        low, high = (frame.at(end, 0)[0] for end in (interval.low, interval.high))
+        parts.append(
+            f'<path class="whisker {css}" d="M{low:.1f} {y:.1f}H{high:.1f}'
+            f'M{low:.1f} {y - 4:.1f}v8M{high:.1f} {y - 4:.1f}v8"/>'
+        )
+    parts.append(_mark(row.look, frame.at(interval.value, 0)[0], y))
+    parts.append(
+        f'<text class="num" text-anchor="end" x="{width - 2}" y="{y + 4:.1f}">'
+        f"{percent(interval.value)}</text>"
+    )
+    return parts
+
+
+def axis_domain(values: Sequence[float]) -> tuple[float, float]:
+    """Choose a readable axis around values: from 0 for gaps, else rounded out to 10 points."""
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined:
+        return (0.0, 1.0)
+    low, high = min(defined), max(defined)
+    start = 0.0 if low < 0.3 else math.floor(low * 10) / 10
+    return (start, max(start + 0.1, math.ceil(high * 10 - 1e-9) / 10))
+
+
+def _ticks(domain: tuple[float, float]) -> list[float]:
+    span = domain[1] - domain[0]
+    step = next(s for s in (0.02, 0.05, 0.1, 0.2, 0.25, 1.0) if span / s <= 5.01)
+    count = math.floor(span / step + 1e-9)
+    return [round(domain[0] + i * step, 6) for i in range(count + 1)]
+
+
+def _ceiling(values: Sequence[float]) -> float:
+    return min(1.0, max(0.2, math.ceil(max(values, default=1.0) * 10 + 0.2) / 10))
+
+
+def _grid(frame: Frame, top: float) -> list[str]:
+    parts = []
+    for tick in _ticks((0.0, top)):
+        y = frame.at(1, tick)[1]
+        parts.append(
+            f'<line class="{"grid" if tick else "axis"}" x1="{frame.left}" '
+            f'x2="{frame.left + frame.width:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="tick" text-anchor="end" x="{frame.left - 8}" y="{y + 4:.1f}">'
+            f"{100 * tick:.0f}%</text>"
+        )
+    return parts
+
+
+def _round_axis(frame: Frame, rounds: int) -> list[str]:
+    step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if rounds / s <= 13), 500)
+    shown = sorted({1, *range(step, rounds + 1, step)})
+    base = frame.top + frame.height
+    parts = [
+        f'<text class="tick" text-anchor="middle" x="{frame.at(r, 0)[0]:.1f}" y="{base + 17:.1f}">'
+        f"{r}</text>"
+        for r in shown
+    ]
+    middle = frame.left + frame.width / 2
+    parts.append(
+        f'<text class="tick" text-anchor="middle" x="{middle:.1f}" y="{base + 34:.1f}">round</text>'
+    )
+    return parts
+
+
+def _polyline(frame: Frame, item: Series, css: str) -> str:
+    coordinates = " ".join(
+        "{:.1f},{:.1f}".format(*frame.at(x, min(y, frame.y[1]))) for x, y in item.defined
+    )
+    dash = f' stroke-dasharray="{item.look.dash}"' if item.look.dash else ""
+    return f'<polyline class="{css} {item.look.css}" points="{coordinates}"{dash}/>'
+
+
+def _mark(look: Look, x: float, y: float) -> str:
+    css = f'class="mark {look.css}"'
+    if look.mark == "square":
+        return f'<rect {css} x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
+    if look.mark == "triangle":
+        return f'<path {css} d="M{x:.1f} {y - 5:.1f}l5.2 9h-10.4z"/>'
+    if look.mark == "diamond":
+        return f'<path {css} d="M{x:.1f} {y - 5.5:.1f}l5.5 5.5l-5.5 5.5l-5.5 -5.5z"/>'
+    return f'<circle {css} cx="{x:.1f}" cy="{y:.1f}" r="4.6"/>'
+
+
+def mark_svg(look: Look) -> Markup:
+    """Draw the mark of an arm with a stroke of its line, for legends and tables."""
+    dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
+    line = f'<polyline class="line {look.css}" points="1,7 27,7"{dash}/>'
+    body = line + _mark(look, 14, 7)
+    return Markup(
+        f'<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">{body}</svg>'
+    )
+
+
+def _vertical(x: float, frame: Frame, css: str) -> str:
+    bottom = frame.top + frame.height
+    return f'<line class="{css}" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{bottom:.1f}"/>'
+
+
+def _spread(
+    labels: list[tuple[float, Series, float]], gap: float, top: float, bottom: float
+) -> list[tuple[float, Series, float]]:
+    """Push labels apart so that none covers another, keeping their order."""
+    ordered = sorted(labels, key=lambda label: label[0])
+    heights: list[float] = []
+    for y, _, _ in ordered:
+        heights.append(max(y, heights[-1] + gap if heights else top))
+    overflow = heights[-1] - bottom if heights else 0.0
+    for i in range(len(heights) - 1, -1, -1):
+        limit = bottom if i == len(heights) - 1 else heights[i + 1] - gap
+        heights[i] = min(heights[i], limit) if overflow > 0 else heights[i]
+    return [(y, item, x) for y, (_, item, x) in zip(heights, ordered, strict=True)]
+
+
+def _svg(width: float, height: float, title: str, parts: Sequence[str], css: str) -> Markup:
+    words = escape(title)
+    return Markup(
+        f'<svg class="{css}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
+        f'aria-label="{words}"><title>{words}</title>{"".join(parts)}</svg>'
+    )

@@ -1,0 +1,246 @@
+"""The charts of the report from a run and its summaries."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+
+from evaluation.errors import InputError
+from evaluation.intervals import Interval
+from evaluation.rates import accuracy
+from evaluation.records import Arm, GalleryCell, Round, Run, SyntheticImage
+from evaluation.report.charts import (
+    Series,
+    Whisker,
+    axis_domain,
+    line_chart,
+    mini_chart,
+    whisker_chart,
+)
+from evaluation.report.style import Look, number, percent
+from evaluation.report.words import GAP_TITLES
+from evaluation.summary import ArmSummary, round_accuracies
+
+MAX_PANELS = 24
+MAX_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A chart with a caption and a line of small print."""
+
+    caption: str
+    chart: Markup
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An inlined image with its alternative text and its scores."""
+
+    source: str
+    alt: str
+    score: str = ""
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """Real and synthetic pictures of one cell."""
+
+    title: str
+    group: str
+    real: tuple[Picture, ...]
+    synthetic: tuple[Picture, ...]
+    left_out: int
+
+
+def arm_accuracies(rounds: tuple[Round, ...]) -> list[tuple[int, float]]:
+    """Pooled test accuracy per round; NaN where no client reported."""
+    found = []
+    for item in rounds:
+        pooled = item.pooled()
+        found.append((item.number, math.nan if pooled is None else float(accuracy(pooled))))
+    return found
+
+
+def learning_curves(run: Run, looks: dict[str, Look]) -> Markup:
+    """Accuracy per round, one line per arm."""
+    series = [
+        Series(arm.name, looks[arm.name], tuple(arm_accuracies(run.history[arm.name])))
+        for arm in run.arms
+        if run.history[arm.name]
+    ]
+    return line_chart(series, "Test accuracy per round, one line per arm", run.rounds)
+
+
+def client_panels(run: Run, looks: dict[str, Look]) -> list[Panel]:
+    """Accuracy per round at each client of the baseline's split, all arms in one panel."""
+    baseline = run.baseline or run.arms[0]
+    arms = [a for a in run.arms if a.split == baseline.split and run.history[a.name]]
+    if not arms:
+        return []
+    clients = run.splits[baseline.split].clients
+    tables = {
+        arm.name: np.array([round_accuracies(r, clients) for r in run.history[arm.name]])
+        for arm in arms
+    }
+    last = tables[arms[0].name][-1]
+    worst_first = sorted(range(clients), key=lambda k: (math.isnan(last[k]), last[k], k))
+    shown = sorted(worst_first[:MAX_PANELS])
+    panels = []
+    for k in shown:
+        series = [
+            Series(name, looks[name], tuple((i + 1, float(v)) for i, v in enumerate(table[:, k])))
+            for name, table in tables.items()
+        ]
+        text = "; ".join(f"{s.name} {percent(_last(s), 0)}" for s in series)
+        panels.append(Panel(f"Client {k}", mini_chart(series, f"Client {k}: {text}", run.rounds)))
+    return panels
+
+
+def gap_panels(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Panel]:
+    """One dot-and-whisker chart per gap, a row per arm."""
+    panels = []
+    for name, title in GAP_TITLES.items():
+        rows = [Whisker(s.name, looks[s.name], s.gaps[name]) for s in summaries if name in s.gaps]
+        domain = axis_domain([0.0, *_extent(rows)])
+        panels.append(Panel(title, whisker_chart(rows, f"{title} per arm", domain), "0 is even"))
+    return panels
+
+
+def group_panels(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Panel]:
+    """One dot-and-whisker chart per arm, a row per group, a rule at the arm's accuracy."""
+    charts = [
+        (s, [Whisker(group, looks[s.name], i) for group, i in s.group_accuracy.items()])
+        for s in summaries
+        if s.measured
+    ]
+    domain = axis_domain([value for _, rows in charts for value in _extent(rows)])
+    return [
+        Panel(
+            s.name,
+            whisker_chart(rows, f"Accuracy per group: {s.name}", domain, s.accuracy.value),
+            f"dashed: all groups, {percent(s.accuracy.value)}",
+        )
+        for s, rows in charts
+    ]
+
+
+@dataclass(frozen=True)
+class Steering:
+    """Weights over rounds of one steered arm."""
+
+    arm: str
+    panels: tuple[Panel, ...]
+    left_out: int
+
+
+def steering(run: Run, looks: dict[str, Look]) -> list[Steering]:
+    """Weights per client and round for every arm whose rule is not plain averaging."""
+    return [
+        _steered(run, arm, looks[arm.name])
+        for arm in run.arms
+        if arm.rule != "fedavg" and run.history[arm.name]
+    ]
+
+
+def _steered(run: Run, arm: Arm, look: Look) -> Steering:
+    clients, rounds = run.splits[arm.split].clients, run.history[arm.name]
+    weights, shares = (np.full((len(rounds), clients), np.nan) for _ in range(2))
+    guards: dict[int, list[int]] = {k: [] for k in range(clients)}
+    for i, item in enumerate(rounds):
+        total = sum(entry.n_real for entry in item.clients) or 1
+        for entry in item.clients:
+            weights[i, entry.client] = math.nan if entry.weight is None else entry.weight
+            shares[i, entry.client] = entry.n_real / total
+            if entry.guard:
+                guards[entry.client].append(i)
+    values = np.concatenate([weights.ravel(), shares.ravel()])
+    top = float(values[~np.isnan(values)].max(initial=0.0)) * 1.1 or 1.0
+    moved = np.nan_to_num(np.abs(weights - shares)).max(axis=0)
+    shown = sorted(sorted(range(clients), key=lambda k: (-moved[k], k))[:MAX_PANELS])
+    panels = []
+    for k in shown:
+        data = Series("share of data", Look("ref", "3 3", "circle"), _points(shares[:, k]))
+        line = Series("weight", look, _points(weights[:, k]))
+        first, last = _first(line), _last(line)
+        marks = [(i + 1, float(np.nan_to_num(weights[i, k]))) for i in guards[k]]
+        small = f"{_weight(first)} → {_weight(last)}"
+        title = f"Client {k}: weight {small}, guard acted {len(marks)} times"
+        panels.append(
+            Panel(f"Client {k}", mini_chart([data, line], title, run.rounds, top, marks), small)
+        )
+    return Steering(arm.name, tuple(panels), clients - len(shown))
+
+
+def gallery_rows(run: Run) -> list[GalleryRow]:
+    """Inline the pictures of the gallery, cell by cell."""
+    return [_gallery_row(cell) for cell in run.gallery]
+
+
+def _gallery_row(cell: GalleryCell) -> GalleryRow:
+    where = f"{cell.class_name}, {cell.group}"
+    real = [
+        Picture(data_uri(path), f"real image {i + 1} of {where}")
+        for i, path in enumerate(cell.real[:MAX_IMAGES])
+    ]
+    synthetic = [
+        Picture(data_uri(image.file), f"synthetic image {i + 1} of {where}", _score(image))
+        for i, image in enumerate(cell.synthetic[:MAX_IMAGES])
+    ]
+    left_out = max(0, len(cell.real) - MAX_IMAGES) + max(0, len(cell.synthetic) - MAX_IMAGES)
+    return GalleryRow(cell.class_name, cell.group, tuple(real), tuple(synthetic), left_out)
+
+
+def data_uri(path: Path) -> str:
+    """Inline a PNG.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no PNG.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: named in synthetic/gallery.json but cannot be read ({error.strerror})"
+        ) from error
+    if not data.startswith(b"\x89PNG"):
+        raise InputError(f"{path}: named in synthetic/gallery.json but is no PNG")
+    return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+
+
+def _score(image: SyntheticImage) -> str:
+    parts = []
+    if image.score is not None:
+        parts.append(f"{image.score:.2f}")
+    if image.margin is not None:
+        parts.append(f"{image.margin:+.1f}".replace("-", "\N{MINUS SIGN}"))
+    return " · ".join(parts)
+
+
+def _points(values: np.ndarray) -> tuple[tuple[float, float], ...]:
+    return tuple((i + 1, float(value)) for i, value in enumerate(values))
+
+
+def _first(series: Series) -> float:
+    return series.defined[0][1] if series.defined else math.nan
+
+
+def _last(series: Series) -> float:
+    return series.defined[-1][1] if series.defined else math.nan
+
+
+def _weight(value: float) -> str:
+    return number(value, 3)
+
+
+def _extent(rows: list[Whisker]) -> list[float]:
+    intervals: list[Interval] = [row.interval for row in rows]
+    return [v for i in intervals for v in (i.value, i.low, i.high) if i.defined]

@@ -1,0 +1,235 @@
+"""The tables of the report: comparison of arms, the split, synthesis, failures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.records import Arm, Run, Synthesis
+from evaluation.report.style import DASH, NBSP, duration, ends, number, percent
+from evaluation.report.words import REASONS
+from evaluation.summary import ArmSummary
+
+MAX_EVENTS = 60
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: text, a second line in small print, a value to sort by, and whether it is best."""
+
+    text: str
+    small: str = ""
+    sort: float = math.nan
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the comparison: how to fill it and which values are best."""
+
+    title: str
+    cell: Callable[[ArmSummary], Cell]
+    direction: str | None = None
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A cell of a heat map: count, share of the largest count, and the gap it may be."""
+
+    count: int
+    share: int
+    gap: bool
+
+
+@dataclass(frozen=True)
+class Event:
+    """A failure of a client or the act of a guard."""
+
+    arm: str
+    round: int
+    client: int
+    what: str
+
+
+def columns(run: Run) -> list[Column]:
+    """Return the columns of the comparison; group columns only where there are groups."""
+    found = [
+        Column(
+            "Test accuracy",
+            lambda s: Cell(percent(s.accuracy.value), ends(s.accuracy), s.accuracy.value),
+            "higher",
+        ),
+        Column(
+            "Recall of missing classes",
+            lambda s: Cell(
+                percent(s.missing_recall.value), ends(s.missing_recall), s.missing_recall.value
+            ),
+            "higher",
+        ),
+        Column("Client mean", _client_mean, "higher"),
+        Column("Worst client", lambda s: _share(s.client_fairness.worst), "higher"),
+        Column(
+            "Jain index",
+            lambda s: Cell(number(s.client_fairness.jain, 3), "", s.client_fairness.jain),
+            "higher",
+        ),
+        Column("Worst cell", _worst_cell, "higher"),
+    ]
+    if run.has_groups:
+        found.append(Column("Equalized odds diff.", _odds, "lower"))
+    return [
+        *found,
+        Column("Rounds", _rounds),
+        Column("Time", lambda s: Cell(duration(s.seconds), _synthesis_time(s), s.seconds)),
+        Column("MB sent", lambda s: Cell(number(s.mb_sent, 1), "", s.mb_sent)),
+        Column("Failures", lambda s: Cell(number(s.failures), "", s.failures)),
+    ]
+
+
+def comparison_rows(
+    summaries: list[ArmSummary], shown: list[Column]
+) -> list[tuple[ArmSummary, list[Cell]]]:
+    """Fill the comparison; the best value of each column among the arms that are no reference."""
+    rows = [(summary, [column.cell(summary) for column in shown]) for summary in summaries]
+    ordered = sorted(rows, key=lambda row: row[0].reference)
+    for i, column in enumerate(shown):
+        values = [cells[i].sort for summary, cells in ordered if not summary.reference]
+        defined = [round(value, 4) for value in values if not math.isnan(value)]
+        if column.direction is None or len(defined) < 2:
+            continue
+        best = max(defined) if column.direction == "higher" else min(defined)
+        for summary, cells in ordered:
+            cell = cells[i]
+            if not summary.reference and round(cell.sort, 4) == best:
+                cells[i] = Cell(cell.text, cell.small, cell.sort, best=True)
+    return ordered
+
+
+def heat_map(counts: NDArray[np.int64]) -> list[list[HeatCell]]:
+    """Turn counts of shape ``(rows, columns)`` into cells; a count of 0 is a gap."""
+    largest = max(1, int(counts.max(initial=0)))
+    return [
+        [HeatCell(int(n), round(100 * int(n) / largest), int(n) == 0) for n in row]
+        for row in counts
+    ]
+
+
+def gap_sentence(run: Run, arm: Arm) -> str:
+    """Count the gaps of a split in words."""
+    train = run.splits[arm.split].train
+    clients, n_classes, n_groups = train.shape
+    classes = int((train.sum(axis=2) == 0).sum())
+    cells = int((train == 0).sum())
+    words = (
+        f"{clients} clients lack {number(classes)} of {number(clients * n_classes)} classes in all "
+        f"(on average {classes / max(1, clients):.1f} of {n_classes} each)"
+    )
+    if n_groups > 1:
+        words += f", and {number(cells)} of {number(train.size)} class × group cells"
+    return words + "."
+
+
+def synthesis_rows(synthesis: Synthesis) -> tuple[list[str], list[list[Cell]], list[Cell]]:
+    """Return reasons, one row per client and the totals: requested, accepted, per reason."""
+    reasons = sorted({reason for client in synthesis.clients for reason in client.rejected})
+    numbers = [
+        [
+            int(client.requested.sum()),
+            int(client.accepted.sum()),
+            *(int(client.rejected.get(reason, 0)) for reason in reasons),
+        ]
+        for client in synthesis.clients
+    ]
+    totals = [sum(column) for column in zip(*numbers, strict=True)] or [0] * (2 + len(reasons))
+    rows = [
+        [Cell(str(client.client)), *_count_cells(row)]
+        for client, row in zip(synthesis.clients, numbers, strict=True)
+    ]
+    return reasons, rows, [Cell("All"), *_count_cells(totals)]
+
+
+def synthesis_sentence(synthesis: Synthesis) -> str:
+    """Say how much was asked for, kept, thrown away and reused."""
+    requested = sum(int(client.requested.sum()) for client in synthesis.clients)
+    accepted = sum(int(client.accepted.sum()) for client in synthesis.clients)
+    rejected = sum(sum(client.rejected.values()) for client in synthesis.clients)
+    short = requested - accepted
+    words = (
+        f"Of {number(requested)} images asked for, {number(accepted)} were accepted; "
+        f"{number(rejected)} others were generated and rejected. {number(synthesis.generated)} images "
+        f"were generated in this run and {number(synthesis.reused)} came from the store, in "
+        f"{duration(synthesis.seconds)}."
+    )
+    if short > 0:
+        words += f" {number(short)} could not be filled within the budget."
+    return words
+
+
+def explained(reasons: list[str]) -> list[tuple[str, str]]:
+    """Pair each reason with its explanation; a reason of the user's own stands for itself."""
+    return [(reason, REASONS.get(reason, "as the generator names it")) for reason in reasons]
+
+
+def failures(run: Run) -> list[Event]:
+    """List the replies that were errors."""
+    return _events(run, "error")
+
+
+def guards(run: Run) -> list[Event]:
+    """List the times a guard acted on a weight."""
+    return _events(run, "guard")
+
+
+def _events(run: Run, field: str) -> list[Event]:
+    return [
+        Event(name, item.number, entry.client, getattr(entry, field))
+        for name, rounds in run.history.items()
+        for item in rounds
+        for entry in item.clients
+        if getattr(entry, field) is not None
+    ]
+
+
+def _count_cells(numbers: list[int]) -> list[Cell]:
+    requested, accepted, *rest = numbers
+    share = percent(accepted / requested, 0) if requested else DASH
+    return [
+        Cell(number(requested)),
+        Cell(number(accepted), share),
+        *(Cell(number(value)) for value in rest),
+    ]
+
+
+def _share(value: float) -> Cell:
+    return Cell(percent(value), "", value)
+
+
+def _client_mean(summary: ArmSummary) -> Cell:
+    fairness = summary.client_fairness
+    spread = "" if math.isnan(fairness.sd) else f"sd {100 * fairness.sd:.1f}"
+    return Cell(percent(fairness.mean), spread, fairness.mean)
+
+
+def _worst_cell(summary: ArmSummary) -> Cell:
+    interval = summary.worst_cell_recall
+    return Cell(percent(interval.value), summary.worst_cell, interval.value)
+
+
+def _odds(summary: ArmSummary) -> Cell:
+    interval = summary.gaps["equalized_odds_difference"]
+    return Cell(percent(interval.value), ends(interval), interval.value)
+
+
+def _rounds(summary: ArmSummary) -> Cell:
+    if not summary.under_way:
+        return Cell(str(summary.rounds), "", summary.rounds)
+    state = "under way" if summary.rounds else "none over"
+    return Cell(f"{summary.rounds}{NBSP}of{NBSP}{summary.rounds_planned}", state, summary.rounds)
+
+
+def _synthesis_time(summary: ArmSummary) -> str:
+    return f"+ {duration(summary.synthesis_seconds)} synthesis" if summary.synthesis_seconds else ""
