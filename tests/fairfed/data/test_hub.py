@@ -1,0 +1,70 @@
+"""Hugging Face datasets: splits, class names, and a clear error without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from fairfed.config import Config, parse_config
+from fairfed.data import load_images
+from semantic.errors import InputError
+
+
+def rows(labels: list[int], **columns: Any) -> datasets.Dataset:
+    features = {
+        "image": datasets.Image(),
+        "label": datasets.ClassLabel(names=["cat", "dog"]),
+        **{name: datasets.Value("string") for name in columns},
+    }
+    images = [Image.new("L", (10, 10), 20 * row) for row in range(len(labels))]
+    values = {"image": images, "label": labels, **columns}
+    return datasets.Dataset.from_dict(values, features=datasets.Features(features))
+
+
+def config(name: object, **data: object) -> Config:
+    settings = {"source": f"hf:{name}", "sensitive": [], "image_size": 8} | data
+    return parse_config("\n".join(f"data.{k} = {v!r}" for k, v in settings.items()), "x")
+
+
+def test_a_saved_dataset_with_train_and_test(tmp_path: Path) -> None:
+    both = datasets.DatasetDict(
+        train=rows([1, 0, 1], sex=["f", None, "m"]), test=rows([0], sex=["m"])
+    )
+    both.save_to_disk(str(tmp_path / "copy"))
+    table = load_images(config(tmp_path / "copy", sensitive=["sex"]))
+    assert table.classes == ("cat", "dog")
+    assert table.labels.tolist() == [1, 0, 1, 0]
+    assert table.test.tolist() == [False, False, False, True]
+    assert [table.group_names[group] for group in table.groups] == ["f", "missing", "m", "m"]
+    assert table.images[2].tolist() == np.full((8, 8, 3), 40).tolist()
+
+
+def test_one_split_is_divided_by_its_column_or_by_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = rows([0] * 5 + [1] * 5, fold=["train", "TEST"] * 5)
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: datasets.DatasetDict(train=one))
+    assert load_images(config("pets", split="fold")).test.tolist() == [False, True] * 5
+    assert load_images(config("pets")).test.sum() == 2
+
+
+def test_missing_columns_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: {"train": rows([0, 1])})
+    with pytest.raises(InputError, match="no column 'photo', which data.image_column names"):
+        load_images(config("pets", image_column="photo"))
+    with pytest.raises(InputError, match="no column 'sex', which data.sensitive names"):
+        load_images(config("pets", sensitive=["sex"]))
+
+
+def test_without_a_network_the_error_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(name: str) -> None:
+        raise ConnectionError(f"Couldn't reach '{name}' on the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(InputError, match=r"'pets' cannot be loaded .*\n.*save_to_disk\('copy'\)"):
+        load_images(config("pets"))
