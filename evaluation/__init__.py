@@ -5,6 +5,8 @@ Importing the package costs numpy only: the report loads Jinja2 when it is writt
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from evaluation.clients import (
     ClientFairness,
     client_accuracies,
@@ -21,23 +23,41 @@ from evaluation.intervals import (
     difference_interval,
     wilson_interval,
 )
+from evaluation.records import Run
 from evaluation.registry import METRICS, Metric, get_metric
+from evaluation.run import read_run
+from evaluation.summary import ArmSummary, Comparison, compare, summarise, summary_table
 
 __all__ = [
     "METRICS",
+    "ArmSummary",
     "ClientFairness",
+    "Comparison",
     "GroupCounts",
     "InputError",
     "Interval",
     "Metric",
+    "Run",
     "bootstrap_interval",
     "bootstrap_intervals",
     "client_accuracies",
     "client_fairness",
+    "compare",
     "difference_interval",
     "get_metric",
     "missing_class_weights",
     "missing_recall",
+    "read_run",
     "sum_counts",
+    "summarise",
+    "summary_table",
     "wilson_interval",
+    "write_report",
 ]
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write ``report.html`` and ``report.json`` into a run directory; see `evaluation.report`."""
+    from evaluation.report.build import write_report as write
+
+    return write(run_dir)

@@ -147,8 +147,8 @@ def bootstrap_intervals(
         Number of replicates, confidence level in (0, 1), seed of the generator.
     kind : {"percentile", "basic"}
         The percentiles themselves, or the basic (reverse percentile) interval
-        ``2 value - percentile`` (Davison & Hinkley 1997, section 5.2), clipped to [0, 1] and widened
-        to hold the value.
+        ``2 value - percentile`` (Davison & Hinkley 1997, section 5.2), clipped to [0, 1] and
+        widened to hold the value.
 
     Notes
     -----

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from evaluation.clients import weighted_recall
+from evaluation.intervals import difference_interval
+from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
 from evaluation.report.charts import mark_svg
@@ -78,6 +82,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "no_groups": "" if run.has_groups else NO_GROUPS.format(run.groups[0]),
         "splits": [_split(run, arm) for arm in _one_arm_per_split(run)],
         "gallery": figures.gallery_rows(run),
+        "gallery_left_out": max(0, len(run.gallery) - figures.MAX_CELLS),
         "curves": figures.learning_curves(run, arm_looks),
         "curve_table": _curve_table(run),
         "clients": figures.client_panels(run, arm_looks),
@@ -147,10 +152,6 @@ def _change_titles(comparisons: list[Comparison]) -> dict[str, str]:
 
 def _ablations(run: Run, summaries: list[Any]) -> list[dict[str, Any]]:
     """Pair arms that differ in domain matching only."""
-    from evaluation.clients import weighted_recall
-    from evaluation.intervals import difference_interval
-    from evaluation.rates import accuracy
-
     by_name = {summary.name: summary for summary in summaries if summary.measured}
     found = []
     for on in run.arms:
@@ -167,7 +168,7 @@ def _ablations(run: Run, summaries: list[Any]) -> list[dict[str, Any]]:
                 "off": by_name[off.name],
                 "accuracy": difference_interval(ours, theirs, accuracy, seed=run.seed),
                 "missing": difference_interval(
-                    ours, theirs, lambda c, w=weights: weighted_recall(c, w), seed=run.seed
+                    ours, theirs, partial(weighted_recall, weights=weights), seed=run.seed
                 ),
             })  # fmt: skip
     return found

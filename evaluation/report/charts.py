@@ -59,8 +59,8 @@ class Frame:
 def line_chart(series: Sequence[Series], title: str, rounds: int) -> Markup:
     """Draw accuracy over rounds, one line per arm, each named at its end."""
     # The widest name decides how much room the labels at the line ends need.
-    room = 16 + 6.6 * max((len(s.name) + 7 for s in series), default=10)
-    width, height = 860, 340
+    room = 20 + 7.6 * max((len(s.name) + 7 for s in series), default=10)
+    width, height = 940, 340
     top = _ceiling([y for s in series for _, y in s.defined])
     frame = Frame(44, 14, width - 44 - room, height - 54, (1, max(2, rounds)), (0, top))
     parts = [*_grid(frame, top), *_round_axis(frame, rounds)]
@@ -152,13 +152,13 @@ def _whisker(row: Whisker, frame: Frame, y: float, width: float) -> list[str]:
 
 
 def axis_domain(values: Sequence[float]) -> tuple[float, float]:
-    """Choose a readable axis around values: from 0 for gaps, else rounded out to 10 points."""
+    """Choose a readable axis around values: from 0 for gaps, else rounded out."""
     defined = [value for value in values if not math.isnan(value)]
     if not defined:
         return (0.0, 1.0)
     low, high = min(defined), max(defined)
-    start = 0.0 if low < 0.3 else math.floor(low * 10) / 10
-    return (start, max(start + 0.1, math.ceil(high * 10 - 1e-9) / 10))
+    start = 0.0 if low < 0.2 else math.floor(low * 10) / 10
+    return (start, max(start + 0.05, math.ceil(high * 20 - 1e-9) / 20))
 
 
 def _ticks(domain: tuple[float, float]) -> list[float]:
@@ -226,7 +226,8 @@ def mark_svg(look: Look) -> Markup:
     line = f'<polyline class="line {look.css}" points="1,7 27,7"{dash}/>'
     body = line + _mark(look, 14, 7)
     return Markup(
-        f'<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">{body}</svg>'
+        f'<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">'
+        f"{body}</svg>"
     )
 
 

@@ -22,12 +22,14 @@ from evaluation.report.charts import (
     mini_chart,
     whisker_chart,
 )
-from evaluation.report.style import Look, number, percent
+from evaluation.report.style import MINUS, Look, number, percent
 from evaluation.report.words import GAP_TITLES
 from evaluation.summary import ArmSummary, round_accuracies
 
 MAX_PANELS = 24
-MAX_IMAGES = 8
+MAX_REAL = 4
+MAX_SYNTHETIC = 6
+MAX_CELLS = 40
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Picture:
     source: str
     alt: str
     score: str = ""
+    margin: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,6 @@ class GalleryRow:
     group: str
     real: tuple[Picture, ...]
     synthetic: tuple[Picture, ...]
-    left_out: int
 
 
 def arm_accuracies(rounds: tuple[Round, ...]) -> list[tuple[int, float]]:
@@ -180,21 +182,20 @@ def _steered(run: Run, arm: Arm, look: Look) -> Steering:
 
 def gallery_rows(run: Run) -> list[GalleryRow]:
     """Inline the pictures of the gallery, cell by cell."""
-    return [_gallery_row(cell) for cell in run.gallery]
+    return [_gallery_row(cell) for cell in run.gallery[:MAX_CELLS]]
 
 
 def _gallery_row(cell: GalleryCell) -> GalleryRow:
     where = f"{cell.class_name}, {cell.group}"
     real = [
         Picture(data_uri(path), f"real image {i + 1} of {where}")
-        for i, path in enumerate(cell.real[:MAX_IMAGES])
+        for i, path in enumerate(cell.real[:MAX_REAL])
     ]
     synthetic = [
-        Picture(data_uri(image.file), f"synthetic image {i + 1} of {where}", _score(image))
-        for i, image in enumerate(cell.synthetic[:MAX_IMAGES])
+        Picture(data_uri(image.file), f"synthetic image {i + 1} of {where}", *_scores(image))
+        for i, image in enumerate(cell.synthetic[:MAX_SYNTHETIC])
     ]
-    left_out = max(0, len(cell.real) - MAX_IMAGES) + max(0, len(cell.synthetic) - MAX_IMAGES)
-    return GalleryRow(cell.class_name, cell.group, tuple(real), tuple(synthetic), left_out)
+    return GalleryRow(cell.class_name, cell.group, tuple(real), tuple(synthetic))
 
 
 def data_uri(path: Path) -> str:
@@ -216,13 +217,10 @@ def data_uri(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
 
 
-def _score(image: SyntheticImage) -> str:
-    parts = []
-    if image.score is not None:
-        parts.append(f"{image.score:.2f}")
-    if image.margin is not None:
-        parts.append(f"{image.margin:+.1f}".replace("-", "\N{MINUS SIGN}"))
-    return " · ".join(parts)
+def _scores(image: SyntheticImage) -> tuple[str, str]:
+    score = "" if image.score is None else f"{image.score:.2f}"
+    margin = "" if image.margin is None else f"{image.margin:+.1f}".replace("-", MINUS)
+    return score, margin
 
 
 def _points(values: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -151,9 +151,10 @@ def _reference(run: Run, by_name: dict[str, ArmSummary], candidates: list[Compar
         summary = by_name[arm.name]
         if arm.reference and summary.measured:
             gap = by_name[best.arm].accuracy.value - summary.accuracy.value
+            side = "below" if gap < 0 else "above"
             lines.append(
-                f"The reference {arm.name} reached {percent(summary.accuracy.value)}; "
-                f"{best.arm} differs from it by {points(gap)} points."
+                f"{best.arm} is {abs(100 * gap):.1f} points {side} the reference {arm.name} "
+                f"({percent(summary.accuracy.value)})."
             )
     return lines
 

@@ -11,7 +11,8 @@ from evaluation.records import Arm
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 NBSP = "\N{NARROW NO-BREAK SPACE}"
 PALETTE = 6
-DASHES = ("", "7 3", "2 3", "9 3 2 3")
+DASHES = ("", "7 3", "9 3 2 3", "4 4")
+DOTTED = "2 3"
 MARKS = ("circle", "square", "triangle", "diamond")
 
 
@@ -30,12 +31,10 @@ def looks(arms: tuple[Arm, ...]) -> dict[str, Look]:
     index = 0
     for arm in arms:
         if arm.reference:
-            found[arm.name] = Look("ref", DASHES[2], "diamond")
+            found[arm.name] = Look("ref", DOTTED, "diamond")
             continue
-        cycle = index // PALETTE
-        found[arm.name] = Look(
-            f"c{index % PALETTE}", DASHES[cycle % len(DASHES)], MARKS[index % len(MARKS)]
-        )
+        dash = DASHES[index // len(MARKS) % len(DASHES)]
+        found[arm.name] = Look(f"c{index % PALETTE}", dash, MARKS[index % len(MARKS)])
         index += 1
     return found
 

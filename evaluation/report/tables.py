@@ -19,7 +19,7 @@ MAX_EVENTS = 60
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: text, a second line in small print, a value to sort by, and whether it is best."""
+    """A table cell: text, small print, a value to sort by, and whether it is best."""
 
     text: str
     small: str = ""
@@ -125,11 +125,14 @@ def gap_sentence(run: Run, arm: Arm) -> str:
     classes = int((train.sum(axis=2) == 0).sum())
     cells = int((train == 0).sum())
     words = (
-        f"{clients} clients lack {number(classes)} of {number(clients * n_classes)} classes in all "
-        f"(on average {classes / max(1, clients):.1f} of {n_classes} each)"
+        f"On average a client has no training image of {classes / max(1, clients):.1f} of the "
+        f"{n_classes} classes"
     )
     if n_groups > 1:
-        words += f", and {number(cells)} of {number(train.size)} class × group cells"
+        words += (
+            f"; of its {n_classes * n_groups} class × group cells "
+            f"{cells / max(1, clients):.1f} are empty"
+        )
     return words + "."
 
 
@@ -160,12 +163,12 @@ def synthesis_sentence(synthesis: Synthesis) -> str:
     short = requested - accepted
     words = (
         f"Of {number(requested)} images asked for, {number(accepted)} were accepted; "
-        f"{number(rejected)} others were generated and rejected. {number(synthesis.generated)} images "
-        f"were generated in this run and {number(synthesis.reused)} came from the store, in "
-        f"{duration(synthesis.seconds)}."
+        f"{number(rejected)} others were generated and rejected. "
+        f"{number(synthesis.generated)} images were generated in this run and "
+        f"{number(synthesis.reused)} came from the store, in {duration(synthesis.seconds)}."
     )
     if short > 0:
-        words += f" {number(short)} could not be filled within the budget."
+        words += f" {number(short)} places stayed empty when the budget was spent."
     return words
 
 
@@ -199,7 +202,8 @@ def _count_cells(numbers: list[int]) -> list[Cell]:
     share = percent(accepted / requested, 0) if requested else DASH
     return [
         Cell(number(requested)),
-        Cell(number(accepted), share),
+        Cell(number(accepted)),
+        Cell(share),
         *(Cell(number(value)) for value in rest),
     ]
 
@@ -216,7 +220,8 @@ def _client_mean(summary: ArmSummary) -> Cell:
 
 def _worst_cell(summary: ArmSummary) -> Cell:
     interval = summary.worst_cell_recall
-    return Cell(percent(interval.value), summary.worst_cell, interval.value)
+    where = summary.worst_cell.replace(" = ", f"{NBSP}={NBSP}")
+    return Cell(percent(interval.value), where, interval.value)
 
 
 def _odds(summary: ArmSummary) -> Cell:
@@ -232,4 +237,8 @@ def _rounds(summary: ArmSummary) -> Cell:
 
 
 def _synthesis_time(summary: ArmSummary) -> str:
-    return f"+ {duration(summary.synthesis_seconds)} synthesis" if summary.synthesis_seconds else ""
+    return (
+        f"+{NBSP}{duration(summary.synthesis_seconds)} synthesis"
+        if summary.synthesis_seconds
+        else ""
+    )

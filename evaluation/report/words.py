@@ -3,39 +3,81 @@
 from __future__ import annotations
 
 DEFINITIONS = (
-    ("Test accuracy", "Share of the test images of all clients that the aggregated model of the last "
-     "measured round gets right. Interval: 95 %, percentiles of 1,000 multinomial bootstrap replicates "
-     "of the confusion counts, which is exactly a bootstrap of the rows."),
-    ("Recall of missing classes", "Mean over all pairs (client, class of which this client has no real "
-     "training image) of the model's recall of that class on the test images of all clients. The "
-     "reference arm, whose clients lack nothing, is weighted like the baseline."),
-    ("Client accuracy", "Accuracy of the same model on each client's own test images: unweighted mean, "
-     "population standard deviation, worst client. Client fairness, not group fairness."),
-    ("Jain index", "(Σx)² / (n Σx²) over client accuracies x; 1 is perfectly even, 1/n is one client "
-     "only (Jain et al. 1984)."),
-    ("Worst cell", "Lowest recall among the class × group cells that have test images. With few images "
-     "in a cell this is noisy; the number of images is given."),
-    ("Accuracy difference", "Largest difference of accuracy between two groups."),
-    ("Demographic parity difference", "Largest difference between groups in the rate at which a class is "
-     "predicted (fairlearn)."),
-    ("Equal opportunity difference", "Largest difference between groups in the true positive rate, "
-     "which is the recall (fairlearn)."),
-    ("Equalized odds difference", "The larger of the true positive rate difference and the false "
-     "positive rate difference between groups (fairlearn's worst_case, not the mean of the two)."),
-    ("More than two classes", "Each class against the rest, then the unweighted mean over the classes. "
-     "With two classes the positive class is the last, as in fairlearn."),
-    ("Undefined", "A group without images is left out of every gap, and so is, class by class, a group "
-     "with no image to compute the rate from. Fewer than two groups left: undefined, shown as an "
-     "en dash."),
-    ("Intervals of gaps and worst cases", "Basic (reverse percentile) bootstrap, widened to hold the "
-     "value: a gap is a maximum, and resampling pushes a maximum upwards. Small groups still make an "
-     "estimated gap lean upwards."),
-    ("Change against the baseline", "Difference of the two values; its interval draws both arms "
-     "independently although they share test images, which makes it wider than it need be. Better and "
-     "worse mean that the interval does not contain 0. Several arms and metrics are compared without "
-     "correction for multiple testing."),
-    ("MB sent", "Model bytes down and up, all clients and rounds, in 10⁶ bytes."),
-)  # fmt: skip
+    (
+        "Test accuracy",
+        "Share of the test images of all clients that the aggregated model of the last "
+        "measured round gets right. Interval: 95 %, percentiles of 1,000 multinomial "
+        "bootstrap replicates of the confusion counts, which is exactly a bootstrap of the "
+        "rows.",
+    ),
+    (
+        "Recall of missing classes",
+        "Mean over all pairs (client, class of which this client has no real training image) "
+        "of the model's recall of that class on the test images of all clients. The reference "
+        "arm, whose clients lack nothing, is weighted like the baseline.",
+    ),
+    (
+        "Client accuracy",
+        "Accuracy of the same model on each client's own test images: unweighted mean, "
+        "population standard deviation, worst client. Client fairness, not group fairness.",
+    ),
+    (
+        "Jain index",
+        "(Σx)² / (n Σx²) over client accuracies x; 1 is perfectly even, 1/n is one client "
+        "only (Jain et al. 1984).",
+    ),
+    (
+        "Worst cell",
+        "Lowest recall among the class × group cells that have test images. With few images "
+        "in a cell this is noisy; the number of images is given.",
+    ),
+    (
+        "Accuracy difference",
+        "Largest difference of accuracy between two groups.",
+    ),
+    (
+        "Demographic parity difference",
+        "Largest difference between groups in the rate at which a class is predicted (fairlearn).",
+    ),
+    (
+        "Equal opportunity difference",
+        "Largest difference between groups in the true positive rate, which is the recall "
+        "(fairlearn).",
+    ),
+    (
+        "Equalized odds difference",
+        "The larger of the true positive rate difference and the false positive rate "
+        "difference between groups (fairlearn's worst_case, not the mean of the two).",
+    ),
+    (
+        "More than two classes",
+        "Each class against the rest, then the unweighted mean over the classes. With two "
+        "classes the positive class is the last, as in fairlearn.",
+    ),
+    (
+        "Undefined",
+        "A group without images is left out of every gap, and so is, class by class, a group "
+        "with no image to compute the rate from. Fewer than two groups left: undefined, shown "
+        "as an en dash.",
+    ),
+    (
+        "Intervals of gaps and worst cases",
+        "Basic (reverse percentile) bootstrap, widened to hold the value: a gap is a maximum, "
+        "and resampling pushes a maximum upwards. Small groups still make an estimated gap "
+        "lean upwards.",
+    ),
+    (
+        "Change against the baseline",
+        "Difference of the two values; its interval draws both arms independently although "
+        "they share test images, which makes it wider than it need be. Better and worse mean "
+        "that the interval does not contain 0. Several arms and metrics are compared without "
+        "correction for multiple testing.",
+    ),
+    (
+        "MB sent",
+        "Model bytes down and up, all clients and rounds, in 10⁶ bytes.",
+    ),
+)
 
 REASONS = {
     "margin": "CLIP places the image closer to another cell than to its own",
