@@ -2,43 +2,54 @@
 
 ``flwr.simulation.run_simulation`` is deprecated and the only way to run app objects on Ray from a
 library (``flwr run`` needs a project on disk and a SuperLink). What it leaves to be wished for is
-repaired here: the run configuration, the wait for the nodes, progress per client, its banner, and
-the ``PYTHONPATH`` that it leaves behind.
+repaired here: the run configuration, the wait for the nodes, errors and progress per client, its
+banner, and the ``PYTHONPATH`` that it leaves behind.
 
-A client that *raises* is an error reply. A client process that *dies* stays in Flower's pool of
-actors and fails most messages from then on; that cannot be repaired from outside.
+A client that raises or exits is an error reply. A client process that *dies* stays in Flower's
+pool of actors and fails most messages from then on; that cannot be repaired from outside.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import logging
 import os
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
 from fairfed.engines import OnReply
 from fairfed.engines.exchange import wait_for_nodes
+from fairfed.engines.node import CLIENT_APP_RAISED
 from fairfed.engines.private import Run, server_identity, silence_telemetry
+from fairfed.engines.records import fork
 from semantic.errors import InputError
 
 RunConfig = Mapping[str, bool | int | float | str]
 
+logger = logging.getLogger("fairfed")
+
+TRACEBACK = "\n--- traceback ---\n"
 RAY_MISSING = "engine 'ray' needs Ray, which is not installed: pip install 'fairfed[ray]'"
 NODE_TIMEOUT = 120.0
 """Seconds to wait for Flower to register its virtual nodes (it takes well under one)."""
 
 
-class ConfiguredClientApp(ClientApp):
-    """A ClientApp that sees the run configuration, as it does on SuperNodes.
+class GuardedClientApp(ClientApp):
+    """A ClientApp that sees the run configuration and whose failures have a name.
+
+    The simulation shows its clients no run configuration, reports an exception as a page of Ray's
+    traceback with process ids in it, and loses a worker to ``sys.exit``. Here both become the
+    error reply that the in-process engine and a SuperNode give.
 
     Parameters
     ----------
@@ -54,25 +65,36 @@ class ConfiguredClientApp(ClientApp):
         self._run_config = dict(run_config)
 
     def __call__(self, message: Message, context: Context) -> Message:
-        """Run the app with the configuration in its context."""
-        context.run_config = dict(self._run_config)
-        return self._inner(message, context)
+        """Run the app with the configuration in a context of its own.
+
+        The simulation refuses a context whose run configuration has changed, and keeps its state.
+        """
+        own = dataclasses.replace(
+            context, run_config=dict(self._run_config), state=fork(context.state)
+        )
+        try:
+            reply = self._inner(message, own)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (travels with its traceback)
+            reason = f"{type(error)}:<'{error}'>{TRACEBACK}{traceback.format_exc()}"
+            return Message(Error(CLIENT_APP_RAISED, reason), reply_to=message)
+        context.state = own.state
+        return reply
 
 
 class ObservedGrid(Grid):
-    """A grid that reports every reply as it arrives.
+    """A grid that logs failures and reports every reply as it arrives.
 
     Parameters
     ----------
     inner : Grid
         The grid that does the work.
-    on_reply : callable
+    on_reply : callable, optional
         ``on_reply(done, total, reply)``.
     poll : float
         Seconds between two looks for replies.
     """
 
-    def __init__(self, inner: Grid, on_reply: OnReply, poll: float = 0.05) -> None:
+    def __init__(self, inner: Grid, on_reply: OnReply | None, poll: float = 0.05) -> None:
         self._inner = inner
         self._on_reply = on_reply
         self._poll = poll
@@ -106,8 +128,17 @@ class ObservedGrid(Grid):
         return self._inner.push_messages(messages)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Return the replies that have arrived."""
-        return self._inner.pull_messages(message_ids)
+        """Return the replies that have arrived; the traceback of an error goes to the log."""
+        replies = list(self._inner.pull_messages(message_ids))
+        for reply in replies:
+            if reply.has_error() and TRACEBACK in (reply.error.reason or ""):
+                reason, _, details = str(reply.error.reason).partition(TRACEBACK)
+                kind = reply.metadata.message_type
+                logger.error(
+                    "node %d failed on '%s'\n%s", reply.metadata.src_node_id, kind, details
+                )
+                reply.error = Error(reply.error.code, reason)
+        return replies
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -121,7 +152,8 @@ class ObservedGrid(Grid):
             arrived = list(self.pull_messages(waiting))
             for reply in arrived:
                 replies.append(reply)
-                self._on_reply(len(replies), total, reply)
+                if self._on_reply is not None:
+                    self._on_reply(len(replies), total, reply)
             waiting.difference_update(reply.metadata.reply_to_message_id for reply in arrived)
             if waiting and not arrived:
                 time.sleep(self._poll)
@@ -150,7 +182,7 @@ def run_on_ray(
     with server_identity(0), _environment(), _without_banner():
         run_simulation(
             _wrapped(server_app, num_clients, run_config or {}, on_reply),
-            ConfiguredClientApp(client_app, run_config or {}),
+            GuardedClientApp(client_app, run_config or {}),
             num_supernodes=num_clients,
             backend_config={"client_resources": resources, "init_args": init},  # type: ignore[dict-item]
         )
@@ -166,8 +198,7 @@ def _wrapped(
     def main(grid: Grid, context: Context) -> None:
         context.run_config = dict(run_config)
         wait_for_nodes(grid, num_clients, NODE_TIMEOUT)
-        observed = grid if on_reply is None else ObservedGrid(grid, on_reply)
-        server_app(grid=observed, context=context)
+        server_app(grid=ObservedGrid(grid, on_reply), context=context)
 
     return outer
 

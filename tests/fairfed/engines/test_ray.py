@@ -1,0 +1,134 @@
+"""Flower's Ray simulation gives what the in-process engine gives."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairfed.engines import ray as ray_engine
+from fairfed.engines import run_apps
+from fairfed.engines.inprocess import InProcessGrid
+from fairfed.engines.ray import GuardedClientApp, ObservedGrid
+from semantic.errors import InputError
+
+# isort: split
+from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import ServerApp
+
+PROGRAM = Path(__file__).with_name("federation.py")
+
+
+def federate(engine: str) -> tuple[dict[str, Any], str]:
+    """Run the program on an engine; return what it printed and what it complained about."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "given"}
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), engine],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+@pytest.mark.ray
+def test_ray_and_in_process_give_the_same_weights_bit_for_bit() -> None:
+    """One thread each, summed in partition order in float64: the tolerance is zero."""
+    on_ray, complaints = federate("ray")
+    here, _ = federate("inprocess")
+    assert on_ray == here
+    first, second = here["lines"]
+    assert [row["error"] for row in first["clients"]] == [
+        None,
+        None,
+        "<class 'SystemExit'>:<'first call fails'>",
+        None,
+    ]
+    assert [row["error"] for row in second["clients"]] == [None] * 4
+    assert here["progress"] == [[done, 4] for done in range(1, 5)] * 5
+    assert on_ray["pythonpath"] == "given"
+    assert "DEPRECATED" not in complaints
+    assert 'sys.exit("first call fails")' in complaints  # the traceback
+
+
+def counting_app() -> ClientApp:
+    app = ClientApp()
+
+    @app.query()
+    def number(msg: Message, context: Context) -> Message:
+        offset = int(context.run_config["offset"])
+        return Message(RecordDict({"metrics": MetricRecord({"offset": offset})}), reply_to=msg)
+
+    return app
+
+
+def test_clients_see_the_run_configuration() -> None:
+    app = GuardedClientApp(counting_app(), {"offset": 3})
+    with InProcessGrid(app, 1) as grid:
+        (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "query")])
+    assert reply.content["metrics"]["offset"] == 3
+
+
+def test_a_failure_has_the_text_of_the_other_engine_and_its_traceback_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def reason(app: ClientApp, observed: bool) -> str | None:
+        with InProcessGrid(app, 1) as inner:
+            grid = ObservedGrid(inner, None) if observed else inner
+            (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "query.nowhere")])
+        return reply.error.reason
+
+    expected = reason(counting_app(), observed=False)
+    caplog.clear()
+    assert reason(GuardedClientApp(counting_app(), {}), observed=True) == expected
+    (record,) = caplog.records
+    assert record.getMessage().startswith("node 1000 failed on 'query.nowhere'\nTraceback")
+
+
+class Trickle(InProcessGrid):
+    """Hands out one reply per look, as engines do that answer when they can."""
+
+    def pull_messages(self, message_ids: Any) -> list[Message]:
+        return list(super().pull_messages(list(message_ids)[:1]))
+
+
+def test_replies_are_observed_one_by_one() -> None:
+    seen: list[tuple[int, int]] = []
+    with Trickle(counting_app(), 3, run_config={"offset": 1}) as inner:
+        grid = ObservedGrid(inner, lambda done, total, reply: seen.append((done, total)), poll=0)
+        grid.set_run(inner.run)
+        messages = [
+            grid.create_message(RecordDict(), "query", node, "1") for node in grid.get_node_ids()
+        ]
+        replies = list(grid.send_and_receive(messages, timeout=60))
+        assert grid.run is inner.run
+        late = [Message(RecordDict(), 1000, "query")]
+        assert list(grid.send_and_receive(late, timeout=0)) == []
+    assert len(replies) == 3
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_only_the_banner_is_hidden(caplog: pytest.LogCaptureFixture) -> None:
+    flower = logging.getLogger("flwr")
+    with caplog.at_level(logging.INFO, "flwr"), ray_engine._without_banner():
+        flower.warning("DEPRECATED FEATURE: %s", "The `run_simulation` function is deprecated")
+        flower.warning("DEPRECATED FEATURE: something else")
+    assert [record.getMessage() for record in caplog.records] == [
+        "DEPRECATED FEATURE: something else"
+    ]
+
+
+def test_a_missing_ray_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="engine 'ray' needs Ray"):
+        run_apps(ServerApp(), counting_app(), 1, engine="ray")
