@@ -1,0 +1,37 @@
+"""What all tests share: no network, no telemetry, one thread, a private cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read by the libraries when they are imported, so set before any of them is.
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def private_caches(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give every test a cache directory of its own, so that no store outlives it."""
+    cache: Path = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip Ray tests where Ray is not installed: it is an extra."""
+    from importlib.util import find_spec
+
+    if find_spec("ray") is None:
+        skip = pytest.mark.skip(reason="needs the extra `ray`")
+        for item in items:
+            if item.get_closest_marker("ray"):
+                item.add_marker(skip)
