@@ -166,3 +166,10 @@ def test_reading_a_configuration_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.stem)
+def test_the_examples_are_valid(path: Path) -> None:
+    config = load_config(path)
+    assert config.name == path.stem.replace("_", "-")
+    assert path.read_text(encoding="utf-8").count(f"fairfed run examples/{path.name}") == 1
