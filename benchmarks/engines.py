@@ -129,9 +129,9 @@ def train(net: nn.Module, data: tuple[Tensor, Tensor], batch: int = 20) -> None:
     """Train one epoch, in the order given."""
     optimiser = torch.optim.SGD(net.parameters(), lr=0.05)
     net.train()
-    for x, y in zip(data[0].split(batch), data[1].split(batch), strict=True):
+    for x, y in zip(torch.split(data[0], batch), torch.split(data[1], batch), strict=True):
         optimiser.zero_grad()
-        nn.functional.cross_entropy(net(x), y).backward()
+        torch.autograd.backward(nn.functional.cross_entropy(net(x), y))
         optimiser.step()
 
 
@@ -165,7 +165,7 @@ def engine_loop(clients: int, rounds: int, samples: int) -> tuple[float, dict[st
     def train_fn(msg: Message, context: Context) -> Message:
         client = int(context.node_config["partition-id"])
         net = Cnn()
-        net.load_state_dict(msg.content["arrays"].to_torch_state_dict())
+        net.load_state_dict(msg.content.array_records["arrays"].to_torch_state_dict())
         train(net, data[client])
         metrics = {"partition-id": client, "loss": 0.0, "n-real": samples, "n-synthetic": 0}
         record = MetricRecord({**metrics, "counts": [0] * 100})

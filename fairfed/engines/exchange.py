@@ -10,9 +10,6 @@ import random
 import time
 from collections.abc import Iterable, Mapping
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import ConfigRecord, ConfigRecordValues, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 

@@ -16,9 +16,6 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp

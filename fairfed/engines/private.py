@@ -13,9 +13,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Message, RecordDict
 from flwr.common.serde import (
     message_from_proto,

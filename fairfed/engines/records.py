@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 Record = ArrayRecord | ConfigRecord | MetricRecord

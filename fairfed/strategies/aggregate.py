@@ -10,12 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Array, ArrayRecord
+from numpy.typing import NDArray
 
 Model = dict[str, NDArray[Any]]
 

@@ -8,12 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from numpy.typing import NDArray
 
 logger = logging.getLogger("fairfed")
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
 
 from fairfed.checkpoint import load
 from fairfed.engines.inprocess import Drop, InProcessGrid
@@ -17,10 +19,6 @@ from fairfed.rounds import query_all, run_rounds
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered
 from semantic.errors import InputError
-
-# isort: split
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
 
 SHAPE = (1, 2)
 Line = dict[str, Any]

@@ -11,16 +11,15 @@ import os
 import sys
 from typing import Any
 
-from fairfed.engines import run_apps
-from fairfed.rounds import run_rounds
-from fairfed.strategies.signals import accuracy
-from fairfed.strategies.steered import FairnessSteered
-
-# isort: split
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
+
+from fairfed.engines import run_apps
+from fairfed.rounds import run_rounds
+from fairfed.strategies.signals import accuracy
+from fairfed.strategies.steered import FairnessSteered
 
 CLIENTS, ROUNDS = 4, 2
 

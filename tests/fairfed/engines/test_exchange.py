@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
 
 from fairfed.engines.exchange import (
     QueryError,
@@ -13,10 +15,6 @@ from fairfed.engines.exchange import (
     wait_for_nodes,
 )
 from fairfed.engines.inprocess import InProcessGrid
-
-# isort: split
-from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
 
 
 def describing_app(partitions: dict[int, object] | None = None) -> ClientApp:

@@ -7,12 +7,6 @@ import threading
 
 import numpy as np
 import pytest
-
-from fairfed.engines import run_apps
-from fairfed.engines.inprocess import InProcessGrid, run_in_process
-from semantic.errors import InputError
-
-# isort: split
 from flwr.app import (
     ArrayRecord,
     ConfigRecord,
@@ -23,6 +17,10 @@ from flwr.app import (
 )
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
+
+from fairfed.engines import run_apps
+from fairfed.engines.inprocess import InProcessGrid, run_in_process
+from semantic.errors import InputError
 
 
 def counting_app() -> ClientApp:

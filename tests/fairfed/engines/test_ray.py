@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import ServerApp
 
 from fairfed.engines import ray as ray_engine
 from fairfed.engines import run_apps
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.engines.ray import GuardedClientApp, ObservedGrid
 from semantic.errors import InputError
-
-# isort: split
-from flwr.app import Context, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
-from flwr.serverapp import ServerApp
 
 PROGRAM = Path(__file__).with_name("federation.py")
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from fairfed.engines.inprocess import InProcessGrid
@@ -16,10 +18,6 @@ from fairfed.strategies.replies import ReplyKeys
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered
 from semantic.errors import InputError
-
-# isort: split
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
 
 NAN = float("nan")
 SHAPE = (1, 2)
