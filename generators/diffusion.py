@@ -30,6 +30,7 @@ SCHEDULERS: dict[str, str | None] = {
 }
 """Solvers by name; `default` keeps the one that the model's directory names."""
 
+
 @dataclass(frozen=True)
 class DiffusionSettings:
     """Everything but the request that changes an image.
@@ -222,7 +223,9 @@ def _refuse_long(prompt: str, tokenizer: Any) -> None:
     """Refuse a prompt that the text encoder would cut off."""
     tokens, most = len(tokenizer(prompt)["input_ids"]), tokenizer.model_max_length
     if tokens > most:
-        raise InputError(f"prompt {prompt!r} has {tokens} tokens, the model reads {most}; shorten it")
+        raise InputError(
+            f"prompt {prompt!r} has {tokens} tokens, the model reads {most}; shorten it"
+        )
 
 
 _LOADING = threading.Lock()

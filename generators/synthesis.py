@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from generators.plan import Cells
 from generators.requests import Generator, Image, Request, request_seed
 from generators.store import Entry, ImageStore, request_key
-from semantic.space import Cell, CellScorer, SemanticSpace
+from semantic.space import Cell, CellScorer, SemanticSpace, margins
 
 SHARED = "shared"
 """Owner of images that all clients draw from."""
@@ -91,12 +92,15 @@ class Synthesiser:
         store: ImageStore,
         curation: Curation,
         seed: int,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         self._generator = generator
         self._scorer = scorer
         self._store = store
         self._curation = curation
         self._seed = seed
+        self._progress = progress
+        self._pools: dict[tuple[int, int, int, str], Pool] = {}
 
     @property
     def space(self) -> SemanticSpace:
@@ -108,7 +112,14 @@ class Synthesiser:
         return Request(cell, prompt, request_seed(self._seed, owner, cell, index))
 
     def pool(self, class_index: int, group_index: int, size: int, owner: str = SHARED) -> Pool:
-        """The first `size` accepted images of a cell, fewer if the tries run out."""
+        """The first `size` accepted images of a cell, fewer if the tries run out.
+
+        A pool that was asked for before is kept in memory and costs nothing more.
+        """
+        key = class_index, group_index, size, owner
+        if key in self._pools:
+            known = self._pools[key]
+            return replace(known, generated=0, reused=0)
         cell = self.space.cell(class_index, group_index)
         batch = self._generator.batch_size
         most = math.ceil(size * self._curation.max_tries / batch) * batch
@@ -120,6 +131,7 @@ class Synthesiser:
                 if len(pool.images) >= size:
                     break
         del pool.images[size:], pool.entries[size:]
+        self._pools[key] = pool
         return pool
 
     def _extend(self, pool: Pool, requests: list[Request], label: int, group: int) -> None:
@@ -128,6 +140,8 @@ class Synthesiser:
         found = {key: self._sound(key) for key in keys}
         lacking = [r for r, key in zip(requests, keys, strict=True) if found[key] is None]
         found |= self._make(lacking, label, group)
+        if self._progress is not None:
+            self._progress(len(requests))
         pool.generated += len(lacking)
         pool.reused += len(requests) - len(lacking)
         for key in keys:
@@ -151,10 +165,12 @@ class Synthesiser:
         if not requests:
             return {}
         images = self._generator.generate(requests)
-        scores = np.exp(self._scorer.scores(images)[:, label, group])
-        margins = self._scorer.margins(images, label, group)
+        log_scores = self._scorer.scores(images)
+        scores = np.exp(log_scores[:, label, group])
         made: dict[str, tuple[Entry, Image] | None] = {}
-        for request, image, score, margin in zip(requests, images, scores, margins, strict=True):
+        for request, image, score, margin in zip(
+            requests, images, scores, margins(log_scores, label, group), strict=True
+        ):
             entry = self._store.put(
                 request,
                 image,
@@ -165,9 +181,7 @@ class Synthesiser:
             made[entry.key] = entry, image
         return made
 
-    def fill(
-        self, wanted: Cells, client: int, pool_size: int, share: bool = True
-    ) -> SyntheticSet:
+    def fill(self, wanted: Cells, client: int, pool_size: int, share: bool = True) -> SyntheticSet:
         """Images for a client's plan.
 
         Parameters
@@ -211,7 +225,9 @@ class Synthesiser:
         for cell in cells:
             accepted[cell] = len(drawn[cell])
         images = [image for cell in cells for image in drawn[cell]]
-        where = np.repeat(np.array(cells, np.int64).reshape(-1, 2), [len(drawn[c]) for c in cells], 0)
+        where = np.repeat(
+            np.array(cells, np.int64).reshape(-1, 2), [len(drawn[c]) for c in cells], 0
+        )
         return SyntheticSet(
             images=np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8),
             labels=where[:, 0],

@@ -31,7 +31,9 @@ def _extent(occupied: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     return np.where(occupied.any(1), span, 0).astype(np.float64)
 
 
-def measure(images: npt.NDArray[np.uint8], object_size: int = 28) -> dict[str, npt.NDArray[np.float64]]:
+def measure(
+    images: npt.NDArray[np.uint8], object_size: int = 28
+) -> dict[str, npt.NDArray[np.float64]]:
     """Measure every image.
 
     Parameters

@@ -31,7 +31,9 @@ class Cell:
     group: str
 
     def __str__(self) -> str:
-        return self.class_name if self.group in UNNAMED_GROUPS else f"{self.class_name} × {self.group}"
+        return (
+            self.class_name if self.group in UNNAMED_GROUPS else f"{self.class_name} × {self.group}"
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ class CellScorer:
 
         self._encoder = encoder
         self.space = space
-        cells = [space.cell(c, g) for c in range(len(space.classes)) for g in range(len(space.groups))]
+        cells = [
+            space.cell(c, g) for c in range(len(space.classes)) for g in range(len(space.groups))
+        ]
         means = [encoder.embed_texts(space.prompts(cell)).mean(0) for cell in cells]
         self._texts: Tensor = torch.nn.functional.normalize(torch.stack(means), dim=1)
 
@@ -118,18 +122,23 @@ class CellScorer:
         found: npt.NDArray[np.float32] = logits.log_softmax(1).reshape(shape).numpy()
         return found
 
-    def margins(
-        self, images: npt.NDArray[np.uint8], class_index: int, group_index: int
-    ) -> npt.NDArray[np.float32]:
-        """How much better each image fits the intended cell than any other, in nats.
 
-        Returns
-        -------
-        ``[n]``: log-probability of the intended cell minus the best of the others; positive where
-        CLIP reads the image as intended. Infinite if there is no other cell.
-        """
-        flat = self.scores(images).reshape(len(images), -1)
-        own = class_index * len(self.space.groups) + group_index
-        others = np.delete(flat, own, axis=1)
-        best = others.max(1, initial=-np.inf)
-        return (flat[:, own] - best).astype(np.float32)
+def margins(
+    scores: npt.NDArray[np.float32], class_index: int, group_index: int
+) -> npt.NDArray[np.float32]:
+    """How much better each image fits the intended cell than any other, in nats.
+
+    Parameters
+    ----------
+    scores
+        ``[n, n_classes, n_groups]``, from `CellScorer.scores`.
+
+    Returns
+    -------
+    ``[n]``: log-probability of the intended cell minus the best of the others; positive where CLIP
+    reads the image as intended, infinite if there is no other cell.
+    """
+    flat = scores.reshape(len(scores), -1)
+    own = class_index * scores.shape[2] + group_index
+    best = np.delete(flat, own, axis=1).max(1, initial=-np.inf)
+    return (flat[:, own] - best).astype(np.float32)

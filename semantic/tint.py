@@ -50,7 +50,7 @@ def tint_images(
         raise ValueError(f"images have shape {images.shape}, expected [n, H, W] or [n, H, W, 3]")
     if tint_index.shape != images.shape[:1]:
         raise ValueError(f"{images.shape[0]} images but {tint_index.shape} tint indices")
-    if tint_index.size and not (0 <= tint_index.min() and tint_index.max() < len(TINTS)):
+    if tint_index.size and not (tint_index.min() >= 0 and tint_index.max() < len(TINTS)):
         raise ValueError(f"a tint index lies outside 0 to {len(TINTS) - 1}")
     colours = np.array(list(TINTS.values()), dtype=np.uint16)[tint_index]
     shaded = (images.astype(np.uint16) * colours[:, np.newaxis, np.newaxis, :] + 127) // 255

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fairfed.models.build import MODEL_NAMES, build_model
 from fairfed.models.clip_head import ClipHead, ImageEncoder
 from fairfed.models.cnn import SmallCnn
+from fairfed.models.configured import federated_model, model_inputs
 from fairfed.models.training import confusion_counts, epoch_rows, train_epochs
 
 __all__ = [
@@ -18,5 +19,7 @@ __all__ = [
     "build_model",
     "confusion_counts",
     "epoch_rows",
+    "federated_model",
+    "model_inputs",
     "train_epochs",
 ]

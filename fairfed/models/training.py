@@ -176,7 +176,8 @@ def confusion_counts(
 
 def _prepare(model: nn.Module, images: Tensor) -> Tensor:
     """What stays the same in every epoch: the embeddings of a frozen encoder, or the images."""
-    return model.embed(images) if isinstance(model, ClipHead) else images
+    embeds = isinstance(model, ClipHead) and images.dtype == torch.uint8
+    return model.embed(images) if embeds else images
 
 
 def _as_float(batch: Tensor) -> Tensor:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from generators.training.autoencoder import train_autoencoder
 from generators.training.captions import vocabulary
-from generators.training.clip import CONTEXT, save_clip, train_clip
-from generators.training.dataset import load_training_images
+from generators.training.clip import CONTEXT, build_clip, save_clip, tokenize, train_clip
+from generators.training.dataset import TrainingImages, load_training_images
+from generators.training.export import export
+from generators.training.text_encoder import difference, text_encoder_of
 from generators.training.tokenizer import build_tokenizer
-from semantic.attributes import load_attributes
+from generators.training.unet import save_pipeline, train_unet
+from semantic.attributes import AttributeTable, load_attributes
 from semantic.measures import BINS
 from semantic.tint import TINTS
 
@@ -42,6 +46,35 @@ def main() -> None:
         if stage == "autoencoder":
             vae = train_autoencoder(training, options.work, options.seed)
             vae.save_pretrained(options.work / "vae")
+        if stage == "unet":
+            _make_unet(training, table, tokenizer, options.work, options.seed)
+        if stage == "export":
+            export(options.work)
+
+
+def _load_clip(tokenizer: Any, work: Path, seed: int) -> Any:
+    from safetensors.torch import load_file
+
+    clip = build_clip(len(tokenizer), seed)
+    clip.load_state_dict(load_file(work / "clip" / "open_clip_model.safetensors"))
+    return clip.eval()
+
+
+def _make_unet(
+    training: TrainingImages, table: AttributeTable, tokenizer: Any, work: Path, seed: int
+) -> None:
+    """Train the UNet on the finished CLIP and autoencoder, and write the pipeline's directory."""
+    from diffusers import AutoencoderKL
+
+    clip = _load_clip(tokenizer, work, seed)
+    text_encoder = text_encoder_of(clip, tokenizer.eos_token_id)
+    apart = difference(clip, text_encoder, tokenize(tokenizer, ["a photo of a red bag", ""]))
+    if apart > 1e-4:
+        raise RuntimeError(f"the converted text encoder differs by {apart}")
+    vae = AutoencoderKL.from_pretrained(work / "vae").eval()
+    unet = train_unet(training, table, tokenizer, text_encoder, vae, work, seed)
+    folder = work / "stable-diffusion"
+    save_pipeline(unet, vae, text_encoder, tokenizer, folder, torch.float16)
 
 
 if __name__ == "__main__":

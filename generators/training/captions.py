@@ -6,7 +6,14 @@ import numpy as np
 
 from semantic.attributes import AttributeTable
 
-OPENINGS = ("a photo of a", "a photo of a", "a picture of a", "a", "an image of a", "a photo of the")
+OPENINGS = (
+    "a photo of a",
+    "a photo of a",
+    "a picture of a",
+    "a",
+    "an image of a",
+    "a photo of the",
+)
 NAME_ALONE = 0.4
 """Share of captions with neither attributes nor measured words."""
 WITH_TINT, WITH_NAME, WITH_WORD = 0.9, 0.85, 0.4

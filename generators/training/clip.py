@@ -99,7 +99,9 @@ def save_clip(model: Any, tokenizer: Any, folder: Path) -> None:
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    state = {k: v.half().contiguous() for k, v in model.state_dict().items() if v.is_floating_point()}
+    state = {
+        k: v.half().contiguous() for k, v in model.state_dict().items() if v.is_floating_point()
+    }
     whole = {k: v for k, v in model.state_dict().items() if not v.is_floating_point()}
     save_file({**state, **whole}, folder / "open_clip_model.safetensors")
     text = json.dumps(clip_config(len(tokenizer)), indent=2)

@@ -1,0 +1,7 @@
+"""The command line: `fairfed demo | run | report | doctor`."""
+
+from __future__ import annotations
+
+from fairfed.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,78 @@
+"""`fairfed doctor`: is everything here that a run needs?"""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fairfed import __version__
+
+PACKAGES = (
+    "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "flwr", "flwr-datasets",
+    "fairlearn", "scikit-learn", "pydantic",
+)  # fmt: skip
+BUNDLED = ("fairfed", "semantic", "generators")
+
+
+def examine() -> bool:
+    """Print what was found; True if nothing that a run needs is missing or damaged."""
+    console = Console()
+    console.print(f"fairfed {__version__} on Python {platform.python_version()}, {platform.platform()}")
+    sound = _print_packages(console)
+    _print_devices(console)
+    return _print_files(console) and sound
+
+
+def _print_packages(console: Console) -> bool:
+    table = Table("package", "version")
+    missing = []
+    for name in (*PACKAGES, "ray"):
+        try:
+            table.add_row(name, version(name))
+        except PackageNotFoundError:
+            optional = name == "ray"
+            note = "not installed (only for engine = 'ray')" if optional else "[red]MISSING[/red]"
+            table.add_row(name, note)
+            if not optional:
+                missing.append(name)
+    console.print(table)
+    if missing:
+        console.print(f"[red]✗[/red] missing: {', '.join(missing)}; run 'make setup'")
+    return not missing
+
+
+def _print_devices(console: Console) -> None:
+    import os
+
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    mps = ["Apple MPS"] if torch.backends.mps.is_available() else []
+    console.print(f"Devices: {os.cpu_count()} CPU cores; {', '.join(gpus + mps) or 'no GPU'}")
+
+
+def _print_files(console: Console) -> bool:
+    """Compare every bundled file with the checksum it was shipped with."""
+    from semantic.encoder import hash_file
+
+    sound = True
+    for package in BUNDLED:
+        folder = Path(str(files(package) / "bundled"))
+        expected = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+        wrong = [
+            name
+            for name, checksum in expected.items()
+            if not (folder / name).is_file() or hash_file(folder / name) != checksum
+        ]
+        for name in wrong:
+            console.print(f"[red]✗[/red] {folder / name}: missing or damaged; reinstall fairfed")
+        if not wrong:
+            console.print(f"[green]✓[/green] {package}: {len(expected)} bundled files are sound")
+        sound = sound and not wrong
+    return sound

@@ -1,0 +1,117 @@
+"""Running an experiment in the terminal: progress bars, the tables, the report."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from fairfed.cli.tables import print_federation, print_summary
+from fairfed.config import Arm, Config
+
+
+class TerminalWatcher:
+    """Shows an experiment's progress as bars."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console = console
+        self._progress = progress
+        self._synthesis: TaskID | None = None
+        self._arms: dict[str, TaskID] = {}
+
+    def described(self, federation: dict[str, Any]) -> None:
+        """Show what the clients hold."""
+        print_federation(self._console, federation)
+
+    def synthesising(self, images: int) -> None:
+        """Open the bar of the synthesis."""
+        self._synthesis = self._progress.add_task("Synthesising missing cells", total=images)
+
+    def images_done(self, count: int) -> None:
+        """Move the bar of the synthesis."""
+        if self._synthesis is not None:
+            self._progress.advance(self._synthesis, count)
+
+    def synthesised(self, synthetic: dict[str, Any]) -> None:
+        """Say what the synthesis cost."""
+        if self._synthesis is not None:
+            task = self._progress.tasks[self._synthesis]
+            self._progress.update(self._synthesis, total=max(1, task.completed))
+            if not task.completed:
+                self._progress.update(self._synthesis, completed=1)
+            self._synthesis = None
+        made, reused = synthetic["generated"], synthetic["reused"]
+        self._console.print(
+            f"  {made} images generated, {reused} taken from the store, "
+            f"in {synthetic['seconds']:.0f} s"
+        )
+
+    def training(self, arm: Arm, first: int, rounds: int) -> None:
+        """Open the bar of an arm."""
+        self._arms[arm.name] = self._progress.add_task(
+            f"Training: {arm.name}", total=rounds, completed=first - 1
+        )
+
+    def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
+        """Move the bar of an arm."""
+        self._progress.advance(self._arms[arm.name])
+
+
+def _columns() -> tuple[Any, ...]:
+    return (
+        TextColumn("{task.description:<44}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+
+
+def run_here(config: Config, fresh: bool = False) -> None:
+    """Run an experiment on this machine and print its tables; the last line names the report."""
+    from fairfed.engines import run_apps
+    from fairfed.experiment import count_clients
+    from fairfed.progress import listening
+    from fairfed.server import server_app
+
+    console = Console()
+    if fresh and (config.run_directory / "config.toml").is_file():
+        shutil.rmtree(config.run_directory)
+    with console.status("Loading the data"):
+        clients = count_clients(config)
+        _share_cores(config.workers)
+    with Progress(*_columns(), console=console) as progress:
+        watcher = TerminalWatcher(console, progress)
+        from fairfed.client import app as client_app
+
+        with listening(watcher.images_done):
+            run_apps(
+                server_app(config, watcher),
+                client_app,
+                clients,
+                engine=config.engine,
+                workers=config.workers,
+            )
+    print_summary(config.run_directory, console)
+    console.print(f"Report: {config.run_directory / 'report.html'}", soft_wrap=True)
+
+
+def _share_cores(workers: int) -> None:
+    """Divide the cores among the workers: more threads than cores spin, many times slower."""
+    import os
+
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(max(1, (cores or 1) // workers))

@@ -1,0 +1,103 @@
+"""Tables for the terminal: what the clients hold, and how the arms compare."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from evaluation.intervals import Interval
+    from evaluation.summary import ArmSummary
+
+GAP = "·"
+"""Marks a class or group that a client lacks."""
+
+
+def _heat(counts: np.ndarray[Any, np.dtype[np.int64]], most: int) -> list[Text]:
+    """Counts as cells, darker for more, marked where there is nothing."""
+    cells = []
+    for count in counts.tolist():
+        if count == 0:
+            cells.append(Text(GAP, style="bold red"))
+            continue
+        level = int(60 + 150 * min(1.0, count / max(1, most)))
+        cells.append(Text(str(count), style=f"white on rgb(0,{level // 3},{level})"))
+    return cells
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 8 else name[:7] + "…"
+
+
+def print_federation(console: Console, federation: dict[str, Any]) -> None:
+    """Heat maps of training images, client × class and client × group, gaps marked."""
+    cells = np.array(federation["splits"].get("main", next(iter(federation["splits"].values())))["train"])
+    by_class, by_group = cells.sum(2), cells.sum(1)
+    table = Table(title="Training images per client", title_justify="left", pad_edge=False)
+    table.add_column("client", justify="right")
+    names = [*federation["classes"], *federation["groups"]]
+    for name in names:
+        table.add_column(_short(name), justify="right")
+    for client in range(len(cells)):
+        row = [*_heat(by_class[client], by_class.max()), *_heat(by_group[client], by_group.max())]
+        table.add_row(str(client), *row)
+    console.print(table)
+    lacking = int((cells == 0).sum())
+    console.print(
+        f"  {GAP} = none. {lacking} of {cells.size} client × class × group cells are empty.\n"
+    )
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _with_interval(interval: Interval | None) -> str:
+    if interval is None or math.isnan(interval.value):
+        return "–"
+    return f"{interval.value:.3f} [dim]{interval.low:.3f}–{interval.high:.3f}[/dim]"
+
+
+def print_summary(run_dir: Path, console: Console | None = None) -> None:
+    """One row per arm: accuracy, recall of lacking classes, clients, group gap, cost."""
+    from evaluation.run import read_run
+    from evaluation.summary import summarise
+
+    console = console or Console()
+    arms = summarise(read_run(run_dir))
+    table = Table(title="Test results of the last round (in %)", title_justify="left")
+    table.add_column("arm")
+    for name in ("accuracy", "lacking\nclasses", "client\nmean", "client\nsd", "worst\nclient"):
+        table.add_column(name, justify="right")
+    for name in ("equalized odds gap\n(95 % interval)", "seconds", "MB sent"):
+        table.add_column(name, justify="right")
+    for arm in arms:
+        table.add_row(*_row(arm), end_section=_before_reference(arm, arms))
+    console.print(table)
+
+
+def _before_reference(arm: ArmSummary, arms: list[ArmSummary]) -> bool:
+    after = arms.index(arm) + 1
+    return after < len(arms) and arms[after].reference and not arm.reference
+
+
+def _row(arm: ArmSummary) -> list[str]:
+    clients = arm.client_fairness
+    name = f"[italic]{arm.name}[/italic]" if arm.reference else arm.name
+    return [
+        name if arm.rounds == arm.rounds_planned else f"{name} ({arm.rounds}/{arm.rounds_planned})",
+        _percent(arm.accuracy.value),
+        _percent(arm.missing_recall.value),
+        _percent(clients.mean),
+        _percent(clients.sd),
+        _percent(clients.worst),
+        _with_interval(arm.gaps.get("equalized_odds_difference")),
+        f"{arm.seconds + arm.synthesis_seconds:.0f}",
+        f"{arm.mb_sent:.1f}",
+    ]

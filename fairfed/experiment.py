@@ -1,0 +1,232 @@
+"""One experiment over a grid: describe the clients, augment, train every arm, log everything."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from fairfed import __version__
+from fairfed.config import Arm, Config
+from fairfed.rundir import RunDirectory
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+
+PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "flwr", "fairlearn", "numpy")
+"""Packages whose versions a run records."""
+
+TIMEOUT = 3600.0
+"""Seconds that the clients have for one round."""
+AUGMENT_TIMEOUT = 24 * 3600.0
+"""Seconds that the clients have for synthesis."""
+
+
+class Watcher(Protocol):
+    """Is told how an experiment goes on."""
+
+    def described(self, federation: dict[str, Any]) -> None:
+        """The clients have said what they hold (`federation.json`)."""
+
+    def synthesising(self, images: int) -> None:
+        """Synthesis begins; about so many images will be handled."""
+
+    def synthesised(self, synthetic: dict[str, Any]) -> None:
+        """Synthesis is done (`synthetic/clients.json`)."""
+
+    def training(self, arm: Arm, first: int, rounds: int) -> None:
+        """An arm begins with round `first`."""
+
+    def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
+        """A round is done (its row of `rounds.jsonl`)."""
+
+
+def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+    """Run or continue an experiment; returns its directory, without a report yet.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the run directory belongs to another run, or a client cannot read its data.
+    RuntimeError
+        If no client answers any more.
+    """
+    run = RunDirectory(config)
+    toml = config.to_toml()
+    federation = _describe(grid, config, toml)
+    run.write_json("federation.json", federation)
+    watcher.described(federation)
+    if any(arm.augment for arm in config.arms):
+        _augment(grid, run, toml, federation, watcher)
+    shape = len(federation["groups"]), len(federation["classes"])
+    run.keep_rounds({arm.name: _finished(run, arm) for arm in config.arms})
+    for arm in config.arms:
+        _train(grid, run, toml, arm, shape, watcher)
+    return run
+
+
+def _request(toml: str, arm: Arm) -> dict[str, Any]:
+    """What every message tells a client."""
+    return {"toml": toml, "arm": arm.slug, "round": 0}
+
+
+def _ask_all(
+    grid: Grid, action: str, request: dict[str, Any], timeout: float
+) -> dict[int, dict[str, Any]]:
+    """Every client's answer to a query, by partition id; any failure ends the run."""
+    from fairfed.rounds import query_all
+
+    found = query_all(grid, action, request, timeout)
+    return {client: dict(found[client]) for client in sorted(found)}
+
+
+def _describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
+    """What the federation looks like (`federation.json`)."""
+    from fairfed.site import federation
+
+    # Class and group names are the federation's common knowledge; counts come from the clients.
+    table = federation(toml, False).table
+    shape = len(table.classes), len(table.group_names)
+    splits = {}
+    for name, iid in (("main", False), ("iid", True)):
+        arm = next((arm for arm in config.arms if arm.iid == iid), None)
+        if arm is None:
+            continue
+        answers = _ask_all(grid, "describe", _request(toml, arm), TIMEOUT)
+        splits[name] = {
+            part: [np.reshape(a[f"{part}-cells"], shape).tolist() for a in answers.values()]
+            for part in ("train", "test")
+        }
+    sensitive = " × ".join(config.data.sensitive) if len(table.group_names) > 1 else None
+    return {
+        "name": config.name,
+        "seed": config.seed,
+        "classes": list(table.classes),
+        "groups": list(table.group_names),
+        "sensitive": sensitive,
+        "rounds": config.rounds,
+        "engine": config.engine,
+        "versions": {"fairfed": __version__, **{name: version(name) for name in PACKAGES}},
+        "arms": [_arm_row(config, arm) for arm in config.arms],
+        "splits": splits,
+    }
+
+
+def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
+    from fairfed.site import matches_domains
+
+    return {
+        "name": arm.name,
+        "rule": arm.rule,
+        "augment": arm.augment,
+        "domain_matching": matches_domains(config, arm),
+        "split": "iid" if arm.iid else "main",
+        "reference": arm.reference,
+    }
+
+
+def _augment(
+    grid: Grid, run: RunDirectory, toml: str, federation: dict[str, Any], watcher: Watcher
+) -> None:
+    """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
+    from fairfed.site import matches_domains, plan
+
+    config = run.config
+    arms = [arm for arm in config.arms if arm.augment]
+    arm = next((arm for arm in arms if matches_domains(config, arm)), arms[0])
+    split = federation["splits"]["iid" if arm.iid else "main"]["train"]
+    plans = [plan(config, np.array(real), matches_domains(config, arm)) for real in split]
+    size = np.maximum(plans, config.augment.pool) * (np.array(plans) > 0)
+    pools = size.max(0) if config.augment.share else np.array(plans).sum(0)
+    watcher.synthesising(int(pools.sum()))
+    start = time.perf_counter()
+    answers = _ask_all(grid, "augment", _request(toml, arm), AUGMENT_TIMEOUT)
+    shape = np.array(split[0]).shape
+    generated = sum(int(answer["generated"]) for answer in answers.values())
+    rows = [
+        {
+            "client": client,
+            "requested": np.reshape(answer["requested-cells"], shape).tolist(),
+            "accepted": np.reshape(answer["accepted-cells"], shape).tolist(),
+            "rejected": _rejected(answer),
+        }
+        for client, answer in answers.items()
+    ]
+    content = {
+        "clients": rows,
+        "seconds": round(time.perf_counter() - start, 3),
+        "generated": generated,
+        "reused": sum(int(answer["reused"]) for answer in answers.values()),
+    }
+    run.write_json("synthetic/clients.json", content)
+    watcher.synthesised(content)
+
+
+def _rejected(answer: dict[str, Any]) -> dict[str, int]:
+    prefix = "rejected-"
+    return dict(Counter({k.removeprefix(prefix): v for k, v in answer.items() if prefix in k}))
+
+
+def _finished(run: RunDirectory, arm: Arm) -> int:
+    """Round of an arm's checkpoint, 0 without one."""
+    from fairfed import checkpoint
+
+    path = run.checkpoint(arm)
+    return checkpoint.load(path).round if path.is_file() else 0
+
+
+def _train(
+    grid: Grid, run: RunDirectory, toml: str, arm: Arm, shape: tuple[int, int], watcher: Watcher
+) -> None:
+    """Train one arm from its checkpoint, or from the start, to the last round."""
+    from flwr.app import ArrayRecord
+
+    from evaluation import get_metric
+    from fairfed.models import federated_model
+    from fairfed.rounds import run_rounds
+    from fairfed.strategies.steered import FairnessSteered
+
+    config = run.config
+    watcher.training(arm, _finished(run, arm) + 1, config.rounds)
+
+    def log(row: dict[str, Any]) -> None:
+        run.log_round(arm, row)
+        watcher.trained_round(arm, row)
+
+    strategy = FairnessSteered(
+        shape,
+        rule=arm.rule,
+        beta=config.fairness.beta,
+        metric=get_metric(config.fairness.metric),
+    )
+    run_rounds(
+        grid,
+        strategy,
+        ArrayRecord(federated_model(config, shape[1]).state_dict()),
+        config.rounds,
+        config=_request(toml, arm),
+        seed=config.seed,
+        timeout=TIMEOUT,
+        checkpoint=run.checkpoint(arm),
+        log=log,
+    )
+
+
+def count_clients(config: Config) -> int:
+    """Number of clients of a federation on this machine.
+
+    Raises
+    ------
+    InputError
+        If the data or its division is not as the configuration says.
+    """
+    from fairfed.site import federation
+
+    count = len(federation(config.to_toml(), False).train)
+    if count < 1:
+        raise InputError("the data holds no client; see 'data.client' and 'partition'")
+    return count

@@ -1,0 +1,55 @@
+"""The gallery of a run: real against synthetic images of the cells that clients lack.
+
+It shows real images only from the test split, and is made only where this process can read the
+data itself, as in a simulation. Nothing of it ever travels in a message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fairfed import site
+from fairfed.rundir import RunDirectory
+from generators.store import encode_png
+
+IMAGES_PER_CELL = 4
+MOST_CELLS = 40
+
+
+def write_gallery(run: RunDirectory) -> None:
+    """Write `synthetic/gallery.json` and its images, where anything was synthesised."""
+    config = run.config
+    toml = config.to_toml()
+    if run.read_json("synthetic/clients.json") is None:
+        return
+    data = site.federation(toml, False)
+    table, maker = data.table, site.synthesiser(toml)
+    lacking = (data.train_cells() == 0).sum(0)
+    rng = np.random.default_rng(config.seed)
+    cells = []
+    for c, g in np.argwhere(lacking > 0)[:MOST_CELLS].tolist():
+        pool = maker.pool(c, g, config.augment.pool) if config.augment.share else None
+        rows = np.flatnonzero(table.test & (table.labels == c) & (table.groups == g))
+        shown = rng.permutation(rows)[:IMAGES_PER_CELL]
+        real = [_write(run, f"real-{c}-{g}-{i}", table.images[row]) for i, row in enumerate(shown)]
+        synthetic: list[dict[str, Any]] = []
+        if pool is not None:
+            for i, (image, entry) in enumerate(zip(pool.images, pool.entries, strict=True)):
+                if i == IMAGES_PER_CELL:
+                    break
+                file = _write(run, f"synthetic-{c}-{g}-{i}", image)
+                synthetic.append({"file": file, "score": entry.score, "margin": entry.margin})
+        cell = {"class": table.classes[c], "group": table.group_names[g]}
+        cells.append({**cell, "lacking": int(lacking[c, g]), "real": real, "synthetic": synthetic})
+    run.write_json("synthetic/gallery.json", {"cells": cells})
+
+
+def _write(run: RunDirectory, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
+    """Write one image; returns its path relative to the run directory."""
+    file = f"synthetic/gallery/{name}.png"
+    path = run.path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(image, {"synthetic": str(name.startswith("synthetic")).lower()}))
+    return file

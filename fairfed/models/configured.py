@@ -1,0 +1,40 @@
+"""The federated model that a configuration names, and images as that model takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fairfed.models.build import build_model
+
+if TYPE_CHECKING:
+    from fairfed.config import Config
+
+
+def federated_model(config: Config, num_classes: int) -> nn.Module:
+    """The untrained model of a configuration; the same for server and clients."""
+    from semantic.encoder import load_encoder
+
+    encoder = load_encoder(config.semantic.encoder) if config.model == "clip-head" else None
+    return build_model(
+        config.model, num_classes, config.data.image_size, seed=config.seed, encoder=encoder
+    )
+
+
+def model_inputs(config: Config, images: npt.NDArray[np.uint8]) -> Tensor:
+    """Images ``[n, H, W, 3]`` as the model's training takes them.
+
+    Returns
+    -------
+    The images as a tensor; for `clip-head`, whose encoder is frozen, their embeddings
+    ``[n, dimension]``, so that each image is embedded once and not in every round.
+    """
+    from semantic.encoder import load_encoder
+
+    if config.model == "clip-head":
+        return load_encoder(config.semantic.encoder).embed_images(images)
+    return torch.from_numpy(np.ascontiguousarray(images))

@@ -1,0 +1,208 @@
+"""What one client has and does at its own site: real rows, synthetic images, the training set.
+
+Everything here is private to a client. What leaves it is what `fairfed.client` puts in a message.
+Loaded data is kept per process, because a client is called anew in every round.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.config import Arm, Config, parse_config
+from fairfed.data import FederatedImages, load_federation
+from fairfed.progress import images_done
+from generators.plan import Budget, Cells, plan_cells
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from generators.synthesis import Synthesiser, SyntheticSet
+    from semantic.attributes import AttributeTable
+
+_LOADING = threading.RLock()
+
+
+@lru_cache(maxsize=8)
+def configuration(toml: str) -> Config:
+    """Configuration that the server sent."""
+    return parse_config(toml, "the configuration sent by the server")
+
+
+@lru_cache(maxsize=4)
+def _federation(toml: str, iid: bool) -> FederatedImages:
+    return load_federation(configuration(toml), iid)
+
+
+def federation(toml: str, iid: bool) -> FederatedImages:
+    """Divided images, loaded once per process."""
+    with _LOADING:
+        return _federation(toml, iid)
+
+
+def store_root(config: Config) -> Path:
+    """Directory of the store of synthetic images."""
+    if config.augment.store is not None:
+        return Path(config.augment.store)
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "fairfed" / "synthetic"
+
+
+@lru_cache(maxsize=4)
+def _synthesiser(toml: str) -> Synthesiser:
+    from generators.diffusion import DiffusionSettings, load_generator
+    from generators.store import ImageStore
+    from generators.synthesis import Curation, Synthesiser
+    from semantic.encoder import load_encoder
+    from semantic.space import TEMPLATES, CellScorer, SemanticSpace
+
+    config = configuration(toml)
+    table = federation(toml, False).table
+    attributes = attribute_table(config, table.classes)
+    templates = config.semantic.templates or TEMPLATES
+    space = SemanticSpace(table.classes, table.group_names, attributes, templates)
+    settings = config.generator.model_dump()
+    generator = load_generator(DiffusionSettings(**settings, image_size=config.data.image_size))
+    return Synthesiser(
+        generator,
+        CellScorer(load_encoder(config.semantic.encoder), space),
+        ImageStore(store_root(config), generator.fingerprint),
+        Curation(config.augment.margin, config.augment.max_tries),
+        config.seed,
+        images_done,
+    )
+
+
+def attribute_table(config: Config, classes: tuple[str, ...]) -> AttributeTable:
+    """The class × attribute table of the configuration."""
+    from semantic.attributes import load_attributes
+
+    return load_attributes(config.semantic.attributes)
+
+
+def synthesiser(toml: str) -> Synthesiser:
+    """The pipeline from plans to accepted images, loaded once per process."""
+    with _LOADING:
+        return _synthesiser(toml)
+
+
+def plan(config: Config, real: Cells, domain_matching: bool) -> Cells:
+    """Synthetic images that a client with these real ones shall have, per cell."""
+    augment = config.augment
+    present = augment.domain_matching_present if domain_matching else 0
+    return plan_cells(real, Budget(augment.per_class, augment.cell_target, present))
+
+
+def matches_domains(config: Config, arm: Arm) -> bool:
+    """Whether an arm matches the domains of its real and synthetic images."""
+    own = arm.domain_matching
+    return arm.augment and (config.augment.domain_matching if own is None else own)
+
+
+def synthesise(toml: str, client: int, domain_matching: bool) -> SyntheticSet:
+    """A client's synthetic images, made now or taken from the store."""
+    config, data = configuration(toml), federation(toml, False)
+    wanted = plan(config, data.table.cells(data.train[client]), domain_matching)
+    return synthesiser(toml).fill(wanted, client, config.augment.pool, config.augment.share)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What a client trains and is measured on.
+
+    Attributes
+    ----------
+    inputs, labels
+        ``[n, …]`` and ``[n]``: rows to train on. Real rows come first.
+    weights
+        ``[n]`` sampling weights, or None to take every row once per epoch.
+    n_real, n_synthetic
+        Real images held, and synthetic ones added.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    weights: Tensor | None
+    n_real: int
+    n_synthetic: int
+
+    @property
+    def size(self) -> int:
+        """Images of one epoch."""
+        return self.n_real + self.n_synthetic
+
+
+_training_sets: dict[tuple[str, str, int], TrainingSet] = {}
+_MOST_KEPT = 64
+"""Training sets kept in memory; with more clients they are put together anew each round."""
+
+
+def training_set(toml: str, arm: Arm, client: int) -> TrainingSet:
+    """Training set of a client in an arm."""
+    key = toml, arm.slug, client
+    if key not in _training_sets:
+        while len(_training_sets) >= _MOST_KEPT:
+            _training_sets.pop(next(iter(_training_sets)))
+        _training_sets[key] = _assemble(toml, arm, client)
+    return _training_sets[key]
+
+
+def _assemble(toml: str, arm: Arm, client: int) -> TrainingSet:
+    import torch
+
+    from fairfed.models import model_inputs
+
+    config, data = configuration(toml), federation(toml, arm.iid)
+    rows = data.train[client]
+    images, labels = data.table.images[rows], data.table.labels[rows]
+    if not arm.augment:
+        inputs = model_inputs(config, images)
+        return TrainingSet(inputs, torch.from_numpy(labels), None, len(rows), 0)
+    matching = matches_domains(config, arm)
+    made = synthesise(toml, client, matching)
+    if len(made.labels) == 0:
+        raise InputError(
+            f"client {client}: no synthetic image was accepted; lower augment.margin or raise "
+            "augment.max_tries"
+        )
+    share = config.augment.autoencode if matching else 0.0
+    rendered = synthesiser(toml).autoencode(images) if share else images[:0]
+    everything = np.concatenate([images, rendered, made.images])
+    all_labels = np.concatenate([labels, labels[: len(rendered)], made.labels])
+    weights = None
+    if config.augment.balance or share:
+        weights = torch.from_numpy(
+            _sampling_weights(labels, made.labels, share, config.augment.balance)
+        )
+    inputs = model_inputs(config, everything)
+    return TrainingSet(inputs, torch.from_numpy(all_labels), weights, len(rows), len(made.labels))
+
+
+def _sampling_weights(
+    real: npt.NDArray[np.int64],
+    synthetic: npt.NDArray[np.int64],
+    autoencoded: float,
+    balance: bool,
+) -> npt.NDArray[np.float64]:
+    """Sampling weights of real, autoencoded (where there are any) and synthetic rows.
+
+    With `balance`, every class has the same total, and within a class the real and the synthetic
+    source have the same; a real row shares its weight with its autoencoded twin.
+    """
+    parts = []
+    classes = len(set(real.tolist()) | set(synthetic.tolist()))
+    for own, other in ((real, synthetic), (synthetic, real)):
+        counts = np.bincount(own, minlength=1)
+        both = np.isin(own, other)
+        even = 1.0 / (classes * counts[own] * np.where(both, 2, 1))
+        parts.append(even if balance else np.ones(len(own)))
+    twins = [parts[0] * autoencoded] if autoencoded else []
+    return np.concatenate([parts[0] * (1 - autoencoded), *twins, parts[1]])
