@@ -111,7 +111,8 @@ def run_rounds(
     seed : int
         Seed of the draw of clients.
     timeout : float
-        Seconds to wait for nodes, and for the replies of each exchange.
+        Seconds to wait for nodes, and for all replies of one exchange together: in process with
+        one worker the clients run one after the other within it.
     checkpoint : Path or None
         File to continue from if it exists, and to write after every round.
     log : callable

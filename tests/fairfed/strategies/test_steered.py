@@ -189,6 +189,15 @@ def test_an_unusable_reply_is_left_out_with_its_reason(
         raise AssertionError(failed["error"])
 
 
+def test_a_model_that_cannot_be_read_is_left_out() -> None:
+    broken = reply(1, 5.0)
+    broken.array_records["arrays"]["x"].data = b"half a fi"
+    strategy = FairnessSteered(SHAPE)
+    merged, _ = strategy.aggregate_train(1, answer([reply(0, 1.0), broken]))
+    assert value(merged) == 1.0
+    assert "array 'x' cannot be read" in strategy.train_log[1][1]["error"]
+
+
 def test_nobody_usable_gives_no_model() -> None:
     strategy = FairnessSteered(SHAPE, rule="fairfed", beta=1.0, metric=accuracy)
     assert strategy.aggregate_train(1, answer(["boom", "bang"])) == (None, None)
