@@ -40,7 +40,7 @@ def train_epochs(
     model
         Gives logits; its momentum starts at zero.
     images
-        ``[n, H, W, 3]``, uint8 RGB.
+        ``[n, H, W, 3]``, uint8 RGB; for a `ClipHead` also embeddings ``[n, dimension]``.
     labels
         ``[n]``, int64.
     epochs, batch_size, lr, momentum, weight_decay
@@ -72,7 +72,7 @@ def train_epochs(
         for batch in rows.tensor_split(math.ceil(len(rows) / batch_size)):
             optimizer.zero_grad(set_to_none=True)
             loss = F.cross_entropy(model(_as_float(inputs[batch])), labels[batch])
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             total += loss.item() * len(batch)
         mean = total / len(rows)
@@ -148,7 +148,7 @@ def confusion_counts(
     model
         Gives logits; left in evaluation mode.
     images
-        ``[n, H, W, 3]``, uint8 RGB; `n` may be 0.
+        As for `train_epochs`; `n` may be 0.
     labels, groups
         ``[n]``, int64.
     n_groups, n_classes
@@ -176,8 +176,9 @@ def confusion_counts(
 
 def _prepare(model: nn.Module, images: Tensor) -> Tensor:
     """What stays the same in every epoch: the embeddings of a frozen encoder, or the images."""
-    embeds = isinstance(model, ClipHead) and images.dtype == torch.uint8
-    return model.embed(images) if embeds else images
+    if isinstance(model, ClipHead) and images.dtype == torch.uint8:
+        return model.embed(images)
+    return images
 
 
 def _as_float(batch: Tensor) -> Tensor:
