@@ -20,6 +20,7 @@ from evaluation.intervals import (
     Interval,
     bootstrap_interval,
     bootstrap_intervals,
+    chance_gaps,
     difference_interval,
     wilson_interval,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Run",
     "bootstrap_interval",
     "bootstrap_intervals",
+    "chance_gaps",
     "client_accuracies",
     "client_fairness",
     "compare",

@@ -18,8 +18,8 @@ from evaluation.errors import InputError
 from evaluation.rates import CountArray, FloatArray
 
 REPLICATES = 1000
-Kind = Literal["percentile", "basic"]
-KIND_ERROR = "kind must be 'percentile' or 'basic', got {!r}"
+Kind = Literal["percentile", "hull"]
+KIND_ERROR = "kind must be 'percentile' or 'hull', got {!r}"
 LEVEL = 0.95
 
 
@@ -145,17 +145,17 @@ def bootstrap_intervals(
         Metrics of ``(..., n_groups, n_classes, n_classes)`` counts, vectorised over batch axes.
     replicates, level, seed : int, float, int
         Number of replicates, confidence level in (0, 1), seed of the generator.
-    kind : {"percentile", "basic"}
-        The percentiles themselves, or the basic (reverse percentile) interval
-        ``2 value - percentile`` (Davison & Hinkley 1997, section 5.2), clipped to [0, 1] and
-        widened to hold the value.
+    kind : {"percentile", "hull"}
+        The percentiles, or the hull of the percentile and the basic (reverse percentile) interval
+        ``2 value - percentile`` (Davison & Hinkley 1997, section 5.2), clipped to [0, 1].
 
     Notes
     -----
     A gap is a maximum over groups (a worst group a minimum), so resampling pushes it further out:
-    its percentiles lie too high (too low), at times beyond the value itself. The basic interval
-    reflects that bias and is the better choice for gaps and worst cases. Even so an estimated gap
-    leans upwards when groups are small.
+    its percentiles lie too high (too low), at times beyond the value itself, and near a gap of 0
+    they never cover the truth. The hull is the cautious choice for gaps and worst cases: 85 to 97 %
+    coverage in simulations with four groups of 50 to 500 rows and two classes. Averaged over many
+    classes with few rows each, even an honest model shows a gap: see `chance_gaps`.
     """
     _check_level(level)
     array = np.asarray(counts, dtype=np.int64)
@@ -183,6 +183,43 @@ def bootstrap_interval(
     return found[""]
 
 
+def chance_gaps(
+    counts: CountArray,
+    functions: Mapping[str, Callable[[CountArray], FloatArray]],
+    *,
+    replicates: int = REPLICATES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> dict[str, float]:
+    """How large a gap chance alone makes when the model treats all groups alike.
+
+    Draws predictions of every group and class from the rates of that class over all groups, with
+    the rows per group and class as they are, and returns the quantile ``level`` of each metric. A
+    gap below it is no evidence of unequal treatment; NaN where the metric is undefined.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_groups, n_classes, n_classes)
+        Confusion counts.
+    functions, replicates, level, seed
+        As in `bootstrap_intervals`.
+    """
+    _check_level(level)
+    array = np.asarray(counts, dtype=np.int64)
+    pooled = array.sum(axis=0).astype(np.float64)
+    totals = pooled.sum(axis=1, keepdims=True)
+    # A class without rows is never drawn from; any valid probabilities will do.
+    rates = np.where(totals > 0, pooled / np.maximum(totals, 1), 1 / pooled.shape[1])
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(array.sum(axis=2), rates, size=(replicates, *array.shape[:2]))
+    found = {}
+    for name, function in functions.items():
+        values = function(drawn)
+        defined = values[~np.isnan(values)]
+        found[name] = float(np.quantile(defined, level)) if defined.size else float("nan")
+    return found
+
+
 def difference_interval(
     ours: CountArray,
     theirs: CountArray,
@@ -206,7 +243,7 @@ def difference_interval(
 
 
 def _interval(value: float, drawn: FloatArray, n: int, level: float, kind: Kind) -> Interval:
-    if kind not in ("percentile", "basic"):
+    if kind not in ("percentile", "hull"):
         raise InputError(KIND_ERROR.format(kind))
     defined = drawn[~np.isnan(drawn)]
     undefined = 1.0 - defined.size / drawn.size
@@ -214,9 +251,9 @@ def _interval(value: float, drawn: FloatArray, n: int, level: float, kind: Kind)
         return Interval(value, float("nan"), float("nan"), n, level, drawn.size, undefined)
     tail = (1 - level) / 2
     low, high = (float(end) for end in np.quantile(defined, [tail, 1 - tail]))
-    if kind == "basic":
-        low, high = max(0.0, 2 * value - high), min(1.0, 2 * value - low)
-        low, high = min(low, value), max(high, value)
+    if kind == "hull":
+        basic = (max(0.0, 2 * value - high), min(1.0, 2 * value - low))
+        low, high = min(low, basic[0]), max(high, basic[1])
     return Interval(value, low, high, n, level, drawn.size, undefined)
 
 

@@ -21,6 +21,7 @@ from evaluation.intervals import (
     REPLICATES,
     Interval,
     bootstrap_intervals,
+    chance_gaps,
     difference_interval,
     wilson_interval,
 )
@@ -61,6 +62,8 @@ class ArmSummary:
         Evenness of the accuracy over clients.
     gaps : dict of str to Interval
         Group gaps by name in `METRICS`; empty with fewer than two groups.
+    chance_gaps : dict of str to float
+        The gap that chance alone stays under in 95 % of draws if all groups are treated alike.
     group_accuracy, class_recall : dict of str to Interval
         With Wilson intervals.
     seconds, synthesis_seconds : float
@@ -90,6 +93,7 @@ class ArmSummary:
     worst_group_accuracy: Interval
     client_fairness: ClientFairness
     gaps: dict[str, Interval]
+    chance_gaps: dict[str, float]
     group_accuracy: dict[str, Interval]
     class_recall: dict[str, Interval]
     seconds: float
@@ -156,14 +160,19 @@ def final_counts(run: Run, arm: Arm) -> NDArray[np.int64]:
 def _intervals(
     run: Run, arm: Arm, pooled: NDArray[np.int64], replicates: int
 ) -> dict[str, Interval]:
-    """Percentile intervals of means, basic ones of gaps and worst cases (which are extremes)."""
+    """Percentile intervals of means, cautious ones of gaps and worst cases (extremes)."""
     functions = _functions(run, arm)
     means = {name: functions[name] for name in ("accuracy", "missing_recall")}
     extremes = {name: f for name, f in functions.items() if name not in means}
     options: dict[str, Any] = {"replicates": replicates, "seed": run.seed}
     return bootstrap_intervals(pooled, means, **options) | bootstrap_intervals(
-        pooled, extremes, kind="basic", **options
+        pooled, extremes, kind="hull", **options
     )
+
+
+def _chance(run: Run, pooled: NDArray[np.int64], replicates: int) -> dict[str, float]:
+    functions = {name: METRICS[name].function for name in GAPS} if run.has_groups else {}
+    return chance_gaps(pooled, functions, replicates=replicates, seed=run.seed)
 
 
 def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSummary:
@@ -194,6 +203,7 @@ def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSum
         worst_group_accuracy=measured["worst_group_accuracy"],
         client_fairness=fairness,
         gaps={name: measured[name] for name in GAPS if name in measured},
+        chance_gaps=_chance(run, pooled, replicates),
         group_accuracy=_group_accuracy(pooled, run),
         class_recall=_class_recall(pooled, run),
         seconds=sum(item.seconds for item in history),

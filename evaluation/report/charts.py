@@ -29,11 +29,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Whisker:
-    """A row of a dot-and-whisker chart."""
+    """A row of a dot-and-whisker chart; ``chance`` is the end of the band behind it."""
 
     label: str
     look: Look
     interval: Interval
+    chance: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,12 @@ def _whisker(row: Whisker, frame: Frame, y: float, width: float) -> list[str]:
             f'<text class="tick" x="{frame.left + 8:.1f}" y="{y + 4:.1f}">undefined</text>'
         )
         return parts
+    if not math.isnan(row.chance):
+        start, end = frame.left, frame.at(row.chance, 0)[0]
+        parts.append(
+            f'<rect class="chance" x="{start:.1f}" y="{y - 9:.1f}" '
+            f'width="{max(0.0, end - start):.1f}" height="18"/>'
+        )
     if not math.isnan(interval.low):
         low, high = (frame.at(end, 0)[0] for end in (interval.low, interval.high))
         parts.append(

@@ -109,7 +109,11 @@ def gap_panels(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Pane
     """One dot-and-whisker chart per gap, a row per arm."""
     panels = []
     for name, title in GAP_TITLES.items():
-        rows = [Whisker(s.name, looks[s.name], s.gaps[name]) for s in summaries if name in s.gaps]
+        rows = [
+            Whisker(s.name, looks[s.name], s.gaps[name], s.chance_gaps[name])
+            for s in summaries
+            if name in s.gaps
+        ]
         domain = axis_domain([0.0, *_extent(rows)])
         panels.append(Panel(title, whisker_chart(rows, f"{title} per arm", domain), "0 is even"))
     return panels
@@ -241,4 +245,5 @@ def _weight(value: float) -> str:
 
 def _extent(rows: list[Whisker]) -> list[float]:
     intervals: list[Interval] = [row.interval for row in rows]
-    return [v for i in intervals for v in (i.value, i.low, i.high) if i.defined]
+    ends = [v for i in intervals for v in (i.value, i.low, i.high) if i.defined]
+    return ends + [row.chance for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from evaluation.intervals import Interval
@@ -71,7 +72,7 @@ def headline(run: Run, summaries: list[ArmSummary], comparisons: list[Comparison
             tuple(_caveats(run, measured)),
         )
     title = _title(by_name, candidates)
-    lines = [*_groups_of_arms(candidates), *_reference(run, by_name, candidates)]
+    lines = [*_groups_of_arms(by_name, candidates), *_reference(run, by_name, candidates)]
     return Headline(title, (*lines, *_caveats(run, measured)))
 
 
@@ -106,7 +107,7 @@ def _missing(best: Comparison, arm: ArmSummary, base: ArmSummary) -> str:
     return f"; recall of the classes that clients lack {rose} from {before} to {after}"
 
 
-def _groups_of_arms(candidates: list[Comparison]) -> list[str]:
+def _groups_of_arms(by_name: dict[str, ArmSummary], candidates: list[Comparison]) -> list[str]:
     """Name the arms by what happened to their accuracy and their group gap."""
     lines = []
     words = {
@@ -126,7 +127,7 @@ def _groups_of_arms(candidates: list[Comparison]) -> list[str]:
     gap = "equalized_odds_difference"
     having = [c for c in candidates if gap in c.changes]
     if having:
-        lines.append(_gap_line(having, gap, base))
+        lines.append(_gap_line(having, gap, base) + _beyond_chance(by_name.values(), gap))
     return lines
 
 
@@ -142,6 +143,16 @@ def _gap_line(candidates: list[Comparison], gap: str, base: str) -> str:
     if widened:
         parts.append(f"clearly larger with {', '.join(widened)}")
     return f"Group gap (equalized odds): {'; '.join(parts)}."
+
+
+def _beyond_chance(summaries: Iterable[ArmSummary], gap: str) -> str:
+    measured = [s for s in summaries if s.measured and s.gaps[gap].defined]
+    beyond = [s.name for s in measured if s.gaps[gap].value > s.chance_gaps[gap]]
+    if not beyond:
+        return " Every arm's gap is within what chance alone makes with groups of this size."
+    if len(beyond) == len(measured):
+        return " Every arm's gap is larger than chance alone makes."
+    return f" Larger than chance alone makes: {', '.join(beyond)}."
 
 
 def _reference(run: Run, by_name: dict[str, ArmSummary], candidates: list[Comparison]) -> list[str]:

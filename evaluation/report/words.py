@@ -62,9 +62,14 @@ DEFINITIONS = (
     ),
     (
         "Intervals of gaps and worst cases",
-        "Basic (reverse percentile) bootstrap, widened to hold the value: a gap is a maximum, "
-        "and resampling pushes a maximum upwards. Small groups still make an estimated gap "
-        "lean upwards.",
+        "Hull of the percentile and the basic bootstrap interval: a gap is a maximum, and "
+        "resampling pushes a maximum upwards, so percentiles alone would start too high.",
+    ),
+    (
+        "Chance",
+        "The gap that stays unsurpassed in 95 % of draws in which each group's predictions follow "
+        "the rates of all groups together, with the images per class and group as they are. Small "
+        "groups and many classes make it large.",
     ),
     (
         "Change against the baseline",

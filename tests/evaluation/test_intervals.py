@@ -9,6 +9,7 @@ from evaluation import (
     InputError,
     bootstrap_interval,
     bootstrap_intervals,
+    chance_gaps,
     difference_interval,
     metrics,
     rates,
@@ -96,3 +97,32 @@ def test_wrong_options_are_refused() -> None:
         bootstrap_interval(counts, rates.accuracy, level=1)
     with pytest.raises(InputError, match="negative"):
         bootstrap_interval(-counts, rates.accuracy)
+
+
+def test_the_interval_of_a_gap_holds_its_value_and_no_gap() -> None:
+    """Percentiles of a maximum over groups lie too high; the hull reaches down."""
+    even = np.array([[[8, 2], [2, 8]]] * 6)  # no gap at all, six small groups
+    percentile = bootstrap_interval(even, metrics.accuracy_difference)
+    hull = bootstrap_interval(even, metrics.accuracy_difference, kind="hull")
+    assert percentile.low > percentile.value == 0
+    assert (hull.low, hull.value, hull.high) == (0, 0, percentile.high)
+    with pytest.raises(InputError, match="kind must be"):
+        bootstrap_interval(even, metrics.accuracy_difference, kind="bca")
+
+
+def test_chance_makes_gaps_where_groups_are_small() -> None:
+    functions = {"gap": metrics.accuracy_difference}
+    small = chance_gaps(np.array([[[8, 2], [2, 8]]] * 2), functions)
+    large = chance_gaps(np.array([[[800, 200], [200, 800]]] * 2), functions)
+    # two groups of 20 at 80 %: the difference has sd sqrt(2 * .16 / 20)
+    assert small["gap"] == pytest.approx(1.96 * math.sqrt(2 * 0.16 / 20), abs=0.05)
+    assert large["gap"] == pytest.approx(1.96 * math.sqrt(2 * 0.16 / 2000), abs=0.005)
+
+
+def test_a_real_gap_is_beyond_chance() -> None:
+    counts = np.array([[[90, 10], [10, 90]], [[60, 40], [40, 60]]])
+    functions = {"gap": metrics.accuracy_difference}
+    assert chance_gaps(counts, functions)["gap"] < float(metrics.accuracy_difference(counts))
+    assert math.isnan(chance_gaps(counts[:1], functions)["gap"])
+    without_a_class = np.array([[[5, 1], [0, 0]], [[4, 2], [0, 0]]])
+    assert 0 < chance_gaps(without_a_class, functions)["gap"] < 1
