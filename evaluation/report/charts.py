@@ -108,7 +108,7 @@ def whisker_chart(
     rows: Sequence[Whisker], title: str, domain: tuple[float, float], rule: float | None = None
 ) -> Markup:
     """Draw one dot with its interval per row; ``rule`` is a vertical line of reference."""
-    label_room = 14 + 6.4 * max((len(row.label) for row in rows), default=6)
+    label_room = 16 + 7.2 * max((len(row.label) for row in rows), default=6)
     width, step = 470, 27
     height = 12 + step * len(rows) + 26
     frame = Frame(label_room, 8, width - label_room - 62, step * len(rows), domain)

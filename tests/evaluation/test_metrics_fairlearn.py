@@ -73,7 +73,7 @@ def ours(
 
 @pytest.mark.parametrize(("name", "method", "agg"), CASES)
 @given(federation=federations())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_binary_counts_give_fairlearns_value_on_any_rows(
     name: str, method: str, agg: str | None, federation: Federation
 ) -> None:
@@ -90,7 +90,7 @@ def test_binary_counts_give_fairlearns_value_on_any_rows(
 
 @pytest.mark.parametrize(("name", "method", "agg"), CASES)
 @given(federation=federations())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_default_convention_agrees_where_every_group_has_both_classes(
     name: str, method: str, agg: str | None, federation: Federation
 ) -> None:
@@ -106,7 +106,7 @@ def test_default_convention_agrees_where_every_group_has_both_classes(
 
 @pytest.mark.parametrize(("name", "method", "agg"), CASES)
 @given(federation=federations(n_classes=3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_more_classes_are_one_against_the_rest(
     name: str, method: str, agg: str | None, federation: Federation
 ) -> None:
