@@ -16,6 +16,7 @@ from evaluation.clients import (
 )
 from evaluation.counts import GroupCounts, sum_counts
 from evaluation.errors import InputError
+from evaluation.export import summary_table
 from evaluation.intervals import (
     Interval,
     bootstrap_interval,
@@ -27,7 +28,7 @@ from evaluation.intervals import (
 from evaluation.records import Run
 from evaluation.registry import METRICS, Metric, get_metric
 from evaluation.run import read_run
-from evaluation.summary import ArmSummary, Comparison, compare, summarise, summary_table
+from evaluation.summary import ArmSummary, Comparison, compare, summarise
 
 __all__ = [
     "METRICS",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.clients import weighted_recall
+from evaluation.export import NO_GROUPS, report_data
 from evaluation.intervals import difference_interval
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
@@ -20,12 +21,10 @@ from evaluation.report.style import duration, ends, looks, number, percent, poin
 from evaluation.report.words import CHANGE_TITLES, DEFINITIONS, GAP_TITLES
 from evaluation.run import read_run
 from evaluation.summary import (
-    NO_GROUPS,
     Comparison,
     compare,
     final_counts,
     missing_weights,
-    report_data,
     summarise,
 )
 
@@ -119,7 +118,7 @@ def render(values: dict[str, Any]) -> str:
 
 
 def _one_arm_per_split(run: Run) -> list[Arm]:
-    """The first arm of each split, the baseline's split first."""
+    """Return the first arm of each split, in the order of the run."""
     first: dict[str, Arm] = {}
     for arm in run.arms:
         first.setdefault(arm.split, arm)

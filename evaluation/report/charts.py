@@ -15,7 +15,7 @@ from evaluation.report.style import Look, percent
 
 @dataclass(frozen=True)
 class Series:
-    """A line: points ``(x, y)`` in data units, y NaN where undefined."""
+    """A line: points ``(x, y)`` in data units, y not finite where undefined."""
 
     name: str
     look: Look
@@ -23,8 +23,8 @@ class Series:
 
     @property
     def defined(self) -> tuple[tuple[float, float], ...]:
-        """The points whose y is defined."""
-        return tuple((x, y) for x, y in self.points if not math.isnan(y))
+        """The points whose y is finite."""
+        return tuple((x, y) for x, y in self.points if math.isfinite(y))
 
 
 @dataclass(frozen=True)

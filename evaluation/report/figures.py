@@ -167,7 +167,7 @@ def _steered(run: Run, arm: Arm, look: Look) -> Steering:
             if entry.guard:
                 guards[entry.client].append(i)
     values = np.concatenate([weights.ravel(), shares.ravel()])
-    top = float(values[~np.isnan(values)].max(initial=0.0)) * 1.1 or 1.0
+    top = float(values[np.isfinite(values)].max(initial=0.0)) * 1.1 or 1.0
     moved = np.nan_to_num(np.abs(weights - shares)).max(axis=0)
     shown = sorted(sorted(range(clients), key=lambda k: (-moved[k], k))[:MAX_PANELS])
     panels = []

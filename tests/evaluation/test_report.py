@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evaluation import InputError, Interval, read_run, write_report
@@ -189,6 +190,50 @@ def test_many_clients_and_arms(tmp_path: Path) -> None:
     _, page = page_of(build_run(tmp_path / "run", rounds=2, clients=30, arms=arms))
     assert "The 24 clients with the lowest final accuracy under Arm 0, of 30." in page.text
     assert "6 clients whose weight moved less are not shown." in page.text
+
+
+def gap_run(path: Path, biased: str) -> Path:
+    """Write a run of two arms of which one errs on the last tint only."""
+    arms = [{"name": "FedAvg", "rule": "fedavg"}, {"name": "Other", "rule": "fairfed"}]
+    run_dir = build_run(path, rounds=1, clients=3, arms=arms)
+    lines = []
+    for line in (run_dir / "rounds.jsonl").read_text().splitlines():
+        value = json.loads(line)
+        for client in value["clients"]:
+            right = np.stack([np.eye(10, dtype=int) * 20] * 4)
+            if value["arm"] == biased:
+                right[3] = np.roll(right[3], 1, axis=0)
+            client["test_counts"] = right.tolist()
+        lines.append(json.dumps(value) + "\n")
+    (run_dir / "rounds.jsonl").write_text("".join(lines))
+    return run_dir
+
+
+@pytest.mark.parametrize(
+    ("biased", "words"),
+    [
+        ("FedAvg", "clearly smaller than FedAvg's with Other."),
+        ("Other", "clearly larger with Other."),
+    ],
+)
+def test_a_gap_that_narrows_or_widens_is_said(tmp_path: Path, biased: str, words: str) -> None:
+    _, page = page_of(gap_run(tmp_path / "run", biased))
+    assert f"Group gap (equalized odds): {words}" in page.text
+    assert f"Larger than chance alone makes: {biased}." in page.text
+    change = "Clearly less accurate than FedAvg: Other" if biased == "Other" else "Other raised"
+    assert change in page.text
+
+
+def test_weights_that_are_not_finite_do_not_break_the_page(tmp_path: Path) -> None:
+    run_dir = build_run(tmp_path / "run", rounds=2, clients=3, arms=ARMS[1:2])
+    text = (run_dir / "rounds.jsonl").read_text()
+    broken = re.sub(r'"weight": [0-9.]+', '"weight": NaN', text, count=1)
+    (run_dir / "rounds.jsonl").write_text(
+        broken.replace('"signal": 0.', '"signal": Infinity, "x": 0.', 1)
+    )
+    html, page = page_of(run_dir)
+    assert "Steering weights" in page.headings
+    assert "nan" not in re.sub(r"data:[^\"]*", "", html)
 
 
 @pytest.mark.parametrize(

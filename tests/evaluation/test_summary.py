@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evaluation import compare, missing_recall, read_run, summarise, summary_table
-from evaluation.summary import report_data
+from evaluation.export import report_data
 from tests.evaluation.fixtures import ARMS, build_run
 
 
