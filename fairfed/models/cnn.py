@@ -7,16 +7,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-WIDTHS = (32, 64)
-HIDDEN = 128
+WIDTHS = (32, 64, 64)
 GROUPS = 8
+HEAD_GAIN = 0.1
+"""Factor on the last layer's initial weights: predictions start near uniform. Without it the first
+steps of every client undo large, arbitrary logits (75 % instead of 82 % after 12 IID rounds)."""
 
 
 class SmallCnn(nn.Module):
-    """Two convolutions and two linear layers, 154,000 parameters at 32 × 32 pixels and 10 classes.
+    """Three convolutions and a linear layer: 68,000 parameters at 32 × 32 pixels and 10 classes.
 
     The first convolution has stride 2 and everything runs in the channels-last layout, which is
-    what `permute` makes of image arrays: 5,000 training images a second on one core. There is no
+    what `permute` makes of image arrays: 4,000 training images a second on one core. There is no
     dropout, so training draws no random numbers beside the order of the rows.
 
     Parameters
@@ -28,6 +30,11 @@ class SmallCnn(nn.Module):
     norm
         Normalisation after each convolution. BatchNorm keeps running statistics, which zero-shot
         augmentation inverts; GroupNorm keeps none, and suits small or skewed batches.
+
+    Raises
+    ------
+    ValueError
+        If the images are too small.
     """
 
     def __init__(
@@ -36,7 +43,7 @@ class SmallCnn(nn.Module):
         super().__init__()
         if image_size < 8:
             raise ValueError(f"image_size is {image_size}, expected at least 8")
-        first, second = WIDTHS
+        first, second, third = WIDTHS
         self.features = nn.Sequential(
             nn.Conv2d(3, first, 5, stride=2, padding=2, bias=False),
             _norm(norm, first),
@@ -45,15 +52,13 @@ class SmallCnn(nn.Module):
             nn.Conv2d(first, second, 3, padding=1, bias=False),
             _norm(norm, second),
             nn.ReLU(),
-            nn.MaxPool2d(2),
-        )
-        side = (image_size + 1) // 2 // 2 // 2
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(second * side * side, HIDDEN),
+            nn.Conv2d(second, third, 3, stride=2, padding=1, bias=False),
+            _norm(norm, third),
             nn.ReLU(),
-            nn.Linear(HIDDEN, num_classes),
+            nn.Flatten(),
         )
+        side = ((image_size + 1) // 2 // 2 + 1) // 2
+        self.head = nn.Linear(third * side * side, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[n, classes]`` of RGB images ``[n, 3, H, W]`` in 0 to 1."""
@@ -65,7 +70,7 @@ def _norm(norm: Literal["batch", "group"], channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(GROUPS, channels)
 
 
-def initialise(model: nn.Module, generator: torch.Generator) -> None:
+def initialise(model: SmallCnn, generator: torch.Generator) -> None:
     """Draw all weights from `generator` (He et al. 2015, arXiv 1502.01852) and reset the norms."""
     with torch.no_grad():
         for module in model.modules():
@@ -75,3 +80,4 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
                     module.bias.zero_()
             elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
                 module.reset_parameters()
+        model.head.weight.mul_(HEAD_GAIN)
