@@ -109,7 +109,11 @@ def save_pipeline(
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
     solver = DPMSolverMultistepScheduler(
-        **NOISE, algorithm_type="dpmsolver++", solver_order=2, timestep_spacing="trailing"
+        **NOISE,
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        timestep_spacing="trailing",
+        steps_offset=1,
     )
     pipeline = StableDiffusionPipeline(
         vae=vae,

@@ -1,0 +1,109 @@
+"""The store: addresses, damage, interruption, several hands at once."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generators.requests import Request, request_seed
+from generators.store import ImageStore, request_key
+from semantic.space import Cell
+
+BAG = Cell("Bag", "red")
+
+
+def _request(index: int = 0) -> Request:
+    return Request(BAG, "a photo of a red bag", request_seed(0, "shared", BAG, index))
+
+
+def _image(value: int = 7) -> np.ndarray:
+    image = np.full((8, 8, 3), value, np.uint8)
+    image[0, 0] = 200
+    return image
+
+
+def _put(store: ImageStore, index: int = 0) -> str:
+    entry = store.put(_request(index), _image(index), scorer="s", score=0.5, margin=1.0)
+    return entry.key
+
+
+def test_what_was_put_comes_back_also_from_another_process(tmp_path: Path) -> None:
+    key = _put(ImageStore(tmp_path, "g"))
+    found = ImageStore(tmp_path, "g").get(key)
+    assert found is not None
+    entry, image = found
+    assert (entry.prompt, entry.class_name, entry.synthetic) == ("a photo of a red bag", "Bag", True)
+    assert np.array_equal(image, _image(0))
+    assert ImageStore(tmp_path, "other generator").get(key) is None
+
+
+def test_seed_and_key_depend_on_every_part() -> None:
+    seeds = {
+        request_seed(seed, owner, cell, index)
+        for seed in (0, 1)
+        for owner in ("shared", "client 1")
+        for cell in (BAG, Cell("Bag", "blue"))
+        for index in (0, 1)
+    }
+    assert len(seeds) == 16
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert request_key(_request(), "a") != request_key(_request(), "b")
+    assert request_key(_request(0), "a") != request_key(_request(1), "a")
+
+
+def test_png_says_that_it_is_synthetic_and_how_it_was_made(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path, "g")
+    text = Image.open(store.path_of(_put(store))).text  # type: ignore[attr-defined]
+    assert text["synthetic"] == "true"
+    assert text["prompt"] == "a photo of a red bag"
+    assert text["seed"] == str(_request().seed)
+
+
+def test_damaged_and_missing_images_are_no_longer_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = ImageStore(tmp_path, "g")
+    damaged, missing = _put(store, 0), _put(store, 1)
+    store.path_of(damaged).write_bytes(b"not what it was")
+    store.path_of(missing).unlink()
+    with caplog.at_level(logging.WARNING, "fairfed"):
+        assert store.get(damaged) is None
+        assert store.get(missing) is None
+    assert "missing or damaged" in caplog.text
+
+
+def test_a_row_that_a_kill_cut_off_costs_only_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = _put(ImageStore(tmp_path, "g"), 0)
+    manifest = tmp_path / "g" / "manifest.jsonl"
+    with manifest.open("a") as handle:
+        handle.write('{"key": "half')
+    with caplog.at_level(logging.WARNING, "fairfed"):
+        reopened = ImageStore(tmp_path, "g")
+    assert "damaged row" in caplog.text
+    second = _put(reopened, 1)
+    again = ImageStore(tmp_path, "g")
+    assert again.get(first) is not None
+    assert again.get(second) is not None
+
+
+def test_refresh_sees_what_another_store_added(tmp_path: Path) -> None:
+    one, other = ImageStore(tmp_path, "g"), ImageStore(tmp_path, "g")
+    key = _put(one)
+    assert other.get(key) is None
+    with other.locked("Bag"):
+        assert other.get(key) is not None
+
+
+def test_threads_put_without_losing_a_row(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path, "g")
+    with ThreadPoolExecutor(4) as pool:
+        keys = list(pool.map(lambda index: _put(store, index), range(40)))
+    again = ImageStore(tmp_path, "g")
+    assert all(again.get(key) is not None for key in keys)

@@ -1,0 +1,61 @@
+"""The class × attribute table: the bundled one, a user's own, and what is wrong with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from semantic.attributes import load_attributes, table_from_names
+from semantic.errors import InputError
+
+
+def _table(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    return path
+
+
+def test_bundled_table_knows_every_class_and_its_typical_attributes() -> None:
+    table = load_attributes()
+    assert len(table.classes) == 10
+    assert table.noun("Ankle boot") == "ankle boot"
+    assert "covers the ankle" in table.phrases("Ankle boot")
+    assert "covers the ankle" not in table.phrases("Sneaker")
+
+
+def test_users_table(tmp_path: Path) -> None:
+    table = load_attributes(_table(tmp_path, "class,prompt,furry\ncat,,1\ndog,hound,0.2\n"))
+    assert table.prompts == ("cat", "hound")
+    assert table.phrases("cat") == ("furry",)
+    assert table.phrases("dog") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name,prompt\ncat,cat\n", "must begin with 'class,prompt'"),
+        ("class,prompt,furry\n", "no class below the header"),
+        ("class,prompt,furry\ncat,cat,2\n", "line 2, column 'furry': '2'"),
+        ("class,prompt,furry\ncat,cat,much\n", "line 2, column 'furry': 'much'"),
+        ("class,prompt,furry\ncat,cat\n", "line 2: 2 fields, the header has 3"),
+        ("class,prompt\ncat,cat\ncat,cat\n", "'cat' has more than one row"),
+        ("", "must begin with"),
+    ],
+)
+def test_malformed_table_names_the_place(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        load_attributes(_table(tmp_path, text))
+
+
+def test_missing_file_and_unknown_class() -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        load_attributes("nowhere.csv")
+    with pytest.raises(InputError, match="class 'car' is in no row"):
+        load_attributes().noun("car")
+
+
+def test_table_from_names_has_nouns_only() -> None:
+    table = table_from_names(("Golden_Retriever",))
+    assert table.noun("Golden_Retriever") == "golden retriever"
+    assert table.phrases("Golden_Retriever") == ()
