@@ -9,29 +9,18 @@ without training the weights anew: it is kept in version control and ``index`` n
 
 from __future__ import annotations
 
-import gzip
 import sys
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.data.fashion import BUNDLED, DEBIAN_DIRECTORY, read_idx
+
 SEED = 2026
 CLASSES = 10
 TRAIN_PER_CLASS = 600
 TEST_PER_CLASS = 200
-SOURCE = Path("/usr/share/datasets/fashion-mnist")
-OUTPUT = Path(__file__).parents[1] / "fairfed" / "bundled" / "fashion_mnist.npz"
-
-
-def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """Read a gzipped IDX file of unsigned bytes (magic: 0, 0, 8, number of dimensions)."""
-    raw = gzip.decompress(path.read_bytes())
-    if raw[:3] != b"\x00\x00\x08":
-        raise ValueError(f"{path}: not an IDX file of unsigned bytes")
-    dimensions = raw[3]
-    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", dimensions, offset=4))
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
 def choose(
@@ -45,7 +34,7 @@ def choose(
     return np.sort(np.concatenate(rows)).astype(np.int64)
 
 
-def main(source: Path = SOURCE, output: Path = OUTPUT) -> None:
+def main(source: Path = DEBIAN_DIRECTORY, output: Path = BUNDLED) -> None:
     """Write the subset: ``images`` [8000, 28, 28], ``labels``, ``test`` and ``index`` [8000]."""
     rng = np.random.default_rng(SEED)
     images, labels, test, index = [], [], [], []
