@@ -53,7 +53,11 @@ def tinted(images: Images, seed: int) -> tuple[Images, Labels]:
 def real_images(validation: bool) -> tuple[str, Images, Labels, Images, Labels, Labels]:
     """Source of the judge's training images, those, and test images with labels and tints."""
     with np.load(BUNDLED) as bundled:
-        images, labels, test = bundled["images"], bundled["labels"].astype(np.int64), bundled["test"]
+        images, labels, test = (
+            bundled["images"],
+            bundled["labels"].astype(np.int64),
+            bundled["test"],
+        )
     if validation:
         kept = load_training_images(FULL, BUNDLED)[1]
         test_images, test_labels = kept.images, kept.labels

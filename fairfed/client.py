@@ -38,13 +38,13 @@ def _settings(message: Message) -> tuple[str, Config, Arm]:
     return toml, config, arm
 
 
-def _reply(message: Message, metrics: dict[str, int | float | list[int]]) -> Message:
+def _reply(message: Message, metrics: dict[str, int | float | list[int] | list[float]]) -> Message:
     return Message(RecordDict({"metrics": MetricRecord(metrics)}), reply_to=message)
 
 
 @app.query("describe")
 def describe(message: Message, context: Context) -> Message:
-    """How many training and test images the client holds in each cell; who it is, if asked only that."""
+    """How many images the client holds in each cell; only who it is, if asked without settings."""
     if "toml" not in message.content.config_records["config"]:
         return _reply(message, {"partition-id": _client(context)})
     toml, _, arm = _settings(message)
@@ -66,7 +66,7 @@ def augment(message: Message, context: Context) -> Message:
     toml, config, arm = _settings(message)
     client, start = _client(context), time.perf_counter()
     made = site.synthesise(toml, client, site.matches_domains(config, arm))
-    rejected: dict[str, int | float | list[int]] = {
+    rejected: dict[str, int | float | list[int] | list[float]] = {
         f"rejected-{reason}": count for reason, count in made.rejected.items()
     }
     return _reply(

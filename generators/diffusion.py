@@ -21,14 +21,17 @@ from semantic.errors import InputError
 BUNDLED_MODEL = Path(str(files("generators") / "bundled" / "stable-diffusion"))
 """diffusers directory of the miniature Stable Diffusion that comes with the package."""
 
-SCHEDULERS: dict[str, str | None] = {
+SCHEDULERS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "default": None,
-    "dpmsolver++": "DPMSolverMultistepScheduler",
-    "ddim": "DDIMScheduler",
-    "euler": "EulerDiscreteScheduler",
-    "unipc": "UniPCMultistepScheduler",
+    "dpmsolver++": ("DPMSolverMultistepScheduler", {"timestep_spacing": "trailing"}),
+    "ddim": ("DDIMScheduler", {"timestep_spacing": "trailing", "clip_sample": False}),
+    "euler": ("EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    "unipc": ("UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
 }
-"""Solvers by name; `default` keeps the one that the model's directory names."""
+"""Solvers by name: diffusers' class and what is set beside the model's own noise schedule.
+
+`default` keeps the solver that the model's directory names.
+"""
 
 
 @dataclass(frozen=True)
@@ -178,14 +181,18 @@ def _device(name: str) -> str:
 
 def _load_components(settings: DiffusionSettings) -> tuple[dict[str, Any], Path | None]:
     """The networks of a pipeline, and the directory they came from (None for a hub model)."""
+    import diffusers
     import torch
-    from diffusers import StableDiffusionPipeline
+    import transformers
 
+    # Bars for loading a few files would tear ours apart.
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
     folder = BUNDLED_MODEL if settings.model == "bundled" else Path(settings.model)
     if folder.is_dir() and not (folder / "model_index.json").is_file():
         raise InputError(f"{folder} holds no model_index.json; it is no diffusers directory")
     try:
-        pipeline = StableDiffusionPipeline.from_pretrained(
+        pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
             str(folder) if folder.is_dir() else settings.model,
             dtype=getattr(torch, settings.dtype),
             safety_checker=None,
@@ -207,11 +214,9 @@ def _assemble(components: dict[str, Any], settings: DiffusionSettings) -> Any:
     import diffusers
 
     own = components["scheduler"]
-    name = SCHEDULERS[settings.scheduler]
-    config = dict(own.config)
-    if name is not None:
-        config |= {"timestep_spacing": "trailing"}
-    solver = (getattr(diffusers, name) if name else type(own)).from_config(config)
+    chosen = SCHEDULERS[settings.scheduler]
+    name, changes = chosen or (type(own).__name__, {})
+    solver = getattr(diffusers, name).from_config({**own.config, **changes})
     pipeline = diffusers.StableDiffusionPipeline(
         **{**components, "scheduler": solver}, requires_safety_checker=False
     )

@@ -107,6 +107,10 @@ class Synthesiser:
         """The label space with meaning."""
         return self._scorer.space
 
+    def autoencode(self, images: Image) -> Image:
+        """Images as the generator would render them, ``[n, H, W, 3]``."""
+        return self._generator.autoencode(images)
+
     def _request(self, cell: Cell, owner: str, index: int) -> Request:
         prompt = self.space.prompts(cell)[0]
         return Request(cell, prompt, request_seed(self._seed, owner, cell, index))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 FOREGROUND = 0.1
 """Intensity (0 to 1) above which a pixel belongs to the object."""
 
-# measure -> (upper bound of the low word, low word, lower bound of the high word, high word, between)
+# measure -> (low word below this, low word, high word above this, high word, word between)
 BINS: dict[str, tuple[float, str, float, str, str | None]] = {
     "height": (0.55, "low", 0.92, "tall", "medium height"),
     "width": (0.60, "narrow", 0.88, "wide", "medium width"),
@@ -51,8 +51,8 @@ def measure(
     difference to the mirror image relative to the summed intensity.
     """
     grey = (images.max(-1) if images.ndim == 4 else images).astype(np.float64) / 255
-    mask = grey > FOREGROUND
-    height, width = _extent(mask.any(2)), _extent(mask.any(1))
+    mask: npt.NDArray[np.bool_] = grey > FOREGROUND
+    height, width = _extent(np.any(mask, axis=2)), _extent(np.any(mask, axis=1))
     area = np.maximum(mask.sum((1, 2)), 1)
     pairs = mask[:, :, 1:] & mask[:, :, :-1]
     steps = (np.abs(np.diff(grey, axis=2)) * pairs).sum((1, 2)) / np.maximum(pairs.sum((1, 2)), 1)

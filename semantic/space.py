@@ -141,4 +141,5 @@ def margins(
     flat = scores.reshape(len(scores), -1)
     own = class_index * scores.shape[2] + group_index
     best = np.delete(flat, own, axis=1).max(1, initial=-np.inf)
-    return (flat[:, own] - best).astype(np.float32)
+    apart: npt.NDArray[np.float32] = flat[:, own] - best
+    return apart

@@ -21,7 +21,9 @@ app = typer.Typer(
 
 Override = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", help="Replace a setting, as NAME=VALUE (train.lr=0.1).", show_default=False),
+    typer.Option(
+        "--set", "-s", help="Replace a setting, as NAME=VALUE (train.lr=0.1).", show_default=False
+    ),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Remove this run's directory and start over.")]
 

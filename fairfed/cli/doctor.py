@@ -23,7 +23,9 @@ BUNDLED = ("fairfed", "semantic", "generators")
 def examine() -> bool:
     """Print what was found; True if nothing that a run needs is missing or damaged."""
     console = Console()
-    console.print(f"fairfed {__version__} on Python {platform.python_version()}, {platform.platform()}")
+    console.print(
+        f"fairfed {__version__} on Python {platform.python_version()}, {platform.platform()}"
+    )
     sound = _print_packages(console)
     _print_devices(console)
     return _print_files(console) and sound

@@ -37,7 +37,9 @@ def _short(name: str) -> str:
 
 def print_federation(console: Console, federation: dict[str, Any]) -> None:
     """Heat maps of training images, client × class and client × group, gaps marked."""
-    cells = np.array(federation["splits"].get("main", next(iter(federation["splits"].values())))["train"])
+    cells = np.array(
+        federation["splits"].get("main", next(iter(federation["splits"].values())))["train"]
+    )
     by_class, by_group = cells.sum(2), cells.sum(1)
     table = Table(title="Training images per client", title_justify="left", pad_edge=False)
     table.add_column("client", justify="right")

@@ -20,7 +20,7 @@ BAG = Cell("Bag", "red")
 @pytest.fixture(scope="module")
 def settings(tiny_pipeline: Path) -> DiffusionSettings:
     return DiffusionSettings(
-        model=str(tiny_pipeline), steps=2, image_size=16, batch_size=4, device="cpu"
+        model=str(tiny_pipeline), steps=4, image_size=16, batch_size=4, device="cpu"
     )
 
 
@@ -77,9 +77,7 @@ def test_autoencode_keeps_shape_and_is_deterministic(settings: DiffusionSettings
     assert load_generator(settings) is generator
 
 
-def test_what_cannot_be_loaded_says_what_to_do(
-    settings: DiffusionSettings, tmp_path: Path
-) -> None:
+def test_what_cannot_be_loaded_says_what_to_do(settings: DiffusionSettings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither a diffusers directory nor a model"):
         StableDiffusionGenerator(replace(settings, model="nobody/no-such-model"))
     with pytest.raises(InputError, match=r"holds no model_index\.json"):

@@ -53,11 +53,10 @@ class FakeScorer:
         return scores
 
 
-def _maker(
-    root: Path, generator: FakeGenerator, curation: Curation = Curation(0.0, 4.0), seed: int = 0
-) -> Synthesiser:
+def _maker(root: Path, generator: FakeGenerator) -> Synthesiser:
     store = ImageStore(root, generator.fingerprint)
-    return Synthesiser(generator, FakeScorer(), store, curation, seed)  # type: ignore[arg-type]
+    curation = Curation(margin=0.0, max_tries=4.0)
+    return Synthesiser(generator, FakeScorer(), store, curation, 0)  # type: ignore[arg-type]
 
 
 def test_rejected_images_are_replaced_and_counted_by_reason(tmp_path: Path) -> None:
