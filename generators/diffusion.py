@@ -115,7 +115,7 @@ class StableDiffusionGenerator:
         return images
 
     def _pipeline(self) -> Any:
-        """This thread's pipeline: the networks are shared, a solver keeps state and is not."""
+        """The thread's own pipeline: networks are shared, a solver keeps state and is not."""
         if not hasattr(self._threads, "pipeline"):
             self._threads.pipeline = _assemble(self._components, self.settings)
         return self._threads.pipeline

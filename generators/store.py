@@ -182,7 +182,7 @@ class ImageStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.partial")
         partial.write_bytes(content)
-        os.replace(partial, path)
+        partial.replace(path)
         row = json.dumps(asdict(entry)) + "\n"
         with self._guard, self._manifest.open("ab") as handle:
             handle.write(row.encode())

@@ -1,4 +1,4 @@
-"""`fairfed doctor`: is everything here that a run needs?"""
+"""`fairfed doctor`: whether everything is here that a run needs."""
 
 from __future__ import annotations
 

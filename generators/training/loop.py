@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+logger = logging.getLogger("fairfed")
 
 SAVE_EVERY = 60.0
 """Seconds between checkpoints."""
@@ -131,7 +133,7 @@ def _save(
     }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _resume(
@@ -157,4 +159,4 @@ def _log(path: Path, step: int, window: list[float], schedule: Schedule) -> None
     }
     with path.open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(row) + "\n")
-    print(f"{path.stem}: {row}", flush=True)
+    logger.info("%s: %s", path.stem, row)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 
 FREQUENT = 700
@@ -30,7 +31,7 @@ def _merges_of(word: str, rank: dict[tuple[str, str], int]) -> set[tuple[str, st
     pieces = [*word[:-1], word[-1] + "</w>"]
     used: set[tuple[str, str]] = set()
     while len(pieces) > 1:
-        pairs = list(zip(pieces, pieces[1:], strict=False))
+        pairs = list(pairwise(pieces))
         best = min(pairs, key=lambda pair: rank.get(pair, len(rank)))
         if best not in rank:
             break
