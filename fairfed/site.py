@@ -83,9 +83,10 @@ def _synthesiser(toml: str) -> Synthesiser:
 
 def attribute_table(config: Config, classes: tuple[str, ...]) -> AttributeTable:
     """The class × attribute table of the configuration."""
-    from semantic.attributes import load_attributes
+    from semantic.attributes import load_attributes, table_from_names
 
-    return load_attributes(config.semantic.attributes)
+    source = config.semantic.attributes
+    return table_from_names(classes) if source == "names" else load_attributes(source)
 
 
 def synthesiser(toml: str) -> Synthesiser:

@@ -16,7 +16,7 @@ from generators.training.loop import Schedule, train
 from semantic.attributes import AttributeTable
 from semantic.tint import TINTS
 
-SCHEDULE = Schedule(steps=5600, batch_size=128, learning_rate=1.5e-3, average=0.999)
+SCHEDULE = Schedule(steps=4600, batch_size=128, learning_rate=1.5e-3, average=0.999)
 CAPTION_DROP = 0.1
 """Share of captions replaced by the empty prompt, for classifier-free guidance."""
 SNR_CLIP = 5.0

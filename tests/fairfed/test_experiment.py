@@ -1,0 +1,155 @@
+"""Whole runs of the real apps on a small federation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairfed import checkpoint
+from fairfed.cli.running import run_here
+from fairfed.config import Arm, Config
+from fairfed.engines.inprocess import run_in_process
+from fairfed.experiment import count_clients
+from fairfed.server import LogWatcher, server_app
+from semantic.errors import InputError
+
+Small = Callable[..., Config]
+
+
+def _rows(config: Config) -> list[dict[str, Any]]:
+    """Logged rounds without their timings."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: strip(v) for k, v in value.items() if k != "seconds"}
+        return [strip(v) for v in value] if isinstance(value, list) else value
+
+    text = (config.run_directory / "rounds.jsonl").read_text()
+    return [strip(json.loads(line)) for line in text.splitlines()]
+
+
+def _run(config: Config, **options: Any) -> Config:
+    from fairfed.client import app
+
+    run_in_process(server_app(config), app, count_clients(config), **options)
+    return config
+
+
+def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
+    small: Small, tmp_path: Path
+) -> None:
+    one = _run(small(f"out={tmp_path}/one"), workers=1)
+    two = _run(small(f"out={tmp_path}/two"), workers=3, wire=True)
+    assert len(_rows(one)) == 6
+    assert _rows(one) == _rows(two)
+    other = _run(small(f"out={tmp_path}/other", "seed=1"), workers=1)
+    assert _rows(one) != _rows(other)
+
+
+def test_run_directory_holds_what_the_report_needs(small: Small) -> None:
+    config = _run(small())
+    folder = config.run_directory
+    federation = json.loads((folder / "federation.json").read_text())
+    assert federation["classes"] == ["bag", "coat", "dress"]
+    assert federation["groups"] == ["f", "m"]
+    train = np.array(federation["splits"]["main"]["train"])
+    assert train.shape == (3, 3, 2)
+    assert (train.sum(2) == 0).sum() == 3
+    synthetic = json.loads((folder / "synthetic" / "clients.json").read_text())
+    requested = np.array([client["requested"] for client in synthetic["clients"]])
+    assert np.array_equal(requested.sum(2) == 8, train.sum(2) == 0)
+    assert (requested.sum(2)[train.sum(2) > 0] == 4).all()
+    assert (folder / "report.html").stat().st_size > 10_000
+    gallery = json.loads((folder / "synthetic" / "gallery.json").read_text())
+    assert len(gallery["cells"]) == 6
+    assert all((folder / file).is_file() for cell in gallery["cells"] for file in cell["real"])
+
+
+def test_synthetic_images_are_counted_apart_and_do_not_weigh(small: Small) -> None:
+    rows = _rows(_run(small()))
+    augmented = [row for row in rows if row["arm"] == "Both"]
+    assert all(c["n_real"] == 24 and c["n_synthetic"] == 16 for c in augmented[0]["clients"])
+    plain = [row for row in rows if row["arm"] == "FedAvg"]
+    assert all(c["n_synthetic"] == 0 for c in plain[0]["clients"])
+    assert [c["weight"] for c in plain[0]["clients"]] == pytest.approx([1 / 3] * 3)
+
+
+class _Interrupt(LogWatcher):
+    """Ctrl-C after the second round of the second arm was logged."""
+
+    def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
+        if arm.name == "Both" and row["round"] == 2:
+            raise KeyboardInterrupt
+
+
+def test_interrupted_run_continues_to_the_same_end(small: Small, tmp_path: Path) -> None:
+    from fairfed.client import app
+
+    whole = _run(small(f"out={tmp_path}/whole"))
+    config = small(f"out={tmp_path}/cut")
+    with pytest.raises(KeyboardInterrupt):
+        run_in_process(server_app(config, _Interrupt()), app, 3)
+    assert len(_rows(config)) == 4
+    log = config.run_directory / "rounds.jsonl"
+    with log.open("a") as handle:
+        handle.write('{"arm": "Both", "rou')
+    _run(config)
+    assert _rows(config) == _rows(whole)
+    ends = [checkpoint.load(c.run_directory / "checkpoints" / "both.npz") for c in (config, whole)]
+    assert all(np.array_equal(ends[0].arrays[k], ends[1].arrays[k]) for k in ends[0].arrays)
+
+
+def test_finished_run_is_not_trained_again(small: Small) -> None:
+    config = _run(small())
+    before = (config.run_directory / "rounds.jsonl").read_bytes()
+    _run(config)
+    assert (config.run_directory / "rounds.jsonl").read_bytes() == before
+
+
+def test_directory_of_another_run_is_refused_and_kept(small: Small, tmp_path: Path) -> None:
+    config = _run(small("arms=[{name='FedAvg'}]"))
+    with pytest.raises(InputError, match="another configuration"):
+        _run(small("rounds=3", "arms=[{name='FedAvg'}]"))
+    assert len(_rows(config)) == 2
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("do not lose")
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        _run(small(f"out={tmp_path}/mine"))
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_without_a_sensitive_feature_steering_falls_back_to_accuracy(small: Small) -> None:
+    config = _run(small("data.sensitive=[]", "arms=[{name='Steered', rule='fairfed'}]"))
+    clients = _rows(config)[0]["clients"]
+    federation = json.loads((config.run_directory / "federation.json").read_text())
+    assert federation["groups"] == ["all"]
+    assert all(np.isfinite(client["signal"]) for client in clients)
+    assert sum(client["weight"] for client in clients) == pytest.approx(1)
+
+
+def test_class_that_no_table_knows_is_refused_before_training(small: Small) -> None:
+    with pytest.raises(Exception, match="class 'bag' is in no row of the attribute table"):
+        _run(small("semantic.attributes=bundled"))
+
+
+def test_clip_head_trains_on_embeddings(small: Small) -> None:
+    config = _run(small("model=clip-head", "data.image_size=32", "generator.model=bundled"))
+    final = [row for row in _rows(config) if row["arm"] == "FedAvg"][-1]
+    counts = np.sum([client["test_counts"] for client in final["clients"]], axis=(0, 1))
+    assert counts.sum() == 24
+    assert np.trace(counts) > 12
+
+
+def test_terminal_run_prints_the_table_and_names_the_report_last(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = small()
+    run_here(config)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[-1] == f"Report: {config.run_directory / 'report.html'}"
+    assert any("Both" in line for line in lines)
