@@ -21,15 +21,15 @@ import torch
 
 from fairfed.models import build_model, confusion_counts, train_epochs
 from generators.diffusion import DiffusionSettings, StableDiffusionGenerator
+from generators.idx import DEBIAN_DIRECTORY, read_idx
 from generators.requests import Request, request_seed
-from generators.training.dataset import load_training_images, read_idx
+from generators.training.dataset import load_training_images
 from semantic.attributes import load_attributes
 from semantic.encoder import load_encoder
 from semantic.space import CellScorer, SemanticSpace
 from semantic.tint import TINTS, tint_images
 
 BUNDLED = Path("fairfed/bundled/fashion_mnist.npz")
-FULL = Path("/usr/share/datasets/fashion-mnist")
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -59,14 +59,14 @@ def real_images(validation: bool) -> tuple[str, Images, Labels, Images, Labels, 
             bundled["test"],
         )
     if validation:
-        kept = load_training_images(FULL, BUNDLED)[1]
+        kept = load_training_images(DEBIAN_DIRECTORY, BUNDLED)[1]
         test_images, test_labels = kept.images, kept.labels
     else:
         test_images, test_labels = images[test], labels[test]
-    if FULL.is_dir() and not validation:
+    if DEBIAN_DIRECTORY.is_dir() and not validation:
         source = "full training set"
-        train_images = read_idx(FULL / "train-images-idx3-ubyte.gz")
-        train_labels = read_idx(FULL / "train-labels-idx1-ubyte.gz").astype(np.int64)
+        train_images = read_idx(DEBIAN_DIRECTORY / "train-images-idx3-ubyte.gz")
+        train_labels = read_idx(DEBIAN_DIRECTORY / "train-labels-idx1-ubyte.gz").astype(np.int64)
     else:
         source, train_images, train_labels = "bundled training images", images[~test], labels[~test]
     shaded, _ = tinted(train_images, 1)

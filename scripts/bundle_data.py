@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.data.fashion import BUNDLED, DEBIAN_DIRECTORY, read_idx
+from fairfed.data.fashion import BUNDLED
+from generators.idx import DEBIAN_DIRECTORY, read_idx
+from generators.training.export import write_checksums
 
 SEED = 2026
 CLASSES = 10
@@ -56,6 +58,7 @@ def main(source: Path = DEBIAN_DIRECTORY, output: Path = BUNDLED) -> None:
         test=np.concatenate(test),
         index=np.concatenate(index),
     )
+    write_checksums(output.parent)
     print(f"{output}: {output.stat().st_size:,} bytes")
 
 

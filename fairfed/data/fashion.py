@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.data.table import ALL, ImageTable, encode
+from generators.idx import DEBIAN_DIRECTORY, read_idx
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,10 +28,8 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 BUNDLED = Path(__file__).parents[1] / "bundled" / "fashion_mnist.npz"
-DEBIAN_DIRECTORY = Path("/usr/share/datasets/fashion-mnist")
 HUB_NAME = "zalando-datasets/fashion_mnist"
 SIDE = 32
-_UNSIGNED_BYTES = b"\x00\x00\x08"
 
 
 def load_bundled(data: DataConfig) -> ImageTable:
@@ -61,34 +59,6 @@ def load_full(data: DataConfig) -> ImageTable:
         labels = [read_idx(directory / f"{part}-labels-idx1-ubyte.gz") for part in parts]
     test = np.repeat([False, True], [len(labels[0]), len(labels[1])])
     return _table(np.concatenate(images), np.concatenate(labels), test, data)
-
-
-def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes, gzipped or not.
-
-    The format: magic ``0 0 8 d``, then ``d`` big-endian sizes, then the bytes.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is absent or damaged.
-    """
-    if not path.exists() and path.suffix == ".gz":
-        path = path.with_suffix("")
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such file; data.directory must hold the four IDX files of Fashion-MNIST "
-            "(Debian: package dataset-fashion-mnist)"
-        )
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        if raw[:3] != _UNSIGNED_BYTES:
-            raise ValueError("not an IDX file of unsigned bytes")
-        sizes = np.frombuffer(raw, ">u4", raw[3], offset=4)
-        values = np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3])
-        return values.reshape(tuple(int(size) for size in sizes))
-    except (OSError, EOFError, ValueError, IndexError) as error:
-        raise InputError(f"{path}: damaged ({error}); fetch it again") from error
 
 
 def pad_to_square(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

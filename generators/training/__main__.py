@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from generators.idx import DEBIAN_DIRECTORY
 from generators.training.autoencoder import train_autoencoder
 from generators.training.captions import vocabulary
 from generators.training.clip import CONTEXT, build_clip, save_clip, tokenize, train_clip
@@ -27,7 +28,7 @@ STAGES = ("clip", "autoencoder", "unet", "export")
 def main() -> None:
     """Run the stages that are asked for, in order."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
+    parser.add_argument("--images", type=Path, default=DEBIAN_DIRECTORY)
     parser.add_argument("--exclude", type=Path, default=Path("fairfed/bundled/fashion_mnist.npz"))
     parser.add_argument("--work", type=Path, default=Path(".work/weights"))
     parser.add_argument("--stage", choices=STAGES, action="append", help="default: every stage")

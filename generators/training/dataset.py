@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from semantic.errors import InputError
+from generators.idx import read_idx
 from semantic.measures import measured_words
 from semantic.tint import TINTS, tint_images
 
@@ -47,20 +46,6 @@ class TrainingImages:
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Random rows and random tints, ``[size]`` each."""
         return rng.integers(len(self.images), size=size), rng.integers(len(TINTS), size=size)
-
-
-def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """Read one gzipped IDX file of bytes (the format of MNIST and its relatives)."""
-    if not path.is_file():
-        raise InputError(
-            f"{path} does not exist; install Debian's dataset-fashion-mnist, or give the folder "
-            "that holds Fashion-MNIST's four .gz files with --images"
-        )
-    with gzip.open(path) as handle:
-        content = handle.read()
-    dimensions = content[3]
-    shape = np.frombuffer(content, ">i4", count=dimensions, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
 def load_training_images(folder: Path, exclude: Path) -> tuple[TrainingImages, TrainingImages]:

@@ -11,7 +11,8 @@ import pytest
 
 from fairfed.config import parse_config
 from fairfed.data import fashion, hub, load_images
-from fairfed.data.fashion import FASHION_CLASSES, pad_to_square, read_idx
+from fairfed.data.fashion import FASHION_CLASSES, pad_to_square
+from generators.idx import read_idx
 from semantic.errors import InputError
 
 

@@ -1,0 +1,103 @@
+"""The command line as a user meets it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairfed import checkpoint
+
+
+def _fairfed(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fairfed", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture
+def config_file(small_toml: str, tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(small_toml)
+    return path
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from fairfed.cli.app import app; from typer.main import get_command;"
+        "get_command(app).get_help(__import__('click').Context(get_command(app)));"
+        "print([m for m in ('torch', 'flwr', 'diffusers', 'pandas', 'pydantic') if m in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    assert found.stdout.strip() == "[]"
+    shown = _fairfed("--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert all(command in shown.stdout for command in ("demo", "run", "report", "doctor"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["rounds=0"], "rounds"),
+        (["trian.lr=0.1"], "train"),
+        (["data.source=/nowhere"], "/nowhere"),
+        (["semantic.attributes=/nowhere.csv"], "/nowhere.csv"),
+        (["semantic.attributes=bundled"], "class 'bag' is in no row"),
+        (["generator.scheduler=magic"], "'magic' is unknown"),
+        (["generator.model=/nowhere"], "/nowhere"),
+        (["fairness.metric=niceness"], "unknown metric 'niceness'"),
+        (["data.sensitive=['age']"], "age"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    config_file: Path, tmp_path: Path, overrides: list[str], said: str
+) -> None:
+    flags = [part for override in overrides for part in ("--set", override)]
+    found = _fairfed("run", str(config_file), *flags, cwd=tmp_path)
+    assert found.returncode == 2, found.stderr
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_unreadable_image_is_named(config_file: Path, image_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in image_folder.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "7.png").write_bytes(b"no picture")
+    found = _fairfed("run", str(config_file), "--set", f"data.source={copy}", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "7.png" in found.stderr
+
+
+def test_report_of_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    found = _fairfed("report", str(tmp_path), cwd=tmp_path)
+    assert found.returncode == 2
+    assert "federation.json" in found.stderr
+
+
+@pytest.mark.ray
+def test_both_engines_train_the_same_weights(config_file: Path, tmp_path: Path) -> None:
+    ends = []
+    for engine in ("inprocess", "ray"):
+        out = tmp_path / engine
+        flags = ["--set", f"engine={engine}", "--set", f"out={out}", "--set", "workers=1"]
+        found = _fairfed("run", str(config_file), *flags, cwd=tmp_path)
+        assert found.returncode == 0, found.stderr[-2000:]
+        ends.append(checkpoint.load(out / "checkpoints" / "both.npz").arrays)
+    for name in ends[0]:
+        assert ends[0][name] == pytest.approx(ends[1][name], abs=1e-6), name
+    assert any(np.ptp(value) > 0 for value in ends[0].values())

@@ -1,0 +1,111 @@
+"""Training of the bundled weights: captions, tokenizer, schedule, resuming, exact conversions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from generators.training.autoencoder import LATENT_CHANNELS, build_autoencoder, normalise_latents
+from generators.training.captions import caption, vocabulary
+from generators.training.clip import CONTEXT, build_clip, tokenize
+from generators.training.dataset import TrainingImages, load_training_images
+from generators.training.loop import Schedule, train
+from generators.training.text_encoder import difference, text_encoder_of
+from generators.training.tokenizer import build_tokenizer
+from semantic.attributes import load_attributes
+from semantic.errors import InputError
+from semantic.tint import TINTS
+
+
+def test_captions_name_what_is_seen_and_fit_the_context() -> None:
+    table, rng = load_attributes(), np.random.default_rng(0)
+    tokenizer = build_tokenizer(vocabulary(table, tuple(TINTS), ("tall", "wide")), CONTEXT)
+    boot = table.classes.index("Ankle boot")
+    made = [caption(rng, table, boot, "red", ("tall", "wide")) for _ in range(300)]
+    assert max(len(tokenizer(text)["input_ids"]) for text in made) <= CONTEXT
+    assert 0.7 < np.mean(["ankle boot" in text for text in made]) < 1
+    assert 0.8 < np.mean(["red" in text for text in made]) < 1
+    assert 0.1 < np.mean(["covers the ankle" in text for text in made]) < 0.8
+    assert not any("trouser" in text for text in made)
+
+
+def test_tokenizer_cuts_our_words_as_the_full_vocabulary_would() -> None:
+    tokenizer = build_tokenizer({"pullover", "ankle", "boot"}, CONTEXT)
+    assert tokenizer.tokenize("ankle boot pullover") == ["ankle</w>", "boot</w>", "pullover</w>"]
+    assert tokenizer.eos_token_id == len(tokenizer) - 1
+    ids = tokenize(tokenizer, ["a boot"])
+    assert ids.shape == (1, CONTEXT)
+    assert ids.argmax(1).item() == (ids[0] == tokenizer.eos_token_id).nonzero()[0].item()
+
+
+def test_text_encoder_of_stable_diffusion_is_the_text_tower_of_clip() -> None:
+    tokenizer = build_tokenizer({"boot"}, CONTEXT)
+    clip = build_clip(len(tokenizer), seed=1).eval()
+    encoder = text_encoder_of(clip, tokenizer.eos_token_id)
+    tokens = tokenize(tokenizer, ["a boot", "", "a red boot"])
+    assert difference(clip, encoder, tokens) < 1e-5
+    with torch.no_grad():
+        clip.transformer.resblocks[0].mlp.c_fc.weight.mul_(1.5)
+    assert difference(clip, encoder, tokens) > 1e-3
+
+
+def _images(count: int = 64) -> TrainingImages:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (count, 32, 32), dtype=np.uint8)
+    return TrainingImages(images, np.zeros(count, np.int64), [()] * count)
+
+
+def test_normalised_latents_have_unit_scale_and_decode_to_the_same_image() -> None:
+    model, data = build_autoencoder(seed=0).eval(), _images()
+    pixels = torch.from_numpy(data.tinted(np.arange(8), np.zeros(8, np.int64)))
+    with torch.no_grad():
+        before = model.decode(model.encode(pixels).latent_dist.mean).sample
+        normalise_latents(model, data)
+        found = model.encode(pixels).latent_dist
+        after = model.decode(found.mean).sample
+    assert found.mean.shape == (8, LATENT_CHANNELS, 8, 8)
+    assert found.mean.std(dim=(0, 2, 3)).numpy() == pytest.approx(1, abs=0.35)
+    assert after.numpy() == pytest.approx(before.numpy(), abs=1e-2)
+
+
+def _fit(folder: Path, steps_then: tuple[int, ...]) -> Tensor:
+    """Weights after training in several sittings."""
+    weights = torch.zeros(0)
+    for stop in steps_then:
+        torch.manual_seed(0)
+        module = nn.ModuleDict({"line": nn.Linear(3, 1)})
+
+        def loss_of(
+            rng: np.random.Generator,
+            noise: torch.Generator,
+            size: int,
+            module: nn.ModuleDict = module,
+        ) -> Tensor:
+            x = torch.randn(size, 3, generator=noise)
+            loss: Tensor = (module["line"](x) - x.sum(1, keepdim=True)).square().mean()
+            return loss
+
+        schedule = Schedule(steps=40, batch_size=8, learning_rate=0.1, average=0.9)
+        if stop < 40:
+            partial = Schedule(stop, 8, 0.1, average=0.9)
+            object.__setattr__(partial, "rate", schedule.rate)
+            train("fit", module, loss_of, partial, folder, 0)
+        else:
+            train("fit", module, loss_of, schedule, folder, 0)
+        weights = module["line"].weight.detach()  # type: ignore[union-attr]
+    return weights
+
+
+def test_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    whole = _fit(tmp_path / "whole", (40,))
+    assert torch.equal(whole, _fit(tmp_path / "parts", (15, 40)))
+    assert whole.numpy() == pytest.approx(1, abs=0.2)
+
+
+def test_missing_data_set_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="dataset-fashion-mnist"):
+        load_training_images(tmp_path, tmp_path / "none.npz")
