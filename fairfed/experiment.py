@@ -216,6 +216,26 @@ def _train(
     )
 
 
+def check(config: Config) -> None:
+    """Find a user's mistakes before anything is written or trained.
+
+    Loads what the clients of a simulation will load in this process anyway: data, CLIP, generator.
+
+    Raises
+    ------
+    semantic.errors.InputError, evaluation.errors.InputError
+        If the data, a model, the attribute table or the metric is not to be had.
+    """
+    from evaluation import get_metric
+    from fairfed.site import federation, synthesiser
+
+    get_metric(config.fairness.metric)
+    toml = config.to_toml()
+    federation(toml, False)
+    if any(arm.augment for arm in config.arms):
+        synthesiser(toml)
+
+
 def count_clients(config: Config) -> int:
     """Number of clients of a federation on this machine.
 

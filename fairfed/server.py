@@ -23,7 +23,8 @@ class LogWatcher:
 
     def described(self, federation: dict[str, Any]) -> None:
         """Log what the clients hold."""
-        logger.info("%d clients described", len(federation["splits"]["main"]["train"]))
+        clients = next(iter(federation["splits"].values()))["train"]
+        logger.info("%d clients described", len(clients))
 
     def synthesising(self, images: int) -> None:
         """Log that synthesis begins."""

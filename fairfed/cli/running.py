@@ -81,16 +81,17 @@ def _columns() -> tuple[Any, ...]:
 def run_here(config: Config, fresh: bool = False) -> None:
     """Run an experiment on this machine and print its tables; the last line names the report."""
     from fairfed.engines import run_apps
-    from fairfed.experiment import count_clients
+    from fairfed.experiment import check, count_clients
     from fairfed.progress import listening
     from fairfed.server import server_app
 
     console = Console()
     if fresh and (config.run_directory / "config.toml").is_file():
         shutil.rmtree(config.run_directory)
-    with console.status("Loading the data"):
-        clients = count_clients(config)
+    with console.status("Loading data and models"):
         _share_cores(config.workers)
+        check(config)
+        clients = count_clients(config)
     with Progress(*_columns(), console=console) as progress:
         watcher = TerminalWatcher(console, progress)
         from fairfed.client import app as client_app

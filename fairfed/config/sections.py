@@ -119,8 +119,8 @@ class SemanticConfig(Section):
     )
     attributes: str = Field(
         "bundled",
-        description="Class × attribute table: `bundled` (Fashion-MNIST), the path of a CSV file, or "
-        "`names`: the class names alone, as they stand in the data.",
+        description="Class × attribute table: `bundled` (Fashion-MNIST), the path of a CSV file, "
+        "or `names`: the class names alone, as they stand in the data.",
     )
     templates: Strings = Field(
         (), description="Prompt templates. Empty: those that the encoder was trained with."

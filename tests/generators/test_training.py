@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from generators.training import loop
 from generators.training.autoencoder import LATENT_CHANNELS, build_autoencoder, normalise_latents
 from generators.training.captions import caption, vocabulary
 from generators.training.clip import CONTEXT, build_clip, tokenize
@@ -72,37 +73,38 @@ def test_normalised_latents_have_unit_scale_and_decode_to_the_same_image() -> No
     assert after.numpy() == pytest.approx(before.numpy(), abs=1e-2)
 
 
-def _fit(folder: Path, steps_then: tuple[int, ...]) -> Tensor:
-    """Weights after training in several sittings."""
-    weights = torch.zeros(0)
-    for stop in steps_then:
-        torch.manual_seed(0)
-        module = nn.ModuleDict({"line": nn.Linear(3, 1)})
-
-        def loss_of(
-            rng: np.random.Generator,
-            noise: torch.Generator,
-            size: int,
-            module: nn.ModuleDict = module,
-        ) -> Tensor:
-            x = torch.randn(size, 3, generator=noise)
-            loss: Tensor = (module["line"](x) - x.sum(1, keepdim=True)).square().mean()
-            return loss
-
-        schedule = Schedule(steps=40, batch_size=8, learning_rate=0.1, average=0.9)
-        if stop < 40:
-            partial = Schedule(stop, 8, 0.1, average=0.9)
-            object.__setattr__(partial, "rate", schedule.rate)
-            train("fit", module, loss_of, partial, folder, 0)
-        else:
-            train("fit", module, loss_of, schedule, folder, 0)
-        weights = module["line"].weight.detach()  # type: ignore[union-attr]
-    return weights
+class _KilledError(Exception):
+    """Stands for whatever ends a training early."""
 
 
-def test_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
-    whole = _fit(tmp_path / "whole", (40,))
-    assert torch.equal(whole, _fit(tmp_path / "parts", (15, 40)))
+def _fit(folder: Path, kill_at: int = -1) -> Tensor:
+    """Weights of a line after 40 steps, or up to a kill."""
+    torch.manual_seed(0)
+    line = nn.Linear(3, 1)
+    steps = 0
+
+    def loss_of(rng: np.random.Generator, noise: torch.Generator, size: int) -> Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == kill_at:
+            raise _KilledError
+        x = torch.randn(size, 3, generator=noise)
+        loss: Tensor = (line(x) - x.sum(1, keepdim=True)).square().mean()
+        return loss
+
+    schedule = Schedule(steps=40, batch_size=8, learning_rate=0.1, average=0.9)
+    train("fit", nn.ModuleDict({"line": line}), loss_of, schedule, folder, 0)
+    return line.weight.detach()
+
+
+def test_killed_training_continues_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _fit(tmp_path / "whole")
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
+    with pytest.raises(_KilledError):
+        _fit(tmp_path / "cut", kill_at=15)
+    assert torch.equal(whole, _fit(tmp_path / "cut"))
     assert whole.numpy() == pytest.approx(1, abs=0.2)
 
 

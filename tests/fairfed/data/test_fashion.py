@@ -54,7 +54,7 @@ def test_without_files_it_comes_through_datasets(
 
 def test_a_damaged_or_absent_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x-idx.gz"
-    with pytest.raises(InputError, match="x-idx: no such file; data.directory must hold"):
+    with pytest.raises(InputError, match="x-idx: no such file; the directory must hold"):
         read_idx(path)
     for content in (b"", b"no gzip", gzip.compress(b"\0\0\x09\x01"), gzip.compress(b"\0\0\x08")):
         path.write_bytes(content)
