@@ -67,7 +67,7 @@ def augment(message: Message, context: Context) -> Message:
     client, start = _client(context), time.perf_counter()
     made = site.synthesise(toml, client, site.matches_domains(config, arm))
     rejected: dict[str, int | float | list[int] | list[float]] = {
-        f"rejected-{reason}": count for reason, count in made.rejected.items()
+        f"rejected-{reason}": cells.ravel().tolist() for reason, cells in made.rejected.items()
     }
     return _reply(
         message,

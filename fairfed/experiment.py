@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairfed import __version__
 from fairfed.config import Arm, Config
@@ -142,20 +142,26 @@ def _augment(
     plans = [plan(config, np.array(real), matches_domains(config, arm)) for real in split]
     size = np.maximum(plans, config.augment.pool) * (np.array(plans) > 0)
     pools = size.max(0) if config.augment.share else np.array(plans).sum(0)
-    watcher.synthesising(int(pools.sum()))
+    batch = config.generator.batch_size
+    watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))
     start = time.perf_counter()
     answers = _ask_all(grid, "augment", _request(toml, arm), AUGMENT_TIMEOUT)
     shape = np.array(split[0]).shape
     generated = sum(int(answer["generated"]) for answer in answers.values())
-    rows = [
-        {
-            "client": client,
-            "requested": np.reshape(answer["requested-cells"], shape).tolist(),
-            "accepted": np.reshape(answer["accepted-cells"], shape).tolist(),
-            "rejected": _rejected(answer),
-        }
-        for client, answer in answers.items()
-    ]
+    counted = np.zeros(shape, bool)
+    rows = []
+    for client, answer in answers.items():
+        requested = np.reshape(answer["requested-cells"], shape)
+        rows.append(
+            {
+                "client": client,
+                "requested": requested.tolist(),
+                "accepted": np.reshape(answer["accepted-cells"], shape).tolist(),
+                "rejected": _rejected(answer, counted),
+            }
+        )
+        if config.augment.share:
+            counted |= requested > 0
     content = {
         "clients": rows,
         "seconds": round(time.perf_counter() - start, 3),
@@ -166,9 +172,14 @@ def _augment(
     watcher.synthesised(content)
 
 
-def _rejected(answer: dict[str, Any]) -> dict[str, int]:
+def _rejected(answer: dict[str, Any], counted: NDArray[np.bool_]) -> dict[str, int]:
+    """Rejections by reason, without those of shared pools that another client's row has counted."""
     prefix = "rejected-"
-    return dict(Counter({k.removeprefix(prefix): v for k, v in answer.items() if prefix in k}))
+    return {
+        name.removeprefix(prefix): int(np.reshape(cells, counted.shape)[~counted].sum())
+        for name, cells in answer.items()
+        if name.startswith(prefix)
+    }
 
 
 def _finished(run: RunDirectory, arm: Arm) -> int:

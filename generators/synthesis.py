@@ -67,7 +67,8 @@ class SyntheticSet:
     requested, accepted
         Per cell, ``[n_classes, n_groups]``; `accepted` falls short where curation left too few.
     rejected
-        Images rejected in the pools that were drawn from, by reason.
+        By reason, images rejected in the pools that were drawn from, per cell; clients that share
+        a pool count the same ones.
     generated, reused
         Images made now, and taken from the store.
     """
@@ -77,7 +78,7 @@ class SyntheticSet:
     groups: np.ndarray[tuple[int], np.dtype[np.int64]]
     requested: Cells
     accepted: Cells
-    rejected: dict[str, int]
+    rejected: dict[str, Cells]
     generated: int
     reused: int
 
@@ -121,21 +122,20 @@ class Synthesiser:
         A pool that was asked for before is kept in memory and costs nothing more.
         """
         key = class_index, group_index, size, owner
-        if key in self._pools:
-            known = self._pools[key]
-            return replace(known, generated=0, reused=0)
         cell = self.space.cell(class_index, group_index)
         batch = self._generator.batch_size
         most = math.ceil(size * self._curation.max_tries / batch) * batch
         pool = Pool()
         with self._store.locked(f"{owner}/{cell.class_name}/{cell.group}"):
+            if key in self._pools:
+                return replace(self._pools[key], generated=0, reused=0)
             for start in range(0, most, batch):
                 requests = [self._request(cell, owner, start + i) for i in range(batch)]
                 self._extend(pool, requests, class_index, group_index)
                 if len(pool.images) >= size:
                     break
-        del pool.images[size:], pool.entries[size:]
-        self._pools[key] = pool
+            del pool.images[size:], pool.entries[size:]
+            self._pools[key] = pool
         return pool
 
     def _extend(self, pool: Pool, requests: list[Request], label: int, group: int) -> None:
@@ -203,7 +203,7 @@ class Synthesiser:
         cells = [(int(c), int(g)) for c, g in np.argwhere(wanted > 0)]
         turn = (client * 7) % max(1, len(cells))
         drawn: dict[tuple[int, int], list[Image]] = {}
-        rejected: Counter[str] = Counter()
+        rejected: dict[str, Cells] = {}
         generated = reused = 0
         for c, g in cells[turn:] + cells[:turn]:
             count = int(wanted[c, g])
@@ -211,7 +211,8 @@ class Synthesiser:
             pool = self.pool(c, g, max(pool_size, count) if share else count, owner)
             order = np.random.default_rng((self._seed, client, c, g)).permutation(len(pool.images))
             drawn[c, g] = [pool.images[i] for i in order[:count]]
-            rejected.update(pool.rejected)
+            for reason, rejections in pool.rejected.items():
+                rejected.setdefault(reason, np.zeros_like(wanted))[c, g] = rejections
             generated += pool.generated
             reused += pool.reused
         return self._collect(wanted, cells, drawn, rejected, generated, reused)
@@ -221,7 +222,7 @@ class Synthesiser:
         wanted: Cells,
         cells: list[tuple[int, int]],
         drawn: dict[tuple[int, int], list[Image]],
-        rejected: Counter[str],
+        rejected: dict[str, Cells],
         generated: int,
         reused: int,
     ) -> SyntheticSet:

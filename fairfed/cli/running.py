@@ -58,9 +58,7 @@ class TerminalWatcher:
 
     def training(self, arm: Arm, first: int, rounds: int) -> None:
         """Open the bar of an arm."""
-        self._arms[arm.name] = self._progress.add_task(
-            f"Training: {arm.name}", total=rounds, completed=first - 1
-        )
+        self._arms[arm.name] = self._progress.add_task(arm.name, total=rounds, completed=first - 1)
 
     def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
         """Move the bar of an arm."""
@@ -69,11 +67,10 @@ class TerminalWatcher:
 
 def _columns() -> tuple[Any, ...]:
     return (
-        TextColumn("{task.description:<44}"),
-        BarColumn(bar_width=28),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
     )
 

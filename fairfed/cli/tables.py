@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from evaluation.intervals import Interval
     from evaluation.summary import ArmSummary
 
+LEGEND = (
+    "Test images, last round, in %; EO gap: equalized odds difference between groups.\n"
+    "lacking: recall of the classes that a client has no real image of."
+)
+HEADS = (
+    "accu-\nracy", "lack-\ning", "client\nmean", "\nsd", "\nworst", "EO gap\n(95 %)", "\ns", "\nMB",
+)  # fmt: skip
+_PLAIN: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0), "title_justify": "left"}
 GAP = "·"
 """Marks a class or group that a client lacks."""
 
@@ -31,29 +40,24 @@ def _heat(counts: np.ndarray[Any, np.dtype[np.int64]], most: int) -> list[Text]:
     return cells
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 8 else name[:7] + "…"
-
-
 def print_federation(console: Console, federation: dict[str, Any]) -> None:
     """Heat maps of training images, client × class and client × group, gaps marked."""
-    cells = np.array(
-        federation["splits"].get("main", next(iter(federation["splits"].values())))["train"]
-    )
+    splits = federation["splits"]
+    cells = np.array(splits.get("main", next(iter(splits.values())))["train"])
     by_class, by_group = cells.sum(2), cells.sum(1)
-    table = Table(title="Training images per client", title_justify="left", pad_edge=False)
+    table = Table(title="Training images per client", **_PLAIN)
     table.add_column("client", justify="right")
-    names = [*federation["classes"], *federation["groups"]]
-    for name in names:
-        table.add_column(_short(name), justify="right")
+    for name in (*federation["classes"], *federation["groups"]):
+        table.add_column(name[:4], justify="right")
     for client in range(len(cells)):
         row = [*_heat(by_class[client], by_class.max()), *_heat(by_group[client], by_group.max())]
         table.add_row(str(client), *row)
     console.print(table)
+    console.print(f"classes: {', '.join(federation['classes'])}", style="dim")
+    if federation["sensitive"]:
+        console.print(f"{federation['sensitive']}: {', '.join(federation['groups'])}", style="dim")
     lacking = int((cells == 0).sum())
-    console.print(
-        f"  {GAP} = none. {lacking} of {cells.size} client × class × group cells are empty.\n"
-    )
+    console.print(f"{GAP} none: {lacking} of {cells.size} client × class × group cells are empty\n")
 
 
 def _percent(value: float) -> str:
@@ -63,7 +67,8 @@ def _percent(value: float) -> str:
 def _with_interval(interval: Interval | None) -> str:
     if interval is None or math.isnan(interval.value):
         return "–"
-    return f"{interval.value:.3f} [dim]{interval.low:.3f}–{interval.high:.3f}[/dim]"
+    ends = f"({_percent(interval.low)}–{_percent(interval.high)})"
+    return f"{_percent(interval.value)} [dim]{ends}[/dim]"
 
 
 def print_summary(run_dir: Path, console: Console | None = None) -> None:
@@ -73,15 +78,14 @@ def print_summary(run_dir: Path, console: Console | None = None) -> None:
 
     console = console or Console()
     arms = summarise(read_run(run_dir))
-    table = Table(title="Test results of the last round (in %)", title_justify="left")
-    table.add_column("arm")
-    for name in ("accuracy", "lacking\nclasses", "client\nmean", "client\nsd", "worst\nclient"):
-        table.add_column(name, justify="right")
-    for name in ("equalized odds gap\n(95 % interval)", "seconds", "MB sent"):
-        table.add_column(name, justify="right")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("arm", no_wrap=True)
+    for name in HEADS:
+        table.add_column(name, justify="right", no_wrap=True)
     for arm in arms:
         table.add_row(*_row(arm), end_section=_before_reference(arm, arms))
     console.print(table)
+    console.print(LEGEND, style="dim")
 
 
 def _before_reference(arm: ArmSummary, arms: list[ArmSummary]) -> bool:
@@ -101,5 +105,5 @@ def _row(arm: ArmSummary) -> list[str]:
         _percent(clients.worst),
         _with_interval(arm.gaps.get("equalized_odds_difference")),
         f"{arm.seconds + arm.synthesis_seconds:.0f}",
-        f"{arm.mb_sent:.1f}",
+        f"{arm.mb_sent:.0f}",
     ]

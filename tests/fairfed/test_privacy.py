@@ -44,7 +44,7 @@ def test_replies_hold_weights_and_counts_and_nothing_else(small: Callable[..., C
     lengths = {
         "counts": groups * classes**2,
         **dict.fromkeys(("train-cells", "test-cells", "requested-cells"), groups * classes),
-        "accepted-cells": groups * classes,
+        **dict.fromkeys(("accepted-cells", "rejected-margin", "rejected-blank"), groups * classes),
     }
     assert len(replies) > 20
     for reply in replies:
