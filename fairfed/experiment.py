@@ -17,8 +17,11 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "flwr", "fairlearn", "numpy")
-"""Packages whose versions a run records."""
+PACKAGES = (
+    "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "flwr", "flwr-datasets",
+    "pydantic", "numpy",
+)  # fmt: skip
+"""Packages that a run needs, and whose versions it records."""
 
 TIMEOUT = 3600.0
 """Seconds that the clients have for one round."""

@@ -62,7 +62,7 @@ class DiffusionSettings:
     model: str = "bundled"
     scheduler: str = "dpmsolver++"
     steps: int = 8
-    guidance: float = 2.5
+    guidance: float = 2.0
     image_size: int = 32
     dtype: str = "float32"
     device: str = "auto"

@@ -12,11 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fairfed import __version__
+from fairfed.experiment import PACKAGES
 
-PACKAGES = (
-    "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "flwr", "flwr-datasets",
-    "fairlearn", "scikit-learn", "pydantic",
-)  # fmt: skip
 BUNDLED = ("fairfed", "semantic", "generators")
 
 

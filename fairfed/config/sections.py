@@ -137,7 +137,7 @@ class GeneratorConfig(Section):
     scheduler: str = Field("dpmsolver++", description="Solver of the reverse process.")
     steps: int = Field(8, ge=1, le=1000, description="Solver steps.")
     guidance: float = Field(
-        2.5, ge=0, description="Guidance scale; 1 and below: no guidance, half the time."
+        2.0, ge=0, description="Guidance scale; 1 and below: no guidance, half the time."
     )
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
         "float32", description="Precision; on a CPU, `float32` is the fastest."
