@@ -63,9 +63,9 @@ def describe(message: Message, context: Context) -> Message:
 @app.query("augment")
 def augment(message: Message, context: Context) -> Message:
     """Fill the client's gaps with synthetic images, which stay with it; answer with counts."""
-    toml, config, arm = _settings(message)
+    toml, _, arm = _settings(message)
     client, start = _client(context), time.perf_counter()
-    made = site.synthesise(toml, client, site.matches_domains(config, arm))
+    made = site.synthesise(toml, arm, client)
     rejected: dict[str, int | float | list[int] | list[float]] = {
         f"rejected-{reason}": cells.ravel().tolist() for reason, cells in made.rejected.items()
     }

@@ -108,10 +108,11 @@ def matches_domains(config: Config, arm: Arm) -> bool:
     return arm.augment and (config.augment.domain_matching if own is None else own)
 
 
-def synthesise(toml: str, client: int, domain_matching: bool) -> SyntheticSet:
-    """A client's synthetic images, made now or taken from the store."""
-    config, data = configuration(toml), federation(toml, False)
-    wanted = plan(config, data.table.cells(data.train[client]), domain_matching)
+def synthesise(toml: str, arm: Arm, client: int) -> SyntheticSet:
+    """A client's synthetic images in an arm, made now or taken from the store."""
+    config, data = configuration(toml), federation(toml, arm.iid)
+    real = data.table.cells(data.train[client])
+    wanted = plan(config, real, matches_domains(config, arm))
     return synthesiser(toml).fill(wanted, client, config.augment.pool, config.augment.share)
 
 
@@ -141,19 +142,22 @@ class TrainingSet:
         return self.n_real + self.n_synthetic
 
 
-_training_sets: dict[tuple[str, str, int], TrainingSet] = {}
-_MOST_KEPT = 64
-"""Training sets kept in memory; with more clients they are put together anew each round."""
+_kept: dict[tuple[str, str, int], TrainingSet] = {}
+KEPT_BYTES = 2 * 10**9
+"""Training sets kept in memory; beyond that the oldest are put together anew when needed."""
 
 
 def training_set(toml: str, arm: Arm, client: int) -> TrainingSet:
     """Training set of a client in an arm."""
     key = toml, arm.slug, client
-    if key not in _training_sets:
-        while len(_training_sets) >= _MOST_KEPT:
-            _training_sets.pop(next(iter(_training_sets)))
-        _training_sets[key] = _assemble(toml, arm, client)
-    return _training_sets[key]
+    found = _kept.get(key)
+    if found is None:
+        found = _assemble(toml, arm, client)
+        with _LOADING:
+            _kept[key] = found
+            while len(_kept) > 1 and sum(own.inputs.nbytes for own in _kept.values()) > KEPT_BYTES:
+                _kept.pop(next(iter(_kept)))
+    return found
 
 
 def _assemble(toml: str, arm: Arm, client: int) -> TrainingSet:
@@ -168,15 +172,16 @@ def _assemble(toml: str, arm: Arm, client: int) -> TrainingSet:
         inputs = model_inputs(config, images)
         return TrainingSet(inputs, torch.from_numpy(labels), None, len(rows), 0)
     matching = matches_domains(config, arm)
-    made = synthesise(toml, client, matching)
-    if len(made.labels) == 0:
+    made = synthesise(toml, arm, client)
+    if made.requested.any() and len(made.labels) == 0:
         raise InputError(
             f"client {client}: no synthetic image was accepted; lower augment.margin or raise "
             "augment.max_tries"
         )
     share = config.augment.autoencode if matching else 0.0
     rendered = synthesiser(toml).autoencode(images) if share else images[:0]
-    everything = np.concatenate([images, rendered, made.images])
+    synthetic = made.images if len(made.labels) else images[:0]
+    everything = np.concatenate([images, rendered, synthetic])
     all_labels = np.concatenate([labels, labels[: len(rendered)], made.labels])
     weights = None
     if config.augment.balance or share:

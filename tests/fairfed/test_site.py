@@ -9,6 +9,7 @@ import pytest
 
 from fairfed import site
 from fairfed.config import Config
+from semantic.errors import InputError
 
 
 def test_balanced_weights_are_even_over_classes_and_sources() -> None:
@@ -51,6 +52,40 @@ def test_without_domain_matching_only_gaps_are_filled(small: Callable[..., Confi
     both = site.training_set(config.to_toml(), config.arms[1], 0)
     assert both.n_synthetic == 8
     assert len(both.inputs) == 24 + 8
+
+
+def test_client_that_lacks_nothing_trains_without_synthetic_images(
+    small: Callable[..., Config],
+) -> None:
+    config = small("augment.per_class=0", "augment.domain_matching_present=0")
+    both = site.training_set(config.to_toml(), config.arms[1], 0)
+    assert (both.n_real, both.n_synthetic, len(both.inputs)) == (24, 0, 48)
+
+
+def test_cells_that_cannot_be_filled_at_all_say_what_to_change(
+    small: Callable[..., Config],
+) -> None:
+    config = small("augment.margin=100")
+    with pytest.raises(InputError, match=r"lower augment\.margin or raise augment\.max_tries"):
+        site.training_set(config.to_toml(), config.arms[1], 0)
+
+
+def test_memory_for_training_sets_is_bounded(
+    small: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small("seed=5")
+    first = site.training_set(config.to_toml(), config.arms[0], 0)
+    monkeypatch.setattr(site, "KEPT_BYTES", first.inputs.nbytes)
+    site.training_set(config.to_toml(), config.arms[0], 1)
+    assert [key[2] for key in site._kept] == [1]
+
+
+def test_an_iid_arm_that_augments_fills_the_gaps_of_its_own_split(
+    small: Callable[..., Config],
+) -> None:
+    arm = "arms=[{name='IID', iid=true, augment=true, domain_matching=false}]"
+    config = small(arm)
+    assert site.training_set(config.to_toml(), config.arms[0], 0).n_synthetic == 0
 
 
 def test_store_is_in_the_users_cache_unless_configured(
