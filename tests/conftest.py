@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -24,6 +25,18 @@ def private_caches(
     """Give every test a cache directory of its own, so that no store outlives it."""
     cache: Path = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a Stable Diffusion with random weights, built once."""
+    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder: Path = module.save_tiny_pipeline(tmp_path_factory.mktemp("tiny") / "sd")
+    return folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

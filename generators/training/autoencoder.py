@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generators.training.dataset import TrainingImages
-from generators.training.loop import Schedule, train
+from generators.training.loop import Schedule, device, train
 
 LATENT_CHANNELS = 8
 CRITIC_SCHEDULE = Schedule(steps=1000, batch_size=128, learning_rate=3e-3)
@@ -73,9 +73,9 @@ def build_autoencoder(seed: int) -> Any:
 
 def _bf16() -> Any:
     """Half-precision arithmetic where the processor has units for it; elsewhere it is slower."""
-    fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.autocast(device, torch.bfloat16, enabled=fast)
+    where = device().type
+    fast = where == "cuda" or torch.cpu._is_amx_tile_supported()
+    return torch.autocast(where, torch.bfloat16, enabled=fast)
 
 
 def train_critic(data: TrainingImages, folder: Path, seed: int) -> Critic:
@@ -86,8 +86,8 @@ def train_critic(data: TrainingImages, folder: Path, seed: int) -> Critic:
 
     def loss_of(rng: np.random.Generator, _: torch.Generator, size: int) -> Tensor:
         rows, tints = data.batch(rng, size)
-        logits = critic(torch.from_numpy(data.tinted(rows, tints)))
-        return functional.cross_entropy(logits, labels[rows])
+        logits = critic(torch.from_numpy(data.tinted(rows, tints)).to(device()))
+        return functional.cross_entropy(logits, labels[rows].to(device()))
 
     train("critic", nn.ModuleDict({"critic": critic}), loss_of, CRITIC_SCHEDULE, folder, seed)
     return critic.eval().requires_grad_(False)
@@ -95,12 +95,12 @@ def train_critic(data: TrainingImages, folder: Path, seed: int) -> Critic:
 
 def train_autoencoder(data: TrainingImages, folder: Path, seed: int) -> Any:
     """Train the autoencoder and scale its latents to mean 0 and standard deviation 1."""
-    critic = train_critic(data, folder, seed).to(memory_format=torch.channels_last)
+    critic = train_critic(data, folder, seed).to(device(), memory_format=torch.channels_last)
     model = build_autoencoder(seed).to(memory_format=torch.channels_last)
 
     def loss_of(rng: np.random.Generator, noise: torch.Generator, size: int) -> Tensor:
         images = torch.from_numpy(data.tinted(*data.batch(rng, size)))
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = images.to(device(), memory_format=torch.channels_last)
         with _bf16():
             posterior = model.encode(images).latent_dist
             decoded = model.decode(posterior.sample(generator=noise)).sample
@@ -124,11 +124,13 @@ def train_autoencoder(data: TrainingImages, folder: Path, seed: int) -> Any:
 @torch.no_grad()
 def encode_all(model: Any, data: TrainingImages, tint: int, batch: int = 256) -> Tensor:
     """Latent means of every image in one tint, ``[n, 8, 8, 8]``."""
+    model.to(device())
     parts = []
     for rows in np.array_split(np.arange(len(data.images)), -(-len(data.images) // batch)):
         with _bf16():
             images = torch.from_numpy(data.tinted(rows, np.full(len(rows), tint)))
-            parts.append(model.encode(images).latent_dist.mean.half())
+            parts.append(model.encode(images.to(device())).latent_dist.mean.half().cpu())
+    model.cpu()
     return torch.cat(parts)
 
 

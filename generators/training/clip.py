@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from generators.training.captions import caption
 from generators.training.dataset import TrainingImages
-from generators.training.loop import Schedule, train
+from generators.training.loop import Schedule, device, train
 from semantic.attributes import AttributeTable
 from semantic.tint import TINTS
 
@@ -85,8 +85,10 @@ def train_clip(
         rows, tints = data.batch(rng, size)
         texts = captions_of(rng, table, data, rows, tints)
         unique, inverse = np.unique(texts, return_inverse=True)
-        text = model.encode_text(tokenize(tokenizer, list(unique)), normalize=True)[inverse]
-        image = model.encode_image(torch.from_numpy(data.tinted(rows, tints)), normalize=True)
+        tokens = tokenize(tokenizer, list(unique)).to(device())
+        text = model.encode_text(tokens, normalize=True)[torch.from_numpy(inverse).to(device())]
+        images = torch.from_numpy(data.tinted(rows, tints)).to(device())
+        image = model.encode_image(images, normalize=True)
         loss: Tensor = contrast(image, text, model.logit_scale.exp().clamp(max=100))
         return loss
 

@@ -54,6 +54,11 @@ class Schedule:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
+def device() -> torch.device:
+    """Where training runs: CUDA where there is any, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def step_rng(seed: int, step: int) -> tuple[np.random.Generator, torch.Generator]:
     """Random generators that depend on the seed and the step alone, so a resumed run repeats."""
     state = np.random.default_rng((seed, step))
@@ -68,7 +73,9 @@ def train(
     folder: Path,
     seed: int,
 ) -> nn.ModuleDict:
-    """Train `modules` in place, or continue from the checkpoint in `folder`.
+    """Train `modules` in place on `device()`, or continue from the checkpoint in `folder`.
+
+    They are back on the CPU when it is done.
 
     Parameters
     ----------
@@ -80,6 +87,7 @@ def train(
         Loss of one step from its random generators and the batch size.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    modules.to(device())
     parameters = [p for p in modules.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -100,7 +108,7 @@ def train(
         optimiser.step()
         _update(average, parameters, min(schedule.average, (step + 1) / (step + 10)))
         window.append(loss.item())
-        if (step + 1) % LOG_EVERY == 0:
+        if (step + 1) % LOG_EVERY == 0 or step + 1 == schedule.steps:
             _log(folder / f"{name}.jsonl", step + 1, window, schedule)
             window = []
         if time.monotonic() - saved > SAVE_EVERY:
@@ -110,7 +118,7 @@ def train(
     if schedule.average:
         for parameter, mean in zip(parameters, average, strict=True):
             parameter.data.copy_(mean)
-    return modules.eval()
+    return modules.cpu().eval()
 
 
 def _update(average: list[Tensor], parameters: Iterable[Tensor], decay: float) -> None:
@@ -141,7 +149,7 @@ def _resume(
 ) -> int:
     if not path.is_file():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     modules.load_state_dict(state["modules"])
     optimiser.load_state_dict(state["optimiser"])
     for mean, stored in zip(average, state["average"], strict=True):

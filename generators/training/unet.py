@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from generators.training.autoencoder import LATENT_CHANNELS, encode_all
 from generators.training.clip import WIDTH, captions_of, tokenize
 from generators.training.dataset import TrainingImages
-from generators.training.loop import Schedule, train
+from generators.training.loop import Schedule, device, train
 from semantic.attributes import AttributeTable
 from semantic.tint import TINTS
 
@@ -72,24 +72,25 @@ def train_unet(
 
     model = build_unet(seed).to(memory_format=torch.channels_last)
     scheduler = DDPMScheduler(num_train_timesteps=1000, **NOISE)
-    alphas = scheduler.alphas_cumprod
+    alphas = scheduler.alphas_cumprod.to(device())
     latents = all_latents(vae, data, folder)
     empty = np.array("")
 
     def embed(texts: list[str]) -> Tensor:
         unique, inverse = np.unique(texts, return_inverse=True)
         with torch.no_grad():
-            hidden = text_encoder(input_ids=tokenize(tokenizer, list(unique))).last_hidden_state
-        found: Tensor = hidden[torch.from_numpy(inverse)]
+            tokens = tokenize(tokenizer, list(unique)).to(device())
+            hidden = text_encoder(input_ids=tokens).last_hidden_state
+        found: Tensor = hidden[torch.from_numpy(inverse).to(device())]
         return found
 
     def loss_of(rng: np.random.Generator, noise_rng: torch.Generator, size: int) -> Tensor:
         rows, tints = data.batch(rng, size)
         texts = np.array(captions_of(rng, table, data, rows, tints))
         texts = np.where(rng.random(size) < CAPTION_DROP, empty, texts)
-        clean = latents[torch.from_numpy(tints), torch.from_numpy(rows)].float()
-        noise = torch.randn(clean.shape, generator=noise_rng)
-        time = torch.randint(0, 1000, (size,), generator=noise_rng)
+        clean = latents[torch.from_numpy(tints), torch.from_numpy(rows)].float().to(device())
+        noise = torch.randn(clean.shape, generator=noise_rng).to(device())
+        time = torch.randint(0, 1000, (size,), generator=noise_rng).to(device())
         noisy = scheduler.add_noise(clean, noise, time)
         target = scheduler.get_velocity(clean, noise, time)
         found = model(noisy, time, embed(list(texts))).sample
@@ -98,7 +99,9 @@ def train_unet(
         loss: Tensor = (weight * (found - target).square().mean((1, 2, 3))).mean()
         return loss
 
+    text_encoder.to(device())
     train("unet", nn.ModuleDict({"unet": model}), loss_of, SCHEDULE, folder, seed)
+    text_encoder.cpu()
     return model.to(memory_format=torch.contiguous_format).eval()
 
 

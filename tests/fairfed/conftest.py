@@ -1,9 +1,8 @@
-"""A small federation on disk: an image folder, and Stable Diffusion with random weights."""
+"""A small federation on disk, and a configuration over it."""
 
 from __future__ import annotations
 
 import csv
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,19 +44,6 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i, (label, sex, client, split) in enumerate(_rows()):
             Image.fromarray(_picture(label, rng)).save(folder / f"{i}.png")
             writer.writerow([f"{i}.png", label, sex, client, split])
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tiny_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory of a Stable Diffusion with random weights."""
-    path = Path(__file__).parents[1] / "generators" / "tiny.py"
-    spec = importlib.util.spec_from_file_location("tiny", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    folder: Path = module.save_tiny_pipeline(tmp_path_factory.mktemp("tiny") / "sd")
     return folder
 
 

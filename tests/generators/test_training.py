@@ -111,3 +111,35 @@ def test_killed_training_continues_to_the_same_weights(
 def test_missing_data_set_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="dataset-fashion-mnist"):
         load_training_images(tmp_path, tmp_path / "none.npz")
+
+
+def test_every_network_trains_from_captions_to_a_pipeline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps of each stage: what `make weights` does, and what diffusers and open_clip load."""
+    from diffusers import StableDiffusionPipeline
+
+    from generators.training import autoencoder, clip, unet
+    from semantic.encoder import ClipEncoder
+
+    short = Schedule(steps=2, batch_size=4, learning_rate=1e-3, average=0.5)
+    monkeypatch.setattr(clip, "SCHEDULE", short)
+    monkeypatch.setattr(unet, "SCHEDULE", short)
+    monkeypatch.setattr(autoencoder, "SCHEDULE", short)
+    monkeypatch.setattr(autoencoder, "CRITIC_SCHEDULE", short)
+    table, data = load_attributes(), _images(16)
+    tokenizer = build_tokenizer(vocabulary(table, tuple(TINTS), ()), CONTEXT)
+    model = clip.train_clip(data, table, tokenizer, tmp_path, seed=0)
+    clip.save_clip(model, tokenizer, tmp_path / "clip")
+    assert ClipEncoder(str(tmp_path / "clip")).dimension == clip.WIDTH
+    vae = autoencoder.train_autoencoder(data, tmp_path, seed=0)
+    text = text_encoder_of(model, tokenizer.eos_token_id)
+    network = unet.train_unet(data, table, tokenizer, text, vae, tmp_path, seed=0)
+    unet.save_pipeline(network, vae, text, tokenizer, tmp_path / "sd", torch.float16)
+    loaded = StableDiffusionPipeline.from_pretrained(
+        tmp_path / "sd", dtype=torch.float32, safety_checker=None, requires_safety_checker=False
+    )
+    made = loaded("a red bag", height=32, width=32, num_inference_steps=2, output_type="np").images
+    assert made.shape == (1, 32, 32, 3)
+    logged = (tmp_path / "unet.jsonl").read_text().splitlines()
+    assert len(logged) == 1
