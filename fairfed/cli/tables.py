@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -67,7 +66,7 @@ def _percent(value: float) -> str:
 def _with_interval(interval: Interval | None) -> str:
     if interval is None or math.isnan(interval.value):
         return "–"
-    ends = f"({_percent(interval.low)}–{_percent(interval.high)})"
+    ends = f"({100 * interval.low:.0f}–{100 * interval.high:.0f})"
     return f"{_percent(interval.value)} [dim]{ends}[/dim]"
 
 
@@ -78,19 +77,17 @@ def print_summary(run_dir: Path, console: Console | None = None) -> None:
 
     console = console or Console()
     arms = summarise(read_run(run_dir))
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table = Table(**_PLAIN)
     table.add_column("arm", no_wrap=True)
     for name in HEADS:
         table.add_column(name, justify="right", no_wrap=True)
-    for arm in arms:
-        table.add_row(*_row(arm), end_section=_before_reference(arm, arms))
+    for before, arm in zip([None, *arms], arms, strict=False):
+        if before is not None and arm.reference and not before.reference:
+            table.add_row()
+        table.add_row(*_row(arm))
+    console.print()
     console.print(table)
     console.print(LEGEND, style="dim")
-
-
-def _before_reference(arm: ArmSummary, arms: list[ArmSummary]) -> bool:
-    after = arms.index(arm) + 1
-    return after < len(arms) and arms[after].reference and not arm.reference
 
 
 def _row(arm: ArmSummary) -> list[str]:

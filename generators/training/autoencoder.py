@@ -95,7 +95,7 @@ def train_critic(data: TrainingImages, folder: Path, seed: int) -> Critic:
 
 def train_autoencoder(data: TrainingImages, folder: Path, seed: int) -> Any:
     """Train the autoencoder and scale its latents to mean 0 and standard deviation 1."""
-    critic = train_critic(data, folder, seed).to(device(), memory_format=torch.channels_last)
+    critic = train_critic(data, folder, seed).to(device()).to(memory_format=torch.channels_last)
     model = build_autoencoder(seed).to(memory_format=torch.channels_last)
 
     def loss_of(rng: np.random.Generator, noise: torch.Generator, size: int) -> Tensor:
