@@ -55,7 +55,7 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     ------
     semantic.errors.InputError
         If the run directory belongs to another run, or a client cannot read its data.
-    RuntimeError
+    fairfed.errors.RunError
         If no client answers any more.
     """
     run = RunDirectory(config)

@@ -21,6 +21,7 @@ from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
 from fairfed.engines.exchange import QueryError, ask, handshake, query_all
+from fairfed.errors import RunError
 from fairfed.strategies.aggregate import decode, encode, flaw
 from fairfed.strategies.rows import Row, failed_evaluation, failed_row
 from fairfed.strategies.steered import FairnessSteered
@@ -138,7 +139,7 @@ def run_rounds(
         Fewer than ``min_nodes`` clients in time.
     QueryError
         A client does not say who it is, or two say the same.
-    RuntimeError
+    fairfed.errors.RunError
         No usable reply in three rounds in a row; the message has the first error.
     """
     sites = handshake(grid, min_nodes, timeout)
@@ -149,7 +150,7 @@ def run_rounds(
         line, error = _round(grid, strategy, progress, number, config, timeout, sites)
         log(line)
         if progress.failed >= MAX_FAILED_ROUNDS:
-            raise RuntimeError(ALL_FAILED.format(count=progress.failed, round=number, error=error))
+            raise RunError(ALL_FAILED.format(count=progress.failed, round=number, error=error))
         if checkpoint is not None:
             checkpoints.save(checkpoint, _snapshot(progress, grid, strategy, identity))
         if on_round is not None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from fairfed import __version__
+from fairfed.errors import RunError
 
 app = typer.Typer(
     help="Federated image models that stay fair where data is missing.",
@@ -105,6 +106,9 @@ def main() -> None:
     except (InputError, AuditInputError) as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(2)
+    except RunError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("Interrupted. Start the same command again to continue.", err=True)
         sys.exit(130)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from flwr.app import ConfigRecord, ConfigRecordValues, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
+from fairfed.errors import RunError
+
 PARTITION_KEY = "partition-id"
 METRICS_KEY = "metrics"
 CONFIG_KEY = "config"
@@ -25,7 +27,7 @@ SAME_PARTITION = (
 )
 
 
-class QueryError(RuntimeError):
+class QueryError(RunError):
     """Clients failed to answer a query; the message says which and why."""
 
 

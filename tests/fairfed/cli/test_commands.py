@@ -102,6 +102,18 @@ def test_doctor_names_a_damaged_file(
     assert "weights.bin" in capsys.readouterr().out.replace("\n", "")
 
 
+def test_federation_in_which_every_client_fails_ends_with_its_first_reason(
+    config_file: Path, tmp_path: Path
+) -> None:
+    flags = ["--set", "augment.margin=100", "--set", "rounds=4"]
+    found = _fairfed("run", str(config_file), *flags, cwd=tmp_path)
+    last = found.stderr.splitlines()[-1]
+    assert found.returncode == 1
+    assert last.startswith("Error: no client gave a usable reply in 3 rounds in a row")
+    assert "lower augment.margin" in last
+    assert (tmp_path / "run" / "rounds.jsonl").read_text().count('"FedAvg"') == 4
+
+
 def test_report_of_a_folder_that_is_no_run(tmp_path: Path) -> None:
     found = _fairfed("report", str(tmp_path), cwd=tmp_path)
     assert found.returncode == 2
