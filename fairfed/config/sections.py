@@ -217,7 +217,7 @@ class FairnessConfig(Section):
         description="Fairness metric of `evaluation`, in fairlearn's definition.",
     )
     beta: float = Field(
-        1.0, ge=0, description="FairFed's budget β: how far gaps move the weights. 0: FedAvg."
+        0.1, ge=0, description="FairFed's budget β: how far gaps move the weights. 0: FedAvg."
     )
 
 
