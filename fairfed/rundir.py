@@ -46,7 +46,7 @@ class RunDirectory:
             if stored.read_text(encoding="utf-8") != config.to_toml():
                 raise InputError(
                     f"{self.path} holds a run with another configuration (see its config.toml); "
-                    "give this run another 'name' or 'out', or remove that directory"
+                    "give this run another 'name' or 'out', or start over with --fresh"
                 )
         elif self.path.is_dir() and any(self.path.iterdir()):
             raise InputError(
