@@ -13,6 +13,7 @@ from fairfed import __version__
 from fairfed.config import Arm, Config
 from fairfed.rundir import RunDirectory
 from semantic.errors import InputError
+from semantic.space import CROSSED
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -63,7 +64,8 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     federation = _describe(grid, config, toml)
     run.write_json("federation.json", federation)
     watcher.described(federation)
-    if any(arm.augment for arm in config.arms):
+    filled = run.read_json("synthetic/clients.json") is not None
+    if any(arm.augment for arm in config.arms) and not filled:
         _augment(grid, run, toml, federation, watcher)
     shape = len(federation["groups"]), len(federation["classes"])
     run.keep_rounds({arm.name: _finished(run, arm) for arm in config.arms})
@@ -104,7 +106,7 @@ def _describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
             part: [np.reshape(a[f"{part}-cells"], shape).tolist() for a in answers.values()]
             for part in ("train", "test")
         }
-    sensitive = " × ".join(config.data.sensitive) if len(table.group_names) > 1 else None
+    sensitive = CROSSED.join(config.data.sensitive) if len(table.group_names) > 1 else None
     return {
         "name": config.name,
         "seed": config.seed,
@@ -135,7 +137,10 @@ def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
 def _augment(
     grid: Grid, run: RunDirectory, toml: str, federation: dict[str, Any], watcher: Watcher
 ) -> None:
-    """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
+    """Have every client fill its gaps before the first round (`synthetic/clients.json`).
+
+    A continued run that has done so keeps what it cost then.
+    """
     from fairfed.site import matches_domains, plan
 
     config = run.config

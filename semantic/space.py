@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from semantic.encoder import ClipEncoder
 
+CROSSED = " × "
+"""Joins the values of several sensitive columns to one group."""
+
 UNNAMED_GROUPS = ("all", "missing")
 """Groups that say nothing about an image, and therefore stay out of prompts."""
 
@@ -73,7 +76,8 @@ class SemanticSpace:
 
     def prompts(self, cell: Cell) -> list[str]:
         """Prompts of a cell, one per template."""
-        group = "" if cell.group in UNNAMED_GROUPS else cell.group
+        values = cell.group.split(CROSSED)
+        group = " ".join(value for value in values if value not in UNNAMED_GROUPS)
         noun = self.table.noun(cell.class_name)
         return [" ".join(t.format(noun=noun, group=group).split()) for t in self.templates]
 

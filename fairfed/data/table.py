@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semantic.errors import InputError
+from semantic.space import CROSSED
 
 MISSING = "missing"
 """Group of a row whose sensitive value is absent."""
@@ -97,7 +98,7 @@ def encode_groups(
     if not columns:
         return (ALL,), np.zeros(n_rows, np.int64)
     texts = [[_group_text(value) for value in column] for column in columns.values()]
-    crossed = [" × ".join(parts) for parts in zip(*texts, strict=True)]
+    crossed = [CROSSED.join(parts) for parts in zip(*texts, strict=True)]
     groups = natural_order(crossed)
     return groups, encode(crossed, groups)
 

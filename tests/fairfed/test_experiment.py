@@ -104,11 +104,12 @@ def test_interrupted_run_continues_to_the_same_end(small: Small, tmp_path: Path)
     assert all(np.array_equal(ends[0].arrays[k], ends[1].arrays[k]) for k in ends[0].arrays)
 
 
-def test_finished_run_is_not_trained_again(small: Small) -> None:
+def test_finished_run_is_neither_trained_nor_synthesised_again(small: Small) -> None:
     config = _run(small())
-    before = (config.run_directory / "rounds.jsonl").read_bytes()
+    files = [config.run_directory / name for name in ("rounds.jsonl", "synthetic/clients.json")]
+    before = [file.read_bytes() for file in files]
     _run(config)
-    assert (config.run_directory / "rounds.jsonl").read_bytes() == before
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_directory_of_another_run_is_refused_and_kept(small: Small, tmp_path: Path) -> None:

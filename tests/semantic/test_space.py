@@ -24,6 +24,7 @@ def test_prompts_name_the_group_only_where_it_says_something() -> None:
     space = SemanticSpace(("Cat",), ("red", "all"), table)
     assert space.prompts(Cell("Cat", "red"))[0] == "a photo of a red cat"
     assert space.prompts(Cell("Cat", "all"))[0] == "a photo of a cat"
+    assert space.prompts(Cell("Cat", "missing × old"))[0] == "a photo of a old cat"
     assert str(Cell("Cat", "red")) == "Cat × red"
     assert str(Cell("Cat", "all")) == "Cat"
 
