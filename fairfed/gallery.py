@@ -13,6 +13,7 @@ import numpy as np
 from fairfed import site
 from fairfed.rundir import RunDirectory
 from generators.store import encode_png
+from generators.synthesis import Pool, owner
 
 IMAGES_PER_CELL = 4
 MOST_CELLS = 40
@@ -25,25 +26,36 @@ def write_gallery(run: RunDirectory) -> None:
     if run.read_json("synthetic/clients.json") is None:
         return
     data = site.federation(toml, False)
-    table, maker = data.table, site.synthesiser(toml)
+    table = data.table
     lacking = (data.train_cells() == 0).sum(0)
     rng = np.random.default_rng(config.seed)
     cells = []
     for c, g in np.argwhere(lacking > 0)[:MOST_CELLS].tolist():
-        pool = maker.pool(c, g, config.augment.pool) if config.augment.share else None
+        pool = _pool(run, c, g)
         rows = np.flatnonzero(table.test & (table.labels == c) & (table.groups == g))
         shown = rng.permutation(rows)[:IMAGES_PER_CELL]
         real = [_write(run, f"real-{c}-{g}-{i}", table.images[row]) for i, row in enumerate(shown)]
         synthetic: list[dict[str, Any]] = []
-        if pool is not None:
-            for i, (image, entry) in enumerate(zip(pool.images, pool.entries, strict=True)):
-                if i == IMAGES_PER_CELL:
-                    break
-                file = _write(run, f"synthetic-{c}-{g}-{i}", image)
-                synthetic.append({"file": file, "score": entry.score, "margin": entry.margin})
+        for i, (image, entry) in enumerate(zip(pool.images, pool.entries, strict=True)):
+            if i == IMAGES_PER_CELL:
+                break
+            file = _write(run, f"synthetic-{c}-{g}-{i}", image)
+            synthetic.append({"file": file, "score": entry.score, "margin": entry.margin})
         cell = {"class": table.classes[c], "group": table.group_names[g]}
         cells.append({**cell, "lacking": int(lacking[c, g]), "real": real, "synthetic": synthetic})
     run.write_json("synthetic/gallery.json", {"cells": cells})
+
+
+def _pool(run: RunDirectory, c: int, g: int) -> Pool:
+    """Accepted images of a cell: the shared ones, or those of the first client that lacks it."""
+    config, toml = run.config, run.config.to_toml()
+    maker = site.synthesiser(toml)
+    if config.augment.share:
+        return maker.pool(c, g, config.augment.pool)
+    cells = site.federation(toml, False).train_cells()
+    client = int(np.flatnonzero(cells[:, c, g] == 0)[0])
+    wanted = site.plan(config, cells[client], config.augment.domain_matching)
+    return maker.pool(c, g, int(wanted[c, g]), owner(client))
 
 
 def _write(run: RunDirectory, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> str:

@@ -17,6 +17,12 @@ from semantic.space import Cell, CellScorer, SemanticSpace, margins
 SHARED = "shared"
 """Owner of images that all clients draw from."""
 
+
+def owner(client: int) -> str:
+    """Owner of images that one client alone draws from."""
+    return f"client {client}"
+
+
 BLANK = 6.0
 """An image whose pixels deviate by less (0 to 255) shows nothing."""
 
@@ -207,8 +213,8 @@ class Synthesiser:
         generated = reused = 0
         for c, g in cells[turn:] + cells[:turn]:
             count = int(wanted[c, g])
-            owner = SHARED if share else f"client {client}"
-            pool = self.pool(c, g, max(pool_size, count) if share else count, owner)
+            whose = SHARED if share else owner(client)
+            pool = self.pool(c, g, max(pool_size, count) if share else count, whose)
             order = np.random.default_rng((self._seed, client, c, g)).permutation(len(pool.images))
             drawn[c, g] = [pool.images[i] for i in order[:count]]
             for reason, rejections in pool.rejected.items():

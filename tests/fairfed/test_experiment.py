@@ -70,6 +70,12 @@ def test_run_directory_holds_what_the_report_needs(small: Small) -> None:
     assert all((folder / file).is_file() for cell in gallery["cells"] for file in cell["real"])
 
 
+def test_gallery_shows_a_clients_own_images_where_none_are_shared(small: Small) -> None:
+    config = _run(small("augment.share=false"))
+    gallery = json.loads((config.run_directory / "synthetic" / "gallery.json").read_text())
+    assert all(len(cell["synthetic"]) == 4 for cell in gallery["cells"])
+
+
 def test_synthetic_images_are_counted_apart_and_do_not_weigh(small: Small) -> None:
     rows = _rows(_run(small()))
     augmented = [row for row in rows if row["arm"] == "Both"]
