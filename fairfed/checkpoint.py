@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fairfed.files import write_whole
 from semantic.errors import InputError
 
 FORMAT = "fairfed-checkpoint"
@@ -88,7 +88,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         entries[f"client-{partition}"] = _bytes(data)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **entries)
-    _replace(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue())
 
 
 def load(path: Path) -> Checkpoint:
@@ -137,19 +137,3 @@ def _read(path: Path) -> Checkpoint:
 def _bytes(data: bytes) -> NDArray[np.uint8]:
     """View bytes as an array that an archive can hold."""
     return np.frombuffer(data, np.uint8)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.part")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

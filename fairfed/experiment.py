@@ -64,6 +64,7 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     federation = _describe(grid, config, toml)
     run.write_json("federation.json", federation)
     watcher.described(federation)
+    # A continued run that has filled its gaps keeps the record of what that cost.
     filled = run.read_json("synthetic/clients.json") is not None
     if any(arm.augment for arm in config.arms) and not filled:
         _augment(grid, run, toml, federation, watcher)
@@ -97,12 +98,12 @@ def _describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
     table = federation(toml, False).table
     shape = len(table.classes), len(table.group_names)
     splits = {}
-    for name, iid in (("main", False), ("iid", True)):
+    for iid in (False, True):
         arm = next((arm for arm in config.arms if arm.iid == iid), None)
         if arm is None:
             continue
         answers = _ask_all(grid, "describe", _request(toml, arm), TIMEOUT)
-        splits[name] = {
+        splits[_split(iid)] = {
             part: [np.reshape(a[f"{part}-cells"], shape).tolist() for a in answers.values()]
             for part in ("train", "test")
         }
@@ -121,6 +122,11 @@ def _describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
     }
 
 
+def _split(iid: bool) -> str:
+    """Name of a split in `federation.json`."""
+    return "iid" if iid else "main"
+
+
 def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
     from fairfed.site import matches_domains
 
@@ -129,7 +135,7 @@ def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
         "rule": arm.rule,
         "augment": arm.augment,
         "domain_matching": matches_domains(config, arm),
-        "split": "iid" if arm.iid else "main",
+        "split": _split(arm.iid),
         "reference": arm.reference,
     }
 
@@ -137,16 +143,13 @@ def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
 def _augment(
     grid: Grid, run: RunDirectory, toml: str, federation: dict[str, Any], watcher: Watcher
 ) -> None:
-    """Have every client fill its gaps before the first round (`synthetic/clients.json`).
-
-    A continued run that has done so keeps what it cost then.
-    """
+    """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
     from fairfed.site import matches_domains, plan
 
     config = run.config
     arms = [arm for arm in config.arms if arm.augment]
     arm = next((arm for arm in arms if matches_domains(config, arm)), arms[0])
-    split = federation["splits"]["iid" if arm.iid else "main"]["train"]
+    split = federation["splits"][_split(arm.iid)]["train"]
     plans = [plan(config, np.array(real), matches_domains(config, arm)) for real in split]
     size = np.maximum(plans, config.augment.pool) * (np.array(plans) > 0)
     pools = size.max(0) if config.augment.share else np.array(plans).sum(0)

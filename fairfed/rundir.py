@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fairfed.config import Arm, Config
+from fairfed.files import write_whole
 from semantic.errors import InputError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    """Write a text file whole or not at all."""
+    write_whole(path, text.encode())
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -147,20 +147,19 @@ class Synthesiser:
     def _extend(self, pool: Pool, requests: list[Request], label: int, group: int) -> None:
         """Judge a batch of requests, after making those that the store does not have."""
         keys = [request_key(request, self._store.generator) for request in requests]
-        found = {key: self._sound(key) for key in keys}
-        lacking = [r for r, key in zip(requests, keys, strict=True) if found[key] is None]
+        found = {key: sound for key in keys if (sound := self._sound(key)) is not None}
+        lacking = [r for r, key in zip(requests, keys, strict=True) if key not in found]
         found |= self._make(lacking, label, group)
         if self._progress is not None:
             self._progress(len(requests))
         pool.generated += len(lacking)
         pool.reused += len(requests) - len(lacking)
         for key in keys:
-            pair = found[key]
-            assert pair is not None
-            reason = self._curation.verdict(pair[0])
+            entry, image = found[key]
+            reason = self._curation.verdict(entry)
             if reason is None:
-                pool.entries.append(pair[0])
-                pool.images.append(pair[1])
+                pool.entries.append(entry)
+                pool.images.append(image)
             else:
                 pool.rejected[reason] += 1
 
@@ -170,14 +169,14 @@ class Synthesiser:
 
     def _make(
         self, requests: list[Request], label: int, group: int
-    ) -> dict[str, tuple[Entry, Image] | None]:
+    ) -> dict[str, tuple[Entry, Image]]:
         """Generate, score and store; by key."""
         if not requests:
             return {}
         images = self._generator.generate(requests)
         log_scores = self._scorer.scores(images)
         scores = np.exp(log_scores[:, label, group])
-        made: dict[str, tuple[Entry, Image] | None] = {}
+        made: dict[str, tuple[Entry, Image]] = {}
         for request, image, score, margin in zip(
             requests, images, scores, margins(log_scores, label, group), strict=True
         ):

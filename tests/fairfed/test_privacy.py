@@ -16,7 +16,7 @@ from fairfed.server import server_app
 from fairfed.site import federation
 
 ALLOWED = {
-    "partition-id", "train-cells", "test-cells", "requested", "accepted", "requested-cells",
+    "partition-id", "train-cells", "test-cells", "requested-cells",
     "accepted-cells", "generated", "reused", "seconds", "rejected-margin", "rejected-blank",
     "loss", "n-real", "n-synthetic", "counts",
 }  # fmt: skip
