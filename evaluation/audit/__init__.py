@@ -1,0 +1,1 @@
+"""Auditing tables of predictions: exact from counts, mergeable, with intervals and tests."""

@@ -1,0 +1,47 @@
+"""What an audit shall compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from evaluation.intervals import LEVEL, REPLICATES
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """Settings of an audit of a `Tally`; counting has its own (`evaluation.audit.read`).
+
+    Parameters
+    ----------
+    by : tuple of tuple of str
+        Crosses of sensitive columns to compare groups of. Empty: each column, and the cross of all.
+    metrics : tuple of str
+        Names of `evaluation.audit.metrics.BY_GROUP`; empty: all that the task has.
+    across : {"macro", "worst"}
+        How more than two classes become one number.
+    min_group : int
+        Rows below which a group is not compared: it is listed as suppressed. At least 1.
+    replicates, level, seed
+        Of the bootstrap: replicates (0: no intervals), confidence level in (0, 1), seed.
+    power : float
+        Of the minimum detectable gap, in (0, 1).
+    depth : int
+        Columns that a searched subgroup crosses at most; 0: no search.
+    subgroups : int
+        Subgroups that are reported.
+    redact : int
+        Counts from 1 to this are written as "<= n" in everything that leaves a site. 0: none.
+    """
+
+    by: tuple[tuple[str, ...], ...] = ()
+    metrics: tuple[str, ...] = ()
+    across: Literal["macro", "worst"] = "macro"
+    min_group: int = 20
+    replicates: int = REPLICATES
+    level: float = LEVEL
+    seed: int = 0
+    power: float = 0.8
+    depth: int = 3
+    subgroups: int = 10
+    redact: int = 0

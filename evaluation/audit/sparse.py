@@ -1,0 +1,114 @@
+"""Sparse arrays of integers that add: where an audit keeps its counts.
+
+The cross of eight sensitive columns has more cells than there are rows; only those that occur are
+kept. Everything is an int64, so that sums do not depend on the order of rows, files or sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.errors import InputError
+
+IntArray = NDArray[np.int64]
+
+LARGEST = 2**62
+"""Cells that an index of 64 bits can tell apart, with room to spare."""
+TOO_LARGE = (
+    "the cross of all columns has {cells:.1e} cells, more than an index can hold: leave out a "
+    "sensitive column, or bin one with many values"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseCounts:
+    """An integer array of which only the cells that occur are kept.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Size of every axis.
+    keys : ndarray of int64, shape (m,)
+        Row-major indices of the cells, strictly increasing.
+    values : ndarray of int64, shape (m, k)
+        What is counted in each cell: `k` sums that add independently.
+
+    Raises
+    ------
+    InputError
+        If the array has more cells than an index can hold.
+    """
+
+    shape: tuple[int, ...]
+    keys: IntArray
+    values: IntArray
+
+    def __post_init__(self) -> None:
+        check_size(self.shape)
+
+    @classmethod
+    def collect(
+        cls, shape: Sequence[int], flat: NDArray[np.integer], values: IntArray
+    ) -> SparseCounts:
+        """Sum the values of equal indices.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Size of every axis.
+        flat : ndarray of int, shape (n,)
+            Row-major indices, in any order.
+        values : ndarray of int64, shape (n, k)
+            What each adds.
+        """
+        check_size(shape)
+        keys, inverse = np.unique(np.asarray(flat, np.int64), return_inverse=True)
+        sums = np.zeros((len(keys), values.shape[1]), np.int64)
+        np.add.at(sums, inverse.ravel(), values)
+        return cls(tuple(shape), keys, sums)
+
+    def __add__(self, other: SparseCounts) -> SparseCounts:
+        """Sum of two arrays of one shape."""
+        if self.shape != other.shape:
+            raise InputError(f"counts of shape {self.shape} do not add to {other.shape}")
+        keys = np.concatenate([self.keys, other.keys])
+        return self.collect(self.shape, keys, np.concatenate([self.values, other.values]))
+
+    def index(self) -> tuple[IntArray, ...]:
+        """Index of every kept cell along each axis, each of shape ``(m,)``."""
+        return tuple(np.asarray(i, np.int64) for i in np.unravel_index(self.keys, self.shape))
+
+    def marginal(self, axes: Sequence[int]) -> SparseCounts:
+        """Sum over all axes but these, which come in the order given."""
+        shape = tuple(self.shape[axis] for axis in axes)
+        index = self.index()
+        return self.collect(shape, _ravel([index[axis] for axis in axes], shape), self.values)
+
+    def relabelled(self, maps: Sequence[NDArray[np.integer]], shape: Sequence[int]) -> SparseCounts:
+        """The same counts under other indices: index `i` of axis `a` becomes ``maps[a][i]``."""
+        index = [np.asarray(m, np.int64)[i] for m, i in zip(maps, self.index(), strict=True)]
+        return self.collect(shape, _ravel(index, shape), self.values)
+
+    def dense(self) -> IntArray:
+        """All cells, shape ``(*shape, k)``."""
+        full = np.zeros((prod(self.shape), self.values.shape[1]), np.int64)
+        full[self.keys] = self.values
+        return full.reshape(*self.shape, -1)
+
+
+def check_size(shape: Sequence[int]) -> None:
+    """Refuse an array whose cells cannot be numbered."""
+    cells = prod(int(size) for size in shape)
+    if cells > LARGEST:
+        raise InputError(TOO_LARGE.format(cells=float(cells)))
+
+
+def _ravel(index: Sequence[IntArray], shape: Sequence[int]) -> IntArray:
+    if not index:
+        raise InputError("a marginal keeps at least one axis")
+    return np.asarray(np.ravel_multi_index(tuple(index), tuple(shape)), np.int64)
