@@ -27,6 +27,8 @@ class Protocol:
     scaled
         Whether numbers are scaled by the table's true extremes, as the paper does. A federation
         would not know them.
+    own
+        By method, what it sets here besides.
     published
         By method, the values that the paper gives.
     """
@@ -37,6 +39,7 @@ class Protocol:
     seeds: int
     tail: int
     scaled: bool = False
+    own: Settings = field(default_factory=dict)
     published: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
@@ -45,8 +48,29 @@ METHODS: dict[str, Settings] = {
     "Local reweighing": {"arm": {"debias": "reweighing"}},
     "FairFed": {"arm": {"rule": "fairfed"}},
     "FairFed + reweighing": {"arm": {"rule": "fairfed", "debias": "reweighing"}},
+    "Ours": {
+        "arm": {
+            "rule": "parity",
+            "options": {"integral": 0.05, "proportional": 1.0, "memory": 0.5},
+            "server_optimiser": "fedavgm",
+            "server_options": {"momentum": 0.0, "final": 0.05},
+        }
+    },
+    "FedFB": {"arm": {"rule": "fedfb"}},
+    "FedMinMax": {"arm": {"rule": "fedminmax"}},
+    "FAIR-FATE": {"arm": {"rule": "fair-fate"}, "fairness": {"probe_source": "validation"}},
+    "FairBatch": {"arm": {"debias": "fairbatch"}},
+    "AFL": {"arm": {"rule": "afl"}},
+    "q-FFL": {"arm": {"rule": "qffl"}},
+    "TERM": {"arm": {"rule": "term"}},
+    "FedMGDA+": {"arm": {"rule": "fedmgda"}},
 }
 """What each method sets; `arm` is of the only arm."""
+
+OPPORTUNITY: Settings = {"Ours": {"arm": {"options": {"first": 1}}}}
+"""What a method sets besides where a protocol judges by equal opportunity, not equalized odds."""
+UNCAPPED: Settings = {"fairness": {"max_weight": 1.0}}
+"""The papers' aggregators have no cap."""
 
 
 def _fair_fate(
@@ -67,12 +91,12 @@ def _fair_fate(
     split = "iid" if alpha is None else f"alpha {alpha:g}"
     columns = ("accuracy", "eqo_ratio", "eqo_difference")
     rows = {method: dict(zip(columns, row, strict=False)) for method, row in published.items()}
-    return Protocol(f"{data} {split}", settings, group, 5, 10, True, rows)
+    return Protocol(f"{data} {split}", settings, group, 5, 10, True, published=rows)
 
 
 def _fair_fed(data: str, group: str, published: dict[str, tuple[float, float]]) -> Protocol:
     settings = {
-        "rounds": 30,
+        "rounds": 100,
         "model": "logistic",
         "data": {"source": data},
         "partition": {
@@ -84,7 +108,7 @@ def _fair_fed(data: str, group: str, published: dict[str, tuple[float, float]]) 
         "fairness": {"metric": "equal_opportunity_difference"},
     }
     rows = {method: {"accuracy": a, "signed_eod": e} for method, (a, e) in published.items()}
-    return Protocol(f"{data} FairFed", settings, group, 20, 1, False, rows)
+    return Protocol(f"{data} FairFed", settings, group, 20, 1, own=OPPORTUNITY, published=rows)
 
 
 PROTOCOLS = (

@@ -33,7 +33,7 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 
 # isort: split
 import numpy as np
-from _fairness_protocols import METHODS, PROTOCOLS, Protocol, Settings
+from _fairness_protocols import METHODS, PROTOCOLS, UNCAPPED, Protocol, Settings
 
 from evaluation import get_metric
 from fairfed.config import Config
@@ -65,7 +65,7 @@ def configure(
     protocol: Protocol, method: str, run: int, extra: Settings, options: argparse.Namespace
 ) -> tuple[Config, str]:
     """The configuration of one run, numbered from 1, and its key; `extra` settings come last."""
-    own = dict(METHODS[method])
+    own = _merged(METHODS[method], protocol.own.get(method, {}))
     arm = {"name": method, **own.pop("arm", {})}
     settings = _merged(
         protocol.settings,
@@ -84,7 +84,7 @@ def configure(
     if protocol.scaled:
         ranges = _extremes(Config.model_validate(settings))
         settings = _merged(settings, {"data": {"table": {"ranges": ranges}}})
-    config = Config.model_validate(settings)
+    config = Config.model_validate(_merged(settings, UNCAPPED))
     # The directory holds one exact configuration; the results' key only what is set here, so that
     # a new setting with a default does not make them void.
     where = options.work / _hash(config.to_toml())

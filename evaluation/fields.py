@@ -107,6 +107,28 @@ class Fields:
         """Return counts, or None for null or a missing key."""
         return None if self._value.get(key) is None else self.counts(key, shape)
 
+    def numbers(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Return nested lists of numbers; null gives NaN."""
+        value = self._require(key)
+        try:
+            array = np.asarray(value, object)
+        except ValueError:
+            raise self.error(key, f"numbers of shape {_shape(shape)}", "ragged lists") from None
+        if array.shape != shape:
+            raise self.error(key, f"numbers of shape {_shape(shape)}", f"shape {array.shape}")
+        if not all(item is None or type(item) in (int, float) for item in array.flat):
+            raise self.error(key, "numbers or nulls", "other values")
+        return array.astype(np.float64)
+
+    def numbers_or_none(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+        """Return numbers, or None for null or a missing key."""
+        return None if self._value.get(key) is None else self.numbers(key, shape)
+
+    def part_or_none(self, key: str) -> Fields | None:
+        """Return an object that knows its place, or None for null or a missing key."""
+        value = self._value.get(key)
+        return None if value is None else Fields(value, f"{self.where}, {key}")
+
     def error(self, key: str, expected: str, got: Any) -> InputError:
         """Build the error for a wrong field."""
         shown = got if isinstance(got, str) else json.dumps(got)

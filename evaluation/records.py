@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,39 @@ class ClientRound:
     test_counts: IntArray | None
 
 
+@dataclass(frozen=True, eq=False)
+class LoopPlan:
+    """What the closed loop planned after a round.
+
+    Parameters
+    ----------
+    lower : ndarray of float64, shape (n_classes, n_groups)
+        Lower end of the interval of each cell's recall on the clients' training rows.
+    asked, cumulative : ndarray of int64, same shape
+        Further synthetic images of each cell that every client shall have: now, and so far.
+    generated, reused : int
+        What all clients made for the plan before this one, and took from the store.
+    change : ndarray of float64, same shape, or None
+        Recall now less recall at the plan before; NaN without rows, None for the first plan.
+    """
+
+    lower: FloatArray
+    asked: IntArray
+    cumulative: IntArray
+    generated: int
+    reused: int
+    change: FloatArray | None
+
+
 @dataclass(frozen=True)
 class Round:
-    """One finished round of one arm."""
+    """One finished round of one arm; ``loop`` where the arm made a plan after it."""
 
     arm: str
     number: int
     seconds: float
     clients: tuple[ClientRound, ...]
+    loop: LoopPlan | None = None
 
     def pooled(self) -> IntArray | None:
         """Return the test counts of all clients together; None if no client reported any."""

@@ -12,6 +12,7 @@ from evaluation.records import (
     ClientRound,
     ClientSynthesis,
     GalleryCell,
+    LoopPlan,
     Round,
     Run,
     Split,
@@ -145,7 +146,27 @@ def _round(fields: Fields, clients: dict[str, int], cells: tuple[int, int]) -> R
     entries = tuple(_client(entry, clients[arm], cells) for entry in fields.objects("clients"))
     if len({entry.client for entry in entries}) < len(entries):
         raise fields.error("clients", "each client once", "a client twice")
-    return Round(arm, fields.integer("round"), fields.number_or("seconds", 0.0), entries)
+    return Round(
+        arm,
+        fields.integer("round"),
+        fields.number_or("seconds", 0.0),
+        entries,
+        _loop(fields.part_or_none("loop"), cells),
+    )
+
+
+def _loop(fields: Fields | None, cells: tuple[int, int]) -> LoopPlan | None:
+    if fields is None:
+        return None
+    spent = fields.part_or_none("spent")
+    return LoopPlan(
+        lower=fields.numbers("lower", cells),
+        asked=fields.counts("asked", cells),
+        cumulative=fields.counts("cumulative", cells),
+        generated=spent.integer_or("generated", 0) if spent else 0,
+        reused=spent.integer_or("reused", 0) if spent else 0,
+        change=fields.numbers_or_none("change", cells),
+    )
 
 
 def _client(fields: Fields, clients: int, cells: tuple[int, int]) -> ClientRound:

@@ -16,6 +16,7 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.clientapp import ClientApp
 
 from fairfed import site
+from fairfed.extension import extended_set
 from fairfed.personal import recall_personal, train_personal
 
 if TYPE_CHECKING:
@@ -107,6 +108,19 @@ def _received_model(message: Message, toml: str, config: Config, arm: Arm) -> nn
     return model
 
 
+def _training_set(message: Message, client: int) -> site.TrainingSet:
+    """What the client trains on, with what the closed loop has planned for it."""
+    toml, _, arm = _settings(message)
+    sent = message.content.config_records["config"]
+    if "extra-cells" not in sent:
+        return site.training_set(toml, arm, client)
+    table = site.federation(toml, arm.iid).table
+    shape = len(table.classes), len(table.group_names)
+    extra, new = (np.reshape(np.asarray(sent[name], np.int64), shape)
+                  for name in ("extra-cells", "new-cells"))  # fmt: skip
+    return extended_set(toml, arm, client, extra, new)
+
+
 def _loss_weights(
     message: Message, context: Context, own: site.TrainingSet, counts: NDArray[np.int64]
 ) -> Tensor | None:
@@ -117,9 +131,8 @@ def _loss_weights(
 
     _, config, arm = _settings(message)
     debias = arm.debias or config.train.debias
-    sent = message.content.config_records["config"].get("cell-weights")
     shape = counts.shape[:2]
-    cells = None if sent is None else np.reshape(np.asarray(sent, np.float64), shape)
+    cells, target = (_sent_cells(message, name, shape) for name in ("cell-weights", "cell-target"))
     if debias == "fairbatch":
         moved = _fairbatch(context, arm, counts, config.train.fairbatch_alpha)
         cells = moved if cells is None else cells * moved
@@ -129,9 +142,18 @@ def _loss_weights(
         (shape[0], shape[1]),
         reweigh=debias == "reweighing",
         cell_weights=cells,
+        cell_target=target,
         sampling=None if own.weights is None else own.weights.numpy(),
     )
     return None if weights is None else torch.from_numpy(weights)
+
+
+def _sent_cells(
+    message: Message, name: str, shape: tuple[int, ...]
+) -> NDArray[np.float64] | None:
+    """What the server sent by group and class under a name, ``[G, C]``; None if nothing."""
+    sent = message.content.config_records["config"].get(name)
+    return None if sent is None else np.reshape(np.asarray(sent, np.float64), shape)
 
 
 def _fairbatch(
@@ -165,7 +187,8 @@ def train(message: Message, context: Context) -> Message:
 
     toml, config, arm = _settings(message)
     client, start = _client(context), time.perf_counter()
-    own = site.training_set(toml, arm, client)
+    asked = message.content.config_records["config"]
+    own = _training_set(message, client)
     data = site.federation(toml, arm.iid)
     table, rows = data.table, data.train[client]
     model = _received_model(message, toml, config, arm)
@@ -177,7 +200,6 @@ def train(message: Message, context: Context) -> Message:
         n_groups=len(table.group_names),
         n_classes=len(table.classes),
     )
-    asked = message.content.config_records["config"]
     server_round = int(asked["round"])  # type: ignore[arg-type]
     how = {
         **site.training_settings(config, arm),
@@ -204,6 +226,8 @@ def train(message: Message, context: Context) -> Message:
     )
     if asked.get("ask-loss"):
         metrics["received-loss"] = received_loss
+    if "extra-cells" in asked:
+        metrics["generated"], metrics["reused"] = own.spent
     arrays = ArrayRecord(model.state_dict())
     return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
 
@@ -237,3 +261,16 @@ def evaluate(message: Message, context: Context) -> Message:
             "counts": counts.ravel().tolist(),
         },
     )
+
+
+@app.query("audit")
+def audit(message: Message, context: Context) -> Message:
+    """Count the received model's predictions and scores on the client's test rows."""
+    from fairfed.auditing import client_counts
+
+    toml, config, arm = _settings(message)
+    model = _received_model(message, toml, config, arm)
+    if arm.personal is not None:
+        model = recall_personal(context, arm, model)
+    asked = message.content.config_records["config"]
+    return Message(client_counts(model, toml, arm, _client(context), asked), reply_to=message)

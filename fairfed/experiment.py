@@ -221,7 +221,7 @@ def _train(
     from flwr.app import ArrayRecord
 
     from fairfed.models import federated_model
-    from fairfed.probe import synthetic_probe
+    from fairfed.probe import server_probe
     from fairfed.rounds import run_rounds
     from fairfed.site import configuration
     from fairfed.strategies.build import build_strategy, needs_probe
@@ -233,7 +233,7 @@ def _train(
         run.log_round(arm, row)
         watcher.trained_round(arm, row)
 
-    probe = synthetic_probe(toml) if needs_probe(arm) else None
+    probe = server_probe(toml) if needs_probe(arm) else None
     strategy = build_strategy(config, arm, shape, probe)
     run_rounds(
         grid,
@@ -246,6 +246,7 @@ def _train(
         checkpoint=run.checkpoint(arm),
         log=log,
         fraction=config.fraction,
+        synthesis_timeout=AUGMENT_TIMEOUT,
     )
 
 
@@ -260,6 +261,7 @@ def check(config: Config) -> None:
         If the data, a model, the attribute table or the metric is not to be had.
     """
     from evaluation import get_metric
+    from fairfed.probe import check_probe
     from fairfed.site import federation, synthesiser
     from fairfed.strategies.build import check_arms, needs_probe
 
@@ -267,8 +269,10 @@ def check(config: Config) -> None:
     check_arms(config)
     toml = config.to_toml()
     federation(toml, False)
-    if any(arm.augment or needs_probe(arm) for arm in config.arms):
+    if any(arm.augment for arm in config.arms):
         synthesiser(toml)
+    if any(needs_probe(arm) for arm in config.arms):
+        check_probe(toml)
 
 
 def count_clients(config: Config) -> int:

@@ -1,28 +1,66 @@
-"""The server's own examples: a balanced synthetic set on which clients' models are judged.
+"""The server's own examples, on which it judges the clients' models.
 
-Every class x group cell has the same number of images, made by the generator of the run and kept in
-a pool of their own, so that no client has trained on them. No private data is involved.
+Of images: a balanced synthetic set. Every class x group cell has the same number of images, made by
+the generator of the run and kept in a pool of their own, so that no client has trained on them. No
+private data is involved. Of a table: its validation rows, which no client trains on or is measured
+on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation import get_metric
 from fairfed import site
+from fairfed.strategies.aggregate import Model
 from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fairfed.strategies.cohort import Counts, Probe
 
 SHORT = (
     "the server's probe set lacks images: curation left {found} of {wanted} of class {label!r}, "
     "group {group!r}; lower augment.margin or raise augment.max_tries"
 )
+UNDEFINED = (
+    "fairness.metric '{metric}' is undefined on the server's {n} validation rows, which lack a "
+    "class or a group: raise data.table.validation, or merge groups in data.table.groups"
+)
 
 
-def synthetic_probe(toml: str) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[np.int64]]:
-    """Make or find the probe set of a run.
+def server_probe(toml: str) -> Probe:
+    """Make the probe that ``fairness.probe_source`` names.
+
+    Raises
+    ------
+    InputError
+        As :func:`synthetic_probe` and :func:`validation_rows`.
+    """
+    validation = site.configuration(toml).fairness.probe_source == "validation"
+    return validation_probe(toml) if validation else synthetic_probe(toml)
+
+
+def check_probe(toml: str) -> None:
+    """Find what is amiss with the probe, as far as that needs no training and no synthesis.
+
+    Raises
+    ------
+    InputError
+        If the generator cannot be loaded; as :func:`validation_rows`.
+    """
+    if site.configuration(toml).fairness.probe_source == "validation":
+        validation_rows(toml)
+    else:
+        site.synthesiser(toml)
+
+
+def synthetic_probe(toml: str) -> Probe:
+    """Make or find the synthetic set of a run.
 
     Parameters
     ----------
@@ -38,9 +76,7 @@ def synthetic_probe(toml: str) -> Callable[[Mapping[str, NDArray[Any]]], NDArray
     InputError
         If curation leaves a cell short: the set would not be balanced.
     """
-    import torch
-
-    from fairfed.models import confusion_counts, federated_model, model_inputs
+    from fairfed.models import model_inputs
 
     config, data = site.configuration(toml), site.federation(toml, False)
     table, wanted = data.table, config.fairness.probe
@@ -53,15 +89,65 @@ def synthetic_probe(toml: str) -> Callable[[Mapping[str, NDArray[Any]]], NDArray
         found = int(made.accepted[label, group])
         names = {"label": table.classes[label], "group": table.group_names[group]}
         raise InputError(SHORT.format(found=found, wanted=wanted, **names))
-    rows = model_inputs(config, made.images)
-    labels, members = torch.from_numpy(made.labels), torch.from_numpy(made.groups)
+    return _probe(toml, model_inputs(config, made.images), made.labels, made.groups)
 
-    def probe(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+
+def validation_probe(toml: str) -> Probe:
+    """Judge models on the server's validation rows of a table (as FAIR-FATE, arXiv 2209.10678).
+
+    Parameters
+    ----------
+    toml
+        Configuration of the run, its columns fitted (`fairfed.tabular.fit`).
+
+    Returns
+    -------
+    As :func:`synthetic_probe`; every cell has the rows that it happens to have.
+
+    Raises
+    ------
+    InputError
+        As :func:`validation_rows`.
+    """
+    table, chosen = site.rows(toml, False).table, validation_rows(toml)
+    inputs = site.inputs(toml, False, chosen)
+    return _probe(toml, inputs, table.labels[chosen], table.groups[chosen])
+
+
+def validation_rows(toml: str) -> NDArray[np.int64]:
+    """Rows of the table that the server has, ascending.
+
+    Raises
+    ------
+    InputError
+        If the fairness metric is undefined on them, whatever is predicted.
+    """
+    config, table = site.configuration(toml), site.rows(toml, False).table
+    chosen = np.flatnonzero(table.server)
+    by_group = table.cells(chosen).T
+    # Every prediction once for every row: no rate is 0, so that ratios are defined, too.
+    counts = np.repeat(by_group[:, :, np.newaxis], by_group.shape[1], axis=2)
+    if np.isnan(get_metric(config.fairness.metric)(counts)):
+        raise InputError(UNDEFINED.format(metric=config.fairness.metric, n=len(chosen)))
+    return chosen
+
+
+def _probe(
+    toml: str, inputs: Tensor, labels: NDArray[np.int64], members: NDArray[np.int64]
+) -> Probe:
+    """The probe on examples as the configured model takes them."""
+    import torch
+
+    from fairfed.models import confusion_counts, federated_model
+
+    config, table = site.configuration(toml), site.federation(toml, False).table
+    classes, groups = len(table.classes), len(table.group_names)
+    truth = torch.from_numpy(labels), torch.from_numpy(members)
+
+    def probe(arrays: Model) -> Counts:
         model = federated_model(config, classes)
         model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
-        counts, _ = confusion_counts(
-            model, rows, labels, members, n_groups=groups, n_classes=classes
-        )
+        counts, _ = confusion_counts(model, inputs, *truth, n_groups=groups, n_classes=classes)
         return counts
 
     return probe

@@ -90,6 +90,7 @@ def run_rounds(
     on_round: Callable[[int, dict[str, Any]], None] | None = None,
     fraction: float = 1.0,
     min_nodes: int = 1,
+    synthesis_timeout: float | None = None,
 ) -> ArrayRecord:
     """Run federated rounds and return the last global model.
 
@@ -125,6 +126,8 @@ def run_rounds(
         Share of clients that train in a round, in (0, 1].
     min_nodes : int
         Clients to wait for at the start.
+    synthesis_timeout : float, optional
+        The ``timeout`` of a training in which clients synthesise what the closed loop has planned.
 
     Returns
     -------
@@ -146,8 +149,9 @@ def run_rounds(
     strategy.enroll(sites, seed=seed, fraction=fraction)
     identity = {"seed": seed, "fraction": fraction, "clients": sorted(sites.values())}
     progress = _resume(checkpoint, grid, strategy, arrays, identity)
+    patience = timeout, synthesis_timeout or timeout
     for number in range(progress.round + 1, rounds + 1):
-        line, error = _round(grid, strategy, progress, number, config, timeout, sites)
+        line, error = _round(grid, strategy, progress, number, config, patience, sites)
         log(line)
         if progress.failed >= MAX_FAILED_ROUNDS:
             raise RunError(ALL_FAILED.format(count=progress.failed, round=number, error=error))
@@ -164,25 +168,29 @@ def _round(
     progress: _Progress,
     number: int,
     config: Mapping[str, ConfigRecordValues],
-    timeout: float,
+    patience: tuple[float, float],
     sites: Mapping[int, int],
 ) -> tuple[dict[str, Any], str | None]:
     """Run one round on ``progress``; return its line and the first error of its training."""
     started = time.perf_counter()
     settings = ConfigRecord(dict(config))
-    requests = strategy.configure_train(number, progress.arrays, settings, grid)
-    trained = _exchange(grid, list(requests), timeout, sites)
+    requests = list(strategy.configure_train(number, progress.arrays, settings, grid))
+    asked = [sites[request.metadata.dst_node_id] for request in requests]
+    synthesising = strategy.loop is not None and strategy.loop.awaits(asked)
+    trained = _exchange(grid, requests, patience[synthesising], sites)
     merged, _ = strategy.aggregate_train(number, trained.replies)
     progress.round = number
     progress.failed = 0 if merged is not None else progress.failed + 1
     if merged is not None:
         progress.arrays = merged
-    requests = strategy.configure_evaluate(number, progress.arrays, settings, grid)
-    tested = _exchange(grid, list(requests), timeout, sites)
+    requests = list(strategy.configure_evaluate(number, progress.arrays, settings, grid))
+    tested = _exchange(grid, requests, patience[0], sites)
     strategy.aggregate_evaluate(number, tested.replies)
     clients = _rows(strategy, number, trained, tested, sorted(sites.values()))
     reasons = [row["error"] or row["guard"] for row in clients if row["error"] or row["guard"]]
     line = {"round": number, "seconds": time.perf_counter() - started, "clients": clients}
+    if number in strategy.loop_log:
+        line["loop"] = strategy.loop_log[number]
     return line, str(reasons[0]) if reasons else None
 
 

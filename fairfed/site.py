@@ -7,6 +7,7 @@ Loaded data is kept per process, because a client is called anew in every round.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -154,6 +155,8 @@ class TrainingSet:
         ``[n]`` sampling weights, or None to take every row once per epoch.
     n_real, n_synthetic
         Real images held, and synthetic ones added.
+    spent
+        Images made, and taken from the store, for the last plan of the closed loop.
     """
 
     inputs: Tensor
@@ -162,6 +165,7 @@ class TrainingSet:
     weights: Tensor | None
     n_real: int
     n_synthetic: int
+    spent: tuple[int, int] = (0, 0)
 
     @property
     def size(self) -> int:
@@ -169,7 +173,10 @@ class TrainingSet:
         return self.n_real + self.n_synthetic
 
 
-_kept: dict[tuple[str, str, int], TrainingSet] = {}
+Key = tuple[str, str, int, bytes]
+"""Configuration, arm, client, and the plan of the closed loop (empty before the first)."""
+
+_kept: dict[Key, TrainingSet] = {}
 KEPT_BYTES = 2 * 10**9
 """Training sets kept in memory; beyond that the oldest are put together anew when needed."""
 
@@ -182,11 +189,17 @@ def training_settings(config: Config, arm: Arm) -> dict[str, Any]:
 
 def training_set(toml: str, arm: Arm, client: int) -> TrainingSet:
     """Training set of a client in an arm."""
-    key = toml, arm.slug, client
+    return kept((toml, arm.slug, client, b""), lambda: _assemble(toml, arm, client))
+
+
+def kept(key: Key, assemble: Callable[[], TrainingSet]) -> TrainingSet:
+    """A training set from memory, or put together now; it takes the place of an older plan's."""
     found = _kept.get(key)
     if found is None:
-        found = _assemble(toml, arm, client)
+        found = assemble()
         with _LOADING:
+            for other in [other for other in _kept if other[:3] == key[:3] and key[3] and other[3]]:
+                del _kept[other]
             _kept[key] = found
             while len(_kept) > 1 and sum(own.inputs.nbytes for own in _kept.values()) > KEPT_BYTES:
                 _kept.pop(next(iter(_kept)))
@@ -220,16 +233,28 @@ def _assemble(toml: str, arm: Arm, client: int) -> TrainingSet:
     everything = np.concatenate([pixels, rendered, synthetic])
     all_labels = np.concatenate([labels, labels[: len(rendered)], made.labels])
     all_groups = np.concatenate([groups, groups[: len(rendered)], made.groups])
-    weights = None
-    if config.augment.balance or share:
-        weights = torch.from_numpy(
-            _sampling_weights(labels, made.labels, share, config.augment.balance)
-        )
+    weights = sampling_weights(toml, arm, labels, made.labels)
     both = model_inputs(config, everything)
     return TrainingSet(
         both, torch.from_numpy(all_labels), torch.from_numpy(all_groups), weights, len(own),
         len(made.labels),
     )  # fmt: skip
+
+
+def sampling_weights(
+    toml: str, arm: Arm, real: npt.NDArray[np.int64], synthetic: npt.NDArray[np.int64]
+) -> Tensor | None:
+    """Sampling weights of a training set's rows, from the classes of its real and synthetic ones.
+
+    None where every row counts the same.
+    """
+    import torch
+
+    augment = configuration(toml).augment
+    share = augment.autoencode if matches_domains(configuration(toml), arm) else 0.0
+    if not (augment.balance or share):
+        return None
+    return torch.from_numpy(_sampling_weights(real, synthetic, share, augment.balance))
 
 
 def _sampling_weights(

@@ -15,7 +15,7 @@ from fairfed.config.base import Section
 
 Rule = Literal[
     "fedavg", "fairfed", "fairfed-exp", "afl", "qffl", "term", "fedminmax", "fair-fate", "fedmgda",
-    "fedfb",
+    "fedfb", "parity",
 ]  # fmt: skip
 SignalName = Literal["gap", "signed-gap", "probe", "loss", "accuracy", "worst-group-recall"]
 Debias = Literal["none", "reweighing", "fairbatch"]
@@ -34,16 +34,24 @@ class FairnessConfig(Section):
         0.1, ge=0, description="FairFed's budget β: how far gaps move the weights. 0: FedAvg."
     )
     max_weight: float = Field(
-        1.0,
+        0.8,
         gt=0,
         le=1,
-        description="Cap of a client's weight in a round; what is cut goes to the others. 1: none.",
+        description="No client alone decides more than this of a round's model; what is cut goes "
+        "to the others. With K clients that hold examples it is never below 1/K. 1: no cap.",
     )
     probe: int = Field(
         0,
         ge=0,
         description="Synthetic images of each class × group cell that the server makes for itself, "
         "to judge the clients' models on them (rule `fair-fate`, signal `probe`). 0: none.",
+    )
+    probe_source: Literal["synthetic", "validation"] = Field(
+        "synthetic",
+        description="What the server judges models on: `synthetic`, those `probe` images (no "
+        "table), or `validation`, the validation rows of `[data.table]`, which no client has (only "
+        'a table). With `data.table.measure = "validation"` a half of them, and the other half is '
+        "measured.",
     )
 
 
@@ -54,7 +62,7 @@ class Arm(Section):
         min_length=1, max_length=60, description="Name in tables and figures; unique."
     )
     rule: Rule = Field(
-        "fedavg", description="Rule of the weights ([what each one does](strategies.md))."
+        "fedavg", description="Rule of the weights ([what each one does](steering.md))."
     )
     options: Options = Field(
         default_factory=dict,
@@ -92,6 +100,12 @@ class Arm(Section):
     domain_matching: bool | None = Field(
         None, description="Overrides `augment.domain_matching` for this arm."
     )
+    replan: int = Field(
+        0,
+        ge=0,
+        description="The closed loop: after every so many rounds, `augment.replan_budget` more "
+        "synthetic images go to the cells that the model serves worst. 0: never.",
+    )
     iid: bool = Field(
         False, description="Train on an IID split of the same images: the ceiling of any method."
     )
@@ -113,6 +127,7 @@ class Arm(Section):
             self.debias if self.debias not in (None, "none") else "",
             "proximal" if self.proximal else "",
             "ditto" if self.personal is not None else "",
+            f"replan {self.replan}" if self.replan else "",
         ]
         return ", ".join([self.rule, *filter(None, parts)])
 
@@ -120,4 +135,13 @@ class Arm(Section):
     def _named(self) -> Arm:
         if not self.slug:
             raise ValueError(f"name {self.name!r} has no letter or digit")
+        return self
+
+    @model_validator(mode="after")
+    def _has_images_to_plan(self) -> Arm:
+        if self.replan and not self.augment:
+            raise ValueError(
+                f"{self.name!r}: replan says when to synthesise more, so it needs augment = true, "
+                "which a table cannot have; set that, or drop replan"
+            )
         return self

@@ -33,6 +33,15 @@ class TintConfig(Section):
         "draws its shares of the four tints. Small: one tint each; large: even shares. Test "
         "images have even shares.",
     )
+    correlation: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Probability that a training image has the tint of its class (the first class "
+        "grey, then red, green, blue, grey, …), at every client; the other three share the rest. "
+        "0.25: no correlation. Test images keep even shares. Instead of `alpha`, which then has no "
+        "effect.",
+    )
 
 
 class DataConfig(Section):
@@ -276,6 +285,15 @@ class AugmentConfig(Section):
         ge=1,
         description="Images generated at most, as a multiple of those asked for: the budget that "
         "replaces rejected ones.",
+    )
+    replan_budget: int = Field(
+        120,
+        ge=1,
+        description="With `replan` in an arm: images that every client synthesises more at each "
+        "step, in the cells that the model serves worst.",
+    )
+    replan_cell: int = Field(
+        30, ge=1, description="With `replan` in an arm: most images of one cell in one step."
     )
     store: str | None = Field(
         None,

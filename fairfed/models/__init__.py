@@ -10,7 +10,12 @@ from fairfed.models.clip_head import ClipHead, ImageEncoder
 from fairfed.models.cnn import SmallCnn
 from fairfed.models.configured import federated_model, model_inputs
 from fairfed.models.tabular import TabularModel
-from fairfed.models.training import confusion_counts, epoch_rows, train_epochs
+from fairfed.models.training import (
+    class_probabilities,
+    confusion_counts,
+    epoch_rows,
+    train_epochs,
+)
 
 __all__ = [
     "MODEL_NAMES",
@@ -19,6 +24,7 @@ __all__ = [
     "SmallCnn",
     "TabularModel",
     "build_model",
+    "class_probabilities",
     "confusion_counts",
     "epoch_rows",
     "federated_model",

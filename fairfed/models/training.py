@@ -202,6 +202,30 @@ def confusion_counts(
     return counts, total / len(labels)
 
 
+def class_probabilities(
+    model: nn.Module, images: Tensor, n_classes: int
+) -> npt.NDArray[np.float64]:
+    """Probabilities of the classes, ``[n, n_classes]``; the row's prediction is their `argmax`.
+
+    Parameters
+    ----------
+    model
+        Gives logits; left in evaluation mode.
+    images
+        As for `train_epochs`; `n` may be 0.
+    n_classes
+        Size of the label space.
+    """
+    found = np.zeros((len(images), n_classes))
+    model.eval()
+    with torch.no_grad():
+        inputs = _prepare(model, images)
+        for batch in torch.arange(len(images)).split(TEST_BATCH):
+            logits = model(_as_float(inputs[batch]))
+            found[batch.numpy()] = logits.double().softmax(1).numpy()
+    return found
+
+
 def _prepare(model: nn.Module, images: Tensor) -> Tensor:
     """What stays the same in every epoch: the embeddings of a frozen encoder, or the images."""
     if isinstance(model, ClipHead) and images.dtype == torch.uint8:

@@ -15,7 +15,7 @@ from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import Signal, Signals, silent
-from fairfed.strategies.weights import Weights, capped
+from fairfed.strategies.weights import MAX_WEIGHT, Weights, capped
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
@@ -64,14 +64,14 @@ class Aggregation:
     aggregator : Aggregator, optional
         Replaces the weighted mean.
     max_weight : float
-        Cap of every weight, in (0, 1].
+        Cap of every weight, in (0, 1]; a robust aggregator reads no weights, and so has no cap.
     """
 
     rule: WeightRule
     signal: Signal | None
     optimiser: ServerOptimiser
     aggregator: Aggregator | None
-    max_weight: float = 1.0
+    max_weight: float = MAX_WEIGHT
 
     @property
     def steered(self) -> bool:
@@ -91,11 +91,14 @@ class Aggregation:
 
     def run(self, cohort: Cohort) -> Outcome:
         """Aggregate one round, and remember what the next one needs."""
+        cohort = replace(cohort, max_weight=self.max_weight)
         signals = silent(len(cohort.clients))
         if self.signal is not None and cohort.clients:
             signals = self.signal(cohort)
         asked = self.rule.weigh(cohort, signals)
-        weights = capped(asked, self.max_weight, cohort.possible & np.isfinite(asked.raw))
+        weights = asked
+        if self.aggregator is None:
+            weights = capped(asked, self.max_weight, cohort.holders & np.isfinite(asked.raw))
         if not weights.weight.sum() > 0:
             return Outcome(signals, weights, None)
         with np.errstate(over="ignore", invalid="ignore"):  # found below, by its result

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation import get_metric
 from fairfed.strategies.cohort import Probe
+from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import OPTIMISERS
 from fairfed.strategies.part import make
 from fairfed.strategies.robust import AGGREGATORS
@@ -16,12 +17,24 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from fairfed.config import Arm, Config
 
+TWICE = (
+    "rule 'parity' weighs examples towards one distribution, and debias '{debias}' would weigh "
+    "them again: set debias = 'none'"
+)
 NO_AGGREGATOR = "aggregator 'mean' has no options; the rule's are in 'options'"
 NO_TABLE = (
-    "rule '{rule}' or its signal judges models on synthetic images, which a table has not: give "
-    "FairnessSteered a 'probe' of your own"
+    "rule '{rule}' or its signal judges models on synthetic images, which a table has not: set "
+    "fairness.probe_source = 'validation'"
 )
 NO_PROBE = "rule '{rule}' or its signal judges models at the server: set fairness.probe above 0"
+NO_ROWS = (
+    "fairness.probe_source 'validation' is the validation rows of a table, and the data are "
+    "images: set it to 'synthetic', and fairness.probe above 0"
+)
+NO_VALIDATION = (
+    "rule '{rule}' or its signal judges models on validation rows: set data.table.validation "
+    "above 0"
+)
 
 
 def build_strategy(
@@ -50,6 +63,9 @@ def build_strategy(
             aggregator = make("aggregator", AGGREGATORS, arm.aggregator, arm.aggregator_options)
         elif arm.aggregator_options:
             raise InputError(NO_AGGREGATOR)
+        debias = arm.debias or config.train.debias
+        if arm.rule == "parity" and debias != "none":
+            raise InputError(TWICE.format(debias=debias))
         return FairnessSteered(
             shape,
             rule=arm.rule,
@@ -57,11 +73,15 @@ def build_strategy(
             signal=arm.signal,
             metric=get_metric(config.fairness.metric),
             optimiser=make(
-                "server optimiser", OPTIMISERS, arm.server_optimiser, arm.server_options
+                "server optimiser",
+                OPTIMISERS,
+                arm.server_optimiser,
+                {**_of_optimiser(config, arm), **arm.server_options},
             ),
             aggregator=aggregator,
             probe=probe,
             max_weight=config.fairness.max_weight,
+            loop=_loop(config, arm),
         )
     except InputError as error:
         raise InputError(f"arm '{arm.name}': {error}") from error
@@ -81,16 +101,33 @@ def check_arms(config: Config) -> None:
         As :func:`build_strategy`, or a probe is needed and there is none.
     """
     for arm in config.arms:
-        if needs_probe(arm) and config.data.tabular:
-            raise InputError(f"arm '{arm.name}': {NO_TABLE.format(rule=arm.rule)}")
-        if needs_probe(arm) and not config.fairness.probe:
-            raise InputError(f"arm '{arm.name}': {NO_PROBE.format(rule=arm.rule)}")
+        reason = _no_probe(config) if needs_probe(arm) else None
+        if reason is not None:
+            raise InputError(f"arm '{arm.name}': {reason.format(rule=arm.rule)}")
         build_strategy(config, arm, (1, 2), _promised if needs_probe(arm) else None)
+
+
+def _no_probe(config: Config) -> str | None:
+    """Why the server has no examples to judge models on; None if it will have some."""
+    data = config.data
+    if config.fairness.probe_source == "synthetic":
+        return NO_TABLE if data.tabular else None if config.fairness.probe else NO_PROBE
+    if not data.tabular:
+        return NO_ROWS
+    return None if data.table.validation else NO_VALIDATION
 
 
 def _promised(model: Mapping[str, Any]) -> Any:
     """Stand for the probe of a run that has not begun; nothing is evaluated on it."""
     raise RuntimeError("the probe set is made when the run begins")
+
+
+def _loop(config: Config, arm: Arm) -> ClosedLoop | None:
+    """The closed loop of an arm that replans."""
+    augment = config.augment
+    if not arm.replan:
+        return None
+    return ClosedLoop(arm.replan, augment.replan_budget, augment.replan_cell, config.rounds)
 
 
 def _of_the_run(config: Config, arm: Arm) -> dict[str, float]:
@@ -102,3 +139,8 @@ def _of_the_run(config: Config, arm: Arm) -> dict[str, float]:
         "fair-fate": {"rounds": config.rounds},
     }
     return of_rules.get(arm.rule, {})
+
+
+def _of_optimiser(config: Config, arm: Arm) -> dict[str, float]:
+    """Parameters of server optimisers that follow from the rest of the configuration."""
+    return {"rounds": config.rounds} if arm.server_optimiser == "fedavgm" else {}

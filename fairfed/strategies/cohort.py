@@ -39,6 +39,8 @@ class Cohort:
         The global model that they started from; empty where only weights are asked for.
     probe : callable, optional
         Evaluates a model on examples of the server.
+    max_weight : float
+        Cap of every weight, for rules whose step is more than one weighted mean.
     """
 
     round: int
@@ -49,11 +51,21 @@ class Cohort:
     models: tuple[Model, ...] = ()
     received: Model = field(default_factory=dict)
     probe: Probe | None = None
+    max_weight: float = 1.0
 
     @property
     def possible(self) -> NDArray[np.bool_]:
         """Clients whose number of examples can be true: finite and not negative."""
         return np.asarray(np.isfinite(self.n) & (self.n >= 0))
+
+    @property
+    def holders(self) -> NDArray[np.bool_]:
+        """Possible clients that hold an example; all possible ones if none does.
+
+        A cap is shared out among these: a client without examples has nothing to add to a round.
+        """
+        holding = self.possible & (self.n > 0)
+        return holding if holding.any() else self.possible
 
     @cached_property
     def updates(self) -> Floats:
@@ -64,12 +76,13 @@ class Cohort:
         """
         names = [name for name in self.received if is_parameter(name, self.received[name])]
         received = self.received
-        rows = [
-            np.concatenate(
-                [np.subtract(m[n], received[n], dtype=np.float64).ravel() for n in names]
-            )
-            for m in self.models
-        ]
+        with np.errstate(over="ignore"):  # an infinite step is for the rule to judge
+            rows = [
+                np.concatenate(
+                    [np.subtract(m[n], received[n], dtype=np.float64).ravel() for n in names]
+                )
+                for m in self.models
+            ]
         return np.stack(rows) if rows else np.zeros((0, 0))
 
     @cached_property

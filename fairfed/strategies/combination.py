@@ -24,8 +24,8 @@ RAISES = (
     "loss: use 'loss', 'accuracy' or 'worst-group-recall'"
 )
 UNWEIGHTED = (
-    "aggregator '{aggregator}' uses no weights, so {what} would have no effect: leave one of the "
-    "two out"
+    "aggregator '{aggregator}' uses no weights, so rule '{rule}' would have no effect: leave one "
+    "of the two out"
 )
 OWN_STEP = (
     "rule '{rule}' decides itself how far the model moves: server optimiser '{optimiser}' would "
@@ -36,7 +36,6 @@ NO_SERVER_SET = (
     "FairnessSteered a 'probe'"
 )
 NOT_JUDGED = "rule '{rule}' reads the fairness of the clients' models at the server: use 'probe'"
-UNCAPPED = "rule '{rule}' adds a momentum of its own, which 'max_weight' does not bound: leave it 1"
 
 
 def combine(
@@ -78,16 +77,12 @@ def combine(
 
 def _check(parts: Aggregation, probe: Probe | None) -> None:
     """Refuse parts that make no sense together."""
-    rule, signal, max_weight = parts.rule, parts.signal, parts.max_weight
+    rule, signal = parts.rule, parts.signal
     _check_signal(rule, signal)
     if rule.own_step and not isinstance(parts.optimiser, Replace):
         raise InputError(OWN_STEP.format(rule=rule.name, optimiser=parts.optimiser.name))
-    if parts.aggregator is not None:
-        unused = f"rule '{rule.name}'" if rule.weighs else "'max_weight'"
-        if rule.weighs or max_weight < 1:
-            raise InputError(UNWEIGHTED.format(aggregator=parts.aggregator.name, what=unused))
-    if rule.needs_server_set and max_weight < 1:
-        raise InputError(UNCAPPED.format(rule=rule.name))
+    if parts.aggregator is not None and rule.weighs:
+        raise InputError(UNWEIGHTED.format(aggregator=parts.aggregator.name, rule=rule.name))
     if probe is None and rule.needs_server_set:
         raise InputError(NO_SERVER_SET.format(what=f"rule '{rule.name}'"))
     if probe is None and signal is not None and signal.needs_probe:

@@ -76,6 +76,7 @@ def loss_weights(
     *,
     reweigh: bool,
     cell_weights: Floats | None,
+    cell_target: Floats | None = None,
     sampling: Floats | None = None,
 ) -> Floats | None:
     """Return the weight of each training example in the loss.
@@ -90,6 +91,9 @@ def loss_weights(
         Apply :func:`reweighing`.
     cell_weights : ndarray of float64, shape (G, C), optional
         Weights of cells: FairBatch's, and those that the server sent (FedFB, FedMinMax).
+    cell_target : ndarray of float64, shape (G, C), optional
+        Distribution that the weighted examples shall follow, as far as the client holds the cells
+        (Parity); a weight is at most 10.
     sampling : ndarray of float64, shape (n,), optional
         Sampling weights: how often an example comes up counts as how many there are.
 
@@ -99,11 +103,13 @@ def loss_weights(
         Factors of the loss; None where all are 1. They are not normalised: a client that holds
         only an under-served group shall take larger steps for it.
     """
-    if not reweigh and cell_weights is None:
+    if not reweigh and cell_weights is None and cell_target is None:
         return None
     cells = np.zeros(shape)
     np.add.at(cells, (groups, labels), 1.0 if sampling is None else sampling)
     table = reweighing(cells) if reweigh else np.ones(shape)
+    if cell_target is not None:
+        table = table * relative_weights(cell_target, cells / cells.sum())
     if cell_weights is not None:
         table = table * cell_weights
     return np.asarray(table[groups, labels], np.float64)

@@ -9,6 +9,7 @@ taken from the aggregate (Adam on a running variance can make it negative).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,29 +53,47 @@ class Replace(ServerOptimiser):
 class FedAvgM(ServerOptimiser):
     """Momentum on the pseudo-gradient: ``m <- momentum m + (w - a)``, ``w <- w - lr m``.
 
+    A last rate below the first lets the noise of partial participation die out at the end of a run
+    (our addition: half a period of the cosine of Loshchilov & Hutter 2017, arXiv 1608.03983).
+
     Parameters
     ----------
     lr : float
         Server learning rate, > 0.
     momentum : float
         In [0, 1); 0 and lr 1: FedAvg.
+    final : float
+        Share of `lr` that is left after `rounds`, in (0, 1]. 1: constant.
+    rounds : int
+        Rounds over which it falls, >= 1. A run sets its own number.
     """
 
     name: ClassVar[str] = "fedavgm"
     lr: float = 1.0
     momentum: float = 0.9
+    final: float = 1.0
+    rounds: int = 100
     _velocity: Model = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_range("lr", self.lr, above=True)
         check_range("momentum", self.momentum, 0.0, 1.0, below=True)
+        check_range("final", self.final, 0.0, 1.0, above=True)
+        check_range("rounds", self.rounds, 1)
+
+    def rate(self, server_round: int) -> float:
+        """Return the learning rate of a round."""
+        passed = min(server_round / self.rounds, 1.0)
+        share = self.final + (1.0 - self.final) * (1.0 + math.cos(math.pi * passed)) / 2.0
+        return self.lr * share
 
     def step(self, received: Model, aggregate: Model, server_round: int) -> Model:
         """Add to the momentum and follow it."""
+        rate = self.rate(server_round)
         following: Model = dict(aggregate)
         for name, old, delta in _deltas(received, aggregate):
             self._velocity[name] = self.momentum * self._velocity.get(name, 0.0) + delta
-            following[name] = (old + self.lr * self._velocity[name]).astype(received[name].dtype)
+            following[name] = (old + rate * self._velocity[name]).astype(received[name].dtype)
         return following
 
     def state_arrays(self) -> Model:

@@ -34,14 +34,20 @@ class ReplyKeys:
         Records of a message.
     round : str
         Entry of the config record that holds the round.
-    ask_loss, cell_weights : str
+    ask_loss, cell_weights, cell_target : str
         Entries of the config record of requests to train, where the strategy needs them: that the
         client shall report the loss of the received model; weights of training examples by group
-        and class, flat.
+        and class, flat; the distribution that weighted examples shall follow, likewise.
+    extra_cells, new_cells : str
+        Likewise, where it replans: synthetic examples by class and group, flat, that the client
+        shall have beyond its own plan; those of them that the last plan added.
     received_loss : str
         That loss, in the metrics record; absent unless asked for.
     partition, loss, n_real, n_synthetic, counts, seconds : str
         Entries of the metrics record. ``seconds`` may be absent.
+    generated, reused : str
+        There, too, in answer to ``extra_cells``: synthetic examples made and found for the last
+        plan.
     """
 
     arrays: str = "arrays"
@@ -50,6 +56,9 @@ class ReplyKeys:
     round: str = "round"
     ask_loss: str = "ask-loss"
     cell_weights: str = "cell-weights"
+    cell_target: str = "cell-target"
+    extra_cells: str = "extra-cells"
+    new_cells: str = "new-cells"
     received_loss: str = "received-loss"
     partition: str = "partition-id"
     loss: str = "loss"
@@ -57,6 +66,8 @@ class ReplyKeys:
     n_synthetic: str = "n-synthetic"
     counts: str = "counts"
     seconds: str = "seconds"
+    generated: str = "generated"
+    reused: str = "reused"
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,8 @@ class ClientReply:
         The model; empty in replies to ``evaluate``.
     received_loss : float
         Mean loss of the received model on the client's real training examples; NaN if not sent.
+    spent : tuple of float
+        Synthetic examples made and found for the last plan; (0, 0) if not sent.
     """
 
     client: int
@@ -89,6 +102,7 @@ class ClientReply:
     seconds: float
     arrays: ArrayRecord = field(default_factory=ArrayRecord)
     received_loss: float = float("nan")
+    spent: tuple[float, float] = (0.0, 0.0)
 
 
 def partition_of(message: Message, keys: ReplyKeys, sites: Mapping[int, int] | None) -> int:
@@ -144,12 +158,12 @@ def read_reply(
         n_real=_number(metrics, keys.n_real, keys),
         n_synthetic=_number(metrics, keys.n_synthetic, keys) if train else 0.0,
         counts=_counts(metrics, keys, shape),
-        seconds=_number(metrics, keys.seconds, keys) if keys.seconds in metrics else 0.0,
+        seconds=_number_or(0.0, metrics, keys.seconds, keys),
         arrays=arrays if arrays is not None else ArrayRecord(),
-        received_loss=(
-            _number(metrics, keys.received_loss, keys)
-            if keys.received_loss in metrics
-            else float("nan")
+        received_loss=_number_or(float("nan"), metrics, keys.received_loss, keys),
+        spent=(
+            _number_or(0.0, metrics, keys.generated, keys),
+            _number_or(0.0, metrics, keys.reused, keys),
         ),
     )
 
@@ -247,12 +261,17 @@ def _number(metrics: MetricRecord, name: str, keys: ReplyKeys) -> float:
         return float("inf")
 
 
+def _number_or(default: float, metrics: MetricRecord, name: str, keys: ReplyKeys) -> float:
+    """Return an entry that must be a number if it is there."""
+    return _number(metrics, name, keys) if name in metrics else default
+
+
 def _counts(metrics: MetricRecord, keys: ReplyKeys, shape: tuple[int, int]) -> NDArray[np.int64]:
     """Return the confusion counts as ``[G, C, C]``."""
     groups, classes = shape
     expected = groups * classes * classes
     value = _entry(metrics, keys.counts, keys)
-    good = isinstance(value, list) and all(isinstance(c, int) and 0 <= c < 2**62 for c in value)
+    good = isinstance(value, list) and all(isinstance(c, int) and 0 <= c < 2**40 for c in value)
     if not good or len(value) != expected:
         got = f"{len(value)} values" if isinstance(value, list) else repr(value)
         got += "" if good else ", not all of them counts"

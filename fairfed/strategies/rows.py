@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.replies import ClientReply
 
 Row = dict[str, Any]
@@ -44,6 +46,37 @@ def train_row(
     }
 
 
+def train_rows(
+    accepted: Sequence[ClientReply], failed: Mapping[int, str], outcome: Outcome, steered: bool
+) -> list[Row]:
+    """Describe all clients of a round's training, by partition id.
+
+    Parameters
+    ----------
+    accepted : sequence of ClientReply
+        Usable replies, in the order of the outcome.
+    failed : mapping of int to str
+        Reasons of the others, by partition id.
+    outcome : Outcome
+        What was measured and applied.
+    steered : bool
+        Whether the signal moved the weights.
+    """
+    rows = [failed_row(client, reason) for client, reason in failed.items()]
+    signals, weights = outcome.signals, outcome.weights
+    for k, reply in enumerate(accepted):
+        value, raw, weight = signals.values[k], weights.raw[k], weights.weight[k]
+        guard = outcome.guard(k, steered)
+        rows.append(train_row(reply, float(value), float(raw), float(weight), guard))
+    return sorted(rows, key=_client)
+
+
+def evaluate_rows(accepted: Sequence[ClientReply], failed: Mapping[int, str]) -> list[Row]:
+    """Describe all clients of a round's evaluation, by partition id."""
+    rows = [failed_evaluation(client, reason) for client, reason in failed.items()]
+    return sorted([*rows, *map(evaluate_row, accepted)], key=_client)
+
+
 def evaluate_row(reply: ClientReply) -> Row:
     """Describe a client that evaluated the new global model."""
     return {
@@ -62,6 +95,10 @@ def failed_evaluation(client: int, error: str) -> Row:
 def finite(value: float) -> float | None:
     """Return a number that JSON can hold, or ``None``."""
     return float(value) if math.isfinite(value) else None
+
+
+def _client(row: Row) -> int:
+    return int(row["client"])
 
 
 def _whole(value: float) -> int | float | None:

@@ -23,6 +23,7 @@ from fairfed.engines.exchange import handshake, sample, wait_for_nodes
 from fairfed.strategies.aggregate import Model, decode, encode, flaw
 from fairfed.strategies.cohort import Cohort, Probe
 from fairfed.strategies.combination import combine
+from fairfed.strategies.loop import ClosedLoop, load_loop, save_loop
 from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.part import check_range
 from fairfed.strategies.replies import (
@@ -34,15 +35,10 @@ from fairfed.strategies.replies import (
     totals,
 )
 from fairfed.strategies.robust import Aggregator
-from fairfed.strategies.rows import (
-    Row,
-    evaluate_row,
-    failed_evaluation,
-    failed_row,
-    train_row,
-)
+from fairfed.strategies.rows import Row, evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
+from fairfed.strategies.weights import MAX_WEIGHT
 
 logger = logging.getLogger("fairfed")
 
@@ -76,7 +72,10 @@ class FairnessSteered(Strategy):
     probe : callable, optional
         ``probe(model)`` gives counts ``[G, C, C]`` on examples that the server holds.
     max_weight : float
-        Cap of every weight, in (0, 1]; what is cut goes to the others. 1: none.
+        Cap of every weight, in (0, 1]; what is cut goes to the others. Never below 1/K with K
+        clients that hold examples. 1: none.
+    loop : ClosedLoop, optional
+        Plans further synthesis; the clients must understand ``keys.extra_cells``.
     synthetic_weight : float
         What a synthetic example counts in ``n_k``; a real one counts 1. The default is 0.
     fraction : float
@@ -95,6 +94,8 @@ class FairnessSteered(Strategy):
     train_log, evaluate_log : dict of int to list of dict
         By round, one entry per client with the keys of ``rounds.jsonl``, by partition id. A reply
         that was rejected is there with its reason in ``error``.
+    loop_log : dict of int to dict
+        What the closed loop planned, by round.
 
     Raises
     ------
@@ -114,7 +115,8 @@ class FairnessSteered(Strategy):
         optimiser: str | ServerOptimiser = "fedavg",
         aggregator: str | Aggregator | None = None,
         probe: Probe | None = None,
-        max_weight: float = 1.0,
+        max_weight: float = MAX_WEIGHT,
+        loop: ClosedLoop | None = None,
         synthetic_weight: float = 0.0,
         fraction: float = 1.0,
         seed: int = 0,
@@ -131,11 +133,13 @@ class FairnessSteered(Strategy):
         check_range("fraction", fraction, 0.0, 1.0, above=True)
         self.parts = combine(rule, chosen, signal, metric, optimiser, aggregator, max_weight, probe)
         self.shape, self.probe, self.synthetic_weight = shape, probe, synthetic_weight
+        self.loop = loop
         self.fraction, self.seed, self.min_nodes = fraction, seed, min_nodes
         self.node_timeout = node_timeout
         self.keys = keys or ReplyKeys()
         self.train_log: dict[int, list[Row]] = {}
         self.evaluate_log: dict[int, list[Row]] = {}
+        self.loop_log: dict[int, dict[str, Any]] = {}
         self._sites: dict[int, int] | None = None
         self._global: Model | None = None
 
@@ -178,13 +182,10 @@ class FairnessSteered(Strategy):
 
         accepted, failed = sort_replies(replies, self.keys, self._sites, accept)
         outcome = self.parts.run(self._cohort(server_round, accepted, models))
-        signals, weights = outcome.signals, outcome.weights
-        rows = [failed_row(client, reason) for client, reason in failed.items()]
-        for k, reply in enumerate(accepted):
-            value, raw, weight = signals.values[k], weights.raw[k], weights.weight[k]
-            guard = outcome.guard(k, self.parts.steered)
-            rows.append(train_row(reply, float(value), float(raw), float(weight), guard))
-        self.train_log[server_round] = sorted(rows, key=lambda row: int(row["client"]))
+        self.train_log[server_round] = train_rows(accepted, failed, outcome, self.parts.steered)
+        planned = self.loop.observe(server_round, accepted) if self.loop else None
+        if planned is not None:
+            self.loop_log[server_round] = planned
         if outcome.model is None:
             return None, None
         return encode(outcome.model), totals(accepted, len(failed), self.keys)
@@ -199,9 +200,7 @@ class FairnessSteered(Strategy):
             self._sites,
             lambda message, client: read_reply(message, self.keys, self.shape, client, train=False),
         )
-        rows = [failed_evaluation(client, reason) for client, reason in failed.items()]
-        rows += [evaluate_row(reply) for reply in accepted]
-        self.evaluate_log[server_round] = sorted(rows, key=lambda row: int(row["client"]))
+        self.evaluate_log[server_round] = evaluate_rows(accepted, failed)
         return totals(accepted, len(failed), self.keys) if accepted else None
 
     def summary(self) -> None:
@@ -209,6 +208,7 @@ class FairnessSteered(Strategy):
         groups, classes = self.shape
         for line in (
             *(f"\t├──> {part}" for part in self.parts.describe()),
+            f"\t├──> Replanning: {self.loop or 'none'}",
             f"\t├──> Counts: {groups} groups x {classes} classes",
             f"\t├──> Weight of a synthetic example: {self.synthetic_weight:g}",
             f"\t├──> Clients: fraction {self.fraction:g} (seed {self.seed}), at least "
@@ -221,7 +221,7 @@ class FairnessSteered(Strategy):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold; JSON keeps it exactly."""
-        return self.parts.state_dict()
+        return {**self.parts.state_dict(), **save_loop(self.loop)}
 
     def state_arrays(self) -> Model:
         """Return the state that is as large as a model."""
@@ -236,6 +236,7 @@ class FairnessSteered(Strategy):
             The state is of other parts or of other parameters.
         """
         self.parts.load(state, arrays or {})
+        load_loop(self.loop, state)
 
     # steps of a round
 
@@ -273,10 +274,13 @@ class FairnessSteered(Strategy):
     def _instructions(self) -> dict[str, Any]:
         """Return what the parts want of clients in their next training."""
         wanted: dict[str, Any] = {self.keys.ask_loss: True} if self.parts.needs_loss else {}
-        cells = self.parts.rule.cell_weights()
-        if cells is not None:
-            wanted[self.keys.cell_weights] = [float(value) for value in cells.ravel()]
-        return wanted
+        for key, cells in (
+            (self.keys.cell_weights, self.parts.rule.cell_weights()),
+            (self.keys.cell_target, self.parts.rule.cell_target()),
+        ):
+            if cells is not None:
+                wanted[key] = [float(value) for value in cells.ravel()]
+        return wanted if self.loop is None else {**wanted, **self.loop.instructions(self.keys)}
 
     def _cohort(
         self, server_round: int, replies: Sequence[ClientReply], models: Mapping[int, Model]
@@ -284,17 +288,15 @@ class FairnessSteered(Strategy):
         """Gather what is known of the clients of a round."""
         if self._global is None and self.parts.needs_received:
             raise RuntimeError(NOT_CONFIGURED)
+        share = self.synthetic_weight
         return Cohort(
             round=server_round,
             clients=tuple(r.client for r in replies),
-            n=np.asarray([r.n_real + self._synthetic(r) for r in replies], np.float64),
+            # without a share, a number of synthetic examples that is not finite does no harm
+            n=np.asarray([r.n_real + (share and share * r.n_synthetic) for r in replies]),
             counts=tuple(r.counts for r in replies),
             losses=np.asarray([r.received_loss for r in replies], np.float64),
             models=tuple(models[r.client] for r in replies),
             received=self._global or {},
             probe=self.probe,
         )
-
-    def _synthetic(self, reply: ClientReply) -> float:
-        """Return what a client's synthetic examples add to its ``n`` (0 x NaN adds nothing)."""
-        return self.synthetic_weight * reply.n_synthetic if self.synthetic_weight else 0.0

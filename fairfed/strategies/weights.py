@@ -1,7 +1,7 @@
 """From what a rule asks for to weights that cannot harm: the guards around every rule.
 
 Whatever the clients report and the rule makes of it, the weights that are applied are finite, not
-negative, sum to 1, and none exceeds the cap that was set.
+negative, sum to 1, and none exceeds the cap (or an equal share, where that is more).
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairfed.strategies.cohort import Floats
+
+MAX_WEIGHT = 0.8
+"""Default cap: no client alone decides more than this of a round's model."""
 
 BAD_COUNT = "excluded: number of examples is {value:g}"
 BAD_WEIGHT = "excluded: weight is {value:g}"
@@ -68,9 +71,9 @@ def guarded(raw: Sequence[float] | Floats, n: Sequence[float] | Floats) -> Weigh
     asked, counts = np.asarray(raw, np.float64), np.asarray(n, np.float64)
     guards = [_reason(*pair) for pair in zip(asked.tolist(), counts.tolist(), strict=True)]
     allowed = np.isfinite(asked) & np.isfinite(counts) & (counts >= 0)
-    weight = np.where(allowed, np.maximum(asked, 0.0), 0.0)
+    weight = _summable(np.where(allowed, np.maximum(asked, 0.0), 0.0))
     if allowed.any() and not weight.sum() > 0:
-        weight = np.where(allowed, counts, 0.0)
+        weight = _summable(np.where(allowed, counts, 0.0))
         reason = ZERO_TOTAL
         if not weight.sum() > 0:
             weight, reason = allowed.astype(np.float64), ZERO_EXAMPLES
@@ -82,6 +85,15 @@ def guarded(raw: Sequence[float] | Floats, n: Sequence[float] | Floats) -> Weigh
     return Weights(asked, weight / total if total > 0 else weight, tuple(guards))
 
 
+def limit(cap: float, allowed: NDArray[np.bool_]) -> float:
+    """Return the cap that holds: never less than an equal share of the clients that may weigh.
+
+    Fewer clients could not sum to 1 below it: a lone one always has weight 1, two with a cap of 0.4
+    have half each.
+    """
+    return max(cap, 1.0 / max(1, int(np.count_nonzero(allowed))))
+
+
 def capped(weights: Weights, cap: float, allowed: NDArray[np.bool_]) -> Weights:
     """Cut weights above a cap, and give what is cut to the other clients.
 
@@ -90,11 +102,10 @@ def capped(weights: Weights, cap: float, allowed: NDArray[np.bool_]) -> Weights:
     weights : Weights
         Normalised weights.
     cap : float
-        Largest weight, in (0, 1]. Where so many clients could not sum to 1 below it, the cap is an
-        equal share: a lone client always has weight 1.
+        Largest weight, in (0, 1]; see :func:`limit`.
     allowed : ndarray of bool, shape (K,)
-        Clients that may have a weight. What is cut goes to them in proportion to their weights, or
-        in equal parts if they have none.
+        Clients that can take what is cut. It goes to the clients below the cap in proportion to
+        their weights, or to these in equal parts if all other weights are zero.
 
     Returns
     -------
@@ -105,17 +116,17 @@ def capped(weights: Weights, cap: float, allowed: NDArray[np.bool_]) -> Weights:
     if not (weight > cap).any():
         return weights
     over = np.zeros(len(weight), bool)
-    limit = max(cap, 1.0 / np.count_nonzero(allowed))
-    while (grown := (weight > limit * (1 + 1e-12)) & ~over).any():
+    most = limit(cap, allowed)
+    while (grown := (weight > most * (1 + 1e-12)) & ~over).any():
         over |= grown
         rest = np.where(over, 0.0, weights.weight)
         if not rest.sum() > 0:
             rest = (allowed & ~over).astype(np.float64)
-        left = 1.0 - limit * np.count_nonzero(over)
-        weight = np.where(over, limit, left * (rest / rest.sum()))
+        left = 1.0 - most * np.count_nonzero(over)
+        weight = np.where(over, most, left * (rest / rest.sum()))
     cut = weights.weight > weight
     guards = tuple(
-        _join(guard, CAPPED.format(value=was, cap=limit)) if was_cut else guard
+        _join(guard, CAPPED.format(value=was, cap=most)) if was_cut else guard
         for guard, was, was_cut in zip(
             weights.guards, weights.weight.tolist(), cut.tolist(), strict=True
         )
@@ -141,9 +152,16 @@ def neutral(signals: Floats) -> Floats:
 def shares(n: Floats) -> Floats:
     """Return ``n_k / sum(n)`` over clients with a possible n; NaN elsewhere; 0 if the sum is 0."""
     possible = np.isfinite(n) & (n >= 0)
-    total = n[possible].sum()
-    shares = n / total if total > 0 and np.isfinite(total) else np.zeros_like(n)
-    return np.where(possible, shares, np.nan)
+    counts = _summable(np.where(possible, n, 0.0))
+    total = counts.sum()
+    return np.where(possible, counts / total if total > 0 else 0.0, np.nan)
+
+
+def _summable(values: Floats) -> Floats:
+    """Return values >= 0, over their largest where they are too large to be added up."""
+    with np.errstate(over="ignore"):
+        fits = np.isfinite(values.sum())
+    return values if fits else values / values.max()
 
 
 def _join(guard: str | None, reason: str) -> str:

@@ -6,7 +6,7 @@ import difflib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,24 @@ Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 
 
+class Parts(NamedTuple):
+    """What rows are for, each ``[n]``: a row that is not held out is for training.
+
+    Attributes
+    ----------
+    held
+        Held out from training.
+    measured
+        Held out, and what models are measured on.
+    server
+        Held out, and what the server judges the clients' models on; never one that is measured.
+    """
+
+    held: Bools
+    measured: Bools
+    server: Bools
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureTable(LabelledTable):
     """Rows of a table. `test` marks all rows that are held out from training.
@@ -40,10 +58,13 @@ class FeatureTable(LabelledTable):
         categories (missing: none).
     measured
         ``[n]``, True for the held-out rows that models are measured on.
+    server
+        ``[n]``, True for the held-out rows that the server has to judge the clients' models on.
     """
 
     features: pd.DataFrame = field(kw_only=True)
     measured: Bools = field(kw_only=True)
+    server: Bools = field(kw_only=True)
 
 
 def load_table(config: Config) -> FeatureTable:
@@ -55,11 +76,14 @@ def load_table(config: Config) -> FeatureTable:
         If the table is not as the configuration says; it names the file, row and column.
     """
     frame, where = read_table(config.data)
-    return table_from(frame, config.data, config.seed, where)
+    server = config.fairness.probe_source == "validation"
+    return table_from(frame, config.data, config.seed, where, server)
 
 
-def table_from(frame: pd.DataFrame, data: DataConfig, seed: int, where: str) -> FeatureTable:
-    """Build the table from a DataFrame of texts.
+def table_from(
+    frame: pd.DataFrame, data: DataConfig, seed: int, where: str, server: bool = False
+) -> FeatureTable:
+    """Build the table from a DataFrame of texts; with `server`, with rows for the server.
 
     Raises
     ------
@@ -79,25 +103,36 @@ def table_from(frame: pd.DataFrame, data: DataConfig, seed: int, where: str) -> 
     group_names, groups = encode_groups(sensitive, len(frame))
     split = read_split(frame[data.split], data.split, where) if data.split in found else None
     seed = seed if schema.split_seed is None else schema.split_seed
-    held, measured = draw_parts(len(frame), split, schema, seed)
+    parts = draw_parts(len(frame), split, schema, seed, server)
     classes, labels = encode_labels(names, classes, where)
     return FeatureTable(
         labels,
         groups,
-        held,
+        parts.held,
         classes,
         group_names,
         clients,
         features=features,
-        measured=measured,
+        measured=parts.measured,
+        server=parts.server,
     )
 
 
-def draw_parts(n: int, split: Bools | None, schema: TableConfig, seed: int) -> tuple[Bools, Bools]:
-    """Draw the held-out rows, and those of them that are measured: two of ``[n]``.
+def draw_parts(
+    n: int, split: Bools | None, schema: TableConfig, seed: int, server: bool = False
+) -> Parts:
+    """Draw what the rows are for.
 
     Drawn with scikit-learn as FAIR-FATE's protocol does, so that a seed gives its rows. Where the
     data has a split of its own (`split`, True for test), only the validation rows are drawn.
+
+    With `server` the server has the validation rows to judge models on. If they are also what is
+    measured, it has a random half and the other half is measured: what steers must not choose.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If there are too few rows to divide.
     """
     rows = np.arange(n)
     if split is None:
@@ -107,8 +142,11 @@ def draw_parts(n: int, split: Bools | None, schema: TableConfig, seed: int) -> t
     else:
         test = rows[split]
         training, validation = _cut(rows[~split], schema.validation, seed)
-    measured = np.isin(rows, test if schema.measure == "test" else validation)
-    return ~np.isin(rows, training), measured
+    judging = validation if server else rows[:0]
+    if server and schema.measure == "validation":
+        validation, judging = _cut(validation, 0.5, seed)
+    measured = test if schema.measure == "test" else validation
+    return Parts(~np.isin(rows, training), np.isin(rows, measured), np.isin(rows, judging))
 
 
 def _cut(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:

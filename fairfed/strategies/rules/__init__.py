@@ -10,6 +10,7 @@ from fairfed.strategies.rules.fedavg import FedAvg
 from fairfed.strategies.rules.fedfb import FedFB
 from fairfed.strategies.rules.fedmgda import FedMGDA
 from fairfed.strategies.rules.fedminmax import FedMinMax
+from fairfed.strategies.rules.parity import Parity
 from fairfed.strategies.rules.qffl import QFFL
 from fairfed.strategies.rules.term import TERM
 
@@ -25,11 +26,13 @@ __all__ = [
     "FedFB",
     "FedMGDA",
     "FedMinMax",
+    "Parity",
     "WeightRule",
 ]
 
 _CLASSES: tuple[type[WeightRule], ...] = (
     FedAvg, FairFed, FairFedExp, AFL, QFFL, TERM, FedMinMax, FairFate, FedMGDA, FedFB,
+    Parity,
 )  # fmt: skip
 
 RULES: dict[str, type[WeightRule]] = {rule.name: rule for rule in _CLASSES}

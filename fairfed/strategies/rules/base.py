@@ -44,3 +44,7 @@ class WeightRule(Part, ABC):
     def cell_weights(self) -> Floats | None:
         """Return weights ``[G, C]`` of training examples by group and class, for the clients."""
         return None
+
+    def cell_target(self) -> Floats | None:
+        """Return a distribution ``[G, C]`` that every client's weighted examples shall follow."""
+        return None

@@ -17,13 +17,13 @@ LARGEST_WEIGHT = 10.0
 """Most that a training example counts: one example of a rare cell must not be the data."""
 
 
-def errors_by_cell(counts: Counts) -> tuple[Floats, Floats]:
+def errors_by_cell(counts: Counts | Floats) -> tuple[Floats, Floats]:
     """Return the 0-1 loss of every cell, and its rows.
 
     Parameters
     ----------
-    counts : ndarray of int64, shape (G, C, C)
-        Pooled confusion counts.
+    counts : ndarray, shape (G, C, C)
+        Pooled confusion counts, or a moving sum of them.
 
     Returns
     -------

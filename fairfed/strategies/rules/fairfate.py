@@ -13,7 +13,9 @@ with decaying momentum ``b_t = b_0 (1 - t/T) / ((1 - b_0) + b_0 (1 - t/T))`` and
 Read in the authors' code and confirmed there: both schedules, a_F and a_N. Departures: F is 1 less
 the unfairness that the probe signal measures (theirs: metrics rescaled to [0, 1] over the round's
 clients); no bias correction of v, as in the paper; normalisation statistics are averaged with the
-weights of the round and have no momentum; a round without any fair client decays v.
+weights of the round and have no momentum; a round without any fair client decays v; neither in
+a_F nor in a_N does a client count more than the cap, so that v cannot carry more either (a lone
+fair client makes a shorter a_F).
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from fairfed.strategies.part import check_range
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.signals.base import Kind, Signals
-from fairfed.strategies.weights import Weights, guarded, without_signal
+from fairfed.strategies.weights import Weights, capped, guarded, limit, without_signal
 
 
 def decaying_momentum(beta0: float, server_round: int, rounds: int) -> float:
@@ -106,8 +108,9 @@ class FairFate(WeightRule):
 
     def merge(self, cohort: Cohort, signals: Signals, weights: Weights) -> Model:
         """Step along the fair momentum and the plain mean."""
-        plain, share = fedavg_weights(cohort.n), self.share(cohort.round)
-        self._advance(cohort, fair_shares(signals, cohort.possible))
+        share, most = self.share(cohort.round), limit(cohort.max_weight, cohort.holders)
+        plain = capped(fedavg_weights(cohort.n), cohort.max_weight, cohort.holders)
+        self._advance(cohort, np.minimum(fair_shares(signals, cohort.possible), most))
         moved = weighted_mean(cohort.models, weights.weight.tolist())
         mean = weighted_mean(cohort.models, plain.weight.tolist())
         step = stepped(cohort.received, mean, 1.0 - share)

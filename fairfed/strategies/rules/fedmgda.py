@@ -6,9 +6,11 @@ the simplex with ``|lambda_k - n_k / sum(n)| <= epsilon``, where ``u_k`` is the 
 its norm; epsilon = 0 averages the normalised updates, epsilon = 1 is MGDA. Normalising keeps an
 inflated update from leading.
 
-Departures: the paper's server step is a length of its own; ours is ``step`` times the mean norm of
-the updates, so that it needs no tuning against the learning rate. An update of exactly 0 has no
-direction and is left out (the minimum norm would be 0, and the federation would stand still).
+Departures: the paper's server step is a length of its own; ours is ``step`` times the median norm
+of the updates, so that it needs no tuning against the learning rate and no client lengthens it
+alone. An update of exactly 0 has no direction and is left out (the minimum norm would be 0, and the
+federation would stand still), and so is one whose norm is beyond the range of doubles.
+Normalisation statistics are averaged with lambda.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fairfed.strategies.aggregate import Model, is_parameter, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import check_range
 from fairfed.strategies.rules.base import WeightRule
@@ -26,6 +29,7 @@ from fairfed.strategies.signals.base import Signals
 from fairfed.strategies.weights import Weights, guarded, shares
 
 NO_UPDATE = "excluded: its update is zero"
+ENDLESS = "excluded: its update is too long to be measured"
 
 
 def min_norm_weights(gram: Floats, centre: Floats, epsilon: float) -> Floats:
@@ -75,7 +79,7 @@ class FedMGDA(WeightRule):
     epsilon : float
         How far a weight may be from ``n_k / sum(n)``, in [0, 1].
     step : float
-        Length of the step, > 0, in mean norms of the clients' updates.
+        Length of the step, > 0, in median norms of the clients' updates.
     """
 
     name: ClassVar[str] = "fedmgda"
@@ -89,9 +93,9 @@ class FedMGDA(WeightRule):
         check_range("step", self.step, above=True)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
-        """Find the minimum norm; the weights are those of the updates as they came."""
-        norms = np.linalg.norm(cohort.updates, axis=1) if cohort.models else np.zeros(0)
-        moving = cohort.possible & (norms > 0)
+        """Find the minimum norm; the weights are those of the updates at length 1."""
+        norms = _norms(cohort)
+        moving = cohort.possible & (norms > 0) & np.isfinite(norms)
         if not moving.any():
             return fedavg_weights(cohort.n)
         directions = cohort.updates[moving] / norms[moving, None]
@@ -99,14 +103,36 @@ class FedMGDA(WeightRule):
         if not centre.sum() > 0:
             centre = np.full(len(centre), 1.0 / len(centre))
         mixture = min_norm_weights(directions @ directions.T, centre, self.epsilon)
-        per_update = mixture / norms[moving]
         raw = np.where(cohort.possible, 0.0, np.nan)
-        raw[moving] = per_update / per_update.sum()
+        raw[moving] = mixture
         weights = guarded(raw, cohort.n)
-        still = cohort.possible & ~moving
+        left_out = cohort.possible & ~moving
         guards = tuple(
-            NO_UPDATE if idle else guard
-            for idle, guard in zip(still.tolist(), weights.guards, strict=True)
+            (ENDLESS if norms[k] > 0 else NO_UPDATE) if left_out[k] else guard
+            for k, guard in enumerate(weights.guards)
         )
-        scale = float(self.step * norms[moving].mean() * per_update.sum())
-        return replace(weights, guards=guards, scale=scale)
+        return replace(weights, guards=guards)
+
+    def merge(self, cohort: Cohort, signals: Signals, weights: Weights) -> Model:
+        """Step along the mixture of the directions, by the median length of the updates."""
+        moved = weighted_mean(cohort.models, weights.weight.tolist())
+        norms = _norms(cohort)
+        moving = cohort.possible & (norms > 0) & np.isfinite(norms)
+        length = self.step * np.median(norms[moving]) if moving.any() else 0.0
+        per_update = np.divide(weights.weight, norms, out=np.zeros_like(norms), where=moving)
+        for name, received in cohort.received.items():
+            if is_parameter(name, received):
+                direction = np.zeros(received.shape)
+                for model, weight in zip(cohort.models, per_update.tolist(), strict=True):
+                    if weight > 0:
+                        direction += weight * np.subtract(model[name], received, dtype=np.float64)
+                moved[name] = (received + length * direction).astype(received.dtype)
+        return moved
+
+
+def _norms(cohort: Cohort) -> Floats:
+    """Return the length of every update, shape (K,); infinite beyond the range of doubles."""
+    if not cohort.models:
+        return np.zeros(0)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.linalg.norm(cohort.updates, axis=1), np.float64)

@@ -88,8 +88,9 @@ class QFFL(WeightRule):
         raw = np.full(len(here), np.nan)
         if not here.any():
             return guarded(raw, cohort.n)
-        norms = np.square(cohort.updates).sum(axis=1)
         losses = np.maximum(neutral(signals.risks[here]), 0.0)
-        raw[here], scale = q_fedavg(losses, norms[here], self.q, self.lipschitz)
+        with np.errstate(over="ignore"):  # an endless update shortens the step to nothing
+            norms = np.square(cohort.updates).sum(axis=1)
+            raw[here], scale = q_fedavg(losses, norms[here], self.q, self.lipschitz)
         weights = guarded(raw, cohort.n)
         return replace(without_signal(weights, signals.risks), scale=scale)

@@ -71,11 +71,11 @@ def test_an_impossible_count_never_weighs(rule: str, bad: float, cohort: Make) -
     assert np.abs(result.model["x"]).max() <= 2
 
 
-@pytest.mark.parametrize("rule", [r for r in RULES if not RULES[r].needs_server_set])
+@pytest.mark.parametrize("rule", RULES)
 def test_a_cap_bounds_a_client_that_lies_about_its_examples_and_its_loss(
     rule: str, cohort: Make
 ) -> None:
-    lie = cohort([10_000, 10, 10, 10], losses=[1e300, 1.0, 1.0, 1.0])
+    lie = cohort([10_000, 10, 10, 10], losses=[1e300, 1.0, 1.0, 1.0], probe=probe)
     assert outcome(rule, lie, max_weight=0.4).weights.weight.max() <= 0.4 + 1e-12
 
 
@@ -111,6 +111,34 @@ def test_a_perfect_report_gains_under_the_gap_and_not_under_the_probe(cohort: Ma
 
     assert abs(gain("gap")) > 0.01
     assert gain("probe") == pytest.approx(0, abs=1e-12)
+
+
+def test_counts_of_a_million_times_the_rows_gain_under_the_gap_and_not_under_the_probe(
+    cohort: Make,
+) -> None:
+    """The pooled counts become the lie, so that only the liar is near them."""
+
+    def gap(counts: Any) -> float:
+        recall = counts[:, 1, 1] / counts[:, 1].sum(axis=1)
+        return float(abs(recall[0] - recall[1]))
+
+    true = np.array([[[4, 0], [0, 4]], [[4, 0], [2, 2]]])
+    perfect = np.array([[[4, 0], [0, 4]], [[4, 0], [0, 4]]]) * 10**6
+    given = cohort([1, 1, 1], counts=[perfect, true, true], probe=probe)
+
+    def weight(signal: str) -> float:
+        parts = combine("fairfed", {"beta": 1}, signal, gap, "fedavg", None, 1.0, probe)
+        return float(parts.run(given).weights.weight[0])
+
+    assert weight("gap") == pytest.approx(1 / 3 + 1 / 3, abs=1e-5)
+    assert weight("probe") == pytest.approx(1 / 3)
+
+
+def test_fedmgda_favours_the_odd_one_out_no_further_than_epsilon(cohort: Make) -> None:
+    """A client that pulls against the others is what makes the hull's shortest vector short."""
+    x = [[-1.0, 0.1], [1.0, 0.0], [1.0, 0.1], [1.0, -0.1]]
+    parts = combine("fedmgda", {"epsilon": 0.1}, None, accuracy, "fedavg", None, 1.0, None)
+    assert parts.run(cohort([1] * 4, x=x)).weights.weight[0] == pytest.approx(0.25 + 0.1)
 
 
 def test_a_client_that_flips_its_labels_loses_weight_under_the_probe(cohort: Make) -> None:

@@ -71,9 +71,7 @@ def test_every_rule_works_with_every_optimiser_that_makes_sense(
         ({"rule": "fair-fate", "signal": "gap"}, "reads the fairness of the clients' models"),
         ({"rule": "fair-fate", "probe": None}, "the server, which has no examples"),
         ({"rule": "fairfed", "signal": "probe", "probe": None}, "signal 'probe' evaluates"),
-        ({"rule": "fair-fate", "max_weight": 0.5}, "'max_weight' does not bound"),
         ({"rule": "qffl", "aggregator": "median"}, "uses no weights, so rule 'qffl' would have no"),
-        ({"aggregator": "krum", "max_weight": 0.5}, "so 'max_weight' would have no effect"),
         ({"rule": "afl", "options": {"beta": 1}}, "rule 'afl' has no option 'beta'; it has: gamma"),
         ({"rule": "afl", "options": {"gamma": "x"}}, "gamma = 'x': expected number"),
         ({"rule": "afl", "options": {"gamma": -1}}, "gamma = -1: expected a number of at least 0"),
@@ -100,7 +98,7 @@ def test_objects_are_taken_as_they_are() -> None:
 
 @dataclass
 class Cautious(WeightRule):
-    """The example of docs/strategies.md: equal weights for clients with a signal."""
+    """The example of docs/steering.md: equal weights for clients with a signal."""
 
     name: ClassVar[str] = "cautious"
     steers_by: ClassVar[frozenset[Kind]] = frozenset({"gap", "risk", "merit"})
@@ -219,8 +217,7 @@ def test_an_arm_becomes_a_strategy() -> None:
     assert strategy.signal.name == "signed-gap"
     assert f.method == "fairfed-exp, fedadam, reweighing"
     assert build_strategy(config, o, (2, 2)).parts.rule.parameters() == {"beta": 2}
-    with pytest.raises(InputError, match="arm 't': aggregator 'trimmed-mean' uses no weights"):
-        build_strategy(config, t, (2, 2))
+    assert str(build_strategy(config, t, (2, 2)).parts.aggregator) == "trimmed-mean (fraction 0.1)"
 
 
 @pytest.mark.parametrize(
@@ -230,6 +227,7 @@ def test_an_arm_becomes_a_strategy() -> None:
         ('rule = "fair-fate"', "arm 'A': rule 'fair-fate' or its signal .* fairness.probe above 0"),
         ('aggregator_options = { fraction = 0.1 }', "aggregator 'mean' has no options"),
         ('server_options = { eta = 1 }', "server optimiser 'fedavg' has no option 'eta'"),
+        ('rule = "parity"\ndebias = "fairbatch"', "debias 'fairbatch' would weigh them again"),
     ],
 )  # fmt: skip
 def test_a_wrong_arm_is_named_before_the_run(text: str, message: str) -> None:

@@ -48,6 +48,11 @@ def test_loss_weights_of_rows() -> None:
     both = loss_weights(**given, reweigh=True, cell_weights=table)
     assert both is not None
     assert both == pytest.approx([0.75, 0.75, 4.5, 2.0])
+    # 3 of 4 rows are of class 0, a half of group 0: the target asks for a quarter of each cell
+    quarters = np.full((2, 2), 0.25)
+    even = loss_weights(**given, reweigh=False, cell_weights=None, cell_target=quarters)
+    assert even is not None
+    assert even == pytest.approx([0.5, 0.5, 1.0, 1.0])
     # a row that is sampled twice as often counts as two
     sampled = loss_weights(
         **given, reweigh=True, cell_weights=None, sampling=np.array([1.0, 1, 1, 2])

@@ -88,6 +88,12 @@ def test_a_robust_aggregator_is_flowers(ours: Aggregator, theirs: Any) -> None:
     assert np.abs(mine["a"]).max() < 10
 
 
+def test_a_rate_that_falls_follows_half_a_cosine() -> None:
+    falling = FedAvgM(lr=2.0, momentum=0.0, final=0.1, rounds=10)
+    assert [falling.rate(t) for t in (0, 5, 10, 11)] == pytest.approx([2.0, 1.1, 0.2, 0.2])
+    assert FedAvgM(lr=0.7).rate(3) == 0.7
+
+
 def test_krum_by_hand() -> None:
     models = [{"x": np.array([v])} for v in (0.0, 1.0, 1.5, 100.0)]
     # K - f - 2 = 1 nearest neighbour: squared distances 1, .25, .25, 98.5^2

@@ -1,15 +1,20 @@
-"""FedMinMax and FedFB: what the clients are told about their examples."""
+"""FedMinMax, FedFB and Parity: what the clients are told about their examples."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from fairfed.strategies.rules import FedFB, FedMinMax
+from fairfed.strategies.rules import FedFB, FedMinMax, Parity
 from fairfed.strategies.rules.fedfb import fedfb_shares
 from fairfed.strategies.rules.fedminmax import minmax_mixture
+from fairfed.strategies.rules.parity import FLOOR, group_gaps, integrated, target
 from fairfed.strategies.signals import silent
 
 # group 0: 6 rows, all right; group 1: 2 rows, both wrong
@@ -72,3 +77,64 @@ def test_an_example_of_a_rare_group_counts_at_most_ten(cohort: Any) -> None:
         assert told is not None
         assert told[1].tolist() == [10.0, 10.0]
         assert (told >= 0).all()
+
+
+def test_gaps_are_to_the_mean_group_of_a_class() -> None:
+    assert group_gaps(UNFAIR) == pytest.approx(np.array([[-0.5] * 2, [0.5] * 2]))
+    assert group_gaps(UNFAIR, first=1) == pytest.approx(np.array([[0, -0.5], [0, 0.5]]))
+    only = UNFAIR.copy()
+    only[1, 0] = 0
+    assert group_gaps(only)[:, 0] == pytest.approx([0, 0])
+
+
+def test_the_target_keeps_the_weight_of_every_class() -> None:
+    """Shares (.75, .25) of each class, a half of the rows; .2 moved from one group to the other."""
+    held = np.array([[3.0, 3.0], [1.0, 1.0]])
+    moves = np.array([[-0.2, 0.0], [0.2, 0.0]])
+    assert target(held, moves) == pytest.approx(np.array([[0.275, 0.375], [0.225, 0.125]]))
+    far = target(held, 10 * moves)
+    assert far.sum(axis=0) == pytest.approx([0.5, 0.5])
+    assert 0 < far[0, 0] < 0.75 * FLOOR
+
+
+def test_a_cell_without_rows_gets_no_weight() -> None:
+    held = np.array([[3.0, 0.0], [1.0, 0.0]])
+    wanted = target(held, np.array([[0.1, 0.3], [-0.1, -0.3]]))
+    assert wanted[:, 1].tolist() == [0, 0]
+    assert wanted.sum() == pytest.approx(1)
+
+
+@given(
+    arrays(np.float64, (3, 2), elements=st.floats(-1, 1)),
+    arrays(np.float64, (3, 2), elements=st.floats(-1, 1)),
+)
+def test_the_integral_moves_no_weight_between_classes(before: Any, step: Any) -> None:
+    shares = np.array([[0.5, 1.0], [0.3, 0.0], [0.2, 0.0]])
+    moved = integrated(before, shares, step)
+    assert moved.sum(axis=0) == pytest.approx([0, 0])
+    assert moved[1:, 1].tolist() == [0, 0]
+
+
+def test_parity_feeds_back_errors_until_there_are_none(cohort: Any) -> None:
+    rule, told = Parity(integral=0.1, proportional=0.2, memory=0.0), []
+    assert rule.cell_target() is None
+    for counts in (UNFAIR, UNFAIR, np.array([[[3, 0], [0, 3]], [[1, 0], [0, 1]]])):
+        assert rule.weigh(cohort([8], counts=[counts]), silent(1)).weight.tolist() == [1]
+        told.append(rule.cell_target())
+    # shares of the worse group: .25 + .05 (integral) + .1 (proportional); + .05; proportional off
+    assert [2 * cells[1, 0] for cells in told] == pytest.approx([0.40, 0.45, 0.35])
+
+
+def test_parity_without_gains_tells_the_distribution_of_the_federation(cohort: Any) -> None:
+    rule = Parity(integral=0.0, proportional=0.0)
+    rule.weigh(cohort([6, 2], counts=[UNFAIR, np.zeros((2, 2, 2))]), silent(2))
+    assert rule.cell_target() == pytest.approx(np.array([[0.375] * 2, [0.125] * 2]))
+
+
+def test_parity_goes_on_from_its_state(cohort: Any) -> None:
+    one, other = Parity(), Parity()
+    one.weigh(cohort([8], counts=[UNFAIR]), silent(1))
+    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    for rule in (one, other):
+        rule.weigh(cohort([8], counts=[UNFAIR], round=2), silent(1))
+    assert one.state_dict() == other.state_dict()

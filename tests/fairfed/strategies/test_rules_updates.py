@@ -54,7 +54,7 @@ def test_fedmgda_without_freedom_averages_directions(cohort: Any) -> None:
     given = cohort([1, 3], x=[[4.0, 0.0], [0.0, 2.0]])
     rule = FedMGDA(epsilon=0.0, step=1.0)
     merged = rule.merge(given, silent(2), rule.weigh(given, silent(2)))
-    assert merged["x"] == pytest.approx([0.25 * 3, 0.75 * 3])  # the mean norm is 3
+    assert merged["x"] == pytest.approx([0.25 * 3, 0.75 * 3])  # the median norm is 3
 
 
 def test_fedmgda_leaves_out_a_client_that_stands_still(cohort: Any) -> None:

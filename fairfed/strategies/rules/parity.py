@@ -1,0 +1,161 @@
+"""Parity: equalized odds by feedback, over one target distribution for all clients (ours).
+
+Minimising the error subject to ``err(a | y) = err(b | y)`` for all groups a, b and classes y has
+the Lagrangian ``sum_ay (P(a, y) + mu_ay) err(a | y)`` with ``sum_a mu_ay = 0``: the multipliers
+move weight between the groups of a class and leave the weight of the class alone (the reductions
+of Agarwal et al., ICML 2018, arXiv 1803.02453). FedFB ascends on them, too; two things differ.
+
+1. The multipliers are found by proportional and integral feedback on the pooled group errors of
+   the received model, a moving average over rounds: the integral part alone, which is dual ascent,
+   overshoots, because a model follows its weights only rounds later.
+2. Clients are sent the *target* ``T(a, y)`` and weigh an example of a cell by ``T(a, y)`` over the
+   cell's share of their own rows. The weighted data of all clients are then one distribution, up to
+   the cells that a client lacks; with FedFB each keeps its own skew.
+
+A cell keeps at least `FLOOR` of its share, and an example weighs at most 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fairfed.strategies.cohort import Cohort, Floats
+from fairfed.strategies.part import check_range
+from fairfed.strategies.rules.base import WeightRule
+from fairfed.strategies.rules.cells import array, errors_by_cell, nested
+from fairfed.strategies.rules.fedavg import fedavg_weights
+from fairfed.strategies.signals.base import Signals
+from fairfed.strategies.weights import Weights
+
+FLOOR = 0.1
+"""Least share of its own share that a cell keeps: below 0 its labels would have to be flipped."""
+
+
+def group_gaps(counts: Floats, first: int = 0) -> Floats:
+    """Return how much worse each group is served than the mean group of its class.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (G, C, C)
+        Pooled counts of the received model, or a moving sum of them.
+    first : int
+        Classes before this one are left alone.
+
+    Returns
+    -------
+    ndarray of float64, shape (G, C)
+        Error of the cell less the mean over the groups; 0 in a cell without rows.
+    """
+    errors, rows = errors_by_cell(counts)
+    here = rows > 0
+    mean = np.nansum(errors, axis=0) / np.maximum(here.sum(axis=0), 1)
+    gaps = np.where(here, errors - mean, 0.0)
+    gaps[:, :first] = 0.0
+    return gaps
+
+
+def integrated(integral: Floats, shares: Floats, step: Floats) -> Floats:
+    """Add to the integral part; it moves no share below the floor and none between classes."""
+    here = shares > 0
+    moved = np.where(here, np.maximum(integral + step, -(1.0 - FLOOR) * shares), 0.0)
+    centre = moved.sum(axis=0) / np.maximum(here.sum(axis=0), 1)
+    return np.where(here, moved - centre, 0.0)
+
+
+def target(held: Floats, moves: Floats) -> Floats:
+    """Return the distribution over cells that clients shall train for.
+
+    Parameters
+    ----------
+    held : ndarray of float64, shape (G, C)
+        Rows of the federation.
+    moves : ndarray of float64, shape (G, C)
+        What is added to each group's share of its class.
+
+    Returns
+    -------
+    ndarray of float64, shape (G, C)
+        Sums to 1, every class to its share of the rows; 0 in a cell without rows.
+    """
+    rows = held.sum(axis=0)
+    shares = held / np.maximum(rows, 1.0)
+    wanted = np.maximum(shares + moves, FLOOR * shares)
+    wanted = wanted / np.where(rows > 0, wanted.sum(axis=0), 1.0)
+    return np.asarray(wanted * rows / max(rows.sum(), 1.0))
+
+
+@dataclass
+class Parity(WeightRule):
+    """Even out the groups' errors within every class by feedback, for one target distribution.
+
+    Parameters
+    ----------
+    integral : float
+        Gain of the integral part, >= 0.
+    proportional : float
+        Gain of the proportional part, >= 0. Both 0: the federation's own distribution.
+    memory : float
+        Weight of the former rounds' counts, in [0, 1).
+    first : int
+        First class whose errors are evened out; of two classes 1 is equal opportunity.
+    """
+
+    name: ClassVar[str] = "parity"
+    weighs: ClassVar[bool] = False
+    integral: float = 0.05
+    proportional: float = 1.0
+    memory: float = 0.5
+    first: int = 0
+    _counts: Floats | None = field(default=None, init=False, repr=False)
+    _moves: Floats | None = field(default=None, init=False, repr=False)
+    _target: Floats | None = field(default=None, init=False, repr=False)
+    _cells: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_range("integral", self.integral)
+        check_range("proportional", self.proportional)
+        check_range("memory", self.memory, 0.0, 1.0, below=True)
+        check_range("first", self.first)
+
+    def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
+        """Move the target by the group errors of this round; weigh clients by examples."""
+        if cohort.counts:
+            for client, counts in zip(cohort.clients, cohort.counts, strict=True):
+                self._cells[client] = counts.sum(axis=2).astype(np.float64)
+            self._advance(cohort.pooled.astype(np.float64))
+        return fedavg_weights(cohort.n)
+
+    def _advance(self, pooled: Floats) -> None:
+        former = 0.0 if self._counts is None else self.memory * self._counts
+        self._counts = pooled + former
+        held = np.sum(list(self._cells.values()), axis=0)
+        shares = held / np.maximum(held.sum(axis=0), 1.0)
+        gaps = group_gaps(self._counts, int(self.first))
+        moves = np.zeros_like(gaps) if self._moves is None else self._moves
+        self._moves = integrated(moves, shares, self.integral * gaps)
+        self._target = target(held, self._moves + self.proportional * gaps)
+
+    def cell_target(self) -> Floats | None:
+        """Return the distribution that clients shall train for; None before a round."""
+        return self._target
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the moving counts, the integral part, the target and who holds what."""
+        return {
+            "counts": nested(self._counts),
+            "moves": nested(self._moves),
+            "target": nested(self._target),
+            "cells": {str(client): nested(cells) for client, cells in self._cells.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore them."""
+        self._counts, self._moves = array(state["counts"]), array(state["moves"])
+        self._target = array(state["target"])
+        self._cells = {
+            int(client): np.asarray(cells, np.float64) for client, cells in state["cells"].items()
+        }
