@@ -135,7 +135,7 @@ class Tally:
         table = np.zeros((len(present), max(width, 1), kept.values.shape[1]), np.int64)
         table[place.ravel(), inner] = kept.values
         names = tuple(self._names(by, sizes, int(key)) for key in present) if by else ("all",)
-        return table.reshape(len(table), *tail, -1), names if len(table) else ()
+        return table.reshape(len(table), *tail, table.shape[-1]), names if len(table) else ()
 
     def _names(self, by: Sequence[str], sizes: Sequence[int], key: int) -> str:
         index = np.unravel_index(key, tuple(sizes))

@@ -1,0 +1,142 @@
+"""Files as streams of Arrow batches: only the columns that are needed, a bounded part at a time.
+
+Arrow decodes ahead on its own threads while the rows before are counted. CSV columns are read as
+bytes: Arrow would guess their type from the first block, and what follows may not fit.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation.audit.columns import Place
+from evaluation.audit.files import DataFile
+from evaluation.errors import InputError
+
+Progress = Callable[[Path, int], None]
+"""Called after each batch with the file and the rows read so far."""
+
+ROWS = 2**20
+"""Rows of a batch at most: sums over one are exact in float64 (`evaluation.audit.gather`)."""
+AHEAD = 2
+"""Batches that Arrow decodes ahead."""
+BLOCK = 2**22
+"""Bytes of a CSV file that are parsed at once."""
+HEADER = 2**16
+"""Bytes that a header is looked for in."""
+
+UNREADABLE = "{path}: cannot be read as {kind}: {error}"
+NO_COLUMN = "{source}: has no column {column!r}{near}; its columns are: {columns}"
+NEAR = " (did you mean {name!r}?)"
+NOT_UTF8_HEADER = "{path}: its column names are no UTF-8 text: save the file as UTF-8"
+
+
+def batches(
+    files: Sequence[DataFile], columns: Sequence[str], progress: Progress | None = None
+) -> Iterator[tuple[Any, Place]]:
+    """Yield the rows of files in order, as record batches of at most `ROWS` rows.
+
+    Raises
+    ------
+    InputError
+        If a file lacks a column, or is damaged, ragged or not of its kind.
+    """
+    rows = 0
+    for file in files:
+        start = rows
+        for batch in _readable(file, list(dict.fromkeys(columns))):
+            for part in pieces(batch):
+                yield part, Place(str(file.path), rows - start)
+                rows += part.num_rows
+                if progress is not None:
+                    progress(file.path, rows)
+
+
+def pieces(batch: Any) -> Iterator[Any]:
+    """Slice a record batch into parts of at most `ROWS` rows."""
+    for start in range(0, batch.num_rows, ROWS):
+        yield batch.slice(start, ROWS)
+
+
+def check_columns(source: str, present: Sequence[str], needed: Sequence[str]) -> None:
+    """Refuse a table that lacks a column, and name the nearest that it has."""
+    for column in needed:
+        if column not in present:
+            close = difflib.get_close_matches(column, present, 1)
+            near = NEAR.format(name=close[0]) if close else ""
+            shown = ", ".join(present) or "none"
+            what = NO_COLUMN.format(source=source, column=column, near=near, columns=shown)
+            raise InputError(what)
+        if list(present).count(column) > 1:
+            raise InputError(f"{source}: has several columns {column!r}; rename all but one")
+
+
+def _readable(file: DataFile, columns: list[str]) -> Iterator[Any]:
+    """The batches of one file; what Arrow raises becomes an error for the user."""
+    import pyarrow as pa
+
+    try:
+        fragment = _fragment(file, columns)
+        yield from fragment.to_batches(
+            columns=columns, batch_size=ROWS, batch_readahead=AHEAD, fragment_readahead=1
+        )
+    except UnicodeDecodeError as error:
+        raise InputError(NOT_UTF8_HEADER.format(path=file.path)) from error
+    except InputError:
+        raise
+    # Arrow's errors derive from these; ValueError and KeyError are its ArrowInvalid, ArrowKeyError.
+    except (pa.ArrowException, OSError, ValueError, KeyError, EOFError) as error:
+        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        what = what.split("Invalid: ")[-1]
+        raise InputError(
+            UNREADABLE.format(path=file.path, kind=file.kind, error=what[:300])
+        ) from error
+
+
+def _fragment(file: DataFile, columns: list[str]) -> Any:
+    from pyarrow.fs import LocalFileSystem
+
+    if file.path.stat().st_size == 0:
+        raise InputError(f"{file.path}: is empty; it lacks even the names of columns")
+    system = LocalFileSystem()
+    path = str(file.path)
+    fragment = _format(file, columns, ()).make_fragment(path, filesystem=system)
+    check_columns(path, fragment.physical_schema.names, columns)
+    if file.kind != "parquet":
+        return fragment
+    schema = fragment.physical_schema
+    text = tuple(name for name in columns if str(schema.field(name).type) in ("string", "binary"))
+    return _format(file, columns, text).make_fragment(path, filesystem=system)
+
+
+def _format(file: DataFile, columns: Sequence[str], text: Sequence[str]) -> Any:
+    """How to read a file; `text` are columns whose parquet dictionaries are taken as they are."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+    import pyarrow.dataset as ds
+
+    if file.kind == "arrow":
+        return ds.IpcFileFormat()
+    if file.kind == "parquet":
+        return ds.ParquetFileFormat(dictionary_columns=set(text))
+    return ds.CsvFileFormat(
+        parse_options=pc.ParseOptions(delimiter=_delimiter(file.path), newlines_in_values=True),
+        read_options=pc.ReadOptions(block_size=BLOCK),
+        convert_options=pc.ConvertOptions(column_types=dict.fromkeys(columns, pa.binary())),
+    )
+
+
+def _delimiter(path: Path) -> str:
+    """The separator that occurs most in the header: comma, semicolon, tab or bar."""
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if zipped else path.open("rb") as file:
+        header = file.readline(HEADER).decode("utf-8")
+    counted = {
+        mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in (",", ";", "\t", "|")
+    }
+    return max(counted, key=lambda mark: counted[mark])

@@ -1,0 +1,262 @@
+"""From one column of one batch to codes or numbers, with errors that name file, row and column.
+
+Text, numbers and booleans become codes by way of Arrow's dictionaries: Python looks at every
+distinct value of a batch once, never at a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.audit.labels import MISSING_TEXTS, is_number
+from evaluation.errors import InputError
+
+Codes = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+LEVELS = 10_000
+"""Names that one column may have: more are identifiers, not groups."""
+
+NOT_UTF8 = "is no UTF-8 text: save the file as UTF-8"
+WRONG_TYPE = "is of type {type}: expected text, numbers or booleans"
+NO_NUMBER = "expected a number, got {value!r}"
+UNKNOWN = "{name!r} is not among the classes: {classes}"
+IDENTIFIER = (
+    "has more than {limit} different values, too many to compare: leave the column out, or give "
+    "cut points if it holds numbers"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a batch comes from.
+
+    Parameters
+    ----------
+    source : str
+        Name of the file or table.
+    first : int
+        Rows before the batch.
+    """
+
+    source: str
+    first: int = 0
+
+    def error(self, row: int, column: str, what: str) -> InputError:
+        """An error about one value: `row` within the batch, counted from 0."""
+        return InputError(f"{self.source} row {self.first + row + 1}, column {column!r}: {what}")
+
+    def column_error(self, column: str, what: str) -> InputError:
+        """An error about a column."""
+        return InputError(f"{self.source}, column {column!r}: {what}")
+
+
+@dataclass
+class Levels:
+    """Names of a column's values, numbered as they appear.
+
+    Parameters
+    ----------
+    column : str
+        For messages.
+    name : callable
+        The name of a value, None where it is missing: `group_text` or `class_text`.
+    closed : tuple of str
+        The only names allowed; empty: any.
+    """
+
+    column: str
+    name: Callable[[Any], str | None]
+    closed: tuple[str, ...] = ()
+    codes: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def code(self, name: str) -> int:
+        """The number of a name, a new one if it was not seen before."""
+        return self.codes.setdefault(name, len(self.codes))
+
+    def encode(self, array: Any, place: Place) -> Codes:
+        """Codes of an Arrow array's rows, shape ``(n,)``; −1 where a value is missing.
+
+        Raises
+        ------
+        InputError
+            If a value is no UTF-8, a class that is not stated, or there are too many values.
+        """
+        indices, dictionary = _dictionary(array, self.column, place)
+        checked = [
+            self._checked(value, indices, i, place) for i, value in enumerate(_values(dictionary))
+        ]
+        return np.array([*checked, -1], np.int32)[indices]
+
+    def _checked(self, value: Any, indices: Codes, index: int, place: Place) -> int:
+        try:
+            name = self.name(value)
+        except UnicodeDecodeError:
+            raise place.error(_first(indices, index), self.column, NOT_UTF8) from None
+        if name is None:
+            return -1
+        if self.closed and name not in self.closed:
+            what = UNKNOWN.format(name=_short(name), classes=", ".join(self.closed))
+            raise place.error(_first(indices, index), self.column, what)
+        code = self.code(name)
+        if len(self) > LEVELS:
+            raise place.column_error(self.column, IDENTIFIER.format(limit=LEVELS))
+        return code
+
+
+def numbers(array: Any, column: str, place: Place) -> Floats:
+    """An Arrow array as float64, shape ``(n,)``; NaN where nothing, NaN or an infinity stands.
+
+    Text is read as numbers, with the texts of `MISSING_TEXTS` as missing.
+
+    Raises
+    ------
+    InputError
+        If the type is no number's, or a text is none.
+    """
+    import pyarrow as pa
+
+    plain = _plain(array, column, place)
+    try:
+        floats = _as_floats(plain)
+    except pa.ArrowInvalid:
+        row = _first_failing(plain)
+        raise place.error(row, column, _no_number(plain[row].as_py())) from None
+    return np.where(np.isfinite(floats), floats, np.nan)
+
+
+def all_numbers(names: Any) -> bool:
+    """Whether every one of some names is a number's."""
+    return all(is_number(name) for name in names)
+
+
+def _as_floats(array: Any) -> Floats:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.uint8())
+    elif _is_text(array.type):
+        text = pc.utf8_trim_whitespace(array.cast(pa.large_string()))
+        gone = pc.is_in(pc.utf8_lower(text), value_set=pa.array(MISSING_TEXTS, pa.large_string()))
+        array = pc.if_else(gone, pa.scalar(None, pa.large_string()), text)
+    floats = array.cast(pa.float64(), safe=False)
+    return np.asarray(floats.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _first_failing(array: Any) -> int:
+    """The first row that does not convert, by halving: the array as a whole does not."""
+    import pyarrow as pa
+
+    start, stop = 0, len(array)
+    while stop - start > 1:
+        middle = (start + stop) // 2
+        try:
+            _as_floats(array.slice(start, middle - start))
+            start = middle
+        except pa.ArrowInvalid:
+            stop = middle
+    return start
+
+
+def _no_number(value: Any) -> str:
+    if isinstance(value, bytes):
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError:
+            return NOT_UTF8
+    return NO_NUMBER.format(value=_short(str(value)))
+
+
+def _plain(array: Any, column: str, place: Place) -> Any:
+    """The array without a dictionary, of a type that can be read."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return _readable(array, column, place)
+
+
+def _dictionary(array: Any, column: str, place: Place) -> tuple[Codes, Any]:
+    """Index of every row into an Arrow array of values that occur; its length where none stands."""
+    import pyarrow as pa
+
+    given = pa.types.is_dictionary(array.type)
+    if not given:
+        array = _readable(array, column, place).dictionary_encode()
+    values = _readable(array.dictionary, column, place)
+    indices = array.indices.cast(pa.int32())
+    if indices.null_count:
+        indices = indices.fill_null(len(values))
+    codes = np.asarray(indices.to_numpy(zero_copy_only=False), np.int32)
+    return _occurring(codes, values) if given else (codes, values)
+
+
+def _occurring(indices: Codes, values: Any) -> tuple[Codes, Any]:
+    """Leave out values of a dictionary that no row has."""
+    used = np.flatnonzero(np.bincount(indices, minlength=len(values) + 1)[:-1])
+    if len(used) == len(values):
+        return indices, values
+    places = np.full(len(values) + 1, len(used), np.int32)
+    places[used] = np.arange(len(used))
+    return places[indices], values.take(used)
+
+
+def _readable(array: Any, column: str, place: Place) -> Any:
+    """The array, maybe as a simpler type; what a file calls an extension is not guessed at."""
+    import pyarrow as pa
+
+    types, kind = pa.types, array.type
+    if types.is_float16(kind):
+        return array.cast(pa.float32())
+    if types.is_null(kind) or types.is_date(kind) or types.is_timestamp(kind):
+        return array.cast(pa.string())
+    if types.is_fixed_size_binary(kind):
+        return array.cast(pa.binary())
+    scalar = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+    if scalar or types.is_decimal(kind):
+        return array
+    if _is_text(kind):
+        view = types.is_string_view(kind) or types.is_binary_view(kind)
+        return array.cast(pa.large_binary()) if view else array
+    raise place.column_error(column, WRONG_TYPE.format(type=kind))
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    return bool(text or binary)
+
+
+def _values(dictionary: Any) -> Any:
+    import pyarrow as pa
+
+    # As numpy's scalars, which know that a float32 of 0.1 is 0.1.
+    if pa.types.is_floating(dictionary.type):
+        return dictionary.to_numpy(zero_copy_only=False)
+    return dictionary.cast(_bytes(dictionary.type)).to_pylist()
+
+
+def _bytes(kind: Any) -> Any:
+    """Text as bytes, so that decoding it, and its failure, are ours."""
+    import pyarrow as pa
+
+    return pa.large_binary() if _is_text(kind) else kind
+
+
+def _first(indices: Codes, index: int) -> int:
+    return int(np.argmax(indices == index))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."

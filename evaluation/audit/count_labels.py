@@ -1,0 +1,189 @@
+"""Rows of a classification as confusion counts and histograms of scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.audit.columns import Codes, Floats, Levels, Place, numbers
+from evaluation.audit.counting import Counting, relabelled, whole
+from evaluation.audit.gather import Gather
+from evaluation.audit.labels import class_text
+from evaluation.audit.schema import WEIGHT_UNIT, Schema, ordered_classes
+from evaluation.audit.settings import ReadSettings
+from evaluation.audit.sparse import IntArray, SparseCounts
+from evaluation.audit.tally import Tally
+from evaluation.errors import InputError
+
+OTHER = " other than the positive class "
+"""Stands for the class that a low score predicts until it is known; no label has such spaces."""
+
+OUTSIDE = "score {value:g} is outside 0 to 1; give probabilities"
+BAD_WEIGHT = "expected a weight, finite and not negative, got {value}"
+NO_POSITIVE = (
+    "the positive class {positive!r} does not occur among {found} in column {column!r}; name one "
+    "of them, or state all classes"
+)
+NO_OTHER = (
+    "column {column!r} holds {positive!r} alone, and a low score predicts the other class: state "
+    "both with `classes`"
+)
+NOT_BINARY = (
+    "a score alone predicts one of two classes, column {column!r} holds {found}: give a column of "
+    "predictions, or one score per class"
+)
+
+
+class Labels(Counting):
+    """Classification: confusion counts and histograms of scores."""
+
+    def __init__(self, settings: ReadSettings) -> None:
+        super().__init__(settings)
+        self.classes = Levels(settings.truth, class_text, settings.known_classes)
+        for name in settings.scored:
+            # Histograms ask for its index even before a row has it.
+            self.classes.code(name)
+        width = 1 if settings.weight is None else 3
+        self.confusion, self.histograms = Gather(width), Gather(width)
+
+    def _add(self, batch: Any, place: Place) -> None:
+        settings, n = self.settings, batch.num_rows
+        truth = self._encode(batch, settings.truth, place)
+        scores = self._scores(batch, place)
+        wrong = [(settings.truth, truth < 0)]
+        wrong += [(settings.score_columns[name], np.isnan(own)) for name, own in scores.items()]
+        if settings.prediction is None:
+            predicted = self._predicted(scores)
+        else:
+            predicted = self._encode(batch, settings.prediction, place)
+            wrong.append((settings.prediction, predicted < 0))
+        weights = self._weights(batch, place)
+        codes, gone = self.groups.encode(batch, place)
+        keep = self._kept(wrong, gone, place, n)
+        lead = self._lead(codes, keep, n)
+        if keep is not None:
+            truth, predicted = truth[keep], predicted[keep]
+            weights = [own[keep] for own in weights]
+            scores = {name: own[keep] for name, own in scores.items()}
+        c = len(self.classes)
+        flat = (lead * c + truth) * c + predicted
+        self.confusion.add((*self.groups.sizes, c, c), flat, weights)
+        self._add_scores(lead, truth, scores, weights)
+
+    def _add_scores(
+        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], weights: list[IntArray]
+    ) -> None:
+        bins, scored = self.settings.bins, list(self.settings.scored)
+        for i, name in enumerate(scored):
+            place = np.minimum((scores[name] * bins).astype(np.int64), bins - 1)
+            side = truth == self.classes.codes[name]
+            flat = ((lead * len(scored) + i) * 2 + side) * bins + place
+            self.histograms.add((*self.groups.sizes, len(scored), 2, bins), flat, weights)
+
+    def _encode(self, batch: Any, column: str, place: Place) -> Codes:
+        self.classes.column = column
+        return self.classes.encode(batch.column(column), place)
+
+    def _scores(self, batch: Any, place: Place) -> dict[str, Floats]:
+        alone = self.settings.prediction is None
+        columns = self.settings.score_columns if alone else self.settings.scored
+        scores = {}
+        for name, column in columns.items():
+            own = numbers(batch.column(column), column, place)
+            outside = (own < 0) | (own > 1)
+            if outside.any():
+                row = int(np.argmax(outside))
+                raise place.error(row, column, OUTSIDE.format(value=own[row]))
+            scores[name] = own
+        return scores
+
+    def _predicted(self, scores: dict[str, Floats]) -> Codes:
+        """Class of the highest score, or the positive one where its score reaches the threshold."""
+        if isinstance(self.settings.score, str):
+            (name, own), known = next(iter(scores.items())), self.settings.known_classes
+            other = next((text for text in known if text != name), OTHER)
+            names, high = [other, name], own >= self.settings.threshold
+            place = high.astype(np.int64)
+        else:
+            names = list(scores)
+            place = np.argmax(np.stack(list(scores.values())), axis=0)
+        codes = np.array([self.classes.codes.get(name, -1) for name in names])
+        for i in np.unique(place):
+            codes[i] = self.classes.code(names[i])
+        return codes.astype(np.int32)[place]
+
+    def _weights(self, batch: Any, place: Place) -> list[IntArray]:
+        """``w`` and ``w²`` in units of `WEIGHT_UNIT`, or nothing."""
+        column = self.settings.weight
+        if column is None:
+            return []
+        weights = numbers(batch.column(column), column, place)
+        wrong = np.isnan(weights) | (weights < 0)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            shown = "nothing or no finite number" if np.isnan(weights[row]) else weights[row]
+            raise place.error(row, column, BAD_WEIGHT.format(value=shown))
+        with np.errstate(over="ignore"):
+            squares = weights * weights
+        return [whole(own, WEIGHT_UNIT, column, place) for own in (weights, squares)]
+
+    def tally(self) -> Tally:
+        """Confusion counts and histograms of all rows."""
+        settings = self.settings
+        c = len(self.classes)
+        confusion = self.confusion.counts((*self.groups.sizes, c, c))
+        index = confusion.index()
+        clients, axes, maps = self.groups.axes(index[:-2])
+        found = [list(self.classes.codes)[int(i)] for i in np.unique([*index[-2], *index[-1]])]
+        classes, places = self._class_places(found)
+        schema = Schema(
+            "classification",
+            classes,
+            axes,
+            clients,
+            positive=settings.positive_class,
+            bins=settings.bins if settings.scored else 0,
+            weighted=settings.weight is not None,
+            unit=settings.unit,
+            columns=self._columns,
+        )
+        lead, c = schema.group_shape, len(classes)
+        tallied = relabelled(confusion, [*maps, places, places], (*lead, c, c))
+        return Tally(schema, tallied, self._histograms(schema, maps))
+
+    def _histograms(self, schema: Schema, maps: list[NDArray[np.int64]]) -> SparseCounts | None:
+        s, bins = len(self.settings.scored), self.settings.bins
+        if not s:
+            return None
+        counted = self.histograms.counts((*self.groups.sizes, s, 2, bins))
+        same = [np.arange(size) for size in (s, 2, bins)]
+        return relabelled(counted, [*maps, *same], (*schema.group_shape, s, 2, bins))
+
+    def _class_places(self, found: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """Classes of the schema, and the place among them of every index."""
+        settings, positive = self.settings, self.settings.positive_class
+        classes = settings.known_classes
+        if not classes:
+            names = [name for name in found if name != OTHER]
+            self._check_found(names, OTHER in found)
+            stated = () if positive is None else (positive,)
+            classes = ordered_classes((*names, *stated), positive)
+        places = {name: place for place, name in enumerate(classes)}
+        # The other of two classes comes first.
+        places[OTHER] = 0
+        return classes, np.array([places.get(name, 0) for name in self.classes.codes], np.int64)
+
+    def _check_found(self, names: list[str], low: bool) -> None:
+        settings, positive = self.settings, self.settings.positive_class
+        others, shown = [n for n in names if n != positive], ", ".join(map(repr, sorted(names)))
+        column = settings.truth
+        if isinstance(settings.score, str) and settings.prediction is None:
+            if len(others) > 1:
+                raise InputError(NOT_BINARY.format(column=column, found=shown))
+            if low and not others:
+                raise InputError(NO_OTHER.format(column=column, positive=positive))
+        if positive is not None and positive not in names and len(others) > 1:
+            what = NO_POSITIVE.format(positive=positive, found=shown, column=column)
+            raise InputError(what)

@@ -1,0 +1,131 @@
+"""What counting rows has in common, whatever was predicted.
+
+The counts are the same however the rows are split or ordered.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.audit.columns import Codes, Floats, Place
+from evaluation.audit.gather import ravelled
+from evaluation.audit.groups import Groups
+from evaluation.audit.schema import WEIGHT_UNIT
+from evaluation.audit.settings import ReadSettings
+from evaluation.audit.sparse import IntArray, SparseCounts
+from evaluation.audit.tally import Tally
+
+Mask = NDArray[np.bool_]
+
+LARGEST = 2.0**61
+"""Of one addend, in its unit."""
+
+NO_VALUE = "no value (nothing, NaN or infinite); drop such rows with invalid='drop'"
+TOO_LARGE = "{value:g} is too large to be summed exactly in units of {unit:g}{hint}"
+HINT = "; give a larger unit"
+
+
+class Counting(ABC):
+    """Rows counted so far.
+
+    Attributes
+    ----------
+    dropped : Counter of str
+        Rows left out, by the first column that was the reason.
+    rows : int
+        Rows seen, those left out among them.
+    """
+
+    def __init__(self, settings: ReadSettings) -> None:
+        self.settings = settings
+        self.groups = Groups(settings)
+        self.dropped: Counter[str] = Counter()
+        self.rows = 0
+
+    def add(self, batch: Any, place: Place) -> None:
+        """Count the rows of an Arrow record batch, 2²⁰ at most.
+
+        Raises
+        ------
+        InputError
+            If a value is wrong: names source, row and column.
+        """
+        self.rows += batch.num_rows
+        if batch.num_rows:
+            self._add(batch, place)
+
+    @abstractmethod
+    def tally(self) -> Tally:
+        """Counts of all rows.
+
+        Raises
+        ------
+        InputError
+            If the classes or groups that were found do not fit the settings.
+        """
+
+    @abstractmethod
+    def _add(self, batch: Any, place: Place) -> None:
+        """Count the rows of a batch that has some."""
+
+    def _kept(
+        self,
+        wrong: list[tuple[str, Mask]],
+        gone: list[tuple[str, Mask]],
+        place: Place,
+        n: int,
+    ) -> Mask | None:
+        """Rows that count, None for all; `wrong` lack a value that is needed, `gone` a group."""
+        keep = np.ones(n, np.bool_)
+        for column, mask in wrong:
+            if self.settings.invalid == "error" and mask.any():
+                raise place.error(int(np.argmax(mask)), column, NO_VALUE)
+        for column, mask in (*wrong, *gone):
+            lost = int(np.count_nonzero(keep & mask))
+            if lost:
+                self.dropped[column] += lost
+                keep &= ~mask
+        return None if keep.all() else keep
+
+    def _lead(self, codes: list[Codes], keep: Mask | None, n: int) -> IntArray:
+        """Cell of each row that counts among clients and groups."""
+        sizes = self.groups.sizes[len(self.groups.sizes) - len(codes) :]
+        flat = ravelled(codes, sizes, n)
+        return flat if keep is None else flat[keep]
+
+    @property
+    def _columns(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self.settings.columns())
+
+
+def whole(values: Floats, unit: float, column: str, place: Place) -> IntArray:
+    """Values as whole multiples of a unit, rounded.
+
+    Raises
+    ------
+    InputError
+        If one is too large to be summed.
+    """
+    with np.errstate(over="ignore"):
+        scaled = np.rint(values / unit)
+    large = ~(np.abs(scaled) < LARGEST)
+    if large.any():
+        row = int(np.argmax(large))
+        hint = "" if unit == WEIGHT_UNIT else HINT
+        raise place.error(row, column, TOO_LARGE.format(value=values[row], unit=unit, hint=hint))
+    return scaled.astype(np.int64)
+
+
+def relabelled(
+    counted: SparseCounts, maps: list[NDArray[np.int64]], shape: tuple[int, ...]
+) -> SparseCounts:
+    """The same counts under other indices; see `SparseCounts.relabelled`."""
+    if len(counted.keys):
+        return counted.relabelled(maps, shape)
+    # No row: some axis may have no level, which numpy cannot number.
+    return SparseCounts(shape, counted.keys, counted.values)

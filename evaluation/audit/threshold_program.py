@@ -1,0 +1,114 @@
+"""The linear program behind the frontier: shares of thresholds by group, best accuracy, a gap.
+
+Variables are the share with which every group uses each corner of its hull, the lowest allowed
+value of each rate, and how far each group's rate lies above it (at most the gap). Accuracy and
+rates are linear in the shares, so the optimum is exact, up to the solver's tolerance of 1e-7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from evaluation.audit.outcome import FrontierPoint
+from evaluation.audit.roc_hull import Hull
+from evaluation.rates import FloatArray
+
+Rate = Literal["selection", "true_positive", "false_positive"]
+
+NEGLIGIBLE = 1e-9
+"""Shares below this are the solver's rounding."""
+
+
+def best_points(
+    hulls: Sequence[Hull], rates: Sequence[Rate], gaps: Sequence[float]
+) -> tuple[FrontierPoint, ...]:
+    """Best accuracy within each gap, and the thresholds that reach it.
+
+    A group without rows of a rate's denominator has no such rate and is free of that constraint.
+
+    Parameters
+    ----------
+    hulls : sequence of Hull
+        Of every group; together they have rows.
+    rates : sequence of {"selection", "true_positive", "false_positive"}
+        Rates that must lie within an interval of the gap's width, over the groups.
+    gaps : sequence of float
+        In [0, 1].
+
+    Raises
+    ------
+    RuntimeError
+        If the solver fails: a solution always exists (nobody is selected).
+    """
+    from scipy.optimize import linprog
+
+    rows = sum(hull.positives + hull.negatives for hull in hulls)
+    gain = np.concatenate([hull.hits - hull.alarms for hull in hulls]) / rows
+    rejected = sum(hull.negatives for hull in hulls) / rows
+    matrix, slacks = _equations(hulls, rates)
+    right = np.concatenate([np.ones(len(hulls)), np.zeros(slacks)])
+    cost = np.concatenate([-gain, np.zeros(slacks + len(rates))])
+    points = []
+    for gap in gaps:
+        bounds = [(0, None)] * len(gain) + [(0, gap)] * slacks + [(0, 1)] * len(rates)
+        # The simplex method ends in a corner: few thresholds per group.
+        found = linprog(cost, A_eq=matrix, b_eq=right, bounds=bounds, method="highs-ds")
+        if not found.success:
+            raise RuntimeError(f"the thresholds for a gap of {gap} were not found: {found.message}")
+        shares = np.asarray(found.x[: len(gain)], np.float64)
+        accuracy = float(rejected + gain @ shares)
+        points.append(FrontierPoint(float(gap), accuracy, _thresholds(hulls, shares)))
+    return tuple(points)
+
+
+def _equations(hulls: Sequence[Hull], rates: Sequence[Rate]) -> tuple[Any, int]:
+    """Sparse matrix of the equations, and the number of slacks.
+
+    Every group's shares add to 1; for every rate and group that has it, the rate equals the lowest
+    allowed value plus a slack.
+    """
+    from scipy.sparse import coo_array
+
+    starts = np.cumsum([0, *(len(hull.hits) for hull in hulls)])
+    cells: list[tuple[int, int, float]] = []
+    for g in range(len(hulls)):
+        cells += [(g, column, 1.0) for column in range(starts[g], starts[g + 1])]
+    reached = [
+        (i, g, _rate(hull, rate)) for i, rate in enumerate(rates) for g, hull in enumerate(hulls)
+    ]
+    held = [(i, g, values) for i, g, values in reached if not np.isnan(values).any()]
+    for slack, (i, g, values) in enumerate(held):
+        row = len(hulls) + slack
+        cells += [(row, starts[g] + k, value) for k, value in enumerate(values)]
+        cells += [(row, starts[-1] + slack, -1.0), (row, starts[-1] + len(held) + i, -1.0)]
+    rows, columns, entries = (np.array(part) for part in zip(*cells, strict=True))
+    shape = len(hulls) + len(held), int(starts[-1]) + len(held) + len(rates)
+    return coo_array((entries, (rows, columns)), shape=shape).tocsr(), len(held)
+
+
+def _rate(hull: Hull, rate: Rate) -> FloatArray:
+    """The rate at every corner of a hull; NaN where it has no denominator."""
+    of: dict[Rate, tuple[FloatArray, float]] = {
+        "selection": (hull.hits + hull.alarms, hull.positives + hull.negatives),
+        "true_positive": (hull.hits, hull.positives),
+        "false_positive": (hull.alarms, hull.negatives),
+    }
+    selected, total = of[rate]
+    return selected / total if total > 0 else np.full(len(selected), np.nan)
+
+
+def _thresholds(
+    hulls: Sequence[Hull], shares: FloatArray
+) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """Of every group the thresholds in use, rising, with shares that add to 1."""
+    ends = np.cumsum([len(hull.hits) for hull in hulls])[:-1]
+    found = []
+    for hull, own in zip(hulls, np.split(shares, ends), strict=True):
+        used = np.flatnonzero(own > NEGLIGIBLE)[::-1]
+        whole = own[used].sum()
+        pairs = zip(hull.thresholds[used], own[used] / whole, strict=True)
+        found.append(tuple((float(threshold), float(share)) for threshold, share in pairs))
+    return tuple(found)

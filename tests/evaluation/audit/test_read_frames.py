@@ -1,0 +1,212 @@
+"""Arrays, frames, settings and cut points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluation.audit.read import (
+    ReadSettings,
+    quantile_cuts,
+    read_frame,
+    tally_arrays,
+    tally_frame,
+)
+from evaluation.audit.schema import WEIGHT_UNIT
+from evaluation.counts import GroupCounts
+from evaluation.errors import InputError
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=40))
+def test_counts_are_those_of_indices(rows: list[tuple[int, int, int]]) -> None:
+    truth, predicted, group = (np.array(column) for column in zip(*rows, strict=True))
+    tally = tally_arrays(truth, predicted, group, classes=(0, 1, 2))
+    names = ("0", "1", "2")
+    expected = GroupCounts.from_labels(truth, predicted, group, names, names)
+    found = tally.counts(["group"])
+    kept = [names.index(name) for name in found.groups]
+    assert np.array_equal(found.values, expected.values[kept])
+    assert found.n == len(rows)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1, 0, 1],
+        [True, False, True],
+        ["1", "0", "1.0"],
+        [1, "0", True],
+        [1.0, False, "1"],
+        np.array([1, 0, 1], np.int8),
+        np.array(["1", "0", "1"]),
+        pd.Series([1, 0, 1], dtype="Int64"),
+        pd.Series(["1", "0", "1"], dtype="category"),
+        pd.Series([1, 0, "1"], index=[5, 6, 7], dtype=object),
+        pa.chunked_array([[1, 0], [1]]),
+    ],
+)
+def test_labels_of_any_type_are_the_same(column: Any) -> None:
+    tally = tally_arrays([1, 0, 0], column, positive=1)
+    assert tally.schema.classes == ("0", "1")
+    assert tally.counts([]).values.tolist() == [[[1, 1], [0, 1]]]
+
+
+def test_categories_that_do_not_occur_are_no_groups() -> None:
+    group = pd.Categorical(["b", "b", None], categories=["a", "b", "z"])
+    tally = tally_arrays([1, 0, 0], [1, 1, 0], group)
+    assert tally.schema.axes[0].levels == ("b", "(missing)")
+
+
+def test_frames_tables_and_mappings_are_read_alike() -> None:
+    frame = pd.DataFrame({"y": [1, 0], "p": [1, 1], "s": [0.2, 0.9], "sex": ["f", None]})
+    how = ReadSettings("y", "p", "s", ("sex",), positive=1, bins=10)
+    forms: list[Any] = [frame, pa.Table.from_pandas(frame), frame.to_dict("list")]
+    schemas = {tally_frame(form, how).schema for form in forms}
+    cells = [tally_frame(form, how).scores for form in forms]
+    assert len(schemas) == 1
+    assert all(own is not None and own.keys.tolist() == [12, 29] for own in cells)
+
+
+def test_no_row_gives_counts_of_nothing() -> None:
+    tally = tally_arrays([], [], {"sex": [], "race": []}, score=[], positive=1)
+    assert tally.n == 0
+    whole = tally_arrays([1], [1], {"sex": ["f"], "race": ["x"]}, score=[1], positive=1)
+    assert (whole + tally).schema == whole.schema
+    assert (tally + whole).n == 1
+
+
+def test_weights_are_summed_in_whole_units() -> None:
+    tally = tally_arrays([1, 1], [1, 1], weight=[0.1, 2**19], score=[1, 0.5], positive=1, bins=2)
+    expected = [2, round(0.1 / WEIGHT_UNIT) + 2**39, round(0.01 / WEIGHT_UNIT) + 2**58]
+    assert tally.confusion is not None
+    assert tally.scores is not None
+    assert tally.confusion.values.tolist() == [expected]
+    # Both scores lie in the upper of two bins, which is closed at 1.
+    assert (tally.scores.keys.tolist(), tally.scores.values.tolist()) == ([3], [expected])
+
+
+def test_errors_are_prediction_less_truth_in_units() -> None:
+    tally = tally_arrays([1.0, 2.0], [1.5, 1.0], task="regression", unit=0.25)
+    assert tally.errors is not None
+    assert tally.errors.values.tolist() == [[2, 2 - 4, 2 + 4, 1 + 4]]
+
+
+def test_sums_that_overflow_are_refused() -> None:
+    with pytest.raises(
+        InputError, match="row 2, column 'y_pred': 1e\\+20 is too large.*larger unit"
+    ):
+        tally_arrays([0, 0], [0, 1e10], task="regression")
+    with pytest.raises(InputError, match="exceed 64 bits"):
+        tally_arrays(np.zeros(9), np.full(9, 1e6), task="regression")
+
+
+def test_a_score_alone_predicts_at_the_threshold() -> None:
+    tally = tally_arrays(["no", "yes", "no"], score=[0.3, 0.3, 0.29], positive="yes", threshold=0.3)
+    assert tally.schema.classes == ("no", "yes")
+    assert tally.counts([]).values.tolist() == [[[1, 1], [0, 1]]]
+
+
+def test_scores_by_class_predict_the_highest_and_the_first_of_equals() -> None:
+    scores = {"b": [0.2, 0.5, 0.1], "a": [0.2, 0.1, 0.1], "c": [0.1, 0.1, 0.8]}
+    tally = tally_arrays(["a", "b", "b"], score=scores, bins=2)
+    assert tally.schema.score_classes == ("a", "b", "c")
+    assert tally.counts([]).values[0].tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [(["a", "b", "yes"], "holds 'a', 'b', 'yes'"), (["yes"] * 3, "state both with `classes`")],
+)
+def test_a_score_alone_needs_two_classes(truth: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        tally_arrays(truth, score=[0.1, 0.2, 0.9], positive="yes")
+
+
+def test_a_positive_class_that_is_misspelt_is_noticed() -> None:
+    with pytest.raises(InputError, match="'Yes' does not occur among 'no', 'yes'"):
+        tally_arrays(["no", "yes"], ["no", "no"], positive="Yes")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "column of predictions, of scores"),
+        ({"score": "s"}, "needs `positive`"),
+        ({"score": "s", "positive": 1, "classes": (0, 1, 2)}, "3 are stated"),
+        ({"score": {"a": "s"}, "classes": ("a", "b")}, "a, b are stated, a have a column"),
+        ({"score": {"a": "s"}, "positive": "b"}, "positive 'b' is not among the classes: a"),
+        ({"prediction": "p", "positive": 3, "classes": (0, 1)}, "positive '3' is not among"),
+        ({"prediction": "p", "positive": "nan"}, "stands for a missing value"),
+        ({"prediction": "p", "cuts": {"age": (1,)}}, "'age', which is not a sensitive"),
+        ({"prediction": "p", "sensitive": ("g",), "cuts": {"g": (2, 1)}}, "numbers that increase"),
+        ({"prediction": "p", "sensitive": ("g", "g")}, "must differ"),
+        ({"prediction": "p", "missing": "skip"}, "expected 'group' or 'drop' or 'error'"),
+        ({"prediction": "p", "task": "regression", "weight": "w"}, "without weights"),
+        ({"prediction": "p", "task": "regression", "positive": 1}, "no positive class"),
+        ({"score": "s", "task": "regression"}, "regression has no score"),
+        ({"prediction": "p", "bins": 0}, "at least 1 bin"),
+        ({"prediction": "p", "unit": 0.0}, "number above 0"),
+    ],
+)
+def test_settings_that_contradict_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        ReadSettings("y", **given)
+
+
+def test_many_numbers_need_cut_points() -> None:
+    ages = np.arange(20, 60)
+    table = {"y": ages % 2, "p": ages % 2, "age": ages}
+    with pytest.raises(InputError, match="'age' holds 40 different numbers: give cut points"):
+        tally_frame(table, ReadSettings("y", "p", sensitive=("age",)))
+    as_they_are = ReadSettings("y", "p", sensitive=("age",), cuts={"age": ()})
+    assert len(tally_frame(table, as_they_are).schema.axes[0].levels) == 40
+    cut = tally_frame(table, ReadSettings("y", "p", sensitive=("age",), cuts={"age": (25, 90)}))
+    assert cut.schema.axes[0].levels == ("< 25", "25 to < 90", ">= 90")
+    assert cut.counts(["age"]).values.sum(axis=(1, 2)).tolist() == [5, 35]
+
+
+def test_cut_points_can_be_found_at_quantiles(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    income = rng.lognormal(10, 1, 5000)
+    table = pd.DataFrame({"y": 1, "p": 1, "income": income, "sex": rng.integers(0, 2, 5000)})
+    how = ReadSettings("y", "p", sensitive=("income", "sex"), auto_cuts=True)
+    reading = read_frame(table, how)
+    (cuts,) = reading.settings.cuts.values()
+    assert np.allclose(cuts, np.quantile(income, [0.25, 0.5, 0.75]), rtol=0.01)
+    assert all(float(f"{cut:.3g}") == cut for cut in cuts)
+    shown = ", ".join(f"{cut:g}" for cut in cuts)
+    assert reading.notes == (f"income was cut at its 4-quantiles, rounded to 3 digits: {shown}",)
+    assert reading.tally.schema.axes[1].levels == ("0", "1")
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "a.csv", index=False)
+    assert quantile_cuts([tmp_path], how, "income", 4) == cuts
+
+
+def test_only_numbers_that_differ_have_quantiles(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("y,p,a,b\n1,1,x,3\n1,1,y,3\n", encoding="utf-8")
+    how = ReadSettings("y", "p", sensitive=("a", "b"))
+    with pytest.raises(InputError, match="row 1, column 'a': expected a number, got 'x'"):
+        quantile_cuts([tmp_path], how, "a", 4)
+    with pytest.raises(InputError, match="no two different numbers"):
+        quantile_cuts([tmp_path], how, "b", 4)
+
+
+def test_identifiers_are_no_groups() -> None:
+    names = [f"patient {i}" for i in range(10_001)]
+    with pytest.raises(InputError, match="'group': has more than 10000 different values"):
+        tally_arrays(np.ones(10_001), np.ones(10_001), names)
+
+
+def test_columns_that_do_not_fit_are_named() -> None:
+    with pytest.raises(InputError, match="differ in length: {'y_true': 2, 'y_pred': 1}"):
+        tally_arrays([1, 0], [1])
+    with pytest.raises(InputError, match=r"'y_pred': expected one value per row, got an array"):
+        tally_arrays([1, 0], np.zeros((2, 2)))
+    with pytest.raises(InputError, match="'y_pred' has the name of another argument"):
+        tally_arrays([1], [1], {"y_pred": [1]})

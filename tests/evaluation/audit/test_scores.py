@@ -1,0 +1,385 @@
+"""Score metrics from histograms against scikit-learn, and comparisons of groups."""
+
+import math
+import time
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+
+from evaluation.audit import histograms
+from evaluation.audit.options import AuditOptions
+from evaluation.audit.schema import WEIGHT_UNIT, Axis, Schema
+from evaluation.audit.score_replicates import gap_interval, interval
+from evaluation.audit.scores import score_comparisons
+from evaluation.audit.sparse import SparseCounts
+from evaluation.audit.tally import Tally
+from evaluation.intervals import wilson_interval
+
+OPTIONS = AuditOptions(min_group=1, replicates=0)
+ORACLES = {
+    "roc_auc": roc_auc_score,
+    "average_precision": average_precision_score,
+    "brier": brier_score_loss,
+}
+
+
+def bin_of(score: np.ndarray, bins: int) -> np.ndarray:
+    return np.minimum((score * bins).astype(int), bins - 1)
+
+
+def tally_of(
+    y: np.ndarray,
+    score: np.ndarray,
+    group: np.ndarray,
+    *,
+    bins: int = 64,
+    weight: np.ndarray | None = None,
+    names: tuple[str, ...] = ("a", "b", "c"),
+) -> Tally:
+    """Count rows of two classes, predicted at one half."""
+    schema = Schema(
+        "classification", ("0", "1"), (Axis("sex", names),), positive="1", bins=bins,
+        weighted=weight is not None,
+    )  # fmt: skip
+    sums = np.ones((len(y), 1), np.int64)
+    if weight is not None:
+        units = [np.rint(weight**power / WEIGHT_UNIT) for power in (1, 2)]
+        sums = np.stack([sums[:, 0], *units], axis=1).astype(np.int64)
+    lead = (1, len(names))
+    shape = (*lead, 1, 2, bins)
+    flat = np.ravel_multi_index((0 * y, group, 0 * y, y, bin_of(score, bins)), shape)
+    confused = np.ravel_multi_index((0 * y, group, y, (score >= 0.5).astype(int)), (*lead, 2, 2))
+    return Tally(
+        schema,
+        SparseCounts.collect((*lead, 2, 2), confused, sums),
+        SparseCounts.collect(shape, flat, sums),
+    )
+
+
+def histogram_of(
+    y: np.ndarray, score: np.ndarray, bins: int, weight: np.ndarray | None = None
+) -> np.ndarray:
+    found = np.zeros((2, bins))
+    np.add.at(found, (y, bin_of(score, bins)), 1.0 if weight is None else weight)
+    return found
+
+
+def calibration_oracle(y: np.ndarray, score: np.ndarray, weight: np.ndarray, bins: int) -> float:
+    cell = bin_of(score, bins)
+    off = [abs(float((weight * (score - y))[cell == k].sum())) for k in range(bins)]
+    return sum(off) / float(weight.sum())
+
+
+@st.composite
+def scored_rows(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Outcomes of both kinds, scores, weights, and a number of bins."""
+    n = draw(st.integers(2, 40))
+    y = np.array([0, 1, *draw(st.lists(st.integers(0, 1), min_size=n - 2, max_size=n - 2))])
+    score = draw(st.lists(st.floats(0, 1), min_size=n, max_size=n))
+    weight = draw(st.lists(st.sampled_from([0.25, 1.0, 3.0]), min_size=n, max_size=n))
+    return y, np.array(score), np.array(weight), draw(st.sampled_from([1, 7, 15, 32, 100, 1024]))
+
+
+@given(scored_rows(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_scores_on_centres_give_sklearns_values(
+    rows: tuple[np.ndarray, np.ndarray, np.ndarray, int], weighted: bool
+) -> None:
+    y, score, weight, bins = rows
+    weight = weight if weighted else np.ones(len(y))
+    centred = (bin_of(score, bins) + 0.5) / bins
+    histogram = histogram_of(y, centred, bins, weight)
+    for kind in histograms.KINDS:
+        if kind.name in ORACLES:
+            expected = ORACLES[kind.name](y, centred, sample_weight=weight)
+            assert float(kind.value(histogram)) == pytest.approx(expected, abs=1e-9)
+    mean = np.average(centred, weights=weight)
+    assert float(histograms.mean_score(histogram)) == pytest.approx(mean, abs=1e-9)
+    expected = calibration_oracle(y, centred, weight, min(15, bins))
+    assert float(histograms.calibration_error(histogram)) == pytest.approx(expected, abs=1e-9)
+
+
+@given(scored_rows(), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_any_scores_are_within_the_stated_error(
+    rows: tuple[np.ndarray, np.ndarray, np.ndarray, int], weighted: bool
+) -> None:
+    y, score, weight, bins = rows
+    weight = weight if weighted else np.ones(len(y))
+    histogram = histogram_of(y, score, bins, weight)
+    true = {name: oracle(y, score, sample_weight=weight) for name, oracle in ORACLES.items()}
+    true["mean_score"] = float(np.average(score, weights=weight))
+    true["calibration_error"] = calibration_oracle(y, score, weight, min(15, bins))
+    for kind in histograms.KINDS:
+        error = float(kind.error(histogram))
+        assert abs(float(kind.value(histogram)) - true[kind.name]) <= error + 1e-9, kind.name
+        assert error <= 1 or kind.name == "calibration_error"
+
+
+def test_finer_bins_leave_a_smaller_error() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 4000)
+    score = np.clip(rng.normal(0.4 + 0.2 * y, 0.2), 0, 1)
+    for kind in histograms.KINDS:
+        errors = [float(kind.error(histogram_of(y, score, bins))) for bins in (16, 128, 1024)]
+        assert errors[0] > errors[1] > errors[2]
+        assert errors[2] < 0.01, kind.name
+
+
+def test_an_error_that_is_reached() -> None:
+    """One row of each kind in one bin: the order is unknown, so AUC is one half give or take."""
+    both = np.array([[0.0, 1.0], [0.0, 1.0]])
+    assert (float(histograms.roc_auc(both)), float(histograms.roc_auc_error(both))) == (0.5, 0.5)
+
+
+def sample(seed: int, n: int = 3000, groups: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows whose scores rank worse the higher the group."""
+    rng = np.random.default_rng(seed)
+    y, group = rng.integers(0, 2, n), rng.integers(0, groups, n)
+    score = np.clip(rng.normal(0.4 + (0.3 - 0.1 * group) * y, 0.2), 0, 1)
+    return y, score, group
+
+
+def test_groups_are_compared() -> None:
+    y, score, group = sample(1)
+    score = (bin_of(score, 64) + 0.5) / 64
+    (found,) = score_comparisons(tally_of(y, score, group), OPTIONS)
+    assert (found.by, found.groups) == (("sex",), ("a", "b", "c"))
+    for metric in found.metrics:
+        if metric.name not in ORACLES:
+            continue
+        oracle = ORACLES[metric.name]
+        own = [oracle(y[group == g], score[group == g]) for g in range(3)]
+        assert [e.value for e in metric.groups] == pytest.approx(own, abs=1e-9)
+        assert metric.overall.value == pytest.approx(oracle(y, score), abs=1e-9)
+        assert [e.n for e in metric.groups] == [int((group == g).sum()) for g in range(3)]
+        gap = next(gap for gap in found.gaps if gap.metric == metric.name)
+        assert gap.estimate.value == pytest.approx(max(own) - min(own), abs=1e-9)
+        assert (gap.lowest, gap.highest) == ("abc"[np.argmin(own)], "abc"[np.argmax(own)])
+    assert {gap.name for gap in found.gaps} == {f"{m.name}_difference" for m in found.metrics}
+    assert all(math.isnan(gap.estimate.low) and gap.estimate.how == "none" for gap in found.gaps)
+
+
+def test_pictures_count_every_row_once() -> None:
+    y, score, group = sample(2)
+    (found,) = score_comparisons(tally_of(y, score, group), OPTIONS)
+    for g, (density, curve) in enumerate(zip(found.densities, found.calibration, strict=True)):
+        assert len(density) == 20
+        assert sum(density) == pytest.approx(1)
+        assert sum(n for _, _, n in curve) == (group == g).sum()
+        rate = sum(rate * n for _, rate, n in curve) / (group == g).sum()
+        assert rate == pytest.approx(y[group == g].mean())
+        assert all(0 <= s <= 1 for s, _, _ in curve)
+        assert list(curve) == sorted(curve)
+
+
+def test_weights_count_and_rows_stay_rows() -> None:
+    y, score, group = sample(3, 400)
+    weight = np.where(group == 0, 2.0, 0.5) + y
+    score = (bin_of(score, 64) + 0.5) / 64
+    options = replace(OPTIONS, replicates=100)
+    (found,) = score_comparisons(tally_of(y, score, group, weight=weight), options)
+    brier = next(m for m in found.metrics if m.name == "brier")
+    expected = brier_score_loss(y, score, sample_weight=weight)
+    assert brier.overall.value == pytest.approx(expected, abs=1e-9)
+    assert brier.overall.n == 400
+    assert brier.overall.low < expected < brier.overall.high
+
+
+def test_small_groups_are_not_compared_but_count_overall() -> None:
+    y, score, group = sample(4, 600)
+    group[group == 2] = 1
+    group[:5] = 2
+    (found,) = score_comparisons(tally_of(y, score, group), replace(OPTIONS, min_group=6))
+    assert found.groups == ("a", "b")
+    assert len(found.densities) == len(found.calibration) == 2
+    assert found.metrics[0].overall.n == 600
+
+
+def test_where_all_groups_are_small_there_is_only_the_whole() -> None:
+    y, score, group = sample(4, 200)
+    options = replace(OPTIONS, min_group=150, replicates=20)
+    (found,) = score_comparisons(tally_of(y, score, group), options)
+    assert (found.groups, found.densities, found.calibration) == ((), (), ())
+    assert 0.5 < found.metrics[0].overall.low < found.metrics[0].overall.high < 1
+
+
+@pytest.mark.parametrize("bins", [1, 2, 257, 1000])
+def test_any_number_of_bins_will_do(bins: int) -> None:
+    y, score, group = sample(4, 200)
+    tally = tally_of(y, score, group, bins=bins)
+    (found,) = score_comparisons(tally, replace(OPTIONS, replicates=20))
+    for metric in found.metrics:
+        assert 0 <= metric.overall.low <= metric.overall.value <= metric.overall.high <= 1
+
+
+def test_weights_of_nothing_leave_nothing_to_say() -> None:
+    y, score, group = sample(4, 60)
+    tally = tally_of(y, score, group, weight=np.zeros(60))
+    (found,) = score_comparisons(tally, replace(OPTIONS, replicates=20))
+    assert all(math.isnan(metric.overall.value) for metric in found.metrics)
+
+
+def test_one_group_has_no_gap_and_one_kind_no_ranking() -> None:
+    y, score, group = sample(5, 300)
+    options = replace(OPTIONS, replicates=20)
+    (alone,) = score_comparisons(tally_of(y, score, 0 * group), options)
+    assert all(math.isnan(gap.estimate.value) and gap.lowest == "" for gap in alone.gaps)
+    y[group == 1] = 0
+    (found,) = score_comparisons(tally_of(y, score, group), options)
+    auc = found.metrics[0]
+    assert math.isnan(auc.groups[1].value)
+    assert found.gaps[0].estimate.value == abs(auc.groups[0].value - auc.groups[2].value)
+
+
+def test_a_group_that_vanishes_from_replicates_is_reported() -> None:
+    y, score, group = sample(6, 200, groups=2)
+    group[:2], y[:2] = 2, [0, 1]  # both are drawn in about (1 - 1/e)² of the replicates
+    (found,) = score_comparisons(tally_of(y, score, group), replace(OPTIONS, replicates=400))
+    undefined = found.metrics[0].groups[2].undefined
+    assert undefined == pytest.approx(1 - (1 - math.exp(-1)) ** 2, abs=0.08)
+
+
+def test_without_scores_or_rows_there_is_nothing() -> None:
+    y, score, group = sample(7, 50)
+    tally = tally_of(y, score, group)
+    assert score_comparisons(replace(tally, scores=None), OPTIONS) == ()
+    nothing = np.zeros(0, int)
+    assert score_comparisons(tally_of(nothing, nothing * 0.5, nothing), OPTIONS) == ()
+
+
+def test_several_classes_are_compared_one_by_one() -> None:
+    schema = Schema("classification", ("x", "y", "z"), (Axis("sex", ("a", "b")),), bins=4)
+    shape = (1, 2, 3, 2, 4)
+    scores = SparseCounts.collect(shape, np.arange(48), np.arange(1, 49)[:, None])
+    found = score_comparisons(Tally(schema, None, scores), OPTIONS)
+    assert [f.metrics[0].scored for f in found] == ["x", "y", "z"]
+    assert found[1].gaps[0].title == "ROC AUC of the score for y: difference between groups"
+
+
+def test_two_classes_without_a_named_positive_one_are_compared_once() -> None:
+    schema = Schema("classification", ("no", "yes"), (Axis("sex", ("a", "b")),), bins=4)
+    scores = SparseCounts.collect((1, 2, 2, 2, 4), np.arange(32), np.ones((32, 1), np.int64))
+    (found,) = score_comparisons(Tally(schema, None, scores), OPTIONS)
+    assert found.metrics[0].scored == "yes"
+
+
+def test_crossed_columns_come_with_the_single_ones() -> None:
+    axes = (Axis("sex", ("f", "m")), Axis("age", ("old", "young")))
+    schema = Schema("classification", ("0", "1"), axes, positive="1", bins=2)
+    scores = SparseCounts.collect((1, 2, 2, 1, 2, 2), np.arange(16), np.ones((16, 1), np.int64))
+    found = score_comparisons(Tally(schema, None, scores), OPTIONS)
+    assert [f.by for f in found] == [("sex",), ("age",), ("sex", "age")]
+    assert found[2].groups[1] == "f × young"
+    asked = replace(OPTIONS, by=(("age",),))
+    assert [f.by for f in score_comparisons(Tally(schema, None, scores), asked)] == [("age",)]
+
+
+def test_merged_sites_give_the_same_comparison() -> None:
+    y, score, group = sample(8, 500)
+    first = tally_of(y[:200], score[:200], group[:200])
+    both = first + tally_of(y[200:], score[200:], group[200:])
+    options = replace(OPTIONS, replicates=50)
+    pooled = score_comparisons(tally_of(y, score, group), options)
+    assert score_comparisons(both, options) == pooled
+
+
+def test_a_real_gap_is_beyond_chance() -> None:
+    y, score, group = sample(9)
+    options = replace(OPTIONS, replicates=300)
+    (unequal,) = score_comparisons(tally_of(y, score, group), options)
+    auc = unequal.gaps[0]
+    assert auc.estimate.value > auc.chance
+    assert auc.p == pytest.approx(1 / 301)
+    assert 0 < auc.estimate.low < auc.estimate.value < auc.estimate.high
+
+
+def test_without_a_gap_tests_and_intervals_err_as_often_as_they_say() -> None:
+    """Groups that have nothing to do with the scores: p is uniform, and intervals hold 0."""
+    rejected, covered = [], []
+    for seed in range(150):
+        y, score, _ = sample(seed, 300)
+        group = np.random.default_rng(1000 + seed).integers(0, 3, 300)
+        options = replace(OPTIONS, replicates=99, seed=7 * seed)
+        (found,) = score_comparisons(tally_of(y, score, group), options)
+        rejected.append(found.gaps[0].p <= 0.1)
+        covered.append([gap.estimate.low == 0 for gap in found.gaps])
+    assert 0.04 < np.mean(rejected) < 0.17
+    assert np.mean(covered, axis=0).min() > 0.87
+
+
+def test_intervals_cover_the_auc_and_its_gap() -> None:
+    """Scores are binormal: AUC is Φ(d / √2) for means d apart. Three small groups, two alike."""
+    shifts, names = np.array([1.5, 0.8, 0.8]), ("a", "b", "c")
+    true = np.array([0.5 * (1 + math.erf(d / 2)) for d in shifts])
+    options = replace(OPTIONS, replicates=200)
+    rng, held = np.random.default_rng(0), []
+    for _ in range(60):
+        group, y = np.repeat([0, 1, 2], [60, 80, 60]), np.tile([0, 1], 100)
+        latent = rng.normal(shifts[group] * y)
+        tally = tally_of(y, 1 / (1 + np.exp(-latent)), group, bins=128, names=names)
+        (found,) = score_comparisons(tally, options)
+        ends = [*found.metrics[0].groups, found.gaps[0].estimate]
+        truth = [*true, true.max() - true.min()]
+        held.append([e.low <= t <= e.high for e, t in zip(ends, truth, strict=True)])
+    covered = np.mean(held, axis=0)
+    assert covered[:3].mean() > 0.93
+    assert covered[3] > 0.9
+
+
+def test_a_calibrated_model_is_covered() -> None:
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(40):
+        score = rng.random(400)
+        y = (rng.random(400) < score).astype(int)
+        options = replace(OPTIONS, replicates=100)
+        (found,) = score_comparisons(tally_of(y, score, 0 * y), options)
+        error = next(m for m in found.metrics if m.name == "calibration_error").overall
+        assert error.value > 0.01  # noise alone
+        held += error.low == 0
+    assert held >= 36
+
+
+def test_a_perfect_ranking_is_not_certain() -> None:
+    y = np.repeat([0, 1], [30, 10])
+    tally = tally_of(y, 0.2 + 0.6 * y, 0 * y)
+    (found,) = score_comparisons(tally, replace(OPTIONS, replicates=50))
+    auc = found.metrics[0].overall
+    assert (auc.value, auc.high, auc.how) == (1, 1, "wilson")
+    assert auc.low == wilson_interval(10, 10).low
+
+
+def test_the_interval_of_a_metric_by_hand() -> None:
+    drawn = np.array([0.7, 0.9, np.nan])
+    low, high = interval(0.8, drawn, 0.95)
+    reach = 1.959964 * 0.1 / 0.16
+    ends = [1 / (1 + math.exp(-(math.log(4) + sign * reach))) for sign in (-1, 1)]
+    assert (low, high) == pytest.approx(ends, abs=1e-6)
+    assert all(math.isnan(end) for end in interval(0.8, drawn[2:], 0.95))
+    assert interval(1.0, drawn, 0.95) == pytest.approx((0.705, 0.895))
+
+
+def test_the_interval_of_a_gap_by_hand() -> None:
+    values = np.array([0.5, 0.7, np.nan])
+    drawn = values + np.array([[0.0, -0.1, np.nan], [0.0, 0.1, np.nan]])
+    assert gap_interval(values, drawn, 0.95) == pytest.approx((0.1, 0.3))
+    assert all(math.isnan(end) for end in gap_interval(values[1:], drawn[:, 1:], 0.95))
+
+
+def test_a_thousand_replicates_are_fast_and_small() -> None:
+    y, score, group = sample(10, 50_000)
+    tally = tally_of(y, score, group, bins=1024)
+    options = AuditOptions()
+    started = time.process_time()
+    score_comparisons(tally, options)
+    assert time.process_time() - started < 3  # about 0.5 s on an idle core
+    tracemalloc.start()
+    score_comparisons(tally, replace(options, replicates=300))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300e6
