@@ -26,7 +26,7 @@ class Estimate:
     n : int
         Rows that it rests on.
     how : str
-        Of the interval: ``wilson``, ``bootstrap``, ``exact``, or ``none``.
+        Of the interval: ``wilson``, ``bootstrap``, ``exact``, ``normal``, or ``none``.
     undefined : float
         Share of the bootstrap replicates in which it was undefined (a group vanished).
     """
@@ -191,13 +191,15 @@ class Subgroup:
     metric : str
         What it is judged by.
     estimate : Estimate
-        Of the subgroup; ``rest`` is the value over all other rows.
+        Of the subgroup, its interval corrected for the search; ``rest`` is the value over all other
+        rows.
     rest : float
         See `estimate`.
     shortfall : float
-        Lower confidence bound of how much worse it is than the rest, >= 0 where it is surely worse.
+        Lower confidence bound of how much worse it is than the rest, corrected for the search; > 0:
+        surely worse.
     explains : float
-        Share of the overall error beyond that of the rest that falls on it, in [0, 1].
+        Share of all errors that would not have happened if it were served as the rest, in [0, 1].
     """
 
     where: tuple[tuple[str, str], ...]
@@ -220,7 +222,7 @@ class Contribution:
     n : int
         Its rows.
     gap : str
-        Name of the gap.
+        Name of the gap and the columns it is over: ``equalized_odds_difference @ sex × race``.
     without : float
         The gap over all other clients' rows.
     share : float

@@ -1,0 +1,162 @@
+"""What each client adds to a global gap, by leaving it out.
+
+Leave-one-out says what the gap would be over the other clients' rows. It is no decomposition: the
+shares of the clients do not add up to the gap, two clients that make the same gap hide each other,
+and one that balances the others has a negative share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.audit.options import AuditOptions
+from evaluation.audit.outcome import NAN, Contribution
+from evaluation.audit.schema import WEIGHT_UNIT, Schema
+from evaluation.audit.score_table import crosses
+from evaluation.audit.sparse import IntArray, SparseCounts
+from evaluation.audit.tally import CROSSED, Tally
+from evaluation.errors import InputError
+from evaluation.metrics import (
+    accuracy_difference,
+    demographic_parity_difference,
+    equalized_odds_difference,
+)
+from evaluation.rates import FloatArray, ratio_or_nan
+
+Gaps = Mapping[str, Callable[[NDArray[Any]], FloatArray]]
+
+
+def contributions(tally: Tally, options: AuditOptions) -> tuple[Contribution, ...]:
+    """Compare every main gap with what it would be without each client.
+
+    Each number is what an audit of those rows alone would give: groups with fewer than
+    ``options.min_group`` of them are left out. Weighted rows count by their weights.
+
+    Parameters
+    ----------
+    tally : Tally
+        Counts of at least two clients; else there is nothing to compare.
+    options : AuditOptions
+        ``by``, ``min_group`` and ``across``.
+
+    Returns
+    -------
+    tuple of Contribution
+        By cross of columns and gap, the client that adds most first. ``gap`` names both, as a gate
+        does: ``"equalized_odds_difference @ sex"``. A gap that is undefined over all rows is left
+        out; one that is undefined without a client, or within one, is NaN.
+
+    Raises
+    ------
+    InputError
+        If the tally holds no counts of its task.
+    """
+    if len(tally.schema.clients) < 2:
+        return ()
+    gaps = _gaps(tally.schema, options)
+    return tuple(
+        one
+        for by in crosses(tally.schema, options)
+        for found in _by_gap(tally, by, gaps, max(1, options.min_group)).values()
+        for one in sorted(found, key=lambda one: (np.isnan(one.share), -one.share))
+    )
+
+
+def _gaps(schema: Schema, options: AuditOptions) -> Gaps:
+    if schema.task == "regression":
+        return {"mean_absolute_error_difference": partial(_error_difference, unit=schema.unit)}
+    return {
+        "equalized_odds_difference": partial(equalized_odds_difference, across=options.across),
+        "demographic_parity_difference": partial(
+            demographic_parity_difference, across=options.across
+        ),
+        "accuracy_difference": accuracy_difference,
+    }
+
+
+def _error_difference(sums: NDArray[Any], unit: float) -> FloatArray:
+    """Largest difference of the mean absolute error; sums are ``(groups, (rows, Σ|e|))``."""
+    rows, errors = np.asarray(sums, np.float64).T
+    means = ratio_or_nan(errors * unit, rows)
+    means = means[~np.isnan(means)]
+    return np.asarray(np.ptp(means) if len(means) > 1 else NAN)
+
+
+def _by_gap(
+    tally: Tally, by: tuple[str, ...], gaps: Gaps, least: int
+) -> dict[str, list[Contribution]]:
+    """Contributions of all clients to each gap that is defined, over one cross of columns."""
+    axes = [1 + tally.schema.axis(name) for name in by]
+    table = _Table(_counted(tally), axes, tally.schema)
+    all_rows, all_sums = table.whole
+
+    def values(rows: IntArray, sums: FloatArray) -> dict[str, float]:
+        enough = rows >= least
+        some = bool(enough.any())
+        return {name: float(gap(sums[enough])) if some else NAN for name, gap in gaps.items()}
+
+    whole = {
+        name: value for name, value in values(all_rows, all_sums).items() if not np.isnan(value)
+    }
+    found: dict[str, list[Contribution]] = {name: [] for name in whole}
+    for k, client in enumerate(tally.schema.clients if whole else ()):
+        rows, sums = table.of(k)
+        own, without = values(rows, sums), values(all_rows - rows, all_sums - sums)
+        for name, value in whole.items():
+            found[name].append(
+                Contribution(
+                    client=client,
+                    n=int(rows.sum()),
+                    gap=f"{name} @ {CROSSED.join(by)}",
+                    without=without[name],
+                    share=value - without[name],
+                    own=own[name],
+                )
+            )
+    return found
+
+
+def _counted(tally: Tally) -> SparseCounts:
+    counted = tally.errors if tally.schema.task == "regression" else tally.confusion
+    if counted is None:
+        raise InputError("these counts hold no predictions, so clients add to no gap")
+    return counted
+
+
+class _Table:
+    """Rows and sums by group, of one client at a time: all of them at once may not fit."""
+
+    def __init__(self, counted: SparseCounts, axes: list[int], schema: Schema) -> None:
+        lead, clients = len(schema.group_shape), len(schema.clients)
+        self.tail = counted.shape[lead:]
+        kept = counted.marginal([0, *axes, *range(lead, len(counted.shape))])
+        groups = prod(kept.shape[1 : 1 + len(axes)])
+        place, self.cell = np.divmod(kept.keys, prod(self.tail))
+        client, group = np.divmod(place, groups)
+        present, self.group = np.unique(group, return_inverse=True)
+        self.size, self.values, self.schema = len(present), kept.values, schema
+        # Keys rise, so the cells of a client lie together.
+        self.starts = np.searchsorted(client, np.arange(clients + 1))
+        self.whole = self._dense(self.group, self.cell, self.values)
+
+    def of(self, client: int) -> tuple[IntArray, FloatArray]:
+        """Rows of each group, and what the gap is a function of."""
+        own = slice(self.starts[client], self.starts[client + 1])
+        return self._dense(self.group[own], self.cell[own], self.values[own])
+
+    def _dense(
+        self, group: IntArray, cell: IntArray, values: IntArray
+    ) -> tuple[IntArray, FloatArray]:
+        shape = (self.size, prod(self.tail))
+        own = SparseCounts.collect(shape, group * shape[1] + cell, values).dense()
+        rows = own[..., 0].sum(axis=1)
+        if self.schema.task == "regression":
+            return rows, own[:, 0, [0, 2]].astype(np.float64)
+        counts = own[..., 1] * WEIGHT_UNIT if self.schema.weighted else own[..., 0]
+        return rows, counts.reshape(self.size, *self.tail).astype(np.float64)

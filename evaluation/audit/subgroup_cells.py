@@ -1,0 +1,100 @@
+"""Sums of rows by cell of the sensitive columns, and of every cross of a few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from evaluation.audit.sparse import IntArray, SparseCounts
+from evaluation.audit.subgroup_bounds import ErrorJudge, Judge, error_rates
+from evaluation.audit.tally import Tally
+from evaluation.errors import InputError
+
+Where = tuple[tuple[int, int], ...]
+"""Columns and levels that define a subgroup, by index; columns rise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Sums of rows in the cells of the cross of all sensitive columns that occur.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Levels of each column.
+    levels : tuple of ndarray of int64, each of shape (m,)
+        Level of every cell along each column.
+    sums : ndarray of int64, shape (m, K)
+        What a `Judge` reads.
+    """
+
+    sizes: tuple[int, ...]
+    levels: tuple[IntArray, ...]
+    sums: IntArray
+
+    @property
+    def total(self) -> IntArray:
+        """Sums of all rows, shape ``(K,)``."""
+        return np.asarray(self.sums.sum(axis=0), np.int64)
+
+    def cross(self, columns: tuple[int, ...]) -> SparseCounts:
+        """Sums by the cells of a cross of columns."""
+        shape = tuple(self.sizes[column] for column in columns)
+        flat = self.levels[columns[0]]
+        for column in columns[1:]:
+            flat = flat * self.sizes[column] + self.levels[column]
+        return SparseCounts.collect(shape, flat, self.sums)
+
+    def within(self, where: Where) -> Cells:
+        """The cells of a subgroup alone."""
+        keep = np.ones(len(self.sums), np.bool_)
+        for column, level in where:
+            keep &= self.levels[column] == level
+        return Cells(self.sizes, tuple(own[keep] for own in self.levels), self.sums[keep])
+
+
+def cells_of(tally: Tally) -> tuple[Cells, Judge]:
+    """Take from a tally what a search of subgroups needs, over all clients.
+
+    Raises
+    ------
+    InputError
+        If the tally has no counts of its task.
+    """
+    axes = range(1, 1 + len(tally.schema.axes))
+    sizes = tally.schema.group_shape[1:]
+    counted, judge, sums = _judged(tally)
+    levels = tuple(counted.along(axis) for axis in axes)
+    whole = Cells(sizes, levels, sums)
+    if not sizes:
+        return whole, judge
+    merged = whole.cross(tuple(range(len(sizes))))
+    return Cells(sizes, merged.index(), merged.values), judge
+
+
+def crosses_up_to(depth: int, columns: int) -> Iterator[tuple[int, ...]]:
+    """Every set of at most `depth` of so many columns, small ones first."""
+    for size in range(1, min(depth, columns) + 1):
+        yield from combinations(range(columns), size)
+
+
+def _judged(tally: Tally) -> tuple[SparseCounts, Judge, IntArray]:
+    """The counts, their judge, and for each of their cells the sums that it reads."""
+    if tally.schema.task == "regression":
+        if tally.errors is None:
+            raise InputError("the counts of this regression hold no errors to search")
+        return tally.errors, ErrorJudge(tally.schema.unit), tally.errors.values[:, [0, 2, 3]]
+    if tally.confusion is None:
+        raise InputError("these counts hold no predictions to search for subgroups")
+    counted, classes = tally.confusion, len(tally.schema.classes)
+    lead = len(tally.schema.group_shape)
+    true, predicted = counted.along(lead), counted.along(lead + 1)
+    rows, wrong = counted.values[:, 0], true != predicted
+    if classes != 2:
+        return counted, error_rates(classes), np.stack([rows, rows * wrong], axis=1)
+    sides = [rows * (true == side) for side in (0, 1)]
+    columns = [sides[0], sides[0] * wrong, sides[1], sides[1] * wrong]
+    return counted, error_rates(classes), np.stack(columns, axis=1)
