@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
+
 from evaluation.clients import ClientFairness
 from evaluation.intervals import REPLICATES, Interval
 from evaluation.records import Run
@@ -49,6 +51,8 @@ def _flat_interval(name: str, value: Interval | None) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Turn records into what JSON can hold: undefined numbers into None, tuples into lists."""
+    if isinstance(value, np.generic):
+        return plain(value.item())
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

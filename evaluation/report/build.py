@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,10 @@ from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
 from evaluation.report.charts import mark_svg
+from evaluation.report.costs import costs, fronts, privacy_statement
+from evaluation.report.files import replace_text
 from evaluation.report.headline import changes, headline
+from evaluation.report.loop import loop_tables
 from evaluation.report.style import duration, ends, looks, number, percent, points
 from evaluation.report.words import CHANGE_TITLES, GAP_TITLES, definitions
 from evaluation.run import read_run
@@ -29,7 +30,7 @@ from evaluation.summary import (
 )
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, *, refresh: int = 0) -> Path:
     """Write ``report.html`` and ``report.json`` into a run directory.
 
     Both are replaced in one step each, so a reader never sees half a file; the same run directory
@@ -39,6 +40,8 @@ def write_report(run_dir: Path) -> Path:
     ----------
     run_dir : Path
         Run directory, finished or under way.
+    refresh : int
+        Seconds after which a browser loads the page again; 0: never.
 
     Returns
     -------
@@ -54,23 +57,24 @@ def write_report(run_dir: Path) -> Path:
     summaries, comparisons = summarise(run), compare(run)
     data = report_data(run, summaries, comparisons)
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
-    page = render(context(run, summaries, comparisons))
+    page = render(context(run, summaries, comparisons) | {"refresh": refresh})
     target = run.path / "report.html"
-    _replace(run.path / "report.json", text + "\n")
-    _replace(target, page)
+    replace_text(run.path / "report.json", text + "\n")
+    replace_text(target, page)
     return target
 
 
 def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> dict[str, Any]:
     """Collect everything that the template shows."""
     arm_looks = looks(run.arms)
+    measured = [s for s in summaries if s.measured]
     shown = tables.columns(run)
     baseline = run.baseline or run.arms[0]
     synthesis = run.synthesis
     return {
         "run": run,
         "summaries": summaries,
-        "measured": [s for s in summaries if s.measured],
+        "measured": measured,
         "baseline": baseline,
         "keys": {name: mark_svg(look) for name, look in arm_looks.items()},
         "headline": headline(run, summaries, comparisons),
@@ -87,11 +91,16 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "clients": figures.client_panels(run, arm_looks),
         "gap_panels": figures.gap_panels(summaries, arm_looks) if run.has_groups else [],
         "gap_titles": GAP_TITLES,
+        "gap_names": {title: name for name, title in GAP_TITLES.items()},
         "group_panels": figures.group_panels(summaries, arm_looks) if run.has_groups else [],
         "steering": figures.steering(run, arm_looks),
+        "fronts": fronts(measured, arm_looks) if run.has_groups else [],
+        "costs": costs(run, summaries),
+        "privacy": privacy_statement(run),
         "synthesis": tables.synthesis_rows(synthesis) if synthesis else None,
         "synthesis_sentence": tables.synthesis_sentence(synthesis) if synthesis else "",
         "explained": tables.explained(tables.synthesis_rows(synthesis)[0]) if synthesis else [],
+        "loops": loop_tables(run),
         "ablations": _ablations(run, summaries),
         "failures": tables.failures(run),
         "guards": tables.guards(run),
@@ -171,16 +180,3 @@ def _ablations(run: Run, summaries: list[Any]) -> list[dict[str, Any]]:
                 ),
             })  # fmt: skip
     return found
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write next to the target and move it there in one step."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -71,7 +71,7 @@ def line_chart(series: Sequence[Series], title: str, rounds: int) -> Markup:
             continue
         parts.append(_polyline(frame, item, "line"))
         x, y = frame.at(*item.defined[-1])
-        parts.append(_mark(item.look, x, y))
+        parts.append(draw_mark(item.look, x, y))
         labels.append((y, item, x))
     for y, item, x in _spread(labels, 16, frame.top + 4, frame.top + frame.height):
         value = percent(item.defined[-1][1])
@@ -79,7 +79,7 @@ def line_chart(series: Sequence[Series], title: str, rounds: int) -> Markup:
             f'<text class="end {item.look.css}" x="{x + 11:.1f}" y="{y + 4:.1f}">'
             f"{escape(item.name)} <tspan class='num'>{value}</tspan></text>"
         )
-    return _svg(width, height, title, parts, "wide")
+    return svg(width, height, title, parts, "wide")
 
 
 def mini_chart(
@@ -101,7 +101,7 @@ def mini_chart(
     for x, y in marks:
         px, py = frame.at(x, y)
         parts.append(f'<path class="guard" d="M{px:.1f} {py - 4:.1f}l4 7h-8z"/>')
-    return _svg(width, height, title, parts, "small")
+    return svg(width, height, title, parts, "small")
 
 
 def whisker_chart(
@@ -124,7 +124,7 @@ def whisker_chart(
         parts.append(_vertical(frame.at(rule, 0)[0], frame, "rule"))
     for i, row in enumerate(rows):
         parts += _whisker(row, frame, frame.top + step * (i + 0.5), width)
-    return _svg(width, height, title, parts, "panel")
+    return svg(width, height, title, parts, "panel")
 
 
 def _whisker(row: Whisker, frame: Frame, y: float, width: float) -> list[str]:
@@ -150,7 +150,7 @@ def _whisker(row: Whisker, frame: Frame, y: float, width: float) -> list[str]:
             f'<path class="whisker {css}" d="M{low:.1f} {y:.1f}H{high:.1f}'
             f'M{low:.1f} {y - 4:.1f}v8M{high:.1f} {y - 4:.1f}v8"/>'
         )
-    parts.append(_mark(row.look, frame.at(interval.value, 0)[0], y))
+    parts.append(draw_mark(row.look, frame.at(interval.value, 0)[0], y))
     parts.append(
         f'<text class="num" text-anchor="end" x="{width - 2}" y="{y + 4:.1f}">'
         f"{percent(interval.value)}</text>"
@@ -216,7 +216,8 @@ def _polyline(frame: Frame, item: Series, css: str) -> str:
     return f'<polyline class="{css} {item.look.css}" points="{coordinates}"{dash}/>'
 
 
-def _mark(look: Look, x: float, y: float) -> str:
+def draw_mark(look: Look, x: float, y: float) -> str:
+    """Draw the mark of a look around a point, in pixels."""
     css = f'class="mark {look.css}"'
     if look.mark == "square":
         return f'<rect {css} x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
@@ -231,7 +232,7 @@ def mark_svg(look: Look) -> Markup:
     """Draw the mark of an arm with a stroke of its line, for legends and tables."""
     dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
     line = f'<polyline class="line {look.css}" points="1,7 27,7"{dash}/>'
-    body = line + _mark(look, 14, 7)
+    body = line + draw_mark(look, 14, 7)
     return Markup(
         f'<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">'
         f"{body}</svg>"
@@ -258,7 +259,8 @@ def _spread(
     return [(y, item, x) for y, (_, item, x) in zip(heights, ordered, strict=True)]
 
 
-def _svg(width: float, height: float, title: str, parts: Sequence[str], css: str) -> Markup:
+def svg(width: float, height: float, title: str, parts: Sequence[str], css: str) -> Markup:
+    """Put the parts of a chart together, with a title for those who hear it."""
     words = escape(title)
     return Markup(
         f'<svg class="{css}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from fairfed import __version__
+from fairfed.cli.auditing import app as audit
 from fairfed.cli.semantics import app as semantics
 from fairfed.errors import RunError
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(audit, name="audit")
 app.add_typer(semantics, name="semantics")
 
 INTERRUPTED = 130
@@ -60,19 +62,41 @@ def demo(overrides: Override = None, fresh: Fresh = False) -> None:
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Argument(help="Configuration file (TOML).", show_default=False)],
+    config: Annotated[
+        Path | None, typer.Argument(help="Configuration file (TOML).", show_default=False)
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from a packaged configuration (`fairfed presets` lists them), which "
+            "CONFIG changes.",
+            show_default=False,
+        ),
+    ] = None,
     overrides: Override = None,
     fresh: Fresh = False,
 ) -> None:
     """Run an experiment, or continue it where it was interrupted."""
-    _run(config, overrides, fresh)
+    if config is None and preset is None:
+        raise typer.BadParameter("give a configuration file, or --preset NAME (fairfed presets)")
+    _run(config, overrides, fresh, preset)
 
 
-def _run(path: Path, overrides: list[str] | None, fresh: bool) -> None:
+@app.command()
+def presets() -> None:
+    """List the packaged configurations: what each is, and where it comes from."""
+    from fairfed.cli.presets import print_presets
+
+    print_presets()
+
+
+def _run(
+    path: Path | None, overrides: list[str] | None, fresh: bool, preset: str | None = None
+) -> None:
     from fairfed.cli.running import run_here
     from fairfed.config import load_config
 
-    run_here(load_config(path, overrides or ()), fresh)
+    run_here(load_config(path, overrides or (), preset), fresh)
 
 
 @app.command()
@@ -132,14 +156,41 @@ def augment(
 @app.command()
 def report(
     run_dir: Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)],
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Follow a run under way: write again as rounds end."),
+    ] = False,
+    every: Annotated[int, typer.Option(min=1, help="Seconds between two looks of --watch.")] = 5,
 ) -> None:
     """Write report.html and report.json of a run, finished or under way, and print its table."""
     from evaluation.report import write_report
     from fairfed.cli.tables import print_summary
 
-    path = write_report(run_dir)
+    if watch:
+        from fairfed.cli.comparing import watch_here
+
+        path = watch_here(run_dir, every)
+    else:
+        path = write_report(run_dir)
     print_summary(run_dir)
     typer.echo(f"Report: {path}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Directories of runs.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write comparison.html, .json and .md there.", show_default=False),
+    ] = None,
+) -> None:
+    """Compare the arms of any number of runs, paired by seed where there are several."""
+    from fairfed.cli.comparing import compare_here
+
+    compare_here(runs, out)
 
 
 @app.command()

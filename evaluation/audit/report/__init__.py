@@ -1,0 +1,41 @@
+"""Reports of an audit: a page, a file for programs, a text, and a model card.
+
+Importing it costs what `evaluation` costs; Jinja2 is loaded when a report is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evaluation.audit.outcome import Audit
+
+__all__ = ["write_reports"]
+
+
+def write_reports(audit: Audit, directory: str | Path) -> dict[str, Path]:
+    """Write ``report.html``, ``report.json``, ``report.md`` and ``model_card.md``.
+
+    Each is replaced in one step, so a reader never sees half a file; the same audit gives the same
+    bytes. With ``audit.options.redact`` small counts are out of all of them. ``report.json``
+    follows ``evaluation/audit/report/schema.json``.
+
+    Parameters
+    ----------
+    audit : Audit
+        What was found.
+    directory : str or Path
+        Made where it does not exist.
+
+    Returns
+    -------
+    dict of str to Path
+        The files by kind: ``html``, ``json``, ``md``, ``card``.
+
+    Raises
+    ------
+    InputError
+        If the directory cannot be made or written.
+    """
+    from evaluation.audit.report.build import write
+
+    return write(audit, Path(directory))

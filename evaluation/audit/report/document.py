@@ -1,0 +1,62 @@
+"""The content of all reports of an audit: one dictionary, of which every page is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from evaluation.audit.outcome import Audit
+from evaluation.audit.report import words
+from evaluation.audit.report.redact import redacted
+from evaluation.export import plain
+
+VERSION = 1
+"""Of `Document`; it rises when a reader of version 1 would misread the file."""
+KIND: Literal["fairfed.audit"] = "fairfed.audit"
+
+
+@dataclass(frozen=True)
+class Document:
+    """What ``report.json`` holds.
+
+    Parameters
+    ----------
+    kind : str
+        Always ``fairfed.audit``.
+    version : int
+        Of this structure.
+    headline : str
+        The main finding in words.
+    findings : tuple of str
+        What else a reader must know, in words.
+    helps : tuple of str
+        What would make the gaps smaller.
+    limits : tuple of str
+        What the numbers do not say.
+    audit : Audit
+        All numbers; undefined ones are null, redacted counts are texts such as ``"<= 5"``.
+    """
+
+    kind: Literal["fairfed.audit"]
+    version: Literal[1]
+    headline: str
+    findings: tuple[str, ...]
+    helps: tuple[str, ...]
+    limits: tuple[str, ...]
+    audit: Audit
+
+
+def document(audit: Audit) -> dict[str, Any]:
+    """Plain data of the reports of an audit, redacted as its options ask."""
+    data = redacted(plain(audit), audit.options.redact)
+    content = {
+        "kind": KIND,
+        "version": VERSION,
+        "headline": words.headline(data),
+        "findings": words.findings(data),
+        "helps": words.helps(data),
+        "limits": words.limits(data),
+        "audit": data,
+    }
+    assert set(content) == {field.name for field in fields(Document)}
+    return content

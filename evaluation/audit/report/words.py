@@ -1,0 +1,262 @@
+"""What an audit found, in sentences made from its numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evaluation.audit.report.judged import (
+    CLEAR,
+    cross,
+    gap_unit,
+    is_finding,
+    metric_of,
+    state,
+    subgroup_unit,
+)
+from evaluation.report.scales import Unit, amount, count, ends, gap
+
+Data = dict[str, Any]
+
+
+def headline(audit: Data) -> str:
+    """The main finding: the largest clear gap, or that there is none."""
+    if audit["n"] == 0:
+        return "There is no row: nothing was audited."
+    found = _candidates(audit)
+    if not found:
+        return (
+            "There are not two groups to compare: gaps are undefined, and this audit can say how "
+            "good the predictions are but not how even."
+        )
+    clear = [item for item in found if state(item[1], _level(audit)) == CLEAR]
+    # The more columns are crossed, the larger the largest gap: single columns tell more.
+    clear = [item for item in clear if len(item[0]["by"]) == 1] or clear
+    if clear:
+        return sentence(audit, *max(clear, key=lambda item: _weight(*item))) + "."
+    largest = max(found, key=lambda item: _weight(*item))
+    return f"No gap is clear of chance. The largest: {_lower(sentence(audit, *largest))}."
+
+
+def findings(audit: Data) -> list[str]:
+    """What else a reader must know first."""
+    lines = [_gate(audit)] if audit["gate"] else []
+    lines += [_clear_gaps(audit, item) for item in audit["comparisons"] if len(item["groups"]) > 1]
+    lines += [line for item in audit["comparisons"] if (line := _labels(audit, item))]
+    if audit["subgroups"]:
+        lines.append(_worst(audit["subgroups"][0]))
+    return lines
+
+
+def sentence(audit: Data, comparison: Data, item: Data) -> str:
+    """One gap in words: value, groups, interval, rows, chance."""
+    unit, own = gap_unit(audit, item), item["estimate"]
+    metric = metric_of(comparison, item["metric"])
+    value = gap(own["value"], unit)
+    ends_known = {item["lowest"], item["highest"]} <= set(comparison["groups"])
+    if metric is not None and ends_known:
+        rates = dict(zip(comparison["groups"], metric["groups"], strict=True))
+        low, high = (
+            f"{_named(comparison, group)} ({amount(rates[group]['value'], unit)})"
+            for group in (item["lowest"], item["highest"])
+        )
+        start = f"{metric['title']} differs by {value} between {low} and {high}"
+    else:
+        start = f"{item['title']} between groups of {cross(comparison['by'])} is {value}"
+    between = ends(own["low"], own["high"], unit)
+    details = [f"{100 * _level(audit):g} % interval {between}"] if between else []
+    details.append(f"n = {count(own['n'])}")
+    if item["chance"] is not None:
+        details.append(f"chance alone makes up to {gap(item['chance'], unit)}")
+    return f"{start}; {', '.join(details)}"
+
+
+def helps(audit: Data) -> list[str]:
+    """What would make the gaps smaller: thresholds, a subgroup, a client."""
+    lines = [line for item in _frontiers(audit) if (line := _thresholds(item))]
+    worst = next(
+        (s for s in audit["subgroups"] if s["explains"] and (s["shortfall"] or 0) > 0), None
+    )
+    if worst is not None:
+        lines.append(
+            f"More or better data where {_where(worst)} ({count(worst['n'])} rows): were it served "
+            f"like the rest, all errors together would be {amount(worst['explains'])} less."
+        )
+    largest = max(
+        # A small change is what any client makes.
+        (c for c in audit["contributions"] if c["share"] and c["share"] > 0.25 * c["without"]),
+        key=lambda c: c["share"],
+        default=None,
+    )
+    if largest is not None:
+        name = gap_title(audit, largest["gap"])
+        unit: Unit = "number" if audit["schema"]["task"] == "regression" else "share"
+        lines.append(
+            f"Without client {largest['client']} the {name} would be "
+            f"{gap(largest['without'], unit)}, {gap(largest['share'], unit)} smaller: look at "
+            "its data first."
+        )
+    return lines
+
+
+def limits(audit: Data) -> list[str]:
+    """What the numbers do not say."""
+    options, lines = audit["options"], []
+    lines.append(
+        "Intervals and tests cover the choice of these rows, not how they were sampled, labelled "
+        "or measured: an error in the labels that differs by group looks like a gap, or hides one."
+    )
+    lines.append(
+        "No gap found is not no gap: differences below the column “detectable” would be missed "
+        f"more often than in {100 * (1 - options['power']):.0f} of 100 audits of this size."
+    )
+    if audit["subgroups"]:
+        lines.append(
+            "The worst subgroups were searched for among many: their intervals and bounds are "
+            "corrected for the search; their values are not, and will look better in new data."
+        )
+    if audit["contributions"]:
+        lines.append(
+            "A client's contribution is what changes when it alone is left out; contributions of "
+            "several clients do not add up."
+        )
+    if audit["schema"]["weighted"]:
+        lines.append("Metrics are weighted; n counts rows, and intervals are approximate.")
+    if audit["frontiers"]:
+        lines.append(
+            "Thresholds by group treat equal scores differently by group, which the law forbids "
+            "in some domains; the frontier shows what is possible, not what to do."
+        )
+    if options["redact"]:
+        lines.append(
+            f"Redacted: counts from 1 to {options['redact']}, and what rests on so few rows or so "
+            "few cases. Combining many crosses may still narrow a small count down."
+        )
+    return lines
+
+
+def _candidates(audit: Data) -> list[tuple[Data, Data]]:
+    return [
+        (comparison, item)
+        for comparison in audit["comparisons"]
+        for item in comparison["gaps"]
+        if is_finding(item) and item["estimate"]["value"] is not None
+    ]
+
+
+def _weight(comparison: Data, item: Data) -> tuple[bool, float, float]:
+    """Order of gaps: those between two named groups first, then by what is surely there."""
+    own = item["estimate"]
+    simple = bool(item["lowest"] and item["highest"])
+    return simple, own["low"] if own["low"] is not None else 0.0, own["value"]
+
+
+def _clear_gaps(audit: Data, comparison: Data) -> str:
+    own = [item for item in comparison["gaps"] if is_finding(item)]
+    states = {item["name"]: state(item, _level(audit)) for item in own}
+    clear = [item for item in own if states[item["name"]] == CLEAR]
+    by, total = cross(comparison["by"]), len(own)
+    if not total:
+        return f"By {by}: no gap was computed."
+    if not clear:
+        return f"By {by}: none of {total} gaps is clear of chance."
+    clear.sort(key=lambda item: -_weight(comparison, item)[1])
+    named = ", ".join(
+        f"{_lower(i['title'])} {gap(i['estimate']['value'], gap_unit(audit, i))}" for i in clear[:3]
+    )
+    more = f" and {len(clear) - 3} more" if len(clear) > 3 else ""
+    verb = "is" if len(clear) == 1 else "are"
+    return f"By {by}: {len(clear)} of {total} gaps {verb} clear of chance: {named}{more}."
+
+
+def _gate(audit: Data) -> str:
+    failed = [v for v in audit["gate"] if not v["held"]]
+    total = len(audit["gate"])
+    if not failed:
+        return f"Gate: ✔ all {total} conditions held." if total > 1 else "Gate: ✔ it held."
+    return f"Gate: ✘ {len(failed)} of {total} failed: {'; '.join(v['message'] for v in failed)}."
+
+
+def _worst(item: Data) -> str:
+    own, unit = item["estimate"], subgroup_unit(item["metric"])
+    shortfall = item["shortfall"]
+    surely = (
+        f"surely at least {gap(shortfall, unit)} worse"
+        if shortfall is not None and shortfall > 0
+        else "not surely worse than the rest, given how many were searched"
+    )
+    return (
+        f"Worst subgroup: {_where(item)}, {item['metric'].replace('_', ' ')} "
+        f"{amount(own['value'], unit)} against {amount(item['rest'], unit)} elsewhere "
+        f"(n = {count(item['n'])}; {surely})."
+    )
+
+
+def _named(comparison: Data, group: str) -> str:
+    """A group that a reader knows: ``age >= 65``, but ``female``."""
+    number = group[:1] in "<>" or group[:1].isdigit()
+    return f"{comparison['by'][0]} {group}" if number and len(comparison["by"]) == 1 else group
+
+
+def _labels(audit: Data, comparison: Data) -> str:
+    """Whether the truth itself differs by group, which predictions can only follow."""
+    own = next((g for g in comparison["gaps"] if g["name"] == "base_rate_difference"), None)
+    if own is None or len(comparison["by"]) != 1 or state(own, _level(audit)) != CLEAR:
+        return ""
+    value = gap(own["estimate"]["value"], gap_unit(audit, own))
+    return (
+        f"By {cross(comparison['by'])}: the true rate of the positive class differs by {value} "
+        f"between {own['lowest']} and {own['highest']}. That is in the labels, not in the "
+        "predictions; equal selection rates and equal error rates then hardly go together."
+    )
+
+
+def _frontiers(audit: Data) -> list[Data]:
+    """Of every single column with a clear gap, the frontier of the constraint with most to gain."""
+    found = []
+    for comparison in audit["comparisons"]:
+        own = [f for f in audit["frontiers"] if f["by"] == comparison["by"] and f["now"][0]]
+        clear = any(is_finding(g) and state(g, _level(audit)) == CLEAR for g in comparison["gaps"])
+        if own and clear and len(comparison["by"]) == 1:
+            found.append(max(own, key=lambda f: f["now"][0]))
+    return found
+
+
+def _thresholds(item: Data) -> str:
+    """The smallest gap that thresholds by group reach without losing accuracy, and at gap 0."""
+    now_gap, now = item["now"]
+    points = [p for p in item["points"] if p["accuracy"] is not None]
+    if not points or now is None or now_gap is None:
+        return ""
+    constraint = item["constraint"].replace("_", " ")
+    free = [p for p in points if p["accuracy"] >= now - 5e-4 and p["gap"] < now_gap - 5e-4]
+    even = min(points, key=lambda p: p["gap"])
+    change = gap(even["accuracy"] - now, signed=True)
+    start = f"Thresholds by {cross(item['by'])} could bring the gap in {constraint} from "
+    start += f"{gap(now_gap)} "
+    end = f"to {gap(even['gap'])} at an accuracy of {amount(even['accuracy'])} ({change})"
+    if free:
+        best = min(free, key=lambda p: p["gap"])
+        if best["gap"] <= even["gap"] + 5e-4:
+            return f"{start}{end}, which costs no accuracy."
+        return f"{start}to {gap(best['gap'])} without losing accuracy, and {end}."
+    return f"{start}{end}."
+
+
+def gap_title(audit: Data, name: str) -> str:
+    """A gap as a gate names it, in words: ``equalized_odds_difference @ sex`` and the like."""
+    own, _, by = name.partition(" @ ")
+    titles = {g["name"]: g["title"] for c in audit["comparisons"] for g in c["gaps"]}
+    title = _lower(str(titles.get(own, own.replace("_", " "))))
+    return f"{title} by {by}" if by else title
+
+
+def _where(item: Data) -> str:
+    return " and ".join(f"{column} is {value}" for column, value in item["where"])
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _level(audit: Data) -> float:
+    return float(audit["options"]["level"])

@@ -1,0 +1,161 @@
+"""Accuracy against fairness, what an arm cost, and what left the clients."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from evaluation.records import Run
+from evaluation.report.charts import Series
+from evaluation.report.plots import Axes, Dot, xy_chart
+from evaluation.report.scales import nice_scale
+from evaluation.report.style import Look
+from evaluation.report.words import GAP_TITLES
+from evaluation.summary import ArmSummary
+
+
+@dataclass(frozen=True)
+class Front:
+    """Arms by accuracy and one gap, and which of them no other arm beats in both."""
+
+    title: str
+    chart: Markup
+    best: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Communication and computation of one arm; seconds of clients add over clients and rounds."""
+
+    arm: str
+    rounds: int
+    seconds: float
+    synthesis: float
+    client_seconds: float
+    slowest: float
+    mb_up: float
+    mb_down: float
+    mb_round: float
+
+
+def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Front]:
+    """One chart per gap: accuracy against it, the Pareto front as a line."""
+    found = []
+    for name, title in GAP_TITLES.items():
+        own = [s for s in summaries if name in s.gaps and s.gaps[name].defined]
+        if len(own) < 2:
+            continue
+        places = {s.name: (s.gaps[name].value, s.accuracy.value) for s in own}
+        arms = {s.name: places[s.name] for s in own if not s.reference}
+        best = pareto(arms)
+        x = nice_scale([x for x, _ in places.values()], "points", zero=True)
+        y = nice_scale([y for _, y in places.values()])
+        front = Series("front", Look("ref", "4 3", "circle"), tuple(sorted(arms[b] for b in best)))
+        dots = [Dot(arm, looks[arm], *place) for arm, place in places.items()]
+        axes = Axes(x, y, f"{title.lower()}, points", "test accuracy")
+        words = f"Test accuracy against {title.lower()}; not beaten in both: {', '.join(best)}"
+        chart = xy_chart(axes, [front], words, dots=dots, marks=False)
+        found.append(Front(title, chart, tuple(best)))
+    return found
+
+
+def pareto(places: dict[str, tuple[float, float]]) -> list[str]:
+    """Names that no other beats: none has a gap as small and an accuracy as high, one strictly.
+
+    Parameters
+    ----------
+    places : dict of str to (float, float)
+        Gap (lower is better) and accuracy (higher is better).
+    """
+
+    def beats(a: tuple[float, float], b: tuple[float, float]) -> bool:
+        return a[0] <= b[0] and a[1] >= b[1] and a != b
+
+    return [
+        name
+        for name, place in places.items()
+        if not any(beats(other, place) for other in places.values())
+    ]
+
+
+def costs(run: Run, summaries: list[ArmSummary]) -> list[Cost]:
+    """What every arm with a finished round cost."""
+    found = []
+    for summary in summaries:
+        history = run.history[summary.name]
+        if not history:
+            continue
+        entries = [entry for item in history for entry in item.clients]
+        up, down = sum(e.bytes_up for e in entries) / 1e6, sum(e.bytes_down for e in entries) / 1e6
+        found.append(
+            Cost(
+                arm=summary.name,
+                rounds=len(history),
+                seconds=summary.seconds,
+                synthesis=summary.synthesis_seconds,
+                client_seconds=sum(e.seconds for e in entries),
+                slowest=max((e.seconds for e in entries), default=math.nan),
+                mb_up=up,
+                mb_down=down,
+                mb_round=(up + down) / len(history),
+            )
+        )
+    return found
+
+
+def privacy_statement(run: Run) -> list[str]:
+    """What left the clients in this run, and what was done to it."""
+    fairness = ", ".join(sorted({arm.rule for arm in run.arms} - {"fedavg"}))
+    unit = run.unit
+    lines = [
+        f"Every client sent model updates, its number of training {unit}, and counts of its test "
+        f"{unit} by group, true and predicted class. No {unit.removesuffix('s')}, file name or "
+        "prediction of a single one is among them.",
+    ]
+    if fairness:
+        lines.append(
+            f"The rules {fairness} also read fairness signals or losses of each client, which the "
+            "server sees per client."
+        )
+    if any(arm.augment for arm in run.arms):
+        lines.append(
+            f"Synthetic {unit} were made and kept at the clients; the server learnt how many were "
+            "asked for, accepted and rejected by class and group."
+        )
+    if run.gallery:
+        lines.append(
+            "This report shows real training images beside synthetic ones (the gallery): remove "
+            "synthetic/gallery before you pass it on if they are not public."
+        )
+    budget = _budgets(run.config_text)
+    lines.append(
+        f"Differential privacy was configured: {budget}."
+        if budget
+        else "No noise was added to what was sent: counts of small groups and model updates can "
+        "tell something about single examples. Nothing here is a guarantee against that."
+    )
+    return lines
+
+
+def _budgets(config: str) -> str:
+    """Every setting named epsilon or delta that has a value, with its section."""
+    try:
+        settings = tomllib.loads(config)
+    except tomllib.TOMLDecodeError:
+        return ""  # a configuration of another tool: nothing to say about it
+    found: list[str] = []
+
+    def visit(part: dict[str, object], path: str) -> None:
+        for key, value in part.items():
+            where = f"{path}.{key}" if path else key
+            if isinstance(value, dict):
+                visit(value, where)
+            elif key == "epsilon" and isinstance(value, int | float):
+                delta = part.get("delta")
+                found.append(f"{where} = {value:g}" + (f" (delta = {delta})" if delta else ""))
+
+    visit(settings, "")
+    return "; ".join(found)

@@ -1,0 +1,65 @@
+"""What the report of a run says of fronts, costs, privacy, and a run that is watched."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evaluation import read_run, summarise, write_report
+from evaluation.report.build import write_report as write
+from evaluation.report.costs import costs, pareto, privacy_statement
+from tests.evaluation.fixtures import ARMS, build_run
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fronts")
+    return build_run(folder / "run", rounds=2, clients=3, arms=ARMS[:3])
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    places = {
+        "even": (0.01, 0.7), "good": (0.1, 0.9), "beaten": (0.1, 0.8), "twin": (0.01, 0.7),
+        "middle": (0.05, 0.8),
+    }  # fmt: skip
+    assert pareto(places) == ["even", "good", "twin", "middle"]
+    assert pareto({"alone": (0.3, 0.1)}) == ["alone"]
+    assert pareto({}) == []
+
+
+def test_costs_are_sums_over_clients_and_rounds(path: Path) -> None:
+    run = read_run(path)
+    found = costs(run, summarise(run, replicates=1))
+    assert [cost.arm for cost in found] == [arm.name for arm in run.arms]
+    first = found[0]
+    entries = [entry for item in run.history["FedAvg"] for entry in item.clients]
+    assert first.client_seconds == pytest.approx(sum(e.seconds for e in entries))
+    assert first.slowest == max(e.seconds for e in entries)
+    assert first.mb_up == pytest.approx(2 * 3 * 0.438)
+    assert first.mb_round == pytest.approx((first.mb_up + first.mb_down) / 2)
+    assert first.synthesis == 0
+    assert found[2].synthesis > 0
+
+
+def test_privacy_says_what_left_and_what_was_not_done(path: Path) -> None:
+    run = read_run(path)
+    text = " ".join(privacy_statement(run))
+    assert "model updates" in text
+    assert "The rules fairfed also read" in text
+    assert "real training images" in text
+    assert "No noise was added" in text
+    noisy = replace(run, config_text="[privacy]\nepsilon = 2.0\ndelta = 1e-5\n", gallery=())
+    text = " ".join(privacy_statement(noisy))
+    assert "Differential privacy was configured: privacy.epsilon = 2 (delta = 1e-05)." in text
+    assert "real training images" not in text
+
+
+def test_the_page_loads_itself_only_where_it_is_watched(path: Path) -> None:
+    html = write_report(path).read_text("utf-8")
+    assert 'http-equiv="refresh"' not in html
+    for name in ("front", "cost", "privacy"):
+        assert f'<section id="{name}">' in html
+        assert f'href="#{name}"' in html
+    watched = write(path, refresh=7).read_text("utf-8")
+    assert '<meta http-equiv="refresh" content="7">' in watched
+    assert "being watched" in watched
