@@ -78,13 +78,32 @@ def wilson_interval(successes: int, n: int, level: float = LEVEL) -> Interval:
         raise InputError(f"expected 0 <= successes <= n, got successes {successes}, n {n}")
     if n == 0:
         return Interval(float("nan"), 0.0, 1.0, 0, level)
-    z = NormalDist().inv_cdf(0.5 + level / 2)
     p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * ((p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5)
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
+    low, high = (float(end) for end in wilson_limits(np.array(p), np.array(n), level))
     return Interval(p, low, high, int(n), level)
+
+
+def wilson_limits(
+    rates: FloatArray, sizes: NDArray[np.number], level: float = LEVEL
+) -> tuple[FloatArray, FloatArray]:
+    """Ends of the Wilson score intervals of many proportions at once.
+
+    Parameters
+    ----------
+    rates, sizes : ndarray, of one shape
+        Proportions in [0, 1] and the (effective) rows they rest on; NaN or 0 rows give NaN.
+    level : float
+        Confidence level, in (0, 1).
+    """
+    _check_level(level)
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    n = np.where(sizes > 0, sizes, np.nan)
+    scale = 1 + z * z / n
+    centre = (rates + z * z / (2 * n)) / scale
+    half = z / scale * np.sqrt(rates * (1 - rates) / n + z * z / (4 * n * n))
+    low = np.where(rates <= 0, 0.0, np.maximum(0.0, centre - half))
+    high = np.where(rates >= 1, 1.0, np.minimum(1.0, centre + half))
+    return np.where(np.isnan(centre), np.nan, low), np.where(np.isnan(centre), np.nan, high)
 
 
 def resample(counts: CountArray, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -78,7 +78,7 @@ def demographic_parity_difference(
         In [0, 1], 0 is fair; NaN when undefined.
     """
     rates, overall = selection_rate(counts), selection_rate(pool_groups(counts))
-    return _over_classes(_difference(rates, overall, method, convention), across, largest=True)
+    return over_classes(rates_difference(rates, overall, method, convention), across, largest=True)
 
 
 def demographic_parity_ratio(
@@ -90,7 +90,7 @@ def demographic_parity_ratio(
 ) -> FloatArray:
     """Smallest over largest selection rate; in [0, 1], 1 is fair (parameters as above)."""
     rates, overall = selection_rate(counts), selection_rate(pool_groups(counts))
-    return _over_classes(_ratio(rates, overall, method, convention), across, largest=False)
+    return over_classes(rates_ratio(rates, overall, method, convention), across, largest=False)
 
 
 def equal_opportunity_difference(
@@ -101,8 +101,8 @@ def equal_opportunity_difference(
     convention: Convention = "exclude",
 ) -> FloatArray:
     """Largest difference of true positive rates P(Ŷ = c | Y = c, A); in [0, 1], 0 is fair."""
-    gap = _difference(*_tpr(counts, convention), method, convention)
-    return _over_classes(gap, across, largest=True)
+    gap = rates_difference(*_tpr(counts, convention), method, convention)
+    return over_classes(gap, across, largest=True)
 
 
 def equal_opportunity_ratio(
@@ -113,8 +113,8 @@ def equal_opportunity_ratio(
     convention: Convention = "exclude",
 ) -> FloatArray:
     """Smallest over largest true positive rate; in [0, 1], 1 is fair."""
-    ratio = _ratio(*_tpr(counts, convention), method, convention)
-    return _over_classes(ratio, across, largest=False)
+    ratio = rates_ratio(*_tpr(counts, convention), method, convention)
+    return over_classes(ratio, across, largest=False)
 
 
 def equalized_odds_difference(
@@ -129,9 +129,9 @@ def equalized_odds_difference(
 
     The aggregation happens per class, before ``across``. In [0, 1], 0 is fair; NaN when undefined.
     """
-    tpr = _difference(*_tpr(counts, convention), method, convention)
-    fpr = _difference(*_fpr(counts, convention), method, convention)
-    return _over_classes(_aggregate(tpr, fpr, agg, largest=True), across, largest=True)
+    tpr = rates_difference(*_tpr(counts, convention), method, convention)
+    fpr = rates_difference(*_fpr(counts, convention), method, convention)
+    return over_classes(joined_odds(tpr, fpr, agg, largest=True), across, largest=True)
 
 
 def equalized_odds_ratio(
@@ -143,9 +143,9 @@ def equalized_odds_ratio(
     convention: Convention = "exclude",
 ) -> FloatArray:
     """Smaller (``agg="worst_case"``) or mean of the TPR and the FPR ratio; in [0, 1], 1 is fair."""
-    tpr = _ratio(*_tpr(counts, convention), method, convention)
-    fpr = _ratio(*_fpr(counts, convention), method, convention)
-    return _over_classes(_aggregate(tpr, fpr, agg, largest=False), across, largest=False)
+    tpr = rates_ratio(*_tpr(counts, convention), method, convention)
+    fpr = rates_ratio(*_fpr(counts, convention), method, convention)
+    return over_classes(joined_odds(tpr, fpr, agg, largest=False), across, largest=False)
 
 
 def accuracy_difference(
@@ -154,23 +154,23 @@ def accuracy_difference(
     """Largest difference of accuracy between groups; in [0, 1], 0 is fair."""
     by_group = accuracy_by_group(counts)[..., None]
     overall = accuracy_by_group(pool_groups(counts))[..., None]
-    return _difference(by_group, overall, method, convention)[..., 0]
+    return rates_difference(by_group, overall, method, convention)[..., 0]
 
 
 def worst_group_accuracy(counts: CountArray) -> FloatArray:
     """Accuracy of the group with the lowest accuracy; groups without rows are left out."""
-    return _skipping_nan("min", accuracy_by_group(counts), -1)
+    return skipping_nan("min", accuracy_by_group(counts), -1)
 
 
 def worst_class_recall(counts: CountArray) -> FloatArray:
     """Recall of the class with the lowest recall, groups pooled; classes without rows left out."""
-    return _skipping_nan("min", recall_by_class(counts), -1)
+    return skipping_nan("min", recall_by_class(counts), -1)
 
 
 def worst_cell_recall(counts: CountArray) -> FloatArray:
     """Recall of the class-by-group cell with the lowest recall; cells without rows are left out."""
     cells = recall_by_cell(counts)
-    return _skipping_nan("min", cells.reshape(*cells.shape[:-2], -1), -1)
+    return skipping_nan("min", cells.reshape(*cells.shape[:-2], -1), -1)
 
 
 def _tpr(counts: CountArray, convention: Convention) -> tuple[FloatArray, FloatArray]:
@@ -193,28 +193,43 @@ def _measured(rates: FloatArray, convention: Convention) -> FloatArray:
     return np.where(enough, rates, np.nan)
 
 
-def _difference(
+def rates_difference(
     rates: FloatArray, overall: FloatArray, method: Method, convention: Convention
 ) -> FloatArray:
-    """Gap over the groups of rates ``(..., n_groups, n)``; shape ``(..., n)``."""
+    """Difference over the groups of any rates, class by class.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (..., n_groups, n)
+        Rates of a group and class; of two classes only the last is used.
+    overall : ndarray, shape (..., 1, n)
+        Rates of everyone, for ``method="to_overall"``.
+    method, convention
+        See the module.
+
+    Returns
+    -------
+    ndarray, shape (..., n)
+    """
     rates = _measured(rates, convention)
     if method == "between_groups":
-        return _skipping_nan("max", rates, -2) - _skipping_nan("min", rates, -2)
+        return skipping_nan("max", rates, -2) - skipping_nan("min", rates, -2)
     if method == "to_overall":
-        return _skipping_nan("max", np.abs(rates - _positive(overall)), -2)
+        return skipping_nan("max", np.abs(rates - _positive(overall)), -2)
     raise InputError(METHOD_ERROR.format(method))
 
 
-def _ratio(
+def rates_ratio(
     rates: FloatArray, overall: FloatArray, method: Method, convention: Convention
 ) -> FloatArray:
+    """Ratio over the groups of any rates, class by class; parameters as in `rates_difference`."""
     rates = _measured(rates, convention)
     if method == "between_groups":
-        return ratio_or_nan(_skipping_nan("min", rates, -2), _skipping_nan("max", rates, -2))
+        return ratio_or_nan(skipping_nan("min", rates, -2), skipping_nan("max", rates, -2))
     if method == "to_overall":
         pooled = _positive(overall)
         low, high = np.minimum(rates, pooled), np.maximum(rates, pooled)
-        return _skipping_nan("min", ratio_or_nan(low, high), -2)
+        return skipping_nan("min", ratio_or_nan(low, high), -2)
     raise InputError(METHOD_ERROR.format(method))
 
 
@@ -222,24 +237,26 @@ def _positive(rates: FloatArray) -> FloatArray:
     return rates[..., 1:] if rates.shape[-1] == 2 else rates
 
 
-def _aggregate(tpr: FloatArray, fpr: FloatArray, agg: Agg, *, largest: bool) -> FloatArray:
+def joined_odds(tpr: FloatArray, fpr: FloatArray, agg: Agg, *, largest: bool) -> FloatArray:
+    """One number per class of the gaps in the true and the false positive rate (equalized odds)."""
     both = np.stack([tpr, fpr])
     if agg == "mean":
-        return _skipping_nan("mean", both, 0)
+        return skipping_nan("mean", both, 0)
     if agg == "worst_case":
-        return _skipping_nan("max" if largest else "min", both, 0)
+        return skipping_nan("max" if largest else "min", both, 0)
     raise InputError(AGG_ERROR.format(agg))
 
 
-def _over_classes(values: FloatArray, across: Across, *, largest: bool) -> FloatArray:
+def over_classes(values: FloatArray, across: Across, *, largest: bool) -> FloatArray:
+    """One number of those of the classes, along the last axis (see the module)."""
     if across == "macro":
-        return _skipping_nan("mean", values, -1)
+        return skipping_nan("mean", values, -1)
     if across == "worst":
-        return _skipping_nan("max" if largest else "min", values, -1)
+        return skipping_nan("max" if largest else "min", values, -1)
     raise InputError(ACROSS_ERROR.format(across))
 
 
-def _skipping_nan(how: Literal["min", "max", "mean"], values: FloatArray, axis: int) -> FloatArray:
+def skipping_nan(how: Literal["min", "max", "mean"], values: FloatArray, axis: int) -> FloatArray:
     """Reduce over the defined values; NaN where none is."""
     reduce: Callable[..., Any] = getattr(np, f"nan{how}")
     with warnings.catch_warnings():
@@ -256,6 +273,11 @@ __all__ = [
     "equal_opportunity_ratio",
     "equalized_odds_difference",
     "equalized_odds_ratio",
+    "joined_odds",
+    "over_classes",
+    "rates_difference",
+    "rates_ratio",
+    "skipping_nan",
     "worst_cell_recall",
     "worst_class_recall",
     "worst_group_accuracy",

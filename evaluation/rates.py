@@ -14,7 +14,7 @@ scikit-learn's normalised confusion matrix.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,9 +122,9 @@ def precision(counts: CountArray) -> FloatArray:
     return ratio_or_nan(np.diagonal(array, axis1=-2, axis2=-1), array.sum(axis=-2))
 
 
-def pool_groups(counts: CountArray) -> CountArray:
+def pool_groups(counts: NDArray[Any]) -> NDArray[Any]:
     """Merge all groups into one; shape ``(..., 1, n_classes, n_classes)``."""
-    pooled: CountArray = np.asarray(counts).sum(axis=-3, keepdims=True)
+    pooled: NDArray[Any] = np.asarray(counts).sum(axis=-3, keepdims=True)
     return pooled
 
 

@@ -15,7 +15,10 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Arm:
-    """One training arm: an aggregation rule, with or without augmentation, on a split."""
+    """One training arm: an aggregation rule, with or without augmentation, on a split.
+
+    With `own_models`, every client is measured with a model of its own.
+    """
 
     name: str
     rule: str
@@ -23,6 +26,7 @@ class Arm:
     domain_matching: bool
     split: str
     reference: bool
+    own_models: bool = False
 
 
 @dataclass(frozen=True, eq=False)

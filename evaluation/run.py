@@ -90,6 +90,7 @@ def _arms(top: Fields, splits: dict[str, Split]) -> tuple[Arm, ...]:
             domain_matching=fields.flag("domain_matching", False),
             split=fields.text("split"),
             reference=fields.flag("reference", False),
+            own_models=fields.flag("own_models", False),
         )
         if arm.split not in splits:
             raise fields.error("split", f"one of {sorted(splits)}", arm.split)

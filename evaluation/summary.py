@@ -127,7 +127,13 @@ HEADLINE_METRICS = {
 
 
 def missing_weights(run: Run, arm: Arm) -> FloatArray:
-    """Weights of the missing classes for an arm; the reference takes those of the baseline."""
+    """Weights of the missing classes for an arm; the reference takes those of the baseline.
+
+    None where every client is measured with a model of its own: what a class's own holders make of
+    it says nothing of those who lack it.
+    """
+    if arm.own_models:
+        return np.zeros(len(run.classes))
     split = run.baseline.split if arm.reference and run.baseline else arm.split
     return missing_class_weights(run.splits[split].train)
 

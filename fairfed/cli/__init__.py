@@ -1,4 +1,4 @@
-"""The command line: `fairfed demo | run | augment | semantics | report | doctor`."""
+"""The command line: `fairfed demo | run | augment | audit | semantics | report | doctor`."""
 
 from __future__ import annotations
 

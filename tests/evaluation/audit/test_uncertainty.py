@@ -63,7 +63,7 @@ def coverage(sizes: tuple[int, ...], rates: tuple[float, ...], simulations: int)
     ],
 )
 def test_intervals_of_gaps_cover(sizes: tuple[int, ...], rates: tuple[float, ...]) -> None:
-    """Nominal 95 %, of 200: three standard errors are 4.5 %; `docs/audit_coverage.json` has more."""
+    """Nominal 95 %; three standard errors of 200 are 4.5 %; `docs/audit_coverage.json` has more."""
     assert coverage(sizes, rates, 200) == pytest.approx(0.955, abs=0.045)
 
 

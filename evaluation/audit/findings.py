@@ -1,0 +1,183 @@
+"""Which groups are compared, and from computed arrays to the records of gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.audit.gaps import GapKind
+from evaluation.audit.measured import Measured
+from evaluation.audit.options import AuditOptions
+from evaluation.audit.outcome import NAN, Estimate, Gap
+from evaluation.audit.significance import detectable_gap
+from evaluation.metrics import skipping_nan
+
+OVERALL = "overall"
+"""Stands for everyone at an end of a gap to the overall value."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which groups of a cross are compared.
+
+    Parameters
+    ----------
+    by : tuple of str
+        The columns.
+    kept : ndarray of bool, shape (groups,)
+        Groups with enough rows.
+    names, rows : tuple
+        Of the compared groups.
+    suppressed, suppressed_rows
+        Names of the others and their rows in all.
+    """
+
+    by: tuple[str, ...]
+    kept: NDArray[np.bool_]
+    names: tuple[str, ...]
+    rows: tuple[int, ...]
+    suppressed: tuple[str, ...]
+    suppressed_rows: int
+
+
+def split(
+    by: tuple[str, ...], names: tuple[str, ...], rows: NDArray[np.int64], min_group: int
+) -> Split:
+    """Separate the groups that have enough rows from the others."""
+    kept = rows >= max(1, min_group)
+    return Split(
+        by,
+        kept,
+        tuple(name for name, keep in zip(names, kept, strict=True) if keep),
+        tuple(int(n) for n in rows[kept]),
+        tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
+        int(rows[~kept].sum()),
+    )
+
+
+def gap_records(
+    kinds: Sequence[GapKind],
+    parts: Mapping[str, Measured],
+    names: tuple[str, ...],
+    values: Mapping[str, float],
+    intervals: Mapping[str, tuple[float, float]],
+    chance: Mapping[str, float],
+    tests: Mapping[str, float],
+    options: AuditOptions,
+) -> tuple[Gap, ...]:
+    """Put together what was found about each gap.
+
+    Parameters
+    ----------
+    kinds, parts, names
+        Definitions, measured metrics by name, and names of the compared groups.
+    values, intervals, chance
+        By name of gap; what is missing is undefined.
+    tests
+        p-values by metric.
+    options
+        Level and power.
+    """
+    return tuple(
+        Gap(
+            name=kind.name,
+            title=kind.title,
+            metric=kind.metric,
+            kind=kind.kind,
+            method=kind.method,
+            estimate=_estimate(kind, parts, values[kind.name], intervals.get(kind.name), options),
+            lowest=ends[0],
+            highest=ends[1],
+            chance=chance.get(kind.name, NAN),
+            p=tests.get(kind.metric, NAN),
+            detectable=_detectable(kind, parts, options),
+        )
+        for kind in kinds
+        for ends in (_ends(kind, parts, names),)
+    )
+
+
+def _estimate(
+    kind: GapKind,
+    parts: Mapping[str, Measured],
+    value: float,
+    ends: tuple[float, float] | None,
+    options: AuditOptions,
+) -> Estimate:
+    # Classes share rows, and so do the two rates of equalized odds where there are many classes.
+    rows = [part.rows[: part.compared] for part in (parts[name] for name in kind.of)]
+    several = rows[0].shape[1] > 1
+    n = max(int(r.max(axis=1).sum()) for r in rows) if several else sum(int(r.sum()) for r in rows)
+    undefined = _undefined(kind, parts, options)
+    if ends is None:
+        return Estimate(value, n=n, undefined=undefined)
+    return Estimate(value, *ends, n=n, how="bootstrap", undefined=undefined)
+
+
+def _undefined(kind: GapKind, parts: Mapping[str, Measured], options: AuditOptions) -> float:
+    """Share of the replicates in which too few groups were left."""
+    own = [parts[name] for name in kind.of]
+    k = own[0].compared
+    if k < 2 or not len(own[0].draws):
+        return float(k < 2)
+    if not any(np.isnan(part.draws[:, :k]).any() for part in own):
+        return 0.0
+    rates = {
+        name: (part.draws[:, :k], part.overall_draws[:, None])
+        for name, part in zip(kind.of, own, strict=True)
+    }
+    return float(np.isnan(kind.value(rates, options.across)).mean())
+
+
+def _ends(kind: GapKind, parts: Mapping[str, Measured], names: tuple[str, ...]) -> tuple[str, str]:
+    part = parts[kind.of[0]]
+    values = part.values[: part.compared]
+    if len(kind.of) > 1 or values.shape[1] > 1 or (~np.isnan(values)).sum() < 2:
+        return "", ""
+    column = values[:, 0]
+    if kind.method == "between_groups":
+        return names[int(np.nanargmin(column))], names[int(np.nanargmax(column))]
+    place, below = _farthest(kind, part)
+    return (names[place], OVERALL) if below else (OVERALL, names[place])
+
+
+def _farthest(kind: GapKind, part: Measured) -> tuple[int, bool]:
+    """The group farthest from the overall value of one class, and whether it is below it."""
+    column, overall = part.values[: part.compared, 0], part.overall[0]
+    far = np.abs(column - overall)
+    if kind.kind == "ratio":
+        low, high = np.minimum(column, overall), np.maximum(column, overall)
+        far = 1 - low / np.where(high > 0, high, np.nan)
+    if np.isnan(far).all():
+        return 0, False
+    place = int(np.nanargmax(far))
+    return place, bool(column[place] < overall)
+
+
+def _detectable(kind: GapKind, parts: Mapping[str, Measured], options: AuditOptions) -> float:
+    """The largest of the rates and classes that a gap joins: the last one to be found."""
+    if kind.kind == "ratio" or kind.method == "to_overall":
+        return NAN
+    found = []
+    for part in (parts[name] for name in kind.of):
+        values = part.values[: part.compared]
+        for column in range(values.shape[1]):
+            own = values[:, column]
+            if (~np.isnan(own)).sum() < 2:
+                continue
+            ends = int(np.nanargmin(own)), int(np.nanargmax(own))
+            if ends[0] == ends[1]:
+                # All alike: the two groups that tell least.
+                ends = _smallest(part, column)
+            found.append(detectable_gap(part, ends, column, options.level, options.power))
+    return float(skipping_nan("max", np.array(found), 0)) if found else NAN
+
+
+def _smallest(part: Measured, column: int) -> tuple[int, int]:
+    defined = ~np.isnan(part.values[: part.compared, column])
+    rows = np.where(defined, part.rows[: part.compared, column], np.iinfo(np.int64).max)
+    first, second = np.argsort(rows, kind="stable")[:2]
+    return int(first), int(second)

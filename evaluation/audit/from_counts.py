@@ -1,0 +1,154 @@
+"""A tally from counts that are there already: of clients' test rows, of a run's last round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from evaluation.audit.schema import Axis, Schema, ordered_classes, ordered_levels
+from evaluation.audit.sparse import IntArray, SparseCounts
+from evaluation.audit.tally import CROSSED, Tally
+from evaluation.errors import InputError
+from evaluation.records import Run
+
+
+def crossed_schema(
+    classes: Sequence[str],
+    groups: Sequence[str],
+    sensitive: Sequence[str] = (),
+    clients: Sequence[str] = (),
+    bins: int = 0,
+) -> Schema:
+    """The schema of counts by one cross of sensitive columns.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Of two, the second is the positive one.
+    groups : sequence of str
+        Names of the crossed groups, with " × " between their values.
+    sensitive : sequence of str
+        The crossed columns; without them groups are those of a column ``group``, and a single
+        group is everyone. Columns whose values cannot be told apart in the groups' names become
+        one.
+    clients : sequence of str
+        Clients, by name.
+    bins : int
+        Of score histograms; 0: none.
+    """
+    if len(groups) > 1 and not sensitive:
+        sensitive = ("group",)
+    values = _values(groups, len(sensitive))
+    named = list(sensitive) if values is not None else [CROSSED.join(sensitive)]
+    table = values if values is not None else [(name,) for name in groups]
+    axes = tuple(
+        Axis(name, ordered_levels(row[place] for row in table)) for place, name in enumerate(named)
+    )
+    positive = classes[1] if len(classes) == 2 else None
+    return Schema(
+        task="classification",
+        classes=ordered_classes(classes, positive),
+        axes=axes if sensitive else (),
+        clients=tuple(sorted(clients)) or ("all",),
+        positive=positive,
+        bins=bins,
+    )
+
+
+def dense_tally(
+    schema: Schema,
+    classes: Sequence[str],
+    groups: Sequence[str],
+    confusion: Mapping[str, IntArray],
+    scores: Mapping[str, IntArray] | None = None,
+) -> Tally:
+    """A tally from one full array of each client.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of `crossed_schema`.
+    classes, groups : sequence of str
+        Names of the arrays' axes, in their order.
+    confusion : mapping of str to ndarray of int64, shape (groups, classes, classes)
+        Of every client.
+    scores : mapping of str to ndarray of int64, shape (groups, scored, 2, bins), optional
+        Of every client, the scored classes in the order of ``schema.score_classes``.
+    """
+    places = _group_places(schema, groups)
+    order = np.array([schema.classes.index(name) for name in classes])
+    lead, c = schema.group_shape, len(classes)
+    shape = (*lead, c, c)
+    table = np.zeros((len(schema.clients), int(np.prod(lead[1:])), c, c), np.int64)
+    for client, values in confusion.items():
+        moved = np.zeros_like(values)
+        moved[:, order[:, None], order[None, :]] = values
+        table[schema.clients.index(client), places] = moved
+    histograms = None
+    if scores is not None:
+        s = len(schema.score_classes)
+        filled = np.zeros((*table.shape[:2], s, 2, schema.bins), np.int64)
+        for client, values in scores.items():
+            filled[schema.clients.index(client), places] = values
+        histograms = _occupied(filled, (*lead, s, 2, schema.bins))
+    return Tally(schema, _occupied(table, shape), histograms)
+
+
+def run_tally(run: Run, arm: str) -> tuple[Tally, tuple[str, ...]]:
+    """The counts of an arm's last measured round over all clients, and what is to be said of them.
+
+    Raises
+    ------
+    InputError
+        If there is no such arm, or none of its rounds was measured.
+    """
+    chosen = next((own for own in run.arms if own.name == arm), None)
+    if chosen is None:
+        known = ", ".join(own.name for own in run.arms)
+        raise InputError(f"{run.path}: no arm {arm!r}; there are: {known}")
+    last = run.final_round(chosen)
+    if last is None:
+        raise InputError(f"{run.path}: arm {arm!r} has no round whose model was tested yet")
+    width = len(str(run.splits[chosen.split].clients - 1))
+    counts = {
+        f"{entry.client:0{width}d}": entry.test_counts
+        for entry in last.clients
+        if entry.test_counts is not None
+    }
+    sensitive = run.sensitive.split(CROSSED) if run.sensitive else ()
+    schema = crossed_schema(run.classes, run.groups, sensitive, tuple(counts))
+    notes = [
+        f"Counts of arm {arm}, round {last.number} of {run.rounds}, on the clients' test rows."
+    ]
+    absent = run.splits[chosen.split].clients - len(counts)
+    if absent:
+        notes.append(f"{absent} clients gave no counts in that round; their rows are not in it.")
+    return dense_tally(schema, run.classes, run.groups, counts), tuple(notes)
+
+
+def _values(groups: Sequence[str], columns: int) -> list[tuple[str, ...]] | None:
+    """Values of the crossed columns in each group, or None where names cannot be taken apart."""
+    found = [tuple(name.split(CROSSED)) for name in groups]
+    return found if all(len(values) == columns for values in found) else None
+
+
+def _group_places(schema: Schema, groups: Sequence[str]) -> IntArray:
+    """Row-major position of every group among the crossed levels."""
+    sizes = schema.group_shape[1:]
+    if not sizes:
+        return np.zeros(len(groups), np.int64)
+    values = _values(groups, len(sizes))
+    if len(sizes) == 1 or values is None:
+        levels = schema.axes[0].levels
+        return np.array([levels.index(name) for name in groups], np.int64)
+    index = [
+        [axis.levels.index(row[place]) for row in values] for place, axis in enumerate(schema.axes)
+    ]
+    return np.asarray(np.ravel_multi_index(tuple(np.array(i) for i in index), sizes), np.int64)
+
+
+def _occupied(table: IntArray, shape: tuple[int, ...]) -> SparseCounts:
+    flat = table.ravel()
+    keys = np.flatnonzero(flat).astype(np.int64)
+    return SparseCounts(shape, keys, flat[keys, None])

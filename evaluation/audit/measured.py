@@ -1,0 +1,283 @@
+"""Metrics of the groups of one cross, with what their uncertainty needs.
+
+All arrays have groups first, then classes (one column unless there are more than two classes). Rows
+of suppressed groups are one more group at the end, so that overall values are those of everyone.
+
+Weighted rows: a rate is a ratio of sums of weights; its effective size is that of the ratio's
+linearised variance, ``p(1-p)(Σw)² / ((1-p)² Σ_hit w² + p² Σ_miss w²)`` (Kish's ``(Σw)²/Σw²`` where
+p is 0 or 1), and stands for n in Wilson's formula. Replicates draw rows; a cell's weight in a
+replicate is normal around its mean weight times the rows drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.audit.metrics import ByGroup, Parts, jaccard_parts, recall_parts
+from evaluation.audit.schema import WEIGHT_UNIT
+from evaluation.intervals import resample, wilson_limits
+from evaluation.rates import FloatArray, pool_groups, ratio_or_nan
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Confusion counts of a cross: rows, weights, and replicates of them.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (groups, C, C)
+        Rows; the last group is that of the suppressed rows if `compared` is less than all.
+    weights, squares : ndarray, shape (groups, C, C)
+        Σw and Σw²; the rows themselves where there are no weights.
+    compared : int
+        Groups that are compared.
+    weighted : bool
+        Whether rows have weights.
+    replicates : ndarray, shape (replicates, groups, C, C)
+        Of `weights`; none drawn: the first axis is 0.
+    """
+
+    rows: IntArray
+    weights: FloatArray
+    squares: FloatArray
+    compared: int
+    weighted: bool
+    replicates: FloatArray
+
+
+def make_cells(
+    values: IntArray, kept: NDArray[np.bool_], *, replicates: int, rng: np.random.Generator
+) -> Cells:
+    """Prepare counts of a cross.
+
+    Parameters
+    ----------
+    values : ndarray of int64, shape (groups, C, C, 1 or 3)
+        Rows, and with weights Σw and Σw², as in `Tally.confusion`.
+    kept : ndarray of bool, shape (groups,)
+        Groups that are compared; the others are pooled.
+    replicates, rng
+        Bootstrap replicates to draw, and the source of randomness.
+    """
+    table = values[kept]
+    if not kept.all():
+        table = np.concatenate([table, values[~kept].sum(axis=0, keepdims=True)])
+    rows, weighted = table[..., 0], values.shape[-1] > 1
+    weights = squares = rows.astype(np.float64)
+    if weighted:
+        weights, squares = (np.asarray(table[..., i] * WEIGHT_UNIT, np.float64) for i in (1, 2))
+    cells = Cells(
+        rows, weights, squares, int(kept.sum()), weighted, np.zeros((0, *rows.shape), np.float64)
+    )
+    if not replicates or not rows.sum():
+        return cells
+    return replace(cells, replicates=_drawn(cells, replicates, rng))
+
+
+def _drawn(cells: Cells, replicates: int, rng: np.random.Generator) -> FloatArray:
+    drawn = resample(cells.rows, replicates, rng).astype(np.float64)
+    if not cells.weighted:
+        return drawn
+    rows = np.maximum(cells.rows, 1)
+    mean = cells.weights / rows
+    spread = np.sqrt(np.maximum(cells.squares / rows - mean**2, 0))
+    noise = rng.standard_normal(drawn.shape) * np.sqrt(drawn) * spread
+    return np.maximum(drawn * mean + noise, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One metric over groups ``(groups, classes)`` with its sampling errors.
+
+    Parameters
+    ----------
+    values, overall : ndarray, shapes (groups, classes) and (classes,)
+        The metric; NaN where undefined.
+    rows : ndarray of int, shape (groups, classes)
+        Rows of the denominators.
+    low, high : ndarray, shape (groups, classes)
+        Ends of an interval per group and class.
+    overall_low, overall_high : ndarray, shape (classes,)
+        The same for everyone.
+    size : ndarray or None
+        Effective rows where the metric is a proportion, else None.
+    share : ndarray, shape (groups, classes)
+        Of each group in the overall denominator; 0 where it is no proportion.
+    spread, overall_spread : ndarray
+        Standard errors where it is no proportion.
+    noise, overall_noise : ndarray, shapes (groups, classes, draws) and (classes, draws)
+        Standardised sampling errors, independent over groups.
+    compared : int
+        Groups that are compared: the first ones.
+    draws : ndarray, shape (draws, groups, classes)
+        The metric in bootstrap replicates; overall in `overall_draws`.
+    top : float
+        Largest value that the metric can have.
+    """
+
+    values: FloatArray
+    overall: FloatArray
+    rows: IntArray
+    low: FloatArray
+    high: FloatArray
+    overall_low: FloatArray
+    overall_high: FloatArray
+    size: FloatArray | None
+    share: FloatArray
+    spread: FloatArray
+    overall_spread: FloatArray
+    noise: FloatArray
+    overall_noise: FloatArray
+    compared: int
+    draws: FloatArray
+    overall_draws: FloatArray
+    top: float = 1.0
+
+
+def measure(metric: ByGroup, cells: Cells, level: float, seed: Iterable[int]) -> Measured:
+    """Apply a metric by group to the counts of a cross and to their replicates."""
+    values = metric.values(cells.weights)
+    overall = metric.values(pool_groups(cells.weights))[0]
+    draws = metric.values(cells.replicates)
+    overall_draws = metric.values(pool_groups(cells.replicates))[:, 0]
+    rng = np.random.default_rng(list(seed))
+    if metric.proportion:
+        parts, squares = metric.parts(cells.weights), metric.parts(cells.squares)
+        rows = metric.parts(cells.rows)[1].astype(np.int64)
+        size = effective_size(parts, squares)
+        share = np.nan_to_num(ratio_or_nan(parts[1], parts[1].sum(axis=0)))
+    else:
+        total = cells.rows.sum(axis=(1, 2))[:, None]
+        rows = np.broadcast_to(total, values.shape).astype(np.int64)
+        size, share = None, np.zeros_like(values)
+    low, high = _limits(metric, cells.weights, cells.squares, level)
+    overall_low, overall_high = _limits(
+        metric, pool_groups(cells.weights), pool_groups(cells.squares), level
+    )
+    spread, overall_spread = _sd(draws), _sd(overall_draws)
+    simple = metric.proportion and values.shape[1] == 1
+    return Measured(
+        values,
+        overall,
+        rows,
+        low,
+        high,
+        overall_low[0],
+        overall_high[0],
+        size,
+        share,
+        spread,
+        overall_spread,
+        _noise(None if simple else draws, spread, len(draws), rng),
+        _noise(overall_draws, overall_spread, len(draws), rng),
+        cells.compared,
+        draws,
+        overall_draws,
+    )
+
+
+def _limits(
+    metric: ByGroup, weights: FloatArray, squares: FloatArray, level: float
+) -> tuple[FloatArray, FloatArray]:
+    """Interval of each group and class.
+
+    Wilson's for proportions. F1 is ``2J/(1+J)`` of the proportion ``J = tp/(tp+fp+fn)`` (Jaccard's
+    index), whose Wilson interval it takes; balanced accuracy is a mean of recalls, independent
+    proportions whose Wilson intervals add by squares (MOVER, Zou & Donner 2008).
+    """
+    if metric.name == "f1":
+        ends = _wilson(jaccard_parts(weights), jaccard_parts(squares), level)
+        return 2 * ends[0] / (1 + ends[0]), 2 * ends[1] / (1 + ends[1])
+    if metric.name != "balanced_accuracy":
+        return _wilson(metric.parts(weights), metric.parts(squares), level)
+    parts = recall_parts(weights)
+    recalls, (low, high) = ratio_or_nan(*parts), _wilson(parts, recall_parts(squares), level)
+    mean = metric.values(weights)
+    classes = np.maximum((~np.isnan(recalls)).sum(axis=-1, keepdims=True), 1)
+    down, up = (
+        np.sqrt(np.nansum((recalls - end) ** 2, axis=-1, keepdims=True)) / classes
+        for end in (low, high)
+    )
+    return mean - down, mean + up
+
+
+def _wilson(parts: Parts, squares: Parts, level: float) -> tuple[FloatArray, FloatArray]:
+    return wilson_limits(ratio_or_nan(*parts), effective_size(parts, squares), level)
+
+
+def effective_size(parts: Parts, squares: Parts) -> FloatArray:
+    """Rows without weights whose proportion would vary as much; the rows where all weigh 1.
+
+    Parameters
+    ----------
+    parts, squares : (ndarray, ndarray)
+        Numerator and denominator of Σw, and the same of Σw².
+    """
+    total, (hit, both) = parts[1], squares
+    p = np.nan_to_num(ratio_or_nan(*parts))
+    linear = ratio_or_nan(p * (1 - p) * total**2, (1 - p) ** 2 * hit + p**2 * (both - hit))
+    kish = np.nan_to_num(ratio_or_nan(total**2, both))
+    return np.where(np.isnan(linear) | (linear <= 0), kish, linear)
+
+
+def percentiles(draws: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+    """Percentile interval along the first axis; NaN where no replicate is defined."""
+    if not len(draws):
+        empty = np.full(draws.shape[1:], np.nan)
+        return empty, empty
+    defined = ~np.isnan(draws).all(axis=0)
+    tail = (1 - level) / 2
+    quantiles = np.quantile if not np.isnan(draws).any() else np.nanquantile
+    low, high = quantiles(np.where(defined, draws, 0.0), [tail, 1 - tail], axis=0)
+    return np.where(defined, low, np.nan), np.where(defined, high, np.nan)
+
+
+def _sd(draws: FloatArray) -> FloatArray:
+    if not len(draws):
+        return np.full(draws.shape[1:], np.nan)
+    defined = ~np.isnan(draws).all(axis=0)
+    filled = np.where(defined, draws, 0.0)
+    return np.where(defined, np.nanstd(filled, axis=0), np.nan)
+
+
+def _noise(
+    draws: FloatArray | None, spread: FloatArray, count: int, rng: np.random.Generator
+) -> FloatArray:
+    """Standardised deviations of the replicates, or normal ones where these do not vary."""
+    normal = normal_noise(spread.shape, count, rng)
+    if draws is None or not count:
+        return normal
+    centred = np.nan_to_num(draws - np.nan_to_num(_mean(draws)))
+    varies = np.nan_to_num(spread) > 0
+    scaled = np.moveaxis(centred / np.where(varies, spread, 1.0), 0, -1)
+    return np.where(varies[..., None], scaled, normal)
+
+
+def _mean(draws: FloatArray) -> FloatArray:
+    defined = ~np.isnan(draws).all(axis=0)
+    filled = np.where(defined, draws, 0.0)
+    return np.asarray(np.nanmean(filled, axis=0), dtype=np.float64)
+
+
+def normal_noise(shape: tuple[int, ...], count: int, rng: np.random.Generator) -> FloatArray:
+    """Standard normal draws ``(*shape, count)``, each row a permutation of the normal's quantiles.
+
+    Permuted quantiles (Latin hypercube sampling; McKay et al. 1979) have the exact marginals, which
+    takes most of the Monte-Carlo error out of the tails.
+    """
+    quantiles = np.array(_quantiles(count))
+    return rng.permuted(np.broadcast_to(quantiles, (*shape, count)), axis=-1)
+
+
+@lru_cache(maxsize=8)
+def _quantiles(count: int) -> tuple[float, ...]:
+    normal = NormalDist()
+    return tuple(normal.inv_cdf((i + 0.5) / count) for i in range(count))

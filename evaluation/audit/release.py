@@ -1,0 +1,92 @@
+"""What was done to the counts of a site before they left it; a counts file says it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Mechanism = Literal["none", "discrete laplace", "discrete gaussian"]
+MECHANISMS: tuple[Mechanism, ...] = ("none", "discrete laplace", "discrete gaussian")
+
+
+@dataclass(frozen=True)
+class Release:
+    """How counts were protected.
+
+    Parameters
+    ----------
+    mechanism : {"none", "discrete laplace", "discrete gaussian"}
+        Of the noise on every cell; ``none``: counts are exact.
+    epsilon, delta : float
+        Differential privacy of every row (added or removed); 0 without noise, δ is 0 for Laplace.
+    deviation : float
+        Standard deviation of the noise on a cell, rounded; 0 without noise.
+    touched : int
+        Cells that one row changes, each by 1: its confusion cell, and one for every scored class.
+    cells : int
+        Cells that got noise: all of the declared cross, occupied or not.
+    min_cell : int
+        Cells with fewer rows than this were left out; 0: none were.
+    dropped_cells, dropped_rows : int
+        How many that were, and rows in them, rounded up to multiples of `min_cell`.
+    """
+
+    mechanism: Mechanism = "none"
+    epsilon: float = 0.0
+    delta: float = 0.0
+    deviation: float = 0.0
+    touched: int = 0
+    cells: int = 0
+    min_cell: int = 0
+    dropped_cells: int = 0
+    dropped_rows: int = 0
+
+    @property
+    def noised(self) -> bool:
+        """Whether counts carry noise, and may be negative."""
+        return self.mechanism != "none"
+
+    def words(self) -> str:
+        """A sentence for the report."""
+        if self.noised:
+            budget = f"ε = {self.epsilon:g}" + (f", δ = {self.delta:g}" if self.delta else "")
+            return (
+                f"{self.mechanism} noise, {budget}, standard deviation {self.deviation:g} on each "
+                f"of {self.cells:,} cells"
+            )
+        if self.min_cell:
+            return (
+                f"cells with fewer than {self.min_cell} rows left out: up to "
+                f"{self.dropped_cells:,} cells with {self.dropped_rows:,} rows"
+            )
+        return "exact counts"
+
+
+def release_notes(releases: Sequence[Release]) -> tuple[str, ...]:
+    """What a reader of an audit must know about the counts that it rests on.
+
+    Parameters
+    ----------
+    releases : sequence of Release
+        One of each site.
+    """
+    notes = [
+        f"{number} of {len(releases)} sites released {release.words()}."
+        for release, number in Counter(releases).items()
+        if release != Release()
+    ]
+    noised = [release for release in releases if release.noised]
+    if noised:
+        spread = math.sqrt(sum(release.deviation**2 for release in noised))
+        notes.append(
+            f"A merged cell carries noise of standard deviation {spread:.3g} that the intervals "
+            "and tests do not include: they state the uncertainty of the sample alone."
+        )
+        notes.append(
+            "Negative noised cells were set to 0 and what that added was taken off the others, so "
+            "that the total stays what the sites released."
+        )
+    return tuple(notes)

@@ -1,0 +1,176 @@
+"""From options and a settings file to what `evaluation.audit` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluation.audit.noise import Declared
+    from evaluation.audit.options import AuditOptions
+    from evaluation.audit.settings import ReadSettings
+    from fairfed.config.audit import AuditConfig
+
+NO_TRUTH = "which column holds the truth? Give --truth, or `truth` in the settings file"
+NO_SENSITIVE = (
+    "which columns are sensitive? Give --sensitive for each, or `sensitive` in the settings file"
+)
+NO_DATA = "no data to audit; give files, directories, globs, or the directory of a run"
+PAIR = "{option} {text!r}: expected {form}"
+NOT_A_NUMBER = "{option} {text!r}: {part!r} is no number; expected COLUMN=NUMBER,NUMBER"
+
+
+def resolve(path: Path | None, options: Mapping[str, Any]) -> AuditConfig:
+    """Settings of a file, with options that are given in their place.
+
+    Parameters
+    ----------
+    path
+        A TOML file, or None.
+    options
+        By name of the setting; None and empty ones were not given.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the file or an option is not as it should be.
+    """
+    import tomli_w
+
+    from fairfed.config.audit import AuditConfig
+    from fairfed.config.load import load_model, parse_model
+
+    base = load_model(AuditConfig, path)
+    given = {name: value for name, value in options.items() if value not in (None, (), [], {})}
+    if not given:
+        return base
+    tree = base.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    source = "the options" if path is None else f"{path} and the options"
+    return parse_model(AuditConfig, tomli_w.dumps({**tree, **given}), source)
+
+
+def parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts of the command line as the settings that they stand for.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a text is not of the form that its option has.
+    """
+    found = dict(options)
+    for name, parse in _PARSERS.items():
+        if found.get(name):
+            found[name] = parse(found[name])
+    for name in ("out", "junit"):
+        if found.get(name) is not None:
+            found[name] = str(found[name])
+    return found
+
+
+def _scores(texts: list[str]) -> str | dict[str, str]:
+    """One column, or ``CLASS=COLUMN`` for each class."""
+    if len(texts) == 1 and "=" not in texts[0]:
+        return texts[0]
+    return dict(_pair("--score", text, "CLASS=COLUMN for each of several") for text in texts)
+
+
+def _cuts(texts: list[str]) -> dict[str, list[float]]:
+    return {column: _numbers(column, values) for column, values in map(_cut_pair, texts)}
+
+
+def _cut_pair(text: str) -> tuple[str, str]:
+    return _pair("--cuts", text, "COLUMN=NUMBER,NUMBER, such as age=25,45")
+
+
+def _numbers(column: str, text: str) -> list[float]:
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(float(part))
+        except ValueError:
+            whole = f"{column}={text}"
+            raise InputError(NOT_A_NUMBER.format(option="--cuts", text=whole, part=part)) from None
+    return found
+
+
+def _levels(texts: list[str]) -> dict[str, list[str]]:
+    pairs = (_pair("--levels", text, "COLUMN=VALUE,VALUE, such as sex=f,m") for text in texts)
+    return {column: _commas(values) for column, values in pairs}
+
+
+def _crosses(texts: list[str]) -> list[list[str]]:
+    return [_commas(text) for text in texts]
+
+
+def _commas(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _pair(option: str, text: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise InputError(PAIR.format(option=option, text=text, form=form))
+    return name.strip(), value
+
+
+_PARSERS: dict[str, Any] = {
+    "score": _scores,
+    "cuts": _cuts,
+    "levels": _levels,
+    "by": _crosses,
+    "classes": _commas,
+}
+
+
+def read_settings(config: AuditConfig) -> ReadSettings:
+    """What is read of the rows.
+
+    Raises
+    ------
+    semantic.errors.InputError, evaluation.errors.InputError
+        If the columns are not named, or settings contradict each other.
+    """
+    from evaluation.audit.settings import ReadSettings
+
+    if config.truth is None:
+        raise InputError(NO_TRUTH)
+    if not config.sensitive:
+        raise InputError(NO_SENSITIVE)
+    names = (
+        "truth", "prediction", "score", "sensitive", "client", "weight", "task", "positive",
+        "classes", "threshold", "cuts", "auto_cuts", "quantiles", "missing", "invalid", "bins",
+        "unit",
+    )  # fmt: skip
+    return ReadSettings(**{name: getattr(config, name) for name in names})
+
+
+def audit_options(config: AuditConfig) -> AuditOptions:
+    """What the audit computes."""
+    from evaluation.audit.options import AuditOptions
+
+    names = (
+        "by", "metrics", "across", "min_group", "replicates", "level", "seed", "power", "depth",
+        "subgroups", "redact",
+    )  # fmt: skip
+    return AuditOptions(**{name: getattr(config, name) for name in names})
+
+
+def declared_names(config: AuditConfig) -> Declared:
+    """Names that the settings declare, written as the reader writes them."""
+    from evaluation.audit.labels import class_text, group_text
+    from evaluation.audit.noise import Declared
+    from evaluation.audit.schema import MISSING
+
+    levels = {
+        column: [group_text(value) or MISSING for value in values]
+        for column, values in config.levels.items()
+    }
+    clients = levels.pop(config.client, []) if config.client is not None else []
+    missing = config.missing == "group"
+    if clients and missing:
+        clients = [*clients, MISSING]
+    classes = [class_text(value) or MISSING for value in config.classes]
+    return Declared(classes, levels, clients, missing)

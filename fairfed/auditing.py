@@ -1,0 +1,270 @@
+"""Federated audits: clients count a model's predictions on their test rows, the server adds up.
+
+What a client answers is a file of counts, as `fairfed audit count` writes at a site: integers and
+the names of classes and groups, with noise or without small cells where that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import numpy as np
+from flwr.app import (
+    ArrayRecord,
+    ConfigRecord,
+    ConfigRecordValues,
+    Message,
+    MetricRecord,
+    RecordDict,
+)
+
+from evaluation.audit.counts_file import CountsFile, add_up, decode_counts, encode_counts
+from evaluation.audit.from_counts import crossed_schema, dense_tally
+from evaluation.audit.noise import Declared, protect
+from fairfed import site
+from fairfed.engines.exchange import CONFIG_KEY, METRICS_KEY, PARTITION_KEY, QueryError, ask
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from fairfed.config import Arm, Config
+    from fairfed.data import Federation
+
+ACTION = "query.audit"
+COUNTS_KEY = "counts"
+NOT_FINITE = (
+    "the model's scores are not finite (its training diverged): ask for its predictions alone, "
+    "with bins = 0"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class AuditSettings:
+    """What clients are asked to count.
+
+    Parameters
+    ----------
+    config : Config
+        The federation, as clients are sent it (a table's with its columns fitted).
+    arm : Arm
+        Whose data split, and for Ditto whose personal models, are meant.
+    model : ArrayRecord
+        Weights of the model that is audited.
+    bins : int
+        Of score histograms; 0: count predictions alone.
+    epsilon, delta, min_cell
+        Protection at every client; see `evaluation.audit.noise.protect`.
+    """
+
+    config: Config
+    arm: Arm
+    model: ArrayRecord
+    bins: int = 0
+    epsilon: float | None = None
+    delta: float | None = None
+    min_cell: int = 0
+
+    def request(self) -> dict[str, ConfigRecordValues]:
+        """What the message tells a client beside the weights."""
+        asked: dict[str, ConfigRecordValues] = {
+            "toml": self.config.to_toml(), "arm": self.arm.slug, "round": 0,
+            "bins": self.bins, "min-cell": self.min_cell,
+        }  # fmt: skip
+        budget = {"epsilon": self.epsilon, "delta": self.delta}
+        return asked | {name: value for name, value in budget.items() if value is not None}
+
+
+def audit_clients(grid: Grid, settings: AuditSettings, timeout: float) -> CountsFile:
+    """Ask every client for the counts of a model on its test rows, and add them up.
+
+    Parameters
+    ----------
+    grid : Grid
+        Any Flower grid.
+    settings : AuditSettings
+        What to count.
+    timeout : float
+        Seconds that the clients have.
+
+    Returns
+    -------
+    CountsFile
+        The counts of all clients, and how each protected its own.
+
+    Raises
+    ------
+    fairfed.errors.RunError
+        If a client does not answer.
+    evaluation.errors.InputError
+        If an answer is no file of counts, or was counted with other settings.
+    """
+    requests = [
+        Message(
+            RecordDict({"arrays": settings.model, CONFIG_KEY: ConfigRecord(settings.request())}),
+            node,
+            ACTION,
+        )
+        for node in grid.get_node_ids()
+    ]
+    answers, failed = ask(grid, requests, timeout)
+    if failed:
+        reasons = "; ".join(f"node {node}: {reason}" for node, reason in failed.items())
+        raise QueryError(f"{len(failed)} of {len(requests)} clients failed the audit: {reasons}")
+    found: dict[int, CountsFile] = {}
+    for node, reply in answers.items():
+        client, counts = _answer(node, reply)
+        if client in found:
+            raise QueryError(f"two nodes, {node} one of them, both say that they are {client}")
+        found[client] = counts
+    return add_up((f"client {client}", found[client]) for client in sorted(found))
+
+
+def _answer(node: int, reply: Message) -> tuple[int, CountsFile]:
+    """Partition id and counts of a client, checked: it is a site of its own."""
+    metrics = reply.content.metric_records.get(METRICS_KEY)
+    sent = reply.content.config_records.get(COUNTS_KEY)
+    client = None if metrics is None else metrics.get(PARTITION_KEY)
+    data = None if sent is None else sent.get("file")
+    if not isinstance(client, int) or not isinstance(data, bytes):
+        raise QueryError(f"node {node} answered the audit without its number or its counts")
+    return client, decode_counts(data, f"client {client}")
+
+
+def client_counts(
+    model: nn.Module, toml: str, arm: Arm, client: int, asked: Mapping[str, Any]
+) -> RecordDict:
+    """A client's answer: the file of counts of a model on its test rows.
+
+    Parameters
+    ----------
+    model
+        Gives logits; the received one, or the client's own.
+    toml, arm, client
+        Whose rows they are.
+    asked
+        The request's settings; see `AuditSettings.request`.
+    """
+    data = site.federation(toml, arm.iid)
+    sensitive = site.configuration(toml).data.sensitive
+    table, bins = data.table, int(asked["bins"])
+    name = f"{client:0{len(str(len(data.test) - 1))}d}"
+    schema = crossed_schema(table.classes, table.group_names, sensitive, (name,), bins)
+    confusion, scores = _counts(model, toml, arm, data, client, schema.score_classes, bins)
+    tally = dense_tally(
+        schema,
+        table.classes,
+        table.group_names,
+        {name: confusion},
+        None if scores is None else {name: scores},
+    )
+    # Classes and groups are common knowledge of the federation, so they count as declared.
+    levels = {axis.name: axis.levels for axis in schema.axes}
+    tally, release = protect(
+        tally,
+        epsilon=asked.get("epsilon"),
+        delta=asked.get("delta"),
+        min_cell=int(asked.get("min-cell", 0)),
+        declared=Declared(schema.classes, levels, (name,), missing=False),
+    )
+    return RecordDict(
+        {
+            METRICS_KEY: MetricRecord({PARTITION_KEY: client}),
+            COUNTS_KEY: ConfigRecord({"file": encode_counts(tally, (release,))}),
+        }
+    )
+
+
+def _counts(
+    model: nn.Module,
+    toml: str,
+    arm: Arm,
+    data: Federation,
+    client: int,
+    scored: tuple[str, ...],
+    bins: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Confusion counts ``[groups, C, C]`` and histograms ``[groups, scored, 2, bins]``."""
+    from fairfed.models import class_probabilities
+
+    table, rows = data.table, data.test[client]
+    labels, groups = table.labels[rows], table.groups[rows]
+    n_groups, n_classes = len(table.group_names), len(table.classes)
+    probabilities = class_probabilities(model, site.inputs(toml, arm.iid, rows), n_classes)
+    confusion = np.zeros((n_groups, n_classes, n_classes), np.int64)
+    np.add.at(confusion, (groups, labels, probabilities.argmax(1)), 1)
+    if not bins:
+        return confusion, None
+    if not np.isfinite(probabilities).all():
+        raise InputError(NOT_FINITE)
+    histograms = np.zeros((n_groups, len(scored), 2, bins), np.int64)
+    for place, name in enumerate(scored):
+        of = table.classes.index(name)
+        at = np.minimum((probabilities[:, of] * bins).astype(np.int64), bins - 1)
+        np.add.at(histograms[:, place], (groups, (labels == of).astype(int), at), 1)
+    return confusion, histograms
+
+
+def audit_run(
+    run_dir: Path, arm_name: str, *, bins: int = 0, timeout: float = 3600.0, **protection: Any
+) -> CountsFile:
+    """Ask the clients of a finished run, started anew in this process, about an arm's model.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Directory of a run, with its checkpoints.
+    arm_name : str
+        Name of the arm.
+    bins, **protection
+        As in `AuditSettings`.
+    timeout : float
+        Seconds that the clients have.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the run has no such arm or no checkpoint of it, or its data cannot be read.
+    """
+    from fairfed import checkpoint
+    from fairfed.client import app
+    from fairfed.config import load_config
+    from fairfed.engines.inprocess import InProcessGrid
+    from fairfed.experiment import count_clients
+    from fairfed.strategies.aggregate import encode
+
+    config = load_config(run_dir / "config.toml")
+    arm = next((arm for arm in config.arms if arm.name == arm_name), None)
+    if arm is None:
+        known = ", ".join(arm.name for arm in config.arms)
+        raise InputError(f"{run_dir}: no arm {arm_name!r}; there are: {known}")
+    path = run_dir / "checkpoints" / f"{arm.slug}.npz"
+    saved = checkpoint.load(path)
+    clients = count_clients(config)
+    settings = AuditSettings(
+        _with_columns(config, run_dir), arm, encode(saved.arrays), bins, **protection
+    )
+    with InProcessGrid(app, clients) as grid:
+        if saved.clients:
+            grid.load_client_states(saved.clients)
+        return audit_clients(grid, settings, timeout)
+
+
+def _with_columns(config: Config, run_dir: Path) -> Config:
+    """The configuration with the columns that the run fitted, if it is of a table."""
+    from fairfed.config import TableConfig
+
+    path = run_dir / "columns.json"
+    if not path.is_file():
+        return config
+    table = TableConfig.model_validate_json(path.read_text(encoding="utf-8"))
+    data = config.data.model_copy(update={"table": table})
+    return config.model_copy(update={"data": data})

@@ -1,0 +1,234 @@
+"""What the commands of `fairfed audit` do: read, protect, merge, audit, judge, report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from evaluation.audit.release import Release, release_notes
+from evaluation.audit.tally import Tally
+from fairfed.audit_settings import (
+    NO_DATA,
+    audit_options,
+    declared_names,
+    read_settings,
+)
+from fairfed.cli.audit_tables import print_audit, print_counts
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluation.audit.gate import Condition
+    from evaluation.audit.outcome import Audit
+    from evaluation.audit.read import Reading
+    from fairfed.config.audit import AuditConfig
+
+RUN_FILE = "federation.json"
+"""By which the directory of a run is recognised."""
+ONLY_RUNS = "{option} is for the directory of a run; {data} is none"
+CLIENTS_NAMED = "--site names the site that counts; the column {client!r} names clients already"
+AUTO_CUTS = "counts of different sites need the same cut points: state them, leave out auto_cuts"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Counts to audit, and what a report says about them."""
+
+    tally: Tally
+    title: str
+    directory: Path
+    source: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def audit_here(config: AuditConfig) -> bool:
+    """Audit files, or the arms of a run; says whether every condition of the gate held.
+
+    Raises
+    ------
+    semantic.errors.InputError, evaluation.errors.InputError
+        If settings, files or conditions are not as they should be.
+    """
+    if not config.data:
+        raise InputError(NO_DATA)
+    _conditions(config)  # a mistake in one shall not show after minutes of reading
+    run = Path(config.data[0])
+    if len(config.data) == 1 and (run / RUN_FILE).is_file():
+        return _audited(config, _of_run(config, run))
+    for option, given in (("--arm", config.arms), ("--ask", config.ask)):
+        if given:
+            raise InputError(ONLY_RUNS.format(option=option, data=config.data[0]))
+    reading = _read(config)
+    directory = Path(config.out or "audit")
+    subject = Subject(reading.tally, config.title, directory, reading.source, reading.notes)
+    return _audited(config, [subject])
+
+
+def count_here(config: AuditConfig, path: Path) -> None:
+    """Write the counts of a site's rows, protected as the settings say.
+
+    Raises
+    ------
+    semantic.errors.InputError, evaluation.errors.InputError
+        If settings or files are not as they should be, or names that noise needs are not declared.
+    """
+    from evaluation.audit.counts_file import write_counts
+    from evaluation.audit.noise import protect
+
+    if not config.data:
+        raise InputError(NO_DATA)
+    if config.auto_cuts:
+        raise InputError(AUTO_CUTS)
+    if config.site is not None and config.client is not None:
+        raise InputError(CLIENTS_NAMED.format(client=config.client))
+    reading = _read(config)
+    tally = reading.tally
+    if config.site is not None:
+        tally = replace(tally, schema=replace(tally.schema, clients=(config.site,)))
+    tally, release = protect(
+        tally,
+        epsilon=config.epsilon,
+        delta=config.delta,
+        min_cell=config.min_cell,
+        declared=declared_names(config),
+    )
+    write_counts(path, tally, release)
+    print_counts(Console(), tally, release, reading.notes, path)
+
+
+def merge_here(config: AuditConfig, files: Sequence[Path], merged_to: Path | None) -> bool:
+    """Add up files of counts and audit the sum; says whether every condition of the gate held.
+
+    Raises
+    ------
+    semantic.errors.InputError, evaluation.errors.InputError
+        If a file is not as it should be, or they were counted with different settings.
+    """
+    from evaluation.audit.counts_file import merge_counts, write_merged
+
+    _conditions(config)
+    merged = merge_counts(files)
+    if merged_to is not None:
+        write_merged(merged_to, merged)
+    source = tuple(str(path) for path in files)
+    subject = Subject(merged.tally, config.title, Path(config.out or "audit"), source)
+    return _audited(config, [_protected(merged.tally, merged.releases, subject)])
+
+
+def _read(config: AuditConfig) -> Reading:
+    from evaluation.audit.read import read_files
+
+    settings = read_settings(config)
+    console = Console(stderr=True)
+    with console.status("Counting") as status:
+        return read_files(
+            config.data,
+            settings,
+            lambda path, rows: status.update(f"Counting {path}: {rows:,} rows"),
+        )
+
+
+def _of_run(config: AuditConfig, directory: Path) -> list[Subject]:
+    """What is audited of a run: each of its arms, or those that are named."""
+    from evaluation.audit.from_counts import run_tally
+    from evaluation.run import read_run
+
+    run = read_run(directory)
+    arms = config.arms or tuple(arm.name for arm in run.arms)
+    out = Path(config.out) if config.out else directory / "audit"
+    found = []
+    for arm in arms:
+        tally, notes = run_tally(run, arm)
+        subject = Subject(
+            tally,
+            f"{config.title}: {run.name}, {arm}",
+            out if len(arms) == 1 else out / _slug(arm),
+            (str(directory),),
+            notes,
+        )
+        found.append(_asked(config, directory, arm, subject) if config.ask else subject)
+    return found
+
+
+def _slug(arm: str) -> str:
+    """Name of an arm's directory, as `fairfed.config.Arm.slug` names its checkpoint."""
+    return re.sub(r"[^a-z0-9]+", "-", arm.lower()).strip("-")
+
+
+def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> Subject:
+    """The same from the run's clients, asked anew, with scores."""
+    from fairfed.auditing import audit_run
+
+    found = audit_run(
+        directory,
+        arm,
+        bins=config.bins,
+        epsilon=config.epsilon,
+        delta=config.delta,
+        min_cell=config.min_cell,
+    )
+    notes = (f"Counts of arm {arm}: its clients were asked about the checkpoint's model.",)
+    return _protected(found.tally, found.releases, replace(subject, notes=notes))
+
+
+def _protected(tally: Tally, releases: Sequence[Release], subject: Subject) -> Subject:
+    """Counts that may carry noise, as metrics need them, and what was done to them."""
+    from evaluation.audit.noise import without_negative
+
+    notes = (*subject.notes, *release_notes(releases))
+    return replace(subject, tally=without_negative(tally), notes=notes)
+
+
+def _conditions(config: AuditConfig) -> list[Condition]:
+    from evaluation.audit.gate import parse_condition
+
+    return [parse_condition(text) for text in config.fail_on]
+
+
+def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
+    """Audit, judge, print and report; whether every condition held for every subject."""
+    from evaluation.audit.gate import judge
+    from evaluation.audit.report import write_reports
+    from evaluation.audit.run import audit
+
+    conditions = _conditions(config)
+    console, audits = Console(), []
+    for subject in subjects:
+        with Console(stderr=True).status("Auditing"):
+            found = audit(
+                subject.tally,
+                audit_options(config),
+                title=subject.title,
+                source=subject.source,
+                notes=subject.notes,
+            )
+        found = replace(found, gate=judge(found, conditions))
+        written = write_reports(found, subject.directory)
+        print_audit(console, found)
+        console.print(f"Report: {written['html']}\n", soft_wrap=True)
+        audits.append(found)
+    if config.junit is not None:
+        _write_junit(Path(config.junit), audits)
+    return all(verdict.held for found in audits for verdict in found.gate)
+
+
+def _write_junit(path: Path, audits: Sequence[Audit]) -> None:
+    """One suite of each audit."""
+    from xml.etree import ElementTree
+
+    from evaluation.audit.junit import junit_xml
+    from fairfed.files import write_whole
+
+    texts = [junit_xml(found) for found in audits]
+    if len(texts) == 1:
+        write_whole(path, texts[0].encode())
+        return
+    root = ElementTree.Element("testsuites")
+    for text in texts:
+        parsed = ElementTree.fromstring(text)
+        root.extend(parsed if parsed.tag == "testsuites" else [parsed])
+    write_whole(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))

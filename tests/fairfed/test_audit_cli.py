@@ -1,0 +1,242 @@
+"""`fairfed audit` as a user meets it: files, counts, merging, the gate, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fairfed.audit_settings import declared_names, parse_options, resolve
+from fairfed.cli import main
+from semantic.errors import InputError
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "predictions.csv"
+COLUMNS = (
+    "--truth", "urgent", "--prediction", "predicted", "--score", "score", "--positive", "yes",
+    "--sensitive", "sex", "--sensitive", "age", "--cuts", "age=40,65",
+)  # fmt: skip
+FAST = ("--replicates", "50")
+
+
+class Answer:
+    """What a command printed, and its exit code."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+Audit = Callable[..., Answer]
+
+
+@pytest.fixture
+def audit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Audit:
+    """Function that runs `fairfed audit` in this process and an empty directory."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["fairfed", "audit", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    return run
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The example's rows in one file of each site."""
+    with EXAMPLE.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    paths = []
+    for site in sorted({row[0] for row in rows}):
+        path = folder / f"{site}.csv"
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([head, *(row for row in rows if row[0] == site)])
+        paths.append(path)
+    return paths
+
+
+def test_help_says_how_to_call_it(audit: Audit) -> None:
+    for arguments in ((), ("--help",)):
+        shown = audit(*arguments).out
+        assert "audit DATA… [OPTIONS]" in shown
+        assert all(word in shown for word in ("count", "merge", "Exit codes", "data --help"))
+    shown = audit("data", "--help").out
+    assert all(option in shown for option in ("--truth", "--fail-on", "--junit", "--arm"))
+
+
+def test_a_site_counts_and_nothing_else_is_in_the_file(audit: Audit, tmp_path: Path) -> None:
+    found = audit("count", EXAMPLE, *COLUMNS, "--client", "site", "-o", "all.counts")
+    assert found.code == 0, found.err
+    assert "exact counts" in found.out
+    content = json.loads((tmp_path / "all.counts").read_text())
+    assert sum(row[0] for row in content["confusion"]["values"]) == 600
+    assert content["schema"]["clients"] == ["east", "north", "south"]
+    assert content["schema"]["axes"][1]["levels"] == ["< 40", "40 to < 65", ">= 65"]
+    assert set(content) == {
+        "format", "version", "fairfed", "schema", "releases", "sites", "confusion", "scores",
+        "errors", "checksum",
+    }  # fmt: skip
+
+
+def test_small_cells_and_noise_are_said(audit: Audit, tmp_path: Path) -> None:
+    bins = ("--bins", "8")
+    found = audit("count", EXAMPLE, *COLUMNS, *bins, "-o", "k.counts", "--min-cell", "5")
+    assert found.code == 0, found.err
+    assert "cells with fewer than 5 rows left out" in found.out
+    content = json.loads((tmp_path / "k.counts").read_text())
+    assert min(row[0] for row in content["confusion"]["values"]) >= 5
+    noise = ("--epsilon", "1", "--classes", "no,yes", "--site", "west")
+    found = audit("count", EXAMPLE, *COLUMNS, *bins, *noise, "-o", "n.counts")
+    assert found.code == 2
+    assert "state all values of 'sex'" in found.err
+    declared = ("--levels", "sex=female,male,other")
+    found = audit("count", EXAMPLE, *COLUMNS, *bins, *noise, *declared, "-o", "n.counts")
+    assert found.code == 0, found.err
+    assert "discrete laplace noise, ε = 1" in found.out
+    content = json.loads((tmp_path / "n.counts").read_text())
+    assert content["schema"]["clients"] == ["west"]
+    assert content["schema"]["axes"][0]["levels"] == ["female", "male", "other", "(missing)"]
+    # Every cell of sex × age × truth × prediction, and of the histograms.
+    assert len(content["confusion"]["keys"]) == 4 * 4 * 2 * 2
+    assert len(content["scores"]["keys"]) == 4 * 4 * 2 * 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "no data to audit"),
+        ((EXAMPLE, "--sensitive", "sex"), "which column holds the truth"),
+        ((EXAMPLE, "--truth", "urgent"), "which columns are sensitive"),
+        (("nowhere.csv", *COLUMNS), "nowhere.csv"),
+        ((EXAMPLE, *COLUMNS, "--cuts", "age=old"), "'old' is no number"),
+        ((EXAMPLE, *COLUMNS, "--cuts", "age"), "expected COLUMN=NUMBER"),
+        ((EXAMPLE, *COLUMNS, "--score", "a", "--score", "b=c"), "expected CLASS=COLUMN"),
+        ((EXAMPLE, *COLUMNS, "--missing", "guess"), "missing: expected 'group', 'drop' or 'error'"),
+        ((EXAMPLE, *COLUMNS, "--min-group", "0"), "min_group"),
+        ((EXAMPLE, *COLUMNS, "--arm", "FedAvg"), "--arm is for the directory of a run"),
+        ((EXAMPLE, *COLUMNS, "--config", "none.toml"), "none.toml: no such file"),
+        (("count", EXAMPLE, *COLUMNS, "-o", "x", "--client", "site", "--site", "a"), "--site"),
+        (("count", EXAMPLE, *COLUMNS, "-o", "x", "--delta", "0.1"), "delta without epsilon"),
+        (("count", EXAMPLE, *COLUMNS), "--out"),
+        (("merge", "nowhere.counts"), "nowhere.counts: cannot be read"),
+        (("merge", EXAMPLE), "no file of counts"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(
+    audit: Audit, arguments: tuple[object, ...], said: str
+) -> None:
+    found = audit("--replicates", "0", *arguments) if not arguments else audit(*arguments)
+    assert found.code == 2, found.out + found.err
+    assert said in found.err
+    assert "Traceback" not in found.err
+
+
+def test_options_win_over_the_file_and_unknown_keys_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "audit.toml"
+    path.write_text('truth = "y"\nsensitive = ["a"]\ncuts = { a = [1, 2] }\nby = [["a"]]\n')
+    config = resolve(path, parse_options({"truth": "z", "by": ["a,b", "a"], "classes": "1, 0"}))
+    assert config.truth == "z"
+    assert config.by == (("a", "b"), ("a",))
+    assert config.cuts == {"a": (1.0, 2.0)}
+    assert config.classes == ("1", "0")
+    assert resolve(path, {}).by == (("a",),)
+    path.write_text('truht = "y"\n')
+    with pytest.raises(InputError, match=r"audit.toml: truht: unknown setting; did you mean 'tru"):
+        resolve(path, {})
+    path.write_text("cuts = { age = ['old'] }\n")
+    with pytest.raises(InputError, match=r"cuts\.age"):
+        resolve(path, {})
+    scores = parse_options({"score": ["a=pa", "b=pb"]})
+    assert resolve(None, scores).score == {"a": "pa", "b": "pb"}
+    assert resolve(None, parse_options({"score": ["p"]})).score == "p"
+
+
+def test_declared_names_are_written_as_the_reader_writes_them() -> None:
+    options = {"classes": "1.0,0", "levels": ["age=1.0, 2", "site=x"], "client": "site"}
+    declared = declared_names(resolve(None, parse_options(options)))
+    assert list(declared.classes) == ["1", "0"]
+    assert declared.levels == {"age": ["1", "2"]}
+    assert list(declared.clients) == ["x", "(missing)"]
+
+
+def test_sites_merge_to_the_audit_of_all_rows_byte_by_byte(audit: Audit, tmp_path: Path) -> None:
+    for path in _parts(tmp_path):
+        counted = audit("count", path, *COLUMNS, "--client", "site", "-o", f"{path.stem}.counts")
+        assert counted.code == 0, counted.err
+    sites = [f"{name}.counts" for name in ("south", "east", "north")]
+    merged = audit("merge", *sites, *FAST, "--out", "merged", "--counts", "both.counts")
+    assert merged.code == 0, merged.err
+    pooled = audit(EXAMPLE, *COLUMNS, "--client", "site", *FAST, "--out", "pooled")
+    assert pooled.code == 0, pooled.err
+    contents = [
+        json.loads((tmp_path / n / "report.json").read_text()) for n in ("merged", "pooled")
+    ]
+    sources = [content["audit"].pop("source") for content in contents]
+    assert sources[0] != sources[1]
+    assert json.dumps(contents[0]) == json.dumps(contents[1])
+    again = audit("merge", "both.counts", *FAST, "--out", "again")
+    assert again.code == 0, again.err
+    doubled = audit("merge", "both.counts", "east.counts", *FAST)
+    assert doubled.code == 2
+    assert "holds the same counts as" in doubled.err
+
+
+def test_the_gate_decides_the_exit_code(audit: Audit, tmp_path: Path) -> None:
+    call = (EXAMPLE, *COLUMNS, *FAST, "--by", "sex,age")
+    held = audit(*call, "--fail-on", "accuracy_difference > 0.99", "--out", "a")
+    assert held.code == 0, held.err
+    assert "✓ held" in held.out
+    condition = ("--fail-on", "equalized_odds_difference > 0.1")
+    failed = audit(*call, *condition, "--junit", "b.xml", "--out", "b")
+    assert failed.code == 1, failed.err
+    assert "✗ failed" in failed.out
+    assert "female" in failed.out
+    suite = ET.parse(tmp_path / "b.xml").getroot()
+    assert sum(1 for _ in suite.iter("failure")) == 1
+    assert (tmp_path / "b" / "report.html").stat().st_size > 1000
+    unknown = audit(*call, "--fail-on", "equalised_odds > 0.1")
+    assert unknown.code == 2
+    assert "equalized_odds_difference" in unknown.err
+
+
+def test_noised_counts_are_audited_and_said_to_be_noised(audit: Audit) -> None:
+    noise = ("--epsilon", "5", "--classes", "no,yes", "--levels", "sex=female,male")
+    counted = audit("count", EXAMPLE, *COLUMNS, "--bins", "8", *noise, "-o", "n.counts")
+    assert counted.code == 0, counted.err
+    found = audit("merge", "n.counts", *FAST, "--out", "noised")
+    assert found.code == 0, found.err
+    assert "discrete laplace noise, ε = 5" in found.out
+    assert "do not include" in found.out
+
+
+def test_the_settings_file_of_the_examples_works(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(EXAMPLE.parents[1])
+    found = audit("--config", "examples/audit.toml", *FAST, "--out", tmp_path / "out")
+    assert found.code in (0, 1), found.err
+    assert "Triage model" in found.out
+
+
+def test_what_is_no_users_mistake_is_exit_code_2_with_its_traceback(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bool:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr("fairfed.cli.audit_steps.audit_here", broken)
+    found = audit(EXAMPLE, *COLUMNS)
+    assert found.code == 2
+    assert "out of order" in found.err

@@ -1,0 +1,76 @@
+"""What `fairfed audit` prints of an audit: gaps, subgroups, verdicts; small counts hidden."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from evaluation.audit.options import AuditOptions
+from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup, Verdict
+from evaluation.audit.schema import Axis, Schema
+from fairfed.cli.audit_tables import print_audit
+
+GAP = Gap(
+    "accuracy_difference", "Accuracy difference", "accuracy", "difference", "between_groups",
+    Estimate(0.125, 0.05, 0.2, 4), "f", "m", 0.04, 0.01, 0.0002, 0.01, 0.1,
+)  # fmt: skip
+AUDIT = Audit(
+    Schema("classification", ("no", "yes"), (Axis("sex", ("f", "m")),)),
+    AuditOptions(),
+    n=4000,
+    title="Loans [2026]",
+    notes=("3 rows were left out",),
+    comparisons=(
+        Comparison(
+            ("sex",),
+            ("f", "m"),
+            (2, 2),
+            ("x",),
+            1,
+            (),
+            (
+                replace(GAP, name="accuracy_ratio", title="a ratio", kind="ratio"),
+                replace(GAP, name="odds_difference_mean", title="a mean"),
+                replace(GAP, metric="zero_one_loss", title="the same again"),
+                replace(GAP, title="undefined", estimate=Estimate(float("nan"))),
+                GAP,
+            ),
+        ),
+        Comparison(("age",), ("old",), (4,), (), 0, (), ()),
+    ),
+    subgroups=(
+        Subgroup((("sex", "f"), ("age", "[old]")), 3, "error_rate", Estimate(0.5), 0.1, 0.2, 0.3),
+    ),
+    gate=(
+        Verdict("a > 1", True, 0.1, 0.0, 0.2, 9, "a is 0.1, at most 1"),
+        Verdict("b > 0", False, 0.1, 0.0, 0.2, 9, "b is 0.1, above 0"),
+    ),
+)
+
+
+def _printed(audit: Audit) -> str:
+    target = io.StringIO()
+    print_audit(Console(file=target, width=200), audit)
+    return target.getvalue()
+
+
+def test_gaps_subgroups_and_verdicts_are_shown() -> None:
+    shown = _printed(AUDIT)
+    assert "Loans [2026]: 4,000 rows" in shown
+    row = next(line for line in shown.splitlines() if line.startswith("Accuracy difference"))
+    for part in ("0.125", "0.050 to 0.200", "0.040", " 4 ", "< 0.001", "f", "m"):
+        assert part in row
+    assert "2 groups, 1 more too small to compare" in shown
+    assert "age: 1 group; nothing to compare" in shown
+    assert not any(word in shown for word in ("a ratio", "a mean", "again", "undefined"))
+    assert "sex = f, age = [old]" in shown
+    assert "Note: 3 rows were left out" in shown
+    assert "✓ held  a is 0.1, at most 1" in shown
+    assert "✗ failed  b is 0.1, above 0" in shown
+
+
+def test_small_counts_are_hidden() -> None:
+    shown = _printed(replace(AUDIT, options=AuditOptions(redact=5)))
+    assert shown.count("<= 5") == 2
