@@ -51,7 +51,7 @@ METHODS: dict[str, Settings] = {
     "Ours": {
         "arm": {
             "rule": "parity",
-            "options": {"integral": 0.05, "proportional": 1.0, "memory": 0.5},
+            "options": {"integral": 0.07, "proportional": 2.0, "memory": 0.5},
             "server_optimiser": "fedavgm",
             "server_options": {"momentum": 0.0, "final": 0.05},
         }

@@ -129,7 +129,8 @@ def measured(config: Config, protocol: Protocol) -> dict[str, float]:
         "eqo_difference": get_metric("equalized_odds_difference_mean"),
         "signed_eod": lambda counts: _signed(counts, first),
     }
-    return {name: float(np.mean([f(c) for c in rounds])) for name, f in functions.items()}
+    # A rate of 0 in every group has no ratio; such a round does not count for it.
+    return {name: float(np.nanmean([f(c) for c in rounds])) for name, f in functions.items()}
 
 
 def _pooled(row: Settings) -> Counts:

@@ -47,7 +47,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "fedmgda": {"rule": "fedmgda", "options": {"epsilon": 0.1}},
     "fedminmax": {"rule": "fedminmax", "options": {"gamma": 0.1}},
     "fedfb": {"rule": "fedfb", "options": {"alpha": 0.3}},
-    "parity": {"rule": "parity", "options": {"integral": 0.05}},
+    "parity": {"rule": "parity", "options": {"integral": 0.07}},
 }
 COLOURS = ("#1f5f8b", "#b3541e", "#1b7a5a", "#8a3f86", "#7a6a00")
 INK, SOFT, LINE = "#1b1f24", "#57606a", "#d5dade"

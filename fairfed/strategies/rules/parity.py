@@ -66,6 +66,21 @@ def integrated(integral: Floats, shares: Floats, step: Floats) -> Floats:
     return np.where(here, moved - centre, 0.0)
 
 
+def decoupled(held: Floats, share: float) -> Floats:
+    """Return the rows that cells would have if group and class were (more) independent.
+
+    Parameters
+    ----------
+    held : ndarray of float64, shape (G, C)
+        Rows of the federation.
+    share : float
+        In [0, 1]. 0: as they are; 1: the product of the groups' and the classes' shares (Kamiran &
+        Calders 2012), in the cells that have rows.
+    """
+    free = held.sum(axis=1, keepdims=True) * held.sum(axis=0, keepdims=True) / max(held.sum(), 1.0)
+    return np.asarray((1.0 - share) * held + share * np.where(held > 0, free, 0.0))
+
+
 def target(held: Floats, moves: Floats) -> Floats:
     """Return the distribution over cells that clients shall train for.
 
@@ -98,6 +113,9 @@ class Parity(WeightRule):
         Gain of the integral part, >= 0.
     proportional : float
         Gain of the proportional part, >= 0. Both 0: the federation's own distribution.
+    independent : float
+        How far the distribution that it starts from decouples group and class, in [0, 1]. Training
+        errors tell nothing of rows that a model learns by heart; this part does not ask them.
     memory : float
         Weight of the former rounds' counts, in [0, 1).
     first : int
@@ -106,8 +124,9 @@ class Parity(WeightRule):
 
     name: ClassVar[str] = "parity"
     weighs: ClassVar[bool] = False
-    integral: float = 0.05
-    proportional: float = 1.0
+    integral: float = 0.07
+    proportional: float = 2.0
+    independent: float = 0.0
     memory: float = 0.5
     first: int = 0
     _counts: Floats | None = field(default=None, init=False, repr=False)
@@ -118,6 +137,7 @@ class Parity(WeightRule):
     def __post_init__(self) -> None:
         check_range("integral", self.integral)
         check_range("proportional", self.proportional)
+        check_range("independent", self.independent, 0.0, 1.0)
         check_range("memory", self.memory, 0.0, 1.0, below=True)
         check_range("first", self.first)
 
@@ -132,7 +152,7 @@ class Parity(WeightRule):
     def _advance(self, pooled: Floats) -> None:
         former = 0.0 if self._counts is None else self.memory * self._counts
         self._counts = pooled + former
-        held = np.sum(list(self._cells.values()), axis=0)
+        held = decoupled(np.sum(list(self._cells.values()), axis=0), self.independent)
         shares = held / np.maximum(held.sum(axis=0), 1.0)
         gaps = group_gaps(self._counts, int(self.first))
         moves = np.zeros_like(gaps) if self._moves is None else self._moves

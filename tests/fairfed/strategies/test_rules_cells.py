@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from fairfed.strategies.rules import FedFB, FedMinMax, Parity
 from fairfed.strategies.rules.fedfb import fedfb_shares
 from fairfed.strategies.rules.fedminmax import minmax_mixture
-from fairfed.strategies.rules.parity import FLOOR, group_gaps, integrated, target
+from fairfed.strategies.rules.parity import FLOOR, decoupled, group_gaps, integrated, target
 from fairfed.strategies.signals import silent
 
 # group 0: 6 rows, all right; group 1: 2 rows, both wrong
@@ -95,6 +95,14 @@ def test_the_target_keeps_the_weight_of_every_class() -> None:
     far = target(held, 10 * moves)
     assert far.sum(axis=0) == pytest.approx([0.5, 0.5])
     assert 0 < far[0, 0] < 0.75 * FLOOR
+
+
+def test_decoupling_is_the_product_of_shares() -> None:
+    held = np.array([[9.0, 1.0], [1.0, 9.0]])
+    assert decoupled(held, 0.0) == pytest.approx(held)
+    assert decoupled(held, 1.0) == pytest.approx(np.full((2, 2), 5.0))
+    assert decoupled(held, 0.5) == pytest.approx(np.array([[7.0, 3.0], [3.0, 7.0]]))
+    assert decoupled(np.array([[4.0, 0.0], [2.0, 2.0]]), 1.0)[0, 1] == 0
 
 
 def test_a_cell_without_rows_gets_no_weight() -> None:
