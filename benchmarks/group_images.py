@@ -43,18 +43,26 @@ from semantic.tint import TINTS, tint_images
 Settings = dict[str, Any]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
+AUGMENTED: Settings = {
+    "augment": {"cell_target": 54, "domain_matching_present": 0, "balance": False}
+}
+"""As many synthetic images as even out a client's cells, each as often as a real one."""
+PARITY: Settings = {"rule": "parity", "options": {"independent": 1.0}}
+"""Ours: parity from group and class decoupled, since the rare cells are soon learned by heart."""
 ARMS: dict[str, Settings] = {
     "FedAvg": {},
-    "FairFed": {"rule": "fairfed"},
-    "AFL": {"rule": "afl"},
-    "q-FFL": {"rule": "qffl"},
-    "Steering": {"rule": "parity"},
-    "Augmentation": {"augment": True},
-    "Augmentation + steering": {"augment": True, "rule": "fedfb"},
-    "Augmentation + steering + closed loop": {"augment": True, "rule": "fedfb", "replan": 3},
-    "Even tints": {"iid": True, "reference": True},
+    "FairFed": {"arm": {"rule": "fairfed"}},
+    "AFL": {"arm": {"rule": "afl"}},
+    "q-FFL": {"arm": {"rule": "qffl"}},
+    "Parity": {"arm": PARITY},
+    "Local reweighing": {"arm": {"debias": "reweighing"}},
+    "Augmentation": {"arm": {"augment": True}, **AUGMENTED},
+    "Augmentation + parity": {"arm": {"augment": True, **PARITY}, **AUGMENTED},
+    "Augmentation + parity + loop": {"arm": {"augment": True, "replan": 3, **PARITY}, **AUGMENTED},
+    "Even tints": {"arm": {"iid": True, "reference": True}},
 }
-"""The last is what could be had: FedAvg on the same images in even tints."""
+"""What each sets; `arm` is of the only arm. The last is what could be had: FedAvg on the same
+images in even tints."""
 BASE = "FedAvg"
 """What the cut of the gap is against."""
 SETTINGS: Settings = {
@@ -62,7 +70,6 @@ SETTINGS: Settings = {
     "workers": 1,
     "data": {"tint": {"correlation": 0.9}},
     "partition": {"name": "iid", "clients": 10},
-    "augment": {"cell_target": 54},
 }
 COLUMNS = {
     "accuracy": "accuracy",
@@ -79,19 +86,22 @@ alone, and a model that ignores it has gap 0."""
 
 def configure(arm: str, seed: int, options: argparse.Namespace) -> tuple[Config, str]:
     """The configuration of one run, and the key of its results."""
-    settings = {
+    own = dict(ARMS[arm])
+    augment = own.pop("augment", {})
+    said = {
         **SETTINGS,
         "name": arm,
         "seed": seed,
-        "arms": [{"name": arm, **ARMS[arm]}],
-        "augment": {**SETTINGS["augment"], "store": str(options.work / "store")},
+        "arms": [{"name": arm, **own.pop("arm", {})}],
+        "augment": augment,
+        **own,
     }
-    config = Config.model_validate(settings)
+    stored = {"augment": {**augment, "store": str(options.work / "store")}}
+    config = Config.model_validate({**said, **stored})
     measured = "validation" if options.validation else "test"
-    # The store is no setting; and a new one with a default does not make results void.
-    said = json.dumps([measured, {**settings, "augment": SETTINGS["augment"]}])
     where = options.work / f"{measured}-{_hash(config.to_toml())}"
-    return config.model_copy(update={"out": str(where)}), _hash(said)
+    # The key is of what is said here: a new setting with a default does not make results void.
+    return config.model_copy(update={"out": str(where)}), _hash(json.dumps([measured, said]))
 
 
 def _hash(text: str) -> str:

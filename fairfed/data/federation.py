@@ -65,7 +65,8 @@ def shade_if_asked(
 ) -> ImageTable:
     """The table, in tints where the configuration asks for them; `even`: in equal shares."""
     if data.source in SHADED_SOURCES and data.tint.enabled and "tint" in data.sensitive:
-        tints = draw_tints(table, clients, None if even else data.tint.alpha, seed)
+        alpha, correlation = (None, None) if even else (data.tint.alpha, data.tint.correlation)
+        tints = draw_tints(table, clients, alpha, seed, correlation)
         return shade(table, tints)
     return table
 

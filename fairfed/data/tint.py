@@ -1,7 +1,9 @@
 """Drawing the sensitive feature `tint` for images that have none.
 
 The shares of the four tints differ by client and class, as sensitive groups do in reality: a client
-may hold only blue bags. Test images have even shares, so that every cell can be measured.
+may hold only blue bags. Or the tint goes with the class, at all clients alike: a shortcut that a
+model learns and no exchange between clients corrects. Test images have even shares, so that every
+cell can be measured.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ _TEST_STREAM = 22
 
 
 def draw_tints(
-    table: ImageTable, clients: Sequence[npt.NDArray[np.int64]], alpha: float | None, seed: int
+    table: ImageTable,
+    clients: Sequence[npt.NDArray[np.int64]],
+    alpha: float | None,
+    seed: int,
+    correlation: float | None = None,
 ) -> npt.NDArray[np.int64]:
     """Draw a tint for every row.
 
@@ -36,6 +42,9 @@ def draw_tints(
     seed
         The test images' tints depend on this alone, and not on who holds them: arms with different
         splits are measured on the same pixels.
+    correlation
+        Instead of `alpha`: the probability, in [0, 1], that a training image has the tint of its
+        class (see `class_shares`).
 
     Returns
     -------
@@ -51,12 +60,26 @@ def draw_tints(
         for label in np.unique(table.labels[train]).tolist():
             rows = train[table.labels[train] == label]
             rng = np.random.default_rng([seed, _TRAIN_STREAM, client, label])
-            if alpha is None:
-                tints[rows] = _even(rows.size, rng)
-            else:
+            if correlation is not None:
+                shares = class_shares(label, correlation)
+            elif alpha is not None:
                 shares = rng.dirichlet([alpha] * len(TINTS))
-                tints[rows] = rng.choice(len(TINTS), rows.size, p=shares)
+            else:
+                tints[rows] = _even(rows.size, rng)
+                continue
+            tints[rows] = rng.choice(len(TINTS), rows.size, p=shares)
     return tints
+
+
+def class_shares(label: int, correlation: float) -> npt.NDArray[np.float64]:
+    """Shares of the tints among the training images of a class, ``[4]``.
+
+    The tint at the class's position, counted round after the fourth, has `correlation`; the others
+    have equal parts of the rest.
+    """
+    shares = np.full(len(TINTS), (1.0 - correlation) / (len(TINTS) - 1))
+    shares[label % len(TINTS)] = correlation
+    return shares
 
 
 def shade(table: ImageTable, tints: npt.NDArray[np.int64]) -> ImageTable:

@@ -51,6 +51,18 @@ def test_the_iid_split_has_even_cells_and_the_same_test_pixels() -> None:
     np.testing.assert_array_equal(main.table.images[test], iid.table.images[test])
 
 
+def test_tints_tied_to_the_class_in_training_leave_the_test_pixels() -> None:
+    text = 'data.tint.correlation = 0.9\npartition.name = "iid"'
+    main, tied = federation(False), load_federation(parse_config(text, "x"))
+    cells = tied.train_cells().sum(axis=0)
+    own = cells[np.arange(10), np.arange(10) % 4]
+    assert (cells.sum(axis=1) == 600).all()
+    assert ((own > 510) & (own < 570)).all()
+    assert (tied.test_cells().sum(axis=0) == 50).all()
+    test = main.table.test
+    np.testing.assert_array_equal(main.table.images[test], tied.table.images[test])
+
+
 def test_without_tints_there_is_one_group() -> None:
     images = load_federation(parse_config("data.tint.enabled = false", "x"))
     assert images.table.group_names == ("all",)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from fairfed.data import ImageTable, draw_tints
-from fairfed.data.tint import shade
+from fairfed.data.tint import class_shares, shade
 from semantic.tint import TINTS
 
 
@@ -57,6 +58,33 @@ def test_same_seed_same_tints() -> None:
     first, again, other = (draw_tints(data, CLIENTS, 0.5, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9, 1.0])
+def test_with_a_correlation_each_class_has_a_tint_of_its_own(correlation: float) -> None:
+    data = table()
+    tints = draw_tints(data, CLIENTS, 0.001, 0, correlation)  # alpha has no effect
+    np.testing.assert_array_equal(tints, draw_tints(data, CLIENTS, None, 0, correlation))
+    for rows in CLIENTS:
+        for label in (0, 1):
+            mine = rows[~data.test[rows] & (data.labels[rows] == label)]
+            found = np.bincount(tints[mine], minlength=4) / mine.size
+            expected = class_shares(label, correlation)
+            error = 4 * np.sqrt(expected * (1 - expected) / mine.size)  # four standard errors
+            assert (np.abs(found - expected) <= error).all()
+
+
+def test_a_correlation_leaves_the_test_images_as_they_are() -> None:
+    data = table()
+    plain, correlated = (draw_tints(data, CLIENTS, 0.5, 3, value) for value in (None, 0.9))
+    np.testing.assert_array_equal(plain[data.test], correlated[data.test])
+    assert (plain != correlated).any()
+
+
+def test_the_tint_of_a_class_is_its_position_counted_round() -> None:
+    np.testing.assert_allclose(class_shares(0, 0.7), [0.7, 0.1, 0.1, 0.1])
+    np.testing.assert_allclose(class_shares(7, 0.7), [0.1, 0.1, 0.1, 0.7])
+    np.testing.assert_allclose(class_shares(9, 0.25), [0.25] * 4)
 
 
 def test_tints_become_groups_and_pixels() -> None:
