@@ -8,9 +8,9 @@ from evaluation.report.scales import Unit
 
 Data = dict[str, Any]
 
-CLEAR, CHANCE, UNDEFINED = "clear", "within chance", "undefined"
+CLEAR, CHANCE, UNDEFINED = "clear", "not clear", "undefined"
 SYMBOLS = {CLEAR: "▲", CHANCE: "≈", UNDEFINED: "–"}
-WORDS = {CLEAR: "clear gap", CHANCE: "within chance", UNDEFINED: "undefined"}
+WORDS = {CLEAR: "clear gap", CHANCE: "not clear", UNDEFINED: "undefined"}
 SCORE_NUMBERS = ("roc_auc", "average_precision", "brier")
 """Score metrics that are written as numbers, not in percent."""
 ASIDE = (
