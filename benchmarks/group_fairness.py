@@ -24,6 +24,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from _fairness_protocols import METHODS, PROTOCOLS, UNCAPPED, Protocol, Settings
 from evaluation import get_metric
 from fairfed.config import Config
 from fairfed.files import write_whole
+from semantic.errors import InputError
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -129,8 +131,13 @@ def measured(config: Config, protocol: Protocol) -> dict[str, float]:
         "eqo_difference": get_metric("equalized_odds_difference_mean"),
         "signed_eod": lambda counts: _signed(counts, first),
     }
-    # A rate of 0 in every group has no ratio; such a round does not count for it.
-    return {name: float(np.nanmean([f(c) for c in rounds])) for name, f in functions.items()}
+    return {name: _mean([f(c) for c in rounds]) for name, f in functions.items()}
+
+
+def _mean(values: list[float]) -> float:
+    """Mean of those that are defined: a rate of 0 in every group has no ratio."""
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else float("nan")
 
 
 def _pooled(row: Settings) -> Counts:
@@ -162,9 +169,10 @@ def table(rows: list[dict[str, Any]]) -> str:
                 continue
             cells = []
             for name in names:
-                values = [run[name] for run in runs]
+                values = [run[name] for run in runs if not np.isnan(run[name])]
                 known = protocol.published.get(method, {}).get(name)
-                text = f"{np.mean(values):.3f} ± {np.std(values):.3f}"
+                text = f"{np.mean(values):.3f} ± {np.std(values):.3f}" if values else "undefined"
+                text += f" (n = {len(values)})" if 0 < len(values) < len(runs) else ""
                 cells.append(text if known is None else f"{text} [{known:.3f}]")
             lines.append(f"| {protocol.name} | {method} | {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -176,9 +184,23 @@ def plan(options: argparse.Namespace) -> Iterator[tuple[Protocol, str, int]]:
         if options.only not in protocol.name:
             continue
         seeds = 1 if options.quick else min(options.seeds or protocol.seeds, protocol.seeds)
-        for run in range(1, seeds + 1):
+        possible = (run for run in count(1) if divides(protocol, run, options))
+        for run in islice(possible, seeds):
             for method in options.methods or METHODS:
                 yield protocol, method, run
+
+
+def divides(protocol: Protocol, run: int, options: argparse.Namespace) -> bool:
+    """Say whether the partitioner finds a split in which every client has rows."""
+    from fairfed.experiment import count_clients
+
+    if protocol.settings["partition"]["name"] == "iid":
+        return True
+    config, _ = configure(protocol, "FedAvg", run, {}, options)
+    try:
+        return count_clients(config) > 0
+    except InputError:
+        return False
 
 
 class Results:

@@ -14,7 +14,7 @@ from evaluation.audit.frontier import frontiers
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Audit, Comparison, ScoreComparison
 from evaluation.audit.scores import score_comparisons
-from evaluation.audit.subgroups import worst_subgroups
+from evaluation.audit.subgroups import SubgroupSearch, search_subgroups
 from evaluation.audit.tally import Tally
 from evaluation.clients import ClientFairness, client_accuracies, client_fairness
 
@@ -66,18 +66,23 @@ def audit(
     comparisons, scores = corrected_together(
         compare_groups(tally, options), score_comparisons(tally, options)
     )
+    search = search_subgroups(tally, options) if options.depth else SubgroupSearch()
     return Audit(
         schema=tally.schema,
         options=options,
         n=tally.n,
         title=title,
         source=tuple(source),
-        notes=(*notes, *_notes(tally, options, comparisons)),
+        notes=(
+            *notes,
+            *_notes(tally, options, comparisons),
+            *([search.note] if search.candidates else ()),
+        ),
         comparisons=comparisons,
         scores=scores,
         clients=clients_of(tally),
         contributions=contributions(tally, options),
-        subgroups=worst_subgroups(tally, options) if options.depth else (),
+        subgroups=search.found,
         frontiers=frontiers(tally, options),
         versions=versions(),
     )

@@ -38,9 +38,10 @@ def redacted(audit: Data, most: int) -> Data:
     if most <= 0:
         return audit
     names = audit["schema"]["clients"]
-    shares = _parts([item["n"] for item in audit["contributions"]], most)
-    few = {c["client"] for c, n in zip(audit["contributions"], shares, strict=True) if _few(n)}
-    rough = any(map(_rough, shares))
+    rows = {item["client"]: item["n"] for item in audit["contributions"]}
+    shares = dict(zip(rows, _parts(list(rows.values()), most), strict=True))
+    few = {client for client, n in shares.items() if _few(n)}
+    rough = any(map(_rough, shares.values()))
     comparisons = [_comparison(item, most) for item in audit["comparisons"]]
     # Where a cross is rounded, no other place may tell how many rows its groups have together.
     rounded = any(_rough(n) for c in comparisons for n in (*c["rows"], c["suppressed_rows"]))
@@ -53,9 +54,9 @@ def redacted(audit: Data, most: int) -> Data:
         "clients": _clients(audit["clients"], [name in few for name in names]),
         "contributions": [
             _rounded(item, rough)
-            | {"n": n}
-            | (dict.fromkeys(("without", "share", "own")) if _few(n) else {})
-            for item, n in zip(audit["contributions"], shares, strict=True)
+            | {"n": shares[item["client"]]}
+            | (dict.fromkeys(("without", "share", "own")) if item["client"] in few else {})
+            for item in audit["contributions"]
         ],
         "subgroups": [_subgroup(item, most) for item in audit["subgroups"]],
         "gate": [_verdict(item, most, total) for item in audit["gate"]],

@@ -1,0 +1,113 @@
+"""What `label_skew.py` reads off a finished run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.clients import client_fairness, missing_class_weights, weighted_recall
+from fairfed import checkpoint, site
+from fairfed.config import Config
+
+Counts = npt.NDArray[np.int64]
+TARGET = 0.8
+"""Accuracy to which rounds are counted."""
+
+
+def measured(config: Config) -> dict[str, float | None]:
+    """The numbers of one run; fractions in [0, 1], None where one does not apply.
+
+    Accuracy and recall are on all test images. `missing` is the mean recall over the pairs (client,
+    class that it lacks) of the *skewed* split, whatever split the row trains on. A client's
+    accuracy is on its own test images.
+    """
+    arm = config.arms[0]
+    text = (config.run_directory / "rounds.jsonl").read_text()
+    rounds = [json.loads(line) for line in text.splitlines()]
+    last = [np.array(client["test_counts"]) for client in rounds[-1]["clients"]]
+    clients = client_fairness([np.trace(c.sum(0)) / max(1, c.sum()) for c in last])
+    weights = missing_class_weights(site.federation(config.to_toml(), False).train_cells())
+    pooled = _pooled(rounds[-1])
+    recalls = np.diag(pooled) / np.maximum(1, pooled.sum(1))
+    accuracies = [np.trace(c) / c.sum() for c in map(_pooled, rounds)]
+    reached = [i + 1 for i, accuracy in enumerate(accuracies) if accuracy >= TARGET]
+    entries = [client for row in rounds for client in row["clients"]]
+    found: dict[str, float | None] = {
+        "accuracy": float(accuracies[-1]),
+        "missing": float(weighted_recall(pooled[None], weights)),
+        "client_mean": clients.mean,
+        "client_variance": clients.variance,
+        "client_worst": clients.worst,
+        "worst_class": float(recalls.min()),
+        "jain": clients.jain,
+        "rounds_to_target": reached[0] if reached else None,
+        "mb": sum(c["bytes_up"] + c["bytes_down"] for c in entries) / 1e6,
+        "images": float(_images(config, rounds, "generated") + _images(config, rounds, "reused")),
+        "reused": float(_images(config, rounds, "reused")),
+    }
+    if arm.own_models:
+        found |= _of_own_models(config)
+    if arm.system == "centralised":
+        found["mb"] = None  # it is the data that would travel
+    if arm.system == "one-shot":
+        sent = _read(config, f"prototypes-{arm.slug}.json")
+        found["mb"] = (found["mb"] or 0.0) + float(sent["bytes"]) / 1e6
+    return found
+
+
+def _pooled(row: dict[str, Any]) -> Counts:
+    """Test counts of all clients in a round, ``[C, C]``; there is one group."""
+    counts: Counts = np.sum([c["test_counts"] for c in row["clients"]], axis=0)[0]
+    return counts
+
+
+def _read(config: Config, name: str) -> dict[str, Any]:
+    path = config.run_directory / "synthetic" / name
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _images(config: Config, rounds: list[dict[str, Any]], which: str) -> int:
+    """Images that were made for the run, or taken from the store."""
+    files = ("clients.json", f"server-{config.arms[0].slug}.json")
+    before = sum(int(_read(config, file).get(which, 0)) for file in files)
+    return before + sum(int(row["loop"]["spent"][which]) for row in rounds if "loop" in row)
+
+
+def _of_own_models(config: Config) -> dict[str, float | None]:
+    """Of every client's own model on *all* test images: means over the clients.
+
+    The clients' own test images hold only classes that they have, and would flatter their models.
+    """
+    import torch
+
+    from fairfed.engines.private import records_from_bytes
+    from fairfed.models import confusion_counts, federated_model
+
+    arm, toml = config.arms[0], config.to_toml()
+    data = site.federation(toml, arm.iid)
+    rows = np.flatnonzero(data.table.test)
+    inputs, labels = site.inputs(toml, arm.iid, rows), torch.from_numpy(data.table.labels[rows])
+    lacking = data.train_cells().sum(2) == 0
+    accuracies, recalls, missing = [], [], []
+    for client, state in checkpoint.load(config.run_directory / "checkpoints" / f"{arm.slug}.npz"
+                                         ).clients.items():  # fmt: skip
+        model = federated_model(config, len(data.table.classes))
+        kept = records_from_bytes(state).array_records[f"personal-{arm.slug}"]
+        model.load_state_dict(kept.to_torch_state_dict())
+        counts, _ = confusion_counts(
+            model, inputs, labels, torch.zeros_like(labels),
+            n_groups=1, n_classes=len(data.table.classes),
+        )  # fmt: skip
+        own = np.diag(counts[0]) / np.maximum(1, counts[0].sum(1))
+        accuracies.append(np.trace(counts[0]) / counts.sum())
+        recalls.append(own)
+        missing.extend(own[lacking[client]])
+    return {
+        "accuracy": float(np.mean(accuracies)),
+        "missing": float(np.mean(missing)),
+        "worst_class": float(np.mean(recalls, axis=0).min()),
+        "rounds_to_target": None,
+    }

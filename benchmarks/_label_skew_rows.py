@@ -1,0 +1,98 @@
+"""Settings and rows of `label_skew.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Settings = dict[str, Any]
+
+SPLITS: dict[str, Settings] = {
+    "1 label": {"name": "pathological", "options": {"num_classes_per_partition": 1}},
+    "2 labels": {"name": "pathological", "options": {"num_classes_per_partition": 2}},
+    "3 labels": {"name": "pathological", "options": {"num_classes_per_partition": 3}},
+    "Dirichlet 0.1": {"name": "dirichlet", "options": {"alpha": 0.1}},
+}
+"""How the images are divided among 10 clients."""
+
+PROTOCOL: Settings = {
+    "rounds": 20,
+    "model": "lenet",
+    "workers": 1,
+    # Grey images, as in niid_bench: no sensitive feature, and prompts that say so.
+    "data": {"sensitive": []},
+    "semantic": {
+        "templates": ["a photo of a grey {noun}", "a picture of a grey {noun}", "a grey {noun}"]
+    },
+    "train": {"epochs": 2, "batch_size": 64, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-5},
+    # One group, so a class is one cell: as many different images as four tints would have.
+    "augment": {"pool": 240},
+}
+"""The CNN, optimiser and batches of Flower's niid_bench (`models.py`, `conf/*_base.yaml`); its
+rounds and epochs are 50 and 10."""
+
+MU = 0.01
+"""FedProx's µ in niid_bench."""
+UNSEEN = ["Ankle boot", "Dress"]
+"""The classes that the zero-shot generator was trained without (zero_shot.md)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    arm
+        Settings of its only arm.
+    settings
+        Other settings that it changes.
+    note
+        What a reader must know.
+    """
+
+    name: str
+    arm: Settings = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
+    note: str = ""
+
+
+NORMED: Settings = {"model": "lenet-bn"}
+"""Fed-ZDA inverts BatchNorm, which niid_bench's network has not."""
+INVERTED: Settings = {**NORMED, "inversion": {"start": 5, "every": 5}}
+
+ROWS = (
+    Row("Local only", {"system": "local"}, note="every client's own model"),
+    Row("FedAvg"),
+    Row("FedProx", {"proximal": MU}),
+    Row("SCAFFOLD", {"control_variates": True}),
+    Row("FedAvg + RandAugment", {"augmentation": "randaugment"}),
+    Row("FedAvg + MixUp", {"augmentation": "mixup"}),
+    Row("FedAvg, BatchNorm", {}, NORMED, "the network of the next two rows"),
+    Row("Fed-ZDAC", {"inversion": "client"}, INVERTED, "network with BatchNorm"),
+    Row("Fed-ZDAS", {"inversion": "server"}, INVERTED, "network with BatchNorm"),
+    Row("CLIP zero-shot", {"system": "zero-shot"}, note="the bundled CLIP, untrained"),
+    Row("Prompts only", {"system": "synthetic"}, {"augment": {"per_class": 240}},
+        "server alone, 240 synthetic images a class"),
+    Row("One-shot (FGL's manner)", {"system": "one-shot"}, {"augment": {"per_class": 240}},
+        "server alone, 240 images a class from prototypes with ε = 4"),
+    Row("One-shot, then FedAvg", {"system": "one-shot", "server_rounds": 10},
+        {"augment": {"per_class": 240}}, "10 rounds at the server, 10 of FedAvg"),
+    Row("SD + CLIP", {"augment": True}, note="ours"),
+    Row("SD + CLIP + steering", {"augment": True, "rule": "fairfed"}, note="ours; FairFed"),
+    Row("SD + CLIP + closed loop", {"augment": True, "replan": 5}, note="ours"),
+    Row("SD + CLIP, 2 classes unseen", {"augment": True},
+        {
+            "augment": {"unseen": UNSEEN, "margin": -1000.0},
+            "generator": {"guidance": 3.0},
+        },
+        "generator and CLIP trained without ankle boot and dress; no CLIP filter"),
+    Row("FedAvg, IID", {"iid": True}, note="the same images, evenly divided"),
+    Row("FedAvg, IID, as many steps", {"iid": True}, {"train": {"epochs": 6}},
+        "6 local epochs: as many steps a round as 600 real and 1,200 synthetic images take in 2"),
+    Row("Centralised", {"system": "centralised"}, note="all images in one place"),
+)  # fmt: skip
+UNSEEN_ROW = "SD + CLIP, 2 classes unseen"
+OWN_MODELS = "Local only"

@@ -1,0 +1,225 @@
+"""Label skew on Fashion-MNIST: every system and baseline against Stable Diffusion + CLIP.
+
+10 clients with 1, 2 or 3 labels each, or by Dirichlet 0.1; the CNN, optimiser and batches of
+Flower's niid_bench, 20 rounds of 2 local epochs; 3 seeds. Writes docs/results.md and
+docs/results.json.
+
+The clients' training images are the 600 of each class on which no bundled weight was trained; test
+images are all 10,000 where the full set is to be had (--data, or Debian's package), else the
+bundled 2,000. With --images above 600 the clients also get images that the generator has seen, and
+the page says so.
+
+A run continues where it was interrupted, and one that is done is not repeated. Several processes
+may work at once on different --seeds; each finished run is a file of its own.
+
+    python benchmarks/label_skew.py --seeds 0
+    python benchmarks/label_skew.py --quick --only "2 labels"       # a few minutes: what comes out
+    python benchmarks/label_skew.py --table                         # only write the page
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from _label_skew_data import Prepared, prepare
+from _label_skew_measures import measured
+from _label_skew_rows import PROTOCOL, ROWS, SPLITS, UNSEEN_ROW, Row, Settings
+from _label_skew_table import page
+
+from fairfed.config import Arm, Config
+from fairfed.config.load import merged
+from fairfed.files import write_whole
+from fairfed.server import LogWatcher
+
+QUICK: Settings = {
+    "rounds": 2,
+    "train": {"epochs": 1},
+    "augment": {"per_class": 20, "domain_matching_present": 20, "pool": 40},
+}
+
+
+class Clock(LogWatcher):
+    """Adds up the CPU time of a run over its interruptions, in a file beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._last = path, time.process_time()
+        self.seconds = float(path.read_text()) if path.is_file() else 0.0
+
+    def tick(self) -> None:
+        """Note the time since the last call."""
+        now = time.process_time()
+        self.seconds, self._last = self.seconds + now - self._last, now
+        write_whole(self._path, f"{self.seconds}".encode())
+
+    def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
+        """Note the time of a round."""
+        self.tick()
+
+
+def configure(
+    split: str, row: Row, seed: int, data: Prepared, options: argparse.Namespace
+) -> tuple[Config, str]:
+    """The configuration of one run, and the key of its result."""
+    settings = merged(PROTOCOL, row.settings)
+    arm = {"name": row.name, **row.arm}
+    settings = merged(settings, {"name": row.name, "seed": seed, "arms": [arm]})
+    settings["partition"] = {"clients": 10, **SPLITS[split]}
+    settings["data"] = {**settings["data"], "source": "fashion-mnist"}
+    if options.quick:
+        settings = merged(settings, QUICK)
+        if "replan" in arm:
+            settings["arms"] = [{**arm, "replan": 1}]
+        if "server_rounds" in arm:
+            settings["arms"] = [{**arm, "server_rounds": 1}]
+        if "inversion" in settings:
+            settings["inversion"] = {"start": 2, "every": 1}
+    for override in options.overrides:
+        settings = merged(settings, nested(override))
+    key = hashlib.sha256(json.dumps([settings, data.identity]).encode()).hexdigest()[:16]
+    where = {
+        "out": str(options.work / "runs" / key),
+        "data": {"directory": str(data.directory)},
+        # Every seed has a store of its own, which the rows share.
+        "augment": {"store": str(options.work / f"store-{seed}")},
+    }
+    if row.name == UNSEEN_ROW:
+        where["generator"] = {"model": str(options.unseen / "stable-diffusion")}
+        where["semantic"] = {
+            "encoder": str(options.unseen / "clip"),
+            "attributes": str(data.directory / "attributes.csv"),
+        }
+    return Config.model_validate(merged(settings, where)), key
+
+
+def nested(override: str) -> Settings:
+    """``train.lr=0.05`` as a tree of settings."""
+    name, _, value = override.partition("=")
+    return tomllib.loads(f"{name} = {value}")
+
+
+def run(config: Config, options: argparse.Namespace) -> dict[str, float | None]:
+    """Run or continue; returns what was measured, with the CPU-seconds that it took.
+
+    Images that another row left in the store are charged as if they had been made.
+    """
+    from fairfed.client import app
+    from fairfed.engines.inprocess import InProcessGrid
+    from fairfed.experiment import check, count_clients, run_experiment
+
+    clock = Clock(config.run_directory.with_suffix(".cpu"))
+    check(config)
+    with InProcessGrid(app, count_clients(config)) as grid:
+        run_experiment(grid, config, clock)
+    clock.tick()
+    found = measured(config)
+    reused = found.pop("reused") or 0.0
+    found["cpu_seconds"] = clock.seconds + (reused * image_cost(config, options) if reused else 0)
+    return found
+
+
+def image_cost(config: Config, options: argparse.Namespace) -> float:
+    """CPU-seconds of one image, made and scored; measured once for each generator."""
+    from fairfed import site
+
+    name = hashlib.sha256(
+        repr((config.generator, config.semantic, config.augment.unseen)).encode()
+    ).hexdigest()[:8]
+    path: Path = options.work / f"image-cost-{name}.json"
+    if not path.is_file():
+        count, seen = config.generator.batch_size, len(config.augment.unseen)
+        away = config.augment.model_copy(update={"store": str(options.work / f"cost-{name}")})
+        maker = site.synthesiser(config.model_copy(update={"augment": away}).to_toml())
+        seconds = []
+        for label in (0, 9):  # T-shirts are always called by name, ankle boots may be composed
+            start = time.process_time()
+            made, _ = maker.prepare(label, 0, count)
+            seconds.append((time.process_time() - start) / max(1, made))
+        share = seen / 10
+        write_whole(path, json.dumps((1 - share) * seconds[0] + share * seconds[1]).encode())
+    return float(json.loads(path.read_text()))
+
+
+def plan(options: argparse.Namespace) -> Iterator[tuple[str, Row, int]]:
+    """The runs that are asked for, all rows of a seed and split before the next."""
+    for seed in options.seeds:
+        for split in SPLITS:
+            for row in ROWS:
+                if options.only in split and options.rows in row.name:
+                    yield split, row, seed
+
+
+def main() -> None:
+    """Run what is asked for and not yet known, and write the page."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder of Fashion-MNIST's IDX files")
+    parser.add_argument("--images", type=int, default=600, help="training images a client, mean")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", default="", help="splits whose name has this in it")
+    parser.add_argument("--rows", default="", help="rows whose name has this in it")
+    parser.add_argument("--unseen", type=Path, default=Path(".work/zero-shot/0"),
+                        help="weights trained without two classes (zero_shot.md)")  # fmt: skip
+    parser.add_argument("--work", type=Path, default=Path("runs/label_skew"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--set", action="append", default=[], dest="overrides",
+                        metavar="NAME=VALUE", help="change a setting of all rows")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="one seed, two rounds, 60 images")
+    parser.add_argument("--table", action="store_true", help="run nothing, write the page")
+    options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.images = options.seeds[:1], 60
+        options.out = options.work / "quick"
+    logging.getLogger("fairfed").setLevel(logging.WARNING)
+    data = prepare(options.data, options.images, options.work)
+    print(data.said, flush=True)
+    results = options.work / "results"
+    for split, row, seed in [] if options.table else plan(options):
+        if row.name == UNSEEN_ROW and not (options.unseen / "stable-diffusion").is_dir():
+            print(f"left out: {row.name} (no weights in {options.unseen})")
+            continue
+        config, key = configure(split, row, seed, data, options)
+        if (results / f"{key}.json").is_file():
+            continue
+        found = run(config, options)
+        content = {"split": split, "row": row.name, "seed": seed, **found}
+        write_whole(results / f"{key}.json", json.dumps(content).encode())
+        print(f"{split}, {row.name}, seed {seed}: accuracy {found['accuracy']:.3f}, "
+              f"{found['cpu_seconds']:.0f} CPU-s", flush=True)  # fmt: skip
+    known = [
+        json.loads(path.read_text())
+        for seed in (options.seeds if options.quick else range(10))
+        for split in SPLITS
+        for row in ROWS
+        if (path := results / f"{configure(split, row, seed, data, options)[1]}.json").is_file()
+    ]
+    if known:
+        protocol = merged(PROTOCOL, QUICK) if options.quick else PROTOCOL
+        text = page(known, data.said, protocol, options.overrides)
+        write_whole(options.out.with_suffix(".md"), text.encode())
+        content = {
+            "data": data.said,
+            "protocol": protocol,
+            "set": options.overrides,
+            "runs": known,
+        }
+        whole = json.dumps(content, indent=1) + "\n"
+        write_whole(options.out.with_suffix(".json"), whole.encode())
+        hours = sum(one["cpu_seconds"] for one in known) / 3600
+        print(f"{len(known)} runs, {hours:.2f} CPU-hours: {options.out}.md")
+
+
+if __name__ == "__main__":
+    main()
