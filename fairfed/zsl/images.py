@@ -1,0 +1,117 @@
+"""Ours beside the GAN: images of every class by Stable Diffusion, through the same CLIP.
+
+Nothing is federated: the server makes the images, from the attribute table alone. What the
+generator knows of the unseen classes decides what this is worth: the *bundled* Stable Diffusion and
+CLIP were trained on all ten classes of Fashion-MNIST, so with them it is no zero-shot learning but
+what a generator that knows the classes gives.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairfed.config import Config
+from fairfed.generation import settings_of
+from fairfed.progress import images_done
+from fairfed.site import store_root
+from fairfed.zsl.data import attributes_of
+from fairfed.zsl.split import Split
+from fairfed.zsl.table import FeatureTable
+from fairfed.zsl.variants import settings
+from generators.synthesis import Curation, Synthesiser
+from semantic.conditioning import Conditioner
+from semantic.errors import InputError
+from semantic.space import TEMPLATES, CellScorer, SemanticSpace
+
+OWNER = "zsl server"
+"""Whose images they are in the store."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Embeddings of generated images.
+
+    Attributes
+    ----------
+    features, labels
+        ``[n, d]`` and ``[n]``.
+    made, reused
+        Images generated now, and taken from the store.
+    """
+
+    features: Tensor
+    labels: Tensor
+    made: int
+    reused: int
+
+
+def synthesiser(config: Config, table: FeatureTable, split: Split) -> Synthesiser:
+    """What makes and curates the images.
+
+    Unseen and validation classes are described without their names, unless `zsl.conditioning` is
+    `name`.
+
+    Raises
+    ------
+    InputError
+        If a model is not to be had.
+    """
+    from generators.diffusion import load_generator
+    from generators.store import ImageStore
+    from semantic.encoder import load_encoder
+
+    templates = config.semantic.templates or TEMPLATES
+    attributes = attributes_of(config, table.classes)
+    space = SemanticSpace(table.classes, table.groups, attributes, templates)
+    held = (*split.classes.unseen, *split.classes.validation)
+    conditioner = Conditioner(
+        space,
+        settings(config).conditioning,
+        unnamed=tuple(table.classes[c] for c in held)
+        if settings(config).conditioning != "name"
+        else (),
+    )
+    generator = load_generator(settings_of(config.generator, config.data.image_size))
+    return Synthesiser(
+        generator,
+        CellScorer(load_encoder(config.semantic.encoder), space),
+        ImageStore(store_root(config), generator.fingerprint),
+        Curation(config.augment.margin, config.augment.max_tries),
+        config.seed,
+        images_done,
+        conditioner=conditioner,
+        negative=config.generator.negative,
+    )
+
+
+def embed_generated(config: Config, table: FeatureTable, split: Split) -> Embedded:
+    """Generate and embed images of all trained, validation and unseen classes.
+
+    Raises
+    ------
+    InputError
+        If no image of a class is accepted.
+    """
+    from semantic.encoder import load_encoder
+
+    maker, encoder = synthesiser(config, table, split), load_encoder(config.semantic.encoder)
+    per_cell = math.ceil(settings(config).images_per_class / len(table.groups))
+    parts, labels, made, reused = [], [], 0, 0
+    for label in sorted((*split.classes.trained, *split.classes.validation, *split.classes.unseen)):
+        pools = [maker.pool(label, group, per_cell, OWNER) for group in range(len(table.groups))]
+        images = [image for pool in pools for image in pool.images]
+        if not images:
+            raise InputError(
+                f"class {table.classes[label]!r}: no generated image was accepted; lower "
+                "augment.margin or raise augment.max_tries"
+            )
+        parts.append(encoder.embed_images(np.stack(images)))
+        labels += [label] * len(images)
+        made += sum(pool.generated for pool in pools)
+        reused += sum(pool.reused for pool in pools)
+    return Embedded(torch.cat(parts), torch.tensor(labels), made, reused)

@@ -1,0 +1,167 @@
+"""One variant of a run, from its start or its checkpoint to its outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import torch
+from flwr.app import ArrayRecord, MetricRecord
+from flwr.serverapp import Grid
+
+from fairfed import checkpoint
+from fairfed.config import Config
+from fairfed.engines.exchange import handshake, query_all
+from fairfed.experiment import TIMEOUT
+from fairfed.rundir import RunDirectory
+from fairfed.strategies.aggregate import Model, decode
+from fairfed.zsl.classify import ZslScores
+from fairfed.zsl.data import features, split
+from fairfed.zsl.draws import INITIAL, JUDGING, TESTING, random_numbers
+from fairfed.zsl.images import embed_generated
+from fairfed.zsl.judge import Judge, Source, generated, stored
+from fairfed.zsl.networks import Conditions, feature_generator, initialise
+from fairfed.zsl.rounds import Plan, train_rounds
+from fairfed.zsl.variants import Variant, settings
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from fairfed.experiment import Watcher
+
+Log = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all variants of a run share.
+
+    Attributes
+    ----------
+    grid, directory, toml
+        Clients, run directory, and the configuration as they are sent it.
+    sites
+        Partition id by node id.
+    scale
+        Factor that brings features to a mean square of 1.
+    """
+
+    grid: Grid
+    directory: RunDirectory
+    toml: str
+    sites: dict[int, int]
+    scale: float
+
+    @property
+    def config(self) -> Config:
+        """The run's configuration."""
+        return self.directory.config
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What scores the variants' features."""
+        return Judge(features(self.toml), split(self.toml), settings(self.config), self.scale)
+
+    def validate(self, source: Source, number: int) -> ZslScores | None:
+        """Scores after a round on validation classes; None without any."""
+        return self.judge.validate(source, random_numbers(JUDGING, self.config.seed, number))
+
+    def outcome(
+        self, variant: Variant, selected: int, validation: dict[str, float] | None, source: Source
+    ) -> dict[str, Any]:
+        """An entry of `results.json`: the test of what was selected."""
+        test = self.judge.test(source, random_numbers(TESTING, self.config.seed))
+        return {
+            "variant": variant.key,
+            "name": variant.title,
+            "round": selected,
+            "validation": validation,
+            "test": test.row(),
+        }
+
+
+def meet(grid: Grid, config: Config, toml: str) -> tuple[dict[int, int], float]:
+    """Who the clients are, and the scale of their features (see `Run`).
+
+    The scale follows from two sums over clients; nobody's row is needed.
+
+    Raises
+    ------
+    InputError
+        If every feature is 0.
+    """
+    sites = handshake(grid, config.partition.clients, TIMEOUT)
+    told = query_all(grid, "zsl", {"toml": toml}, TIMEOUT)
+    rows, squares = (_total(told.values(), name) for name in ("n-real", "squares"))
+    if squares <= 0:
+        raise InputError("every feature of every client is 0; nothing can be learnt from them")
+    dimension = features(toml).features.shape[1]
+    return sites, float((dimension * rows / squares) ** 0.5)
+
+
+def _total(answers: Iterable[MetricRecord], name: str) -> float:
+    return float(sum(answer[name] for answer in answers))  # type: ignore[misc]
+
+
+def train_variant(run: Run, variant: Variant, log: Log) -> dict[str, Any]:
+    """Train a federated variant and test the selected generator; its outcome."""
+    config, table = run.config, features(run.toml)
+    zsl = settings(config)
+    conditions = Conditions(table, variant, zsl.text_noise)
+
+    def source(model: Model) -> Source:
+        maker = feature_generator(table, variant, zsl)
+        maker.load_state_dict({name: torch.from_numpy(array) for name, array in model.items()})
+        return generated(maker, conditions, zsl.per_class)
+
+    plan = Plan(
+        sites=run.sites,
+        request={"toml": run.toml, "arm": variant.arm.slug, "scale": run.scale},
+        rounds=config.rounds,
+        seed=config.seed,
+        fraction=config.fraction,
+        timeout=TIMEOUT,
+        validate=lambda model, number: run.validate(source(model), number),
+    )
+    first = feature_generator(table, variant, zsl)
+    initialise(first, random_numbers(INITIAL, config.seed))
+    start = decode(ArrayRecord(first.state_dict()))
+    end = train_rounds(run.grid, plan, start, run.directory.checkpoint(variant.arm), log)
+    return run.outcome(variant, end.best_round, end.best, source(end.best_arrays))
+
+
+def generate_variant(run: Run, variant: Variant, log: Log, watcher: Watcher) -> dict[str, Any]:
+    """Generate and embed images of every class, in one "round", and test them; the outcome."""
+    path = run.directory.checkpoint(variant.arm)
+    if not path.is_file():
+        _generate(run, variant, log, watcher)
+    saved = checkpoint.load(path)
+    return run.outcome(variant, 1, saved.state["best"], _embeddings(run, saved.arrays))
+
+
+def _embeddings(run: Run, arrays: Any) -> Source:
+    made, labels = (torch.from_numpy(arrays[name]) for name in ("features", "labels"))
+    return stored(made * run.scale, labels)
+
+
+def _generate(run: Run, variant: Variant, log: Log, watcher: Watcher) -> None:
+    """Make the images, embed and judge them, log that, and keep the embeddings as a checkpoint."""
+    started = time.perf_counter()
+    classes = split(run.toml).classes
+    count = sum(map(len, (classes.trained, classes.validation, classes.unseen)))
+    watcher.synthesising(count * settings(run.config).images_per_class)
+    found = embed_generated(run.config, features(run.toml), split(run.toml))
+    seconds = time.perf_counter() - started
+    watcher.synthesised({"generated": found.made, "reused": found.reused, "seconds": seconds})
+    arrays = {"features": found.features.numpy(), "labels": found.labels.numpy()}
+    scores = run.validate(_embeddings(run, arrays), 1)
+    row = None if scores is None else scores.row()
+    images = {"generated": found.made, "reused": found.reused, "used": len(found.labels)}
+    log({"round": 1, "seconds": seconds, "clients": [], "validation": row, "images": images})
+    path = run.directory.checkpoint(variant.arm)
+    checkpoint.save(path, checkpoint.Checkpoint(1, arrays, {"best": row}))

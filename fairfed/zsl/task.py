@@ -1,0 +1,89 @@
+"""A run of federated zero-shot learning, from its configuration to its results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fairfed.config import Arm, Config
+from fairfed.rundir import RunDirectory
+from fairfed.zsl.outcome import show as show
+from fairfed.zsl.outcome import write_outcome
+from fairfed.zsl.variants import settings, variants_of
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+
+    from fairfed.experiment import Watcher
+
+HAS_ARMS = (
+    "arms: a run with [zsl] compares zsl.variants and has no arms; leave [[arms]] out, or [zsl]"
+)
+
+
+def check(config: Config) -> None:
+    """Find a user's mistakes before anything is written or trained.
+
+    Raises
+    ------
+    InputError
+        If data, splits, models or settings are not as they should be.
+    """
+    from fairfed.zsl.data import features, split
+    from fairfed.zsl.images import synthesiser
+
+    if config.arms != Config().arms:
+        raise InputError(HAS_ARMS)
+    toml = config.to_toml()
+    table, divided = features(toml), split(toml)
+    if any(not variant.federated for variant in variants_of(settings(config))):
+        synthesiser(config, table, divided)
+
+
+def count_clients(config: Config) -> int:
+    """Number of clients: blocks of classes."""
+    return config.partition.clients
+
+
+def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+    """Train every variant, or continue; test the selected generators; write the outcome.
+
+    Raises
+    ------
+    InputError
+        If the run directory belongs to another run.
+    fairfed.errors.RunError
+        If no client answers any more.
+    """
+    from fairfed.zsl.data import features, split
+    from fairfed.zsl.running import Run, generate_variant, meet, train_variant
+
+    directory, toml = RunDirectory(config), config.to_toml()
+    sites, scale = meet(grid, config, toml)
+    one = Run(grid, directory, toml, sites, scale)
+    chosen = variants_of(settings(config))
+    finished = {variant.title: _finished(directory, variant.arm) for variant in chosen}
+    directory.keep_rounds(finished)
+    outcomes = []
+    for variant in chosen:
+        rounds = config.rounds if variant.federated else 1
+        watcher.training(variant.arm, finished[variant.title] + 1, rounds)
+
+        def log(row: dict[str, Any], arm: Arm = variant.arm) -> None:
+            directory.log_round(arm, row)
+            watcher.trained_round(arm, row)
+
+        if variant.federated:
+            outcomes.append(train_variant(one, variant, log))
+        else:
+            outcomes.append(generate_variant(one, variant, log, watcher))
+    write_outcome(directory, split(toml), features(toml), outcomes)
+    return directory
+
+
+def _finished(directory: RunDirectory, arm: Arm) -> int:
+    """Round of a variant's checkpoint, 0 without one."""
+    from fairfed import checkpoint
+
+    path = directory.checkpoint(arm)
+    return checkpoint.load(path).round if path.is_file() else 0

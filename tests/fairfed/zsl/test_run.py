@@ -1,0 +1,218 @@
+"""Whole runs over a small data set in xlsa17's format: messages, resumption, results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Message
+
+from fairfed import checkpoint
+from fairfed.client import app
+from fairfed.config import Config
+from fairfed.engines.inprocess import run_in_process
+from fairfed.errors import RunError
+from fairfed.experiment import check, count_clients
+from fairfed.server import server_app
+from fairfed.zsl.data import features, split
+from semantic.errors import InputError
+
+Small = Callable[..., Config]
+
+
+def _run(config: Config, **options: Any) -> Path:
+    run_in_process(server_app(config), app, count_clients(config), **options)
+    return config.run_directory
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """Logged rounds without their timings."""
+    found = []
+    for line in (folder / "rounds.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        del row["seconds"]
+        for client in row["clients"]:
+            client.pop("seconds", None)
+        found.append(row)
+    return found
+
+
+def _outcome(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    for variant in content["variants"]:
+        del variant["seconds"]
+    return content
+
+
+def test_only_the_generator_travels(small_zsl: Small) -> None:
+    config = small_zsl()
+    sent: list[Message] = []
+    replies: list[Message] = []
+    _run(
+        config,
+        drop=lambda request, client: sent.append(request),
+        on_reply=lambda done, total, reply: replies.append(reply),
+    )
+    toml = config.to_toml()
+    table = features(toml)
+    inputs = {"ska": 8 + 8 + table.texts.shape[1], "attributes": 8 + 8}
+    shapes = [
+        {"layers.0.weight": (16, n), "layers.0.bias": (16,), "layers.2.weight": (12, 16),
+         "layers.2.bias": (12,)}
+        for n in inputs.values()
+    ]  # fmt: skip
+    travelled = 0
+    for message in (*sent, *replies):
+        assert set(message.content) <= {"arrays", "config", "metrics"}
+        for record in message.content.array_records.values():
+            assert {name: array.numpy().shape for name, array in record.items()} in shapes
+            travelled += 1
+    assert travelled == 2 * 3 * 3 * 2
+    allowed = {"partition-id", "n-real", "squares", "loss-discriminator", "loss-generator",
+               "seconds"}  # fmt: skip
+    told = [dict(reply.content.metric_records["metrics"]) for reply in replies]
+    assert set().union(*told) == allowed
+    assert all(not isinstance(value, list) for metrics in told for value in metrics.values())
+    # The discriminator (features and attributes to 16 units) exists, and stays in the state.
+    state = checkpoint.load(config.run_directory / "checkpoints" / "fedzsl-ska.npz").clients[0]
+    assert b"zsl-critic-fedzsl-ska" in state
+
+
+def test_log_and_results_say_who_held_what_and_how_it_ended(small_zsl: Small) -> None:
+    folder = _run(small_zsl())
+    rows, outcome = _rows(folder), _outcome(folder)
+    assert [(row["arm"], row["round"]) for row in rows] == [
+        (name, number) for name in ("FedZSL + SKA", "Attributes only") for number in (1, 2, 3)
+    ]
+    assert all(set(row["validation"]) == {"zsl", "U", "S", "H"} for row in rows)
+    assert outcome["classes"]["unseen"] == ["seal", "zebra"]
+    assert outcome["classes"]["validation"] == ["rat"]
+    assert sorted(map(len, outcome["classes"]["clients"])) == [1, 1, 1]
+    assert outcome["rows"]["test"] == [40, 15]
+    for variant in outcome["variants"]:
+        own = [row["validation"] for row in rows if row["arm"] == variant["name"]]
+        best = max(scores["H"] for scores in own)
+        assert variant["validation"]["H"] == best
+        assert variant["round"] == 1 + [scores["H"] for scores in own].index(best)
+        assert set(variant["test"]) == {"zsl", "U", "S", "H"}
+    text = (folder / "results.md").read_text()
+    assert "| FedZSL + SKA |" in text
+    assert "Unseen: seal, zebra" in text
+
+
+def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
+    small_zsl: Small, tmp_path: Path
+) -> None:
+    one = _run(small_zsl(f"out={tmp_path}/one"), workers=1)
+    two = _run(small_zsl(f"out={tmp_path}/two"), workers=3, wire=True)
+    assert _rows(one) == _rows(two)
+    assert _outcome(one) == _outcome(two)
+    other = _run(small_zsl(f"out={tmp_path}/other", "seed=1"))
+    assert _rows(one) != _rows(other)
+
+
+class _Killed(BaseException):
+    """What a power cut is to Python."""
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(small_zsl: Small, tmp_path: Path) -> None:
+    whole = _run(small_zsl(f"out={tmp_path}/whole"))
+    config = small_zsl(f"out={tmp_path}/cut")
+    for stop in (1, 5, 5, 7):  # in rounds 1, 2 and 3, and in round 2 of the next variant
+        count = 0
+
+        def cut(request: Message, client: int, stop: int = stop) -> None:
+            nonlocal count
+            count += request.metadata.message_type == "train.zsl"
+            if count >= stop:
+                raise _Killed
+
+        with pytest.raises(_Killed):
+            _run(config, drop=cut)
+    folder = _run(config)
+    assert _rows(folder) == _rows(whole)
+    assert _outcome(folder) == _outcome(whole)
+    for name in ("fedzsl-ska.npz", "attributes-only.npz"):
+        ends = [checkpoint.load(path / "checkpoints" / name) for path in (folder, whole)]
+        for key, array in ends[0].arrays.items():
+            assert np.array_equal(array, ends[1].arrays[key])
+        assert ends[0].clients == ends[1].clients
+
+
+def test_a_failing_client_is_an_entry_and_all_failing_end_the_run(
+    small_zsl: Small, tmp_path: Path
+) -> None:
+    def one(request: Message, client: int) -> str | None:
+        return "out of order" if client == 1 and "train" in request.metadata.message_type else None
+
+    def every(request: Message, client: int) -> str | None:
+        return "out of order" if "train" in request.metadata.message_type else None
+
+    rows = _rows(_run(small_zsl(f"out={tmp_path}/one", 'zsl.variants=["attributes"]'), drop=one))
+    assert [[client["error"] for client in row["clients"]] for row in rows] == [
+        [None, "out of order", None]
+    ] * 3
+    with pytest.raises(RunError, match=r"3 rounds in a row .*out of order"):
+        _run(small_zsl(f"out={tmp_path}/all", "rounds=5"), drop=every)
+
+
+def test_the_mean_counts_every_client_the_same(small_zsl: Small) -> None:
+    config = small_zsl("rounds=1", 'zsl.variants=["attributes"]')
+    sent: list[np.ndarray] = []
+
+    def keep(done: int, total: int, reply: Message) -> None:
+        if "arrays" in reply.content:
+            sent.append(reply.content.array_records["arrays"]["layers.2.weight"].numpy())
+
+    folder = _run(config, on_reply=keep)
+    saved = checkpoint.load(folder / "checkpoints" / "attributes-only.npz").arrays
+    assert saved["layers.2.weight"] == pytest.approx(np.mean(sent, axis=0), abs=1e-7)
+
+
+def test_without_validation_all_seen_classes_train_and_the_last_round_counts(
+    small_zsl: Small,
+) -> None:
+    config = small_zsl("zsl.n_validation=0", 'zsl.variants=["attributes"]')
+    folder = _run(config)
+    (variant,) = _outcome(folder)["variants"]
+    assert (variant["round"], variant["validation"]) == (3, None)
+    assert len(split(config.to_toml()).classes.trained) == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("arms=[{name='A'}]", "compares zsl.variants and has no arms"),
+        ("partition.clients=4", "only 3 classes are trained on"),
+        ("zsl.features=/nowhere", "att_splits.mat"),
+        ("zsl.validation=['unicorn']", "there is no class 'unicorn'"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_written(
+    small_zsl: Small, setting: str, message: str
+) -> None:
+    config = small_zsl(setting)
+    with pytest.raises(InputError, match=message):
+        check(config)
+    assert not config.run_directory.exists()
+
+
+def test_images_cannot_be_compared_with_a_cnns_features(small_zsl: Small) -> None:
+    with pytest.raises(InputError, match="'images' needs features that are CLIP embeddings"):
+        small_zsl("zsl.variants=['images']")
+
+
+def test_terminal_shows_the_table_and_names_the_results_last(
+    small_zsl: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fairfed.cli.running import run_here
+
+    config = small_zsl('zsl.variants=["attributes"]', "rounds=1")
+    run_here(config)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[-1] == f"Results: {config.run_directory / 'results.md'}"
+    assert any("Attributes only" in line and "1" in line for line in lines)
