@@ -1,0 +1,94 @@
+"""Letters from peer to peer, and how a message of the engine carries them.
+
+Nothing here looks into an array: a relay forwards what it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, RecordDict
+
+PEER_TO_PEER = "peer → peer"
+PEER_TO_COORDINATOR = "peer → coordinator"
+COORDINATOR_TO_COORDINATOR = "coordinator → coordinator"
+COORDINATOR_TO_PEER = "coordinator → peer"
+VISITOR_TO_COORDINATOR = "visitor → coordinator"
+COORDINATOR_TO_VISITOR = "coordinator → visitor"
+
+_LETTER, _ARRAYS = "letter-", "arrays-"
+_ENVELOPE = ("kind", "from", "to", "link")
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What one peer tells others.
+
+    Attributes
+    ----------
+    kind
+        What it is about.
+    sender
+        Peer that wrote it.
+    to
+        Peers that get it, each a copy.
+    link
+        Between what roles it travels, for the log.
+    fields
+        Numbers and text; no list is empty.
+    arrays
+        A model, a gradient or a profile.
+    """
+
+    kind: str
+    sender: int
+    to: tuple[int, ...]
+    link: str
+    fields: Mapping[str, ConfigRecordValues] = field(default_factory=dict)
+    arrays: ArrayRecord | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of one copy, serialised: kind, sender, fields and arrays."""
+        record = ConfigRecord({"kind": self.kind, "from": self.sender, **self.fields})
+        return record.count_bytes() + (0 if self.arrays is None else self.arrays.count_bytes())
+
+
+def pack(letters: Iterable[Letter], prefix: str = "") -> dict[str, ConfigRecord | ArrayRecord]:
+    """Letters as records of a message, or of a state."""
+    records: dict[str, ConfigRecord | ArrayRecord] = {}
+    for number, letter in enumerate(letters):
+        envelope: dict[str, ConfigRecordValues] = {
+            "kind": letter.kind,
+            "from": letter.sender,
+            "to": list(letter.to),
+            "link": letter.link,
+        }
+        records[f"{prefix}{_LETTER}{number}"] = ConfigRecord({**envelope, **letter.fields})
+        if letter.arrays is not None:
+            records[f"{prefix}{_ARRAYS}{number}"] = letter.arrays
+    return records
+
+
+def unpack(records: RecordDict, prefix: str = "") -> list[Letter]:
+    """The letters among records, in the order packed."""
+    letters = []
+    number = 0
+    while (record := records.config_records.get(f"{prefix}{_LETTER}{number}")) is not None:
+        to = record["to"]
+        letters.append(
+            Letter(
+                kind=str(record["kind"]),
+                sender=int(record["from"]),  # type: ignore[arg-type]
+                to=tuple(to) if isinstance(to, list) else (),  # type: ignore[arg-type]
+                link=str(record["link"]),
+                fields={k: v for k, v in record.items() if k not in _ENVELOPE},
+                arrays=records.array_records.get(f"{prefix}{_ARRAYS}{number}"),
+            )
+        )
+        number += 1
+    return letters

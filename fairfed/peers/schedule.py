@@ -1,0 +1,293 @@
+"""What a peer does, phase by phase: a state machine that every peer runs alike.
+
+A round has seven phases. In each, a peer reads the letters of the phase before, changes its state
+and writes letters; nobody else decides anything. Whoever is not heard, or sends nothing, is done
+without: its cluster elects another coordinator in the next round, and a peer that missed a model
+gets the current one from the convener.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import ArrayRecord, ConfigRecordValues
+
+from fairfed.peers import letters as links
+from fairfed.peers.coordinate import Rules, cluster_level, global_level, make_plan
+from fairfed.peers.election import Hello, convener, coordinators
+from fairfed.peers.letters import Letter
+from fairfed.peers.profiles import Profile, drift, nearest_cluster
+from fairfed.peers.state import PeerState, to_arrays, to_profile
+
+Fields = dict[str, ConfigRecordValues]
+Report = dict[str, int | float | list[int] | list[float]]
+"""What a peer tells the experiment's log; no other peer reads it."""
+
+
+class Site(Protocol):
+    """What a peer can do with its own data."""
+
+    def initial(self) -> ArrayRecord:
+        """The model that everybody starts from."""
+
+    def profile(self) -> Profile:
+        """What its data is like, exactly: for itself."""
+
+    def release(self) -> Profile:
+        """The same with noise: for others."""
+
+    def train(self, model: ArrayRecord) -> tuple[ArrayRecord, Report]:
+        """Task-level training; what the cluster's level is sent, and a report."""
+
+    def measure(self, model: ArrayRecord) -> tuple[int, list[int]]:
+        """Test rows, and how many are correct after 0, 1 and 5 local steps."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """Who a peer is in a round.
+
+    Attributes
+    ----------
+    peer, everybody
+        Its number, and all numbers that it may write to.
+    round, cost
+        The round, and what coordinating costs it.
+    member
+        Whether it takes part; else it is a visitor.
+    measuring
+        Whether visitors ask for the models of this round.
+    """
+
+    peer: int
+    everybody: tuple[int, ...]
+    round: int
+    cost: float
+    member: bool
+    measuring: bool
+
+
+class Peer:
+    """One peer in one phase.
+
+    Parameters
+    ----------
+    role, state, site, rules
+        Who it is, what it remembers (changed in place), its data, and what all agree on.
+    inbox
+        Letters to it, sorted by sender.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        state: PeerState,
+        site: Site,
+        rules: Rules,
+        inbox: Sequence[Letter],
+    ) -> None:
+        self._role, self._state, self._site = role, state, site
+        self._rules, self._inbox = rules, inbox
+        self._out: list[Letter] = []
+        self.report: Report = {}
+
+    def act(self, phase: str) -> list[Letter]:
+        """Do what a phase asks for; the letters that come of it."""
+        ACTIONS[phase](self)
+        return self._out
+
+    def hello(self) -> None:
+        """Say to everybody who one is; begin the round with nothing heard."""
+        state, role = self._state, self._role
+        state.heard, state.cluster_model, state.visitors = {}, None, ()
+        if role.member:
+            moved = state.exact is not None and (
+                drift(state.exact, self._site.profile()) > self._rules.settings.drift
+            )
+            mine = Hello(role.cost, state.version, state.age, moved)
+            self._write("hello", links.PEER_TO_PEER, role.everybody, vars(mine))
+
+    def meet(self) -> None:
+        """Find the convener; send it the profile if it lacks it or the data has drifted."""
+        state, role = self._state, self._role
+        for letter in self._letters("hello"):
+            state.heard[letter.sender] = Hello(**letter.fields)  # type: ignore[arg-type]
+        if not state.heard or not (role.member or role.measuring):
+            return
+        leader, moved = convener(state.heard), False
+        if role.member and role.peer in state.heard:
+            moved = state.heard[role.peer].drifted
+        if state.released is None or moved:
+            state.exact, state.released = self._site.profile(), self._site.release()
+            self.report["releases"] = 1
+        if not role.member:
+            kind, link = "visit", links.VISITOR_TO_COORDINATOR
+            self._write(kind, link, (leader,), arrays=to_arrays(state.released))
+        elif moved or leader != state.convener or not state.version:
+            kind, link = "profile", links.PEER_TO_COORDINATOR
+            self._write(kind, link, (leader,), arrays=to_arrays(state.released))
+            state.convener = leader
+
+    def plan(self) -> None:
+        """As the convener: cluster if need be, bring others up to date, place visitors."""
+        state, role = self._state, self._role
+        if role.peer not in state.heard or convener(state.heard) != role.peer:
+            return
+        for letter in self._letters("profile"):
+            state.profiles[letter.sender] = to_profile(_arrays(letter))
+        plan, version = make_plan(state, self._rules.settings), state.version
+        if plan is not None:
+            version += 1
+        assigned = state.plan if plan is None else plan
+        told: Fields = {
+            "version": version,
+            "peers": list(assigned),
+            "clusters": list(assigned.values()),
+        }
+        late = {p for p, h in state.heard.items() if h.age < state.age}
+        stale = {p for p, h in state.heard.items() if h.version != version}
+        link = links.COORDINATOR_TO_PEER
+        self._write("plan", link, sorted(stale), told)
+        self._write("model", link, sorted(late), {"age": state.age}, state.model)
+        self._place_visitors(assigned)
+
+    def task(self) -> None:
+        """Train, and send the result to the coordinator of one's cluster."""
+        state, role = self._state, self._role
+        self._catch_up()
+        for letter in self._letters("plan"):
+            state.version = _whole(letter, "version")
+            peers, clusters = (_wholes(letter, name) for name in ("peers", "clusters"))
+            state.plan = dict(zip(peers, clusters, strict=True))
+        visitors = sorted(_whole(v, "peer") for v in self._letters("visitor"))
+        state.visitors = tuple(visitors)
+        if not role.member or role.peer not in state.plan:
+            return
+        leaders = coordinators(state.plan, state.heard)
+        leader = leaders.get(state.plan[role.peer])
+        if leader is None:
+            return
+        sent, self.report = self._site.train(self._model())
+        where: Report = {"cluster": state.plan[role.peer], "coordinator": leader}
+        self.report |= {**where, "version": state.version}
+        self._write("task", links.PEER_TO_COORDINATOR, (leader,), arrays=sent)
+
+    def cluster(self) -> None:
+        """As a coordinator: merge the tasks of the cluster and tell the other coordinators."""
+        state = self._state
+        tasks = [_arrays(letter) for letter in self._letters("task")]
+        if not tasks:
+            return
+        merged, sent, refused = cluster_level(self._rules, self._model(), tasks)
+        if refused:
+            self.report["refused"] = refused
+        if merged is None or sent is None:
+            return
+        state.cluster_model = merged
+        others = sorted(coordinators(state.plan, state.heard).values())
+        number: Fields = {"cluster": state.plan[self._role.peer]}
+        self._write("cluster", links.COORDINATOR_TO_COORDINATOR, others, number, sent)
+
+    def whole(self) -> None:
+        """As a coordinator: merge the clusters; give the own one and visitors what they await."""
+        state, role = self._state, self._role
+        found = sorted(self._letters("cluster"), key=lambda letter: _whole(letter, "cluster"))
+        sent = [_arrays(letter) for letter in found]
+        if state.cluster_model is None or not sent:
+            return
+        merged = global_level(self._rules, self._model(), sent)
+        if merged is None:
+            return
+        own = state.plan[role.peer]
+        mine = [p for p, c in state.plan.items() if c == own and p in state.heard]
+        self._write("model", links.COORDINATOR_TO_PEER, mine, {"age": role.round}, merged)
+        both = (("start", merged), ("cluster-start", state.cluster_model))
+        for kind, model in both:
+            link = links.COORDINATOR_TO_VISITOR
+            self._write(kind, link, state.visitors, {"cluster": own}, model)
+
+    def adopt(self) -> None:
+        """Take the new global model; as a visitor, adapt what came and measure it."""
+        self._catch_up()
+        state, role = self._state, self._role
+        if role.member:
+            self.report["age"] = state.age
+        for letter in self._letters("start") + self._letters("cluster-start"):
+            name = "global" if letter.kind == "start" else "cluster"
+            rows, correct = self._site.measure(_arrays(letter))
+            self.report |= {"n-test": rows, f"correct-{name}": correct}
+            self.report["nearest"] = _whole(letter, "cluster")
+
+    def _model(self) -> ArrayRecord:
+        return self._site.initial() if self._state.model is None else self._state.model
+
+    def _letters(self, kind: str) -> list[Letter]:
+        return [letter for letter in self._inbox if letter.kind == kind]
+
+    def _catch_up(self) -> None:
+        """Take a model that is newer than one's own."""
+        for letter in self._letters("model"):
+            age = _whole(letter, "age")
+            if age > self._state.age:
+                self._state.model, self._state.age = _arrays(letter), age
+
+    def _place_visitors(self, plan: dict[int, int]) -> None:
+        """Tell the coordinator of the nearest cluster of every visitor."""
+        state, weight = self._state, self._rules.settings.histogram
+        leaders = coordinators(plan, state.heard)
+        led = {p: c for p, c in plan.items() if c in leaders and p in state.profiles}
+        for letter in self._letters("visit") if led else ():
+            visitor = to_profile(_arrays(letter))
+            to = (leaders[nearest_cluster(visitor, state.profiles, led, weight)],)
+            fields: Fields = {"peer": letter.sender}
+            self._write("visitor", links.COORDINATOR_TO_COORDINATOR, to, fields)
+
+    def _write(
+        self,
+        kind: str,
+        link: str,
+        to: Sequence[int],
+        fields: Fields | None = None,
+        arrays: ArrayRecord | None = None,
+    ) -> None:
+        """Put a letter in the outbox; one to oneself goes to the memory."""
+        letter = Letter(kind, self._role.peer, tuple(to), link, fields or {}, arrays)
+        others = tuple(peer for peer in to if peer != self._role.peer)
+        if others:
+            self._out.append(replace(letter, to=others))
+        if len(others) < len(to):
+            self._state.mail.append(replace(letter, to=(self._role.peer,)))
+
+
+def _arrays(letter: Letter) -> ArrayRecord:
+    if letter.arrays is None:
+        raise ValueError(f"the letter {letter.kind!r} of peer {letter.sender} has no arrays")
+    return letter.arrays
+
+
+def _whole(letter: Letter, name: str) -> int:
+    """A whole number of a letter."""
+    return int(letter.fields[name])  # type: ignore[arg-type]
+
+
+def _wholes(letter: Letter, name: str) -> list[int]:
+    """Whole numbers of a letter."""
+    return [int(number) for number in letter.fields[name]]  # type: ignore[union-attr]
+
+
+ACTIONS: dict[str, Callable[[Peer], None]] = {
+    "hello": Peer.hello,
+    "meet": Peer.meet,
+    "plan": Peer.plan,
+    "task": Peer.task,
+    "cluster": Peer.cluster,
+    "global": Peer.whole,
+    "adopt": Peer.adopt,
+}
+PHASES = tuple(ACTIONS)
+"""The phases of a round, in order."""

@@ -1,0 +1,124 @@
+"""What a peer remembers between the messages of the engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+from fairfed.peers.election import Hello
+from fairfed.peers.letters import Letter, pack, unpack
+from fairfed.peers.profiles import Profile
+
+_KEY = "peer-"
+
+
+@dataclass
+class PeerState:
+    """A peer's memory; it never leaves the peer as a whole.
+
+    Attributes
+    ----------
+    run
+        Which training it belongs to; another one begins with an empty memory.
+    model, age
+        The global model that it has, and its round; None and 0: the initial one.
+    version, plan
+        The clustering that it knows: cluster by peer.
+    convener
+        Who got its profile, -1 for nobody.
+    exact, released
+        Profile of its data when it released one, and that noised one.
+    profiles
+        Profiles that it was sent, by peer, if it is or was the convener.
+    heard
+        Hellos of this round, by peer.
+    cluster_model, visitors
+        For a coordinator: this round's model of its cluster, and who waits for it.
+    mail
+        Letters to itself.
+    """
+
+    run: str
+    model: ArrayRecord | None = None
+    age: int = 0
+    version: int = 0
+    plan: dict[int, int] = field(default_factory=dict)
+    convener: int = -1
+    exact: Profile | None = None
+    released: Profile | None = None
+    profiles: dict[int, Profile] = field(default_factory=dict)
+    heard: dict[int, Hello] = field(default_factory=dict)
+    cluster_model: ArrayRecord | None = None
+    visitors: tuple[int, ...] = ()
+    mail: list[Letter] = field(default_factory=list)
+
+
+def to_arrays(profile: Profile) -> ArrayRecord:
+    """A profile as arrays."""
+    return ArrayRecord({name: Array(value) for name, value in vars(profile).items()})
+
+
+def to_profile(record: ArrayRecord) -> Profile:
+    """The profile that `to_arrays` wrote."""
+    return Profile(record["prototype"].numpy(), record["histogram"].numpy())
+
+
+def remember(records: RecordDict, state: PeerState) -> None:
+    """Replace what `records` (the state of a client) say of the peer."""
+    for name in [name for name in records if name.startswith(_KEY)]:
+        del records[name]
+    plain = {
+        "run": state.run,
+        "age": state.age,
+        "version": state.version,
+        "plan": list(state.plan.items()),
+        "convener": state.convener,
+        "known": sorted(state.profiles),
+        "heard": [(peer, asdict(hello)) for peer, hello in state.heard.items()],
+        "visitors": list(state.visitors),
+    }
+    records[f"{_KEY}state"] = ConfigRecord({"json": json.dumps(plain)})
+    for name, arrays in (("model", state.model), ("cluster", state.cluster_model)):
+        if arrays is not None:
+            records[_KEY + name] = arrays
+    for name, profile in (("exact", state.exact), ("released", state.released)):
+        if profile is not None:
+            records[_KEY + name] = to_arrays(profile)
+    for peer, profile in state.profiles.items():
+        records[f"{_KEY}profile-{peer}"] = to_arrays(profile)
+    for name, record in pack(state.mail, _KEY).items():
+        records[name] = record
+
+
+def recall(records: RecordDict, run: str) -> PeerState:
+    """What a peer remembers of a training; an empty memory if it remembers none of it."""
+    record = records.config_records.get(f"{_KEY}state")
+    plain = {} if record is None else json.loads(str(record["json"]))
+    if plain.get("run") != run:
+        return PeerState(run)
+    arrays = records.array_records
+
+    def kept(name: str) -> Profile | None:
+        found = arrays.get(_KEY + name)
+        return None if found is None else to_profile(found)
+
+    return PeerState(
+        run=run,
+        model=arrays.get(f"{_KEY}model"),
+        age=plain["age"],
+        version=plain["version"],
+        plan=dict(plain["plan"]),
+        convener=plain["convener"],
+        exact=kept("exact"),
+        released=kept("released"),
+        profiles={p: to_profile(arrays[f"{_KEY}profile-{p}"]) for p in plain["known"]},
+        heard={peer: Hello(**hello) for peer, hello in plain["heard"]},
+        cluster_model=arrays.get(f"{_KEY}cluster"),
+        visitors=tuple(plain["visitors"]),
+        mail=unpack(records, _KEY),
+    )

@@ -1,0 +1,167 @@
+"""A run of peer-to-peer meta-learning, from its configuration to its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fairfed.config import Arm, Config
+from fairfed.config.peers import MetaName
+from fairfed.peers.outcome import show as show
+from fairfed.peers.outcome import write_outcome
+from fairfed.peers.population import settings
+from fairfed.rundir import RunDirectory
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+
+    from fairfed.experiment import Watcher
+
+TITLES: dict[MetaName, str] = {"reptile": "PPFM (Reptile)", "fomaml": "PPFM (FOMAML)"}
+"""What the variants are called in logs and tables."""
+
+NO_IMAGES = (
+    "peers: peers are clustered on CLIP prototypes of their images, but data.source {source!r} is "
+    "a table; use images, or drop [peers]"
+)
+ALL_TRAIN = "fraction = {fraction}: with [peers] every peer takes part in every round; set it to 1"
+TOO_FEW = (
+    "peers.unseen = {unseen} of {clients} clients leaves {left} to take part, and at least 2 have "
+    "to; use more clients (partition.clients)"
+)
+NOT_PLAIN = (
+    "arms: {name!r} has {field}. Beside [peers], an arm is averaging with a server on real images: "
+    "a rule, its options, a server optimiser or an aggregator; drop {field}"
+)
+SAME_NAME = "arms: {name!r} is what a variant of [peers] is called; give the arm another name"
+_NOT_PLAIN = ("augment", "iid", "personal", "inversion", "control_variates")
+
+
+def variant(kind: MetaName) -> Arm:
+    """What a variant is called and where its checkpoint is."""
+    return Arm(name=TITLES[kind])
+
+
+def check(config: Config) -> None:
+    """Find a user's mistakes before anything is written or trained.
+
+    Raises
+    ------
+    InputError
+        If data, models or settings are not as they should be.
+    """
+    from fairfed.site import images
+    from fairfed.strategies.build import check_arms
+    from semantic.encoder import load_encoder
+
+    if config.data.tabular:
+        raise InputError(NO_IMAGES.format(source=config.data.source))
+    if config.fraction != 1:
+        raise InputError(ALL_TRAIN.format(fraction=config.fraction))
+    for arm in config.arms:
+        _check_arm(arm)
+    check_arms(config)
+    unseen, clients = settings(config).unseen, len(images(config.to_toml(), False).train)
+    if clients - unseen < 2:
+        raise InputError(TOO_FEW.format(unseen=unseen, clients=clients, left=clients - unseen))
+    load_encoder(config.semantic.encoder)
+
+
+def _check_arm(arm: Arm) -> None:
+    """Refuse arms that this run cannot compare with."""
+    from fairfed.strategies.build import needs_probe
+
+    if arm.slug in {variant(kind).slug for kind in TITLES}:
+        raise InputError(SAME_NAME.format(name=arm.name))
+    field = next((name for name in _NOT_PLAIN if getattr(arm, name) not in (None, False)), None)
+    if arm.system != "federated":
+        field = "system"
+    if needs_probe(arm):
+        field = "a probe"
+    if field is not None:
+        raise InputError(NOT_PLAIN.format(name=arm.name, field=field))
+
+
+def count_clients(config: Config) -> int:
+    """Number of clients, those that take no part included."""
+    from fairfed.site import images
+
+    return len(images(config.to_toml(), False).train)
+
+
+def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+    """Train every variant and arm, or continue; write the outcome.
+
+    Raises
+    ------
+    InputError
+        If the run directory belongs to another run, or this engine cannot continue it.
+    fairfed.errors.RunError
+        If no peer answers any more.
+    """
+    from fairfed.engines.exchange import handshake
+    from fairfed.experiment import TIMEOUT, describe
+    from fairfed.peers.baseline import train_arm
+    from fairfed.peers.rounds import is_measured, train_peers
+
+    directory, toml = RunDirectory(config), config.to_toml()
+    sites = handshake(grid, count_clients(config), TIMEOUT)
+    nodes = {peer: node for node, peer in sites.items()}
+    federation = describe(grid, config, toml)
+    directory.write_json("federation.json", federation)
+    watcher.described(federation)
+    methods: list[tuple[Arm, MetaName | None]] = [
+        (variant(kind), kind) for kind in dict.fromkeys(settings(config).meta)
+    ]
+    methods += [(arm, None) for arm in config.arms if not settings(config).drift_round]
+    directory.keep_rounds({arm.name: _finished(directory, arm) for arm, _ in methods})
+    numbers = [n for n in range(1, config.rounds + 1) if is_measured(config, n)]
+    for arm, kind in methods:
+        watcher.training(arm, _finished(directory, arm) + 1, config.rounds)
+        keep = _Measurements(directory, arm)
+        log = _log(directory, watcher, arm, keep)
+        if kind is None:
+            left = [number for number in numbers if str(number) not in keep.rounds]
+            train_arm(grid, directory, arm, nodes, TIMEOUT, log, keep, left)
+        else:
+            path = directory.checkpoint(arm)
+            train_peers(grid, config, kind, nodes, TIMEOUT, path, log)
+    write_outcome(directory, federation, [arm.name for arm, _ in methods])
+    return directory
+
+
+class _Measurements:
+    """Measurements of one method on unseen clients, kept in `unseen/SLUG.json`."""
+
+    def __init__(self, directory: RunDirectory, arm: Arm) -> None:
+        self._directory, self._file = directory, f"unseen/{arm.slug}.json"
+        self.rounds: dict[str, Any] = directory.read_json(self._file) or {}
+
+    def __call__(self, number: int, rows: list[dict[str, Any]]) -> None:
+        """Keep what was measured after a round."""
+        self.rounds[str(number)] = rows
+        self._directory.write_json(self._file, self.rounds)
+
+
+def _log(
+    directory: RunDirectory, watcher: Watcher, arm: Arm, keep: _Measurements
+) -> Callable[[dict[str, Any]], None]:
+    """What takes the lines of a method: the log, its measurements, whoever watches."""
+
+    def log(line: dict[str, Any]) -> None:
+        unseen = line.pop("unseen", [])
+        if unseen:
+            keep(line["round"], unseen)
+        directory.log_round(arm, line)
+        watcher.trained_round(arm, line)
+
+    return log
+
+
+def _finished(directory: RunDirectory, arm: Arm) -> int:
+    """Round of a checkpoint, 0 without one."""
+    from fairfed import checkpoint
+
+    path = directory.checkpoint(arm)
+    return checkpoint.load(path).round if path.is_file() else 0

@@ -1,0 +1,259 @@
+"""Whole runs of peers on a small federation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Message
+
+from fairfed.cli.running import run_here
+from fairfed.client import app
+from fairfed.config import Arm, Config, load_config, parse_config
+from fairfed.engines.inprocess import run_in_process
+from fairfed.experiment import check, count_clients
+from fairfed.peers.population import holder, leavers, members, peer_cost, unseen_peers
+from fairfed.peers.task import TITLES
+from fairfed.server import LogWatcher, server_app
+from semantic.errors import InputError
+
+Peers = Callable[..., Config]
+METHODS = (*TITLES.values(), "FedAvg")
+
+
+@pytest.fixture
+def peers(image_folder: Path, tmp_path: Path) -> Peers:
+    """Configuration of six peers, one of which takes no part, with settings replaced."""
+    toml = f"""
+name = "peers"
+rounds = 3
+model = "cnn-gn"
+out = "{tmp_path}/run"
+[data]
+source = "{image_folder}"
+sensitive = []
+image_size = 16
+[partition]
+clients = 6
+options = {{ num_classes_per_partition = 2 }}
+[train]
+batch_size = 8
+[peers]
+unseen = 1
+clusters = 2
+minimum = 1
+seeded_noise = true
+measure_every = 2
+"""
+    return lambda *overrides: parse_config(toml, "peers.toml", overrides)
+
+
+def _run(config: Config, watcher: LogWatcher | None = None, **options: Any) -> Config:
+    run_in_process(server_app(config, watcher), app, count_clients(config), **options)
+    return config
+
+
+def _plain(value: Any) -> Any:
+    """What does not depend on the clock."""
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items() if name != "seconds"}
+    return [_plain(v) for v in value] if isinstance(value, list) else value
+
+
+def _results(config: Config) -> Any:
+    return _plain(json.loads((config.run_directory / "results.json").read_text()))
+
+
+def _lines(config: Config, name: str) -> list[dict[str, Any]]:
+    text = (config.run_directory / "rounds.jsonl").read_text()
+    lines = [_plain(json.loads(line)) for line in text.splitlines()]
+    return [line for line in lines if line["arm"] == name]
+
+
+def test_run_measures_every_method_on_clients_that_took_no_part(
+    peers: Peers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = peers("model=cnn-bn")
+    run_here(config)
+    told = capsys.readouterr().out.strip().splitlines()
+    assert told[-1] == f"Results: {config.run_directory / 'results.md'}"
+    results = _results(config)
+    assert tuple(method["name"] for method in results["methods"]) == METHODS
+    unseen = unseen_peers(config, 6)
+    for method in results["methods"]:
+        starts = {"global", "cluster"} if method["structure"] else {"global"}
+        assert {(entry["round"], entry["start"]) for entry in method["unseen"]} == {
+            (number, start) for number in (2, 3) for start in starts
+        }
+        for entry in method["unseen"]:
+            assert tuple(client["client"] for client in entry["clients"]) == unseen
+            assert all(len(client["accuracy"]) == 3 for client in entry["clients"])
+    last = results["methods"][0]["unseen"][-2]["clients"][0]["accuracy"]
+    assert last[2] > 1 / 3  # better than guessing among three classes
+    assert "nearest cluster" in (config.run_directory / "results.md").read_text()
+    for kind in TITLES.values():
+        clients = _lines(config, kind)[-1]["clients"]
+        trained = tuple(client["client"] for client in clients if client["n_real"])
+        assert trained == members(config, 6)
+
+
+def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
+    peers: Peers, tmp_path: Path
+) -> None:
+    one = _run(peers(f"out={tmp_path}/one", "rounds=2"))
+    two = _run(peers(f"out={tmp_path}/two", "rounds=2"), workers=3, wire=True)
+    assert _results(one) == _results(two)
+    assert all(_lines(one, name) == _lines(two, name) for name in METHODS)
+    other = _run(peers(f"out={tmp_path}/other", "rounds=2", "peers.meta=['reptile']", "seed=1"))
+    assert _lines(one, METHODS[0]) != _lines(other, METHODS[0])
+
+
+class _Kill(LogWatcher):
+    """The process dies when a method has logged a round, before its checkpoint is written."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
+        if (arm.name, row["round"]) == (self._method, 2):
+            raise KeyboardInterrupt
+
+
+def test_interrupted_run_continues_to_the_same_end(peers: Peers, tmp_path: Path) -> None:
+    whole = _run(peers(f"out={tmp_path}/whole"))
+    config = peers(f"out={tmp_path}/cut")
+    for method in METHODS:
+        with pytest.raises(KeyboardInterrupt):
+            _run(config, _Kill(method))
+    _run(config)
+    assert _results(config) == _results(whole)
+    assert all(_lines(config, name) == _lines(whole, name) for name in METHODS)
+    before = (config.run_directory / "rounds.jsonl").read_bytes()
+    _run(config)
+    assert (config.run_directory / "rounds.jsonl").read_bytes() == before
+
+
+def test_peers_that_leave_are_replaced(peers: Peers) -> None:
+    config = _run(peers("peers.leave_round=2", "peers.meta=['reptile']", "rounds=4"))
+    gone = leavers(config, 6)
+    assert len(gone) == 1
+    assert peer_cost(config.seed, gone[0]) == min(peer_cost(0, p) for p in members(config, 6))
+    rounds = _lines(config, "PPFM (Reptile)")
+    assert gone[0] in rounds[1]["structure"]["coordinators"].values()
+    assert sum(link["undelivered"] for link in rounds[1]["links"].values()) > 0
+    assert f"not heard: {gone[0]}" in rounds[2]["events"]
+    assert any("coordinator" in what for what in rounds[2]["events"])
+    left = [peer for peer in members(config, 6) if peer not in gone]
+    ages = {client["client"]: client["age"] for client in rounds[3]["clients"]}
+    assert [ages[peer] for peer in left] == [4] * len(left)
+    fedavg = _lines(config, "FedAvg")
+    errors = [c["error"] for c in fedavg[3]["clients"] if c["client"] in gone]
+    assert errors == ["the client has left (peers.leave_round)"]
+    assert fedavg[0]["links"]["client → server"]["messages"] == 5
+    assert fedavg[3]["links"]["client → server"]["messages"] == 4
+
+
+def test_peers_whose_data_drifts_are_clustered_anew(peers: Peers) -> None:
+    config = _run(peers("peers.drift_round=2", "peers.share=0.9", "peers.meta=['reptile']"))
+    assert {holder(config, 6, peer, 1) for peer in range(6)} == set(range(6))
+    moved = [peer for peer in range(6) if holder(config, 6, peer, 2) != peer]
+    assert sorted(holder(config, 6, peer, 2) for peer in moved) == moved
+    first, second, third = _lines(config, "PPFM (Reptile)")
+    assert first["structure"]["version"] == 1
+    assert second["structure"]["version"] == 2
+    assert any("clustered anew" in what for what in second["events"])
+    assert third["structure"]["version"] == 2
+    assert sum(client["releases"] for client in second["clients"]) >= 2
+    assert _lines(config, "FedAvg") == []
+
+
+def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> None:
+    config, seen = peers("peers.meta=['reptile']", "arms=[{name='FedAvg'}]"), []
+
+    def watch(done: int, total: int, reply: Message) -> None:
+        seen.append(reply.content)
+
+    _run(config, on_reply=watch)
+    from fairfed.peers.learning import PeerSite
+    from fairfed.site import images
+
+    exact = [PeerSite(config.to_toml(), "reptile", peer, 6, 1).profile() for peer in range(6)]
+    table = images(config.to_toml(), False).table
+    fields: dict[str, set[str]] = {}
+    for content in seen:
+        assert all("config" not in name for name in content)
+        for name, record in content.config_records.items():
+            assert name.startswith("letter-")
+            fields.setdefault(str(record["kind"]), set()).update(record)
+        for name, arrays in content.array_records.items():
+            if "prototype" in arrays:
+                assert {n: a.numpy().shape for n, a in arrays.items()} == {
+                    "prototype": (128,),
+                    "histogram": (3,),
+                }
+                sent = arrays["prototype"].numpy()
+                assert not any(np.array_equal(sent, own.prototype) for own in exact)
+            else:
+                assert name.startswith("arrays")
+    envelope = {"kind", "from", "to", "link"}
+    fields.pop("visitor", None)  # not written where the convener places a visitor with itself
+    assert {kind: names - envelope for kind, names in fields.items()} == {
+        "hello": {"cost", "version", "age", "drifted"},
+        "profile": set(), "visit": set(), "task": set(),
+        "plan": {"version", "peers", "clusters"},
+        "cluster": {"cluster"}, "model": {"age"},
+        "start": {"cluster"}, "cluster-start": {"cluster"},
+    }  # fmt: skip
+    everything = b"".join(
+        array.data for content in seen for record in content.array_records.values()
+        for array in record.values()
+    )  # fmt: skip
+    assert not any(image.tobytes()[:64] in everything for image in table.images)
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("peers.unseen=5", "leaves 1 to take part"),
+        ("fraction=0.5", "every peer takes part in every round"),
+        ("arms=[{name='A', augment=true}]", "has augment"),
+        ("arms=[{name='A', iid=true}]", "has iid"),
+        ("arms=[{name='A', system='local'}]", "has system"),
+        ("arms=[{name='ppfm reptile'}]", "give the arm another name"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(peers: Peers, override: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        check(peers(override))
+
+
+def test_a_table_is_refused(peers: Peers) -> None:
+    config = peers("data.source=adult", "model=mlp", "data.sensitive=['sex']")
+    with pytest.raises(InputError, match="is a table"):
+        check(config)
+
+
+def test_an_engine_without_the_peers_states_cannot_continue(peers: Peers, tmp_path: Path) -> None:
+    from fairfed.engines.inprocess import InProcessGrid
+    from fairfed.peers.rounds import train_peers
+
+    config = _run(peers("peers.meta=['reptile']", "rounds=1"))
+
+    class Forgetful(InProcessGrid):
+        client_states = None  # type: ignore[assignment]
+
+    path = config.run_directory / "checkpoints" / "ppfm-reptile.npz"
+    nodes = {peer: 1000 + peer for peer in range(6)}
+    with Forgetful(app, 6) as grid, pytest.raises(InputError, match="does not give back"):
+        train_peers(grid, config, "reptile", nodes, 60.0, path, lambda line: None)
+
+
+def test_preset_is_what_its_page_says() -> None:
+    config = load_config(None, (), "ppfm")
+    check(config)
+    assert count_clients(config) == 20
+    assert len(members(config, 20)) == 16

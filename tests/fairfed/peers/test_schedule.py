@@ -1,0 +1,204 @@
+"""The state machine of a peer, over a network of function calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord
+
+from fairfed.config.peers import PeersConfig
+from fairfed.peers.coordinate import Rules
+from fairfed.peers.letters import Letter
+from fairfed.peers.profiles import Profile
+from fairfed.peers.schedule import PHASES, Peer, Report, Role
+from fairfed.peers.state import PeerState
+
+COSTS = {0: 3.0, 1: 2.0, 2: 1.0, 3: 5.0, 4: 4.0, 5: 9.0}
+TARGETS = {0: 0.0, 1: 2.0, 2: 10.0, 3: 12.0, 4: 11.0}
+"""What each member's training ends at: clusters {0, 1} and {2, 3, 4} by data; 5 is a visitor."""
+KINDS = {0: 0, 1: 0, 2: 1, 3: 1, 4: 1, 5: 1}
+
+
+def _record(value: float) -> ArrayRecord:
+    return ArrayRecord({"w": Array(np.array([value], np.float32))})
+
+
+def _value(record: ArrayRecord | None) -> float:
+    assert record is not None
+    return float(record["w"].numpy()[0])
+
+
+class Toy:
+    """A site whose training ends at a number and whose data is one of two kinds."""
+
+    def __init__(self, target: float, kind: int) -> None:
+        self.target, self.kind, self.released = target, kind, 0
+        self.measured: list[float] = []
+
+    def initial(self) -> ArrayRecord:
+        return _record(-1.0)
+
+    def profile(self) -> Profile:
+        axis = np.eye(2, dtype=np.float32)[self.kind]
+        return Profile(axis, axis)
+
+    def release(self) -> Profile:
+        self.released += 1
+        return self.profile()
+
+    def train(self, model: ArrayRecord) -> tuple[ArrayRecord, Report]:
+        return _record(self.target), {"loss": _value(model)}
+
+    def measure(self, model: ArrayRecord) -> tuple[int, list[int]]:
+        self.measured.append(_value(model))
+        return 4, [1, 2, 3]
+
+
+class Network:
+    """Peers and visitors that exchange letters phase by phase."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.rules = Rules("reptile", PeersConfig(clusters=2, **settings), 0.1)
+        self.sites = {peer: Toy(TARGETS.get(peer, 0.0), KINDS[peer]) for peer in COSTS}
+        self.states = {peer: PeerState("reptile") for peer in COSTS}
+        self.written: list[Letter] = []
+        self.reports: dict[int, Report] = {}
+
+    def round(
+        self,
+        number: int,
+        gone: Callable[[int, str], bool] = lambda peer, phase: False,
+        measuring: bool = False,
+    ) -> None:
+        post: list[Letter] = []
+        self.written, self.reports = [], {peer: {} for peer in COSTS}
+        for phase in PHASES:
+            new: list[Letter] = []
+            for peer, cost in COSTS.items():
+                if gone(peer, phase):
+                    continue
+                role = Role(peer, tuple(COSTS), number, cost, peer in TARGETS, measuring)
+                state = self.states[peer]
+                mine = [letter for letter in post if peer in letter.to] + state.mail
+                state.mail = []
+                mine.sort(key=lambda letter: letter.sender)
+                actor = Peer(role, state, self.sites[peer], self.rules, mine)
+                new += actor.act(phase)
+                self.reports[peer] |= actor.report
+            post = new
+            self.written += new
+
+    def models(self) -> list[float]:
+        return [_value(self.states[peer].model) for peer in TARGETS]
+
+    def kinds(self) -> set[str]:
+        return {letter.kind for letter in self.written}
+
+
+def test_a_round_clusters_elects_and_merges_clusters_with_equal_weight() -> None:
+    net = Network()
+    net.round(1)
+    assert all(net.states[peer].plan == {0: 0, 1: 0, 2: 1, 3: 1, 4: 1} for peer in TARGETS)
+    assert [net.reports[peer]["coordinator"] for peer in TARGETS] == [1, 1, 2, 2, 2]
+    # cluster means 1 and 11, and not the mean over five peers
+    assert net.models() == [6.0] * 5
+    net.round(2)
+    assert net.kinds() == {"hello", "task", "cluster", "model"}
+    assert all(net.reports[peer]["loss"] == 6.0 for peer in TARGETS)
+    assert all(net.sites[peer].released == 1 for peer in TARGETS)
+
+
+def test_steps_of_both_levels_are_taken_from_the_start() -> None:
+    net = Network(cluster_step=0.5, global_step=0.5)
+    net.round(1)
+    # clusters: -1 + (1 + 1) / 2 = 0 and -1 + (11 + 1) / 2 = 5; both: -1 + (2.5 + 1) / 2
+    assert net.models() == [0.75] * 5
+
+
+def test_a_visitor_takes_no_part_and_gets_both_models() -> None:
+    net = Network()
+    net.round(1)
+    assert net.sites[5].released == 0
+    net.round(2, measuring=True)
+    assert net.sites[5].measured == [6.0, 11.0]
+    assert net.reports[5]["n-test"] == 4
+    assert net.reports[5]["nearest"] == 1
+    assert net.states[5].model is None
+    assert all(5 not in net.states[peer].plan for peer in TARGETS)
+
+
+def test_a_coordinator_that_fails_is_replaced_by_the_cheapest_that_is_heard() -> None:
+    net = Network()
+    net.round(1)
+    net.round(2, lambda peer, phase: peer == 2)
+    assert [net.reports[peer]["coordinator"] for peer in (0, 1, 3, 4)] == [1, 1, 4, 4]
+    # without peer 2, whose target was 10, the other cluster's mean is 11.5
+    assert net.models()[0] == (1 + 11.5) / 2
+
+
+def test_a_coordinator_lost_within_a_round_costs_its_cluster_that_round() -> None:
+    net = Network()
+    net.round(1)
+    late = PHASES.index("cluster")
+    net.round(2, lambda peer, phase: peer == 2 and PHASES.index(phase) >= late)
+    assert [net.states[peer].age for peer in TARGETS] == [2, 2, 1, 1, 1]
+    assert net.models()[:2] == [1.0, 1.0]
+    net.sites[3].target = net.sites[4].target = 21.0
+    net.round(3, lambda peer, phase: peer == 2)
+    # those that missed a model get it before they train
+    assert [net.reports[peer]["loss"] for peer in (0, 1, 3, 4)] == [1.0] * 4
+    assert [net.states[peer].age for peer in (0, 1, 3, 4)] == [3] * 4
+    assert net.models()[3] == 11.0
+
+
+def test_a_peer_that_comes_back_catches_up() -> None:
+    net = Network()
+    net.round(1)
+    net.round(2, lambda peer, phase: peer == 2)
+    net.round(3)
+    assert net.reports[2]["loss"] == pytest.approx((1 + 11.5) / 2)
+    assert net.reports[3]["coordinator"] == 2
+
+
+def test_drift_clusters_anew_and_releases_only_the_drifted() -> None:
+    net = Network()
+    net.round(1)
+    net.sites[4].kind = 0
+    net.round(2)
+    assert all(net.states[peer].version == 2 for peer in TARGETS)
+    assert all(net.states[peer].plan == {0: 0, 1: 0, 2: 1, 3: 1, 4: 0} for peer in TARGETS)
+    assert [net.sites[peer].released for peer in TARGETS] == [1, 1, 1, 1, 2]
+    assert net.reports[4]["coordinator"] == 1
+    net.round(3)
+    assert net.states[0].version == 2
+
+
+def test_a_new_convener_is_sent_the_profiles_again_and_not_released_anew() -> None:
+    net = Network()
+    net.round(1)
+    net.round(2, lambda peer, phase: peer == 2)
+    assert {letter.to for letter in net.written if letter.kind == "profile"} == {(1,)}
+    assert sorted(net.states[1].profiles) == [0, 1, 3, 4]
+    assert all(net.sites[peer].released == 1 for peer in TARGETS)
+
+
+def test_a_task_that_is_not_finite_is_refused() -> None:
+    net = Network()
+    net.sites[3].target = float("nan")
+    net.round(1)
+    assert net.reports[2]["refused"] == 1
+    assert net.models() == [(1 + 10.5) / 2] * 5
+    for peer in (2, 3, 4):
+        net.sites[peer].target = float("nan")
+    net.round(2)
+    assert net.models()[:2] == [1.0, 1.0]
+
+
+def test_nothing_is_done_by_who_hears_nobody() -> None:
+    net = Network()
+    net.round(1, lambda peer, phase: phase == "hello")
+    assert net.written == []
+    assert all(net.states[peer].model is None for peer in TARGETS)
