@@ -1,0 +1,123 @@
+"""Fed-ZDAC: a client makes images of the classes that it lacks out of the model it received.
+
+An inverted image shows a class and no group. Where a group is needed (weights of training rows by
+group), the images of a class count as evenly spread over all groups, so that they move no group.
+They never count as real: `n_real`, the counts and the client's weight are of its own rows.
+
+Between two inversions a client keeps its images in its state. That is in the checkpoint where the
+engine can save it; elsewhere (Ray, real sites after a restart) a continued run inverts once more.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import numpy as np
+import numpy.typing as npt
+from flwr.app import Array, ArrayRecord, Context
+
+from fairfed import site
+from generators.requests import Image
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fairfed.config import Arm
+
+Labels = npt.NDArray[np.int64]
+
+
+def with_inverted(
+    context: Context,
+    toml: str,
+    arm: Arm,
+    client: int,
+    number: int,
+    model: nn.Module,
+    real: site.TrainingSet,
+) -> tuple[site.TrainingSet, dict[str, int | float]]:
+    """Add images of the classes that a client lacks to its real rows.
+
+    Parameters
+    ----------
+    context
+        The client's state; images are kept there if they serve for more than one round.
+    number
+        The round, from 1.
+    model
+        The received model; not changed.
+    real
+        What the client has.
+
+    Returns
+    -------
+    The training set, and what it cost, by the names of a reply: images made, images found in this
+    process's memory, seconds. Nothing before `inversion.start`, for a client that lacks no class,
+    or with images that it has kept.
+    """
+    from fairfed.zda.images import inversion_settings, make_images
+
+    config = site.configuration(toml)
+    settings, table = inversion_settings(config), site.federation(toml, arm.iid).table
+    classes, groups = len(table.classes), len(table.group_names)
+    lacking = np.flatnonzero(np.bincount(real.labels.numpy(), minlength=classes) == 0)
+    if number < settings.start or not len(lacking):
+        return real, {}
+    period = (number - settings.start) // settings.every
+    images, cost = _recall(context, arm, period), dict[str, int | float]()
+    if images is None:
+        began = time.perf_counter()
+        occasion = f"round {number}" if settings.share else f"round {number} client {client}"
+        turned = np.roll(lacking, -(client % len(lacking)))  # workers begin with different classes
+        found, fresh = make_images(config, model, classes, turned.tolist(), occasion)
+        images = np.concatenate([found[label] for label in lacking.tolist()])
+        cost = {"generated": fresh, "reused": len(images) - fresh}
+        cost["inversion-seconds"] = time.perf_counter() - began
+        if settings.every > 1:
+            _keep(context, arm, period, images)
+    return _joined(toml, arm, real, images, lacking, groups), cost
+
+
+def _joined(
+    toml: str, arm: Arm, real: site.TrainingSet, images: Image, lacking: Labels, groups: int
+) -> site.TrainingSet:
+    """Real rows first, then the images, as many of each class."""
+    import torch
+
+    from fairfed.models import model_inputs
+
+    each = len(images) // len(lacking)
+    labels = np.repeat(lacking, each)
+    spread = np.tile(np.arange(each) % groups, len(lacking))
+    return replace(
+        real,
+        inputs=torch.cat([real.inputs, model_inputs(site.configuration(toml), images)]),
+        labels=torch.cat([real.labels, torch.from_numpy(labels)]),
+        groups=torch.cat([real.groups, torch.from_numpy(spread)]),
+        weights=site.sampling_weights(toml, arm, real.labels.numpy(), labels),
+        n_synthetic=len(images),
+    )
+
+
+def _recall(context: Context, arm: Arm, period: int) -> Image | None:
+    """The images of this period, if the client has made them."""
+    kept = context.state.array_records.get(_key(arm))
+    if kept is None or int(kept["period"].numpy()[0]) != period:
+        return None
+    return kept["images"].numpy()
+
+
+def _keep(context: Context, arm: Arm, period: int, images: Image) -> None:
+    context.state[_key(arm)] = ArrayRecord(
+        {"period": Array(np.array([period])), "images": Array(images)}
+    )
+
+
+def _key(arm: Arm) -> str:
+    """Name of an arm's record: the arms of a run share a client's state."""
+    return f"inversion-{arm.slug}"
