@@ -17,12 +17,14 @@ from flwr.clientapp import ClientApp
 
 from fairfed import site
 from fairfed.extension import extended_set
-from fairfed.personal import recall_personal, train_personal
+from fairfed.personal import keep_personal, recall_personal, train_personal
+from fairfed.zda.client import with_inverted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor, nn
 
+    from fairfed.baselines.scaffold import ClientVariate
     from fairfed.config import Arm, Config
 
 app = ClientApp()
@@ -77,6 +79,15 @@ def summarise(message: Message, context: Context) -> Message:
     return Message(RecordDict({"metrics": who, **to_records(said)}), reply_to=message)
 
 
+@app.query("release")
+def release(message: Message, context: Context) -> Message:
+    """Noised prototypes of the client's classes, once (system `one-shot`)."""
+    from fairfed.baselines.prototypes import release as released
+
+    toml, _, arm = _settings(message)
+    return Message(released(toml, arm, _client(context), context), reply_to=message)
+
+
 @app.query("augment")
 def augment(message: Message, context: Context) -> Message:
     """Fill the client's gaps with synthetic images, which stay with it; answer with counts."""
@@ -100,12 +111,30 @@ def augment(message: Message, context: Context) -> Message:
 
 
 def _received_model(message: Message, toml: str, config: Config, arm: Arm) -> nn.Module:
+    """The model that came with a request; where none travels, the one that all begin with."""
     from fairfed.models import federated_model
 
+    if arm.system == "zero-shot":
+        from fairfed.baselines.zero_shot import zero_shot_head
+
+        return zero_shot_head(toml, arm.iid)
     classes = len(site.federation(toml, arm.iid).table.classes)
-    model = federated_model(config, classes)
-    model.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
+    model = federated_model(config, classes, arm)
+    if "encoder" in message.content.config_records["config"]:
+        from fairfed.adapting.classifier import require_same
+
+        require_same(config, str(message.content.config_records["config"]["encoder"]))
+    if arm.sends_model:
+        model.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
     return model
+
+
+def _own_model(
+    message: Message, context: Context, toml: str, config: Config, arm: Arm
+) -> nn.Module:
+    """The model that a client is measured with: the received one, or one of its own."""
+    model = _received_model(message, toml, config, arm)
+    return recall_personal(context, arm, model) if arm.own_models else model
 
 
 def _training_set(message: Message, client: int) -> site.TrainingSet:
@@ -148,9 +177,7 @@ def _loss_weights(
     return None if weights is None else torch.from_numpy(weights)
 
 
-def _sent_cells(
-    message: Message, name: str, shape: tuple[int, ...]
-) -> NDArray[np.float64] | None:
+def _sent_cells(message: Message, name: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
     """What the server sent by group and class under a name, ``[G, C]``; None if nothing."""
     sent = message.content.config_records["config"].get(name)
     return None if sent is None else np.reshape(np.asarray(sent, np.float64), shape)
@@ -170,7 +197,7 @@ def _fairbatch(
     return weights
 
 
-def _generator(*entropy: int) -> Generator:
+def generator_of(*entropy: int) -> Generator:
     """Random numbers of their own for every seed, client and round."""
     import torch
 
@@ -190,8 +217,10 @@ def train(message: Message, context: Context) -> Message:
     asked = message.content.config_records["config"]
     own = _training_set(message, client)
     data = site.federation(toml, arm.iid)
-    table, rows = data.table, data.train[client]
+    table, rows = data.table, site.training_rows(toml, arm, client)
     model = _received_model(message, toml, config, arm)
+    if not arm.sends_model:
+        model = recall_personal(context, arm, model)
     counts, received_loss = confusion_counts(
         model,
         own.inputs[: own.n_real],
@@ -201,6 +230,9 @@ def train(message: Message, context: Context) -> Message:
         n_classes=len(table.classes),
     )
     server_round = int(asked["round"])  # type: ignore[arg-type]
+    inverting: dict[str, int | float] = {}
+    if arm.inversion == "client":
+        own, inverting = with_inverted(context, toml, arm, client, server_round, model, own)
     how = {
         **site.training_settings(config, arm),
         "weights": own.weights,
@@ -208,12 +240,18 @@ def train(message: Message, context: Context) -> Message:
         "loss_weights": _loss_weights(message, context, own, counts),
     }
     if arm.personal is not None:
-        draw = _generator(config.seed, client, server_round, 1)
+        draw = generator_of(config.seed, client, server_round, 1)
         personal = _received_model(message, toml, config, arm)
         how_personal = {**how, "generator": draw}
         train_personal(context, arm, model, personal, own.inputs, own.labels, how_personal)
-    draw = _generator(config.seed, client, server_round)
-    loss = train_epochs(model, own.inputs, own.labels, **how, generator=draw)
+    draw = generator_of(config.seed, client, server_round)
+    variate = _variate(message, context, arm, model)
+    loss = received_loss
+    if own.size and arm.system != "zero-shot":
+        correction = variate.correction if variate else None
+        loss = train_epochs(
+            model, own.inputs, own.labels, **how, generator=draw, correction=correction
+        )
     metrics = MetricRecord(
         {
             "partition-id": client,
@@ -222,14 +260,41 @@ def train(message: Message, context: Context) -> Message:
             "n-synthetic": own.n_synthetic,
             "counts": counts.ravel().tolist(),
             "seconds": time.perf_counter() - start,
+            **inverting,
         }
     )
     if asked.get("ask-loss"):
         metrics["received-loss"] = received_loss
     if "extra-cells" in asked:
         metrics["generated"], metrics["reused"] = own.spent
-    arrays = ArrayRecord(model.state_dict())
-    return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
+    reply = RecordDict({"arrays": ArrayRecord(), "metrics": metrics})
+    if arm.sends_model:
+        reply["arrays"] = ArrayRecord(model.state_dict())
+    elif arm.own_models:
+        keep_personal(context, arm, model)
+    if variate is not None:
+        reply["control"] = variate.finish(_gradient_weight(config, own.size))
+    return Message(reply, reply_to=message)
+
+
+def _variate(
+    message: Message, context: Context, arm: Arm, model: nn.Module
+) -> ClientVariate | None:
+    """SCAFFOLD's part of a training, where the server sent its variate."""
+    if not arm.control_variates:
+        return None
+    from fairfed.baselines.scaffold import ClientVariate
+
+    sent = message.content.array_records["control"]
+    return ClientVariate(context, arm.slug, sent, model)
+
+
+def _gradient_weight(config: Config, rows: int) -> float:
+    from fairfed.baselines.scaffold import gradient_weight, local_steps
+
+    train = config.train
+    steps = local_steps(rows, train.batch_size, train.epochs)
+    return gradient_weight(steps, train.lr, train.momentum)
 
 
 @app.evaluate()
@@ -243,10 +308,9 @@ def evaluate(message: Message, context: Context) -> Message:
     client = _client(context)
     data = site.federation(toml, arm.iid)
     table, rows = data.table, data.test[client]
-    model = _received_model(message, toml, config, arm)
     counts, loss = confusion_counts(
-        model if arm.personal is None else recall_personal(context, arm, model),
-        site.inputs(toml, arm.iid, rows),
+        _own_model(message, context, toml, config, arm),
+        site.model_rows(toml, arm, rows),
         torch.from_numpy(table.labels[rows]),
         torch.from_numpy(table.groups[rows]),
         n_groups=len(table.group_names),
@@ -269,8 +333,78 @@ def audit(message: Message, context: Context) -> Message:
     from fairfed.auditing import client_counts
 
     toml, config, arm = _settings(message)
-    model = _received_model(message, toml, config, arm)
-    if arm.personal is not None:
-        model = recall_personal(context, arm, model)
+    model = _own_model(message, context, toml, config, arm)
     asked = message.content.config_records["config"]
     return Message(client_counts(model, toml, arm, _client(context), asked), reply_to=message)
+
+
+@app.query("zsl")
+def summarise_features(message: Message, context: Context) -> Message:
+    """Say how many features the client has, and their scale, in federated zero-shot learning."""
+    from fairfed.zsl import client
+
+    return client.summarise(message, context)
+
+
+@app.train("zsl")
+def train_features(message: Message, context: Context) -> Message:
+    """Train the received generator of features, in federated zero-shot learning."""
+    from fairfed.zsl import client
+
+    return client.train(message, context)
+
+
+@app.query("peer")
+def peer(message: Message, context: Context) -> Message:
+    """Act as a peer in one phase of a topology without a server."""
+    from fairfed.peers import node
+
+    return node.act(message, context)
+
+
+@app.query("adapt")
+def adapt(message: Message, context: Context) -> Message:
+    """Adapt the received model on the client's rows; answer how many test rows it gets right."""
+    from fairfed.peers import node
+
+    return node.adapt(message, context)
+
+
+@app.train("specialise")
+def train_generator(message: Message, context: Context) -> Message:
+    """Train the received LoRA of the generator, in domain specialisation."""
+    from fairfed.adapting import client
+
+    return client.train(message, context)
+
+
+@app.evaluate("specialise")
+def judge_generator(message: Message, context: Context) -> Message:
+    """Sum the received LoRA's losses on held-out images, in domain specialisation."""
+    from fairfed.adapting import client
+
+    return client.evaluate(message, context)
+
+
+@app.query("shared")
+def describe_shared(message: Message, context: Context) -> Message:
+    """Say how many examples of which modality the client has, in a shared space."""
+    from fairfed.shared_space import client
+
+    return client.describe(message, context)
+
+
+@app.train("shared")
+def train_shared(message: Message, context: Context) -> Message:
+    """Train the received adapter on the client's own label set, in a shared space."""
+    from fairfed.shared_space import client
+
+    return client.train(message, context)
+
+
+@app.evaluate("shared")
+def evaluate_shared(message: Message, context: Context) -> Message:
+    """Count how the received adapter classifies the client's test images, in a shared space."""
+    from fairfed.shared_space import client
+
+    return client.evaluate(message, context)

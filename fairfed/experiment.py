@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fairfed import __version__
 from fairfed.config import Arm, Config
 from fairfed.rundir import RunDirectory
+from fairfed.tasks import task_of
 from semantic.errors import InputError
 from semantic.space import CROSSED
 
@@ -59,9 +60,12 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     fairfed.errors.RunError
         If no client answers any more.
     """
+    task = task_of(config)
+    if task is not None:
+        return task.run(grid, config, watcher)
     run = RunDirectory(config)
     toml = config.to_toml()
-    federation = _describe(grid, config, toml)
+    federation = describe(grid, config, toml)
     run.write_json("federation.json", federation)
     watcher.described(federation)
     toml = _fitted(grid, run, toml)
@@ -89,7 +93,15 @@ def _fitted(grid: Grid, run: RunDirectory, toml: str) -> str:
 
 def _request(toml: str, arm: Arm) -> dict[str, Any]:
     """What every message tells a client."""
-    return {"toml": toml, "arm": arm.slug, "round": 0}
+    from fairfed.site import configuration
+
+    config = configuration(toml)
+    known: dict[str, Any] = {"toml": toml, "arm": arm.slug, "round": 0}
+    if config.model == "clip":
+        from fairfed.adapting.classifier import identity
+
+        known |= identity(config)
+    return known
 
 
 def _ask_all(
@@ -102,7 +114,7 @@ def _ask_all(
     return {client: dict(found[client]) for client in sorted(found)}
 
 
-def _describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
+def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
     """What the federation looks like (`federation.json`)."""
     from fairfed.site import federation
 
@@ -150,6 +162,7 @@ def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
         "domain_matching": matches_domains(config, arm),
         "split": _split(arm.iid),
         "reference": arm.reference,
+        "own_models": arm.own_models,
     }
 
 
@@ -233,16 +246,22 @@ def _train(
         run.log_round(arm, row)
         watcher.trained_round(arm, row)
 
-    probe = server_probe(toml) if needs_probe(arm) else None
-    strategy = build_strategy(config, arm, shape, probe)
+    probe = server_probe(toml, arm) if needs_probe(arm) else None
+    trainer = None
+    if arm.server_trains and _finished(run, arm) < (arm.server_rounds or config.rounds):
+        from fairfed.baselines.server_side import server_trainer
+
+        trainer = server_trainer(grid, run, toml, arm, watcher)
+    strategy = build_strategy(config, arm, shape, probe, trainer)
+    model = federated_model(configuration(toml), shape[1], arm)
     run_rounds(
         grid,
         strategy,
-        ArrayRecord(federated_model(configuration(toml), shape[1]).state_dict()),
+        ArrayRecord(model.state_dict()) if arm.sends_model else ArrayRecord(),
         config.rounds,
         config=_request(toml, arm),
         seed=config.seed,
-        timeout=TIMEOUT,
+        timeout=AUGMENT_TIMEOUT if arm.inversion == "client" else TIMEOUT,
         checkpoint=run.checkpoint(arm),
         log=log,
         fraction=config.fraction,
@@ -261,18 +280,30 @@ def check(config: Config) -> None:
         If the data, a model, the attribute table or the metric is not to be had.
     """
     from evaluation import get_metric
+    from fairfed.baselines.zero_shot import zero_shot_head
     from fairfed.probe import check_probe
     from fairfed.site import federation, synthesiser
     from fairfed.strategies.build import check_arms, needs_probe
 
+    task = task_of(config)
+    if task is not None:
+        task.check(config)
+        return
     get_metric(config.fairness.metric)
     check_arms(config)
     toml = config.to_toml()
     federation(toml, False)
-    if any(arm.augment for arm in config.arms):
+    if any(arm.augment or arm.server_trains for arm in config.arms):
         synthesiser(toml)
+    if any(arm.system == "zero-shot" for arm in config.arms):
+        zero_shot_head(toml, False)
     if any(needs_probe(arm) for arm in config.arms):
         check_probe(toml)
+    if config.model == "clip":
+        from fairfed.adapting.classifier import adapted_clip
+
+        for arm in config.arms:
+            adapted_clip(config, arm)
 
 
 def count_clients(config: Config) -> int:
@@ -285,6 +316,9 @@ def count_clients(config: Config) -> int:
     """
     from fairfed.site import federation
 
+    task = task_of(config)
+    if task is not None:
+        return task.count_clients(config)
     count = len(federation(config.to_toml(), False).train)
     if count < 1:
         raise InputError("the data holds no client; see 'data.client' and 'partition'")

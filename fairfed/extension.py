@@ -49,7 +49,7 @@ def _extend(toml: str, arm: Arm, client: int, extra: Cells, new: Cells) -> Train
     inputs, labels, groups = [base.inputs], [base.labels], [base.groups]
     for made in plans:
         if len(made.labels):
-            inputs.append(model_inputs(config, made.images))
+            inputs.append(model_inputs(config, made.images, arm))
             labels.append(torch.from_numpy(made.labels))
             groups.append(torch.from_numpy(made.groups))
     added = sum(len(made.labels) for made in plans)

@@ -34,6 +34,11 @@ def recall_personal(context: Context, arm: Arm, model: nn.Module) -> nn.Module:
     return model
 
 
+def keep_personal(context: Context, arm: Arm, model: nn.Module) -> None:
+    """Keep a model as the client's own, instead of sending it (system `local`)."""
+    context.state[_key(arm)] = ArrayRecord(model.state_dict())
+
+
 def train_personal(
     context: Context,
     arm: Arm,
@@ -63,7 +68,7 @@ def train_personal(
     recall_personal(context, arm, own)
     pull = {"proximal": arm.personal or 0.0, "anchor": received}
     train_epochs(own, inputs, labels, **{**how, **pull})
-    context.state[_key(arm)] = ArrayRecord(own.state_dict())
+    keep_personal(context, arm, own)
 
 
 def _key(arm: Arm) -> str:

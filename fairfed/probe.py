@@ -21,6 +21,7 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fairfed.config import Arm
     from fairfed.strategies.cohort import Counts, Probe
 
 SHORT = (
@@ -33,8 +34,8 @@ UNDEFINED = (
 )
 
 
-def server_probe(toml: str) -> Probe:
-    """Make the probe that ``fairness.probe_source`` names.
+def server_probe(toml: str, arm: Arm | None = None) -> Probe:
+    """Make the probe that ``fairness.probe_source`` names, for models of an arm.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def server_probe(toml: str) -> Probe:
         As :func:`synthetic_probe` and :func:`validation_rows`.
     """
     validation = site.configuration(toml).fairness.probe_source == "validation"
-    return validation_probe(toml) if validation else synthetic_probe(toml)
+    return validation_probe(toml) if validation else synthetic_probe(toml, arm)
 
 
 def check_probe(toml: str) -> None:
@@ -59,13 +60,15 @@ def check_probe(toml: str) -> None:
         site.synthesiser(toml)
 
 
-def synthetic_probe(toml: str) -> Probe:
+def synthetic_probe(toml: str, arm: Arm | None = None) -> Probe:
     """Make or find the synthetic set of a run.
 
     Parameters
     ----------
     toml
         Configuration of the run; ``fairness.probe`` is the number of images of each cell.
+    arm
+        Whose models are judged; None where all arms have the configuration's own.
 
     Returns
     -------
@@ -89,7 +92,8 @@ def synthetic_probe(toml: str) -> Probe:
         found = int(made.accepted[label, group])
         names = {"label": table.classes[label], "group": table.group_names[group]}
         raise InputError(SHORT.format(found=found, wanted=wanted, **names))
-    return _probe(toml, model_inputs(config, made.images), made.labels, made.groups)
+    inputs = model_inputs(config, made.images, arm)
+    return _probe(toml, inputs, made.labels, made.groups, arm)
 
 
 def validation_probe(toml: str) -> Probe:
@@ -133,7 +137,11 @@ def validation_rows(toml: str) -> NDArray[np.int64]:
 
 
 def _probe(
-    toml: str, inputs: Tensor, labels: NDArray[np.int64], members: NDArray[np.int64]
+    toml: str,
+    inputs: Tensor,
+    labels: NDArray[np.int64],
+    members: NDArray[np.int64],
+    arm: Arm | None = None,
 ) -> Probe:
     """The probe on examples as the configured model takes them."""
     import torch
@@ -145,7 +153,7 @@ def _probe(
     truth = torch.from_numpy(labels), torch.from_numpy(members)
 
     def probe(arrays: Model) -> Counts:
-        model = federated_model(config, classes)
+        model = federated_model(config, classes, arm)
         model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
         counts, _ = confusion_counts(model, inputs, *truth, n_groups=groups, n_classes=classes)
         return counts

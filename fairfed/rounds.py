@@ -191,6 +191,8 @@ def _round(
     line = {"round": number, "seconds": time.perf_counter() - started, "clients": clients}
     if number in strategy.loop_log:
         line["loop"] = strategy.loop_log[number]
+    if number in strategy.inversion_log:
+        line["inversion"] = strategy.inversion_log[number]
     return line, str(reasons[0]) if reasons else None
 
 

@@ -14,6 +14,7 @@ from flwr.serverapp import Grid, ServerApp
 from fairfed.config import Arm, Config, load_config
 from fairfed.experiment import Watcher, run_experiment
 from fairfed.gallery import write_gallery
+from fairfed.tasks import task_of
 
 logger = logging.getLogger("fairfed")
 
@@ -62,6 +63,8 @@ def server_app(config: Config | None = None, watcher: Watcher | None = None) -> 
 
         chosen = config or _configured(context)
         run = run_experiment(grid, chosen, watcher or LogWatcher())
+        if task_of(chosen) is not None:
+            return
         write_gallery(run)
         logger.info("report: %s", write_report(run.path))
 

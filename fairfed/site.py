@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fairfed.tabular import FederatedRows
     from generators.synthesis import Synthesiser, SyntheticSet
+    from semantic.conditioning import Conditioner
 
 _LOADING = threading.RLock()
 
@@ -73,8 +74,8 @@ def rows(toml: str, iid: bool) -> FederatedRows:
     return found
 
 
-def inputs(toml: str, iid: bool, chosen: npt.NDArray[np.int64]) -> Tensor:
-    """The chosen real rows as the configured model takes them, ``[n, …]``."""
+def inputs(toml: str, iid: bool, chosen: npt.NDArray[np.int64], arm: Arm | None = None) -> Tensor:
+    """The chosen real rows as the configured model, or an arm's, takes them, ``[n, …]``."""
     import torch
 
     from fairfed.models import model_inputs
@@ -85,7 +86,26 @@ def inputs(toml: str, iid: bool, chosen: npt.NDArray[np.int64]) -> Tensor:
 
         features = rows(toml, iid).table.features.iloc[chosen]
         return torch.from_numpy(encode(config.data.table, features))
-    return model_inputs(config, images(toml, iid).table.images[chosen])
+    return model_inputs(config, images(toml, iid).table.images[chosen], arm)
+
+
+def model_rows(toml: str, arm: Arm, chosen: npt.NDArray[np.int64]) -> Tensor:
+    """The chosen real rows as an arm's model takes them: as `inputs`, or embedded once for all."""
+    from fairfed.models.configured import embeds_once
+
+    if arm.system == "zero-shot" or embeds_once(configuration(toml), arm):
+        from fairfed.baselines.zero_shot import embeddings
+
+        return embeddings(toml, arm.iid, chosen)
+    return inputs(toml, arm.iid, chosen, arm)
+
+
+def training_rows(toml: str, arm: Arm, client: int) -> npt.NDArray[np.int64]:
+    """The real rows that a client trains on: its own, or all where they are in one place."""
+    data = federation(toml, arm.iid)
+    if arm.system != "centralised":
+        return data.train[client]
+    return np.sort(np.concatenate(data.train)) if client == 0 else np.zeros(0, np.int64)
 
 
 def store_root(config: Config) -> Path:
@@ -95,6 +115,11 @@ def store_root(config: Config) -> Path:
 
 @lru_cache(maxsize=4)
 def _synthesiser(toml: str) -> Synthesiser:
+    return synthesiser_with(toml, None)
+
+
+def synthesiser_with(toml: str, conditioner: Conditioner | None) -> Synthesiser:
+    """The pipeline from plans to accepted images, with a conditioning of its own; not kept."""
     from generators.diffusion import load_generator
     from generators.store import ImageStore
     from generators.synthesis import Curation, Synthesiser
@@ -104,6 +129,10 @@ def _synthesiser(toml: str) -> Synthesiser:
     config = configuration(toml)
     table = federation(toml, False).table
     space = semantic_space(config.semantic, table.classes, table.group_names)
+    if conditioner is None and config.augment.unseen:
+        from fairfed.baselines.unseen import composing
+
+        conditioner = composing(space, config.augment.unseen)
     generator = load_generator(settings_of(config.generator, config.data.image_size))
     return Synthesiser(
         generator,
@@ -112,6 +141,7 @@ def _synthesiser(toml: str) -> Synthesiser:
         Curation(config.augment.margin, config.augment.max_tries),
         config.seed,
         images_done,
+        conditioner=conditioner,
         whole_batches=True,
     )
 
@@ -184,7 +214,10 @@ KEPT_BYTES = 2 * 10**9
 def training_settings(config: Config, arm: Arm) -> dict[str, Any]:
     """Arguments of `fairfed.models.train_epochs` in an arm."""
     settings: dict[str, Any] = config.train.model_dump(exclude={"debias", "fairbatch_alpha"})
-    return settings if arm.proximal is None else {**settings, "proximal": arm.proximal}
+    own = {"proximal": arm.proximal, "augmentation": arm.augmentation}
+    if config.model == "clip":
+        own["lr"] = config.adapt.lr.get(arm.adapt or config.adapt.method)
+    return settings | {name: value for name, value in own.items() if value is not None}
 
 
 def training_set(toml: str, arm: Arm, client: int) -> TrainingSet:
@@ -212,10 +245,10 @@ def _assemble(toml: str, arm: Arm, client: int) -> TrainingSet:
     from fairfed.models import model_inputs
 
     config, data = configuration(toml), federation(toml, arm.iid)
-    own = data.train[client]
+    own = training_rows(toml, arm, client)
     labels, groups = data.table.labels[own], data.table.groups[own]
     if not arm.augment:
-        real = inputs(toml, arm.iid, own)
+        real = model_rows(toml, arm, own)
         return TrainingSet(
             real, torch.from_numpy(labels), torch.from_numpy(groups), None, len(own), 0
         )
@@ -234,7 +267,7 @@ def _assemble(toml: str, arm: Arm, client: int) -> TrainingSet:
     all_labels = np.concatenate([labels, labels[: len(rendered)], made.labels])
     all_groups = np.concatenate([groups, groups[: len(rendered)], made.groups])
     weights = sampling_weights(toml, arm, labels, made.labels)
-    both = model_inputs(config, everything)
+    both = model_inputs(config, everything, arm)
     return TrainingSet(
         both, torch.from_numpy(all_labels), torch.from_numpy(all_groups), weights, len(own),
         len(made.labels),

@@ -77,6 +77,16 @@ class ClipEncoder:
         self.fingerprint = hash_folder(Path(folder)) if name != folder else f"{name}/{pretrained}"
 
     @property
+    def model(self) -> Any:
+        """The open_clip model, frozen and in evaluation mode; whoever changes it copies it."""
+        return self._model
+
+    @property
+    def tokenize(self) -> Any:
+        """Its tokenizer: texts to token numbers ``[n, length]``."""
+        return self._tokenize
+
+    @property
     def dimension(self) -> int:
         """Length of an embedding."""
         return int(self._model.visual.output_dim)

@@ -18,6 +18,7 @@ from rich.progress import (
 
 from fairfed.cli.tables import print_federation, print_summary
 from fairfed.config import Arm, Config
+from fairfed.tasks import task_of
 
 
 class TerminalWatcher:
@@ -102,6 +103,10 @@ def run_here(config: Config, fresh: bool = False) -> None:
                 engine=config.engine,
                 workers=config.workers,
             )
+    task = task_of(config)
+    if task is not None:
+        task.show(config.run_directory, console)
+        return
     print_summary(config.run_directory, console)
     console.print(f"Report: {config.run_directory / 'report.html'}", soft_wrap=True)
 

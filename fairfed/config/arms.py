@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from fairfed.config.adaptation import Adaptation
 from fairfed.config.base import Section
 
 Rule = Literal[
@@ -19,6 +20,9 @@ Rule = Literal[
 ]  # fmt: skip
 SignalName = Literal["gap", "signed-gap", "probe", "loss", "accuracy", "worst-group-recall"]
 Debias = Literal["none", "reweighing", "fairbatch"]
+Augmentation = Literal["none", "randaugment", "mixup"]
+System = Literal["federated", "local", "centralised", "zero-shot", "synthetic", "one-shot"]
+Inverter = Literal["client", "server"]
 Options = Annotated[dict[str, float], Field(strict=False)]
 """A TOML table of numbers, whole ones included."""
 
@@ -61,6 +65,21 @@ class Arm(Section):
     name: str = Field(
         min_length=1, max_length=60, description="Name in tables and figures; unique."
     )
+    system: System = Field(
+        "federated",
+        description="What is run ([the baselines](systems.md)). `federated`: rounds of clients and "
+        "server. `local`: every client trains alone, nothing is sent, and its own model is "
+        "measured. `centralised`: all training rows in one place. `zero-shot`: CLIP with the "
+        "classes' prompts, untrained. `synthetic`: the server trains on synthetic images of every "
+        "class alone. `one-shot`: likewise, but the clients have once sent noised prototypes to "
+        "condition them.",
+    )
+    server_rounds: int = Field(
+        0,
+        ge=0,
+        description="With `one-shot`: rounds at the server, after which clients train as in "
+        "`federated`. 0: all rounds.",
+    )
     rule: Rule = Field(
         "fedavg", description="Rule of the weights ([what each one does](steering.md))."
     )
@@ -86,7 +105,15 @@ class Arm(Section):
     aggregator_options: Options = Field(
         default_factory=dict, description="Parameters of a robust aggregator."
     )
+    control_variates: bool = Field(
+        False,
+        description="SCAFFOLD: clients correct every step by the difference of the server's "
+        "control variate and their own. Messages to and from training are twice as large.",
+    )
     debias: Debias | None = Field(None, description="Overrides `train.debias` for this arm.")
+    augmentation: Augmentation | None = Field(
+        None, description="Overrides `train.augmentation` for this arm."
+    )
     proximal: float | None = Field(
         None, ge=0, description="Overrides `train.proximal` for this arm."
     )
@@ -106,6 +133,20 @@ class Arm(Section):
         description="The closed loop: after every so many rounds, `augment.replan_budget` more "
         "synthetic images go to the cells that the model serves worst. 0: never.",
     )
+    inversion: Inverter | None = Field(
+        None,
+        description="Zero-shot data augmentation: images by batch-norm inversion of the model "
+        "itself (`[inversion]`). `client` (Fed-ZDAC): of the received model, for the classes that "
+        "a client lacks. `server` (Fed-ZDAS): in a pool on which the aggregate is fine-tuned.",
+    )
+    adapt: Adaptation | None = Field(
+        None, description='Overrides `adapt.method` for this arm (`model = "clip"`).'
+    )
+    from_scratch: bool = Field(
+        False,
+        description="Draw CLIP's image tower anew instead of taking the pretrained one: what "
+        'pretraining saves (`adapt = "full"` alone).',
+    )
     iid: bool = Field(
         False, description="Train on an IID split of the same images: the ceiling of any method."
     )
@@ -121,15 +162,45 @@ class Arm(Section):
     @property
     def method(self) -> str:
         """How the arm differs from plain averaging, in words; `fedavg` if in nothing."""
+        if self.system not in ("federated", "one-shot"):
+            return self.system
         parts = [
+            self.system if self.system != "federated" else "",
+            "scaffold" if self.control_variates else "",
+            self.augmentation if self.augmentation not in (None, "none") else "",
             self.server_optimiser if self.server_optimiser != "fedavg" else "",
             self.aggregator if self.aggregator != "mean" else "",
             self.debias if self.debias not in (None, "none") else "",
             "proximal" if self.proximal else "",
             "ditto" if self.personal is not None else "",
             f"replan {self.replan}" if self.replan else "",
+            f"inversion at the {self.inversion}" if self.inversion else "",
+            f"adapt {self.adapt}" if self.adapt else "",
+            "from scratch" if self.from_scratch else "",
         ]
         return ", ".join([self.rule, *filter(None, parts)])
+
+    @property
+    def sends_model(self) -> bool:
+        """Whether a model travels between server and clients."""
+        return self.system not in ("local", "zero-shot")
+
+    @property
+    def server_trains(self) -> bool:
+        """Whether the server trains on images that it synthesises."""
+        return self.system in ("synthetic", "one-shot")
+
+    @property
+    def own_models(self) -> bool:
+        """Whether every client is measured with a model of its own."""
+        return self.personal is not None or self.system == "local"
+
+    @model_validator(mode="after")
+    def _system_has_what_it_needs(self) -> Arm:
+        reason = _misfit(self)
+        if reason:
+            raise ValueError(f"{self.name!r}: {reason}")
+        return self
 
     @model_validator(mode="after")
     def _named(self) -> Arm:
@@ -145,3 +216,41 @@ class Arm(Section):
                 "which a table cannot have; set that, or drop replan"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_source_of_images(self) -> Arm:
+        if self.augment and self.inversion == "client":
+            raise ValueError(
+                f"{self.name!r}: augment = true and inversion = 'client' both fill a client's "
+                "missing classes; keep one of them"
+            )
+        return self
+
+
+def _misfit(arm: Arm) -> str:
+    """Why an arm's system does not go with its other settings; empty if it does."""
+    if arm.server_rounds and arm.system != "one-shot":
+        return "server_rounds is of system 'one-shot' alone; drop it, or set that"
+    if arm.control_variates and arm.aggregator != "mean":
+        return (
+            f"aggregator {arm.aggregator!r} drops clients, whose control variates would no longer "
+            "sum to the server's; use aggregator = 'mean', or drop control_variates"
+        )
+    if arm.system == "federated":
+        return ""
+    steered = (arm.rule, arm.server_optimiser, arm.aggregator) != ("fedavg", "fedavg", "mean")
+    if steered and not (arm.system == "one-shot" and arm.server_rounds):
+        return (
+            f"system {arm.system!r} averages no clients, so rule, server_optimiser and aggregator "
+            "would have no effect; drop them"
+        )
+    for name, meaning in (
+        ("augment", "fills the gaps of clients"),
+        ("control_variates", "corrects clients that are averaged"),
+        ("inversion", "inverts models that are averaged"),
+    ):
+        if getattr(arm, name):
+            return f"system {arm.system!r} does not go with {name}, which {meaning}; drop one"
+    if arm.personal is not None:
+        return f"system {arm.system!r} does not go with personal, a pull to a common model; drop it"
+    return ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from types import NoneType
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,3 +17,10 @@ class Section(BaseModel):
     """A table of the configuration: no unknown keys, no silent conversions, no later changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """The section that a field's annotation names, also as `Section | None`; None for others."""
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not NoneType]
+    section = kinds[0] if len(kinds) == 1 else None
+    return section if isinstance(section, type) and issubclass(section, Section) else None

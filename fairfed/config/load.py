@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from fairfed.config.base import Section
+from fairfed.config.base import Section, section_of
 from fairfed.config.model import Config
 from semantic.errors import InputError
 
@@ -29,9 +29,11 @@ _EXPECTED = {
 }
 
 
-def load_config(path: str | Path | None, overrides: Iterable[str] = ()) -> Config:
+def load_config(
+    path: str | Path | None, overrides: Iterable[str] = (), preset: str | None = None
+) -> Config:
     """Read the configuration file of a run; see `load_model`."""
-    return load_model(Config, path, overrides)
+    return load_model(Config, path, overrides, preset)
 
 
 def parse_config(text: str, source: str, overrides: Iterable[str] = ()) -> Config:
@@ -39,7 +41,12 @@ def parse_config(text: str, source: str, overrides: Iterable[str] = ()) -> Confi
     return parse_model(Config, text, source, overrides)
 
 
-def load_model(model: type[Model], path: str | Path | None, overrides: Iterable[str] = ()) -> Model:
+def load_model(
+    model: type[Model],
+    path: str | Path | None,
+    overrides: Iterable[str] = (),
+    preset: str | None = None,
+) -> Model:
     """Read a configuration file.
 
     Parameters
@@ -51,30 +58,66 @@ def load_model(model: type[Model], path: str | Path | None, overrides: Iterable[
     overrides
         Settings that replace the file's, each ``"dotted.name=value"``. The value is read as TOML,
         and as a string where that fails: ``train.lr=0.1``, ``model=cnn-gn``.
+    preset
+        Name of a packaged configuration (`fairfed.presets`) that the file changes; see `merged`.
 
     Raises
     ------
     semantic.errors.InputError
         If the file cannot be read, is no TOML, or a setting is unknown or has a wrong value.
     """
+    if preset is not None:
+        from fairfed.presets import load_preset
+
+        tree, source = _tree(load_preset(preset).text, preset), f"preset {preset!r}"
+        if path is not None:
+            tree, source = merged(tree, _tree(_read(Path(path)), path)), f"{path} on {source}"
+        return _validated(model, tree, source, overrides)
     if path is None:
         return parse_model(model, "", "the defaults", overrides)
-    path = Path(path)
+    return parse_model(model, _read(Path(path)), str(path), overrides)
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the path of a configuration file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a text file ({error})") from error
-    return parse_model(model, text, str(path), overrides)
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others laid over them: tables setting by setting, arrays as a whole.
+
+    Arguments (`options`) of one thing do not suit another, so they go where a table's `name`
+    changes.
+    """
+    found = dict(base)
+    if changes.get("name", base.get("name")) != base.get("name"):
+        found.pop("options", None)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict) and name != "options"
+        found[name] = merged(found[name], value) if both else value
+    return found
 
 
 def parse_model(model: type[Model], text: str, source: str, overrides: Iterable[str] = ()) -> Model:
     """Read a configuration from TOML text; `source` names it in errors. See `load_model`."""
+    return _validated(model, _tree(text, source), source, overrides)
+
+
+def _tree(text: str, source: str | Path) -> dict[str, Any]:
     try:
-        tree = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source}: not valid TOML: {error}") from error
+
+
+def _validated(
+    model: type[Model], tree: dict[str, Any], source: str, overrides: Iterable[str]
+) -> Model:
+    """The configuration of a tree of settings with some of them replaced."""
     for override in overrides:
         _override(tree, override)
     try:
@@ -158,7 +201,6 @@ def _section(model: type[BaseModel], field: str) -> type[BaseModel] | None:
 
     if field not in model.model_fields:
         return None
-    annotation = model.model_fields[field].annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return Arm if field == "arms" else None
+    if field == "arms":
+        return Arm
+    return section_of(model.model_fields[field].annotation)

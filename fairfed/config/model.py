@@ -8,7 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from fairfed.config.adaptation import AdaptConfig, SpecialiseConfig
 from fairfed.config.base import Section
+from fairfed.config.inversion import InversionConfig
+from fairfed.config.peers import PeersConfig
 from fairfed.config.sections import (
     Arm,
     AugmentConfig,
@@ -19,6 +22,8 @@ from fairfed.config.sections import (
     SemanticConfig,
     TrainConfig,
 )
+from fairfed.config.shared import ArrivalConfig, SharedConfig
+from fairfed.config.zsl import ZslConfig
 
 TABULAR_MODELS = ("logistic", "mlp")
 """Models of tables; all others are of images."""
@@ -55,11 +60,14 @@ class Config(Section):
     partition: PartitionConfig = Field(
         default_factory=PartitionConfig, description="See `[partition]`."
     )
-    model: Literal["cnn-bn", "cnn-gn", "clip-head", "logistic", "mlp"] = Field(
+    model: Literal[
+        "cnn-bn", "cnn-gn", "lenet", "lenet-bn", "clip-head", "clip", "logistic", "mlp"
+    ] = Field(
         "cnn-bn",
         description="The federated model. Of images: a small CNN with BatchNorm or with GroupNorm, "
-        "or a head on the frozen CLIP of `semantic.encoder`. Of a table: logistic regression, or "
-        "one hidden layer of 10 tanh units.",
+        "the LeNet of Flower's niid_bench without or with BatchNorm, a head on the frozen CLIP of "
+        "`semantic.encoder`, or that `clip` adapted as `[adapt]` says. Of a table: logistic "
+        "regression, or one hidden layer of 10 tanh units.",
     )
     train: TrainConfig = Field(default_factory=TrainConfig, description="See `[train]`.")
     semantic: SemanticConfig = Field(
@@ -72,11 +80,26 @@ class Config(Section):
     fairness: FairnessConfig = Field(
         default_factory=FairnessConfig, description="See `[fairness]`."
     )
+    adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="See `[adapt]`.")
+    specialise: SpecialiseConfig | None = Field(None, description="See `[specialise]`.")
+    inversion: InversionConfig | None = Field(None, description="See `[inversion]`.")
+    zsl: ZslConfig | None = Field(None, description="See `[zsl]`.")
+    peers: PeersConfig | None = Field(None, description="See `[peers]`.")
+    shared: SharedConfig | None = Field(None, description="See `[shared]`.")
+    arrival: ArrivalConfig | None = Field(None, description="See `[arrival]`.")
     arms: Annotated[tuple[Arm, ...], Field(strict=False)] = Field(
         (Arm(name="FedAvg"),),
         min_length=1,
         description="The arms that are compared. See `[[arms]]`.",
     )
+
+    @model_validator(mode="after")
+    def _arrival_in_a_shared_space(self) -> Config:
+        if self.arrival is not None and self.shared is None:
+            raise ValueError(
+                "arrival: a class can arrive where classes are embeddings; add a section [shared]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _distinct_arms(self) -> Config:
@@ -106,6 +129,40 @@ class Config(Section):
                     f"arms: {arm.name!r} asks for synthetic images, but data.source "
                     f"{self.data.source!r} is a table; drop its augment = true"
                 )
+            if arm.inversion and self.data.tabular:
+                raise ValueError(
+                    f"arms: {arm.name!r} inverts a model into images, but data.source "
+                    f"{self.data.source!r} is a table; drop its inversion"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _systems_of_the_data(self) -> Config:
+        for arm in self.arms:
+            augmentation = arm.augmentation or self.train.augmentation
+            if self.data.tabular and (arm.server_trains or arm.system == "zero-shot"):
+                raise ValueError(
+                    f"arms: {arm.name!r} has system {arm.system!r}, which is of images, but "
+                    f"data.source {self.data.source!r} is a table; choose another system"
+                )
+            if augmentation == "randaugment" and (self.data.tabular or self.model == "clip-head"):
+                raise ValueError(
+                    f"arms: {arm.name!r} asks for randaugment, which changes pixels, but model "
+                    f"{self.model!r} takes none; use 'mixup' or 'none'"
+                )
+            if arm.system == "centralised" and self.fraction < 1:
+                raise ValueError(
+                    f"arms: {arm.name!r} is centralised: one client holds all rows and must not be "
+                    "left out of a round; set fraction = 1"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _adaptations_of_the_model(self) -> Config:
+        for arm in self.arms:
+            reason = _misadapted(self, arm)
+            if reason:
+                raise ValueError(f"arms: {arm.name!r}: {reason}")
         return self
 
     @property
@@ -118,3 +175,20 @@ class Config(Section):
         import tomli_w
 
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def _misadapted(config: Config, arm: Arm) -> str:
+    """Why an arm's adaptation does not go with the rest; empty if it does."""
+    if config.model != "clip":
+        if arm.adapt or arm.from_scratch:
+            return f"adapt and from_scratch are of model 'clip', and model is {config.model!r}"
+        return ""
+    method = arm.adapt or config.adapt.method
+    if arm.from_scratch and method != "full":
+        return f"from_scratch leaves nothing pretrained to adapt by {method!r}; set adapt = 'full'"
+    if arm.inversion:
+        return "inversion is of a model trained from scratch, not of an adapted one; drop one"
+    augmentation = arm.augmentation or config.train.augmentation
+    if augmentation == "randaugment" and method in ("head", "prompt"):
+        return f"randaugment changes pixels, and {method!r} embeds every image once; drop one"
+    return ""

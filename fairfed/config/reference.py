@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fairfed.config.base import Section
+from fairfed.config.base import Section, section_of
 from fairfed.config.model import Config
 from fairfed.config.pipeline import PipelineConfig
 from fairfed.config.sections import Arm, TintConfig
@@ -52,8 +52,9 @@ def _tables(model: type[Section]) -> dict[str, type[Section]]:
     """The tables of a configuration, by title."""
     tables: dict[str, type[Section]] = {}
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            tables[f"[{name}]"] = field.annotation
+        section = section_of(field.annotation)
+        if section is not None:
+            tables[f"[{name}]"] = section
             if name == "data":
                 tables["[data.tint]"] = TintConfig
                 tables["[data.table]"] = TableConfig
@@ -66,7 +67,7 @@ def _section(title: str, model: type[Section]) -> str:
     lines = [f"\n## {title}", "", str(model.__doc__).splitlines()[0], ""]
     lines += ["| setting | value | default | meaning |", "|---|---|---|---|"]
     for name, field in schema["properties"].items():
-        if "$ref" in field or "$ref" in field.get("items", {}):
+        if any("$ref" in part for part in (field, field.get("items", {}), *field.get("anyOf", ()))):
             continue  # a table of its own
         default = "required" if name in required else _default(model, name)
         lines.append(f"| `{name}` | {_value(field)} | {default} | {field['description']} |")

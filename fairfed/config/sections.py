@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from fairfed.config.arms import Arm as Arm
-from fairfed.config.arms import Debias
+from fairfed.config.arms import Augmentation, Debias
 from fairfed.config.arms import FairnessConfig as FairnessConfig
 from fairfed.config.base import Section, Strings
 from fairfed.config.presets import with_preset
@@ -147,6 +147,12 @@ class TrainConfig(Section):
     )
     fairbatch_alpha: float = Field(
         0.1, ge=0, description="FairBatch's step: how far a difference of errors moves weight."
+    )
+    augmentation: Augmentation = Field(
+        "none",
+        description="Classical augmentation of every batch: `randaugment` (Cubuk et al. 2020: two "
+        "random operations of strength 9 an image; pixels only) or `mixup` (Zhang et al. 2018: "
+        "pairs of images and of labels are blended, shares from Beta(0.2, 0.2)).",
     )
 
 
@@ -294,6 +300,21 @@ class AugmentConfig(Section):
     )
     replan_cell: int = Field(
         30, ge=1, description="With `replan` in an arm: most images of one cell in one step."
+    )
+    unseen: Strings = Field(
+        (),
+        description="Classes that the generator has never seen: they are composed from the "
+        "attribute table, and not called by name ([measured](zero_shot.md)).",
+    )
+    epsilon: float = Field(
+        4.0,
+        gt=0,
+        description="With system `one-shot`: privacy ε of the prototypes that a client sends, for "
+        "adding or removing one image.",
+    )
+    delta: float = Field(1e-5, gt=0, lt=1, description="The δ that goes with it.")
+    minimum: int = Field(
+        20, ge=1, description="There, too: a class with fewer images (by noised count) is withheld."
     )
     store: str | None = Field(
         None,

@@ -6,6 +6,7 @@ Importing this package imports PyTorch.
 from __future__ import annotations
 
 from fairfed.models.build import MODEL_NAMES, build_model
+from fairfed.models.clip_adapted import AdaptedClip
 from fairfed.models.clip_head import ClipHead, ImageEncoder
 from fairfed.models.cnn import SmallCnn
 from fairfed.models.configured import federated_model, model_inputs
@@ -19,6 +20,7 @@ from fairfed.models.training import (
 
 __all__ = [
     "MODEL_NAMES",
+    "AdaptedClip",
     "ClipHead",
     "ImageEncoder",
     "SmallCnn",

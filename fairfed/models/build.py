@@ -7,9 +7,10 @@ from torch import nn
 
 from fairfed.models.clip_head import ClipHead, ImageEncoder
 from fairfed.models.cnn import SmallCnn, initialise
+from fairfed.models.lenet import LeNet, initialise_lenet
 from fairfed.models.tabular import HIDDEN, TabularModel, initialise_tabular
 
-MODEL_NAMES = ("cnn-bn", "cnn-gn", "clip-head", "logistic", "mlp")
+MODEL_NAMES = ("cnn-bn", "cnn-gn", "lenet", "lenet-bn", "clip-head", "logistic", "mlp")
 
 
 def build_model(
@@ -61,6 +62,12 @@ def build_model(
         tabular.to_empty(device="cpu")
         initialise_tabular(tabular, generator)
         return tabular
+    if name.startswith("lenet"):
+        with torch.device("meta"):
+            lenet = LeNet(num_classes, image_size, batch_norm=name == "lenet-bn")
+        lenet.to_empty(device="cpu")
+        initialise_lenet(lenet, generator)
+        return lenet.to(memory_format=torch.channels_last)
     with torch.device("meta"):
         model = SmallCnn(num_classes, image_size, "batch" if name == "cnn-bn" else "group")
     model.to_empty(device="cpu")

@@ -7,6 +7,7 @@ so that clients can train at the same time in threads and still repeat exactly.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairfed.models.augmentation import mixup, randaugment
+from fairfed.models.clip_adapted import AdaptedClip
 from fairfed.models.clip_head import ClipHead
 
 TEST_BATCH = 512
@@ -35,6 +38,8 @@ def train_epochs(
     loss_weights: Tensor | None = None,
     proximal: float = 0.0,
     anchor: nn.Module | None = None,
+    augmentation: str = "none",
+    correction: Sequence[Tensor] | None = None,
 ) -> float:
     """Train `model` in place by stochastic gradient descent on the cross-entropy.
 
@@ -60,6 +65,10 @@ def train_epochs(
         with the parameters ``w_0`` of `anchor`, or that training starts from.
     anchor
         A model with the same parameters, to pull towards instead of the start.
+    augmentation
+        `none`, `randaugment` (images only) or `mixup`; see `fairfed.models.augmentation`.
+    correction
+        For each parameter, what is added to its gradient in every step (SCAFFOLD).
 
     Returns
     -------
@@ -82,14 +91,40 @@ def train_epochs(
         total = 0.0
         for batch in rows.tensor_split(math.ceil(len(rows) / batch_size)):
             optimizer.zero_grad(set_to_none=True)
-            loss = _loss(model(_as_float(inputs[batch])), labels[batch], loss_weights, batch)
+            loss = _batch_loss(model, inputs, labels, loss_weights, batch, augmentation, generator)
             loss.backward()
+            for parameter, extra in zip(model.parameters(), correction or (), strict=False):
+                if parameter.grad is not None:
+                    parameter.grad.add_(extra)
             if proximal:
                 _pull(model, start, proximal)
             optimizer.step()
             total += loss.item() * len(batch)
         mean = total / len(rows)
     return mean
+
+
+def _batch_loss(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+    batch: Tensor,
+    augmentation: str,
+    generator: torch.Generator,
+) -> Tensor:
+    """Loss of a batch of rows, augmented."""
+    chosen = inputs[batch]
+    if augmentation == "randaugment":
+        chosen = randaugment(chosen, generator)
+    images = as_float(chosen)
+    if augmentation != "mixup":
+        return _loss(model(images), labels[batch], weights, batch)
+    partners, share = mixup(len(batch), generator)
+    logits = model(share * images + (1 - share) * images[partners])
+    other = batch[partners]
+    own = _loss(logits, labels[batch], weights, batch)
+    return share * own + (1 - share) * _loss(logits, labels[other], weights, other)
 
 
 def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None, rows: Tensor) -> Tensor:
@@ -195,7 +230,7 @@ def confusion_counts(
     with torch.no_grad():
         inputs = _prepare(model, images)
         for batch in torch.arange(len(labels)).tensor_split(math.ceil(len(labels) / TEST_BATCH)):
-            logits = model(_as_float(inputs[batch]))
+            logits = model(as_float(inputs[batch]))
             total += F.cross_entropy(logits, labels[batch], reduction="sum").item()
             cells = (groups[batch].numpy(), labels[batch].numpy(), logits.argmax(1).numpy())
             np.add.at(counts, cells, 1)
@@ -221,18 +256,21 @@ def class_probabilities(
     with torch.no_grad():
         inputs = _prepare(model, images)
         for batch in torch.arange(len(images)).split(TEST_BATCH):
-            logits = model(_as_float(inputs[batch]))
+            logits = model(as_float(inputs[batch]))
             found[batch.numpy()] = logits.double().softmax(1).numpy()
     return found
 
 
 def _prepare(model: nn.Module, images: Tensor) -> Tensor:
     """What stays the same in every epoch: the embeddings of a frozen encoder, or the images."""
-    if isinstance(model, ClipHead) and images.dtype == torch.uint8:
-        return model.embed(images)
+    if images.dtype == torch.uint8:
+        if isinstance(model, ClipHead):
+            return model.embed(images)
+        if isinstance(model, AdaptedClip) and not model.trains_tower:
+            return model.embed(images)
     return images
 
 
-def _as_float(batch: Tensor) -> Tensor:
+def as_float(batch: Tensor) -> Tensor:
     """Images ``[n, H, W, 3]`` uint8 as ``[n, 3, H, W]`` in 0 to 1; embeddings as they are."""
     return batch.permute(0, 3, 1, 2).float().div_(255) if batch.dtype == torch.uint8 else batch

@@ -12,9 +12,11 @@ from fairfed.strategies.optimisers import OPTIMISERS
 from fairfed.strategies.part import make
 from fairfed.strategies.robust import AGGREGATORS
 from fairfed.strategies.steered import FairnessSteered
+from fairfed.zda.server import inversion_of
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
+    from fairfed.baselines.server_side import Trainer
     from fairfed.config import Arm, Config
 
 TWICE = (
@@ -38,7 +40,11 @@ NO_VALIDATION = (
 
 
 def build_strategy(
-    config: Config, arm: Arm, shape: tuple[int, int], probe: Probe | None = None
+    config: Config,
+    arm: Arm,
+    shape: tuple[int, int],
+    probe: Probe | None = None,
+    trainer: Trainer | None = None,
 ) -> FairnessSteered:
     """Build the strategy that an arm describes.
 
@@ -50,6 +56,8 @@ def build_strategy(
         Groups and classes of the federation.
     probe
         Evaluates a model on examples of the server.
+    trainer
+        Trains at the server, in an arm whose server trains.
 
     Raises
     ------
@@ -66,7 +74,8 @@ def build_strategy(
         debias = arm.debias or config.train.debias
         if arm.rule == "parity" and debias != "none":
             raise InputError(TWICE.format(debias=debias))
-        return FairnessSteered(
+        kind, further = _kind(arm, trainer)
+        return kind(
             shape,
             rule=arm.rule,
             options={**_of_the_run(config, arm), **arm.options},
@@ -82,9 +91,24 @@ def build_strategy(
             probe=probe,
             max_weight=config.fairness.max_weight,
             loop=_loop(config, arm),
+            inversion=inversion_of(config, arm, shape[1]),
+            **further,
         )
     except InputError as error:
         raise InputError(f"arm '{arm.name}': {error}") from error
+
+
+def _kind(arm: Arm, trainer: Trainer | None) -> tuple[type[FairnessSteered], dict[str, Any]]:
+    """The class of an arm's strategy, and its own arguments."""
+    if arm.control_variates:
+        from fairfed.baselines.scaffold import Scaffold
+
+        return Scaffold, {}
+    if arm.server_trains:
+        from fairfed.baselines.server_side import ServerTrained
+
+        return ServerTrained, {"trainer": trainer, "server_rounds": arm.server_rounds}
+    return FairnessSteered, {}
 
 
 def needs_probe(arm: Arm) -> bool:

@@ -47,7 +47,9 @@ class ReplyKeys:
         Entries of the metrics record. ``seconds`` may be absent.
     generated, reused : str
         There, too, in answer to ``extra_cells``: synthetic examples made and found for the last
-        plan.
+        plan; from clients that invert the model, examples made and found in this round.
+    inverting : str
+        There, too, the seconds of that inversion.
     """
 
     arrays: str = "arrays"
@@ -68,6 +70,7 @@ class ReplyKeys:
     seconds: str = "seconds"
     generated: str = "generated"
     reused: str = "reused"
+    inverting: str = "inversion-seconds"
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,9 @@ class ClientReply:
     received_loss : float
         Mean loss of the received model on the client's real training examples; NaN if not sent.
     spent : tuple of float
-        Synthetic examples made and found for the last plan; (0, 0) if not sent.
+        Synthetic examples made and found for the last plan, or by inversion; (0, 0) if not sent.
+    inverting : float
+        Seconds of inversion; 0 if not sent.
     """
 
     client: int
@@ -103,6 +108,7 @@ class ClientReply:
     arrays: ArrayRecord = field(default_factory=ArrayRecord)
     received_loss: float = float("nan")
     spent: tuple[float, float] = (0.0, 0.0)
+    inverting: float = 0.0
 
 
 def partition_of(message: Message, keys: ReplyKeys, sites: Mapping[int, int] | None) -> int:
@@ -165,6 +171,7 @@ def read_reply(
             _number_or(0.0, metrics, keys.generated, keys),
             _number_or(0.0, metrics, keys.reused, keys),
         ),
+        inverting=_number_or(0.0, metrics, keys.inverting, keys),
     )
 
 

@@ -21,6 +21,7 @@ from flwr.serverapp.strategy import Strategy
 
 from fairfed.engines.exchange import handshake, sample, wait_for_nodes
 from fairfed.strategies.aggregate import Model, decode, encode, flaw
+from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.cohort import Cohort, Probe
 from fairfed.strategies.combination import combine
 from fairfed.strategies.loop import ClosedLoop, load_loop, save_loop
@@ -39,6 +40,7 @@ from fairfed.strategies.rows import Row, evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
 from fairfed.strategies.weights import MAX_WEIGHT
+from fairfed.zda.server import Inversion, inversion_arrays, load_inversion, save_inversion
 
 logger = logging.getLogger("fairfed")
 
@@ -76,6 +78,8 @@ class FairnessSteered(Strategy):
         clients that hold examples. 1: none.
     loop : ClosedLoop, optional
         Plans further synthesis; the clients must understand ``keys.extra_cells``.
+    inversion : Inversion, optional
+        Acts on every aggregate (Fed-ZDAS), or logs what the clients' inversion cost (Fed-ZDAC).
     synthetic_weight : float
         What a synthetic example counts in ``n_k``; a real one counts 1. The default is 0.
     fraction : float
@@ -96,6 +100,8 @@ class FairnessSteered(Strategy):
         that was rejected is there with its reason in ``error``.
     loop_log : dict of int to dict
         What the closed loop planned, by round.
+    inversion_log : dict of int to dict
+        What inversion did, by round.
 
     Raises
     ------
@@ -117,6 +123,7 @@ class FairnessSteered(Strategy):
         probe: Probe | None = None,
         max_weight: float = MAX_WEIGHT,
         loop: ClosedLoop | None = None,
+        inversion: Inversion | None = None,
         synthetic_weight: float = 0.0,
         fraction: float = 1.0,
         seed: int = 0,
@@ -133,13 +140,14 @@ class FairnessSteered(Strategy):
         check_range("fraction", fraction, 0.0, 1.0, above=True)
         self.parts = combine(rule, chosen, signal, metric, optimiser, aggregator, max_weight, probe)
         self.shape, self.probe, self.synthetic_weight = shape, probe, synthetic_weight
-        self.loop = loop
+        self.loop, self.inversion = loop, inversion
         self.fraction, self.seed, self.min_nodes = fraction, seed, min_nodes
         self.node_timeout = node_timeout
         self.keys = keys or ReplyKeys()
         self.train_log: dict[int, list[Row]] = {}
         self.evaluate_log: dict[int, list[Row]] = {}
         self.loop_log: dict[int, dict[str, Any]] = {}
+        self.inversion_log: dict[int, dict[str, Any]] = {}
         self._sites: dict[int, int] | None = None
         self._global: Model | None = None
 
@@ -178,17 +186,33 @@ class FairnessSteered(Strategy):
         def accept(message: Message, client: int) -> ClientReply:
             reply = read_reply(message, self.keys, self.shape, client, train=True)
             models[client] = self._model(reply.arrays, models)
+            self._read_further(message, client)
             return reply
 
         accepted, failed = sort_replies(replies, self.keys, self._sites, accept)
         outcome = self.parts.run(self._cohort(server_round, accepted, models))
+        outcome = self._conclude(server_round, accepted, outcome)
         self.train_log[server_round] = train_rows(accepted, failed, outcome, self.parts.steered)
         planned = self.loop.observe(server_round, accepted) if self.loop else None
         if planned is not None:
             self.loop_log[server_round] = planned
+        if self.inversion is not None:
+            outcome, entry = self.inversion.after(server_round, outcome, accepted, models)
+            self.inversion_log |= {server_round: entry} if entry else {}
         if outcome.model is None:
             return None, None
         return encode(outcome.model), totals(accepted, len(failed), self.keys)
+
+    # what a subclass may add
+
+    def _read_further(self, message: Message, client: int) -> None:
+        """Read what else a usable reply to ``train`` holds; may reject it."""
+
+    def _conclude(
+        self, server_round: int, accepted: Sequence[ClientReply], outcome: Outcome
+    ) -> Outcome:
+        """Return what came of a round, further worked on."""
+        return outcome
 
     def aggregate_evaluate(
         self, server_round: int, replies: Iterable[Message]
@@ -209,6 +233,7 @@ class FairnessSteered(Strategy):
         for line in (
             *(f"\t├──> {part}" for part in self.parts.describe()),
             f"\t├──> Replanning: {self.loop or 'none'}",
+            f"\t├──> Inversion: {self.inversion or 'none'}",
             f"\t├──> Counts: {groups} groups x {classes} classes",
             f"\t├──> Weight of a synthetic example: {self.synthetic_weight:g}",
             f"\t├──> Clients: fraction {self.fraction:g} (seed {self.seed}), at least "
@@ -221,11 +246,12 @@ class FairnessSteered(Strategy):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold; JSON keeps it exactly."""
-        return {**self.parts.state_dict(), **save_loop(self.loop)}
+        own = {**save_loop(self.loop), **save_inversion(self.inversion)}
+        return {**self.parts.state_dict(), **own}
 
     def state_arrays(self) -> Model:
         """Return the state that is as large as a model."""
-        return self.parts.state_arrays()
+        return {**self.parts.state_arrays(), **inversion_arrays(self.inversion)}
 
     def load_state_dict(self, state: Mapping[str, Any], arrays: Model | None = None) -> None:
         """Restore what :meth:`state_dict` and :meth:`state_arrays` returned.
@@ -235,7 +261,8 @@ class FairnessSteered(Strategy):
         InputError
             The state is of other parts or of other parameters.
         """
-        self.parts.load(state, arrays or {})
+        others = load_inversion(self.inversion, state, arrays or {})
+        self.parts.load(state, others)
         load_loop(self.loop, state)
 
     # steps of a round

@@ -1,0 +1,232 @@
+"""Rounds of domain specialisation: clients train a LoRA, the server averages, all judge the mean.
+
+As `fairfed.rounds`, with plain FedAvg over numbers of images, and a loss instead of counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+
+from fairfed import checkpoint as checkpoints
+from fairfed.engines.exchange import ask, sample
+from fairfed.errors import RunError
+from fairfed.rounds import ALL_FAILED, DIFFERS, MAX_FAILED_ROUNDS, OTHER_MODEL
+from fairfed.strategies.aggregate import Model, decode, encode, flaw, weighted_mean
+from semantic.errors import InputError
+
+logger = logging.getLogger("fairfed")
+
+TRAIN, EVALUATE = "train.specialise", "evaluate.specialise"
+NO_REPORT = "the reply has no finite number '{name}' in its 'metrics'"
+NOBODY = "no client could judge the LoRA; the first error is: {error}"
+
+
+@dataclass
+class Progress:
+    """What a round changes.
+
+    Attributes
+    ----------
+    round, arrays
+        The last round, and the LoRA after it.
+    losses
+        Mean loss on held-out images before the first round and after each one.
+    failed
+        Rounds in a row without a usable reply.
+    """
+
+    round: int
+    arrays: Model
+    losses: list[float] = field(default_factory=list)
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays the same from round to round.
+
+    Attributes
+    ----------
+    sites
+        Partition id by node id.
+    request
+        What every message tells a client.
+    rounds, seed, fraction, timeout
+        As in `fairfed.rounds.run_rounds`.
+    """
+
+    sites: Mapping[int, int]
+    request: Mapping[str, str]
+    rounds: int
+    seed: int
+    fraction: float
+    timeout: float
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must share with the run that continues it."""
+        clients = sorted(self.sites.values())
+        return {"seed": self.seed, "fraction": self.fraction, "clients": clients}
+
+
+def train_rounds(
+    grid: Grid, plan: Plan, start: Model, checkpoint: Path, log: Callable[[dict[str, Any]], None]
+) -> Progress:
+    """Train from the checkpoint, or from `start`, to the last round.
+
+    Every round hands a line to `log`, then replaces the checkpoint.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint is of another run.
+    fairfed.errors.RunError
+        If nobody can judge the LoRA, or no client gives a usable reply in three rounds in a row.
+    """
+    progress = _resume(plan, start, checkpoint)
+    if not progress.losses:
+        progress.losses.append(_judge(grid, plan, progress, {}))
+    while progress.round < plan.rounds:
+        line, error = _round(grid, plan, progress)
+        log(line)
+        if progress.failed >= MAX_FAILED_ROUNDS:
+            text = ALL_FAILED.format(count=progress.failed, round=progress.round, error=error)
+            raise RunError(text)
+        _save(plan, progress, checkpoint)
+    return progress
+
+
+def _round(grid: Grid, plan: Plan, progress: Progress) -> tuple[dict[str, Any], str | None]:
+    """One round on `progress`: its line, and its first error."""
+    started = time.perf_counter()
+    progress.round += 1
+    nodes = sample(plan.sites, plan.fraction, plan.seed, progress.round)
+    rows: dict[int, dict[str, Any]] = {}
+    trained = []
+    for client, reply in _exchange(grid, plan, TRAIN, progress, nodes, rows):
+        model = _accept(reply, progress.arrays, rows[client])
+        if model is not None:
+            trained.append((model, float(rows[client]["n_real"])))
+    total = sum(weight for _, weight in trained)
+    progress.failed = 0 if total else progress.failed + 1
+    if total:
+        models, weights = zip(*trained, strict=True)
+        progress.arrays = weighted_mean(models, [weight / total for weight in weights])
+    progress.losses.append(_judge(grid, plan, progress, rows))
+    line = {
+        "round": progress.round,
+        "seconds": time.perf_counter() - started,
+        "loss": progress.losses[-1],
+        "clients": [rows[client] for client in sorted(rows)],
+    }
+    return line, next((row["error"] for row in rows.values() if row["error"]), None)
+
+
+def _exchange(
+    grid: Grid,
+    plan: Plan,
+    kind: str,
+    progress: Progress,
+    nodes: Iterable[int],
+    rows: dict[int, dict[str, Any]],
+) -> list[tuple[int, Message]]:
+    """Send the LoRA; replies by partition id, in order. Bytes and errors go to `rows`."""
+    sent = encode(progress.arrays)
+    settings = ConfigRecord({**plan.request, "round": progress.round})
+    requests = [
+        Message(RecordDict({"arrays": sent, "config": settings}), node, kind) for node in nodes
+    ]
+    answers, errors = ask(grid, requests, plan.timeout)
+    replies = []
+    for request in sorted(requests, key=lambda r: plan.sites[r.metadata.dst_node_id]):
+        node = request.metadata.dst_node_id
+        client = plan.sites[node]
+        row = rows.setdefault(client, {"client": client, "error": None, "bytes_up": 0})
+        row["bytes_down"] = row.get("bytes_down", 0) + sent.count_bytes()
+        if node in errors:
+            row["error"] = errors[node]
+            logger.warning("client %d failed: %s", client, errors[node])
+            continue
+        held = answers[node].content.array_records.values()
+        row["bytes_up"] += sum(record.count_bytes() for record in held)
+        replies.append((client, answers[node]))
+    return replies
+
+
+def _judge(grid: Grid, plan: Plan, progress: Progress, rows: dict[int, dict[str, Any]]) -> float:
+    """Mean loss of the LoRA on the held-out images of all clients together."""
+    total, images = 0.0, 0.0
+    for client, reply in _exchange(grid, plan, EVALUATE, progress, plan.sites, rows):
+        said = _numbers(reply, ("n-real", "loss"), rows[client])
+        if said is not None:
+            images += said["n-real"]
+            total += said["loss"]
+            rows[client]["test_loss"] = said["loss"] / said["n-real"] if said["n-real"] else None
+    if not images:
+        error = next((row["error"] for row in rows.values() if row["error"]), "no held-out image")
+        raise RunError(NOBODY.format(error=error))
+    return total / images
+
+
+def _accept(reply: Message, like: Model, row: dict[str, Any]) -> Model | None:
+    """A client's LoRA, or None and why not in its row."""
+    said = _numbers(reply, ("n-real", "loss", "seconds"), row)
+    if said is None:
+        return None
+    row.update({name.replace("-", "_"): value for name, value in said.items()})
+    try:
+        model = decode(reply.content.array_records.get("arrays", ArrayRecord()))
+    except ValueError as error:
+        row["error"] = str(error)
+        return None
+    row["error"] = flaw(model, like)
+    return model if row["error"] is None else None
+
+
+def _numbers(
+    reply: Message, names: tuple[str, ...], row: dict[str, Any]
+) -> dict[str, float] | None:
+    """Finite numbers of a reply, those of images not negative; None and why not in the row."""
+    metrics = reply.content.metric_records.get("metrics", MetricRecord())
+    found = {}
+    for name in names:
+        value = metrics.get(name)
+        # NaN and infinity differ from themselves in this way, too.
+        if not isinstance(value, int | float) or value - value != 0 or value < 0:
+            row["error"] = NO_REPORT.format(name=name)
+            return None
+        found[name] = float(value)
+    return found
+
+
+def _save(plan: Plan, progress: Progress, path: Path) -> None:
+    state = {"losses": progress.losses, "failed": progress.failed, **plan.identity}
+    checkpoints.save(path, checkpoints.Checkpoint(progress.round, progress.arrays, state))
+
+
+def _resume(plan: Plan, start: Model, path: Path) -> Progress:
+    """Where to go on: after the checkpoint if there is one, else before round 1."""
+    if not path.exists():
+        return Progress(0, start)
+    saved = checkpoints.load(path)
+    reason = flaw(saved.arrays, start)
+    if reason is not None:
+        raise InputError(OTHER_MODEL.format(path=path, reason=reason))
+    for name, here in plan.identity.items():
+        found = saved.state.get(name)
+        if found != here:
+            raise InputError(DIFFERS.format(path=path, name=name, saved=found, here=here))
+    logger.info("continuing after round %d from %s", saved.round, path)
+    losses, failed = list(saved.state["losses"]), int(saved.state["failed"])
+    return Progress(saved.round, dict(saved.arrays), losses, failed)

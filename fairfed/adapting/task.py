@@ -1,0 +1,146 @@
+"""A run of domain specialisation, from its configuration to a LoRA file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairfed.config import Arm, Config
+from fairfed.files import write_whole
+from fairfed.rundir import RunDirectory, write_text
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+    from rich.console import Console
+
+    from fairfed.experiment import Watcher
+
+HAS_ARMS = (
+    "arms: a run with [specialise] trains the generator and has no arms; leave [[arms]] out, or "
+    "[specialise]"
+)
+NO_IMAGES = "data.source: {source!r} is a table, and [specialise] is of images; choose another"
+LORA = "lora.safetensors"
+"""The outcome, in the run directory."""
+ARM = Arm(name="Specialise")
+"""Names checkpoint and rounds in the run directory."""
+
+
+def check(config: Config) -> None:
+    """Find a user's mistakes before anything is written or trained.
+
+    Raises
+    ------
+    InputError
+        If data, models or settings are not as they should be.
+    """
+    from fairfed import site
+    from fairfed.adapting.client import captions, specialiser
+
+    if config.arms != Config().arms:
+        raise InputError(HAS_ARMS)
+    if config.data.tabular:
+        raise InputError(NO_IMAGES.format(source=config.data.source))
+    toml = config.to_toml()
+    specialiser(toml)
+    captions(toml, site.images(toml, False).table.images[:1])
+
+
+def count_clients(config: Config) -> int:
+    """Number of clients: those of the images' division."""
+    from fairfed import site
+
+    return len(site.federation(config.to_toml(), False).train)
+
+
+def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+    """Train, or continue; write the LoRA and what it gained.
+
+    Raises
+    ------
+    InputError
+        If the run directory belongs to another run.
+    fairfed.errors.RunError
+        If no client answers any more.
+    """
+    from fairfed import checkpoint
+    from fairfed.adapting.client import specialiser
+    from fairfed.adapting.rounds import Plan, train_rounds
+    from fairfed.engines.exchange import handshake
+    from fairfed.experiment import AUGMENT_TIMEOUT, TIMEOUT
+    from generators.specialise import lora_bytes
+
+    directory, toml = RunDirectory(config), config.to_toml()
+    maker = specialiser(toml)
+    path = directory.checkpoint(ARM)
+    done = checkpoint.load(path).round if path.is_file() else 0
+    directory.keep_rounds({ARM.name: done})
+    watcher.training(ARM, done + 1, config.rounds)
+
+    def log(row: dict[str, Any]) -> None:
+        directory.log_round(ARM, row)
+        watcher.trained_round(ARM, row)
+
+    plan = Plan(
+        sites=handshake(grid, count_clients(config), TIMEOUT),
+        request={"toml": toml, "weights": maker.identity},
+        rounds=config.rounds,
+        seed=config.seed,
+        fraction=config.fraction,
+        timeout=AUGMENT_TIMEOUT,
+    )
+    start = {name: value.cpu().numpy() for name, value in maker.start.items()}
+    progress = train_rounds(grid, plan, start, path, log)
+    write_whole(directory.path / LORA, lora_bytes(progress.arrays))
+    parameters = sum(int(value.size) for value in progress.arrays.values())
+    _write_outcome(directory, progress.losses, parameters)
+    return directory
+
+
+def _write_outcome(directory: RunDirectory, losses: list[float], parameters: int) -> None:
+    """Write `results.json` and `results.md`; `rounds.jsonl` says what it cost."""
+    lines = (directory.path / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    moved = [c["bytes_down"] + c["bytes_up"] for row in rows for c in row["clients"]]
+    content = {
+        "name": directory.config.name,
+        "seed": directory.config.seed,
+        "losses": losses,
+        "parameters": parameters,
+        "mb": sum(moved) / len(moved) / 1e6,
+        "seconds": sum(row["seconds"] for row in rows),
+        "lora": str(directory.path / LORA),
+    }
+    directory.write_json("results.json", content)
+    write_text(directory.path / "results.md", "\n".join(_lines(content)) + "\n")
+
+
+def _lines(content: dict[str, Any]) -> list[str]:
+    """The outcome in words."""
+    losses = content["losses"]
+    table = [f"| {number} | {loss:.5f} |" for number, loss in enumerate(losses)]
+    return [
+        f"# {content['name']}: domain specialisation, seed {content['seed']}",
+        "",
+        f"Loss on held-out images {losses[0]:.5f} → {losses[-1]:.5f} "
+        f"({losses[-1] / losses[0] - 1:+.1%}); {content['parameters']:,} parameters trained; "
+        f"{content['mb']:.2f} MB per client and round; {content['seconds']:.0f} s.",
+        "",
+        "Images from it: set in `[generator]`",
+        "",
+        f'    lora = ["{content["lora"]}"]',
+        "",
+        "| round | loss |",
+        "|---:|---:|",
+        *table,
+    ]
+
+
+def show(run_dir: Path, console: Console) -> None:
+    """Print the outcome; the last line names `results.md`."""
+    content = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
+    for line in (_lines(content)[2], _lines(content)[6].strip()):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    console.print(f"Results: {run_dir / 'results.md'}", soft_wrap=True)

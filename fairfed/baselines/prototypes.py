@@ -1,0 +1,125 @@
+"""Class prototypes that clients send once: noised at home, merged at the server, kept there.
+
+The noise comes from the operating system and not from the run's seed, which the server knows and
+could undo. It is therefore drawn once: a client that is asked again sends what it sent before, and
+the server keeps what it got in the run directory, from which a continued run goes on. Two runs of
+one seed differ in the noise.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, MetricRecord, RecordDict
+
+from fairfed import site
+from fairfed.config import Arm
+from semantic.conditioning import Conditioner, Description
+from semantic.space import Cell
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+
+    from fairfed.rundir import RunDirectory
+    from semantic.release import NoisedPrototypes
+
+RELEASE = "release"
+ARRAYS = ("counts", "sums", "variances")
+
+
+@dataclass(frozen=True)
+class ReleasedConditioner(Conditioner):
+    """Conditions on a class's prototype where there is one, and else calls it by its name."""
+
+    def describe(self, cell: Cell, seed: int) -> Description:
+        """Description of the image with this seed."""
+        if cell.class_name in self.prototypes or str(cell) in self.prototypes:
+            return super().describe(cell, seed)
+        noun = self.space.table.noun(cell.class_name)
+        return Description(self.space.prompts(cell, noun)[0])
+
+
+def release(toml: str, arm: Arm, client: int, context: Context) -> RecordDict:
+    """What a client answers: its noised sums and counts, the same ones whenever it is asked.
+
+    Parameters
+    ----------
+    context
+        The client's state, which keeps them.
+    """
+    arrays, names = f"{RELEASE}-{arm.slug}", f"{RELEASE}-{arm.slug}-what"
+    if arrays not in context.state.array_records:
+        made = _noised(toml, arm, client).to_json()
+        kept = {name: Array(np.asarray(made.pop(name), np.float64)) for name in ARRAYS}
+        context.state[arrays] = ArrayRecord(kept)
+        context.state[names] = ConfigRecord({"json": json.dumps(made)})
+    return RecordDict(
+        {
+            "metrics": MetricRecord({"partition-id": client}),
+            "arrays": context.state.array_records[arrays],
+            RELEASE: context.state.config_records[names],
+        }
+    )
+
+
+def _noised(toml: str, arm: Arm, client: int) -> NoisedPrototypes:
+    """A fresh release of the client's training images, by class."""
+    from semantic.encoder import load_encoder
+    from semantic.prototypes import sum_prototypes
+
+    config, data = site.configuration(toml), site.images(toml, arm.iid)
+    rows = data.train[client]
+    encoder = load_encoder(config.semantic.encoder)
+    embeddings = encoder.embed_images(data.table.images[rows]).numpy()
+    labels = data.table.labels[rows]
+    sums = sum_prototypes(embeddings, labels, data.table.classes, encoder=encoder.fingerprint)
+    augment = config.augment
+    return sums.release(augment.epsilon, augment.delta, augment.minimum)
+
+
+def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tuple[float, ...]]:
+    """Usable prototypes of the federation by class, asked of the clients once in a run.
+
+    ``synthetic/prototypes-SLUG.json`` keeps the merged release, with its (ε, δ).
+
+    Raises
+    ------
+    fairfed.rounds.QueryError
+        If a client does not answer.
+    semantic.errors.InputError
+        If clients use different CLIP models.
+    """
+    from fairfed.engines.exchange import query_records
+    from fairfed.experiment import TIMEOUT
+    from semantic.release import NoisedPrototypes, merge_prototypes
+
+    file = f"synthetic/prototypes-{arm.slug}.json"
+    kept = run.read_json(file)
+    if kept is None:
+        request: dict[str, str | int] = {"toml": toml, "arm": arm.slug, "round": 0}
+        answers = query_records(grid, "release", request, TIMEOUT)
+        merged = merge_prototypes(_read(answer) for answer in answers.values())
+        kept = {
+            **merged.to_json(),
+            "bytes": sum(a.array_records["arrays"].count_bytes() for a in answers.values()),
+        }
+        run.write_json(file, kept)
+    found = NoisedPrototypes.from_json(kept).prototypes()
+    return {name: prototype.vector for name, prototype in found.items() if prototype.usable}
+
+
+def _read(answer: RecordDict) -> NoisedPrototypes:
+    """One client's release."""
+    from semantic.release import NoisedPrototypes
+
+    plain = json.loads(str(answer.config_records[RELEASE]["json"]))
+    arrays = answer.array_records["arrays"]
+    return NoisedPrototypes.from_json(
+        {**plain, **{name: arrays[name].numpy().tolist() for name in ARRAYS}}
+    )

@@ -1,0 +1,19 @@
+"""The table of presets in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from fairfed.presets import load_preset, preset_names
+
+
+def print_presets(console: Console | None = None) -> None:
+    """Print what each preset is and where it comes from."""
+    console = console or Console()
+    table = Table("Preset", "What it is", "Source", box=None, pad_edge=False, header_style="bold")
+    for name in preset_names():
+        preset = load_preset(name)
+        table.add_row(name, preset.title, preset.source)
+    console.print(table)
+    console.print("Run one: fairfed run --preset NAME [CONFIG.toml] [--set NAME=VALUE]")

@@ -1,0 +1,125 @@
+"""The centres of the modalities, from noised sums that clients release once.
+
+CLIP keeps images and texts in different parts of its space (Liang et al. 2022, "Mind the gap",
+arXiv 2203.02053). Subtracting each modality's mean brings them together, if both means are over the
+same classes: so captions count where the image is there as well, and not those of clients that have
+captions of the missing classes alone.
+
+As in `fairfed.baselines.prototypes`, the noise comes from the operating system, a client that is
+asked again sends what it sent, and the server keeps the merged sums in the run directory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import numpy as np
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, RecordDict
+from torch import Tensor
+
+from fairfed.shared_space.data import (
+    caption_embeddings,
+    class_vectors,
+    encoder,
+    holdings,
+    image_embeddings,
+)
+from fairfed.shared_space.variants import settings
+from fairfed.site import configuration
+
+if TYPE_CHECKING:
+    from semantic.release import NoisedPrototypes
+
+IMAGES, CAPTIONS = "images", "captions"
+"""What is summed: embeddings of images, and of captions whose images are there, too."""
+RELEASE = "shared-release"
+ARRAYS = ("counts", "sums", "variances")
+
+
+def release(toml: str, client: int, context: Context) -> RecordDict:
+    """A client's noised sums, the same ones whenever it is asked; its state keeps them."""
+    what = f"{RELEASE}-what"
+    if RELEASE not in context.state.array_records:
+        made = _noised(toml, client).to_json()
+        kept = {name: Array(np.asarray(made.pop(name), np.float64)) for name in ARRAYS}
+        context.state[RELEASE] = ArrayRecord(kept)
+        context.state[what] = ConfigRecord({"json": json.dumps(made)})
+    return RecordDict(
+        {
+            "arrays": context.state.array_records[RELEASE],
+            RELEASE: context.state.config_records[what],
+        }
+    )
+
+
+def _noised(toml: str, client: int) -> NoisedPrototypes:
+    """A fresh release of the client's sums over all its training rows of each modality."""
+    from semantic.prototypes import sum_prototypes
+
+    config, own = configuration(toml), holdings(toml)[client]
+    shared, clip = settings(config), encoder(config)
+    none = own.rows[:0]
+    pictured = image_embeddings(toml, own.rows if own.kind != "text" else none)
+    written = caption_embeddings(toml, own.rows if own.kind == "both" else none)
+    which = np.repeat([0, 1], [len(pictured), len(written)])
+    rows = torch.cat([pictured, written]).numpy()
+    sums = sum_prototypes(rows, which, (IMAGES, CAPTIONS), encoder=clip.fingerprint)
+    # A row that is in both sums counts twice: each sum has half the budget.
+    paired = 2 if own.kind == "both" else 1
+    return sums.release(shared.epsilon / paired, shared.delta / paired, config.augment.minimum)
+
+
+def merge(answers: Iterable[RecordDict]) -> NoisedPrototypes:
+    """The sums of all clients.
+
+    Raises
+    ------
+    InputError
+        If clients use different CLIP models.
+    """
+    from semantic.release import merge_prototypes
+
+    return merge_prototypes(_read(answer) for answer in answers)
+
+
+def _read(answer: RecordDict) -> NoisedPrototypes:
+    from semantic.release import NoisedPrototypes
+
+    plain = json.loads(str(answer.config_records[RELEASE]["json"]))
+    arrays = answer.array_records["arrays"]
+    return NoisedPrototypes.from_json(
+        {**plain, **{name: arrays[name].numpy().tolist() for name in ARRAYS}}
+    )
+
+
+def means(merged: NoisedPrototypes) -> dict[str, list[float]]:
+    """Mean embedding by modality; a modality that everybody withheld is not in it."""
+    rows = zip(merged.names, merged.counts, merged.sums, strict=True)
+    return {name: (total / count).tolist() for name, count, total in rows}
+
+
+def centre_of_classes(toml: str) -> Tensor | None:
+    """Mean vector ``[d]`` of the classes that some client has images of; None without centring."""
+    if not settings(configuration(toml)).centre:
+        return None
+    held = [own.classes for own in holdings(toml) if own.kind != "text"]
+    return class_vectors(toml)[sorted(set().union(*held))].mean(0)
+
+
+def centre_of(sent: Mapping[str, object], modality: str, toml: str) -> Tensor | None:
+    """What a request says of a modality's centre ``[d]``; None without centring.
+
+    Where nobody has captions beside images, captions have the centre of the classes' texts.
+    """
+    if not settings(configuration(toml)).centre:
+        return None
+    found = sent.get(f"centre-{modality}")
+    if found is None:
+        return centre_of_classes(toml) if modality == CAPTIONS else None
+    return torch.tensor(found, dtype=torch.float32)

@@ -1,0 +1,176 @@
+"""What a client trains on in a shared space: unit vectors of images, captions, synthetic images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairfed.shared_space.adapter import unit
+from fairfed.shared_space.centring import CAPTIONS, IMAGES, centre_of, centre_of_classes
+from fairfed.shared_space.data import (
+    caption_embeddings,
+    class_vectors,
+    image_embeddings,
+    images,
+    positions,
+)
+from fairfed.shared_space.holdings import Holding, Rows
+from fairfed.shared_space.memory import synthetic
+from fairfed.shared_space.variants import Variant, settings
+from fairfed.site import configuration
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Rows to train on: real ones, synthetic images, class descriptions, in this order.
+
+    Attributes
+    ----------
+    embeddings, labels, groups, texts
+        ``[n, d]``, then ``[n]`` each: unit vectors, classes, groups, and which are texts.
+    competing
+        ``[n, C]``: the classes among which each row shall be recognised.
+    n_real, n_synthetic
+        Real images and captions, and synthetic images.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    groups: Tensor
+    texts: Tensor
+    competing: Tensor
+    n_real: int
+    n_synthetic: int = 0
+
+    @property
+    def sources(self) -> Tensor:
+        """``[n]``: a number for each class, and another for each class's description."""
+        described = torch.arange(len(self.labels)) >= self.n_real + self.n_synthetic
+        return self.labels + described * self.competing.shape[1]
+
+
+def training_examples(
+    toml: str, variant: Variant, own: Holding, knows: bool, sent: Mapping[str, object]
+) -> Examples:
+    """What a client trains on in a round.
+
+    Parameters
+    ----------
+    knows
+        Whether the class that arrives, if one does, is known by now.
+    sent
+        The request's settings, with the modalities' centres.
+    """
+    config = configuration(toml)
+    missing, arriving = positions(config, images(toml).classes)
+    classes, rows = own.classes, own.rows
+    served = [c for c in range(len(images(toml).classes)) if knows or c not in arriving]
+    if own.kind == "text":
+        # Captions of a few classes alone teach nothing of how to tell these from all others.
+        rows = rows if variant.captions else rows[:0]
+        found = _real(toml, own, rows, served, sent)
+        return _and_described(toml, found, [c for c in served if c not in classes])
+    if variant.everything and knows:
+        extra = missing if config.arrival is None else arriving
+        classes = (*classes, *extra)
+        rows = _with(toml, rows, own.held_out, extra)
+    found = _real(toml, own, rows, classes, sent)
+    if variant.synthesises and knows:
+        return _and_synthetic(toml, found, own, arriving, sent)
+    return _and_described(toml, found, served) if variant.anchored else found
+
+
+def _with(toml: str, rows: Rows, held_out: Rows, classes: tuple[int, ...]) -> Rows:
+    """The rows, and those held out of some classes."""
+    chosen = held_out[np.isin(images(toml).labels[held_out], classes)]
+    return np.sort(np.concatenate([rows, chosen]))
+
+
+def _real(
+    toml: str, own: Holding, rows: Rows, classes: Sequence[int], sent: Mapping[str, object]
+) -> Examples:
+    """Images, then captions, as the client has them, among these classes."""
+    table = images(toml)
+    pictured, written = (rows if own.kind != "text" else rows[:0]), rows[:0]
+    if own.kind != "images":
+        written = rows
+    parts = [
+        unit(image_embeddings(toml, pictured), centre_of(sent, IMAGES, toml)),
+        unit(caption_embeddings(toml, written), centre_of(sent, CAPTIONS, toml)),
+    ]
+    labels = [torch.from_numpy(table.labels[part]) for part in (pictured, written)]
+    groups = [torch.from_numpy(table.groups[part]) for part in (pictured, written)]
+    texts = torch.arange(len(pictured) + len(written)) >= len(pictured)
+    among = _among(toml, classes, len(texts))
+    return Examples(
+        torch.cat(parts), torch.cat(labels), torch.cat(groups), texts, among, len(texts)
+    )
+
+
+def _among(toml: str, classes: Sequence[int], rows: int) -> Tensor:
+    """``[rows, C]``, True for these classes."""
+    found = torch.zeros(rows, len(images(toml).classes), dtype=torch.bool)
+    found[:, list(classes)] = True
+    return found
+
+
+def _and_described(toml: str, real: Examples, classes: list[int]) -> Examples:
+    """Descriptions of classes besides: everybody knows them, and has them to tell classes apart.
+
+    They are what the class vectors are; in training, every copy has its own noise.
+    """
+    if not len(real.labels):
+        return real
+    copies = settings(configuration(toml)).anchors
+    vectors = unit(class_vectors(toml), centre_of_classes(toml))
+    labels = torch.tensor(classes, dtype=torch.int64).repeat_interleave(copies)
+    every = real.competing.any(0).nonzero().flatten().tolist()
+    return Examples(
+        torch.cat([real.embeddings, vectors[labels]]),
+        torch.cat([real.labels, labels]),
+        torch.cat([real.groups, torch.zeros_like(labels)]),
+        torch.cat([real.texts, torch.ones_like(labels, dtype=torch.bool)]),
+        torch.cat([real.competing, _among(toml, [*every, *classes], len(labels))]),
+        real.n_real,
+    )
+
+
+def _and_synthetic(
+    toml: str, real: Examples, own: Holding, arriving: tuple[int, ...], sent: Mapping[str, object]
+) -> Examples:
+    """Synthetic images of the new class and of the client's own ones besides.
+
+    Were only the new class synthetic, whatever looks synthetic would be of it.
+    """
+    classes = (*own.classes, *arriving)
+    made = {label: synthetic(toml, label) for label in classes}
+    centre = centre_of(sent, IMAGES, toml)
+    if centre is not None:
+        centre = centre + _shift(toml, own, made)
+    embeddings = torch.cat([made[label] for label in classes])
+    labels = torch.tensor([label for label in classes for _ in made[label]])
+    return Examples(
+        torch.cat([real.embeddings, unit(embeddings, centre)]),
+        torch.cat([real.labels, labels]),
+        torch.cat([real.groups, torch.zeros_like(labels)]),
+        torch.cat([real.texts, torch.zeros_like(labels, dtype=torch.bool)]),
+        _among(toml, classes, real.n_real + len(labels)),
+        real.n_real,
+        len(labels),
+    )
+
+
+def _shift(toml: str, own: Holding, made: Mapping[int, Tensor]) -> Tensor:
+    """How far synthetic images lie from real ones, ``[d]``: mean over the client's own classes.
+
+    Synthetic images are a modality of their own. Taken class by class, the shift does not depend on
+    which classes the client has, and needs nobody else's images.
+    """
+    real = image_embeddings(toml, own.rows)
+    labels = torch.from_numpy(images(toml).labels[own.rows])
+    apart = [made[c].mean(0) - real[labels == c].mean(0) for c in labels.unique().tolist()]
+    return torch.stack(apart).mean(0)

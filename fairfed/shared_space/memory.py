@@ -1,0 +1,148 @@
+"""A class that arrives as a name and attributes: remembered, composed, synthesised."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairfed.augmentation.recalling import RecallingConditioner
+from fairfed.config.shared import ArrivalConfig
+from fairfed.generation import settings_of
+from fairfed.progress import images_done
+from fairfed.shared_space.data import embed_texts, encoder, images, own_rows, positions, space
+from fairfed.site import configuration, store_root
+from generators.synthesis import SHARED, Curation, Synthesiser
+from semantic.composable import composability
+from semantic.conditioning import UNNAMED_NOUN, Conditioner, Description
+from semantic.errors import InputError
+from semantic.memory import SemanticMemory, remember
+from semantic.space import UNNAMED_GROUPS, Cell, CellScorer
+
+_LOADING = threading.RLock()
+
+
+def arrival_of(toml: str) -> ArrivalConfig:
+    """The section `[arrival]` of a configuration that has one."""
+    found = configuration(toml).arrival
+    if found is None:
+        raise TypeError("the configuration has no section [arrival]")
+    return found
+
+
+def _unseen(toml: str) -> list[str]:
+    """Classes that no client has images of."""
+    config, known = configuration(toml), space(toml)
+    return [known.classes[i] for part in positions(config, known.classes) for i in part]
+
+
+@lru_cache(maxsize=4)
+def memory(toml: str) -> SemanticMemory:
+    """What is known of the classes; seen are those of which some client has images."""
+    config, known = configuration(toml), space(toml)
+    unseen = _unseen(toml)
+    seen = tuple(name for name in known.classes if name not in unseen)
+    return remember(encoder(config), own_rows(known), seen)
+
+
+def recalled_vector(toml: str, vectors: Tensor) -> Tensor:
+    """Vector of the class that arrives: its nearest class's, moved by the attributes that differ.
+
+    An attribute's direction is that from the text of an unnamed item to the same with the
+    attribute. The direction of its sum with the class's own description stands for the class.
+
+    Parameters
+    ----------
+    vectors
+        ``[C, d]``: embeddings of every class's description.
+    """
+    config, known, name = configuration(toml), space(toml), arrival_of(toml).class_name
+    nearest = memory(toml).nearest(name, 1)[0]
+    item = known.prompts(Cell(name, UNNAMED_GROUPS[0]), UNNAMED_NOUN)[0]
+    phrases = [*nearest.adds, *((phrase, -share) for phrase, share in nearest.lacks)]
+    texts = embed_texts(config, [item, *(f"{item}, {phrase}" for phrase, _ in phrases)])
+    shares = torch.tensor([share for _, share in phrases], dtype=texts.dtype)
+    moved = vectors[known.classes.index(nearest.class_name)] + shares @ (texts[1:] - texts[0])
+    own = vectors[known.classes.index(name)]
+    return F.normalize(F.normalize(moved, dim=0) + own, dim=0)
+
+
+def synthetic(toml: str, label: int) -> Tensor:
+    """Embeddings ``[n, d]`` of synthetic images of a class, the same at all clients.
+
+    They are made once per process, or taken from the store.
+
+    Raises
+    ------
+    InputError
+        If no image was accepted.
+    """
+    with _LOADING:
+        return _synthetic(toml, label)
+
+
+@lru_cache(maxsize=64)
+def _synthetic(toml: str, label: int) -> Tensor:
+    table = images(toml)
+    per_cell = math.ceil(arrival_of(toml).images / len(table.group_names))
+    groups = range(len(table.group_names))
+    pools = [synthesiser(toml).pool(label, group, per_cell, SHARED) for group in groups]
+    found = [image for pool in pools for image in pool.images]
+    if not found:
+        raise InputError(
+            f"class {table.classes[label]!r}: no synthetic image was accepted; lower "
+            "augment.margin or raise augment.max_tries"
+        )
+    return encoder(configuration(toml)).embed_images(np.stack(found))
+
+
+@dataclass(frozen=True)
+class ComposingConditioner(Conditioner):
+    """Composes unseen classes from their attributes; calls the others by their names."""
+
+    def describe(self, cell: Cell, seed: int) -> Description:
+        """Description of the image with this seed."""
+        if cell.class_name in self.unnamed:
+            return super().describe(cell, seed)
+        return Conditioner(self.space).describe(cell, seed)
+
+
+@lru_cache(maxsize=2)
+def _synthesiser(toml: str) -> Synthesiser:
+    from generators.diffusion import load_generator
+    from generators.store import ImageStore
+
+    config, known, arrival = configuration(toml), space(toml), arrival_of(toml)
+    conditioner: Conditioner
+    if arrival.recall:
+        conditioner = RecallingConditioner(known, memory=memory(toml))
+    else:
+        judged = composability(own_rows(known), _unseen(toml))
+        adds = {one.class_name: one.adds for one in judged}
+        conditioner = ComposingConditioner(
+            known, "composition", unnamed=tuple(adds), emphasised=adds
+        )
+    generator = load_generator(settings_of(config.generator, config.data.image_size))
+    return Synthesiser(
+        generator,
+        CellScorer(encoder(config), known),
+        ImageStore(store_root(config), generator.fingerprint),
+        Curation(config.augment.margin, config.augment.max_tries),
+        config.seed,
+        images_done,
+        conditioner=conditioner,
+        negative=config.generator.negative,
+        whole_batches=True,
+    )
+
+
+def synthesiser(toml: str) -> Synthesiser:
+    """What makes images; the arriving class is not called by its name."""
+    with _LOADING:
+        return _synthesiser(toml)

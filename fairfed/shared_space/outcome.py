@@ -1,0 +1,194 @@
+"""What a run in a shared space leaves behind: `results.json`, `results.md`, a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.rundir import RunDirectory, write_text
+from fairfed.shared_space.variants import variants_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Line = dict[str, Any]
+COMPARED = (
+    ("missing", "missing classes"),
+    ("others", "other classes"),
+    ("mean", "all classes"),
+    ("worst", "worst class"),
+)
+ARRIVED = (
+    ("before", "before"),
+    ("at_once", "at once"),
+    ("after", "after"),
+    ("others_before", "others before"),
+    ("others_at_once", "others at once"),
+    ("others_after", "others after"),
+)
+LEGEND = (
+    "Recall in %, mean over classes, on the test images of all clients with images; every class "
+    "competes with all others."
+)
+LEGEND_ARRIVED = (
+    "Recall in % of the class that arrives, and of all others, on the test images of all clients: "
+    "of the model of the round before it arrives, of the first that serves it, and of the last."
+)
+
+
+def write_outcome(directory: RunDirectory, toml: str) -> None:
+    """Write `results.json` and `results.md` from `rounds.jsonl`."""
+    from fairfed.shared_space.data import images, positions
+
+    config, classes = directory.config, images(toml).classes
+    missing, arriving = positions(config, classes)
+    logged = _logged(directory.path / "rounds.jsonl")
+    content: dict[str, Any] = {
+        "name": config.name,
+        "seed": config.seed,
+        "classes": list(classes),
+        "clients": (directory.read_json("clients.json") or {})["clients"],
+        "missing": [classes[c] for c in missing],
+        "arrival": None if config.arrival is None else _arrival(toml),
+        "variants": [],
+    }
+    for variant in variants_of(config):
+        lines = logged[variant.title]
+        recalls = {line["round"]: recall(line) for line in lines}
+        last = recalls[max(recalls)]
+        if config.arrival is not None:
+            found = _around(recalls, arriving[0], config.arrival.round)
+        else:
+            found = _compared(last, missing)
+        names = {"variant": variant.key, "name": variant.title}
+        of_class = {"recall": dict(zip(classes, _plain(last), strict=True))}
+        content["variants"].append({**names, **found, **of_class, **_costs(lines)})
+    directory.write_json("results.json", content)
+    write_text(directory.path / "results.md", _markdown(content))
+
+
+def _arrival(toml: str) -> dict[str, Any]:
+    """What arrives, when, and what the semantic memory says of it."""
+    from fairfed.shared_space.memory import arrival_of, memory
+
+    arrival = arrival_of(toml)
+    found = memory(toml).explain(arrival.class_name)
+    return {"class": arrival.class_name, "round": arrival.round, "memory": found}
+
+
+def _logged(log: Path) -> dict[str, list[Line]]:
+    """The rounds of `rounds.jsonl`, by variant."""
+    found: dict[str, list[Line]] = {}
+    for text in log.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        found.setdefault(line["arm"], []).append(line)
+    return found
+
+
+def recall(line: Line) -> npt.NDArray[np.float64]:
+    """Recall of every class in a round, ``[C]``, all clients' test images together; NaN if none."""
+    counted = [row["test_counts"] for row in line["clients"] if row["test_counts"] is not None]
+    counts = np.sum([np.sum(one, axis=0) for one in counted], axis=0)
+    with np.errstate(invalid="ignore"):
+        found: npt.NDArray[np.float64] = np.diag(counts) / counts.sum(1)
+    return found
+
+
+def _plain(values: npt.NDArray[np.float64]) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float | None:
+    return None if np.isnan(values).all() else float(np.nanmean(values))
+
+
+def _compared(found: npt.NDArray[np.float64], missing: tuple[int, ...]) -> dict[str, float | None]:
+    others = np.delete(found, missing)
+    return {
+        "missing": _mean(found[list(missing)]),
+        "others": _mean(others),
+        "mean": _mean(found),
+        "worst": None if np.isnan(found).all() else float(np.nanmin(found)),
+    }
+
+
+def _around(
+    recalls: dict[int, npt.NDArray[np.float64]], label: int, arrival: int
+) -> dict[str, float | None]:
+    """Recall of the class that arrives and of the others, around its arrival."""
+    found = {}
+    for name, number in (("before", arrival - 1), ("at_once", arrival), ("after", max(recalls))):
+        values = recalls[number]
+        found[name] = _mean(values[[label]])
+        found[f"others_{name}"] = _mean(np.delete(values, label))
+    return found
+
+
+def _costs(lines: list[Line]) -> dict[str, float]:
+    """Seconds, and megabytes to and from all clients."""
+    rows = [row for line in lines for row in line["clients"]]
+    sent = sum(row["bytes_down"] + row["bytes_up"] for row in rows)
+    return {"seconds": sum(line["seconds"] for line in lines), "mb": sent / 1e6}
+
+
+def _columns(content: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return COMPARED if content["arrival"] is None else ARRIVED
+
+
+def _heads(content: dict[str, Any]) -> tuple[str, ...]:
+    return (*(head for _, head in _columns(content)), "s", "MB")
+
+
+def _cells(content: dict[str, Any], variant: dict[str, Any]) -> list[str]:
+    values = [variant[name] for name, _ in _columns(content)]
+    shown = ["–" if value is None else f"{100 * value:.1f}" for value in values]
+    return [*shown, f"{variant['seconds']:.0f}", f"{variant['mb']:.1f}"]
+
+
+def _about(content: dict[str, Any]) -> list[str]:
+    """Who holds what, and what arrives, in words."""
+    lines = []
+    for row in content["clients"]:
+        names = ", ".join(content["classes"][c] for c in row["classes"])
+        held = [f"{row[what]} {what}" for what in ("images", "captions") if row[what]]
+        lines.append(f"Client {row['client']}: {' and '.join(held) or 'nothing'} of {names}")
+    if content["missing"]:
+        lines.append(f"Missing: no image of {', '.join(content['missing'])} at any client")
+    arrival = content["arrival"]
+    if arrival is not None:
+        lines.append(f"Arrives in round {arrival['round']}: {arrival['class']}")
+        lines.append(f"Memory: {arrival['memory']}")
+    return lines
+
+
+def _legend(content: dict[str, Any]) -> str:
+    return LEGEND if content["arrival"] is None else LEGEND_ARRIVED
+
+
+def _markdown(content: dict[str, Any]) -> str:
+    lines = [f"# {content['name']}: a shared space, seed {content['seed']}", ""]
+    lines += [f"- {line}" for line in _about(content)]
+    heads = _heads(content)
+    lines += ["", f"| | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
+    for variant in content["variants"]:
+        lines.append(f"| {variant['name']} | {' | '.join(_cells(content, variant))} |")
+    return "\n".join([*lines, "", _legend(content), ""])
+
+
+def show(run_dir: Path, console: Console) -> None:
+    """Print the table of `results.json`; the last line names `results.md`."""
+    from fairfed.cli.tables import titled
+
+    content = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
+    for line in _about(content):
+        console.print(line, style="dim", highlight=False)
+    table = titled("", "variant", right=_heads(content))
+    for variant in content["variants"]:
+        table.add_row(variant["name"], *_cells(content, variant))
+    console.print(table)
+    console.print(_legend(content), style="dim", highlight=False)
+    console.print(f"Results: {run_dir / 'results.md'}", soft_wrap=True)
