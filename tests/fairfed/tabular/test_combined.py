@@ -26,7 +26,9 @@ def test_every_rule_trains_on_a_table(people: pd.DataFrame, tmp_path: Path, debi
     from fairfed.client import app
 
     register_frame("people", people)
-    arms = "\n".join(f'[[arms]]\nname = "{rule}"\nrule = "{rule}"' for rule in get_args(Rule))
+    # Parity weighs examples itself, and refuses to have them weighed again.
+    rules = [rule for rule in get_args(Rule) if rule != "parity" or debias == "none"]
+    arms = "\n".join(f'[[arms]]\nname = "{rule}"\nrule = "{rule}"' for rule in rules)
     config = parse_config(
         f"""
         rounds = {ROUNDS}
