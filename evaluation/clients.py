@@ -104,8 +104,7 @@ def client_fairness(values: ArrayLike) -> ClientFairness:
 
 def jain_index(values: FloatArray) -> float:
     """Jain's index ``(Σx)² / (n Σx²)``; 1 when all values are equal, also when all are 0."""
-    squares = float((values**2).sum())
-    return float(values.sum()) ** 2 / (values.size * squares) if squares > 0 else 1.0
+    return cosine_to_uniform(values) ** 2
 
 
 def gini_index(values: FloatArray) -> float:
@@ -130,8 +129,11 @@ def normalised_entropy(values: FloatArray) -> float:
 
 def cosine_to_uniform(values: FloatArray) -> float:
     """Cosine of the angle to the vector of ones; 1 when all values are equal."""
-    norm = float(np.linalg.norm(values))
-    return float(values.sum()) / (norm * values.size**0.5) if norm > 0 else 1.0
+    largest = float(values.max())
+    if largest == 0:
+        return 1.0
+    x = values / largest  # squares of tiny values would vanish
+    return float(x.sum()) / (float(np.linalg.norm(x)) * values.size**0.5)
 
 
 def missing_class_weights(train_cells: ArrayLike) -> FloatArray:
