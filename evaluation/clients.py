@@ -133,7 +133,7 @@ def cosine_to_uniform(values: FloatArray) -> float:
     if largest == 0:
         return 1.0
     x = values / largest  # squares of tiny values would vanish
-    return float(x.sum()) / (float(np.linalg.norm(x)) * values.size**0.5)
+    return float(x.sum() / (np.linalg.norm(x) * values.size**0.5))
 
 
 def missing_class_weights(train_cells: ArrayLike) -> FloatArray:
