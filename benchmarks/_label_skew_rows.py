@@ -24,12 +24,14 @@ PROTOCOL: Settings = {
     "semantic": {
         "templates": ["a photo of a grey {noun}", "a picture of a grey {noun}", "a grey {noun}"]
     },
-    "train": {"epochs": 2, "batch_size": 64, "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-5},
+    "train": {"epochs": 2, "batch_size": 64, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-5},
     # One group, so a class is one cell: as many different images as four tints would have.
     "augment": {"pool": 240},
 }
-"""The CNN, optimiser and batches of Flower's niid_bench (`models.py`, `conf/*_base.yaml`); its
-rounds and epochs are 50 and 10."""
+"""The CNN, optimiser and batches of Flower's niid_bench (`models.py`, `conf/*_base.yaml`), but not
+its 50 rounds of 10 epochs. Its rate of 0.01 learns too little from a tenth of the images in a tenth
+of the steps (FedAvg on IID clients: 74.9 % against 83.1 % with this one, seed 0); the row that
+decided is the one that ours is measured against."""
 
 MU = 0.01
 """FedProx's µ in niid_bench."""
@@ -66,6 +68,7 @@ INVERTED: Settings = {**NORMED, "inversion": {"start": 5, "every": 5}}
 ROWS = (
     Row("Local only", {"system": "local"}, note="every client's own model"),
     Row("FedAvg"),
+    Row("FedAvg, lower rate", {}, {"train": {"lr": 0.01}}, "niid_bench's learning rate of 0.01"),
     Row("FedProx", {"proximal": MU}),
     Row("SCAFFOLD", {"control_variates": True}),
     Row("FedAvg + RandAugment", {"augmentation": "randaugment"}),
