@@ -16,13 +16,14 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.clientapp import ClientApp
 
 from fairfed import site
+from fairfed.draws import generator_of
 from fairfed.extension import extended_set
 from fairfed.personal import keep_personal, recall_personal, train_personal
 from fairfed.zda.client import with_inverted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Generator, Tensor, nn
+    from torch import Tensor, nn
 
     from fairfed.baselines.scaffold import ClientVariate
     from fairfed.config import Arm, Config
@@ -195,14 +196,6 @@ def _fairbatch(
     shares, weights = fairbatch(counts, shares, alpha)
     context.state[key] = ArrayRecord({"shares": Array(shares)})
     return weights
-
-
-def generator_of(*entropy: int) -> Generator:
-    """Random numbers of their own for every seed, client and round."""
-    import torch
-
-    draw = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(draw[0] >> np.uint64(1)))
 
 
 @app.train()

@@ -19,6 +19,7 @@ from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from fairfed import site
 from fairfed.config import Config
 from fairfed.config.adaptation import SpecialiseConfig
+from fairfed.draws import generator_of
 from fairfed.generation import settings_of
 from fairfed.semantics import semantic_space
 from generators.requests import Image
@@ -70,7 +71,7 @@ def train(message: Message, context: Context) -> Message:
             batch_size=how.batch_size,
             lr=how.lr,
             caption_drop=how.caption_drop,
-            generator=_draw(TRAINING, config.seed, client, number),
+            generator=generator_of(TRAINING, config.seed, client, number),
         )
     metrics = MetricRecord(
         {
@@ -88,7 +89,7 @@ def evaluate(message: Message, context: Context) -> Message:
     toml, client, config = _asked(message, context)
     held, total = examples(toml, client, True), 0.0
     if len(held.latents):
-        draw = _draw(JUDGING, config.seed, client)
+        draw = generator_of(JUDGING, config.seed, client)
         total = specialiser(toml).loss(_received(message), held, draw)
     metrics = MetricRecord({"partition-id": client, "n-real": len(held.latents), "loss": total})
     return Message(RecordDict({"metrics": metrics}), reply_to=message)
@@ -106,12 +107,6 @@ def _asked(message: Message, context: Context) -> tuple[str, int, Config]:
 
 def _received(message: Message) -> Part:
     return dict(message.content.array_records["arrays"].to_torch_state_dict())
-
-
-def _draw(*entropy: int) -> torch.Generator:
-    """Random numbers of their own for every purpose, seed, client and round."""
-    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
 def examples(toml: str, client: int, test: bool) -> Examples:

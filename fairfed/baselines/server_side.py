@@ -95,7 +95,7 @@ def server_trainer(grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: 
     """
     import torch
 
-    from fairfed.client import generator_of
+    from fairfed.draws import generator_of
     from fairfed.models import federated_model, model_inputs, train_epochs
 
     made = _server_images(grid, run, toml, arm, watcher)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from fairfed import site
 from fairfed.config import Arm, Config
+from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, federated_model, train_epochs
 from fairfed.models.training import as_float
 from fairfed.peers.population import holder, settings
@@ -44,12 +45,6 @@ _OWN = Arm(name="peers")
 _TRAINING, _ADAPTING, _NOISE = 1, 2, 3
 
 _EMBEDDING = threading.Lock()
-
-
-def random_numbers(*entropy: int) -> torch.Generator:
-    """Random numbers of their own for every seed, peer, round and use."""
-    draw = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(draw[0] >> np.uint64(1)))
 
 
 class PeerSite:
@@ -92,7 +87,7 @@ class PeerSite:
         start = time.perf_counter()
         network = self._new_model(model)
         own = site.training_set(self._toml, _OWN, self._holder)
-        draw = random_numbers(self._config.seed, self._peer, self._round, _TRAINING)
+        draw = generator_of(self._config.seed, self._peer, self._round, _TRAINING)
         if self._kind == "reptile":
             how = site.training_settings(self._config, _OWN)
             loss = train_epochs(network, own.inputs, own.labels, **how, generator=draw)
@@ -208,7 +203,7 @@ def adapted_correct(
     test = site.inputs(toml, False, rows)
     labels = torch.from_numpy(data.table.labels[rows])
     groups, classes = torch.zeros_like(labels), len(data.table.classes)
-    draw = random_numbers(config.seed, client, server_round, _ADAPTING)
+    draw = generator_of(config.seed, client, server_round, _ADAPTING)
     size = min(peers.adapt_batch, own.n_real)
     batches = [torch.randperm(own.n_real, generator=draw)[:size] for _ in range(max(STEPS))]
     model, correct, done = _model(toml, weights), [], 0

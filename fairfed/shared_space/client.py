@@ -21,8 +21,8 @@ from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from torch import Tensor
 
 from fairfed import site
-from fairfed.client import generator_of
 from fairfed.config import Config
+from fairfed.draws import generator_of
 from fairfed.models import epoch_rows
 from fairfed.shared_space.adapter import Adapter, train_adapter, unit
 from fairfed.shared_space.centring import IMAGES, centre_of, centre_of_classes, release

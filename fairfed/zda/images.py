@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -190,9 +188,3 @@ def make_images(
     found = {label: _made.images(inverter, label, occasion) for label in wanted}
     images = {label: images for label, (images, _) in found.items()}
     return images, sum(len(images) for images, fresh in found.values() if fresh)
-
-
-def draws(*entropy: int) -> torch.Generator:
-    """Random numbers of their own for every tuple of numbers."""
-    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))

@@ -156,8 +156,9 @@ class ServerInversion(Inversion):
         """Fine-tune the aggregate on the pool; the reason if it stays as it is."""
         import torch
 
+        from fairfed.draws import generator_of
         from fairfed.models import model_inputs, train_epochs
-        from fairfed.zda.images import draws, inversion_settings
+        from fairfed.zda.images import inversion_settings
 
         if self._images is None or self._labels is None:
             return aggregate, "the pool is empty"
@@ -171,7 +172,7 @@ class ServerInversion(Inversion):
             batch_size=train.batch_size,
             lr=settings.tune_lr,
             momentum=train.momentum,
-            generator=draws(self.config.seed, number, TUNING),
+            generator=generator_of(self.config.seed, number, TUNING),
         )
         tuned = {name: value.numpy() for name, value in module.state_dict().items()}
         reason = flaw(tuned, aggregate)

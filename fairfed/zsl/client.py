@@ -17,9 +17,10 @@ from torch import nn
 
 from fairfed import site
 from fairfed.config.zsl import ZslConfig
+from fairfed.draws import generator_of
 from fairfed.zsl.classify import fit_softmax
 from fairfed.zsl.data import features, split
-from fairfed.zsl.draws import CLASSIFIER, CRITIC, TRAINING, random_numbers
+from fairfed.zsl.draws import CLASSIFIER, CRITIC, TRAINING
 from fairfed.zsl.networks import (
     Conditions,
     Discriminator,
@@ -64,7 +65,7 @@ def train(message: Message, context: Context) -> Message:
     key = CRITIC_KEY + variant.arm.slug
     _recall_critic(context, critic, key, config.seed, client)
     classifier = _classifier(context, rows, zsl, config.seed, client)
-    draw = random_numbers(TRAINING, config.seed, client, int(asked["round"]))  # type: ignore[arg-type]
+    draw = generator_of(TRAINING, config.seed, client, int(asked["round"]))  # type: ignore[arg-type]
     conditions = Conditions(table, variant, zsl.text_noise)
     losses = train_gan(maker, critic, classifier, rows, conditions, zsl, draw)
     context.state[key] = ArrayRecord(critic.state_dict())
@@ -107,7 +108,7 @@ def _recall_critic(
         del context.state[name]
     kept = context.state.array_records.get(key)
     if kept is None:
-        initialise(critic, random_numbers(CRITIC, seed, client))
+        initialise(critic, generator_of(CRITIC, seed, client))
     else:
         critic.load_state_dict(kept.to_torch_state_dict())
 
@@ -124,7 +125,7 @@ def _classifier(context: Context, rows: Rows, zsl: ZslConfig, seed: int, client:
             epochs=zsl.classifier_epochs,
             lr=zsl.classifier_lr,
             batch_size=zsl.batch_size,
-            generator=random_numbers(CLASSIFIER, seed, client),
+            generator=generator_of(CLASSIFIER, seed, client),
         )
         context.state[CLASSIFIER_KEY] = ArrayRecord(made.state_dict())
         return made

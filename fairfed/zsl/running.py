@@ -17,13 +17,14 @@ from flwr.serverapp import Grid
 
 from fairfed import checkpoint
 from fairfed.config import Config
+from fairfed.draws import generator_of
 from fairfed.engines.exchange import handshake, query_all
 from fairfed.experiment import TIMEOUT
 from fairfed.rundir import RunDirectory
 from fairfed.strategies.aggregate import Model, decode
 from fairfed.zsl.classify import ZslScores
 from fairfed.zsl.data import features, split
-from fairfed.zsl.draws import INITIAL, JUDGING, TESTING, random_numbers
+from fairfed.zsl.draws import INITIAL, JUDGING, TESTING
 from fairfed.zsl.images import embed_generated
 from fairfed.zsl.judge import Judge, Source, generated, stored
 from fairfed.zsl.networks import Conditions, feature_generator, initialise
@@ -69,13 +70,13 @@ class Run:
 
     def validate(self, source: Source, number: int) -> ZslScores | None:
         """Scores after a round on validation classes; None without any."""
-        return self.judge.validate(source, random_numbers(JUDGING, self.config.seed, number))
+        return self.judge.validate(source, generator_of(JUDGING, self.config.seed, number))
 
     def outcome(
         self, variant: Variant, selected: int, validation: dict[str, float] | None, source: Source
     ) -> dict[str, Any]:
         """An entry of `results.json`: the test of what was selected."""
-        test = self.judge.test(source, random_numbers(TESTING, self.config.seed))
+        test = self.judge.test(source, generator_of(TESTING, self.config.seed))
         return {
             "variant": variant.key,
             "name": variant.title,
@@ -129,7 +130,7 @@ def train_variant(run: Run, variant: Variant, log: Log) -> dict[str, Any]:
         validate=lambda model, number: run.validate(source(model), number),
     )
     first = feature_generator(table, variant, zsl)
-    initialise(first, random_numbers(INITIAL, config.seed))
+    initialise(first, generator_of(INITIAL, config.seed))
     start = decode(ArrayRecord(first.state_dict()))
     end = train_rounds(run.grid, plan, start, run.directory.checkpoint(variant.arm), log)
     return run.outcome(variant, end.best_round, end.best, source(end.best_arrays))

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from fairfed.config import parse_config
-from fairfed.peers.learning import first_order, local_steps, random_numbers
+from fairfed.draws import generator_of
+from fairfed.peers.learning import first_order, local_steps
 
 INPUTS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, -1.0]])
 LABELS = torch.tensor([0, 1, 1, 0])
@@ -38,7 +39,7 @@ def test_first_order_sends_the_query_gradient_at_the_adapted_weights() -> None:
     model = _linear()
     start = model.weight.detach().clone()
     config = parse_config(text, "test")
-    loss, sent = first_order(model, INPUTS, LABELS, config, random_numbers(0))
+    loss, sent = first_order(model, INPUTS, LABELS, config, generator_of(0))
     adapted = start - 0.2 * _gradient(start)
     expected = _gradient(adapted)
     np.testing.assert_allclose(sent["weight"].numpy(), expected.numpy(), rtol=1e-4, atol=1e-6)
@@ -53,7 +54,7 @@ def test_first_order_takes_as_many_gradients_as_the_epochs_of_reptile() -> None:
     )
     model, calls = _linear(), []
     model.register_forward_hook(lambda *_: calls.append(1))
-    first_order(model, INPUTS, LABELS, parse_config(text, "test"), random_numbers(0))
+    first_order(model, INPUTS, LABELS, parse_config(text, "test"), generator_of(0))
     assert len(calls) == 12
 
 
@@ -72,7 +73,7 @@ def test_statistics_move_in_local_steps_and_come_with_the_gradient() -> None:
     moved = model[0].running_mean
     torch.testing.assert_close(moved, 0.1 * INPUTS.mean(0))
     config = parse_config("[train]\nbatch_size = 4\nepochs = 2\n[peers]\n", "test")
-    _, sent = first_order(before, INPUTS, LABELS, config, random_numbers(0))
+    _, sent = first_order(before, INPUTS, LABELS, config, generator_of(0))
     # One support and one query batch, both of all rows.
     np.testing.assert_allclose(
         sent["0.running_mean"].numpy(), (0.19 * INPUTS.mean(0)).numpy(), rtol=1e-5

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from fairfed.config.zsl import ZslConfig
+from fairfed.draws import generator_of
 from fairfed.zsl.classify import fit_softmax
-from fairfed.zsl.draws import random_numbers
 from fairfed.zsl.networks import Conditions, discriminator, feature_generator, initialise
 from fairfed.zsl.table import FeatureTable
 from fairfed.zsl.training import Rows, gradient_penalty, train_gan
@@ -106,7 +106,7 @@ def test_training_moves_the_generator_towards_real_features_and_freezes_the_clas
 
 def test_random_numbers_differ_by_purpose_seed_and_round() -> None:
     drawn = {
-        float(torch.rand((), generator=random_numbers(*key)))
+        float(torch.rand((), generator=generator_of(*key)))
         for key in ((101, 0, 1), (102, 0, 1), (101, 1, 1), (101, 0, 2))
     }
     assert len(drawn) == 4
