@@ -61,6 +61,8 @@ class Row:
     note: str = ""
 
 
+LOWER: Settings = {"train": {"lr": 0.01}}
+"""niid_bench's own rate."""
 NORMED: Settings = {"model": "lenet-bn"}
 """Fed-ZDA inverts BatchNorm, which niid_bench's network has not."""
 INVERTED: Settings = {**NORMED, "inversion": {"start": 5, "every": 5}}
@@ -68,9 +70,10 @@ INVERTED: Settings = {**NORMED, "inversion": {"start": 5, "every": 5}}
 ROWS = (
     Row("Local only", {"system": "local"}, note="every client's own model"),
     Row("FedAvg"),
-    Row("FedAvg, lower rate", {}, {"train": {"lr": 0.01}}, "niid_bench's learning rate of 0.01"),
-    Row("FedProx", {"proximal": MU}),
-    Row("SCAFFOLD", {"control_variates": True}),
+    Row("FedAvg, lower rate", {}, LOWER, "niid_bench's learning rate of 0.01"),
+    Row("FedProx", {"proximal": MU}, LOWER, "lower rate; at 0.05 it diverged (2 labels, seed 0)"),
+    Row("SCAFFOLD", {"control_variates": True}, LOWER,
+        "lower rate; at 0.05 it diverged (2 labels, seed 0)"),
     Row("FedAvg + RandAugment", {"augmentation": "randaugment"}),
     Row("FedAvg + MixUp", {"augmentation": "mixup"}),
     Row("FedAvg, BatchNorm", {}, NORMED, "the network of the next two rows"),

@@ -74,7 +74,7 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     if any(arm.augment for arm in config.arms) and not filled:
         _augment(grid, run, toml, federation, watcher)
     shape = len(federation["groups"]), len(federation["classes"])
-    run.keep_rounds({arm.name: _finished(run, arm) for arm in config.arms})
+    run.keep_rounds({arm.name: run.finished(arm) for arm in config.arms})
     for arm in config.arms:
         _train(grid, run, toml, arm, shape, watcher)
     return run
@@ -219,14 +219,6 @@ def _rejected(answer: dict[str, Any], counted: NDArray[np.bool_]) -> dict[str, i
     }
 
 
-def _finished(run: RunDirectory, arm: Arm) -> int:
-    """Round of an arm's checkpoint, 0 without one."""
-    from fairfed import checkpoint
-
-    path = run.checkpoint(arm)
-    return checkpoint.load(path).round if path.is_file() else 0
-
-
 def _train(
     grid: Grid, run: RunDirectory, toml: str, arm: Arm, shape: tuple[int, int], watcher: Watcher
 ) -> None:
@@ -240,15 +232,10 @@ def _train(
     from fairfed.strategies.build import build_strategy, needs_probe
 
     config = run.config
-    watcher.training(arm, _finished(run, arm) + 1, config.rounds)
-
-    def log(row: dict[str, Any]) -> None:
-        run.log_round(arm, row)
-        watcher.trained_round(arm, row)
-
+    watcher.training(arm, run.finished(arm) + 1, config.rounds)
     probe = server_probe(toml, arm) if needs_probe(arm) else None
     trainer = None
-    if arm.server_trains and _finished(run, arm) < (arm.server_rounds or config.rounds):
+    if arm.server_trains and run.finished(arm) < (arm.server_rounds or config.rounds):
         from fairfed.baselines.server_side import server_trainer
 
         trainer = server_trainer(grid, run, toml, arm, watcher)
@@ -263,7 +250,7 @@ def _train(
         seed=config.seed,
         timeout=AUGMENT_TIMEOUT if arm.inversion == "client" else TIMEOUT,
         checkpoint=run.checkpoint(arm),
-        log=log,
+        log=run.logger(arm, watcher.trained_round),
         fraction=config.fraction,
         synthesis_timeout=AUGMENT_TIMEOUT,
     )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
@@ -21,40 +21,17 @@ from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
 from fairfed.engines.exchange import QueryError, ask, handshake, query_all
-from fairfed.errors import RunError
-from fairfed.strategies.aggregate import decode, encode, flaw
+from fairfed.loops import give_up, identity, restore_states, saved_progress, saved_states
+from fairfed.strategies.aggregate import decode, encode
 from fairfed.strategies.rows import Row, failed_evaluation, failed_row
 from fairfed.strategies.steered import FairnessSteered
 from semantic.errors import InputError
 
-__all__ = ["MAX_FAILED_ROUNDS", "QueryError", "ask", "query_all", "run_rounds"]
+__all__ = ["QueryError", "ask", "query_all", "run_rounds"]
 
 logger = logging.getLogger("fairfed")
 
-MAX_FAILED_ROUNDS = 3
-"""Consecutive rounds without a usable reply after which a run is given up."""
-
-ALL_FAILED = (
-    "no client gave a usable reply in {count} rounds in a row (last: round {round}); the first "
-    "error of the last round is: {error}"
-)
-OTHER_MODEL = "checkpoint '{path}' is of another model ({reason}): delete it or use another folder"
-DIFFERS = (
-    "checkpoint '{path}' is of a run with {name} {saved}, this run has {name} {here}: delete it or "
-    "use another folder"
-)
 OTHER_RUN = "checkpoint '{path}' is of another run: {reason}. Delete it or use another folder"
-
-
-@runtime_checkable
-class KeepsClientStates(Protocol):
-    """An engine whose clients' states can be saved and restored."""
-
-    def client_states(self) -> dict[int, bytes]:
-        """Return the state of every client by partition id."""
-
-    def load_client_states(self, states: Mapping[int, bytes]) -> None:
-        """Restore them."""
 
 
 @dataclass
@@ -147,16 +124,15 @@ def run_rounds(
     """
     sites = handshake(grid, min_nodes, timeout)
     strategy.enroll(sites, seed=seed, fraction=fraction)
-    identity = {"seed": seed, "fraction": fraction, "clients": sorted(sites.values())}
-    progress = _resume(checkpoint, grid, strategy, arrays, identity)
+    shared = identity(seed, fraction, sites)
+    progress = _resume(checkpoint, grid, strategy, arrays, shared)
     patience = timeout, synthesis_timeout or timeout
     for number in range(progress.round + 1, rounds + 1):
         line, error = _round(grid, strategy, progress, number, config, patience, sites)
         log(line)
-        if progress.failed >= MAX_FAILED_ROUNDS:
-            raise RunError(ALL_FAILED.format(count=progress.failed, round=number, error=error))
+        give_up(progress.failed, number, error)
         if checkpoint is not None:
-            checkpoints.save(checkpoint, _snapshot(progress, grid, strategy, identity))
+            checkpoints.save(checkpoint, _snapshot(progress, grid, strategy, shared))
         if on_round is not None:
             on_round(number, line)
     return progress.arrays
@@ -247,14 +223,14 @@ def _rows(
 
 
 def _snapshot(
-    progress: _Progress, grid: Grid, strategy: FairnessSteered, identity: Mapping[str, Any]
+    progress: _Progress, grid: Grid, strategy: FairnessSteered, shared: Mapping[str, Any]
 ) -> checkpoints.Checkpoint:
     """Gather what the next round depends on."""
     return checkpoints.Checkpoint(
         round=progress.round,
         arrays=decode(progress.arrays),
-        state={"strategy": strategy.state_dict(), "failed": progress.failed, **identity},
-        clients=grid.client_states() if isinstance(grid, KeepsClientStates) else {},
+        state={"strategy": strategy.state_dict(), "failed": progress.failed, **shared},
+        clients=saved_states(grid),
         strategy=strategy.state_arrays(),
     )
 
@@ -264,24 +240,15 @@ def _resume(
     grid: Grid,
     strategy: FairnessSteered,
     arrays: ArrayRecord,
-    identity: Mapping[str, Any],
+    shared: Mapping[str, Any],
 ) -> _Progress:
     """Return where to start: after the checkpoint if there is one, else before round 1."""
-    if path is None or not path.exists():
+    saved = None if path is None else saved_progress(path, shared, decode(arrays))
+    if saved is None:
         return _Progress(0, arrays)
-    saved = checkpoints.load(path)
-    reason = flaw(saved.arrays, decode(arrays))
-    if reason is not None:
-        raise InputError(OTHER_MODEL.format(path=path, reason=reason))
-    for name, here in identity.items():
-        if saved.state.get(name) != here:
-            found = saved.state.get(name)
-            raise InputError(DIFFERS.format(path=path, name=name, saved=found, here=here))
     try:
         strategy.load_state_dict(saved.state["strategy"], dict(saved.strategy))
     except InputError as error:
         raise InputError(OTHER_RUN.format(path=path, reason=error)) from error
-    if isinstance(grid, KeepsClientStates):
-        grid.load_client_states(saved.clients)
-    logger.info("continuing after round %d from %s", saved.round, path)
+    restore_states(grid, saved.clients)
     return _Progress(saved.round, encode(saved.arrays), int(saved.state["failed"]))

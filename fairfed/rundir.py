@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fairfed import checkpoint
 from fairfed.config import Arm, Config
 from fairfed.files import write_whole
 from semantic.errors import InputError
@@ -57,6 +59,11 @@ class RunDirectory:
         """File of an arm's checkpoint."""
         return self.path / "checkpoints" / f"{arm.slug}.npz"
 
+    def finished(self, arm: Arm) -> int:
+        """Round of an arm's checkpoint, 0 without one."""
+        path = self.checkpoint(arm)
+        return checkpoint.load(path).round if path.is_file() else 0
+
     def write_json(self, name: str, content: Any) -> None:
         """Write one JSON file of the run."""
         write_json(self.path / name, content)
@@ -85,6 +92,17 @@ class RunDirectory:
             if row["round"] <= finished.get(row["arm"], 0):
                 kept.append(line + "\n")
         write_text(self._log, "".join(kept))
+
+    def logger(
+        self, arm: Arm, then: Callable[[Arm, dict[str, Any]], None]
+    ) -> Callable[[dict[str, Any]], None]:
+        """What takes an arm's rounds: logs each, then hands it on."""
+
+        def log(row: dict[str, Any]) -> None:
+            self.log_round(arm, row)
+            then(arm, row)
+
+        return log
 
     def log_round(self, arm: Arm, row: dict[str, Any]) -> None:
         """Append one round of an arm to `rounds.jsonl`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,20 @@ from typing import Any
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
 from fairfed.engines.exchange import ask, sample
 from fairfed.errors import RunError
-from fairfed.rounds import ALL_FAILED, DIFFERS, MAX_FAILED_ROUNDS, OTHER_MODEL
-from fairfed.strategies.aggregate import Model, decode, encode, flaw, weighted_mean
-from semantic.errors import InputError
+from fairfed.loops import Plan, accepted_model, give_up, reported_numbers, saved_progress
+from fairfed.strategies.aggregate import Model, encode, weighted_mean
 
 logger = logging.getLogger("fairfed")
 
 TRAIN, EVALUATE = "train.specialise", "evaluate.specialise"
-NO_REPORT = "the reply has no finite number '{name}' in its 'metrics'"
+TRAINED, JUDGED = ("n-real", "loss", "seconds"), ("n-real", "loss")
+"""What a client says of its training, and of its held-out images."""
 NOBODY = "no client could judge the LoRA; the first error is: {error}"
 
 
@@ -52,34 +52,6 @@ class Progress:
     failed: int = 0
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What stays the same from round to round.
-
-    Attributes
-    ----------
-    sites
-        Partition id by node id.
-    request
-        What every message tells a client.
-    rounds, seed, fraction, timeout
-        As in `fairfed.rounds.run_rounds`.
-    """
-
-    sites: Mapping[int, int]
-    request: Mapping[str, str]
-    rounds: int
-    seed: int
-    fraction: float
-    timeout: float
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint must share with the run that continues it."""
-        clients = sorted(self.sites.values())
-        return {"seed": self.seed, "fraction": self.fraction, "clients": clients}
-
-
 def train_rounds(
     grid: Grid, plan: Plan, start: Model, checkpoint: Path, log: Callable[[dict[str, Any]], None]
 ) -> Progress:
@@ -100,9 +72,7 @@ def train_rounds(
     while progress.round < plan.rounds:
         line, error = _round(grid, plan, progress)
         log(line)
-        if progress.failed >= MAX_FAILED_ROUNDS:
-            text = ALL_FAILED.format(count=progress.failed, round=progress.round, error=error)
-            raise RunError(text)
+        give_up(progress.failed, progress.round, error)
         _save(plan, progress, checkpoint)
     return progress
 
@@ -115,7 +85,7 @@ def _round(grid: Grid, plan: Plan, progress: Progress) -> tuple[dict[str, Any], 
     rows: dict[int, dict[str, Any]] = {}
     trained = []
     for client, reply in _exchange(grid, plan, TRAIN, progress, nodes, rows):
-        model = _accept(reply, progress.arrays, rows[client])
+        model = accepted_model(reply, TRAINED, progress.arrays, rows[client])
         if model is not None:
             trained.append((model, float(rows[client]["n_real"])))
     total = sum(weight for _, weight in trained)
@@ -168,7 +138,7 @@ def _judge(grid: Grid, plan: Plan, progress: Progress, rows: dict[int, dict[str,
     """Mean loss of the LoRA on the held-out images of all clients together."""
     total, images = 0.0, 0.0
     for client, reply in _exchange(grid, plan, EVALUATE, progress, plan.sites, rows):
-        said = _numbers(reply, ("n-real", "loss"), rows[client])
+        said = reported_numbers(reply, JUDGED, rows[client])
         if said is not None:
             images += said["n-real"]
             total += said["loss"]
@@ -179,37 +149,6 @@ def _judge(grid: Grid, plan: Plan, progress: Progress, rows: dict[int, dict[str,
     return total / images
 
 
-def _accept(reply: Message, like: Model, row: dict[str, Any]) -> Model | None:
-    """A client's LoRA, or None and why not in its row."""
-    said = _numbers(reply, ("n-real", "loss", "seconds"), row)
-    if said is None:
-        return None
-    row.update({name.replace("-", "_"): value for name, value in said.items()})
-    try:
-        model = decode(reply.content.array_records.get("arrays", ArrayRecord()))
-    except ValueError as error:
-        row["error"] = str(error)
-        return None
-    row["error"] = flaw(model, like)
-    return model if row["error"] is None else None
-
-
-def _numbers(
-    reply: Message, names: tuple[str, ...], row: dict[str, Any]
-) -> dict[str, float] | None:
-    """Finite numbers of a reply, those of images not negative; None and why not in the row."""
-    metrics = reply.content.metric_records.get("metrics", MetricRecord())
-    found = {}
-    for name in names:
-        value = metrics.get(name)
-        # NaN and infinity differ from themselves in this way, too.
-        if not isinstance(value, int | float) or value - value != 0 or value < 0:
-            row["error"] = NO_REPORT.format(name=name)
-            return None
-        found[name] = float(value)
-    return found
-
-
 def _save(plan: Plan, progress: Progress, path: Path) -> None:
     state = {"losses": progress.losses, "failed": progress.failed, **plan.identity}
     checkpoints.save(path, checkpoints.Checkpoint(progress.round, progress.arrays, state))
@@ -217,16 +156,8 @@ def _save(plan: Plan, progress: Progress, path: Path) -> None:
 
 def _resume(plan: Plan, start: Model, path: Path) -> Progress:
     """Where to go on: after the checkpoint if there is one, else before round 1."""
-    if not path.exists():
+    saved = saved_progress(path, plan.identity, start)
+    if saved is None:
         return Progress(0, start)
-    saved = checkpoints.load(path)
-    reason = flaw(saved.arrays, start)
-    if reason is not None:
-        raise InputError(OTHER_MODEL.format(path=path, reason=reason))
-    for name, here in plan.identity.items():
-        found = saved.state.get(name)
-        if found != here:
-            raise InputError(DIFFERS.format(path=path, name=name, saved=found, here=here))
-    logger.info("continuing after round %d from %s", saved.round, path)
     losses, failed = list(saved.state["losses"]), int(saved.state["failed"])
     return Progress(saved.round, dict(saved.arrays), losses, failed)

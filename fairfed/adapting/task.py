@@ -65,24 +65,19 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    from fairfed import checkpoint
     from fairfed.adapting.client import specialiser
-    from fairfed.adapting.rounds import Plan, train_rounds
+    from fairfed.adapting.rounds import train_rounds
     from fairfed.engines.exchange import handshake
     from fairfed.experiment import AUGMENT_TIMEOUT, TIMEOUT
+    from fairfed.loops import Plan
     from generators.specialise import lora_bytes
 
     directory, toml = RunDirectory(config), config.to_toml()
     maker = specialiser(toml)
-    path = directory.checkpoint(ARM)
-    done = checkpoint.load(path).round if path.is_file() else 0
+    done = directory.finished(ARM)
+    log = directory.logger(ARM, watcher.trained_round)
     directory.keep_rounds({ARM.name: done})
     watcher.training(ARM, done + 1, config.rounds)
-
-    def log(row: dict[str, Any]) -> None:
-        directory.log_round(ARM, row)
-        watcher.trained_round(ARM, row)
-
     plan = Plan(
         sites=handshake(grid, count_clients(config), TIMEOUT),
         request={"toml": toml, "weights": maker.identity},
@@ -92,7 +87,7 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         timeout=AUGMENT_TIMEOUT,
     )
     start = {name: value.cpu().numpy() for name, value in maker.start.items()}
-    progress = train_rounds(grid, plan, start, path, log)
+    progress = train_rounds(grid, plan, start, directory.checkpoint(ARM), log)
     write_whole(directory.path / LORA, lora_bytes(progress.arrays))
     parameters = sum(int(value.size) for value in progress.arrays.values())
     _write_outcome(directory, progress.losses, parameters)

@@ -20,14 +20,15 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from flwr.app import Context, Error, Message, RecordDict
+from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
 from fairfed.engines import OnReply
 from fairfed.engines.exchange import wait_for_nodes
+from fairfed.engines.forwarding import ForwardingGrid
 from fairfed.engines.node import CLIENT_APP_RAISED
-from fairfed.engines.private import Run, server_identity, silence_telemetry
+from fairfed.engines.private import server_identity, silence_telemetry
 from fairfed.engines.records import fork
 from semantic.errors import InputError
 
@@ -78,7 +79,7 @@ class GuardedClientApp(ClientApp):
         return reply
 
 
-class ObservedGrid(Grid):
+class ObservedGrid(ForwardingGrid):
     """A grid that logs failures and reports every reply as it arrives.
 
     Parameters
@@ -92,37 +93,9 @@ class ObservedGrid(Grid):
     """
 
     def __init__(self, inner: Grid, on_reply: OnReply | None, poll: float = 0.05) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._on_reply = on_reply
         self._poll = poll
-
-    def set_run(self, run: Run) -> None:
-        """Set the run that messages belong to."""
-        self._inner.set_run(run)
-
-    @property
-    def run(self) -> Run:
-        """The run that messages belong to."""
-        return self._inner.run
-
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        """Create a message (deprecated in Flower; ``Message(...)`` does the same)."""
-        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
-
-    def get_node_ids(self) -> Iterable[int]:
-        """Return the node ids."""
-        return self._inner.get_node_ids()
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Send messages and return their ids."""
-        return self._inner.push_messages(messages)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the replies that have arrived; the traceback of an error goes to the log."""

@@ -18,19 +18,20 @@ from flwr.serverapp import Grid
 
 from fairfed.config import Arm, Config
 from fairfed.engines.exchange import ask
+from fairfed.engines.forwarding import ForwardingGrid
 from fairfed.engines.inprocess import NODE_UNAVAILABLE
-from fairfed.engines.private import Run
 from fairfed.errors import RunError
+from fairfed.loops import restore_states, saved_states
 from fairfed.peers.population import leavers, members, settings, unseen_peers
 from fairfed.peers.relay import Traffic
-from fairfed.rounds import KeepsClientStates, run_rounds
+from fairfed.rounds import run_rounds
 from fairfed.rundir import RunDirectory
 
 SERVER_TO_CLIENT, CLIENT_TO_SERVER = "server → client", "client → server"
 LEFT = "the client has left (peers.leave_round)"
 
 
-class MembersGrid(Grid):
+class MembersGrid(ForwardingGrid):
     """A grid that shows only the clients that take part, and loses those that leave.
 
     Parameters
@@ -49,40 +50,13 @@ class MembersGrid(Grid):
     """
 
     def __init__(self, inner: Grid, nodes: list[int], gone: Callable[[int, int], bool]) -> None:
-        self._inner, self._members, self._gone = inner, nodes, gone
+        super().__init__(inner)
+        self._members, self._gone = nodes, gone
         self.links: dict[str, Traffic] = {}
-
-    def set_run(self, run: Run) -> None:
-        """Set the run that messages belong to."""
-        self._inner.set_run(run)
-
-    @property
-    def run(self) -> Run:
-        """The run that messages belong to."""
-        return self._inner.run
-
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        """Create a message (deprecated in Flower; ``Message(...)`` does the same)."""
-        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:
         """Node ids of the clients that take part."""
         return list(self._members)
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Hand messages to the inner grid."""
-        return self._inner.push_messages(messages)
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Take replies from the inner grid."""
-        return self._inner.pull_messages(message_ids)
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -99,12 +73,11 @@ class MembersGrid(Grid):
 
     def client_states(self) -> dict[int, bytes]:
         """States of all clients, where the inner grid gives them."""
-        return self._inner.client_states() if isinstance(self._inner, KeepsClientStates) else {}
+        return saved_states(self._inner)
 
     def load_client_states(self, states: Mapping[int, bytes]) -> None:
         """Restore them."""
-        if isinstance(self._inner, KeepsClientStates):
-            self._inner.load_client_states(states)
+        restore_states(self._inner, states)
 
     def _has_left(self, message: Message) -> bool:
         number = int(message.content.config_records["config"]["round"])  # type: ignore[arg-type]

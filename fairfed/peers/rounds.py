@@ -22,10 +22,10 @@ from fairfed import checkpoint as checkpoints
 from fairfed.config import Config
 from fairfed.config.peers import MetaName
 from fairfed.errors import RunError
+from fairfed.loops import MAX_FAILED_ROUNDS, KeepsClientStates, saved_progress, saved_states
 from fairfed.peers.population import leavers, settings
 from fairfed.peers.relay import Exchanged, Relay
 from fairfed.peers.schedule import PHASES
-from fairfed.rounds import DIFFERS, MAX_FAILED_ROUNDS, KeepsClientStates
 from semantic.errors import InputError
 
 NO_STATES = (
@@ -90,9 +90,8 @@ def train_peers(
         if failed >= MAX_FAILED_ROUNDS:
             error = next(iter(seen.errors.values()), "none; is every peer gone?")
             raise RunError(NOBODY.format(count=failed, round=number, error=error))
-        states = grid.client_states() if isinstance(grid, KeepsClientStates) else {}
         plain = {"failed": failed, "structure": structure, **identity}
-        checkpoints.save(checkpoint, checkpoints.Checkpoint(number, {}, plain, states))
+        checkpoints.save(checkpoint, checkpoints.Checkpoint(number, {}, plain, saved_states(grid)))
 
 
 def is_measured(config: Config, number: int) -> bool:
@@ -115,13 +114,9 @@ def _resume(
     path: Path, grid: Grid, identity: Mapping[str, Any]
 ) -> tuple[int, int, Structure | None]:
     """Last finished round, failed rounds before it, and its structure."""
-    if not path.is_file():
+    saved = saved_progress(path, identity)
+    if saved is None:
         return 0, 0, None
-    saved = checkpoints.load(path)
-    for name, here in identity.items():
-        if saved.state.get(name) != here:
-            found = saved.state.get(name)
-            raise InputError(DIFFERS.format(path=path, name=name, saved=found, here=here))
     if not isinstance(grid, KeepsClientStates):
         raise InputError(NO_STATES.format(path=path))
     grid.load_client_states(saved.clients)

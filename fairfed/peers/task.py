@@ -115,10 +115,10 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         (variant(kind), kind) for kind in dict.fromkeys(settings(config).meta)
     ]
     methods += [(arm, None) for arm in config.arms if not settings(config).drift_round]
-    directory.keep_rounds({arm.name: _finished(directory, arm) for arm, _ in methods})
+    directory.keep_rounds({arm.name: directory.finished(arm) for arm, _ in methods})
     numbers = [n for n in range(1, config.rounds + 1) if is_measured(config, n)]
     for arm, kind in methods:
-        watcher.training(arm, _finished(directory, arm) + 1, config.rounds)
+        watcher.training(arm, directory.finished(arm) + 1, config.rounds)
         keep = _Measurements(directory, arm)
         log = _log(directory, watcher, arm, keep)
         if kind is None:
@@ -148,20 +148,12 @@ def _log(
     directory: RunDirectory, watcher: Watcher, arm: Arm, keep: _Measurements
 ) -> Callable[[dict[str, Any]], None]:
     """What takes the lines of a method: the log, its measurements, whoever watches."""
+    logged = directory.logger(arm, watcher.trained_round)
 
     def log(line: dict[str, Any]) -> None:
         unseen = line.pop("unseen", [])
         if unseen:
             keep(line["round"], unseen)
-        directory.log_round(arm, line)
-        watcher.trained_round(arm, line)
+        logged(line)
 
     return log
-
-
-def _finished(directory: RunDirectory, arm: Arm) -> int:
-    """Round of a checkpoint, 0 without one."""
-    from fairfed import checkpoint
-
-    path = directory.checkpoint(arm)
-    return checkpoint.load(path).round if path.is_file() else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fairfed.config import Arm, Config
+from fairfed.config import Config
 from fairfed.rundir import RunDirectory
 from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
@@ -77,7 +77,7 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     directory, toml = RunDirectory(config), config.to_toml()
     request = {"toml": toml, **_centres(_met(grid, directory, toml))}
     chosen = variants_of(config)
-    finished = {variant.title: _finished(directory, variant.arm) for variant in chosen}
+    finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
     directory.keep_rounds(finished)
     for variant in chosen:
         rounds = rounds_of(config, variant)
@@ -145,11 +145,6 @@ def _train(
         metric=get_metric(config.fairness.metric),
         max_weight=config.fairness.max_weight,
     )
-
-    def log(row: dict[str, Any]) -> None:
-        directory.log_round(variant.arm, row)
-        watcher.trained_round(variant.arm, row)
-
     start = Adapter(encoder(config).dimension, settings(config).hidden, config.seed)
     run_rounds(
         grid,
@@ -160,15 +155,7 @@ def _train(
         seed=config.seed,
         timeout=AUGMENT_TIMEOUT if variant.synthesises else TIMEOUT,
         checkpoint=directory.checkpoint(variant.arm),
-        log=log,
+        log=directory.logger(variant.arm, watcher.trained_round),
         min_nodes=count_clients(config),
         fraction=config.fraction,
     )
-
-
-def _finished(directory: RunDirectory, arm: Arm) -> int:
-    """Round of a variant's checkpoint, 0 without one."""
-    from fairfed import checkpoint
-
-    path = directory.checkpoint(arm)
-    return checkpoint.load(path).round if path.is_file() else 0

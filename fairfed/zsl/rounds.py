@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,26 @@ from typing import Any
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
 from fairfed.engines.exchange import ask, sample
-from fairfed.errors import RunError
-from fairfed.rounds import (
-    ALL_FAILED,
-    DIFFERS,
-    MAX_FAILED_ROUNDS,
-    OTHER_MODEL,
-    KeepsClientStates,
+from fairfed.loops import (
+    Plan,
+    accepted_model,
+    give_up,
+    restore_states,
+    saved_progress,
+    saved_states,
 )
-from fairfed.strategies.aggregate import Model, decode, encode, flaw, weighted_mean
+from fairfed.strategies.aggregate import Model, encode, weighted_mean
 from fairfed.zsl.classify import ZslScores
-from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
 
 REPORTED = ("n-real", "loss-discriminator", "loss-generator", "seconds")
 """What a client says of its training beside the weights."""
-NO_REPORT = "the reply has no finite number '{name}' in its 'metrics'"
 
 
 @dataclass
@@ -64,38 +62,20 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What stays the same from round to round.
+class ZslPlan(Plan):
+    """What stays the same from round to round (`fairfed.loops.Plan`).
 
     Attributes
     ----------
-    sites
-        Partition id by node id.
-    request
-        What every message tells a client.
-    rounds, seed, fraction, timeout
-        As in `fairfed.rounds.run_rounds`.
     validate
         Scores of a generator of some round on validation classes; None without any.
     """
 
-    sites: Mapping[int, int]
-    request: Mapping[str, str | float]
-    rounds: int
-    seed: int
-    fraction: float
-    timeout: float
     validate: Callable[[Model, int], ZslScores | None]
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint must share with the run that continues it."""
-        clients = sorted(self.sites.values())
-        return {"seed": self.seed, "fraction": self.fraction, "clients": clients}
 
 
 def train_rounds(
-    grid: Grid, plan: Plan, start: Model, checkpoint: Path, log: Callable[[dict[str, Any]], None]
+    grid: Grid, plan: ZslPlan, start: Model, checkpoint: Path, log: Callable[[dict[str, Any]], None]
 ) -> Progress:
     """Train from the checkpoint, or from `start`, to the last round.
 
@@ -113,14 +93,12 @@ def train_rounds(
     while progress.round < plan.rounds:
         line, error = _round(grid, plan, progress)
         log(line)
-        if progress.failed >= MAX_FAILED_ROUNDS:
-            text = ALL_FAILED.format(count=progress.failed, round=progress.round, error=error)
-            raise RunError(text)
+        give_up(progress.failed, progress.round, error)
         _save(grid, plan, progress, checkpoint)
     return progress
 
 
-def _round(grid: Grid, plan: Plan, progress: Progress) -> tuple[dict[str, Any], str | None]:
+def _round(grid: Grid, plan: ZslPlan, progress: Progress) -> tuple[dict[str, Any], str | None]:
     """One round on `progress`: its line, and its first error."""
     started = time.perf_counter()
     progress.round += 1
@@ -137,7 +115,9 @@ def _round(grid: Grid, plan: Plan, progress: Progress) -> tuple[dict[str, Any], 
         row: dict[str, Any] = {"client": plan.sites[node], "error": errors.get(node)}
         row["bytes_down"] = sent.count_bytes()
         if node in answers:
-            model = _accept(answers[node], progress.arrays, row)
+            held = answers[node].content.array_records.values()
+            row["bytes_up"] = sum(record.count_bytes() for record in held)
+            model = accepted_model(answers[node], REPORTED, progress.arrays, row)
             models += [model] if model is not None else []
         if row["error"] is not None:
             logger.warning("client %d failed: %s", row["client"], row["error"])
@@ -155,27 +135,7 @@ def _round(grid: Grid, plan: Plan, progress: Progress) -> tuple[dict[str, Any], 
     return line, next((row["error"] for row in rows if row["error"] is not None), None)
 
 
-def _accept(reply: Message, like: Model, row: dict[str, Any]) -> Model | None:
-    """A client's generator, or None and why not in its row."""
-    content = reply.content
-    row["bytes_up"] = sum(record.count_bytes() for record in content.array_records.values())
-    metrics = content.metric_records.get("metrics", MetricRecord())
-    for name in REPORTED:
-        value = metrics.get(name)
-        if not isinstance(value, int | float) or value - value != 0:  # also NaN and infinity
-            row["error"] = NO_REPORT.format(name=name)
-            return None
-        row[name.replace("-", "_")] = value
-    try:
-        model = decode(content.array_records.get("arrays", ArrayRecord()))
-    except ValueError as error:
-        row["error"] = str(error)
-        return None
-    row["error"] = flaw(model, like)
-    return model if row["error"] is None else None
-
-
-def _select(plan: Plan, progress: Progress) -> ZslScores | None:
+def _select(plan: ZslPlan, progress: Progress) -> ZslScores | None:
     """Judge the round, and remember it if it is the best so far."""
     scores = plan.validate(progress.arrays, progress.round)
     if scores is None or progress.best is None or scores.harmonic > progress.best["H"]:
@@ -184,37 +144,25 @@ def _select(plan: Plan, progress: Progress) -> ZslScores | None:
     return scores
 
 
-def _save(grid: Grid, plan: Plan, progress: Progress, path: Path) -> None:
+def _save(grid: Grid, plan: ZslPlan, progress: Progress, path: Path) -> None:
     state = {
         "best_round": progress.best_round,
         "best": progress.best,
         "failed": progress.failed,
         **plan.identity,
     }
-    clients = grid.client_states() if isinstance(grid, KeepsClientStates) else {}
-    checkpoints.save(
-        path,
-        checkpoints.Checkpoint(
-            progress.round, progress.arrays, state, clients, progress.best_arrays
-        ),
+    now = checkpoints.Checkpoint(
+        progress.round, progress.arrays, state, saved_states(grid), progress.best_arrays
     )
+    checkpoints.save(path, now)
 
 
-def _resume(grid: Grid, plan: Plan, start: Model, path: Path) -> Progress:
+def _resume(grid: Grid, plan: ZslPlan, start: Model, path: Path) -> Progress:
     """Where to go on: after the checkpoint if there is one, else before round 1."""
-    if not path.exists():
+    saved = saved_progress(path, plan.identity, start)
+    if saved is None:
         return Progress(0, start, 0, start)
-    saved = checkpoints.load(path)
-    reason = flaw(saved.arrays, start)
-    if reason is not None:
-        raise InputError(OTHER_MODEL.format(path=path, reason=reason))
-    for name, here in plan.identity.items():
-        found = saved.state.get(name)
-        if found != here:
-            raise InputError(DIFFERS.format(path=path, name=name, saved=found, here=here))
-    if isinstance(grid, KeepsClientStates):
-        grid.load_client_states(saved.clients)
-    logger.info("continuing after round %d from %s", saved.round, path)
+    restore_states(grid, saved.clients)
     return Progress(
         saved.round,
         dict(saved.arrays),

@@ -28,7 +28,7 @@ from fairfed.zsl.draws import INITIAL, JUDGING, TESTING
 from fairfed.zsl.images import embed_generated
 from fairfed.zsl.judge import Judge, Source, generated, stored
 from fairfed.zsl.networks import Conditions, feature_generator, initialise
-from fairfed.zsl.rounds import Plan, train_rounds
+from fairfed.zsl.rounds import ZslPlan, train_rounds
 from fairfed.zsl.variants import Variant, settings
 from semantic.errors import InputError
 
@@ -120,7 +120,7 @@ def train_variant(run: Run, variant: Variant, log: Log) -> dict[str, Any]:
         maker.load_state_dict({name: torch.from_numpy(array) for name, array in model.items()})
         return generated(maker, conditions, zsl.per_class)
 
-    plan = Plan(
+    plan = ZslPlan(
         sites=run.sites,
         request={"toml": run.toml, "arm": variant.arm.slug, "scale": run.scale},
         rounds=config.rounds,

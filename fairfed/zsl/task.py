@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fairfed.config import Arm, Config
+from fairfed.config import Config
 from fairfed.rundir import RunDirectory
 from fairfed.zsl.outcome import show as show
 from fairfed.zsl.outcome import write_outcome
@@ -62,28 +62,16 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     sites, scale = meet(grid, config, toml)
     one = Run(grid, directory, toml, sites, scale)
     chosen = variants_of(settings(config))
-    finished = {variant.title: _finished(directory, variant.arm) for variant in chosen}
+    finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
     directory.keep_rounds(finished)
     outcomes = []
     for variant in chosen:
         rounds = config.rounds if variant.federated else 1
         watcher.training(variant.arm, finished[variant.title] + 1, rounds)
-
-        def log(row: dict[str, Any], arm: Arm = variant.arm) -> None:
-            directory.log_round(arm, row)
-            watcher.trained_round(arm, row)
-
+        log = directory.logger(variant.arm, watcher.trained_round)
         if variant.federated:
             outcomes.append(train_variant(one, variant, log))
         else:
             outcomes.append(generate_variant(one, variant, log, watcher))
     write_outcome(directory, split(toml), features(toml), outcomes)
     return directory
-
-
-def _finished(directory: RunDirectory, arm: Arm) -> int:
-    """Round of a variant's checkpoint, 0 without one."""
-    from fairfed import checkpoint
-
-    path = directory.checkpoint(arm)
-    return checkpoint.load(path).round if path.is_file() else 0

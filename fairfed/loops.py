@@ -1,0 +1,173 @@
+"""What all loops over rounds share: who takes part, whose reply counts, where to go on.
+
+The loops themselves are in `fairfed.rounds` (classifiers), `fairfed.adapting.rounds`,
+`fairfed.zsl.rounds` and `fairfed.peers.rounds`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.serverapp import Grid
+
+from fairfed import checkpoint as checkpoints
+from fairfed.errors import RunError
+from fairfed.strategies.aggregate import Model, decode, flaw
+from semantic.errors import InputError
+
+logger = logging.getLogger("fairfed")
+
+MAX_FAILED_ROUNDS = 3
+"""Consecutive rounds without a usable reply after which a run is given up."""
+
+ALL_FAILED = (
+    "no client gave a usable reply in {count} rounds in a row (last: round {round}); the first "
+    "error of the last round is: {error}"
+)
+OTHER_MODEL = "checkpoint '{path}' is of another model ({reason}): delete it or use another folder"
+DIFFERS = (
+    "checkpoint '{path}' is of a run with {name} {saved}, this run has {name} {here}: delete it or "
+    "use another folder"
+)
+NO_REPORT = "the reply has no finite number '{name}' in its 'metrics'"
+
+
+@runtime_checkable
+class KeepsClientStates(Protocol):
+    """An engine whose clients' states can be saved and restored."""
+
+    def client_states(self) -> dict[int, bytes]:
+        """Return the state of every client by partition id."""
+
+    def load_client_states(self, states: Mapping[int, bytes]) -> None:
+        """Restore them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays the same from round to round.
+
+    Attributes
+    ----------
+    sites
+        Partition id by node id.
+    request
+        What every message tells a client.
+    rounds, seed, fraction, timeout
+        As in `fairfed.rounds.run_rounds`.
+    """
+
+    sites: Mapping[int, int]
+    request: Mapping[str, str | float]
+    rounds: int
+    seed: int
+    fraction: float
+    timeout: float
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must share with the run that continues it."""
+        return identity(self.seed, self.fraction, self.sites)
+
+
+def identity(seed: int, fraction: float, sites: Mapping[int, int]) -> dict[str, Any]:
+    """What a checkpoint must share with the run that continues it."""
+    return {"seed": seed, "fraction": fraction, "clients": sorted(sites.values())}
+
+
+def saved_states(grid: Grid) -> dict[int, bytes]:
+    """The clients' states, where the engine gives them."""
+    return grid.client_states() if isinstance(grid, KeepsClientStates) else {}
+
+
+def restore_states(grid: Grid, states: Mapping[int, bytes]) -> None:
+    """Give the clients their states back, where the engine can."""
+    if isinstance(grid, KeepsClientStates):
+        grid.load_client_states(states)
+
+
+def saved_progress(
+    path: Path, identity: Mapping[str, Any], like: Model | None = None
+) -> checkpoints.Checkpoint | None:
+    """The checkpoint to go on from, or None where there is none.
+
+    Parameters
+    ----------
+    path
+        Its file.
+    identity
+        What its state must say.
+    like
+        A model whose names, shapes and types its arrays must have; unchecked without one.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, or of another model or run.
+    """
+    if not path.exists():
+        return None
+    saved = checkpoints.load(path)
+    reason = None if like is None else flaw(saved.arrays, like)
+    if reason is not None:
+        raise InputError(OTHER_MODEL.format(path=path, reason=reason))
+    for name, here in identity.items():
+        found = saved.state.get(name)
+        if found != here:
+            raise InputError(DIFFERS.format(path=path, name=name, saved=found, here=here))
+    logger.info("continuing after round %d from %s", saved.round, path)
+    return saved
+
+
+def give_up(failed: int, number: int, error: str | None) -> None:
+    """End the run if too many rounds in a row have failed.
+
+    Raises
+    ------
+    fairfed.errors.RunError
+        With the first error of the last round.
+    """
+    if failed >= MAX_FAILED_ROUNDS:
+        raise RunError(ALL_FAILED.format(count=failed, round=number, error=error))
+
+
+def reported_numbers(
+    reply: Message, names: Iterable[str], row: dict[str, Any]
+) -> dict[str, float] | None:
+    """Finite numbers of a reply's metrics, counts not negative; None, and why not in the row."""
+    metrics = reply.content.metric_records.get("metrics", MetricRecord())
+    found = {}
+    for name in names:
+        value = metrics.get(name)
+        usable = isinstance(value, int | float) and math.isfinite(value)
+        if not usable or (name.startswith("n-") and value < 0):  # type: ignore[operator]
+            row["error"] = NO_REPORT.format(name=name)
+            return None
+        found[name] = value
+    return found  # type: ignore[return-value]
+
+
+def accepted_model(
+    reply: Message, names: Iterable[str], like: Model, row: dict[str, Any]
+) -> Model | None:
+    """A client's model, its numbers in the row; None, and why not in the row."""
+    said = reported_numbers(reply, names, row)
+    if said is None:
+        return None
+    row.update({name.replace("-", "_"): value for name, value in said.items()})
+    try:
+        model = decode(reply.content.array_records.get("arrays", ArrayRecord()))
+    except ValueError as error:
+        row["error"] = str(error)
+        return None
+    row["error"] = flaw(model, like)
+    return model if row["error"] is None else None
