@@ -187,6 +187,24 @@ def _numbered_names(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def read_mat(path: Path) -> dict[str, Any]:
+    """Variables of a MATLAB file.
+
+    Raises
+    ------
+    InputError
+        If the file is none that can be read.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content: dict[str, Any] = loadmat(path)
+    except (MatReadError, ValueError, NotImplementedError, TypeError, OSError) as error:
+        raise InputError(f"{path} is no MATLAB file up to version 7: {error}") from error
+    return content
+
+
 def read_splits(path: Path) -> Content:
     """Read the attributes of xlsa17's `att_splits.mat` (Xian et al., TPAMI 2018).
 
@@ -195,13 +213,7 @@ def read_splits(path: Path) -> Content:
     the class's strongest attribute has 1. The file names no attribute: the names come from a
     `predicates.txt` beside it, else they are `attribute 1`, `attribute 2`, …
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content = loadmat(path)
-    except (MatReadError, ValueError, NotImplementedError, TypeError, OSError) as error:
-        raise InputError(f"{path} is no MATLAB file up to version 7: {error}") from error
+    content = read_mat(path)
     key = next((name for name in ("original_att", "att") if name in content), None)
     if key is None or "allclasses_names" not in content:
         raise InputError(f"{path}: expected allclasses_names and original_att or att in it")

@@ -8,6 +8,7 @@ a fine-tuning that is not finite leaves the aggregate as it is; the round's log 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -32,9 +33,10 @@ TUNING = 2
 PREFIX = "inversion/"
 
 
-class Inversion(Part):
+class Inversion(Part, ABC):
     """A part of the strategy that acts after every aggregation."""
 
+    @abstractmethod
     def after(
         self,
         number: int,
@@ -53,7 +55,6 @@ class Inversion(Part):
         replies, models
             Usable replies to `train`, and the models in them by partition id.
         """
-        raise NotImplementedError
 
 
 @dataclass

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fairfed.zsl.table import FeatureTable, Floats, unit_attributes
 from semantic.attributes import load_attributes
 from semantic.errors import InputError
-from semantic.formats import SPLITS_FILE
+from semantic.formats import SPLITS_FILE, read_mat
 
 FEATURES_FILE = "res101.mat"
 LOCATIONS = ("trainval_loc", "val_loc", "test_seen_loc", "test_unseen_loc")
@@ -70,7 +70,7 @@ def load_xlsa17(folder: Path, texts: Floats | None = None) -> FeatureTable:
 
 def _rows(path: Path) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Features ``[n, d]`` and labels ``[n]`` from 1."""
-    content = read_mat(path, ("features", "labels"))
+    content = _variables(path, ("features", "labels"))
     features = np.ascontiguousarray(np.asarray(content["features"], np.float32).T)
     labels = np.asarray(content["labels"]).ravel().astype(np.int64)
     if features.ndim != 2 or not len(labels) or len(features) != len(labels):
@@ -87,7 +87,7 @@ def _rows(path: Path) -> tuple[Floats, npt.NDArray[np.int64]]:
 
 def _locations(path: Path, count: int) -> dict[str, npt.NDArray[np.int64]]:
     """The lists of rows, from 0."""
-    content = read_mat(path, LOCATIONS)
+    content = _variables(path, LOCATIONS)
     lists = {name: np.asarray(content[name]).ravel().astype(np.int64) - 1 for name in LOCATIONS}
     for name, rows in lists.items():
         if not len(rows) or rows.min() < 0 or rows.max() >= count:
@@ -101,7 +101,7 @@ def _locations(path: Path, count: int) -> dict[str, npt.NDArray[np.int64]]:
     return lists
 
 
-def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+def _variables(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     """Variables of a MATLAB file.
 
     Raises
@@ -109,18 +109,12 @@ def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     InputError
         If the file is missing, cannot be read, or lacks a variable.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     if not path.is_file():
         raise InputError(
             f"{path} does not exist; zsl.features is a folder with xlsa17's {FEATURES_FILE} and "
             f"{SPLITS_FILE}"
         )
-    try:
-        content: dict[str, Any] = loadmat(path, variable_names=names)
-    except (MatReadError, ValueError, NotImplementedError, TypeError, OSError) as error:
-        raise InputError(f"{path} is no MATLAB file up to version 7: {error}") from error
+    content = read_mat(path)
     lacking = [name for name in names if name not in content]
     if lacking:
         raise InputError(f"{path}: holds no {lacking[0]!r}; expected {', '.join(names)}")

@@ -1,0 +1,203 @@
+"""A client's part of a round: measure the received model, train it, send it back."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import numpy as np
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+
+from fairfed import site
+from fairfed.draws import generator_of
+from fairfed.extension import extended_set
+from fairfed.personal import keep_personal, recall_personal, train_personal
+from fairfed.zda.client import with_inverted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from fairfed.baselines.scaffold import ClientVariate
+    from fairfed.config import Arm, Config
+    from fairfed.request import Request
+
+
+def train(request: Request) -> Message:
+    """Measure the received model on the client's real rows, then train it; weights and counts."""
+    started = time.perf_counter()
+    arm, number = request.arm, int(request.sent["round"])  # type: ignore[arg-type]
+    own = _training_set(request)
+    model = request.received_model()
+    if not arm.sends_model:
+        model = recall_personal(request.context, arm, model)
+    counts, received_loss = _measured(request, model, own)
+    inverting: dict[str, int | float] = {}
+    if arm.inversion == "client":
+        own, inverting = with_inverted(
+            request.context, request.toml, arm, request.client, number, model, own
+        )
+    how = _how(request, own, counts)
+    if arm.personal is not None:
+        _train_personal(request, model, own, how, number)
+    variate = _variate(request, model)
+    said: dict[str, Any] = {
+        "partition-id": request.client,
+        "loss": _trained(request, model, own, how, variate, number, received_loss),
+        "n-real": own.n_real,
+        "n-synthetic": own.n_synthetic,
+        "counts": counts.ravel().tolist(),
+        "seconds": time.perf_counter() - started,
+        **inverting,
+    }
+    if request.sent.get("ask-loss"):
+        said["received-loss"] = received_loss
+    if "extra-cells" in request.sent:
+        said["generated"], said["reused"] = own.spent
+    reply = RecordDict({"arrays": ArrayRecord(), "metrics": MetricRecord(said)})
+    if arm.sends_model:
+        reply["arrays"] = ArrayRecord(model.state_dict())
+    elif arm.own_models:
+        keep_personal(request.context, arm, model)
+    if variate is not None:
+        reply["control"] = variate.finish(_gradient_weight(request.config, own.size))
+    return Message(reply, reply_to=request.message)
+
+
+def _training_set(request: Request) -> site.TrainingSet:
+    """What the client trains on, with what the closed loop has planned for it."""
+    toml, arm, client = request.toml, request.arm, request.client
+    if "extra-cells" not in request.sent:
+        return site.training_set(toml, arm, client)
+    groups, classes = request.shape
+    extra, new = (
+        np.reshape(np.asarray(request.sent[name], np.int64), (classes, groups))
+        for name in ("extra-cells", "new-cells")
+    )
+    return extended_set(toml, arm, client, extra, new)
+
+
+def _measured(
+    request: Request, model: nn.Module, own: site.TrainingSet
+) -> tuple[NDArray[np.int64], float]:
+    """Confusion counts ``[G, C, C]`` of the received model on the client's real rows; its loss."""
+    import torch
+
+    from fairfed.models import confusion_counts
+
+    groups, classes = request.shape
+    rows = site.training_rows(request.toml, request.arm, request.client)
+    table = site.federation(request.toml, request.arm.iid).table
+    return confusion_counts(
+        model,
+        own.inputs[: own.n_real],
+        own.labels[: own.n_real],
+        torch.from_numpy(table.groups[rows]),
+        n_groups=groups,
+        n_classes=classes,
+    )
+
+
+def _how(request: Request, own: site.TrainingSet, counts: NDArray[np.int64]) -> dict[str, Any]:
+    """How every training of the round goes: settings of `fairfed.models.train_epochs`."""
+    return {
+        **site.training_settings(request.config, request.arm),
+        "weights": own.weights,
+        "samples_per_epoch": own.size,
+        "loss_weights": _loss_weights(request, own, counts),
+    }
+
+
+def _trained(
+    request: Request,
+    model: nn.Module,
+    own: site.TrainingSet,
+    how: dict[str, Any],
+    variate: ClientVariate | None,
+    number: int,
+    received_loss: float,
+) -> float:
+    """Train the model; its mean loss, or that of the received one where nothing is trained."""
+    from fairfed.models import train_epochs
+
+    if not own.size or request.arm.system == "zero-shot":
+        return received_loss
+    return train_epochs(
+        model,
+        own.inputs,
+        own.labels,
+        **how,
+        generator=generator_of(request.config.seed, request.client, number),
+        correction=None if variate is None else variate.correction,
+    )
+
+
+def _train_personal(
+    request: Request, received: nn.Module, own: site.TrainingSet, how: dict[str, Any], number: int
+) -> None:
+    """Ditto's training beside the federated one, with random numbers of its own."""
+    draw = generator_of(request.config.seed, request.client, number, 1)
+    model = request.received_model()
+    how = {**how, "generator": draw}
+    train_personal(request.context, request.arm, received, model, own.inputs, own.labels, how)
+
+
+def _loss_weights(
+    request: Request, own: site.TrainingSet, counts: NDArray[np.int64]
+) -> Tensor | None:
+    """Weights of the training rows in the loss: local debiasing, and what the server asked for."""
+    import torch
+
+    from fairfed.strategies.local import loss_weights
+
+    train = request.config.train
+    debias = request.arm.debias or train.debias
+    cells = request.cells("cell-weights")
+    if debias == "fairbatch":
+        moved = _fairbatch(request, request.arm, counts, train.fairbatch_alpha)
+        cells = moved if cells is None else cells * moved
+    weights = loss_weights(
+        own.groups.numpy(),
+        own.labels.numpy(),
+        request.shape,
+        reweigh=debias == "reweighing",
+        cell_weights=cells,
+        cell_target=request.cells("cell-target"),
+        sampling=None if own.weights is None else own.weights.numpy(),
+    )
+    return None if weights is None else torch.from_numpy(weights)
+
+
+def _fairbatch(
+    request: Request, arm: Arm, counts: NDArray[np.int64], alpha: float
+) -> NDArray[np.float64]:
+    """Move the shares that the client keeps, and return the weights of its cells."""
+    from fairfed.strategies.local import fairbatch
+
+    key = f"fairbatch-{arm.slug}"
+    kept = request.context.state.array_records.get(key)
+    shares = None if kept is None else kept["shares"].numpy()
+    shares, weights = fairbatch(counts, shares, alpha)
+    request.context.state[key] = ArrayRecord({"shares": Array(shares)})
+    return weights
+
+
+def _variate(request: Request, model: nn.Module) -> ClientVariate | None:
+    """SCAFFOLD's part of a training, where the server sent its variate."""
+    if not request.arm.control_variates:
+        return None
+    from fairfed.baselines.scaffold import ClientVariate
+
+    sent = request.message.content.array_records["control"]
+    return ClientVariate(request.context, request.arm.slug, sent, model)
+
+
+def _gradient_weight(config: Config, rows: int) -> float:
+    from fairfed.baselines.scaffold import gradient_weight, local_steps
+
+    train = config.train
+    steps = local_steps(rows, train.batch_size, train.epochs)
+    return gradient_weight(steps, train.lr, train.momentum)
