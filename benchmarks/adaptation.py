@@ -114,16 +114,11 @@ def common(options: argparse.Namespace, seed: int) -> Settings:
 
 def train(settings: Settings, options: argparse.Namespace) -> Config:
     """Run or continue one experiment."""
-    from fairfed.client import app
-    from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.experiment import check, count_clients, run_experiment
-    from fairfed.server import LogWatcher
+    from fairfed.server import run
 
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     config = Config.model_validate({**settings, "out": str(options.work / key)})
-    check(config)
-    with InProcessGrid(app, count_clients(config)) as grid:
-        run_experiment(grid, config, LogWatcher())
+    run(config, report=False)
     return config
 
 

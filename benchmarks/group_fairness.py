@@ -107,15 +107,10 @@ def _extremes(config: Config) -> dict[str, tuple[float, float]]:
 
 def train(config: Config) -> float:
     """Run or continue; returns the seconds that it took."""
-    from fairfed.client import app
-    from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.experiment import check, count_clients, run_experiment
-    from fairfed.server import LogWatcher
+    from fairfed.server import run
 
     start = time.perf_counter()
-    check(config)
-    with InProcessGrid(app, count_clients(config)) as grid:
-        run_experiment(grid, config, LogWatcher())
+    run(config, report=False)
     return time.perf_counter() - start
 
 

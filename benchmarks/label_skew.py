@@ -111,19 +111,15 @@ def nested(override: str) -> Settings:
     return tomllib.loads(f"{name} = {value}")
 
 
-def run(config: Config, options: argparse.Namespace) -> dict[str, float | None]:
+def outcome(config: Config, options: argparse.Namespace) -> dict[str, float | None]:
     """Run or continue; returns what was measured, with the CPU-seconds that it took.
 
     Images that another row left in the store are charged as if they had been made.
     """
-    from fairfed.client import app
-    from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.experiment import check, count_clients, run_experiment
+    from fairfed.server import run
 
     clock = Clock(config.run_directory.with_suffix(".cpu"))
-    check(config)
-    with InProcessGrid(app, count_clients(config)) as grid:
-        run_experiment(grid, config, clock)
+    run(config, clock, report=False)
     clock.tick()
     found = measured(config)
     reused = found.pop("reused") or 0.0
@@ -193,7 +189,7 @@ def main() -> None:
         config, key = configure(split, row, seed, data, options)
         if (results / f"{key}.json").is_file():
             continue
-        found = run(config, options)
+        found = outcome(config, options)
         content = {"split": split, "row": row.name, "seed": seed, **found}
         write_whole(results / f"{key}.json", json.dumps(content).encode())
         print(f"{split}, {row.name}, seed {seed}: accuracy {found['accuracy']:.3f}, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
@@ -12,7 +13,8 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from fairfed.config import Arm, Config, load_config
-from fairfed.experiment import Watcher, run_experiment
+from fairfed.engines import run_apps
+from fairfed.experiment import Watcher, check, count_clients, run_experiment
 from fairfed.gallery import write_gallery
 from fairfed.tasks import task_of
 
@@ -44,7 +46,48 @@ class LogWatcher:
         logger.info("%s: round %d done", arm.name, row["round"])
 
 
-def server_app(config: Config | None = None, watcher: Watcher | None = None) -> ServerApp:
+def run(config: Config, watcher: Watcher | None = None, *, report: bool = True) -> Path:
+    """Run or continue an experiment on this machine, as `fairfed run` does; its directory.
+
+    Parameters
+    ----------
+    config
+        The experiment; it names engine, workers and directory.
+    watcher
+        Is told about the progress; None to log it.
+    report
+        Write the report, too. Systems with an outcome of their own always write theirs.
+
+    Raises
+    ------
+    semantic.errors.InputError, evaluation.errors.InputError
+        If data, models or settings are not as they should be; nothing is written then.
+    fairfed.errors.RunError
+        If no client answers any more.
+    """
+    check(config)
+    start(config, count_clients(config), watcher, report=report)
+    return config.run_directory
+
+
+def start(
+    config: Config, clients: int, watcher: Watcher | None = None, *, report: bool = True
+) -> None:
+    """Run or continue an experiment that has been checked; see `run`."""
+    from fairfed.client import app as client_app
+
+    run_apps(
+        server_app(config, watcher, report=report),
+        client_app,
+        clients,
+        engine=config.engine,
+        workers=config.workers,
+    )
+
+
+def server_app(
+    config: Config | None = None, watcher: Watcher | None = None, *, report: bool = True
+) -> ServerApp:
     """ServerApp of an experiment.
 
     Parameters
@@ -54,6 +97,8 @@ def server_app(config: Config | None = None, watcher: Watcher | None = None) -> 
         empty for the defaults) and `overrides` (`"rounds=3 train.lr=0.1"`), as `flwr run` does.
     watcher
         Is told about the progress; None to log it.
+    report
+        Write the report, too.
     """
     made = ServerApp()
 
@@ -63,7 +108,7 @@ def server_app(config: Config | None = None, watcher: Watcher | None = None) -> 
 
         chosen = config or _configured(context)
         run = run_experiment(grid, chosen, watcher or LogWatcher())
-        if task_of(chosen) is not None:
+        if task_of(chosen) is not None or not report:
             return
         write_gallery(run)
         logger.info("report: %s", write_report(run.path))

@@ -79,10 +79,9 @@ def columns() -> tuple[Any, ...]:
 
 def run_here(config: Config, fresh: bool = False) -> None:
     """Run an experiment on this machine and print its tables; the last line names the report."""
-    from fairfed.engines import run_apps
     from fairfed.experiment import check, count_clients
     from fairfed.progress import listening
-    from fairfed.server import server_app
+    from fairfed.server import start
 
     console = Console()
     if fresh and (config.run_directory / "config.toml").is_file():
@@ -93,16 +92,8 @@ def run_here(config: Config, fresh: bool = False) -> None:
         clients = count_clients(config)
     with Progress(*columns(), console=console) as progress:
         watcher = TerminalWatcher(console, progress)
-        from fairfed.client import app as client_app
-
         with listening(watcher.images_done):
-            run_apps(
-                server_app(config, watcher),
-                client_app,
-                clients,
-                engine=config.engine,
-                workers=config.workers,
-            )
+            start(config, clients, watcher)
     task = task_of(config)
     if task is not None:
         task.show(config.run_directory, console)

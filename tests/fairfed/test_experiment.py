@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluation.errors import InputError as EvaluationInputError
 from fairfed import checkpoint
 from fairfed.cli.running import run_here
 from fairfed.config import Arm, Config
 from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import count_clients
-from fairfed.server import LogWatcher, server_app
+from fairfed.server import LogWatcher, run, server_app
 from semantic.errors import InputError
 
 Small = Callable[..., Config]
@@ -49,6 +50,21 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
     assert _rows(one) == _rows(two)
     other = _run(small(f"out={tmp_path}/other", "seed=1"), workers=1)
     assert _rows(one) != _rows(other)
+
+
+def test_a_run_from_python_checks_first_and_writes_a_report_if_wanted(
+    small: Small, tmp_path: Path
+) -> None:
+    config = small("rounds=1", f"out={tmp_path}/python")
+    folder = run(config, report=False)
+    assert len(_rows(config)) == 3
+    assert not (folder / "report.html").exists()
+    assert run(config) == folder
+    assert (folder / "report.html").is_file()
+    wrong = small("fairness.metric='nothing'", f"out={tmp_path}/wrong")
+    with pytest.raises(EvaluationInputError, match="nothing"):
+        run(wrong)
+    assert not wrong.run_directory.exists()
 
 
 def test_run_directory_holds_what_the_report_needs(small: Small) -> None:
