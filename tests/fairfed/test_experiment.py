@@ -15,29 +15,15 @@ from fairfed import checkpoint
 from fairfed.cli.running import run_here
 from fairfed.config import Arm, Config
 from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import count_clients
 from fairfed.server import LogWatcher, run, server_app
 from semantic.errors import InputError
+from tests.fairfed.runs import logged, play
 
 Small = Callable[..., Config]
 
 
-def _rows(config: Config) -> list[dict[str, Any]]:
-    """Logged rounds without their timings."""
-
-    def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: strip(v) for k, v in value.items() if k != "seconds"}
-        return [strip(v) for v in value] if isinstance(value, list) else value
-
-    text = (config.run_directory / "rounds.jsonl").read_text()
-    return [strip(json.loads(line)) for line in text.splitlines()]
-
-
 def _run(config: Config, **options: Any) -> Config:
-    from fairfed.client import app
-
-    run_in_process(server_app(config), app, count_clients(config), **options)
+    play(config, **options)
     return config
 
 
@@ -46,10 +32,10 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
 ) -> None:
     one = _run(small(f"out={tmp_path}/one"), workers=1)
     two = _run(small(f"out={tmp_path}/two"), workers=3, wire=True)
-    assert len(_rows(one)) == 6
-    assert _rows(one) == _rows(two)
+    assert len(logged(one)) == 6
+    assert logged(one) == logged(two)
     other = _run(small(f"out={tmp_path}/other", "seed=1"), workers=1)
-    assert _rows(one) != _rows(other)
+    assert logged(one) != logged(other)
 
 
 def test_a_run_from_python_checks_first_and_writes_a_report_if_wanted(
@@ -57,7 +43,7 @@ def test_a_run_from_python_checks_first_and_writes_a_report_if_wanted(
 ) -> None:
     config = small("rounds=1", f"out={tmp_path}/python")
     folder = run(config, report=False)
-    assert len(_rows(config)) == 3
+    assert len(logged(config)) == 3
     assert not (folder / "report.html").exists()
     assert run(config) == folder
     assert (folder / "report.html").is_file()
@@ -93,7 +79,7 @@ def test_gallery_shows_a_clients_own_images_where_none_are_shared(small: Small) 
 
 
 def test_synthetic_images_are_counted_apart_and_do_not_weigh(small: Small) -> None:
-    rows = _rows(_run(small()))
+    rows = logged(_run(small()))
     augmented = [row for row in rows if row["arm"] == "Both"]
     assert all(c["n_real"] == 24 and c["n_synthetic"] == 16 for c in augmented[0]["clients"])
     plain = [row for row in rows if row["arm"] == "FedAvg"]
@@ -116,12 +102,12 @@ def test_interrupted_run_continues_to_the_same_end(small: Small, tmp_path: Path)
     config = small(f"out={tmp_path}/cut")
     with pytest.raises(KeyboardInterrupt):
         run_in_process(server_app(config, _Interrupt()), app, 3)
-    assert len(_rows(config)) == 4
+    assert len(logged(config)) == 4
     log = config.run_directory / "rounds.jsonl"
     with log.open("a") as handle:
         handle.write('{"arm": "Both", "rou')
     _run(config)
-    assert _rows(config) == _rows(whole)
+    assert logged(config) == logged(whole)
     ends = [checkpoint.load(c.run_directory / "checkpoints" / "both.npz") for c in (config, whole)]
     assert all(np.array_equal(ends[0].arrays[k], ends[1].arrays[k]) for k in ends[0].arrays)
 
@@ -138,7 +124,7 @@ def test_directory_of_another_run_is_refused_and_kept(small: Small, tmp_path: Pa
     config = _run(small("arms=[{name='FedAvg'}]"))
     with pytest.raises(InputError, match="another configuration"):
         _run(small("rounds=3", "arms=[{name='FedAvg'}]"))
-    assert len(_rows(config)) == 2
+    assert len(logged(config)) == 2
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("do not lose")
     with pytest.raises(InputError, match="is not empty and holds no run"):
@@ -148,7 +134,7 @@ def test_directory_of_another_run_is_refused_and_kept(small: Small, tmp_path: Pa
 
 def test_without_a_sensitive_feature_steering_falls_back_to_accuracy(small: Small) -> None:
     config = _run(small("data.sensitive=[]", "arms=[{name='Steered', rule='fairfed'}]"))
-    clients = _rows(config)[0]["clients"]
+    clients = logged(config)[0]["clients"]
     federation = json.loads((config.run_directory / "federation.json").read_text())
     assert federation["groups"] == ["all"]
     assert all(np.isfinite(client["signal"]) for client in clients)
@@ -163,7 +149,7 @@ def test_class_that_no_table_knows_is_refused_before_training(small: Small) -> N
 def test_clip_head_trains_on_embeddings(small: Small) -> None:
     settings = ("model=clip-head", "data.image_size=32", "generator.model=bundled")
     config = _run(small(*settings, "train.lr=1.0", "train.epochs=5", "rounds=4"))
-    rounds = [row["clients"] for row in _rows(config) if row["arm"] == "IID"]
+    rounds = [row["clients"] for row in logged(config) if row["arm"] == "IID"]
     losses = [np.mean([client["test_loss"] for client in clients]) for clients in rounds]
     assert losses[-1] < 0.9 * np.log(3)
     state = checkpoint.load(config.run_directory / "checkpoints" / "iid.npz").arrays

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Message
 
 from fairfed import checkpoint, site
 from fairfed.config import Arm, Config
-from fairfed.engines.inprocess import run_in_process
 from fairfed.extension import extended_set
-from fairfed.server import LogWatcher, server_app
+from fairfed.server import LogWatcher
 from semantic.errors import InputError
+from tests.fairfed.runs import logged, play
 
 Small = Callable[..., Config]
 
 LOOP = ('arms=[{name="Loop", augment=true, replan=2}]', "rounds=6", "augment.replan_budget=5",
         "augment.replan_cell=3")  # fmt: skip
-
-
-def run(config: Config, watcher: LogWatcher | None = None, **options: Any) -> list[Message]:
-    from fairfed.client import app
-
-    seen: list[Message] = []
-    run_in_process(
-        server_app(config, watcher), app, 3, on_reply=lambda d, t, reply: seen.append(reply),
-        **options,
-    )  # fmt: skip
-    return seen
-
-
-def rounds(config: Config) -> list[dict[str, Any]]:
-    """Logged rounds without timings and without what the store spared this machine."""
-    found = []
-    for text in (config.run_directory / "rounds.jsonl").read_text().splitlines():
-        line = json.loads(text)
-        del line["seconds"]
-        for client in line["clients"]:
-            del client["seconds"]
-        found.append(line)
-    return found
 
 
 def without_costs(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -66,8 +41,8 @@ class Interrupt(LogWatcher):
 
 def test_every_plan_is_logged_made_and_measured(small: Small) -> None:
     config = small(*LOOP)
-    replies = run(config, workers=2)
-    lines = rounds(config)
+    replies = play(config, workers=2)
+    lines = logged(config)
     plans = {line["round"]: line["loop"] for line in lines if "loop" in line}
     assert list(plans) == [2, 4, 6]
     assert list(plans[2]) == ["lower", "overall", "asked", "cumulative", "spent"]
@@ -99,17 +74,17 @@ def test_workers_and_interruptions_change_nothing(small: Small, tmp_path: Any) -
     often = ('arms=[{name="Loop", augment=true, replan=1}]', "rounds=3", *LOOP[2:],
              "augment.share=false")  # fmt: skip
     whole = small(*often, f"out={tmp_path}/whole")
-    run(whole, workers=1)
-    assert [line["loop"]["spent"]["generated"] > 0 for line in rounds(whole)] == [False, True, True]
+    play(whole, workers=1)
+    assert [line["loop"]["spent"]["generated"] > 0 for line in logged(whole)] == [False, True, True]
     for number in (2, 3):  # after the first plan, and after the second one has been acted on
         cut = small(*often, f"out={tmp_path}/cut{number}")
         with pytest.raises(KeyboardInterrupt):
-            run(cut, Interrupt(number), workers=3, wire=True)
+            play(cut, Interrupt(number), workers=3, wire=True)
         assert checkpoint.load(cut.run_directory / "checkpoints" / "loop.npz").round == number - 1
         site._kept.clear()  # as in a new process
         site._synthesiser.cache_clear()
-        run(cut, workers=3, wire=True)
-        assert without_costs(rounds(cut)) == without_costs(rounds(whole))
+        play(cut, workers=3, wire=True)
+        assert without_costs(logged(cut)) == without_costs(logged(whole))
         ends = [checkpoint.load(c.run_directory / "checkpoints" / "loop.npz")
                 for c in (whole, cut)]  # fmt: skip
         assert all(np.array_equal(ends[0].arrays[k], ends[1].arrays[k]) for k in ends[0].arrays)
@@ -121,8 +96,8 @@ def test_an_arm_that_never_replans_is_as_before(small: Small, tmp_path: Any) -> 
     """The loop of a run that is too short for it changes no weight."""
     arms = 'arms=[{name="Plain", augment=true}, {name="Loop", augment=true, replan=9}]'
     config = small(arms)
-    run(config)
-    lines = rounds(config)
+    play(config)
+    lines = logged(config)
     assert [line["clients"] for line in lines[:2]] == [line["clients"] for line in lines[2:]]
     assert not any("loop" in line for line in lines)
 

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Message
 
 from fairfed import checkpoint, site
 from fairfed.config import Arm, Config
-from fairfed.engines.inprocess import run_in_process
 from fairfed.engines.private import records_to_bytes
-from fairfed.server import LogWatcher, server_app
+from fairfed.server import LogWatcher
 from fairfed.zda import images as images_module
+from tests.fairfed.runs import killed, logged, play
 
 Small = Callable[..., Config]
 QUICK = ("inversion.steps=2", "inversion.per_class=4", "inversion.company=2", "inversion.start=2")
 BOTH = """arms=[{name="FedAvg"}, {name="C", inversion="client", rule="afl", debias="reweighing"},
  {name="S", inversion="server"}]""".replace("\n", "")
-
-
-def run(config: Config, watcher: LogWatcher | None = None, **options: Any) -> list[Message]:
-    from fairfed.client import app
-
-    seen: list[Message] = []
-    run_in_process(
-        server_app(config, watcher), app, 3, on_reply=lambda d, t, reply: seen.append(reply),
-        **options,
-    )  # fmt: skip
-    return seen
-
-
-def rounds(config: Config) -> list[dict[str, Any]]:
-    """Logged rounds without what differs from run to run: times, and who was first to make."""
-    found = []
-    for text in (config.run_directory / "rounds.jsonl").read_text().splitlines():
-        line = json.loads(text)
-        for part in (line, *line["clients"], line.get("inversion", {"seconds": 0})):
-            del part["seconds"]
-        found.append(line)
-    return found
 
 
 def new_process() -> None:
@@ -68,8 +45,8 @@ def _fresh() -> None:
 
 def test_a_run_logs_costs_and_leaves_the_clients_weights_to_real_rows(small: Small) -> None:
     config = small(BOTH, *QUICK, "rounds=4", "inversion.every=2")
-    run(config)
-    lines = rounds(config)
+    play(config)
+    lines = logged(config)
     plain, at_clients, at_server = (lines[i : i + 4] for i in (0, 4, 8))
     assert not any("inversion" in line for line in plain)
     made = {"at": "client", "generated": 12, "reused": 0}
@@ -95,15 +72,15 @@ def test_workers_and_interruptions_change_nothing(small: Small, tmp_path: Any, a
     settings = (f'arms=[{{name="Z", inversion="{arm}"}}]', *QUICK, "rounds=5", "inversion.every=2",
                 "fraction=0.67")  # fmt: skip
     whole = small(*settings, f"out={tmp_path}/whole")
-    run(whole, workers=1)
+    play(whole, workers=1)
     for number in (3, 4):  # with images of a round before it, and where new ones are made
         new_process()
         cut = small(*settings, f"out={tmp_path}/cut{number}")
         with pytest.raises(KeyboardInterrupt):
-            run(cut, Interrupt("Z", number), workers=3, wire=True)
+            play(cut, Interrupt("Z", number), workers=3, wire=True)
         new_process()
-        run(cut, workers=3, wire=True)
-        assert rounds(cut) == rounds(whole)
+        play(cut, workers=3, wire=True)
+        assert logged(cut) == logged(whole)
         ends = [checkpoint.load(c.run_directory / "checkpoints" / "z.npz") for c in (whole, cut)]
         for one, other in ((ends[0].arrays, ends[1].arrays), (ends[0].strategy, ends[1].strategy)):
             assert list(one) == list(other)
@@ -111,9 +88,20 @@ def test_workers_and_interruptions_change_nothing(small: Small, tmp_path: Any, a
         assert bool(ends[1].strategy) == (arm == "server")
 
 
+def test_a_killed_run_makes_its_images_anew_and_ends_the_same(small: Small, tmp_path: Path) -> None:
+    settings = ('arms=[{name="C", inversion="client"}]', *QUICK, "rounds=3", "inversion.every=2")
+    whole, cut = (small(*settings, f"out={tmp_path}/{name}") for name in ("whole", "cut"))
+    killed(cut, 3, tmp_path)
+    new_process()
+    play(cut)
+    new_process()
+    play(whole)
+    assert logged(cut) == logged(whole)
+
+
 def test_no_message_holds_an_image(small: Small) -> None:
     config = small('arms=[{name="C", inversion="client"}]', *QUICK, "inversion.every=2")
-    replies = run(config)
+    replies = play(config)
     sent = b"".join(records_to_bytes(reply.content) for reply in replies)
     made = [image for _, place in images_module._made._images.values() for image in place[0]]
     real = site.images(config.to_toml(), False).table.images

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +9,7 @@ import pytest
 from flwr.app import Message
 
 from fairfed.config import Config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import count_clients
-from fairfed.server import server_app
+from tests.fairfed import runs
 
 
 class InterruptedRunError(Exception):
@@ -39,38 +36,19 @@ class StoppingWatcher:
             raise InterruptedRunError
 
 
-def run(config: Config, stop: int | None = None, **options: Any) -> list[Message]:
-    """Run an experiment in process; the replies of clients."""
-    from fairfed.client import app
-
-    seen: list[Message] = []
-    watcher = StoppingWatcher(-1 if stop is None else stop)
-    options = {"on_reply": lambda done, total, reply: seen.append(reply), **options}
-    if stop is None:
-        run_in_process(server_app(config, watcher), app, count_clients(config), **options)
-    else:
-        with pytest.raises(InterruptedRunError):
-            run_in_process(server_app(config, watcher), app, count_clients(config), **options)
-    return seen
-
-
-def rows(config: Config) -> list[dict[str, Any]]:
-    """Logged rounds without their timings."""
-
-    def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: strip(v) for k, v in value.items() if k != "seconds"}
-        return [strip(v) for v in value] if isinstance(value, list) else value
-
-    text = (config.run_directory / "rounds.jsonl").read_text()
-    return [strip(json.loads(line)) for line in text.splitlines()]
-
-
 @pytest.fixture
 def play() -> Callable[..., list[Message]]:
+    def run(config: Config, stop: int | None = None, **options: Any) -> list[Message]:
+        """Run an experiment, or end it after so many rounds; the replies of clients."""
+        if stop is None:
+            return runs.play(config, **options)
+        with pytest.raises(InterruptedRunError):
+            runs.play(config, StoppingWatcher(stop), **options)
+        return []
+
     return run
 
 
 @pytest.fixture
 def logged() -> Callable[[Config], list[dict[str, Any]]]:
-    return rows
+    return runs.logged

@@ -17,6 +17,7 @@ from fairfed.experiment import check
 from fairfed.generation import settings_of
 from fairfed.site import images
 from semantic.errors import InputError
+from tests.fairfed.runs import killed
 
 Small = Callable[..., Config]
 Play = Callable[..., list[Message]]
@@ -72,6 +73,15 @@ def test_a_run_goes_on_bit_for_bit_whatever_the_workers(
     assert logged(cut) == logged(whole)
     outcome = [(c.run_directory / task.LORA).read_bytes() for c in (cut, whole)]
     assert outcome[0] == outcome[1]
+
+
+def test_a_killed_run_ends_with_the_same_bits(small: Small, play: Play, tmp_path: Path) -> None:
+    whole, cut = (small(NO_ARMS, *FEW, f"out={tmp_path}/{name}") for name in ("whole", "cut"))
+    killed(cut, 2, tmp_path)
+    play(cut)
+    play(whole)
+    ends = [(config.run_directory / task.LORA).read_bytes() for config in (cut, whole)]
+    assert ends[0] == ends[1]
 
 
 def test_captions_are_guesses_from_the_images_alone(small: Small) -> None:

@@ -14,12 +14,12 @@ from evaluation.run import read_run
 from evaluation.summary import summarise
 from fairfed import checkpoint, site
 from fairfed.config import Arm, Config
-from fairfed.engines.inprocess import run_in_process
 from fairfed.engines.private import records_to_bytes
 from fairfed.models import federated_model
-from fairfed.server import LogWatcher, server_app
+from fairfed.server import LogWatcher
 from semantic.prototypes import PrototypeSums
 from semantic.release import NoisedPrototypes
+from tests.fairfed.runs import logged, play
 
 Small = Callable[..., Config]
 
@@ -32,23 +32,9 @@ class _Stop(LogWatcher):
             raise KeyboardInterrupt
 
 
-def _rows(config: Config) -> list[dict[str, Any]]:
-    """Logged rounds without their timings."""
-
-    def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: strip(v) for k, v in value.items() if k != "seconds"}
-        return [strip(v) for v in value] if isinstance(value, list) else value
-
-    text = (config.run_directory / "rounds.jsonl").read_text()
-    return [strip(json.loads(line)) for line in text.splitlines()]
-
-
 def _run(config: Config, **options: Any) -> list[dict[str, Any]]:
-    from fairfed.client import app
-
-    run_in_process(server_app(config), app, 3, **options)
-    return _rows(config)
+    play(config, **options)
+    return logged(config)
 
 
 def _arms(*arms: str) -> str:
@@ -88,12 +74,11 @@ def seeded_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_interrupted_run_continues_to_the_same_bits(
     small: Small, tmp_path: Any, arm: str, settings: tuple[str, ...]
 ) -> None:
-    from fairfed.client import app
 
     whole = _run(small(_arms(arm), *settings, f"out={tmp_path}/whole"), wire=True)
     config = small(_arms(arm), *settings, f"out={tmp_path}/cut")
     with pytest.raises(KeyboardInterrupt):
-        run_in_process(server_app(config, _Stop()), app, 3)
+        play(config, _Stop())
     name = f"checkpoints/{config.arms[0].slug}.npz"
     assert checkpoint.load(tmp_path / "cut" / name).round == 1
     assert _run(config) == whole

@@ -14,12 +14,12 @@ from flwr.app import Message
 from fairfed.cli.running import run_here
 from fairfed.client import app
 from fairfed.config import Arm, Config, load_config, parse_config
-from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import check, count_clients
 from fairfed.peers.population import holder, leavers, members, peer_cost, unseen_peers
 from fairfed.peers.task import TITLES
-from fairfed.server import LogWatcher, server_app
+from fairfed.server import LogWatcher
 from semantic.errors import InputError
+from tests.fairfed.runs import killed, logged, play, untimed
 
 Peers = Callable[..., Config]
 METHODS = (*TITLES.values(), "FedAvg")
@@ -53,25 +53,16 @@ measure_every = 2
 
 
 def _run(config: Config, watcher: LogWatcher | None = None, **options: Any) -> Config:
-    run_in_process(server_app(config, watcher), app, count_clients(config), **options)
+    play(config, watcher, **options)
     return config
 
 
-def _plain(value: Any) -> Any:
-    """What does not depend on the clock."""
-    if isinstance(value, dict):
-        return {name: _plain(v) for name, v in value.items() if name != "seconds"}
-    return [_plain(v) for v in value] if isinstance(value, list) else value
-
-
 def _results(config: Config) -> Any:
-    return _plain(json.loads((config.run_directory / "results.json").read_text()))
+    return untimed(json.loads((config.run_directory / "results.json").read_text()))
 
 
 def _lines(config: Config, name: str) -> list[dict[str, Any]]:
-    text = (config.run_directory / "rounds.jsonl").read_text()
-    lines = [_plain(json.loads(line)) for line in text.splitlines()]
-    return [line for line in lines if line["arm"] == name]
+    return [line for line in logged(config) if line["arm"] == name]
 
 
 def test_run_measures_every_method_on_clients_that_took_no_part(
@@ -135,6 +126,13 @@ def test_interrupted_run_continues_to_the_same_end(peers: Peers, tmp_path: Path)
     before = (config.run_directory / "rounds.jsonl").read_bytes()
     _run(config)
     assert (config.run_directory / "rounds.jsonl").read_bytes() == before
+
+
+def test_a_killed_run_continues_to_the_same_end(peers: Peers, tmp_path: Path) -> None:
+    own = ("peers.meta=['reptile']", "peers.drift_round=2", "peers.share=0.9")
+    whole, cut = peers(f"out={tmp_path}/whole", *own), peers(f"out={tmp_path}/cut", *own)
+    killed(cut, 2, tmp_path)
+    assert _results(_run(cut)) == _results(_run(whole))
 
 
 def test_peers_that_leave_are_replaced(peers: Peers) -> None:

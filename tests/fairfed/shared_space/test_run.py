@@ -12,15 +12,13 @@ import pytest
 from flwr.app import Message
 
 from fairfed import checkpoint
-from fairfed.client import app
 from fairfed.config import Config, parse_config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import check, count_clients
-from fairfed.server import server_app
+from fairfed.experiment import check
 from fairfed.shared_space.data import captions, holdings, images
 from fairfed.shared_space.examples import training_examples
 from fairfed.shared_space.variants import COMPARED
 from semantic.errors import InputError
+from tests.fairfed.runs import killed, logged, play
 
 Small = Callable[..., Config]
 METRICS = {
@@ -33,20 +31,8 @@ METRICS = {
 
 
 def _run(config: Config, **options: Any) -> Path:
-    run_in_process(server_app(config), app, count_clients(config), **options)
+    play(config, **options)
     return config.run_directory
-
-
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    """Logged rounds without their timings."""
-    found = []
-    for line in (folder / "rounds.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        del row["seconds"]
-        for client in row["clients"]:
-            del client["seconds"]
-        found.append(row)
-    return found
 
 
 def _outcome(folder: Path) -> dict[str, Any]:
@@ -77,7 +63,7 @@ def _cut_and_continued(config: Config, stops: tuple[int, ...]) -> Path:
 
 
 def _same_end(one: Path, other: Path) -> None:
-    assert _rows(one) == _rows(other)
+    assert logged(one) == logged(other)
     assert _outcome(one) == _outcome(other)
     for path in (one / "checkpoints").iterdir():
         ends = [checkpoint.load(path), checkpoint.load(other / "checkpoints" / path.name)]
@@ -115,7 +101,7 @@ def test_only_the_adapter_counts_and_noised_sums_travel(small_shared: Small) -> 
 
 def test_variants_differ_in_who_trains_on_what(small_shared: Small) -> None:
     config = small_shared("rounds=1")
-    rows = {row["arm"]: row["clients"] for row in _rows(_run(config))}
+    rows = {row["arm"]: row["clients"] for row in logged(_run(config))}
     own = holdings(config.to_toml())
     pictures, pairs, texts = len(own[0].rows), 2 * len(own[2].rows), len(own[3].rows)
     assert [c["n_real"] for c in rows["Images and captions"]][::3] == [pictures, texts]
@@ -155,7 +141,7 @@ def test_images_compete_in_the_own_label_set_and_captions_with_descriptions(
 
 def test_untrained_variant_takes_one_round_and_keeps_the_model(small_shared: Small) -> None:
     folder = _run(small_shared("shared.variants=['zero-shot']"))
-    assert [row["round"] for row in _rows(folder)] == [1]
+    assert [row["round"] for row in logged(folder)] == [1]
     saved = checkpoint.load(folder / "checkpoints" / "clip-untrained.npz").arrays
     assert not saved["outward"].any()
 
@@ -166,7 +152,7 @@ def test_class_is_served_from_its_round_and_trained_on_from_the_next(small_arriv
     config = small_arrival(*own)
     folder = _run(config)
     bag = images(config.to_toml()).classes.index("bag")
-    rows = {(row["arm"], row["round"]): row["clients"] for row in _rows(folder)}
+    rows = {(row["arm"], row["round"]): row["clients"] for row in logged(folder)}
     for name in ("Described", "Described and synthesised", "Real images of it"):
         guessed = [
             sum(np.array(c["test_counts"])[:, :, bag].sum() for c in rows[name, number])
@@ -202,7 +188,7 @@ def test_workers_and_the_wire_change_nothing(small_shared: Small, tmp_path: Path
     two = _run(small_shared(f"out={tmp_path}/two", *own), workers=3, wire=True)
     _same_end(one, two)
     other = _run(small_shared(f"out={tmp_path}/other", *own, "seed=1"))
-    assert _rows(one) != _rows(other)
+    assert logged(one) != logged(other)
 
 
 @pytest.mark.usefixtures("seeded_noise")
@@ -212,6 +198,20 @@ def test_interrupted_run_ends_with_the_same_bits(small_arrival: Small, tmp_path:
     # In rounds 1, 2 and 3, of three clients each.
     cut = _cut_and_continued(small_arrival(f"out={tmp_path}/cut", *own), (2, 5, 5))
     _same_end(cut, whole)
+
+
+def test_a_killed_run_goes_on_with_the_sums_that_it_was_told(
+    small_arrival: Small, tmp_path: Path
+) -> None:
+    config = small_arrival("arrival.variants=['synthesised']")
+    killed(config, 2, tmp_path)
+    told = (config.run_directory / "clients.json").read_bytes()
+    before = logged(config)
+    folder = _run(config)
+    assert (folder / "clients.json").read_bytes() == told
+    assert logged(folder)[:2] == before
+    assert [row["round"] for row in logged(folder)] == [1, 2, 3]
+    assert _outcome(folder)
 
 
 def test_clients_are_asked_for_their_sums_once_in_a_run(small_shared: Small) -> None:

@@ -12,33 +12,19 @@ import pytest
 from flwr.app import Message
 
 from fairfed import checkpoint
-from fairfed.client import app
 from fairfed.config import Config
-from fairfed.engines.inprocess import run_in_process
 from fairfed.errors import RunError
-from fairfed.experiment import check, count_clients
-from fairfed.server import server_app
+from fairfed.experiment import check
 from fairfed.zsl.data import features, split
 from semantic.errors import InputError
+from tests.fairfed.runs import killed, logged, play
 
 Small = Callable[..., Config]
 
 
 def _run(config: Config, **options: Any) -> Path:
-    run_in_process(server_app(config), app, count_clients(config), **options)
+    play(config, **options)
     return config.run_directory
-
-
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    """Logged rounds without their timings."""
-    found = []
-    for line in (folder / "rounds.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        del row["seconds"]
-        for client in row["clients"]:
-            client.pop("seconds", None)
-        found.append(row)
-    return found
 
 
 def _outcome(folder: Path) -> dict[str, Any]:
@@ -84,7 +70,7 @@ def test_only_the_generator_travels(small_zsl: Small) -> None:
 
 def test_log_and_results_say_who_held_what_and_how_it_ended(small_zsl: Small) -> None:
     folder = _run(small_zsl())
-    rows, outcome = _rows(folder), _outcome(folder)
+    rows, outcome = logged(folder), _outcome(folder)
     assert [(row["arm"], row["round"]) for row in rows] == [
         (name, number) for name in ("FedZSL + SKA", "Attributes only") for number in (1, 2, 3)
     ]
@@ -109,10 +95,10 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
 ) -> None:
     one = _run(small_zsl(f"out={tmp_path}/one"), workers=1)
     two = _run(small_zsl(f"out={tmp_path}/two"), workers=3, wire=True)
-    assert _rows(one) == _rows(two)
+    assert logged(one) == logged(two)
     assert _outcome(one) == _outcome(two)
     other = _run(small_zsl(f"out={tmp_path}/other", "seed=1"))
-    assert _rows(one) != _rows(other)
+    assert logged(one) != logged(other)
 
 
 class _Killed(BaseException):
@@ -134,13 +120,20 @@ def test_an_interrupted_run_ends_with_the_same_bits(small_zsl: Small, tmp_path: 
         with pytest.raises(_Killed):
             _run(config, drop=cut)
     folder = _run(config)
-    assert _rows(folder) == _rows(whole)
+    assert logged(folder) == logged(whole)
     assert _outcome(folder) == _outcome(whole)
     for name in ("fedzsl-ska.npz", "attributes-only.npz"):
         ends = [checkpoint.load(path / "checkpoints" / name) for path in (folder, whole)]
         for key, array in ends[0].arrays.items():
             assert np.array_equal(array, ends[1].arrays[key])
         assert ends[0].clients == ends[1].clients
+
+
+def test_a_killed_run_ends_with_the_same_bits(small_zsl: Small, tmp_path: Path) -> None:
+    whole, cut = (small_zsl(f"out={tmp_path}/{name}") for name in ("whole", "cut"))
+    killed(cut, 2, tmp_path)
+    assert _outcome(_run(cut)) == _outcome(_run(whole))
+    assert logged(cut) == logged(whole)
 
 
 def test_a_failing_client_is_an_entry_and_all_failing_end_the_run(
@@ -152,7 +145,7 @@ def test_a_failing_client_is_an_entry_and_all_failing_end_the_run(
     def every(request: Message, client: int) -> str | None:
         return "out of order" if "train" in request.metadata.message_type else None
 
-    rows = _rows(_run(small_zsl(f"out={tmp_path}/one", 'zsl.variants=["attributes"]'), drop=one))
+    rows = logged(_run(small_zsl(f"out={tmp_path}/one", 'zsl.variants=["attributes"]'), drop=one))
     assert [[client["error"] for client in row["clients"]] for row in rows] == [
         [None, "out of order", None]
     ] * 3

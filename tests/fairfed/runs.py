@@ -1,0 +1,65 @@
+"""Whole runs in a test: played in this process, and what they logged."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Message
+
+from fairfed.config import Config
+from fairfed.engines.inprocess import run_in_process
+from fairfed.experiment import Watcher, count_clients
+from fairfed.server import server_app
+
+
+def play(config: Config, watcher: Watcher | None = None, **options: Any) -> list[Message]:
+    """Run or continue an experiment; the clients' replies, unless `on_reply` takes them."""
+    from fairfed.client import app
+
+    seen: list[Message] = []
+    options = {"on_reply": lambda done, total, reply: seen.append(reply), **options}
+    run_in_process(server_app(config, watcher), app, count_clients(config), **options)
+    return seen
+
+
+DYING = """
+import os, signal, sys
+from fairfed.config import load_config
+from fairfed.server import LogWatcher, run
+
+class Dying(LogWatcher):
+    def trained_round(self, arm, row):
+        if row["round"] == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+run(load_config(sys.argv[1]), Dying())
+"""
+
+
+def killed(config: Config, number: int, folder: Path) -> None:
+    """Run in a process of its own, which is killed when a round is logged and not yet kept."""
+    path = folder / "killed.toml"
+    path.write_text(config.to_toml())
+    command = [sys.executable, "-c", DYING, str(path), str(number)]
+    died = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert logged(config)[-1]["round"] == number
+
+
+def logged(run: Config | Path) -> list[dict[str, Any]]:
+    """Logged rounds, without their timings, of a configuration or a directory."""
+    folder = run.run_directory if isinstance(run, Config) else run
+    text = (folder / "rounds.jsonl").read_text()
+    return [untimed(json.loads(line)) for line in text.splitlines()]
+
+
+def untimed(value: Any) -> Any:
+    """JSON without its timings."""
+    if isinstance(value, dict):
+        return {k: untimed(v) for k, v in value.items() if k != "seconds"}
+    return [untimed(v) for v in value] if isinstance(value, list) else value
