@@ -8,41 +8,6 @@ from typing import Any
 Settings = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """One data set in one setting.
-
-    Attributes
-    ----------
-    name
-        Unique.
-    settings
-        Of the configuration.
-    unprivileged
-        Group whose true positive rate comes first in the signed difference.
-    seeds
-        Runs; FAIR-FATE's paper has 10, which takes twice the time.
-    tail
-        Last rounds that are averaged.
-    scaled
-        Whether numbers are scaled by the table's true extremes, as the paper does. A federation
-        would not know them.
-    own
-        By method, what it sets here besides.
-    published
-        By method, the values that the paper gives.
-    """
-
-    name: str
-    settings: Settings
-    unprivileged: str
-    seeds: int
-    tail: int
-    scaled: bool = False
-    own: Settings = field(default_factory=dict)
-    published: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
 METHODS: dict[str, Settings] = {
     "FedAvg": {},
     "Local reweighing": {"arm": {"debias": "reweighing"}},
@@ -67,6 +32,47 @@ METHODS: dict[str, Settings] = {
 }
 """What each method sets; `arm` is of the only arm."""
 
+
+@dataclass(frozen=True)
+class Protocol:
+    """One data set in one setting.
+
+    Attributes
+    ----------
+    name
+        Unique.
+    settings
+        Of the configuration.
+    unprivileged
+        Group whose true positive rate comes first in the signed difference.
+    seeds
+        Runs; FAIR-FATE's paper has 10, which takes twice the time.
+    tail
+        Last rounds that are averaged.
+    scaled
+        Whether numbers are scaled by the table's true extremes, as the paper does. A federation
+        would not know them.
+    own
+        By method, what it sets here besides.
+    published
+        By method, the values that the paper gives.
+    methods
+        Those that are run here.
+    """
+
+    name: str
+    settings: Settings
+    unprivileged: str
+    seeds: int
+    tail: int
+    scaled: bool = False
+    own: Settings = field(default_factory=dict)
+    published: dict[str, dict[str, float]] = field(default_factory=dict)
+    methods: tuple[str, ...] = tuple(METHODS)
+
+
+FAIR_FED_METHODS = ("FedAvg", "Local reweighing", "FairFed + reweighing", "Ours")
+"""What FairFed's paper compares, and ours."""
 OPPORTUNITY: Settings = {"Ours": {"arm": {"options": {"first": 1}}}}
 """What a method sets besides where a protocol judges by equal opportunity, not equalized odds."""
 UNCAPPED: Settings = {"fairness": {"max_weight": 1.0}}
@@ -110,7 +116,9 @@ def _fair_fed(
         "fairness": {"metric": "equal_opportunity_difference"},
     }
     rows = {method: {"accuracy": a, "signed_eod": e} for method, (a, e) in published.items()}
-    return Protocol(f"{data} FairFed", settings, group, 20, 1, own=OPPORTUNITY, published=rows)
+    return Protocol(
+        f"{data} FairFed", settings, group, 20, 1, False, OPPORTUNITY, rows, FAIR_FED_METHODS
+    )
 
 
 PROTOCOLS = (

@@ -181,7 +181,7 @@ def plan(options: argparse.Namespace) -> Iterator[tuple[Protocol, str, int]]:
         seeds = 1 if options.quick else min(options.seeds or protocol.seeds, protocol.seeds)
         possible = (run for run in count(1) if divides(protocol, run, options))
         for run in islice(possible, seeds):
-            for method in options.methods or METHODS:
+            for method in options.methods or protocol.methods:
                 yield protocol, method, run
 
 
@@ -239,12 +239,13 @@ class Results:
 
     def budget(self, protocol: Protocol, method: str) -> float:
         """FairFed's β with the least gap on validation rows, at a bounded cost of accuracy."""
-        gap = "eqo_difference" if protocol.scaled else "signed_eod"
         found = {}
         for beta in BETAS:
             extra = {"fairness": {"beta": beta}, "data": {"table": {"measure": "validation"}}}
             runs = [self.of(protocol, method, run, extra) for run in range(1, SWEPT + 1)]
-            found[beta] = [np.mean([run[name] for run in runs]) for name in ("accuracy", gap)]
+            found[beta] = [
+                np.mean([run[name] for run in runs]) for name in ("accuracy", "signed_eod")
+            ]
         least = max(accuracy for accuracy, _ in found.values()) - COST
         allowed = [beta for beta, (accuracy, _) in found.items() if accuracy >= least]
         return min(allowed, key=lambda beta: abs(found[beta][1]))
@@ -267,7 +268,8 @@ def main() -> None:
     logging.getLogger("fairfed").setLevel(logging.WARNING)
     results = Results(options)
     for protocol, method, run in plan(options):
-        swept = METHODS[method].get("arm", {}).get("rule") == "fairfed" and not options.quick
+        steers = METHODS[method].get("arm", {}).get("rule") == "fairfed"
+        swept = steers and not protocol.scaled and not options.quick
         extra = {"fairness": {"beta": results.budget(protocol, method)}} if swept else {}
         results.of(protocol, method, run, extra)
     print(table([results.rows[key] for key in sorted(results.asked)]))
