@@ -13,7 +13,7 @@ background that no client holds).
 A run continues where it was interrupted, and one that is done is not repeated.
 
     python benchmarks/adaptation.py            # about 6 CPU-minutes
-    python benchmarks/adaptation.py --tune     # learning rates on another seed, 2 rounds each
+    python benchmarks/adaptation.py --tune     # learning rates on another seed, 5 rounds each
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ METHODS = {
     "Full, from scratch": {"adapt": "full", "from_scratch": True},
 }
 RATES = {
-    "full": (0.01, 0.03),
-    "head": (0.1, 0.5, 2.0),
-    "bias": (0.01, 0.05),
-    "lora": (0.02, 0.1),
-    "prompt": (0.01, 0.1, 0.5),
+    "full": (0.001, 0.003, 0.01, 0.03),
+    "head": (0.5, 1.0, 2.0, 5.0),
+    "bias": (0.01, 0.02, 0.05, 0.1),
+    "lora": (0.005, 0.01, 0.02, 0.05),
+    "prompt": (0.1, 0.5, 2.0),
 }
-TUNING = {"seed": 101, "rounds": 2}
+TUNING = {"seed": 101, "rounds": 5}
 SYNTHETIC = {
     "model": "cnn-bn",
     "augment": {"per_class": 48, "pool": 12, "margin": -1000.0},

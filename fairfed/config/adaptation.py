@@ -19,7 +19,7 @@ class AdaptConfig(Section):
         "lora",
         description="`full`: the image tower and the class vectors. `head`: the class vectors "
         "alone, which begin as the text embeddings of the classes. `bias`: they and the biases of "
-        "the image tower. `lora`: they and low-rank changes of its layers. `prompt`: context "
+        "the image tower. `lora`: these and low-rank changes of its layers. `prompt`: context "
         "vectors of the text tower that all classes share; there are no class vectors.",
     )
     rank: int = Field(1, ge=1, description="Rank of `lora`.")

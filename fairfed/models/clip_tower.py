@@ -49,13 +49,17 @@ class CallingPool(nn.Module):
 
 
 def with_lora(tower: nn.Module, rank: int, generator: torch.Generator) -> nn.Module:
-    """Add LoRA to a tower in place: to attention and MLP, and to the convolutions of a ResNet."""
+    """Add LoRA to a tower in place: to attention and MLP, and to the convolutions of a ResNet.
+
+    Biases are trained, too, as with peft's ``bias="all"``: low-rank changes alone cannot shift what
+    a frozen BatchNorm expects, and a new domain shifts it (docs/systems/adaptation.md).
+    """
     from open_clip.modified_resnet import AttentionPool2d
 
     pool = getattr(tower, "attnpool", None)
     if isinstance(pool, AttentionPool2d):
         tower.attnpool = CallingPool(pool)
-    return add_lora(tower, _layers(tower), rank, generator)
+    return _asking_for_biases(add_lora(tower, _layers(tower), rank, generator))
 
 
 def _layers(tower: nn.Module) -> list[str]:
@@ -79,8 +83,13 @@ def _layers(tower: nn.Module) -> list[str]:
 
 def with_biases(tower: nn.Module) -> nn.Module:
     """Ask for gradients of the biases alone (BitFit; Ben Zaken et al. 2022, arXiv 2106.10199)."""
+    return _asking_for_biases(tower.requires_grad_(False))
+
+
+def _asking_for_biases(tower: nn.Module) -> nn.Module:
     for name, parameter in tower.named_parameters():
-        parameter.requires_grad_(name.endswith("bias"))
+        if name.endswith("bias"):
+            parameter.requires_grad_(True)
     return tower
 
 
