@@ -43,12 +43,24 @@ run(load_config(sys.argv[1]), Dying())
 
 def killed(config: Config, number: int, folder: Path) -> None:
     """Run in a process of its own, which is killed when a round is logged and not yet kept."""
-    path = folder / "killed.toml"
-    path.write_text(config.to_toml())
-    command = [sys.executable, "-c", DYING, str(path), str(number)]
-    died = subprocess.run(command, capture_output=True, text=True, check=False)
+    died = _elsewhere(config, folder, ["-c", DYING], str(number))
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert logged(config)[-1]["round"] == number
+
+
+def run_elsewhere(config: Config, folder: Path) -> None:
+    """Run in a process of its own: Ray leaves threads and files behind."""
+    done = _elsewhere(config, folder, ["-m", "fairfed", "run"])
+    assert done.returncode == 0, done.stderr
+
+
+def _elsewhere(
+    config: Config, folder: Path, what: list[str], *further: str
+) -> subprocess.CompletedProcess[str]:
+    path = folder / "elsewhere.toml"
+    path.write_text(config.to_toml())
+    command = [sys.executable, *what, str(path), *further]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def logged(run: Config | Path) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from fairfed.errors import RunError
 from fairfed.experiment import check
 from fairfed.zsl.data import features, split
 from semantic.errors import InputError
-from tests.fairfed.runs import killed, logged, play
+from tests.fairfed.runs import killed, logged, play, run_elsewhere
 
 Small = Callable[..., Config]
 
@@ -99,6 +99,19 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
     assert _outcome(one) == _outcome(two)
     other = _run(small_zsl(f"out={tmp_path}/other", "seed=1"))
     assert logged(one) != logged(other)
+
+
+@pytest.mark.ray
+def test_both_engines_end_the_same(small_zsl: Small, tmp_path: Path) -> None:
+    own = ("rounds=2", "zsl.variants=['ska']")
+    ends = []
+    for engine in ("inprocess", "ray"):
+        config = small_zsl(f"engine={engine}", f"out={tmp_path}/{engine}", *own)
+        run_elsewhere(config, tmp_path) if engine == "ray" else play(config)
+        path = config.run_directory / "checkpoints" / "fedzsl-ska.npz"
+        ends.append(checkpoint.load(path).arrays)
+    for name, array in ends[0].items():
+        assert array == pytest.approx(ends[1][name], abs=1e-5), name
 
 
 class _Killed(BaseException):
