@@ -34,6 +34,7 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 
 # isort: split
 import numpy as np
+from _adaptation_tables import domain_table, task_table
 
 from fairfed.config import Config, load_config
 from fairfed.files import write_whole
@@ -69,6 +70,12 @@ SYNTHETIC = {
     "arms": [{"name": "Synthetic only", "system": "synthetic"}],
 }
 """A classifier on generated images alone; nothing is filtered, so that the generator is judged."""
+GENERATORS = {
+    "bundled": None,
+    "+ federated LoRA, captions by CLIP": "clip",
+    "+ federated LoRA, no captions": "empty",
+}
+"""Generators, and how `specialise.caption` tells them what an image is; None: not adapted."""
 LAST = 3
 """Rounds that a table's numbers are the mean of."""
 
@@ -207,63 +214,26 @@ def parameters(config: Config) -> int:
     return sum(p.numel() for p in federated_model(config, 10, arm).parameters())
 
 
-def task_table(rows: dict[str, list[Settings]]) -> str:
-    """Task specialisation in Markdown: means over seeds."""
-    full = rows["Full"]
-
-    def mean(runs: list[Settings], name: str) -> float:
-        return float(np.mean([run[name] for run in runs]))
-
-    target = 0.95 * mean(full, "accuracy")
-    lines = [
-        "| | accuracy | of full | worst cell | gap | parameters | MB / client / round | of full | "
-        f"rounds to {target:.1%} |",
-        "|---|" + "---:|" * 8,
-    ]
-    for name, runs in rows.items():
-        reached = [rounds_to(run["by_round"], target) for run in runs]
-        cells = [
-            f"{mean(runs, 'accuracy'):.1%}",
-            f"{mean(runs, 'accuracy') / mean(full, 'accuracy'):.1%}",
-            f"{mean(runs, 'worst_cell'):.2f}",
-            f"{mean(runs, 'gap'):.2f}",
-            f"{runs[0]['parameters']:,}",
-            f"{mean(runs, 'mb'):.3f}",
-            f"{mean(runs, 'mb') / mean(full, 'mb'):.2%}",
-            " ".join("–" if r is None else str(r) for r in reached),
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def rounds_to(by_round: list[float], target: float) -> int | None:
-    """The first round that reaches an accuracy; None if none does."""
-    return next((i + 1 for i, value in enumerate(by_round) if value >= target), None)
-
-
 def generator(options: argparse.Namespace, results: Results) -> None:
     """The table of domain specialisation."""
-    lines = ["| generator | loss on held-out images | accuracy of a classifier on its images | "
-             "worst cell | MB / client / round |", "|---|" + "---:|" * 4]  # fmt: skip
+    rows: dict[str, list[Settings]] = {}
     for seed in range(options.seeds):
         base = common(options, seed)
         preset = load_config(None, preset="adapt-generator")
-        lora = {**base, "rounds": options.lora_rounds, "fraction": preset.fraction,
-                "specialise": preset.specialise.model_dump()}  # fmt: skip
-        gained = results.of("generator: LoRA", lora, outcome_of)
-        for name, files in (("bundled", []), ("+ federated LoRA", [gained["lora"]])):
-            settings = {**base, **SYNTHETIC, "rounds": 10, "generator": {"lora": files}}
+        for name, caption in GENERATORS.items():
+            gained: Settings = {"loss": None, "lora": [], "mb": 0.0}
+            if caption is not None:
+                own = preset.specialise.model_copy(update={"caption": caption})
+                lora = {**base, "rounds": options.lora_rounds, "fraction": preset.fraction,
+                        "specialise": own.model_dump()}  # fmt: skip
+                found = results.of(f"generator: {name}", lora, outcome_of)
+                rows["bundled"][-1]["loss"] = found["losses"][0]
+                gained = {"loss": found["losses"][-1], "lora": [found["lora"]], "mb": found["mb"]}
+            settings = {**base, **SYNTHETIC, "rounds": 10, "generator": {"lora": gained["lora"]}}
             settings["augment"] = {**SYNTHETIC["augment"], "store": str(options.work / "store")}
-
-            def read(config: Config) -> Settings:
-                return measured(logged(config))
-
-            found = results.of(f"images: {name}", settings, read)
-            loss = gained["losses"][-1 if files else 0]
-            sent = f"{gained['mb']:.3f}" if files else "–"
-            lines.append(f"| {name} | {loss:.4f} | {found['accuracy']:.1%} | "
-                         f"{found['worst_cell']:.2f} | {sent} |")  # fmt: skip
-    print("\n".join(lines))
+            judged = results.of(f"images: {name}", settings, lambda c: measured(logged(c)))
+            rows.setdefault(name, []).append({**gained, **judged, "mb": gained["mb"]})
+    print(domain_table(rows))
 
 
 def outcome_of(config: Config) -> Settings:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +52,8 @@ def _require(path: Path, setting: str) -> None:
 def _add_lora(pipeline: Any, path: Path, weight: float) -> None:
     """Merge a LoRA into the weights: nothing is left that costs time or that threads share."""
     try:
-        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name="added")
+        with _loading_quietly():
+            pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name="added")
         if not pipeline.get_list_adapters():
             raise ValueError("no layer of it has a place in this model")
         pipeline.set_adapters("added", weight)
@@ -57,6 +61,18 @@ def _add_lora(pipeline: Any, path: Path, weight: float) -> None:
         pipeline.unload_lora_weights()
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise InputError(f"generator.lora: {path} does not fit the model ({error})") from error
+
+
+@contextmanager
+def _loading_quietly() -> Iterator[None]:
+    """Keep diffusers from warning of a file that adapts the UNet alone, which most files do."""
+    loaders = logging.getLogger("diffusers.loaders")
+    before = loaders.level
+    loaders.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        loaders.setLevel(before)
 
 
 def _add_embedding(pipeline: Any, path: Path, token: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,9 +57,15 @@ def test_entries_name_a_file_and_a_weight_or_token() -> None:
     assert embedding_file("b.pt=<word>") == (Path("b.pt"), "<word>")
 
 
-def test_a_lora_changes_images_by_its_weight(
-    settings: DiffusionSettings, lora: Path, tmp_path: Path
+def test_a_lora_changes_images_by_its_weight_and_is_no_reason_to_warn(
+    settings: DiffusionSettings,
+    lora: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # diffusers hands nothing on to the root logger, where pytest listens.
+    monkeypatch.setattr(logging.getLogger("diffusers"), "handlers", [caplog.handler])
     plain = _image(settings)
     none, full = (replace(settings, lora=(f"{lora}:{weight}",)) for weight in (0, 1))
     assert np.array_equal(_image(none), plain)
@@ -70,6 +77,7 @@ def test_a_lora_changes_images_by_its_weight(
     ]
     assert len(set(prints)) == 3
     assert prints[2] == prints[3]
+    assert "LoRA keys" not in caplog.text
 
 
 def test_a_textual_inversion_is_a_new_word(settings: DiffusionSettings, tmp_path: Path) -> None:
