@@ -67,6 +67,9 @@ NORMED: Settings = {"model": "lenet-bn"}
 """Fed-ZDA inverts BatchNorm, which niid_bench's network has not."""
 INVERTED: Settings = {**NORMED, "inversion": {"start": 5, "every": 5}}
 
+CLIP: Settings = {"model": "clip", "adapt": {"lr": {"head": 0.1}}}
+"""The bundled CLIP as the federated network."""
+
 ROWS = (
     Row("Local only", {"system": "local"}, note="every client's own model"),
     Row("FedAvg"),
@@ -80,6 +83,8 @@ ROWS = (
     Row("Fed-ZDAC", {"inversion": "client"}, INVERTED, "network with BatchNorm"),
     Row("Fed-ZDAS", {"inversion": "server"}, INVERTED, "network with BatchNorm"),
     Row("CLIP zero-shot", {"system": "zero-shot"}, note="the bundled CLIP, untrained"),
+    Row("CLIP head", {"adapt": "head"}, CLIP,
+        "CLIP zero-shot, its class vectors trained by FedAvg"),
     Row("Prompts only", {"system": "synthetic"}, {"augment": {"per_class": 240}},
         "server alone, 240 synthetic images a class"),
     Row("One-shot (FGL's manner)", {"system": "one-shot"}, {"augment": {"per_class": 240}},
@@ -89,6 +94,8 @@ ROWS = (
     Row("SD + CLIP", {"augment": True}, note="ours"),
     Row("SD + CLIP + steering", {"augment": True, "rule": "fairfed"}, note="ours; FairFed"),
     Row("SD + CLIP + closed loop", {"augment": True, "replan": 5}, note="ours"),
+    Row("SD + CLIP, CLIP head", {"augment": True, "adapt": "head"}, CLIP,
+        "ours with the network of *CLIP head*"),
     Row("SD + CLIP, 2 classes unseen", {"augment": True},
         {
             "augment": {"unseen": UNSEEN, "margin": -1000.0},
