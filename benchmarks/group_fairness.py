@@ -34,7 +34,7 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 
 # isort: split
 import numpy as np
-from _fairness_protocols import METHODS, PROTOCOLS, UNCAPPED, Protocol, Settings
+from _fairness_protocols import COMPARED, METHODS, PROTOCOLS, UNCAPPED, Protocol, Settings
 
 from evaluation import get_metric
 from fairfed.config import Config
@@ -180,9 +180,10 @@ def plan(options: argparse.Namespace) -> Iterator[tuple[Protocol, str, int]]:
             continue
         seeds = 1 if options.quick else min(options.seeds or protocol.seeds, protocol.seeds)
         possible = (run for run in count(1) if divides(protocol, run, options))
-        for run in islice(possible, seeds):
+        for number, run in enumerate(islice(possible, seeds)):
             for method in options.methods or protocol.methods:
-                yield protocol, method, run
+                if number < protocol.others or method in COMPARED:
+                    yield protocol, method, run
 
 
 def divides(protocol: Protocol, run: int, options: argparse.Namespace) -> bool:
