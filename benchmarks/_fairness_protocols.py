@@ -102,7 +102,7 @@ def _fair_fate(
     split = "iid" if alpha is None else f"alpha {alpha:g}"
     columns = ("accuracy", "eqo_ratio", "eqo_difference")
     rows = {method: dict(zip(columns, row, strict=False)) for method, row in published.items()}
-    others = 2 if data == "law" else 5
+    others = 5 if data == "compas" else 2 if alpha else 1
     return Protocol(f"{data} {split}", settings, group, 5, 10, True, published=rows, others=others)
 
 
