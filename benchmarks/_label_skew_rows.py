@@ -76,7 +76,7 @@ ROWS = (
     Row("FedAvg, lower rate", {}, LOWER, "niid_bench's learning rate of 0.01"),
     Row("FedProx", {"proximal": MU}, LOWER, "lower rate; at 0.05 it diverged (2 labels, seed 0)"),
     Row("SCAFFOLD", {"control_variates": True}, LOWER,
-        "lower rate; at 0.05 it diverged (2 labels, seed 0)"),
+        "lower rate; at 0.05 it diverged, with and without momentum (2 labels, seed 0)"),
     Row("FedAvg + RandAugment", {"augmentation": "randaugment"}),
     Row("FedAvg + MixUp", {"augmentation": "mixup"}),
     Row("FedAvg, BatchNorm", {}, NORMED, "the network of the next two rows"),
