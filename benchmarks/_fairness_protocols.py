@@ -78,7 +78,9 @@ COMPARED = ("FedAvg", "Local reweighing", "Ours")
 """Methods that have all runs in every setting."""
 FAIR_FED_METHODS = ("FedAvg", "Local reweighing", "FairFed + reweighing", "Ours")
 """What FairFed's paper compares, and ours."""
-OPPORTUNITY: Settings = {"Ours": {"arm": {"options": {"first": 1}}}}
+OPPORTUNITY: Settings = {
+    "Ours": {"arm": {"options": {**METHODS["Ours"]["arm"]["options"], "first": 1}}}
+}
 """What a method sets besides where a protocol judges by equal opportunity, not equalized odds."""
 UNCAPPED: Settings = {"fairness": {"max_weight": 1.0}}
 """The papers' aggregators have no cap."""

@@ -24,6 +24,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import reduce
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from _fairness_protocols import COMPARED, METHODS, PROTOCOLS, UNCAPPED, Protocol
 
 from evaluation import get_metric
 from fairfed.config import Config
+from fairfed.config.load import merged
 from fairfed.files import write_whole
 from semantic.errors import InputError
 
@@ -53,40 +55,26 @@ COST = 0.01
 """Accuracy below the best of the sweep that a budget may cost."""
 
 
-def _merged(*parts: Settings) -> Settings:
-    """Nested settings, the later before the earlier."""
-    merged: Settings = {}
-    for part in parts:
-        for name, value in part.items():
-            both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-            merged[name] = _merged(merged[name], value) if both else value
-    return merged
-
-
 def configure(
     protocol: Protocol, method: str, run: int, extra: Settings, options: argparse.Namespace
 ) -> tuple[Config, str]:
     """The configuration of one run, numbered from 1, and its key; `extra` settings come last."""
-    own = _merged(METHODS[method], protocol.own.get(method, {}))
+    own = merged(METHODS[method], protocol.own.get(method, {}))
     arm = {"name": method, **own.pop("arm", {})}
-    settings = _merged(
-        protocol.settings,
-        own,
-        {
-            "name": f"{protocol.name} {method}",
-            "seed": run,
-            "workers": 1,
-            "data": {"directory": str(options.data), "table": {"split_seed": 10 * run}},
-            "arms": [arm],
-        },
-        extra,
-    )
+    this_run = {
+        "name": f"{protocol.name} {method}",
+        "seed": run,
+        "workers": 1,
+        "data": {"directory": str(options.data), "table": {"split_seed": 10 * run}},
+        "arms": [arm],
+    }
+    settings = reduce(merged, (own, this_run, extra), protocol.settings)
     if options.quick:
         settings["rounds"] = QUICK
     if protocol.scaled:
         ranges = _extremes(Config.model_validate(settings))
-        settings = _merged(settings, {"data": {"table": {"ranges": ranges}}})
-    config = Config.model_validate(_merged(settings, UNCAPPED))
+        settings = merged(settings, {"data": {"table": {"ranges": ranges}}})
+    config = Config.model_validate(merged(settings, UNCAPPED))
     # The directory holds one exact configuration; the results' key only what is set here, so that
     # a new setting with a default does not make them void.
     where = options.work / _hash(config.to_toml())

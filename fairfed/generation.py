@@ -1,12 +1,19 @@
-"""From the configuration to the generator's settings."""
+"""From the configuration to the generator, and to accepted images."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fairfed.progress import images_done
+from fairfed.semantics import store_directory
+
 if TYPE_CHECKING:
+    from fairfed.config import Config
     from fairfed.config.sections import GeneratorConfig
     from generators.diffusion import DiffusionSettings
+    from generators.synthesis import Synthesiser
+    from semantic.conditioning import Conditioner
+    from semantic.space import SemanticSpace
 
 
 def settings_of(config: GeneratorConfig, image_size: int) -> DiffusionSettings:
@@ -20,3 +27,47 @@ def settings_of(config: GeneratorConfig, image_size: int) -> DiffusionSettings:
     from generators.diffusion import DiffusionSettings
 
     return DiffusionSettings(**config.model_dump(), image_size=image_size)
+
+
+def synthesiser_of(
+    config: Config,
+    space: SemanticSpace,
+    conditioner: Conditioner | None,
+    *,
+    whole_batches: bool = True,
+) -> Synthesiser:
+    """The pipeline from plans to accepted images of a run.
+
+    Parameters
+    ----------
+    config
+        Its `generator`, `semantic.encoder`, `augment` and `seed`.
+    space
+        Classes and groups, with what they are called.
+    conditioner
+        What is asked for; None for each cell's first prompt.
+    whole_batches
+        See `generators.synthesis.Synthesiser`.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a model is not to be had.
+    """
+    from generators.diffusion import load_generator
+    from generators.store import ImageStore
+    from generators.synthesis import Curation, Synthesiser
+    from semantic.encoder import load_encoder
+    from semantic.space import CellScorer
+
+    generator = load_generator(settings_of(config.generator, config.data.image_size))
+    return Synthesiser(
+        generator,
+        CellScorer(load_encoder(config.semantic.encoder), space),
+        ImageStore(store_directory(config.augment.store), generator.fingerprint),
+        Curation(config.augment.margin, config.augment.max_tries),
+        config.seed,
+        images_done,
+        conditioner=conditioner,
+        whole_batches=whole_batches,
+    )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fairfed.baselines.scaffold import ClientVariate
-    from fairfed.config import Arm, Config
+    from fairfed.config import Config
     from fairfed.request import Request
 
 
@@ -157,7 +157,7 @@ def _loss_weights(
     debias = request.arm.debias or train.debias
     cells = request.cells("cell-weights")
     if debias == "fairbatch":
-        moved = _fairbatch(request, request.arm, counts, train.fairbatch_alpha)
+        moved = _fairbatch(request, counts)
         cells = moved if cells is None else cells * moved
     weights = loss_weights(
         own.groups.numpy(),
@@ -171,16 +171,14 @@ def _loss_weights(
     return None if weights is None else torch.from_numpy(weights)
 
 
-def _fairbatch(
-    request: Request, arm: Arm, counts: NDArray[np.int64], alpha: float
-) -> NDArray[np.float64]:
+def _fairbatch(request: Request, counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Move the shares that the client keeps, and return the weights of its cells."""
     from fairfed.strategies.local import fairbatch
 
-    key = f"fairbatch-{arm.slug}"
+    key = f"fairbatch-{request.arm.slug}"
     kept = request.context.state.array_records.get(key)
     shares = None if kept is None else kept["shares"].numpy()
-    shares, weights = fairbatch(counts, shares, alpha)
+    shares, weights = fairbatch(counts, shares, request.config.train.fairbatch_alpha)
     request.context.state[key] = ArrayRecord({"shares": Array(shares)})
     return weights
 

@@ -96,7 +96,7 @@ def restore_states(grid: Grid, states: Mapping[int, bytes]) -> None:
 
 
 def saved_progress(
-    path: Path, identity: Mapping[str, Any], like: Model | None = None
+    path: Path, shared: Mapping[str, Any], like: Model | None = None
 ) -> checkpoints.Checkpoint | None:
     """The checkpoint to go on from, or None where there is none.
 
@@ -104,8 +104,8 @@ def saved_progress(
     ----------
     path
         Its file.
-    identity
-        What its state must say.
+    shared
+        What its state must say; see `identity`.
     like
         A model whose names, shapes and types its arrays must have; unchecked without one.
 
@@ -120,7 +120,7 @@ def saved_progress(
     reason = None if like is None else flaw(saved.arrays, like)
     if reason is not None:
         raise InputError(OTHER_MODEL.format(path=path, reason=reason))
-    for name, here in identity.items():
+    for name, here in shared.items():
         found = saved.state.get(name)
         if found != here:
             raise InputError(DIFFERS.format(path=path, name=name, saved=found, here=here))

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +17,8 @@ import numpy.typing as npt
 
 from fairfed.config import Arm, Config, parse_config
 from fairfed.data import FederatedImages, Federation, load_federation
-from fairfed.generation import settings_of
-from fairfed.progress import images_done
-from fairfed.semantics import semantic_space, store_directory
+from fairfed.generation import synthesiser_of
+from fairfed.semantics import semantic_space
 from generators.plan import Budget, Cells, plan_cells
 from semantic.errors import InputError
 
@@ -108,11 +106,6 @@ def training_rows(toml: str, arm: Arm, client: int) -> npt.NDArray[np.int64]:
     return np.sort(np.concatenate(data.train)) if client == 0 else np.zeros(0, np.int64)
 
 
-def store_root(config: Config) -> Path:
-    """Directory of the store of synthetic images."""
-    return store_directory(config.augment.store)
-
-
 @lru_cache(maxsize=4)
 def _synthesiser(toml: str) -> Synthesiser:
     return synthesiser_with(toml, None)
@@ -120,12 +113,6 @@ def _synthesiser(toml: str) -> Synthesiser:
 
 def synthesiser_with(toml: str, conditioner: Conditioner | None) -> Synthesiser:
     """The pipeline from plans to accepted images, with a conditioning of its own; not kept."""
-    from generators.diffusion import load_generator
-    from generators.store import ImageStore
-    from generators.synthesis import Curation, Synthesiser
-    from semantic.encoder import load_encoder
-    from semantic.space import CellScorer
-
     config = configuration(toml)
     table = federation(toml, False).table
     space = semantic_space(config.semantic, table.classes, table.group_names)
@@ -133,17 +120,7 @@ def synthesiser_with(toml: str, conditioner: Conditioner | None) -> Synthesiser:
         from fairfed.baselines.unseen import composing
 
         conditioner = composing(space, config.augment.unseen)
-    generator = load_generator(settings_of(config.generator, config.data.image_size))
-    return Synthesiser(
-        generator,
-        CellScorer(load_encoder(config.semantic.encoder), space),
-        ImageStore(store_root(config), generator.fingerprint),
-        Curation(config.augment.margin, config.augment.max_tries),
-        config.seed,
-        images_done,
-        conditioner=conditioner,
-        whole_batches=True,
-    )
+    return synthesiser_of(config, space, conditioner)
 
 
 def synthesiser(toml: str) -> Synthesiser:

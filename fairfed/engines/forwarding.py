@@ -1,4 +1,4 @@
-"""A grid in front of another one: what it does not change itself, it hands on."""
+"""What grids of our own share; a grid that hands on to another what it does not change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,22 @@ from flwr.serverapp import Grid
 from fairfed.engines.private import Run
 
 
-class ForwardingGrid(Grid):
+class MessagingGrid(Grid):
+    """A grid without what Flower has deprecated and still asks for."""
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """Create a message (deprecated in Flower; ``Message(...)`` does the same)."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+
+class ForwardingGrid(MessagingGrid):
     """Hands everything on.
 
     Parameters
@@ -33,17 +48,6 @@ class ForwardingGrid(Grid):
     def run(self) -> Run:
         """The run that messages belong to."""
         return self._inner.run
-
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        """Create a message (deprecated in Flower; ``Message(...)`` does the same)."""
-        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the node ids."""

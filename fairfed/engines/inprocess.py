@@ -18,9 +18,10 @@ from typing import Self
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import ServerApp
 
 from fairfed.engines import OnReply
+from fairfed.engines.forwarding import MessagingGrid
 from fairfed.engines.node import FIRST_NODE_ID, Node
 from fairfed.engines.pool import Workers
 from fairfed.engines.private import (
@@ -45,7 +46,7 @@ Drop = Callable[[Message, int], str | None]
 RunConfig = Mapping[str, bool | int | float | str]
 
 
-class InProcessGrid(Grid):
+class InProcessGrid(MessagingGrid):
     """Flower's ``Grid`` over virtual clients of this process.
 
     Use it as a context manager: inside the block this process has the server's identity, which
@@ -120,7 +121,7 @@ class InProcessGrid(Grid):
             self._identity.__exit__(kind, error, traceback)
             self._identity = None
 
-    # Flower's seven abstract members
+    # Flower's abstract members
 
     def set_run(self, run: Run) -> None:
         """Set the run that messages belong to."""
@@ -130,17 +131,6 @@ class InProcessGrid(Grid):
     def run(self) -> Run:
         """The run that messages belong to."""
         return self._run
-
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        """Create a message (deprecated in Flower; ``Message(...)`` does the same)."""
-        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the node ids in order of partition id."""

@@ -14,16 +14,15 @@ from torch import Tensor
 
 from fairfed.augmentation.recalling import RecallingConditioner
 from fairfed.config.shared import ArrivalConfig
-from fairfed.generation import settings_of
-from fairfed.progress import images_done
+from fairfed.generation import synthesiser_of
 from fairfed.shared_space.data import embed_texts, encoder, images, own_rows, positions, space
-from fairfed.site import configuration, store_root
-from generators.synthesis import SHARED, Curation, Synthesiser
+from fairfed.site import configuration
+from generators.synthesis import SHARED, Synthesiser
 from semantic.composable import composability
 from semantic.conditioning import UNNAMED_NOUN, Conditioner, Description
 from semantic.errors import InputError
 from semantic.memory import SemanticMemory, remember
-from semantic.space import UNNAMED_GROUPS, Cell, CellScorer
+from semantic.space import UNNAMED_GROUPS, Cell
 
 _LOADING = threading.RLock()
 
@@ -115,9 +114,6 @@ class ComposingConditioner(Conditioner):
 
 @lru_cache(maxsize=2)
 def _synthesiser(toml: str) -> Synthesiser:
-    from generators.diffusion import load_generator
-    from generators.store import ImageStore
-
     config, known, arrival = configuration(toml), space(toml), arrival_of(toml)
     conditioner: Conditioner
     if arrival.recall:
@@ -128,18 +124,7 @@ def _synthesiser(toml: str) -> Synthesiser:
         conditioner = ComposingConditioner(
             known, "composition", unnamed=tuple(adds), emphasised=adds
         )
-    generator = load_generator(settings_of(config.generator, config.data.image_size))
-    return Synthesiser(
-        generator,
-        CellScorer(encoder(config), known),
-        ImageStore(store_root(config), generator.fingerprint),
-        Curation(config.augment.margin, config.augment.max_tries),
-        config.seed,
-        images_done,
-        conditioner=conditioner,
-        negative=config.generator.negative,
-        whole_batches=True,
-    )
+    return synthesiser_of(config, known, conditioner)
 
 
 def synthesiser(toml: str) -> Synthesiser:

@@ -16,17 +16,15 @@ import torch
 from torch import Tensor
 
 from fairfed.config import Config
-from fairfed.generation import settings_of
-from fairfed.progress import images_done
-from fairfed.site import store_root
+from fairfed.generation import synthesiser_of
 from fairfed.zsl.data import attributes_of
 from fairfed.zsl.split import Split
 from fairfed.zsl.table import FeatureTable
 from fairfed.zsl.variants import settings
-from generators.synthesis import Curation, Synthesiser
+from generators.synthesis import Synthesiser
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
-from semantic.space import TEMPLATES, CellScorer, SemanticSpace
+from semantic.space import TEMPLATES, SemanticSpace
 
 OWNER = "zsl server"
 """Whose images they are in the store."""
@@ -61,10 +59,6 @@ def synthesiser(config: Config, table: FeatureTable, split: Split) -> Synthesise
     InputError
         If a model is not to be had.
     """
-    from generators.diffusion import load_generator
-    from generators.store import ImageStore
-    from semantic.encoder import load_encoder
-
     templates = config.semantic.templates or TEMPLATES
     attributes = attributes_of(config, table.classes)
     space = SemanticSpace(table.classes, table.groups, attributes, templates)
@@ -76,17 +70,7 @@ def synthesiser(config: Config, table: FeatureTable, split: Split) -> Synthesise
         if settings(config).conditioning != "name"
         else (),
     )
-    generator = load_generator(settings_of(config.generator, config.data.image_size))
-    return Synthesiser(
-        generator,
-        CellScorer(load_encoder(config.semantic.encoder), space),
-        ImageStore(store_root(config), generator.fingerprint),
-        Curation(config.augment.margin, config.augment.max_tries),
-        config.seed,
-        images_done,
-        conditioner=conditioner,
-        negative=config.generator.negative,
-    )
+    return synthesiser_of(config, space, conditioner, whole_batches=False)
 
 
 def embed_generated(config: Config, table: FeatureTable, split: Split) -> Embedded:

@@ -9,6 +9,7 @@ import pytest
 
 from fairfed import site
 from fairfed.config import Config
+from fairfed.semantics import store_directory
 from semantic.errors import InputError
 
 
@@ -92,5 +93,5 @@ def test_store_is_in_the_users_cache_unless_configured(
     small: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert str(site.store_root(Config())) == "/cache/fairfed/synthetic"
-    assert site.store_root(small()).name == "store"
+    assert str(store_directory(Config().augment.store)) == "/cache/fairfed/synthetic"
+    assert store_directory(small().augment.store).name == "store"

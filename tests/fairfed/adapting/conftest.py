@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flwr.app import Message
 
-from fairfed.config import Config
+from fairfed.config import Arm, Config
+from fairfed.server import LogWatcher
 from tests.fairfed import runs
 
 
@@ -16,21 +17,13 @@ class InterruptedRunError(Exception):
     """Stands for a killed process."""
 
 
-class StoppingWatcher:
-    """Does nothing, and fails after so many rounds."""
+class StoppingWatcher(LogWatcher):
+    """Fails after so many rounds."""
 
     def __init__(self, after: int) -> None:
         self._left = after
 
-    def described(self, federation: dict[str, Any]) -> None: ...
-
-    def synthesising(self, images: int) -> None: ...
-
-    def synthesised(self, synthetic: dict[str, Any]) -> None: ...
-
-    def training(self, arm: Any, first: int, rounds: int) -> None: ...
-
-    def trained_round(self, arm: Any, row: dict[str, Any]) -> None:
+    def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
         self._left -= 1
         if self._left == 0:
             raise InterruptedRunError
