@@ -17,11 +17,11 @@ TARGET = 0.8
 """Accuracy to which rounds are counted."""
 
 
-def measured(config: Config) -> dict[str, float | None]:
+def measured(config: Config, skewed: Config) -> dict[str, float | None]:
     """The numbers of one run; fractions in [0, 1], None where one does not apply.
 
     Accuracy and recall are on all test images. `missing` is the mean recall over the pairs (client,
-    class that it lacks) of the *skewed* split, whatever split the row trains on. A client's
+    class that it lacks) of the split of `skewed`, whatever split the run trains on. A client's
     accuracy is on its own test images.
     """
     arm = config.arms[0]
@@ -29,7 +29,7 @@ def measured(config: Config) -> dict[str, float | None]:
     rounds = [json.loads(line) for line in text.splitlines()]
     last = [np.array(client["test_counts"]) for client in rounds[-1]["clients"]]
     clients = client_fairness([np.trace(c.sum(0)) / max(1, c.sum()) for c in last])
-    weights = missing_class_weights(site.federation(config.to_toml(), False).train_cells())
+    weights = missing_class_weights(site.federation(skewed.to_toml(), False).train_cells())
     pooled = _pooled(rounds[-1])
     recalls = np.diag(pooled) / np.maximum(1, pooled.sum(1))
     accuracies = [np.trace(c) / c.sum() for c in map(_pooled, rounds)]

@@ -37,10 +37,10 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 # isort: split
 from _label_skew_data import Prepared, prepare
 from _label_skew_measures import measured
-from _label_skew_rows import PROTOCOL, ROWS, SPLITS, UNSEEN_ROW, Row, Settings
+from _label_skew_rows import IID_AS, PROTOCOL, ROWS, SPLITS, UNSEEN_ROW, Row, Settings
 from _label_skew_table import page
 
-from fairfed.config import Arm, Config
+from fairfed.config import Arm, Config, PartitionConfig
 from fairfed.config.load import merged
 from fairfed.files import write_whole
 from fairfed.server import LogWatcher
@@ -77,7 +77,7 @@ def configure(
     settings = merged(PROTOCOL, row.settings)
     arm = {"name": row.name, **row.arm}
     settings = merged(settings, {"name": row.name, "seed": seed, "arms": [arm]})
-    settings["partition"] = {"clients": 10, **SPLITS[split]}
+    settings["partition"] = divided(split)
     settings["data"] = {**settings["data"], "source": "fashion-mnist"}
     if options.quick:
         settings = merged(settings, QUICK)
@@ -89,9 +89,12 @@ def configure(
             settings["inversion"] = {"start": 2, "every": 1}
     for override in options.overrides:
         settings = merged(settings, nested(override))
-    key = hashlib.sha256(json.dumps([settings, data.identity]).encode()).hexdigest()[:16]
+    key = run = key_of(settings, data)
+    if row.arm.get("iid"):  # its clients are the same whatever the split: one run serves them all
+        settings["partition"] = divided(IID_AS)
+        run = key_of(settings, data)
     where = {
-        "out": str(options.work / "runs" / key),
+        "out": str(options.work / "runs" / run),
         "data": {"directory": str(data.directory)},
         # Every seed has a store of its own, which the rows share.
         "augment": {"store": str(options.work / f"store-{seed}")},
@@ -105,13 +108,23 @@ def configure(
     return Config.model_validate(merged(settings, where)), key
 
 
+def divided(split: str) -> Settings:
+    """Settings of a split."""
+    return {"clients": 10, **SPLITS[split]}
+
+
+def key_of(settings: Settings, data: Prepared) -> str:
+    """Name of a run."""
+    return hashlib.sha256(json.dumps([settings, data.identity]).encode()).hexdigest()[:16]
+
+
 def nested(override: str) -> Settings:
     """``train.lr=0.05`` as a tree of settings."""
     name, _, value = override.partition("=")
     return tomllib.loads(f"{name} = {value}")
 
 
-def outcome(config: Config, options: argparse.Namespace) -> dict[str, float | None]:
+def outcome(config: Config, split: str, options: argparse.Namespace) -> dict[str, float | None]:
     """Run or continue; returns what was measured, with the CPU-seconds that it took.
 
     Images that another row left in the store are charged as if they had been made.
@@ -121,7 +134,8 @@ def outcome(config: Config, options: argparse.Namespace) -> dict[str, float | No
     clock = Clock(config.run_directory.with_suffix(".cpu"))
     run(config, clock, report=False)
     clock.tick()
-    found = measured(config)
+    skewed = PartitionConfig.model_validate(divided(split))
+    found = measured(config, config.model_copy(update={"partition": skewed}))
     reused = found.pop("reused") or 0.0
     found["cpu_seconds"] = clock.seconds + (reused * image_cost(config, options) if reused else 0)
     return found
@@ -189,7 +203,7 @@ def main() -> None:
         config, key = configure(split, row, seed, data, options)
         if (results / f"{key}.json").is_file():
             continue
-        found = outcome(config, options)
+        found = outcome(config, split, options)
         content = {"split": split, "row": row.name, "seed": seed, **found}
         write_whole(results / f"{key}.json", json.dumps(content).encode())
         print(f"{split}, {row.name}, seed {seed}: accuracy {found['accuracy']:.3f}, "

@@ -9,8 +9,11 @@ Departures: the means are weighted as the arm's rule weighs the models (by examp
 equal in the paper), so that c stays the weighted mean of the c_i. With momentum the divisor is the
 total weight that the K gradients have in ``x - y``, which is K η without, so that a variate stays a
 mean of gradients. The correction enters the gradient, and with it the momentum (Flower's niid_bench
-adds it to the step behind the momentum, which weakens it tenfold at momentum 0.9). Normalisation
-statistics are averaged and have no variate.
+adds it to the step, behind the momentum, and divides by K η: its variates are larger by what its
+correction is smaller). Normalisation statistics are averaged and have no variate.
+
+A variate is a round old when it is used. With few long steps, or with momentum, which lengthens
+them, it overshoots and training diverges under strong label skew; a lower rate mends it.
 
 A client's variate is in its state, and thus in the checkpoint where the engine can save it;
 elsewhere (Ray, real sites after a restart) a continued run begins it anew at zero.
