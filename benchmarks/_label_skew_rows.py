@@ -96,7 +96,9 @@ ROWS = (
     Row("One-shot, then FedAvg", {"system": "one-shot", "server_rounds": 10},
         {"augment": {"per_class": 240}}, "10 rounds at the server, 10 of FedAvg"),
     Row("SD + CLIP", {"augment": True}, note="ours"),
-    Row("SD + CLIP + steering", {"augment": True, "rule": "fairfed"}, note="ours; FairFed"),
+    Row("SD + CLIP + steering", {"augment": True, "rule": "term"},
+        note="ours; TERM with t = 1, nothing chosen: clients with a higher loss weigh more "
+        "(FairFed's metric needs groups, and there are none here)"),
     Row("SD + CLIP + closed loop", {"augment": True, "replan": 5}, note="ours"),
     Row("SD + CLIP, CLIP head", {"augment": True, "adapt": "head"}, CLIP,
         "ours with the network of *CLIP head*"),
@@ -109,6 +111,7 @@ ROWS = (
     Row("FedAvg, IID", {"iid": True}, note="the same images, evenly divided"),
     Row("FedAvg, IID, as many steps", {"iid": True}, {"train": {"epochs": 6}},
         "6 local epochs: as many steps a round as 600 real and 1,200 synthetic images take in 2"),
+    Row("CLIP head, IID", {"iid": True, "adapt": "head"}, CLIP, "*CLIP head* on IID clients"),
     Row("Centralised", {"system": "centralised"}, note="all images in one place"),
 )  # fmt: skip
 UNSEEN_ROW = "SD + CLIP, 2 classes unseen"

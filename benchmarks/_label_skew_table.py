@@ -23,14 +23,21 @@ COLUMNS: dict[str, tuple[str, float, int]] = {
 """Heading, factor and digits of each number."""
 REFERENCES = {"1 label": 28.39, "2 labels": 78.10, "3 labels": 82.43}
 """FedAvg in Flower's niid_bench: 60,000 images, 50 rounds of 10 epochs (IID: 89.23)."""
-OURS = "SD + CLIP"
-OTHER_TESTS = (OWN_MODELS, "FedAvg, IID", "FedAvg, IID, as many steps")
-"""Rows whose clients' accuracies are on other test rows, or of other models, than the rest."""
+OURS = ("SD + CLIP", "SD + CLIP + steering", "SD + CLIP + closed loop")
 CEILINGS = ("FedAvg, IID", "FedAvg, IID, as many steps", "Centralised")
+"""What ours is held against, with the same network."""
+OURS_ON_CLIP, CLIP_CEILING = "SD + CLIP, CLIP head", "CLIP head, IID"
+IID = (*CEILINGS[:2], CLIP_CEILING)
+"""Rows whose clients hold all classes: their clients' accuracies are on other test rows."""
+EXTREMES = {"accuracy": max, "missing": max, "client_variance": min, "client_worst": max,
+            "worst_class": max}  # fmt: skip
 
 
-def page(runs: list[Run], said: str, protocol: Settings, changed: list[str]) -> str:
-    """The whole page, in Markdown; `changed` are settings that differ from the protocol."""
+def page(runs: list[Run], said: str, protocol: Settings, changed: list[str], spent: float) -> str:
+    """The whole page, in Markdown.
+
+    `changed` are settings that differ from the protocol, `spent` are the CPU-hours of all runs.
+    """
     train = protocol["train"]
     other = f" Departures: {', '.join(changed)}." if changed else ""
     parts = [
@@ -52,7 +59,8 @@ def page(runs: list[Run], said: str, protocol: Settings, changed: list[str]) -> 
         "training, evaluation and synthesis, the latter as if no image had been in the store. An "
         "epoch of an augmented client is its real and its synthetic images, so that it takes more "
         "steps a round than FedAvg's; *as many steps* is the reference for that. *MB*: what was "
-        "sent over all rounds, both ways.",
+        f"sent over all rounds, both ways. All runs together took {spent:.1f} CPU-hours: rows of a "
+        "seed share images, and rows on IID clients are run once for all splits.",
     ]
     for split in SPLITS:
         found = [run for run in runs if run["split"] == split]
@@ -91,6 +99,9 @@ def _cell(values: list[float | None], factor: float, digits: int) -> str:
     return text if len(known) == len(values) else f"{text} ({len(known)} of {len(values)})"
 
 
+Means = dict[str, dict[str, float]]
+
+
 def verdicts(split: str, runs: list[Run]) -> list[str]:
     """What the table says of the aims, in words made from its numbers."""
     means = {
@@ -98,33 +109,52 @@ def verdicts(split: str, runs: list[Run]) -> list[str]:
         for row in ROWS
         if _of(runs, row)
     }
-    lines = []
-    if split in REFERENCES and "FedAvg" in means:
-        lines.append(
-            f"- niid_bench's FedAvg (60,000 images, 50 × 10 epochs): {REFERENCES[split]:.2f}; "
-            f"ours here: {100 * means['FedAvg']['accuracy']:.2f}."
-        )
-    ours = [name for name in means if name.startswith(OURS) and "unseen" not in name]
-    if not ours:
-        return ["\n".join(lines)] if lines else []
-    best = max(ours, key=lambda name: means[name]["accuracy"])
+    lines = _reference(split, means)
     for ceiling in CEILINGS:
-        if ceiling in means:
-            apart = 100 * (means[best]["accuracy"] - means[ceiling]["accuracy"])
-            side = "above" if apart >= 0 else "below"
-            lines.append(f"- {best} is {abs(apart):.1f} points {side} *{ceiling}*.")
-    for name, better in (("accuracy", max), ("missing", max), ("client_variance", min),
-                         ("client_worst", max), ("worst_class", max)):  # fmt: skip
-        among = [row for row in means if not (name.startswith("client") and row in OTHER_TESTS)]
-        first = better(among, key=lambda row, n=name: means[row][n])
-        mine = better(ours, key=lambda row, n=name: means[row][n])
-        heading, factor, digits = COLUMNS[name]
-        text = f"- Best {heading}: {first} ({factor * means[first][name]:.{digits}f})"
-        if first not in ours:
-            text += f"; best of ours: {mine} ({factor * means[mine][name]:.{digits}f})"
-            text += " – *beats ours*" if first not in CEILINGS else ""
-        lines.append(text + ".")
-    return ["\n".join(lines)]
+        lines += _against(ceiling, OURS, means)
+    lines += _against(CLIP_CEILING, (OURS_ON_CLIP,), means)
+    if any(row in means for row in (*OURS, OURS_ON_CLIP)):
+        lines += [_best(name, means) for name in EXTREMES]
+    return ["\n".join(lines)] if lines else []
+
+
+def _reference(split: str, means: Means) -> list[str]:
+    """FedAvg here beside niid_bench's."""
+    rows = [row for row in ("FedAvg", "FedAvg, lower rate") if row in means]
+    if split not in REFERENCES or not rows:
+        return []
+    here = ", ".join(f"{100 * means[row]['accuracy']:.1f} ({row})" for row in rows)
+    return [f"- niid_bench's FedAvg (60,000 images, 50 × 10 epochs): {REFERENCES[split]}; "
+            f"here: {here}."]  # fmt: skip
+
+
+def _against(ceiling: str, rows: tuple[str, ...], means: Means) -> list[str]:
+    """How far rows are from a ceiling of the same network."""
+    known = [row for row in rows if row in means]
+    if ceiling not in means or not known:
+        return []
+    apart = (100 * (means[row]["accuracy"] - means[ceiling]["accuracy"]) for row in known)
+    said = ", ".join(f"{row} {points:+.1f}" for row, points in zip(known, apart, strict=True))
+    return [f"- Points of accuracy above *{ceiling}*: {said}."]
+
+
+def _best(name: str, means: Means) -> str:
+    """Which row is best in a column, and the best of ours where that is another one."""
+    heading, factor, digits = COLUMNS[name]
+
+    def first(rows: list[str]) -> tuple[str, str]:
+        best = EXTREMES[name](rows, key=lambda row: means[row][name])
+        return best, f"{best} ({factor * means[best][name]:.{digits}f})"
+
+    among = [row for row in means if not (name.startswith("client") and row == OWN_MODELS)]
+    best, text = first(among)
+    text = f"- Best {heading}: {text}"
+    if name.startswith("client") and best in IID:
+        best, of_same = first([row for row in among if row not in IID])
+        text += f", whose clients hold all classes; of the rest: {of_same}"
+    if best not in (*OURS, OURS_ON_CLIP):
+        text += f"; ours: {first([r for r in (*OURS, OURS_ON_CLIP) if r in means])[1]}"
+    return text + "."
 
 
 def _mean(runs: list[Run], name: str) -> float:

@@ -56,12 +56,15 @@ METHODS = {
     "Full, from scratch": {"adapt": "full", "from_scratch": True},
 }
 RATES = {
-    "full": (0.001, 0.003, 0.01, 0.03),
+    "full": (0.0003, 0.001, 0.003, 0.01, 0.03),
     "head": (0.5, 1.0, 2.0, 5.0),
     "bias": (0.01, 0.02, 0.05, 0.1),
-    "lora": (0.005, 0.01, 0.02, 0.05),
-    "prompt": (0.1, 0.5, 2.0),
+    "lora": (0.005, 0.01, 0.02, 0.05, 0.1),
+    "prompt": (0.1, 0.5, 2.0, 5.0),
+    "scratch": (0.01, 0.03, 0.1, 0.3),
 }
+TUNED = {"scratch": METHODS["Full, from scratch"]}
+"""Arms of rates that are no method's."""
 TUNING = {"seed": 101, "rounds": 5}
 SYNTHETIC = {
     "model": "cnn-bn",
@@ -190,12 +193,16 @@ def classifier(options: argparse.Namespace, results: Results) -> None:
     preset = load_config(None, preset="adapt-clip")
     shared = {"model": "clip", "rounds": options.rounds, "train": preset.train.model_dump(),
               "adapt": preset.adapt.model_dump()}  # fmt: skip
+    scratch = shared["adapt"]["lr"].pop("scratch")
     rows: dict[str, list[Settings]] = {}
     for seed in range(options.seeds):
         for name, own in METHODS.items():
             settings = {**common(options, seed), **shared, "arms": [{"name": name, **own}]}
             if name == "CLIP zero-shot":
                 settings["rounds"] = 1
+            if "from_scratch" in own:
+                lr = {**shared["adapt"]["lr"], "scratch": scratch}
+                settings["adapt"] = {**shared["adapt"], "lr": lr}
 
             def read(config: Config) -> Settings:
                 return {**measured(logged(config)), "parameters": parameters(config)}
@@ -255,7 +262,7 @@ def tune(options: argparse.Namespace, results: Results) -> None:
                 "rounds": TUNING["rounds"],
                 "train": preset.train.model_dump(),
                 "adapt": {"lr": {method: rate}, "rank": preset.adapt.rank},
-                "arms": [{"name": method, "adapt": method}],
+                "arms": [{"name": method, **TUNED.get(method, {"adapt": method})}],
             }
             found = results.of(
                 f"tuning: {method}", settings, lambda config: measured(logged(config))

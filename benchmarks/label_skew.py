@@ -26,7 +26,7 @@ import logging
 import os
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -163,13 +163,16 @@ def image_cost(config: Config, options: argparse.Namespace) -> float:
     return float(json.loads(path.read_text()))
 
 
+def every(seeds: Iterable[int]) -> Iterator[tuple[str, Row, int]]:
+    """The runs of some seeds, all rows of a seed and split before the next."""
+    return ((split, row, seed) for seed in seeds for split in SPLITS for row in ROWS)
+
+
 def plan(options: argparse.Namespace) -> Iterator[tuple[str, Row, int]]:
-    """The runs that are asked for, all rows of a seed and split before the next."""
-    for seed in options.seeds:
-        for split in SPLITS:
-            for row in ROWS:
-                if options.only in split and options.rows in row.name:
-                    yield split, row, seed
+    """The runs that are asked for."""
+    for split, row, seed in every(options.seeds):
+        if options.only in split and options.rows in row.name:
+            yield split, row, seed
 
 
 def main() -> None:
@@ -208,27 +211,31 @@ def main() -> None:
         write_whole(results / f"{key}.json", json.dumps(content).encode())
         print(f"{split}, {row.name}, seed {seed}: accuracy {found['accuracy']:.3f}, "
               f"{found['cpu_seconds']:.0f} CPU-s", flush=True)  # fmt: skip
-    known = [
-        json.loads(path.read_text())
-        for seed in (options.seeds if options.quick else range(10))
-        for split in SPLITS
-        for row in ROWS
-        if (path := results / f"{configure(split, row, seed, data, options)[1]}.json").is_file()
-    ]
+    known, clocks = [], set()
+    for split, row, seed in every(range(10) if not options.quick else options.seeds):
+        config, key = configure(split, row, seed, data, options)
+        if (path := results / f"{key}.json").is_file():
+            known.append(json.loads(path.read_text()))
+            clocks.add(config.run_directory.with_suffix(".cpu"))
     if known:
-        protocol = merged(PROTOCOL, QUICK) if options.quick else PROTOCOL
-        text = page(known, data.said, protocol, options.overrides)
-        write_whole(options.out.with_suffix(".md"), text.encode())
-        content = {
-            "data": data.said,
-            "protocol": protocol,
-            "set": options.overrides,
-            "runs": known,
-        }
-        whole = json.dumps(content, indent=1) + "\n"
-        write_whole(options.out.with_suffix(".json"), whole.encode())
-        hours = sum(one["cpu_seconds"] for one in known) / 3600
-        print(f"{len(known)} runs, {hours:.2f} CPU-hours: {options.out}.md")
+        spent = sum(float(path.read_text()) for path in clocks if path.is_file()) / 3600
+        write_page(known, data.said, spent, options)
+
+
+def write_page(runs: list[dict[str, Any]], said: str, spent: float, options: Any) -> None:
+    """Write Markdown and JSON; `spent` are CPU-hours."""
+    protocol = merged(PROTOCOL, QUICK) if options.quick else PROTOCOL
+    text = page(runs, said, protocol, options.overrides, spent)
+    write_whole(options.out.with_suffix(".md"), text.encode())
+    content = {
+        "data": said,
+        "protocol": protocol,
+        "set": options.overrides,
+        "cpu_hours": round(spent, 2),
+        "runs": runs,
+    }
+    write_whole(options.out.with_suffix(".json"), (json.dumps(content, indent=1) + "\n").encode())
+    print(f"{len(runs)} runs, {spent:.2f} CPU-hours: {options.out}.md")
 
 
 if __name__ == "__main__":
