@@ -56,10 +56,15 @@ class Company:
         return penalty
 
 
-def record_company(model: nn.Module, outputs: int, settings: InversionSettings) -> Company:
-    """Invert the company, its labels taking turns, and keep its moments at every step."""
+def record_company(
+    model: nn.Module, outputs: int, settings: InversionSettings, shown: int
+) -> Company:
+    """Invert the company, and keep its moments at every step.
+
+    Its members are of the first `shown` outputs in turn.
+    """
     size = settings.company
-    labels = torch.arange(size, device=next(model.parameters()).device) % outputs
+    labels = torch.arange(size, device=next(model.parameters()).device) % shown
     places = _places(labels, outputs)
     rest: list[list[tuple[Tensor, Tensor]]] = []
 

@@ -106,6 +106,9 @@ class InversionGenerator:
         classifier of cells.
     settings
         Weights of the loss, steps, sizes.
+    shown
+        The company is of the first `shown` outputs; None: of all. For a classifier that tells these
+        from something that is never made.
 
     Raises
     ------
@@ -115,7 +118,12 @@ class InversionGenerator:
     """
 
     def __init__(
-        self, model: nn.Module, outputs: Sequence[Cell], settings: InversionSettings
+        self,
+        model: nn.Module,
+        outputs: Sequence[Cell],
+        settings: InversionSettings,
+        *,
+        shown: int | None = None,
     ) -> None:
         import copy
 
@@ -136,7 +144,8 @@ class InversionGenerator:
                 f"the classifier has {self._logits} outputs, and {len(set(self._cells))} different "
                 f"cells are named for {len(outputs)} of them; name one for each, in order"
             )
-        self._fingerprint = _fingerprint(self._model, self._cells, settings)
+        self._shown = shown or self._logits
+        self._fingerprint = _fingerprint(self._model, self._cells, settings, self._shown)
         self._guard = threading.Lock()
         self._recorded: Company | None = None
 
@@ -206,7 +215,9 @@ class InversionGenerator:
 
         with self._guard:
             if self._recorded is None:
-                self._recorded = record_company(self._model, self._logits, self.settings)
+                self._recorded = record_company(
+                    self._model, self._logits, self.settings, self._shown
+                )
             return self._recorded
 
 
@@ -225,12 +236,15 @@ def _canonical(cell: Cell) -> Cell:
     return Cell(cell.class_name, UNNAMED_GROUPS[0]) if unnamed else cell
 
 
-def _fingerprint(model: nn.Module, cells: list[Cell], settings: InversionSettings) -> str:
+def _fingerprint(
+    model: nn.Module, cells: list[Cell], settings: InversionSettings, shown: int
+) -> str:
     import torch
 
     changing = {k: v for k, v in asdict(settings).items() if k != "device"}
     named = [(cell.class_name, cell.group) for cell in cells]
-    total = hashlib.sha256(json.dumps([str(model), named, changing], sort_keys=True).encode())
+    described = [str(model), named, changing, *([shown] if shown < len(cells) else [])]
+    total = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for name, tensor in model.state_dict().items():
         total.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
         total.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())

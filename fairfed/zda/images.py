@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -25,6 +26,8 @@ NO_BATCH_NORM = (
 )
 BATCH = 64
 """Most images in one forward pass."""
+OTHERS = "all others"
+"""What a single class is told from."""
 KEPT = 128
 """Classes of shared images that a process remembers."""
 
@@ -63,7 +66,8 @@ class _Known(nn.Module):
     """A classifier that is asked about some of its classes alone.
 
     What it says of classes that it has never seen would pull the images away from its statistics,
-    which are of the others.
+    which are of the others. A single class is told from all others together, as there would be
+    nothing to tell apart otherwise: the cross-entropy is then that of all logits.
     """
 
     def __init__(self, model: nn.Module, classes: Sequence[int]) -> None:
@@ -75,9 +79,13 @@ class _Known(nn.Module):
         return f"classes={self.classes}"
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``[n, len(classes)]`` of RGB images ``[n, 3, H, W]`` in 0 to 1."""
-        logits: Tensor = self.model(images)[:, self.classes]
-        return logits
+        """Logits of RGB images ``[n, 3, H, W]`` in 0 to 1: ``[n, len(classes)]``, or ``[n, 2]``."""
+        logits: Tensor = self.model(images)
+        known = logits[:, self.classes]
+        if len(self.classes) > 1:
+            return known
+        others = torch.arange(logits.shape[1], device=logits.device) != self.classes[0]
+        return torch.cat([known, logits[:, others].logsumexp(1, keepdim=True)], 1)
 
 
 class Inverter:
@@ -112,8 +120,10 @@ class Inverter:
         )
         self.seed, self._count = config.seed, chosen.per_class
         self._cells = dict(zip(classes, class_outputs([str(c) for c in classes]), strict=True))
+        others = class_outputs([OTHERS]) if len(classes) == 1 else ()
+        outputs = [*self._cells.values(), *others]
         self.generator = InversionGenerator(
-            _Known(model, classes), list(self._cells.values()), settings
+            _Known(model, classes), outputs, settings, shown=len(classes)
         )
 
     def images(self, label: int, occasion: str) -> Image:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from flwr.app import ArrayRecord, Context, RecordDict
 from torch import nn
 
@@ -128,6 +130,24 @@ def _joined(
     context = context or Context(1, 1, {}, RecordDict(), {})
     real = site.training_set(toml, arm, client)
     return with_inverted(context, toml, arm, client, number, model, real)
+
+
+def test_a_single_class_is_told_from_all_others(small: Small, model: nn.Module) -> None:
+    """With one logit alone the cross-entropy would be 0 whatever the model says of the class."""
+    config = small(*QUICK)
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        head = [layer for layer in other.modules() if isinstance(layer, nn.Linear)][-1]
+        head.weight[1] = -head.weight[1] + 1
+    one, two = (Inverter(config, m, [1]).images(1, "here") for m in (model, other))
+    assert (one != two).any()
+    own = images_module._Known(model.eval(), [1])
+    inputs, labels = torch.rand(5, 3, 16, 16), torch.ones(5, dtype=torch.int64)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            F.cross_entropy(own(inputs), labels * 0),
+            F.cross_entropy(model(inputs), labels),
+        )
 
 
 def test_a_client_adds_images_of_the_classes_that_it_lacks(small: Small, model: nn.Module) -> None:
