@@ -78,8 +78,11 @@ class ClientVariate:
         Parameters
         ----------
         divisor
-            Total weight of the gradients in ``x - y``; see `gradient_weight`.
+            Total weight of the gradients in ``x - y``; see `gradient_weight`. 0, where nothing was
+            trained, leaves the variate as it was.
         """
+        if not divisor:
+            return ArrayRecord({n: own.new_zeros(own.shape) for n, own in self._own.items()})
         following = {
             name: self._own[name]
             - self._server[name]

@@ -1,15 +1,20 @@
-"""SCAFFOLD's arithmetic by hand."""
+"""SCAFFOLD's arithmetic by hand, and what comes of it over rounds."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from flwr.app import Array, ArrayRecord, Context, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from torch import nn
 
-from fairfed.baselines.scaffold import ClientVariate, gradient_weight, local_steps
+from fairfed.baselines.scaffold import ClientVariate, Scaffold, gradient_weight, local_steps
+from fairfed.engines.private import server_identity
 from fairfed.models import train_epochs
+from fairfed.strategies.aggregation import Outcome
+from fairfed.strategies.replies import ClientReply, RejectedReply
+from fairfed.strategies.signals import silent
+from fairfed.strategies.weights import Weights
 
 
 def _context() -> Context:
@@ -85,12 +90,6 @@ def test_steps_are_batches_of_all_epochs() -> None:
 
 
 def test_reply_without_or_with_a_bad_variate_is_rejected() -> None:
-    from flwr.app import ConfigRecord, Message
-
-    from fairfed.baselines.scaffold import Scaffold
-    from fairfed.engines.private import server_identity
-    from fairfed.strategies.replies import RejectedReply
-
     strategy = Scaffold((1, 2))
     model = ArrayRecord({"scores": Array(np.zeros(2, np.float32))})
     with server_identity(1):
@@ -103,3 +102,91 @@ def test_reply_without_or_with_a_bad_variate_is_rejected() -> None:
         bad = RecordDict({"control": _server(float("nan"), 0.0)})
         with pytest.raises(RejectedReply, match="control: .*not finite"):
             strategy._read_further(Message(bad, 7, "train"), 0)
+
+
+def test_a_client_that_trains_on_nothing_keeps_its_variate() -> None:
+    context = _context()
+    context.state["scaffold-a"] = _server(0.3, -0.3)
+    variate = ClientVariate(context, "a", _server(0.2, -0.1), Scores())
+    assert variate.finish(gradient_weight(0, 0.4, 0.9))["scores"].numpy().tolist() == [0, 0]
+    kept = context.state.array_records["scaffold-a"]["scores"].numpy()
+    assert kept == pytest.approx(np.array([0.3, -0.3]))
+
+
+# both sides
+
+IMAGES = torch.zeros(8, 1, 1, 3, dtype=torch.uint8)
+LABELS = (torch.tensor([0] * 7 + [1]), torch.tensor([0] + [1] * 7), torch.tensor([0] + [1] * 7))
+POOLED = 9 / 24
+"""How often class 0 is among the labels of all three: the optimum of `Scores`."""
+
+
+def _reply(client: int) -> ClientReply:
+    counts = np.zeros((1, 2, 2), np.int64)
+    return ClientReply(client, 0.0, 8.0, 0.0, counts, 0.0, ArrayRecord())
+
+
+class Federation:
+    """Three clients with other labels each, and a server that averages them."""
+
+    def __init__(self) -> None:
+        self.strategy, self.model = Scaffold((1, 2)), {"scores": np.zeros(2, np.float32)}
+        self.strategy._sites = {1: 0, 2: 1, 3: 2}
+        self.contexts = [_context() for _ in LABELS]
+
+    def round(self, clients: tuple[int, ...], lr: float, momentum: float, corrected: bool) -> None:
+        record = ArrayRecord({"scores": Array(self.model["scores"])})
+        with server_identity(1):
+            (request, *_) = self.strategy._requests("train", 1, record, ConfigRecord(), [7])
+        control, trained, replies = request.content.array_records["control"], [], []
+        for client in clients:
+            model = Scores()
+            model.load_state_dict(record.to_torch_state_dict())
+            variate = ClientVariate(self.contexts[client], "a", control, model)
+            train_epochs(
+                model, IMAGES, LABELS[client], epochs=20, batch_size=8, lr=lr, momentum=momentum,
+                generator=torch.Generator().manual_seed(0),
+                correction=variate.correction if corrected else None,
+            )  # fmt: skip
+            change = variate.finish(gradient_weight(20, lr, momentum))
+            sent = RecordDict({"control": change})
+            with server_identity(1):
+                self.strategy._read_further(Message(sent, 7, "train"), client)
+            trained.append(model.scores.detach().numpy().copy())
+            replies.append(_reply(client))
+        shares = np.full(len(clients), 1 / len(clients))
+        mean = {"scores": np.mean(trained, axis=0)}
+        weights = Weights(shares, shares, (None,) * len(clients))
+        outcome = Outcome(silent(len(clients)), weights, mean)
+        self.strategy._conclude(1, replies, outcome)
+        self.model = mean
+
+    @property
+    def share(self) -> float:
+        """The probability that the model gives to class 0."""
+        return float(torch.softmax(torch.from_numpy(self.model["scores"]), 0)[0])
+
+    @property
+    def control(self) -> list[float]:
+        return [float(value) for value in self.strategy.state_arrays()["control/scores"]]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_clients_that_drift_apart_reach_the_optimum_of_all_rows(momentum: float) -> None:
+    """FedAvg ends beside it, for each client goes most of the way to its own."""
+    lr = 0.2 * (1 - momentum)
+    ours, plain = Federation(), Federation()
+    for _ in range(60):
+        ours.round((0, 1, 2), lr, momentum, corrected=True)
+        plain.round((0, 1, 2), lr, momentum, corrected=False)
+    assert ours.share == pytest.approx(POOLED, abs=1e-4)
+    assert abs(plain.share - POOLED) > 0.005
+
+
+def test_the_servers_variate_is_the_mean_of_the_clients_whoever_takes_part() -> None:
+    federation = Federation()
+    for clients in ((0, 1, 2), (1,), (0, 2), (2,)):
+        federation.round(clients, 0.1, 0.0, corrected=True)
+        own = [c.state.array_records.get("scaffold-a") for c in federation.contexts]
+        mean = np.mean([v["scores"].numpy() for v in own if v is not None], axis=0)
+        assert federation.control == pytest.approx(mean, abs=1e-6)
