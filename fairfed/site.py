@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from fairfed.config import Arm, Config, parse_config
 from fairfed.data import FederatedImages, Federation, load_federation
+from fairfed.errors import PublicInputError
 from fairfed.generation import synthesiser_of
 from fairfed.semantics import semantic_space
 from generators.plan import Budget, Cells, plan_cells
-from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -193,7 +193,9 @@ def training_settings(config: Config, arm: Arm) -> dict[str, Any]:
     settings: dict[str, Any] = config.train.model_dump(exclude={"debias", "fairbatch_alpha"})
     own = {"proximal": arm.proximal, "augmentation": arm.augmentation}
     if config.model == "clip":
-        own["lr"] = config.adapt.lr.get(arm.adapt or config.adapt.method)
+        rates = config.adapt.lr
+        rate = rates.get(arm.adapt or config.adapt.method)
+        own["lr"] = rates.get("scratch", rate) if arm.from_scratch else rate
     return settings | {name: value for name, value in own.items() if value is not None}
 
 
@@ -233,7 +235,7 @@ def _assemble(toml: str, arm: Arm, client: int) -> TrainingSet:
     matching = matches_domains(config, arm)
     made = synthesise(toml, arm, client)
     if made.requested.any() and len(made.labels) == 0:
-        raise InputError(
+        raise PublicInputError(
             f"client {client}: no synthetic image was accepted; lower augment.margin or raise "
             "augment.max_tries"
         )

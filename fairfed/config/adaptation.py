@@ -9,7 +9,7 @@ from pydantic import Field
 from fairfed.config.base import Section
 
 Adaptation = Literal["full", "head", "bias", "lora", "prompt"]
-Rates = Annotated[dict[Adaptation, float], Field(strict=False)]
+Rates = Annotated[dict[Adaptation | Literal["scratch"], float], Field(strict=False)]
 
 
 class AdaptConfig(Section):
@@ -31,7 +31,7 @@ class AdaptConfig(Section):
     lr: Rates = Field(
         default_factory=dict,
         description="Learning rates by method, e.g. `{ full = 0.01, prompt = 0.5 }`, instead of "
-        "`train.lr`.",
+        "`train.lr`. `scratch`: of arms with `from_scratch`, which otherwise have that of `full`.",
     )
 
 

@@ -65,6 +65,9 @@ def test_a_learning_rate_belongs_to_its_method(small: Small) -> None:
     assert rates["Full"] == rates["Scratch"] == 0.01
     assert rates["Prompt"] == 0.5
     assert rates["Head"] == rates["Bias"] == rates["LoRA"] == 0.05
+    config = small(ARMS, "model=clip", "adapt.lr={ full = 0.01, scratch = 0.2 }")
+    rates = {arm.name: training_settings(config, arm)["lr"] for arm in config.arms}
+    assert (rates["Full"], rates["Scratch"]) == (0.01, 0.2)
 
 
 def test_a_client_with_other_weights_says_so(small: Small) -> None:
