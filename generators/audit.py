@@ -2,8 +2,8 @@
 
 For every class, images of a neutral prompt ("a photo of a coat") are made, CLIP reads the group of
 each (`generators.group_reading`), and the distribution over groups is compared with a target
-(`generators.group_shares`). A plan can use the result: what neutral prompts give anyway need not be
-asked for by name.
+(`generators.group_shares`). `fairfed augment` can use the result: it grants more tries to groups that
+the generator shows too rarely.
 """
 
 from __future__ import annotations
@@ -182,81 +182,3 @@ def _neutral_images(
         classes = np.logaddexp.reduce(scores, axis=2).argmax(1)
         recognised += int((classes == label).sum())
     return counts, recognised / n
-
-
-@dataclass(frozen=True)
-class CorrectedPlan:
-    """A plan that counts on what neutral prompts give anyway.
-
-    Attributes
-    ----------
-    neutral
-        ``[n_classes]``, images to ask for by prompts without a group.
-    explicit
-        ``[n_classes, n_groups]``, images to ask for by prompts that name it.
-    """
-
-    neutral: Cells
-    explicit: Cells
-
-
-def corrected_plan(
-    wanted: Cells, audit: GeneratorAudit, target: npt.ArrayLike | None = None
-) -> CorrectedPlan:
-    """Divide a plan into neutral prompts and prompts that name the group.
-
-    As many neutral prompts as possible are used, so that no cell is expected to get more than is
-    wanted of it; named prompts fill what is then missing, in proportion to the wanted images minus
-    those that neutral prompts are expected to give. An unbiased generator is asked neutrally only;
-    of a cell that it shows too often, few or none are named.
-
-    Parameters
-    ----------
-    wanted
-        Images per cell, ``[n_classes, n_groups]``, over the audited label space.
-    target
-        Distributes each class's images over the groups instead, as in `target_shares`; None keeps
-        `wanted`'s own distribution.
-
-    Returns
-    -------
-    Per class, `neutral` and `explicit` together number as many images as `wanted`.
-
-    Raises
-    ------
-    InputError
-        If `wanted` or the target has not the audited shape.
-    """
-    if (
-        wanted.ndim != 2
-        or len(wanted) != len(audit.classes)
-        or wanted.shape[1] <= max(audit.columns)
-    ):
-        raise InputError(
-            f"a plan of shape {wanted.shape} does not fit an audit of {len(audit.classes)} classes "
-            f"and {len(audit.columns)} groups; audit the plan's own label space"
-        )
-    totals = wanted.sum(1, keepdims=True)
-    every = list(range(wanted.shape[1]))
-    desired = (
-        wanted * 1.0 if target is None else totals * target_shares(target, wanted.shape, every)
-    )
-    shares = np.zeros(wanted.shape)
-    shares[:, audit.columns] = [row.best for row in audit.classes]
-    room = np.divide(desired, shares, out=np.full(wanted.shape, np.inf), where=shares > 0)
-    # The small excess keeps a quotient such as 29.999… from losing an image.
-    neutral = np.floor(room.min(1) + 1e-9).astype(np.int64)
-    missing = np.maximum(desired - neutral[:, None] * shares, 0)
-    explicit = [
-        _whole(row, int(total - kept))
-        for row, total, kept in zip(missing, totals[:, 0], neutral, strict=True)
-    ]
-    return CorrectedPlan(neutral, np.array(explicit).reshape(wanted.shape))
-
-
-def _whole(parts: npt.NDArray[np.float64], total: int) -> Cells:
-    """Whole numbers nearest to `parts` that sum to `total`: largest remainders first."""
-    found = np.floor(parts + 1e-9).astype(np.int64)
-    order = np.argsort(found - parts, kind="stable")
-    found[order[: total - int(found.sum())]] += 1
-    return found

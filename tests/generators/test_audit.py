@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from generators.audit import ALL_CLASSES, GeneratorAudit, audit_generator, corrected_plan
+from generators.audit import ALL_CLASSES, GeneratorAudit, audit_generator
 from generators.group_reading import GroupReading, group_reading, read_groups, true_shares
 from generators.group_shares import score_intervals, target_shares
 from generators.requests import Image, Request
@@ -183,30 +183,6 @@ def test_json_and_table_say_the_same() -> None:
     assert rows[2]["n"] == "100"
 
 
-def test_plan_names_groups_only_where_neutral_prompts_fall_short() -> None:
-    audit = _audit()
-    red = audit.classes[0].shares[0]
-    wanted = np.array([[40, 6, 40], [0, 0, 30]])
-    plan = corrected_plan(wanted, audit)
-    assert plan.neutral[0] == int(40 / red)
-    assert plan.explicit[0, 0] <= 1
-    assert plan.explicit[0, 1] == 6
-    assert plan.explicit[0, 2] == pytest.approx(40 - plan.neutral[0] * (1 - red), abs=1)
-    assert plan.neutral[1] == 0  # no red dog is wanted, and neutral prompts would give some
-    assert (plan.neutral + plan.explicit.sum(1)).tolist() == wanted.sum(1).tolist()
-
-
-def test_an_unbiased_generator_is_asked_neutrally_only() -> None:
-    audit = _audit(10)
-    shares = np.array([[*row.shares[:1], 0, *row.shares[1:]] for row in audit.classes])
-    plan = corrected_plan(np.array([[10, 0, 10], [5, 5, 10]]), audit, target=shares)
-    assert plan.neutral.tolist() == [20, 20]
-    assert plan.explicit.tolist() == [[0, 0, 0], [0, 0, 0]]
-    nothing = corrected_plan(np.zeros((2, 3), np.int64), audit)
-    assert nothing.neutral.tolist() == [0, 0]
-    assert nothing.explicit.sum() == 0
-
-
 def test_target_of_a_class_without_data_is_that_of_all_classes() -> None:
     found = target_shares([[3, 9, 1], [0, 4, 0]], (2, 3), [0, 2])
     assert found.tolist() == [[0.75, 0.25], [0.75, 0.25]]
@@ -223,8 +199,6 @@ def test_what_cannot_be_audited_is_refused() -> None:
         _audit(0)
     with pytest.raises(InputError, match="level between 0 and 1"):
         _audit(5, level=1.0)
-    with pytest.raises(InputError, match="does not fit an audit of 2 classes"):
-        corrected_plan(np.zeros((3, 3), np.int64), _audit(5))
     space = SemanticSpace(("cat",), ("red", "missing × old"), table_from_names(("cat",)))
     with pytest.raises(InputError, match="fewer than two"):
         read_groups(space, np.zeros((1, 1, 2), np.float32), np.array([0]))
