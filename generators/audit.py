@@ -2,8 +2,8 @@
 
 For every class, images of a neutral prompt ("a photo of a coat") are made, CLIP reads the group of
 each (`generators.group_reading`), and the distribution over groups is compared with a target
-(`generators.group_shares`). `fairfed augment` can use the result: it grants more tries to groups that
-the generator shows too rarely.
+(`generators.group_shares`). `fairfed augment` can use the result: it grants more tries to groups
+that the generator shows too rarely.
 """
 
 from __future__ import annotations
