@@ -29,6 +29,7 @@ from evaluation.audit.from_counts import crossed_schema, dense_tally
 from evaluation.audit.noise import Declared, protect
 from fairfed import site
 from fairfed.engines.exchange import CONFIG_KEY, METRICS_KEY, PARTITION_KEY, QueryError, ask
+from fairfed.errors import PublicInputError
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -198,13 +199,13 @@ def _counts(
     table, rows = data.table, data.test[client]
     labels, groups = table.labels[rows], table.groups[rows]
     n_groups, n_classes = len(table.group_names), len(table.classes)
-    probabilities = class_probabilities(model, site.inputs(toml, arm.iid, rows), n_classes)
+    probabilities = class_probabilities(model, site.model_rows(toml, arm, rows), n_classes)
     confusion = np.zeros((n_groups, n_classes, n_classes), np.int64)
     np.add.at(confusion, (groups, labels, probabilities.argmax(1)), 1)
     if not bins:
         return confusion, None
     if not np.isfinite(probabilities).all():
-        raise InputError(NOT_FINITE)
+        raise PublicInputError(NOT_FINITE)
     histograms = np.zeros((n_groups, len(scored), 2, bins), np.int64)
     for place, name in enumerate(scored):
         of = table.classes.index(name)

@@ -1,6 +1,7 @@
 """The Flower ClientApp: what a client answers, on every engine.
 
-What leaves a client: its weights, and counts. No image, file name or value of a row does.
+What leaves a client: its weights, and counts. No image, file name or value of a row does; of an
+error, only its kind.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from flwr.clientapp import ClientApp
 
 from fairfed import local_training, site
 from fairfed.request import Metrics, Request
+from fairfed.withholding import withhold
 
 Handler = Callable[[Message, Context], Message]
 
 SYSTEMS = {
     # federated zero-shot learning
-    ("query", "zsl"): ("fairfed.zsl.client", "summarise"),
     ("train", "zsl"): ("fairfed.zsl.client", "train"),
     # a topology without a server, and what it is compared with
     ("query", "peer"): ("fairfed.peers.node", "act"),
@@ -36,7 +37,7 @@ SYSTEMS = {
 }
 """Handlers of the systems that train something else than a classifier, by kind and action."""
 
-app = ClientApp()
+app = ClientApp(mods=[withhold])
 
 
 @app.query("describe")

@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole or not at all, also after a power cut."""
+"""Writing a file so that it is there whole or not at all, also after a power cut; JSON lines."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def write_whole(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def json_lines(text: str) -> list[str]:
+    """The lines of a text of JSON lines, without empty ones.
+
+    `str.splitlines` would also end lines at U+2028 and others, which JSON strings may hold.
+    """
+    return [line for line in text.split("\n") if line.strip()]

@@ -7,7 +7,6 @@ The loops themselves are in `fairfed.rounds` (classifiers), `fairfed.adapting.ro
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from flwr.serverapp import Grid
 from fairfed import checkpoint as checkpoints
 from fairfed.errors import RunError
 from fairfed.strategies.aggregate import Model, decode, flaw
+from fairfed.strategies.entries import whole
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
@@ -39,6 +39,9 @@ DIFFERS = (
     "use another folder"
 )
 NO_REPORT = "the reply has no finite number '{name}' in its 'metrics'"
+NO_COUNT = "the reply has no whole number '{name}', from 0 to below 2**53, in its 'metrics'"
+LARGEST = 1e300
+"""Larger numbers count as infinite: sums of them would be."""
 
 
 @runtime_checkable
@@ -143,17 +146,23 @@ def give_up(failed: int, number: int, error: str | None) -> None:
 def reported_numbers(
     reply: Message, names: Iterable[str], row: dict[str, Any]
 ) -> dict[str, float] | None:
-    """Finite numbers of a reply's metrics, counts not negative; None, and why not in the row."""
+    """Finite numbers of a reply's metrics, whole ones for `n-…`; None, and why not in the row."""
     metrics = reply.content.metric_records.get("metrics", MetricRecord())
-    found = {}
+    found: dict[str, float] = {}
     for name in names:
-        value = metrics.get(name)
-        usable = isinstance(value, int | float) and math.isfinite(value)
-        if not usable or (name.startswith("n-") and value < 0):  # type: ignore[operator]
-            row["error"] = NO_REPORT.format(name=name)
+        counts = name.startswith("n-")
+        value = whole(metrics.get(name)) if counts else _finite(metrics.get(name))
+        if value is None:
+            row["error"] = (NO_COUNT if counts else NO_REPORT).format(name=name)
             return None
         found[name] = value
-    return found  # type: ignore[return-value]
+    return found
+
+
+def _finite(value: object) -> float | None:
+    """Return a number of which sums are finite, else None."""
+    usable = isinstance(value, int | float) and abs(value) <= LARGEST
+    return value if usable else None  # type: ignore[return-value]
 
 
 def accepted_model(

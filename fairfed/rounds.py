@@ -23,7 +23,7 @@ from fairfed import checkpoint as checkpoints
 from fairfed.engines.exchange import QueryError, ask, handshake, query_all
 from fairfed.loops import give_up, identity, restore_states, saved_progress, saved_states
 from fairfed.strategies.aggregate import decode, encode
-from fairfed.strategies.rows import Row, failed_evaluation, failed_row
+from fairfed.strategies.rows import Row, failed_evaluation, failed_row, idle_row
 from fairfed.strategies.steered import FairnessSteered
 from semantic.errors import InputError
 
@@ -32,6 +32,7 @@ __all__ = ["QueryError", "ask", "query_all", "run_rounds"]
 logger = logging.getLogger("fairfed")
 
 OTHER_RUN = "checkpoint '{path}' is of another run: {reason}. Delete it or use another folder"
+NO_ERROR = "none of a client; the warnings in the log say why the new model was not used"
 
 
 @dataclass
@@ -146,8 +147,8 @@ def _round(
     config: Mapping[str, ConfigRecordValues],
     patience: tuple[float, float],
     sites: Mapping[int, int],
-) -> tuple[dict[str, Any], str | None]:
-    """Run one round on ``progress``; return its line and the first error of its training."""
+) -> tuple[dict[str, Any], str]:
+    """Run one round on ``progress``; return its line and the first error of a client."""
     started = time.perf_counter()
     settings = ConfigRecord(dict(config))
     requests = list(strategy.configure_train(number, progress.arrays, settings, grid))
@@ -163,13 +164,13 @@ def _round(
     tested = _exchange(grid, requests, patience[0], sites)
     strategy.aggregate_evaluate(number, tested.replies)
     clients = _rows(strategy, number, trained, tested, sorted(sites.values()))
-    reasons = [row["error"] or row["guard"] for row in clients if row["error"] or row["guard"]]
+    errors = [row["error"] for row in clients if row["error"]]
     line = {"round": number, "seconds": time.perf_counter() - started, "clients": clients}
     if number in strategy.loop_log:
         line["loop"] = strategy.loop_log[number]
     if number in strategy.inversion_log:
         line["inversion"] = strategy.inversion_log[number]
-    return line, str(reasons[0]) if reasons else None
+    return line, errors[0] if errors else NO_ERROR
 
 
 def _exchange(
@@ -209,7 +210,7 @@ def _rows(
         elif client in train:
             row = dict(train[client])
         else:
-            row = {**failed_row(client, ""), "error": None, "guard": "not drawn in this round"}
+            row = idle_row(client)
         row["bytes_down"] = trained.down.get(client, 0) + tested.down.get(client, 0)
         row["bytes_up"] = trained.up.get(client, 0) + tested.up.get(client, 0)
         reason = tested.errors.get(client)

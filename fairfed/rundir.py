@@ -10,7 +10,7 @@ from typing import Any
 
 from fairfed import checkpoint
 from fairfed.config import Arm, Config
-from fairfed.files import write_whole
+from fairfed.files import json_lines, write_whole
 from semantic.errors import InputError
 
 
@@ -84,7 +84,7 @@ class RunDirectory:
         if not self._log.is_file():
             return
         kept = []
-        for line in self._log.read_text(encoding="utf-8").splitlines():
+        for line in json_lines(self._log.read_text(encoding="utf-8")):
             try:
                 row = json.loads(line)
             except ValueError:  # the line that a killed process was writing

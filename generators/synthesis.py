@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from generators.asking import SHARED, Asker, owner
-from generators.curation import Curation, Judge, Pool, References
+from generators.curation import Curation, Judge, Pool, References, most_judged
 from generators.curation.pixels import examined
 from generators.plan import Cells
 from generators.provenance import describe_generator
@@ -146,7 +145,7 @@ class Synthesiser:
         """
         key = class_index, group_index, size, owner
         cell = self.space.cell(class_index, group_index)
-        most = math.ceil(size * self._curation.max_tries)
+        most = most_judged(size, self._curation.max_tries)
         pool = Pool(requested=size)
         with self._holding(cell, owner):
             if key in self._pools:

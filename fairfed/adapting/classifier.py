@@ -11,6 +11,7 @@ import torch
 
 from fairfed import site
 from fairfed.baselines.zero_shot import zero_shot_head
+from fairfed.errors import PublicInputError
 from fairfed.models.clip_adapted import AdaptedClip
 from fairfed.models.clip_head import SCALE
 from fairfed.models.clip_text import ClassVectors, LearnedContext
@@ -18,7 +19,6 @@ from fairfed.models.clip_tower import reinitialise, with_biases, with_lora
 from fairfed.semantics import semantic_space
 from generators.lora import copy_sharing_frozen
 from semantic.encoder import load_encoder
-from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.config import Arm, Config
@@ -107,4 +107,4 @@ def require_same(config: Config, asked: str) -> None:
     own = load_encoder(config.semantic.encoder).fingerprint
     if own != asked:
         source = config.semantic.encoder
-        raise InputError(OTHER_WEIGHTS.format(source=source, own=own, asked=asked))
+        raise PublicInputError(OTHER_WEIGHTS.format(source=source, own=own, asked=asked))

@@ -20,11 +20,11 @@ from fairfed import site
 from fairfed.config import Config
 from fairfed.config.adaptation import SpecialiseConfig
 from fairfed.draws import generator_of
+from fairfed.errors import PublicInputError
 from fairfed.generation import settings_of
 from fairfed.semantics import semantic_space
 from generators.requests import Image
 from generators.specialise import Examples, Part, Specialiser
-from semantic.errors import InputError
 
 TRAINING, JUDGING = 201, 202
 """What random numbers are drawn for."""
@@ -101,7 +101,7 @@ def _asked(message: Message, context: Context) -> tuple[str, int, Config]:
     toml = str(asked["toml"])
     config = site.configuration(toml)
     if specialiser(toml).identity != asked["weights"]:
-        raise InputError(OTHER_WEIGHTS.format(model=config.generator.model))
+        raise PublicInputError(OTHER_WEIGHTS.format(model=config.generator.model))
     return toml, int(context.node_config["partition-id"]), config
 
 

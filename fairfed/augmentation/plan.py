@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
+from generators.curation import most_judged
 from generators.plan import Budget, Cells, plan_cells
 from semantic.errors import InputError
 
@@ -74,6 +75,14 @@ class Rate:
     size: float
 
 
+def most_per_cell(wanted: Cells, max_tries: Floats) -> Cells:
+    """Images judged at most per cell, from those wanted and the budget of each cell."""
+    most = np.zeros_like(wanted)
+    for cell in np.ndindex(wanted.shape):
+        most[cell] = most_judged(int(wanted[cell]), float(max_tries[cell]))
+    return most
+
+
 def estimate(
     wanted: Cells, in_store: int, rate: Rate | None, max_tries: Floats, real_bytes: float
 ) -> dict[str, Any]:
@@ -97,7 +106,7 @@ def estimate(
         "images": images,
         "in_store": in_store,
         "to_make": images - in_store,
-        "to_make_at_most": int(np.ceil(wanted * max_tries).sum()) - in_store,
+        "to_make_at_most": int(most_per_cell(wanted, max_tries).sum()) - in_store,
         "seconds": None,
         "seconds_at_most": None,
         "disk_mb": None,

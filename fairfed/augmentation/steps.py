@@ -22,6 +22,7 @@ from fairfed.augmentation.job import OWNER, Job
 from fairfed.augmentation.plan import (
     Rate,
     estimate,
+    most_per_cell,
     plan_document,
     planned_cells,
     wanted_cells,
@@ -188,7 +189,7 @@ def _lacking(job: Job, maker: Synthesiser, wanted: Cells) -> Iterator[Request]:
 
 def _replacements(job: Job, maker: Synthesiser, wanted: Cells, tries: Budgets) -> Iterator[Request]:
     """Requests that replace rejected images, the first ones of all cells before the second ones."""
-    spare = np.ceil(wanted * tries).astype(np.int64) - wanted
+    spare = most_per_cell(wanted, tries) - wanted
     for k in range(int(spare.max(initial=0))):
         for c, g in np.argwhere(spare > k).tolist():
             request = maker.request(c, g, int(wanted[c, g]) + k, OWNER)

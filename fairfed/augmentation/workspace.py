@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairfed.config import PipelineConfig, load_model
+from fairfed.files import json_lines
 from fairfed.rundir import write_json, write_text
 from semantic.errors import InputError
 
@@ -87,7 +88,7 @@ class Workspace:
 
     def read_rows(self, name: str, step: str) -> list[dict[str, Any]]:
         """Rows of a file of JSON lines that `step` writes; raises as `read`."""
-        return [json.loads(line) for line in self._text(name, step).splitlines()]
+        return [json.loads(line) for line in json_lines(self._text(name, step))]
 
     def _text(self, name: str, step: str) -> str:
         path = self.path / name

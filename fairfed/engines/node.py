@@ -10,6 +10,7 @@ from flwr.clientapp import ClientApp
 
 from fairfed.engines.private import over_the_wire, stamp, with_content
 from fairfed.engines.records import fork
+from fairfed.errors import WithheldError
 
 logger = logging.getLogger("fairfed")
 
@@ -65,12 +66,9 @@ class Node:
         try:
             return self._call(client_app, request)
         except (Exception, SystemExit) as error:
-            logger.error(
-                "client %d failed on '%s'",
-                self.partition_id,
-                request.metadata.message_type,
-                exc_info=error,
-            )
+            if not isinstance(error, WithheldError):  # the client has logged that one itself
+                kind = request.metadata.message_type
+                logger.error("client %d failed on '%s'", self.partition_id, kind, exc_info=error)
             reason = f"{type(error)}:<'{error}'>"
             return self._seal(Message(Error(CLIENT_APP_RAISED, reason), reply_to=request), request)
 

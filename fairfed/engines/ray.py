@@ -72,11 +72,22 @@ class GuardedClientApp(ClientApp):
         )
         try:
             reply = self._inner(message, own)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (travels with its traceback)
-            reason = f"{type(error)}:<'{error}'>{TRACEBACK}{traceback.format_exc()}"
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (travels with its places)
+            reason = f"{type(error)}:<'{error}'>{TRACEBACK}{_places(error)}"
             return Message(Error(CLIENT_APP_RAISED, reason), reply_to=message)
         context.state = own.state
         return reply
+
+
+def _places(error: BaseException) -> str:
+    """Return the lines of code that an error came through, and those of what it stands for.
+
+    Not what the errors say, for that may be withheld: see `fairfed.withholding`.
+    """
+    before = error.__cause__ or error.__context__
+    lines = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
+    here = "".join([*lines, type(error).__name__])
+    return here if before is None else f"{_places(before)}\n\n{here}"
 
 
 class ObservedGrid(ForwardingGrid):

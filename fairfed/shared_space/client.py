@@ -23,6 +23,7 @@ from torch import Tensor
 from fairfed import site
 from fairfed.config import Config
 from fairfed.draws import generator_of
+from fairfed.errors import PublicInputError
 from fairfed.models import epoch_rows
 from fairfed.shared_space.adapter import Adapter, train_adapter, unit
 from fairfed.shared_space.centring import IMAGES, centre_of, centre_of_classes, release
@@ -30,7 +31,6 @@ from fairfed.shared_space.data import class_vectors, holdings, image_embeddings,
 from fairfed.shared_space.examples import Examples, training_examples
 from fairfed.shared_space.holdings import Holding
 from fairfed.shared_space.variants import Variant, served, settings, trained_on, variant_of
-from semantic.errors import InputError
 
 Metrics = dict[str, int | float | list[int] | list[float]]
 
@@ -119,7 +119,7 @@ def evaluate(message: Message, context: Context) -> Message:
 def _client(context: Context, toml: str) -> int:
     client, clients = int(context.node_config["partition-id"]), len(holdings(toml))
     if client >= clients:
-        raise InputError(
+        raise PublicInputError(
             f"client {client} holds nothing: [shared] describes {clients} clients; run as many"
         )
     return client

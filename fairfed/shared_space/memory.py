@@ -14,13 +14,13 @@ from torch import Tensor
 
 from fairfed.augmentation.recalling import RecallingConditioner
 from fairfed.config.shared import ArrivalConfig
+from fairfed.errors import PublicInputError
 from fairfed.generation import synthesiser_of
 from fairfed.shared_space.data import embed_texts, encoder, images, own_rows, positions, space
 from fairfed.site import configuration
 from generators.synthesis import SHARED, Synthesiser
 from semantic.composable import composability
 from semantic.conditioning import UNNAMED_NOUN, Conditioner, Description
-from semantic.errors import InputError
 from semantic.memory import SemanticMemory, remember
 from semantic.space import UNNAMED_GROUPS, Cell
 
@@ -94,7 +94,7 @@ def _synthetic(toml: str, label: int) -> Tensor:
     pools = [synthesiser(toml).pool(label, group, per_cell, SHARED) for group in groups]
     found = [image for pool in pools for image in pool.images]
     if not found:
-        raise InputError(
+        raise PublicInputError(
             f"class {table.classes[label]!r}: no synthetic image was accepted; lower "
             "augment.margin or raise augment.max_tries"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.files import json_lines
 from fairfed.rundir import RunDirectory, write_text
 from fairfed.shared_space.variants import variants_of
 
@@ -46,7 +47,7 @@ def write_outcome(directory: RunDirectory, toml: str) -> None:
 
     config, classes = directory.config, images(toml).classes
     missing, arriving = positions(config, classes)
-    logged = _logged(directory.path / "rounds.jsonl")
+    logged = rounds_by_variant(directory.path / "rounds.jsonl")
     content: dict[str, Any] = {
         "name": config.name,
         "seed": config.seed,
@@ -80,10 +81,10 @@ def _arrival(toml: str) -> dict[str, Any]:
     return {"class": arrival.class_name, "round": arrival.round, "memory": found}
 
 
-def _logged(log: Path) -> dict[str, list[Line]]:
+def rounds_by_variant(log: Path) -> dict[str, list[Line]]:
     """The rounds of `rounds.jsonl`, by variant."""
     found: dict[str, list[Line]] = {}
-    for text in log.read_text(encoding="utf-8").splitlines():
+    for text in json_lines(log.read_text(encoding="utf-8")):
         line = json.loads(text)
         found.setdefault(line["arm"], []).append(line)
     return found

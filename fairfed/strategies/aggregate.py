@@ -6,16 +6,21 @@ Flower's ``aggregate_arrayrecords`` adds in order of arrival and turns integer b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 Model = dict[str, NDArray[Any]]
 
 UNREADABLE = "array '{name}' cannot be read: {error}"
+NOT_NPY = "its bytes are no array in NumPy's format .npy, version 1 or 2"
+OTHER_SIZE = "its header says {declared} bytes of values, {held} are there"
 NON_FINITE = "array '{name}' has {count} values that are not finite"
 OTHER_NAMES = "arrays differ from the global model's: missing {missing}, unexpected {extra}"
 OTHER_KIND = "array '{name}' is {got}, the global model's is {expected}"
@@ -36,10 +41,27 @@ def decode(record: ArrayRecord) -> Model:
     model: Model = {}
     for name, array in record.items():
         try:
+            _check_size(array.data)
             model[name] = array.numpy()
-        except (ValueError, TypeError, EOFError, OSError) as error:
+        except Exception as error:  # whatever NumPy makes of a client's bytes
             raise ValueError(UNREADABLE.format(name=name, error=error)) from error
     return model
+
+
+def _check_size(data: bytes) -> None:
+    """Refuse bytes that are no .npy file, or whose header would have NumPy make another array.
+
+    ``numpy.load`` would open an archive as well, and reserve whatever memory a header asks for.
+    """
+    stream = BytesIO(data)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    reader = readers.get(npy.read_magic(stream)) if data.startswith(npy.MAGIC_PREFIX) else None
+    if reader is None:
+        raise ValueError(NOT_NPY)
+    shape, _, dtype = reader(stream)
+    declared, held = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
+    if declared != held:
+        raise ValueError(OTHER_SIZE.format(declared=declared, held=held))
 
 
 def encode(model: Mapping[str, NDArray[Any]]) -> ArrayRecord:

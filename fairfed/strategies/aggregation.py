@@ -37,11 +37,14 @@ class Outcome:
         What the rule asked for and what was applied.
     model : Model, optional
         The next global model; None to keep the old one.
+    note : str, optional
+        What else a reader of the weights must know; nothing that a guard did.
     """
 
     signals: Signals
     weights: Weights
     model: Model | None
+    note: str | None = None
 
     def guard(self, k: int, steered: bool) -> str | None:
         """Say in one line why client ``k`` is not weighed as the rule asked."""
@@ -101,16 +104,18 @@ class Aggregation:
             weights = capped(asked, self.max_weight, cohort.holders & np.isfinite(asked.raw))
         if not weights.weight.sum() > 0:
             return Outcome(signals, weights, None)
+        note = None
         with np.errstate(over="ignore", invalid="ignore"):  # found below, by its result
             if self.aggregator is None:
                 merged = self.rule.merge(cohort, signals, weights)
             else:
                 merged, weights = _robust(self.aggregator, cohort, weights)
+                note = UNWEIGHTED.format(aggregator=self.aggregator)
             merged = self.optimiser.step(cohort.received, merged, cohort.round)
         reason = flaw(merged, merged)
         if reason is not None:
             logger.warning(LOST, cohort.round, reason)
-        return Outcome(signals, weights, merged if reason is None else None)
+        return Outcome(signals, weights, merged if reason is None else None, note)
 
     def describe(self) -> tuple[str, ...]:
         """Return the parts and their parameters in words, a line each."""
@@ -166,11 +171,9 @@ class Aggregation:
 
 
 def _robust(aggregator: Aggregator, cohort: Cohort, weights: Weights) -> tuple[Model, Weights]:
-    """Merge the clients that have a weight at all, and note what weighed instead."""
+    """Merge the clients that have a weight at all; the model, and what weighed instead."""
     here = np.flatnonzero(weights.weight > 0)
     merged, inside = aggregator.merge([cohort.models[k] for k in here])
     applied = np.zeros(len(weights.weight))
     applied[here] = inside
-    note = UNWEIGHTED.format(aggregator=aggregator)
-    guards = tuple(f"{guard}; {note}" if guard else note for guard in weights.guards)
-    return merged, replace(weights, weight=applied, guards=guards)
+    return merged, replace(weights, weight=applied)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message, MetricRecord
 from numpy.typing import NDArray
+
+from fairfed.strategies.entries import MISSING_RECORD, Entries, RejectedReply
+
+__all__ = [
+    "ClientReply",
+    "RejectedReply",
+    "ReplyKeys",
+    "partition_of",
+    "read_reply",
+    "sort_replies",
+    "totals",
+]
 
 logger = logging.getLogger("fairfed")
 
 TWICE = "client %d answered twice in one round: the second reply is ignored"
-MISSING_RECORD = "the reply has no {kind} '{name}' (it has: {found})"
-MISSING_KEY = "the reply's '{record}' has no '{name}' (it has: {found})"
-NOT_A_NUMBER = "'{name}' is {value!r}: expected a number"
-BAD_COUNTS = "'{name}' must be {expected} counts >= 0 (groups x classes x classes), got {got}"
-
-
-class RejectedReply(ValueError):  # noqa: N818  (it is the reply that is named, not an error)
-    """A reply that cannot be used; the message is the reason for the log."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class ClientReply:
         Partition id.
     loss : float
         Mean loss; may be NaN.
-    n_real, n_synthetic : float
+    n_real, n_synthetic : int
         Numbers of examples as reported (``n_synthetic`` is 0 in replies to ``evaluate``).
     counts : ndarray of int64, shape (G, C, C)
         Confusion counts.
@@ -93,7 +97,7 @@ class ClientReply:
         The model; empty in replies to ``evaluate``.
     received_loss : float
         Mean loss of the received model on the client's real training examples; NaN if not sent.
-    spent : tuple of float
+    spent : tuple of int
         Synthetic examples made and found for the last plan, or by inversion; (0, 0) if not sent.
     inverting : float
         Seconds of inversion; 0 if not sent.
@@ -101,13 +105,13 @@ class ClientReply:
 
     client: int
     loss: float
-    n_real: float
-    n_synthetic: float
+    n_real: int
+    n_synthetic: int
     counts: NDArray[np.int64]
     seconds: float
     arrays: ArrayRecord = field(default_factory=ArrayRecord)
     received_loss: float = float("nan")
-    spent: tuple[float, float] = (0.0, 0.0)
+    spent: tuple[int, int] = (0, 0)
     inverting: float = 0.0
 
 
@@ -119,7 +123,7 @@ def partition_of(message: Message, keys: ReplyKeys, sites: Mapping[int, int] | N
     RejectedReply
         The client names itself wrongly or not at all.
     """
-    said = int(_number(_metrics(message.content, keys), keys.partition, keys))
+    said = Entries(message.content, keys.metrics).partition(keys.partition)
     if sites is None:
         return said
     known = sites.get(message.metadata.src_node_id)
@@ -149,30 +153,33 @@ def read_reply(
     Raises
     ------
     RejectedReply
-        A record or an entry is missing or has the wrong type.
+        A record or an entry is missing, has the wrong type or is out of range.
     """
-    metrics = _metrics(message.content, keys)
+    said = Entries(message.content, keys.metrics)
     arrays = message.content.array_records.get(keys.arrays)
     if train and arrays is None:
         found = sorted(message.content.array_records)
         raise RejectedReply(
             MISSING_RECORD.format(kind="ArrayRecord", name=keys.arrays, found=found)
         )
+    spent = tuple(said.count(key) if key in said else 0 for key in (keys.generated, keys.reused))
     return ClientReply(
         client=client,
-        loss=_number(metrics, keys.loss, keys),
-        n_real=_number(metrics, keys.n_real, keys),
-        n_synthetic=_number(metrics, keys.n_synthetic, keys) if train else 0.0,
-        counts=_counts(metrics, keys, shape),
-        seconds=_number_or(0.0, metrics, keys.seconds, keys),
+        loss=said.number(keys.loss),
+        n_real=said.count(keys.n_real),
+        n_synthetic=said.count(keys.n_synthetic) if train else 0,
+        counts=said.confusion(keys.counts, shape),
+        seconds=_seconds(said, keys.seconds),
         arrays=arrays if arrays is not None else ArrayRecord(),
-        received_loss=_number_or(float("nan"), metrics, keys.received_loss, keys),
-        spent=(
-            _number_or(0.0, metrics, keys.generated, keys),
-            _number_or(0.0, metrics, keys.reused, keys),
-        ),
-        inverting=_number_or(0.0, metrics, keys.inverting, keys),
+        received_loss=said.number(key) if (key := keys.received_loss) in said else float("nan"),
+        spent=(spent[0], spent[1]),
+        inverting=_seconds(said, keys.inverting),
     )
+
+
+def _seconds(said: Entries, name: str) -> float:
+    """Return a time that need not be told; 0 if it is not."""
+    return said.seconds(name) if name in said else 0.0
 
 
 def sort_replies(
@@ -223,64 +230,15 @@ def sort_replies(
 def totals(replies: Sequence[ClientReply], rejected: int, keys: ReplyKeys) -> MetricRecord:
     """Add up counts and examples of all clients; average the loss over real examples."""
     counts = np.sum([reply.counts for reply in replies], axis=0, dtype=np.int64)
-    known = [r for r in replies if np.isfinite([r.loss, r.n_real]).all() and r.n_real > 0]
+    known = [r for r in replies if math.isfinite(r.loss) and r.n_real > 0]
     real = sum(r.n_real for r in known)
-    synthetic = sum(r.n_synthetic for r in replies if np.isfinite(r.n_synthetic))
     return MetricRecord(
         {
             keys.loss: sum(r.loss * r.n_real for r in known) / real if real else 0.0,
-            keys.n_real: round(real),
-            keys.n_synthetic: round(synthetic),
+            keys.n_real: real,
+            keys.n_synthetic: sum(r.n_synthetic for r in replies),
             keys.counts: [int(count) for count in counts.ravel()],
             "clients": len(replies),
             "rejected": rejected,
         }
     )
-
-
-def _metrics(content: RecordDict, keys: ReplyKeys) -> MetricRecord:
-    """Return the record of metrics."""
-    metrics = content.metric_records.get(keys.metrics)
-    if metrics is None:
-        found = sorted(content.metric_records)
-        raise RejectedReply(
-            MISSING_RECORD.format(kind="MetricRecord", name=keys.metrics, found=found)
-        )
-    return metrics
-
-
-def _entry(metrics: MetricRecord, name: str, keys: ReplyKeys) -> Any:
-    """Return an entry that must be there."""
-    if name not in metrics:
-        text = MISSING_KEY.format(record=keys.metrics, name=name, found=sorted(metrics))
-        raise RejectedReply(text)
-    return metrics[name]
-
-
-def _number(metrics: MetricRecord, name: str, keys: ReplyKeys) -> float:
-    """Return an entry that must be a number."""
-    value = _entry(metrics, name, keys)
-    if not isinstance(value, int | float):
-        raise RejectedReply(NOT_A_NUMBER.format(name=name, value=value))
-    try:
-        return float(value)
-    except OverflowError:  # an integer beyond the range of doubles
-        return float("inf")
-
-
-def _number_or(default: float, metrics: MetricRecord, name: str, keys: ReplyKeys) -> float:
-    """Return an entry that must be a number if it is there."""
-    return _number(metrics, name, keys) if name in metrics else default
-
-
-def _counts(metrics: MetricRecord, keys: ReplyKeys, shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Return the confusion counts as ``[G, C, C]``."""
-    groups, classes = shape
-    expected = groups * classes * classes
-    value = _entry(metrics, keys.counts, keys)
-    good = isinstance(value, list) and all(isinstance(c, int) and 0 <= c < 2**40 for c in value)
-    if not good or len(value) != expected:
-        got = f"{len(value)} values" if isinstance(value, list) else repr(value)
-        got += "" if good else ", not all of them counts"
-        raise RejectedReply(BAD_COUNTS.format(name=keys.counts, expected=expected, got=got))
-    return np.asarray(value, np.int64).reshape(groups, classes, classes)

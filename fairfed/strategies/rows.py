@@ -11,6 +11,8 @@ from fairfed.strategies.replies import ClientReply
 
 Row = dict[str, Any]
 
+NOT_DRAWN = "not drawn in this round"
+
 
 def failed_row(client: int, error: str) -> Row:
     """Describe a client whose training gave nothing that can be used."""
@@ -24,24 +26,42 @@ def failed_row(client: int, error: str) -> Row:
         "raw_weight": 0.0,
         "weight": 0.0,
         "guard": None,
+        "note": None,
         "seconds": 0.0,
     }
 
 
-def train_row(
-    reply: ClientReply, signal: float, raw_weight: float, weight: float, guard: str | None
-) -> Row:
-    """Describe a client that trained; numbers that are not finite become ``None``."""
+def idle_row(client: int) -> Row:
+    """Describe a client that was not asked to train."""
+    return {**failed_row(client, ""), "error": None, "note": NOT_DRAWN}
+
+
+def train_row(reply: ClientReply, outcome: Outcome, k: int, steered: bool) -> Row:
+    """Describe a client that trained; numbers that are not finite become ``None``.
+
+    Parameters
+    ----------
+    reply : ClientReply
+        Its reply.
+    outcome : Outcome
+        What was measured and applied in the round.
+    k : int
+        Its place in the outcome.
+    steered : bool
+        Whether the signal moved the weights.
+    """
+    weights = outcome.weights
     return {
         "client": reply.client,
         "error": None,
-        "n_real": _whole(reply.n_real),
-        "n_synthetic": _whole(reply.n_synthetic),
+        "n_real": reply.n_real,
+        "n_synthetic": reply.n_synthetic,
         "loss": finite(reply.loss),
-        "signal": finite(signal),
-        "raw_weight": finite(raw_weight),
-        "weight": weight,
-        "guard": guard,
+        "signal": finite(float(outcome.signals.values[k])),
+        "raw_weight": finite(float(weights.raw[k])),
+        "weight": float(weights.weight[k]),
+        "guard": outcome.guard(k, steered),
+        "note": outcome.note,
         "seconds": reply.seconds,
     }
 
@@ -63,11 +83,7 @@ def train_rows(
         Whether the signal moved the weights.
     """
     rows = [failed_row(client, reason) for client, reason in failed.items()]
-    signals, weights = outcome.signals, outcome.weights
-    for k, reply in enumerate(accepted):
-        value, raw, weight = signals.values[k], weights.raw[k], weights.weight[k]
-        guard = outcome.guard(k, steered)
-        rows.append(train_row(reply, float(value), float(raw), float(weight), guard))
+    rows += [train_row(reply, outcome, k, steered) for k, reply in enumerate(accepted)]
     return sorted(rows, key=_client)
 
 
@@ -99,10 +115,3 @@ def finite(value: float) -> float | None:
 
 def _client(row: Row) -> int:
     return int(row["client"])
-
-
-def _whole(value: float) -> int | float | None:
-    """Return a count as an integer where it is one."""
-    if not math.isfinite(value):
-        return None
-    return int(value) if value == int(value) else value

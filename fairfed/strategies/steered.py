@@ -319,8 +319,7 @@ class FairnessSteered(Strategy):
         return Cohort(
             round=server_round,
             clients=tuple(r.client for r in replies),
-            # without a share, a number of synthetic examples that is not finite does no harm
-            n=np.asarray([r.n_real + (share and share * r.n_synthetic) for r in replies]),
+            n=np.asarray([r.n_real + share * r.n_synthetic for r in replies], np.float64),
             counts=tuple(r.counts for r in replies),
             losses=np.asarray([r.received_loss for r in replies], np.float64),
             models=tuple(models[r.client] for r in replies),

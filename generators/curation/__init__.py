@@ -6,7 +6,7 @@ from generators.curation.groups import GroupReading
 from generators.curation.judge import Judge
 from generators.curation.pool import Pool
 from generators.curation.references import References
-from generators.curation.settings import CHECKS, REASONS, Curation
+from generators.curation.settings import CHECKS, REASONS, Curation, most_judged
 from generators.curation.thresholds import Threshold
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Pool",
     "References",
     "Threshold",
+    "most_judged",
 ]

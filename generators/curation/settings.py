@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from semantic.errors import InputError
@@ -69,3 +70,11 @@ class Curation:
             raise InputError(f"curation.max_tries is {self.max_tries}; give at least 1")
         if self.minimum < 2:
             raise InputError(f"curation.minimum is {self.minimum}; give at least 2")
+
+
+def most_judged(wanted: int, max_tries: float) -> int:
+    """Images judged at most where so many are wanted.
+
+    50 times 1.1 is 55, also where its product in floating point is a little more.
+    """
+    return math.ceil(round(wanted * max_tries, 9))

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Message
+import pytest
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.clientapp import ClientApp
 
-from fairfed.config import Config
-from fairfed.engines.inprocess import run_in_process
+from fairfed.client import SYSTEMS, app
+from fairfed.config import Config, parse_config
+from fairfed.engines import ENGINES
+from fairfed.engines.inprocess import InProcessGrid, run_in_process
+from fairfed.engines.ray import GuardedClientApp
+from fairfed.errors import PublicInputError
 from fairfed.experiment import count_clients
 from fairfed.models import federated_model
-from fairfed.server import server_app
+from fairfed.server import run, server_app
 from fairfed.site import federation
+from semantic.errors import InputError
 
 ALLOWED = {
     "partition-id", "train-cells", "test-cells", "requested-cells",
@@ -30,8 +39,6 @@ ARMS = """arms=[
 
 
 def _watch(config: Config) -> list[Message]:
-    from fairfed.client import app
-
     seen: list[Message] = []
     run_in_process(
         server_app(config),
@@ -82,3 +89,79 @@ def test_no_reply_holds_the_bytes_of_an_image_or_its_file_name(
     images: np.ndarray[Any, np.dtype[np.uint8]] = federation(config.to_toml(), False).table.images
     assert not any(image.tobytes()[:64] in sent for image in images)
     assert b".png" not in sent
+
+
+SECRETS = ("HIV", "people", "row 2")
+HANDLERS = (
+    "query.describe", "query.summarise", "query.release", "query.augment", "query.audit", "train",
+    "evaluate", *(f"{kind}.{action}" for kind, action in SYSTEMS),
+)  # fmt: skip
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Config:
+    """Configuration of a run over a table that has a text among its ages."""
+    table = tmp_path / "people.csv"
+    table.write_text("age,loan\n30,yes\nHIV+ 43,no\n50,yes\n60,no\n")
+    text = f"""
+model = "mlp"
+out = "{tmp_path}/run"
+[data]
+source = "{table}"
+label = "loan"
+sensitive = []
+[data.table]
+positive = "yes"
+numeric = ["age"]
+[[arms]]
+name = "FedAvg"
+"""
+    return parse_config(text, "people.toml")
+
+
+def _as_it_is(app: ClientApp) -> ClientApp:
+    return app
+
+
+@pytest.mark.parametrize("engine", [_as_it_is, lambda app: GuardedClientApp(app, {})])
+def test_an_error_reply_names_the_kind_of_the_error_and_nothing_of_the_data(
+    damaged: Config, engine: Callable[[ClientApp], ClientApp], caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = {"toml": damaged.to_toml(), "arm": "fedavg", "round": 1, "weights": "", "variant": ""}
+    with InProcessGrid(engine(app), 1, wire=True) as grid:
+        requests = [
+            Message(RecordDict({"config": ConfigRecord(asked)}), 1000, kind) for kind in HANDLERS
+        ]
+        reasons = [reply.error.reason or "" for reply in grid.send_and_receive(requests)]
+    assert not any(secret in reason for secret in SECRETS for reason in reasons)
+    said = "InputError at client 0: the log of this client says what is wrong"
+    assert all("WithheldError" in reason for reason in reasons)
+    assert sum(said in reason for reason in reasons) >= 6
+    assert "people.csv: row 2 has age = 'HIV+ 43'" in caplog.text  # which stays with the client
+    assert caplog.text.count("client 0 failed on 'train'\n") == 1
+
+
+def test_a_client_that_exits_is_withheld_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairfed.local_training.train", lambda request: sys.exit("row 2 is bad"))
+    with InProcessGrid(app, 1) as grid:
+        (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "train")])
+    assert "SystemExit at client 0" in str(reply.error.reason)
+    assert "row 2" not in str(reply.error.reason)
+
+
+def test_what_is_of_no_ones_data_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(request: object) -> None:
+        raise PublicInputError("lower augment.margin")
+
+    monkeypatch.setattr("fairfed.local_training.train", refuse)
+    with InProcessGrid(app, 1) as grid:
+        (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "train")])
+    assert "lower augment.margin" in str(reply.error.reason)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_here_bad_data_is_named_before_any_client_is_asked(damaged: Config, engine: str) -> None:
+    config = damaged.model_copy(update={"engine": engine})
+    with pytest.raises(InputError, match=r"people\.csv: row 2 has age = 'HIV\+ 43'"):
+        run(config)
+    assert not config.run_directory.exists()

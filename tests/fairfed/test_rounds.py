@@ -15,7 +15,9 @@ from flwr.clientapp import ClientApp
 
 from fairfed.checkpoint import load
 from fairfed.engines.inprocess import Drop, InProcessGrid
+from fairfed.errors import RunError
 from fairfed.rounds import query_all, run_rounds
+from fairfed.strategies.optimisers import FedAvgM
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered
 from semantic.errors import InputError
@@ -119,7 +121,7 @@ def test_a_line_has_the_keys_of_rounds_jsonl() -> None:
     row = line["clients"][2]
     assert list(row) == [
         "client", "error", "n_real", "n_synthetic", "loss", "signal", "raw_weight", "weight",
-        "guard", "seconds", "bytes_down", "bytes_up", "test_loss", "test_counts",
+        "guard", "note", "seconds", "bytes_down", "bytes_up", "test_loss", "test_counts",
     ]  # fmt: skip
     assert (row["client"], row["error"], row["n_real"], row["n_synthetic"]) == (2, None, 12, 5)
     size = start().count_bytes()
@@ -211,6 +213,25 @@ def test_rounds_in_which_all_fail_keep_the_model_and_the_third_ends_the_run() ->
     assert {row["test_loss"] for row in lines[2]["clients"]} == {0.0, 1.0, 2.0}  # still x = 0
 
 
+def test_the_error_of_a_failed_run_is_that_of_a_client_that_was_asked() -> None:
+    def drop(msg: Message, client: int) -> str | None:
+        return "power off" if msg.metadata.message_type == "train" else None
+
+    with pytest.raises(RunError, match="error of the last round is: power off"):
+        federate(9, drop=drop, clients=6, fraction=0.34, seed=2)  # draws 3 and 5 at last
+
+
+def test_a_run_that_no_client_failed_says_so() -> None:
+    strategy = FairnessSteered(SHAPE, optimiser=FedAvgM(lr=1e300, momentum=0.0))
+    settings: dict[str, Any] = {"seed": 1, "timeout": 60, "config": {"rate": 0.5}}
+    settings |= {"checkpoint": None, "log": lambda line: None, "fraction": 0.5}
+    with (
+        InProcessGrid(toy_app(), 4) as grid,
+        pytest.raises(RunError, match="is: none of a client; the warnings in the log"),
+    ):
+        run_rounds(grid, strategy, start(), 9, **settings)
+
+
 def test_failed_rounds_count_only_in_a_row() -> None:
     rounds_down = {1, 2, 4, 5}
     data, lines = federate(
@@ -229,8 +250,9 @@ def test_failed_rounds_count_only_in_a_row() -> None:
 def test_only_the_drawn_clients_train_and_all_evaluate() -> None:
     _, lines = federate(3, clients=10, fraction=0.3)
     for line in lines:
-        idle = [row for row in line["clients"] if row["guard"] == "not drawn in this round"]
+        idle = [row for row in line["clients"] if row["note"] == "not drawn in this round"]
         assert len(idle) == 7
+        assert not any(row["guard"] for row in idle)
         assert all(row["weight"] == 0 and row["error"] is None for row in idle)
         assert all(row["test_counts"] for row in line["clients"])
 

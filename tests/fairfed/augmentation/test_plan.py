@@ -8,6 +8,7 @@ import pytest
 from fairfed.augmentation.plan import (
     Rate,
     estimate,
+    most_per_cell,
     plan_document,
     planned_cells,
     statuses,
@@ -87,6 +88,12 @@ def test_the_cost_counts_what_the_store_has_and_what_may_be_replaced() -> None:
     assert cost["to_make_at_most"] == 20 + 8 + 5 - 4
     assert (cost["seconds"], cost["seconds_at_most"]) == (8.0, 14.5)
     assert cost["disk_mb"] == pytest.approx((29 + 20) * 1000 / 1e6 + 0.05, abs=0.006)
+
+
+def test_most_that_are_judged_is_not_exceeded_by_rounding() -> None:
+    wanted, tries = np.array([[50, 0], [5, 3]]), np.array([[1.1, 2.0], [1.5, 1.0]])
+    assert most_per_cell(wanted, tries).tolist() == [[55, 0], [8, 3]]
+    assert estimate(wanted, 0, None, tries, 0.0)["to_make_at_most"] == 66
 
 
 def test_an_unknown_rate_is_said_to_be_unknown() -> None:

@@ -68,3 +68,10 @@ def test_a_missing_file_names_the_step_that_writes_it(
         workspace.read("plan.json", "plan")
     workspace.write_rows("manifest.jsonl", [{"a": 1}, {"a": "×"}])
     assert workspace.read_rows("manifest.jsonl", "curate") == [{"a": 1}, {"a": "×"}]
+
+
+def test_rows_come_back_whatever_their_texts_hold(augmentation: Configured, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "out", augmentation())
+    rows = [{"prompt": "a\u2028bag"}, {"prompt": "a\u0085coat"}]
+    workspace.write_rows("manifest.jsonl", rows)
+    assert workspace.read_rows("manifest.jsonl", "curate") == rows

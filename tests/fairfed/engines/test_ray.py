@@ -93,6 +93,25 @@ def test_a_failure_has_the_text_of_the_other_engine_and_its_traceback_is_logged(
     assert record.getMessage().startswith("node 1000 failed on 'query.nowhere'\nTraceback")
 
 
+def test_a_traceback_travels_without_what_the_errors_say() -> None:
+    app = ClientApp()
+
+    @app.query()
+    def fail(msg: Message, context: Context) -> Message:
+        try:
+            raise ValueError(str(context.node_id))  # 1000
+        except ValueError:
+            raise KeyError("withheld") from None
+
+    with InProcessGrid(GuardedClientApp(app, {}), 1) as grid:
+        (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "query")])
+    places = str(reply.error.reason).partition(ray_engine.TRACEBACK)[2]
+    assert "raise ValueError(str(context.node_id))" in places
+    assert places.index("ValueError") < places.index("KeyError")
+    assert "'1000'" not in places
+    assert "ValueError: " not in places
+
+
 class Trickle(InProcessGrid):
     """Hands out one reply per look, as engines do that answer when they can."""
 

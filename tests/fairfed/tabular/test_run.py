@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
+from evaluation import read_run, summarise
 from fairfed import site
 from fairfed.config import Config
 from fairfed.engines.inprocess import run_in_process
@@ -114,8 +115,10 @@ def test_a_share_of_the_clients_trains(tabular: Tabular) -> None:
     config = tabular("fraction=0.34")
     _run(config)
     for line in (config.run_directory / "rounds.jsonl").read_text().splitlines():
-        guards = [client["guard"] for client in json.loads(line)["clients"]]
-        assert guards.count("not drawn in this round") == 2
+        clients = json.loads(line)["clients"]
+        assert [c["note"] for c in clients].count("not drawn in this round") == 2
+    for arm in summarise(read_run(config.run_directory), replicates=2):
+        assert arm.guards == 0
 
 
 def test_an_iid_arm_and_workers_make_the_same_run(tabular: Tabular, tmp_path: Path) -> None:
