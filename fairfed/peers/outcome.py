@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairfed.files import json_lines
 from fairfed.rundir import RunDirectory, write_text
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def write_outcome(directory: RunDirectory, federation: dict[str, Any], methods: 
 
     lines: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
     log = directory.path / "rounds.jsonl"
-    for text in log.read_text(encoding="utf-8").splitlines():
+    for text in json_lines(log.read_text(encoding="utf-8")):
         line = json.loads(text)
         lines[line["arm"]].append(line)
     content = {

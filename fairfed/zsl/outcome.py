@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairfed.files import json_lines
 from fairfed.rundir import RunDirectory, write_text
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def write_outcome(
 def _costs(log: Path) -> dict[str, dict[str, float]]:
     """Seconds and bytes of all rounds, by variant."""
     costs: dict[str, dict[str, float]] = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
+    for line in json_lines(log.read_text(encoding="utf-8")):
         row = json.loads(line)
         own = costs.setdefault(row["arm"], {"seconds": 0.0, "mb": 0.0})
         own["seconds"] += row["seconds"]
