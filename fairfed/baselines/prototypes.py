@@ -1,9 +1,10 @@
 """Class prototypes that clients send once: noised at home, merged at the server, kept there.
 
 The noise comes from the operating system and not from the run's seed, which the server knows and
-could undo. It is therefore drawn once: a client that is asked again sends what it sent before, and
-the server keeps what it got in the run directory, from which a continued run goes on. Two runs of
-one seed differ in the noise.
+could undo. It is therefore drawn once in a run, whatever the number of arms that use it: a client
+that is asked again sends what it sent before, and the server keeps what it got in the run
+directory, from which other arms and a continued run go on. Only IID arms, whose clients hold other
+images, have a release of their own. Two runs of one seed differ in the noise.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def release(toml: str, arm: Arm, client: int, context: Context) -> RecordDict:
     context
         The client's state, which keeps them.
     """
-    arrays, names = f"{RELEASE}-{arm.slug}", f"{RELEASE}-{arm.slug}-what"
+    arrays, names = f"{RELEASE}-{_split(arm)}", f"{RELEASE}-{_split(arm)}-what"
     if arrays not in context.state.array_records:
         made = _noised(toml, arm, client).to_json()
         kept = {name: Array(np.asarray(made.pop(name), np.float64)) for name in ARRAYS}
@@ -66,6 +67,11 @@ def release(toml: str, arm: Arm, client: int, context: Context) -> RecordDict:
             RELEASE: context.state.config_records[names],
         }
     )
+
+
+def _split(arm: Arm) -> str:
+    """Which division of the images an arm is of; all its arms share one release."""
+    return "iid" if arm.iid else "main"
 
 
 def _noised(toml: str, arm: Arm, client: int) -> NoisedPrototypes:
@@ -86,7 +92,8 @@ def _noised(toml: str, arm: Arm, client: int) -> NoisedPrototypes:
 def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tuple[float, ...]]:
     """Usable prototypes of the federation by class, asked of the clients once in a run.
 
-    ``synthetic/prototypes-SLUG.json`` keeps the merged release, with its (ε, δ).
+    ``synthetic/prototypes-main.json`` (of IID arms: ``-iid``) keeps the merged release, with its
+    (ε, δ).
 
     Raises
     ------
@@ -99,7 +106,7 @@ def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tupl
     from fairfed.experiment import TIMEOUT
     from semantic.release import NoisedPrototypes, merge_prototypes
 
-    file = f"synthetic/prototypes-{arm.slug}.json"
+    file = f"synthetic/prototypes-{_split(arm)}.json"
     kept = run.read_json(file)
     if kept is None:
         request: dict[str, str | int] = {"toml": toml, "arm": arm.slug, "round": 0}

@@ -27,6 +27,8 @@ from fairfed.config.zsl import ZslConfig
 
 TABULAR_MODELS = ("logistic", "mlp")
 """Models of tables; all others are of images."""
+PUBLIC = "bundled"
+"""The source whose rows everybody has, so that they need no protection."""
 
 
 class Config(Section):
@@ -163,6 +165,16 @@ class Config(Section):
             reason = _misadapted(self, arm)
             if reason:
                 raise ValueError(f"arms: {arm.name!r}: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _seeded_noise_of_public_data(self) -> Config:
+        if self.peers is not None and self.peers.seeded_noise and self.data.source != PUBLIC:
+            raise ValueError(
+                "peers.seeded_noise: whoever knows the seed can subtract the noise, so it is for "
+                f"data.source {PUBLIC!r} alone, which is public; with {self.data.source!r} leave "
+                "it out"
+            )
         return self
 
     @property

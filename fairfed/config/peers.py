@@ -22,7 +22,8 @@ class PeersConfig(Section):
         ("reptile", "fomaml"),
         min_length=1,
         description="What is compared: `reptile` (Nichol et al. 2018), `fomaml` (first-order MAML, "
-        "Finn et al. 2017), at the level of tasks, clusters and the whole.",
+        "Finn et al. 2017), at the level of tasks, clusters and the whole. With both steps below "
+        "at 1, `reptile` is averaging: the mean of the clusters' means.",
     )
     unseen: int = Field(
         4,
@@ -39,10 +40,17 @@ class PeersConfig(Section):
         description="Weight of the label histogram beside the semantic prototype, in clustering.",
     )
     cluster_step: float = Field(
-        1.0, gt=0, description="Step of the cluster-level meta update (1: the mean of its tasks)."
+        1.0,
+        gt=0,
+        description="Step of the cluster-level meta update (`reptile` at 1: the mean of its "
+        "tasks). With `fomaml` it sets only the cluster's model that a visitor is handed: upwards "
+        "goes the mean of the query gradients.",
     )
     global_step: float = Field(
-        1.0, gt=0, description="Step of the global-level meta update (1: the mean of clusters)."
+        1.0,
+        gt=0,
+        description="Step of the global-level meta update (`reptile` at 1: the mean of the "
+        "clusters).",
     )
     inner_steps: int = Field(1, ge=1, description="Steps before the query gradient (`fomaml`).")
     inner_lr: float = Field(0.05, gt=0, description="Their learning rate.")
@@ -78,7 +86,7 @@ class PeersConfig(Section):
         4.0,
         gt=0,
         description="Privacy ε of each release of a peer's prototypes, for adding or removing one "
-        "image.",
+        "image. A peer releases once in a run, and again only where its data has drifted.",
     )
     delta: float = Field(1e-5, gt=0, lt=1, description="The δ that goes with it.")
     minimum: int = Field(
@@ -87,5 +95,6 @@ class PeersConfig(Section):
     seeded_noise: bool = Field(
         False,
         description="Draw the noise from the run's seed, so that a simulation repeats. Others know "
-        "the seed and could subtract the noise: only where the data is public.",
+        "the seed and could subtract the noise: refused unless `data.source` is `bundled`, whose "
+        "images are public.",
     )

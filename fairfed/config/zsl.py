@@ -22,6 +22,13 @@ class ZslConfig(Section):
         description="Folder with xlsa17's `res101.mat` and `att_splits.mat`. Without it: CLIP "
         "embeddings (`semantic.encoder`) of the images of `[data]`.",
     )
+    feature_scale: float | None = Field(
+        None,
+        gt=0,
+        description="Factor on features, best one that brings their mean square near 1. It is for "
+        "everybody to know, so take it from public data: no client sends what would tell it. "
+        "Without it: 1 with `features`, else the root of the dimension, exact for CLIP.",
+    )
     variants: Annotated[tuple[VariantName, ...], Field(strict=False)] = Field(
         ("ska", "text", "attributes", "images"),
         min_length=1,

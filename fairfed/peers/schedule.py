@@ -22,7 +22,7 @@ from fairfed.peers.coordinate import Rules, cluster_level, global_level, make_pl
 from fairfed.peers.election import Hello, convener, coordinators
 from fairfed.peers.letters import Letter
 from fairfed.peers.profiles import Profile, drift, nearest_cluster
-from fairfed.peers.state import PeerState, to_arrays, to_profile
+from fairfed.peers.state import PeerState, Release, to_arrays, to_profile
 
 Fields = dict[str, ConfigRecordValues]
 Report = dict[str, int | float | list[int] | list[float]]
@@ -106,8 +106,8 @@ class Peer:
         state, role = self._state, self._role
         state.heard, state.cluster_model, state.visitors = {}, None, ()
         if role.member:
-            moved = state.exact is not None and (
-                drift(state.exact, self._site.profile()) > self._rules.settings.drift
+            moved = state.release is not None and (
+                drift(state.release.exact, self._site.profile()) > self._rules.settings.drift
             )
             mine = Hello(role.cost, state.version, state.age, moved)
             self._write("hello", links.PEER_TO_PEER, role.everybody, vars(mine))
@@ -122,15 +122,13 @@ class Peer:
         leader, moved = convener(state.heard), False
         if role.member and role.peer in state.heard:
             moved = state.heard[role.peer].drifted
-        if state.released is None or moved:
-            state.exact, state.released = self._site.profile(), self._site.release()
-            self.report["releases"] = 1
+        if state.release is None or moved:
+            state.release = self._released()
+        noised = to_arrays(state.release.noised)
         if not role.member:
-            kind, link = "visit", links.VISITOR_TO_COORDINATOR
-            self._write(kind, link, (leader,), arrays=to_arrays(state.released))
+            self._write("visit", links.VISITOR_TO_COORDINATOR, (leader,), arrays=noised)
         elif moved or leader != state.convener or not state.version:
-            kind, link = "profile", links.PEER_TO_COORDINATOR
-            self._write(kind, link, (leader,), arrays=to_arrays(state.released))
+            self._write("profile", links.PEER_TO_COORDINATOR, (leader,), arrays=noised)
             state.convener = leader
 
     def plan(self) -> None:
@@ -222,6 +220,16 @@ class Peer:
             rows, correct = self._site.measure(_arrays(letter))
             self.report |= {"n-test": rows, f"correct-{name}": correct}
             self.report["nearest"] = _whole(letter, "cluster")
+
+    def _released(self) -> Release:
+        """What it has released of such data before, else a new release."""
+        now = self._site.profile()
+        found = self._state.released_before(now, self._rules.settings.drift)
+        if found is None:
+            found = Release(now, self._site.release())
+            self._state.releases.append(found)
+            self.report["releases"] = 1
+        return found
 
     def _model(self) -> ArrayRecord:
         return self._site.initial() if self._state.model is None else self._state.model

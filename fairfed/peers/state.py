@@ -12,9 +12,23 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from fairfed.peers.election import Hello
 from fairfed.peers.letters import Letter, pack, unpack
-from fairfed.peers.profiles import Profile
+from fairfed.peers.profiles import Profile, drift
 
 _KEY = "peer-"
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """What a peer told others of its data once, and may tell again at no further cost.
+
+    Attributes
+    ----------
+    exact, noised
+        Profile of the data, which stays with the peer, and the noised one, which does not.
+    """
+
+    exact: Profile
+    noised: Profile
 
 
 @dataclass
@@ -24,15 +38,17 @@ class PeerState:
     Attributes
     ----------
     run
-        Which training it belongs to; another one begins with an empty memory.
+        Which training it belongs to; another one begins with nothing but the releases.
     model, age
         The global model that it has, and its round; None and 0: the initial one.
     version, plan
         The clustering that it knows: cluster by peer.
     convener
         Who got its profile, -1 for nobody.
-    exact, released
-        Profile of its data when it released one, and that noised one.
+    release
+        What it tells others of its data now; None before it tells anything.
+    releases
+        All that it has ever released, in this training or in an earlier one of the run.
     profiles
         Profiles that it was sent, by peer, if it is or was the convener.
     heard
@@ -49,13 +65,18 @@ class PeerState:
     version: int = 0
     plan: dict[int, int] = field(default_factory=dict)
     convener: int = -1
-    exact: Profile | None = None
-    released: Profile | None = None
+    release: Release | None = None
+    releases: list[Release] = field(default_factory=list)
     profiles: dict[int, Profile] = field(default_factory=dict)
     heard: dict[int, Hello] = field(default_factory=dict)
     cluster_model: ArrayRecord | None = None
     visitors: tuple[int, ...] = ()
     mail: list[Letter] = field(default_factory=list)
+
+    def released_before(self, now: Profile, most: float) -> Release | None:
+        """The release whose data was most like `now`, unless it differs by more than `most`."""
+        found = min(self.releases, key=lambda release: drift(release.exact, now), default=None)
+        return None if found is None or drift(found.exact, now) > most else found
 
 
 def to_arrays(profile: Profile) -> ArrayRecord:
@@ -78,6 +99,8 @@ def remember(records: RecordDict, state: PeerState) -> None:
         "version": state.version,
         "plan": list(state.plan.items()),
         "convener": state.convener,
+        "release": -1 if state.release is None else state.releases.index(state.release),
+        "releases": len(state.releases),
         "known": sorted(state.profiles),
         "heard": [(peer, asdict(hello)) for peer, hello in state.heard.items()],
         "visitors": list(state.visitors),
@@ -86,9 +109,9 @@ def remember(records: RecordDict, state: PeerState) -> None:
     for name, arrays in (("model", state.model), ("cluster", state.cluster_model)):
         if arrays is not None:
             records[_KEY + name] = arrays
-    for name, profile in (("exact", state.exact), ("released", state.released)):
-        if profile is not None:
-            records[_KEY + name] = to_arrays(profile)
+    for number, release in enumerate(state.releases):
+        for name, profile in vars(release).items():
+            records[f"{_KEY}{name}-{number}"] = to_arrays(profile)
     for peer, profile in state.profiles.items():
         records[f"{_KEY}profile-{peer}"] = to_arrays(profile)
     for name, record in pack(state.mail, _KEY).items():
@@ -96,17 +119,21 @@ def remember(records: RecordDict, state: PeerState) -> None:
 
 
 def recall(records: RecordDict, run: str) -> PeerState:
-    """What a peer remembers of a training; an empty memory if it remembers none of it."""
+    """What a peer remembers of a training; of another one, only what it has released."""
     record = records.config_records.get(f"{_KEY}state")
     plain = {} if record is None else json.loads(str(record["json"]))
-    if plain.get("run") != run:
-        return PeerState(run)
     arrays = records.array_records
 
-    def kept(name: str) -> Profile | None:
-        found = arrays.get(_KEY + name)
-        return None if found is None else to_profile(found)
+    def kept(name: str) -> Profile:
+        return to_profile(arrays[_KEY + name])
 
+    current = plain.get("release", -1)
+    releases = [
+        Release(kept(f"exact-{number}"), kept(f"noised-{number}"))
+        for number in range(plain.get("releases", 0))
+    ]
+    if plain.get("run") != run:
+        return PeerState(run, releases=releases)
     return PeerState(
         run=run,
         model=arrays.get(f"{_KEY}model"),
@@ -114,9 +141,9 @@ def recall(records: RecordDict, run: str) -> PeerState:
         version=plain["version"],
         plan=dict(plain["plan"]),
         convener=plain["convener"],
-        exact=kept("exact"),
-        released=kept("released"),
-        profiles={p: to_profile(arrays[f"{_KEY}profile-{p}"]) for p in plain["known"]},
+        release=releases[current] if current >= 0 else None,
+        releases=releases,
+        profiles={p: kept(f"profile-{p}") for p in plain["known"]},
         heard={peer: Hello(**hello) for peer, hello in plain["heard"]},
         cluster_model=arrays.get(f"{_KEY}cluster"),
         visitors=tuple(plain["visitors"]),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
@@ -59,7 +60,11 @@ def release(toml: str, client: int, context: Context) -> RecordDict:
 
 
 def _noised(toml: str, client: int) -> NoisedPrototypes:
-    """A fresh release of the client's sums over all its training rows of each modality."""
+    """A fresh release of the client's sums over all its training rows of each modality.
+
+    It states what it guarantees a row: the whole ε and δ, also where two sums share them.
+    """
+    from semantic.privacy import Guarantee
     from semantic.prototypes import sum_prototypes
 
     config, own = configuration(toml), holdings(toml)[client]
@@ -70,9 +75,10 @@ def _noised(toml: str, client: int) -> NoisedPrototypes:
     which = np.repeat([0, 1], [len(pictured), len(written)])
     rows = torch.cat([pictured, written]).numpy()
     sums = sum_prototypes(rows, which, (IMAGES, CAPTIONS), encoder=clip.fingerprint)
-    # A row that is in both sums counts twice: each sum has half the budget.
+    # A row that is in both sums counts twice: each sum has half the budget, and both have it all.
     paired = 2 if own.kind == "both" else 1
-    return sums.release(shared.epsilon / paired, shared.delta / paired, config.augment.minimum)
+    noised = sums.release(shared.epsilon / paired, shared.delta / paired, config.augment.minimum)
+    return replace(noised, guarantee=Guarantee(shared.epsilon, shared.delta))
 
 
 def merge(answers: Iterable[RecordDict]) -> NoisedPrototypes:

@@ -1,7 +1,7 @@
 """What a client answers in federated zero-shot learning; registered in `fairfed.client`.
 
-What leaves a client: the generator's weights, two losses, how many rows it has, and once the sum of
-its features' squares. The discriminator and the classifier stay in its context's state.
+What leaves a client: the generator's weights, two losses, how many rows it has and how long it
+took. The discriminator and the classifier stay in its context's state.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fairfed import site
 from fairfed.config.zsl import ZslConfig
 from fairfed.draws import generator_of
 from fairfed.zsl.classify import fit_softmax
-from fairfed.zsl.data import features, split
+from fairfed.zsl.data import features, scale, split
 from fairfed.zsl.draws import CLASSIFIER, CRITIC, TRAINING
 from fairfed.zsl.networks import (
     Conditions,
@@ -36,21 +36,6 @@ CRITIC_KEY, CLASSIFIER_KEY = "zsl-critic-", "zsl-classifier"
 """Where a client keeps its discriminator (one for each variant) and its classifier."""
 
 
-def summarise(message: Message, context: Context) -> Message:
-    """How many rows the client trains on, and the sum of their squares: what scales features."""
-    toml = str(message.content.config_records["config"]["toml"])
-    client = _client(context, toml)
-    own = torch.from_numpy(features(toml).features[split(toml).train[client]])
-    metrics = MetricRecord(
-        {
-            "partition-id": client,
-            "n-real": len(own),
-            "squares": float(own.double().square().sum()),
-        }
-    )
-    return Message(RecordDict({"metrics": metrics}), reply_to=message)
-
-
 def train(message: Message, context: Context) -> Message:
     """Train the received generator against the client's own discriminator; only it goes back."""
     start = time.perf_counter()
@@ -58,7 +43,7 @@ def train(message: Message, context: Context) -> Message:
     toml, variant = str(asked["toml"]), variant_of(str(asked["arm"]))
     config, table = site.configuration(toml), features(toml)
     zsl, client = settings(config), _client(context, toml)
-    rows = _rows(toml, client, float(asked["scale"]))  # type: ignore[arg-type]
+    rows = _rows(toml, client)
     maker = feature_generator(table, variant, zsl)
     maker.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
     critic = discriminator(table, zsl)
@@ -92,12 +77,12 @@ def _client(context: Context, toml: str) -> int:
     return client
 
 
-def _rows(toml: str, client: int, scale: float) -> Rows:
+def _rows(toml: str, client: int) -> Rows:
     """The client's rows, brought to the federation's scale."""
     table, own, block = features(toml), split(toml).train[client], split(toml).blocks[client]
     labels = torch.from_numpy(table.labels[own])
     targets = (labels[:, None] == torch.tensor(block)).int().argmax(1)
-    return Rows(torch.from_numpy(table.features[own]) * scale, labels, targets)
+    return Rows(torch.from_numpy(table.features[own]) * scale(toml), labels, targets)
 
 
 def _recall_critic(

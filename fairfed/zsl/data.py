@@ -34,6 +34,18 @@ def split(toml: str) -> Split:
         return _split(toml)
 
 
+def scale(toml: str) -> float:
+    """Factor that brings features to a mean square near 1, without asking anybody's rows.
+
+    CLIP's embeddings have length 1, so that it follows from their dimension.
+    """
+    zsl = settings(configuration(toml))
+    if zsl.feature_scale is not None:
+        return zsl.feature_scale
+    dimension = features(toml).features.shape[1]
+    return float(dimension**0.5) if zsl.features is None else 1.0
+
+
 @lru_cache(maxsize=4)
 def _features(toml: str) -> FeatureTable:
     config = configuration(toml)

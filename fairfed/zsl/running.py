@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,25 +12,23 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 
 # isort: split
 import torch
-from flwr.app import ArrayRecord, MetricRecord
+from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
 from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.draws import generator_of
-from fairfed.engines.exchange import handshake, query_all
 from fairfed.experiment import TIMEOUT
 from fairfed.rundir import RunDirectory
 from fairfed.strategies.aggregate import Model, decode
 from fairfed.zsl.classify import ZslScores
-from fairfed.zsl.data import features, split
+from fairfed.zsl.data import features, scale, split
 from fairfed.zsl.draws import INITIAL, JUDGING, TESTING
 from fairfed.zsl.images import embed_generated
 from fairfed.zsl.judge import Judge, Source, generated, stored
 from fairfed.zsl.networks import Conditions, feature_generator, initialise
 from fairfed.zsl.rounds import ZslPlan, train_rounds
 from fairfed.zsl.variants import Variant, settings
-from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.experiment import Watcher
@@ -48,15 +46,12 @@ class Run:
         Clients, run directory, and the configuration as they are sent it.
     sites
         Partition id by node id.
-    scale
-        Factor that brings features to a mean square of 1.
     """
 
     grid: Grid
     directory: RunDirectory
     toml: str
     sites: dict[int, int]
-    scale: float
 
     @property
     def config(self) -> Config:
@@ -66,7 +61,8 @@ class Run:
     @cached_property
     def judge(self) -> Judge:
         """What scores the variants' features."""
-        return Judge(features(self.toml), split(self.toml), settings(self.config), self.scale)
+        toml = self.toml
+        return Judge(features(toml), split(toml), settings(self.config), scale(toml))
 
     def validate(self, source: Source, number: int) -> ZslScores | None:
         """Scores after a round on validation classes; None without any."""
@@ -86,29 +82,6 @@ class Run:
         }
 
 
-def meet(grid: Grid, config: Config, toml: str) -> tuple[dict[int, int], float]:
-    """Who the clients are, and the scale of their features (see `Run`).
-
-    The scale follows from two sums over clients; nobody's row is needed.
-
-    Raises
-    ------
-    InputError
-        If every feature is 0.
-    """
-    sites = handshake(grid, config.partition.clients, TIMEOUT)
-    told = query_all(grid, "zsl", {"toml": toml}, TIMEOUT)
-    rows, squares = (_total(told.values(), name) for name in ("n-real", "squares"))
-    if squares <= 0:
-        raise InputError("every feature of every client is 0; nothing can be learnt from them")
-    dimension = features(toml).features.shape[1]
-    return sites, float((dimension * rows / squares) ** 0.5)
-
-
-def _total(answers: Iterable[MetricRecord], name: str) -> float:
-    return float(sum(answer[name] for answer in answers))  # type: ignore[misc]
-
-
 def train_variant(run: Run, variant: Variant, log: Log) -> dict[str, Any]:
     """Train a federated variant and test the selected generator; its outcome."""
     config, table = run.config, features(run.toml)
@@ -122,7 +95,7 @@ def train_variant(run: Run, variant: Variant, log: Log) -> dict[str, Any]:
 
     plan = ZslPlan(
         sites=run.sites,
-        request={"toml": run.toml, "arm": variant.arm.slug, "scale": run.scale},
+        request={"toml": run.toml, "arm": variant.arm.slug},
         rounds=config.rounds,
         seed=config.seed,
         fraction=config.fraction,
@@ -147,7 +120,7 @@ def generate_variant(run: Run, variant: Variant, log: Log, watcher: Watcher) -> 
 
 def _embeddings(run: Run, arrays: Any) -> Source:
     made, labels = (torch.from_numpy(arrays[name]) for name in ("features", "labels"))
-    return stored(made * run.scale, labels)
+    return stored(made * scale(run.toml), labels)
 
 
 def _generate(run: Run, variant: Variant, log: Log, watcher: Watcher) -> None:

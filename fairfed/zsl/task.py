@@ -55,12 +55,14 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
+    from fairfed.engines.exchange import handshake
+    from fairfed.experiment import TIMEOUT
     from fairfed.zsl.data import features, split
-    from fairfed.zsl.running import Run, generate_variant, meet, train_variant
+    from fairfed.zsl.running import Run, generate_variant, train_variant
 
     directory, toml = RunDirectory(config), config.to_toml()
-    sites, scale = meet(grid, config, toml)
-    one = Run(grid, directory, toml, sites, scale)
+    sites = handshake(grid, count_clients(config), TIMEOUT)
+    one = Run(grid, directory, toml, sites)
     chosen = variants_of(settings(config))
     finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
     directory.keep_rounds(finished)

@@ -8,8 +8,9 @@ train on examples weighted accordingly, and models are averaged by examples.
 Departures: for any number of groups and classes (as for equalized odds: f is a group's loss less
 the mean of the groups' in its class); the loss is the 0-1 loss, which the pooled counts give, so
 that nothing else leaves a client; shares are projected onto the simplex, where the paper clips two
-of them; an example weighs at most 10. Not confirmed: whether the paper divides f by its norm
-(declearn's port does for equalized odds); we do not.
+of them; a group that is absent for a round keeps its share (`fairfed.strategies.rules.presence`);
+an example weighs at most 10. Not confirmed: whether the paper divides f by its norm (declearn's
+port does for equalized odds); we do not.
 """
 
 from __future__ import annotations
@@ -19,15 +20,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import check_range
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.cells import array, errors_by_cell, nested, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
+from fairfed.strategies.rules.presence import (
+    cells_by_client,
+    hear,
+    nested_cells,
+    row_shares,
+    stepped_where,
+    with_newcomers,
+)
 from fairfed.strategies.signals.base import Signals
-from fairfed.strategies.simplex import project_onto_simplex
 from fairfed.strategies.weights import Weights
 
 
@@ -46,20 +52,17 @@ def fedfb_shares(counts: Counts, shares: Floats | None, step: float) -> tuple[Fl
     Returns
     -------
     shares, held : ndarray of float64, each of shape (G, C)
-        New shares, and shares of the rows. A cell without rows has neither, and a class whose rows
-        are all of one group keeps them.
+        New shares, and shares of the rows. A cell without rows keeps its share, and so does a class
+        whose rows are all of one group.
     """
     errors, rows = errors_by_cell(counts)
-    held = rows / np.maximum(rows.sum(axis=0), 1.0)
+    held = row_shares(rows)
     moved = held.copy() if shares is None else shares.copy()
     for label in range(rows.shape[1]):
         here = rows[:, label] > 0
+        own = errors[here, label]
         if here.any():
-            own = errors[here, label]
-            moved[~here, label] = 0.0
-            moved[here, label] = project_onto_simplex(
-                moved[here, label] + step * (own - own.mean())
-            )
+            moved[:, label] = stepped_where(here, moved[:, label], step * (own - own.mean()))
     return moved, held
 
 
@@ -78,6 +81,7 @@ class FedFB(WeightRule):
     alpha: float = 0.3
     _shares: Floats | None = field(default=None, init=False, repr=False)
     _weights: Floats | None = field(default=None, init=False, repr=False)
+    _cells: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_range("alpha", self.alpha)
@@ -86,8 +90,10 @@ class FedFB(WeightRule):
         """Move the shares by the group errors of this round; weigh clients by examples."""
         if cohort.counts:
             step = self.alpha / math.sqrt(cohort.round + 1)
-            self._shares, held = fedfb_shares(cohort.pooled, self._shares, step)
-            self._weights = relative_weights(self._shares, held)
+            before, held = hear(self._cells, cohort)
+            shares = with_newcomers(self._shares, before, held)
+            self._shares, _ = fedfb_shares(cohort.pooled, shares, step)
+            self._weights = relative_weights(self._shares, row_shares(held))
         return fedavg_weights(cohort.n)
 
     def cell_weights(self) -> Floats | None:
@@ -95,9 +101,14 @@ class FedFB(WeightRule):
         return self._weights
 
     def state_dict(self) -> dict[str, Any]:
-        """Return shares and weights."""
-        return {"shares": nested(self._shares), "weights": nested(self._weights)}
+        """Return shares, weights and who holds what."""
+        return {
+            "shares": nested(self._shares),
+            "weights": nested(self._weights),
+            "cells": nested_cells(self._cells),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore shares and weights."""
+        """Restore them."""
         self._shares, self._weights = array(state["shares"]), array(state["weights"])
+        self._cells = cells_by_client(state.get("cells", {}))

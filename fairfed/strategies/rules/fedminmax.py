@@ -7,8 +7,9 @@ the groups' shares of the data; models are averaged by examples.
 
 Departures: the risk is the 0-1 loss, because the pooled counts give it exactly and nothing beyond
 them has to leave a client (the paper: cross-entropy or Brier score); clients take their usual local
-steps, where the paper takes one; an example weighs at most 10. The paper's pseudo-code was known
-to us from secondary descriptions.
+steps, where the paper takes one; a group that is absent for a round keeps its share
+(`fairfed.strategies.rules.presence`); an example weighs at most 10. The paper's pseudo-code was
+known to us from secondary descriptions.
 """
 
 from __future__ import annotations
@@ -24,42 +25,40 @@ from fairfed.strategies.part import check_range
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.cells import array, errors_by_cell, nested, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
+from fairfed.strategies.rules.presence import (
+    cells_by_client,
+    hear,
+    nested_cells,
+    row_shares,
+    stepped_where,
+    with_newcomers,
+)
 from fairfed.strategies.signals.base import Signals
-from fairfed.strategies.simplex import project_onto_simplex
 from fairfed.strategies.weights import Weights
 
 
-def minmax_mixture(
-    counts: Counts, mixture: Floats | None, gamma: float
-) -> tuple[Floats, Floats] | None:
+def minmax_mixture(counts: Counts, mixture: Floats, gamma: float) -> Floats:
     """Take one step of the mixture of groups.
 
     Parameters
     ----------
     counts : ndarray of int64, shape (G, C, C)
         Pooled counts of the received model.
-    mixture : ndarray of float64, shape (G,), optional
-        Mixture so far; None to start at the groups' shares.
+    mixture : ndarray of float64, shape (G,)
+        Mixture so far, on the simplex.
     gamma : float
         Step size, >= 0.
 
     Returns
     -------
-    mixture, shares : ndarray of float64, each of shape (G,)
-        The new mixture and the groups' shares; None without any row. A group without rows keeps
-        no mass: nobody could train for it.
+    ndarray of float64, shape (G,)
+        The new mixture. A group without rows keeps its share.
     """
     errors, rows = errors_by_cell(counts)
     size = rows.sum(axis=1)
-    if not size.sum() > 0:
-        return None
-    risks = np.nansum(errors * rows, axis=1) / np.maximum(size, 1.0)
-    shares = size / size.sum()
     here = size > 0
-    former = shares if mixture is None else mixture
-    stepped = np.zeros_like(shares)
-    stepped[here] = project_onto_simplex(former[here] + gamma * risks[here])
-    return stepped, shares
+    risks = np.nansum(errors * rows, axis=1)[here] / size[here]
+    return stepped_where(here, mixture, gamma * risks)
 
 
 @dataclass
@@ -77,16 +76,18 @@ class FedMinMax(WeightRule):
     gamma: float = 0.1
     _mixture: Floats | None = field(default=None, init=False, repr=False)
     _weights: Floats | None = field(default=None, init=False, repr=False)
+    _cells: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_range("gamma", self.gamma)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Step the mixture by the group errors of this round; weigh clients by examples."""
-        step = minmax_mixture(cohort.pooled, self._mixture, self.gamma) if cohort.counts else None
-        if step is not None:
-            self._mixture, shares = step
-            by_group = relative_weights(self._mixture, shares)
+        if cohort.counts and cohort.pooled.any():
+            before, held = (cells.sum(axis=1) for cells in hear(self._cells, cohort))
+            mixture = with_newcomers(self._mixture, before, held)
+            self._mixture = minmax_mixture(cohort.pooled, mixture, self.gamma)
+            by_group = relative_weights(self._mixture, row_shares(held))
             self._weights = np.tile(by_group[:, None], (1, cohort.pooled.shape[1]))
         return fedavg_weights(cohort.n)
 
@@ -95,9 +96,14 @@ class FedMinMax(WeightRule):
         return self._weights
 
     def state_dict(self) -> dict[str, Any]:
-        """Return mixture and weights."""
-        return {"mixture": nested(self._mixture), "weights": nested(self._weights)}
+        """Return mixture, weights and who holds what."""
+        return {
+            "mixture": nested(self._mixture),
+            "weights": nested(self._weights),
+            "cells": nested_cells(self._cells),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore mixture and weights."""
+        """Restore them."""
         self._mixture, self._weights = array(state["mixture"]), array(state["weights"])
+        self._cells = cells_by_client(state.get("cells", {}))

@@ -198,9 +198,28 @@ def test_one_shot_asks_for_noised_prototypes_once_and_may_go_on_as_fedavg(small:
     folder = config.run_directory / "synthetic"
     made = json.loads((folder / "server-one.json").read_text())
     assert made["conditioned"] == ["bag", "coat", "dress"]
-    kept = json.loads((folder / "prototypes-one.json").read_text())
+    kept = json.loads((folder / "prototypes-main.json").read_text())
     assert kept["epsilon"] == 1e9
     assert kept["bytes"] > 3 * 128 * 8
+
+
+def test_arms_share_one_release_and_other_divisions_have_their_own(small: Small) -> None:
+    released: list[bytes] = []
+
+    def watch(done: int, total: int, reply: Message) -> None:
+        if "release" in reply.content:
+            released.append(records_to_bytes(reply.content))
+
+    arms = (ONE_SHOT, '{name="Two", system="one-shot"}', '{name="I", system="one-shot", iid=true}')
+    config = small(_arms(*arms), *RELEASED)
+    _run(config, on_reply=watch)
+    assert len(released) == len(set(released)) == 2 * 3
+    folder = config.run_directory / "synthetic"
+    kept = {path.name: json.loads(path.read_text()) for path in folder.glob("prototypes-*")}
+    assert sorted(kept) == ["prototypes-iid.json", "prototypes-main.json"]
+    assert {content["epsilon"] for content in kept.values()} == {1e9}
+    made = [json.loads((folder / f"server-{arm}.json").read_text()) for arm in ("one", "two")]
+    assert made[0]["conditioned"] == made[1]["conditioned"] == ["bag", "coat", "dress"]
 
 
 def test_no_system_sends_more_than_weights_variates_prototypes_and_counts(small: Small) -> None:

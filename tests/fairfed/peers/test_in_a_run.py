@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 
 from fairfed.cli.running import run_here
 from fairfed.client import app
@@ -27,7 +27,10 @@ METHODS = (*TITLES.values(), "FedAvg")
 
 @pytest.fixture
 def peers(image_folder: Path, tmp_path: Path) -> Peers:
-    """Configuration of six peers, one of which takes no part, with settings replaced."""
+    """Configuration of six peers, one of which takes no part, with settings replaced.
+
+    There is too little noise to change a cluster: two runs differ in nothing that a test compares.
+    """
     toml = f"""
 name = "peers"
 rounds = 3
@@ -46,7 +49,7 @@ batch_size = 8
 unseen = 1
 clusters = 2
 minimum = 1
-seeded_noise = true
+epsilon = 1e9
 measure_every = 2
 """
     return lambda *overrides: parse_config(toml, "peers.toml", overrides)
@@ -183,7 +186,10 @@ def test_peers_whose_data_drifts_are_clustered_anew(peers: Peers) -> None:
 
 
 def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> None:
-    config, seen = peers("peers.meta=['reptile']", "arms=[{name='FedAvg'}]"), []
+    config, seen = (
+        peers("peers.meta=['reptile']", "arms=[{name='FedAvg'}]", "peers.epsilon=4.0"),
+        [],
+    )
 
     def watch(done: int, total: int, reply: Message) -> None:
         seen.append(reply.content)
@@ -226,6 +232,47 @@ def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> 
     assert not any(image.tobytes()[:64] in everything for image in table.images)
 
 
+def _profiles(contents: list[RecordDict]) -> dict[int, set[bytes]]:
+    """What each peer has told others of its data."""
+    told: dict[int, set[bytes]] = {}
+    for content in contents:
+        for name, record in content.config_records.items():
+            if record.get("kind") in ("profile", "visit"):
+                arrays = content.array_records[name.replace("letter", "arrays")]
+                sent = b"".join(array.data for array in arrays.values())
+                told.setdefault(int(record["from"]), set()).add(sent)
+    return told
+
+
+def test_a_peer_releases_once_for_all_variants_and_after_a_crash(peers: Peers) -> None:
+    config = peers("peers.epsilon=4.0", "peers.measure_every=1")
+    seen: list[RecordDict] = []
+    kept = {"on_reply": lambda done, total, reply: seen.append(reply.content)}
+    for method in METHODS[:2]:
+        with pytest.raises(KeyboardInterrupt):
+            _run(config, _Kill(method), **kept)
+    _run(config, **kept)
+    told = _profiles(seen)
+    # The convener of all rounds tells itself alone.
+    assert len(told) >= 5
+    assert all(len(profiles) == 1 for profiles in told.values())
+    made = [_releases(config, name) for name in METHODS[:2]]
+    assert made == [dict.fromkeys(range(6), 1), {}]
+
+
+def _releases(config: Config, name: str) -> dict[int, int]:
+    """Releases by peer that a method's log tells of."""
+    found = [client for line in _lines(config, name) for client in line["clients"]]
+    return {client["client"]: client["releases"] for client in found if client["releases"]}
+
+
+def test_data_that_drifts_in_every_variant_is_released_once(peers: Peers) -> None:
+    config = _run(peers("peers.drift_round=2", "peers.share=0.9", "peers.epsilon=4.0"))
+    one, two = (_releases(config, name) for name in METHODS[:2])
+    assert len(one) == 6
+    assert two == {}
+
+
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
@@ -240,6 +287,16 @@ def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> 
 def test_what_makes_no_sense_is_refused(peers: Peers, override: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         check(peers(override))
+
+
+def test_noise_that_others_can_subtract_is_refused(peers: Peers) -> None:
+    with pytest.raises(InputError, match="whoever knows the seed can subtract the noise"):
+        peers("peers.seeded_noise=true")
+    config = load_config(None, ["peers.seeded_noise=true"], "ppfm")
+    with pytest.raises(InputError, match="peers.seeded_noise"):
+        load_config(None, ["peers.seeded_noise=true", "data.source=mine"], "ppfm")
+    assert config.peers is not None
+    assert config.peers.seeded_noise
 
 
 def test_a_table_is_refused(peers: Peers) -> None:
@@ -268,3 +325,5 @@ def test_preset_is_what_its_page_says() -> None:
     check(config)
     assert count_clients(config) == 20
     assert len(members(config, 20)) == 16
+    assert config.peers is not None
+    assert not config.peers.seeded_noise

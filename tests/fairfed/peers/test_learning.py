@@ -12,7 +12,9 @@ from torch import nn
 
 from fairfed.config import parse_config
 from fairfed.draws import generator_of
+from fairfed.peers import learning
 from fairfed.peers.learning import first_order, local_steps
+from semantic.prototypes import sum_prototypes
 
 INPUTS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, -1.0]])
 LABELS = torch.tensor([0, 1, 1, 0])
@@ -56,6 +58,22 @@ def test_first_order_takes_as_many_gradients_as_the_epochs_of_reptile() -> None:
     model.register_forward_hook(lambda *_: calls.append(1))
     first_order(model, INPUTS, LABELS, parse_config(text, "test"), generator_of(0))
     assert len(calls) == 12
+
+
+def _releases(monkeypatch: pytest.MonkeyPatch, setting: str) -> list[np.ndarray]:
+    """Prototypes of two releases of the same data."""
+    sums = sum_prototypes(np.eye(3).repeat(40, 0), [0, 1, 1] * 40, ("a", "b"), encoder="e")
+    monkeypatch.setattr(learning, "_sums", lambda toml, client: sums)
+    toml = parse_config(f"[partition]\nclients = 4\n[peers]\nunseen = 1\n{setting}", "t").to_toml()
+    site = learning.PeerSite(toml, "reptile", 0, 4, 1)
+    return [site.release().prototype for _ in range(2)]
+
+
+def test_noise_is_nobodys_to_know_unless_it_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = _releases(monkeypatch, "")
+    assert not np.array_equal(one, other)
+    one, other = _releases(monkeypatch, "seeded_noise = true")
+    assert np.array_equal(one, other)
 
 
 def test_local_steps_are_plain_gradient_steps() -> None:

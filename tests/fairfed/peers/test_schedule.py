@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord
+from flwr.app import Array, ArrayRecord, RecordDict
 
 from fairfed.config.peers import PeersConfig
 from fairfed.peers.coordinate import Rules
 from fairfed.peers.letters import Letter
 from fairfed.peers.profiles import Profile
 from fairfed.peers.schedule import PHASES, Peer, Report, Role
-from fairfed.peers.state import PeerState
+from fairfed.peers.state import PeerState, recall, remember
 
 COSTS = {0: 3.0, 1: 2.0, 2: 1.0, 3: 5.0, 4: 4.0, 5: 9.0}
 TARGETS = {0: 0.0, 1: 2.0, 2: 10.0, 3: 12.0, 4: 11.0}
@@ -174,6 +174,40 @@ def test_drift_clusters_anew_and_releases_only_the_drifted() -> None:
     assert net.reports[4]["coordinator"] == 1
     net.round(3)
     assert net.states[0].version == 2
+
+
+def test_another_training_tells_what_was_released_before() -> None:
+    net = Network()
+    net.round(1)
+    net.sites[4].kind = 0
+    net.round(2)
+    first = {peer: net.states[peer].releases for peer in COSTS}
+    net.states = {peer: PeerState("fomaml", releases=list(first[peer])) for peer in COSTS}
+    net.sites[4].kind = 1
+    net.round(1)
+    net.sites[4].kind = 0
+    net.round(2)
+    assert [net.sites[peer].released for peer in TARGETS] == [1, 1, 1, 1, 2]
+    assert all(net.states[peer].releases == first[peer] for peer in COSTS)
+    assert net.states[4].release is first[4][1]
+    assert all(net.states[peer].plan == {0: 0, 1: 0, 2: 1, 3: 1, 4: 0} for peer in TARGETS)
+
+
+def test_the_memory_is_stored_whole_and_of_another_training_the_releases_alone() -> None:
+    net, records = Network(), RecordDict()
+    net.round(1)
+    state = net.states[2]
+    remember(records, state)
+    back, other = recall(records, "reptile"), recall(records, "fomaml")
+    assert back.release is back.releases[0]
+    assert back.plan == state.plan
+    assert sorted(back.profiles) == sorted(state.profiles)
+    for found in (back, other):
+        (release,) = found.releases
+        for name, profile in vars(state.releases[0]).items():
+            assert np.array_equal(getattr(release, name).prototype, profile.prototype)
+            assert np.array_equal(getattr(release, name).histogram, profile.histogram)
+    assert (other.release, other.plan, other.age) == (None, {}, 0)
 
 
 def test_a_new_convener_is_sent_the_profiles_again_and_not_released_anew() -> None:

@@ -231,6 +231,21 @@ def test_clients_are_asked_for_their_sums_once_in_a_run(small_shared: Small) -> 
     assert (config.run_directory / "clients.json").read_bytes() == first
 
 
+def test_the_stated_guarantee_is_that_of_a_row_in_both_sums(small_shared: Small) -> None:
+    from fairfed.shared_space.centring import _noised
+
+    plain = small_shared("augment.minimum=1")
+    toml = small_shared(
+        "augment.minimum=1", "shared.image_clients=0", "shared.both_clients=2"
+    ).to_toml()
+    for client, kind in enumerate(("both", "both", "text")):
+        assert holdings(toml)[client].kind == kind
+        found = _noised(toml, client)
+        assert (found.guarantee.epsilon, found.guarantee.delta) == (4.0, 1e-5)
+    both, images_alone = (_noised(t, 0).variances for t in (toml, plain.to_toml()))
+    assert both[0] > 1.5 * images_alone[0]
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

@@ -15,6 +15,7 @@ from fairfed.strategies.rules import FedFB, FedMinMax, Parity
 from fairfed.strategies.rules.fedfb import fedfb_shares
 from fairfed.strategies.rules.fedminmax import minmax_mixture
 from fairfed.strategies.rules.parity import FLOOR, decoupled, group_gaps, integrated, target
+from fairfed.strategies.rules.presence import stepped_where, with_newcomers
 from fairfed.strategies.signals import silent
 
 # group 0: 6 rows, all right; group 1: 2 rows, both wrong
@@ -23,11 +24,15 @@ UNFAIR = np.array([[[3, 0], [0, 3]], [[0, 1], [1, 0]]], np.int64)
 
 def test_minmax_by_hand() -> None:
     """(.75, .25) + .1 (0, 1) = (.75, .35); less .05 each."""
-    step = minmax_mixture(UNFAIR, None, 0.1)
-    assert step is not None
-    assert step[0] == pytest.approx([0.7, 0.3])
-    assert step[1] == pytest.approx([0.75, 0.25])
-    assert minmax_mixture(np.zeros((2, 2, 2), np.int64), None, 0.1) is None
+    start = np.array([0.75, 0.25])
+    assert minmax_mixture(UNFAIR, start, 0.1) == pytest.approx([0.7, 0.3])
+    assert minmax_mixture(np.zeros((2, 2, 2), np.int64), start, 0.1).tolist() == [0.75, 0.25]
+
+
+def test_minmax_waits_for_rows(cohort: Any) -> None:
+    rule = FedMinMax()
+    rule.weigh(cohort([0], counts=[np.zeros((2, 2, 2))]), silent(1))
+    assert rule.cell_weights() is None
 
 
 def test_minmax_tells_clients_mu_over_rho(cohort: Any) -> None:
@@ -63,10 +68,64 @@ def test_fedfb_steps_with_the_root_of_the_round(cohort: Any) -> None:
 def test_a_missing_group_or_class_moves_nothing() -> None:
     one_group = np.zeros((2, 2, 2), np.int64)
     one_group[0, 0] = [1, 2]
-    shares, held = fedfb_shares(one_group, None, 0.5)
-    assert shares.tolist() == held.tolist() == [[1.0, 0.0], [0.0, 0.0]]
-    back, _ = fedfb_shares(UNFAIR, shares, 0.5)
-    assert back.sum(axis=0) == pytest.approx([1.0, 1.0])
+    start = np.array([[0.6, 0.0], [0.4, 0.0]])
+    assert fedfb_shares(one_group, start, 0.5)[0].tolist() == start.tolist()
+
+
+# Two clients, each with one group of 100 rows; the model serves the second group worse.
+ALONE = (
+    np.array([[[45, 5], [5, 45]], [[0, 0], [0, 0]]]),
+    np.array([[[0, 0], [0, 0]], [[40, 10], [10, 40]]]),
+)
+
+
+def _round(rule: Any, cohort: Any, number: int, clients: list[int]) -> Any:
+    counts = [ALONE[client] for client in clients]
+    given = cohort([100] * len(clients), counts=counts, clients=clients, round=number)
+    rule.weigh(given, silent(len(clients)))
+    return rule.cell_weights()
+
+
+@pytest.mark.parametrize("make", [FedFB, FedMinMax])
+def test_a_group_that_is_absent_for_a_round_keeps_its_weight(cohort: Any, make: Any) -> None:
+    rule = make()
+    before = _round(rule, cohort, 1, [0, 1])
+    assert before[1, 0] > 1 > before[0, 0] > 0
+    for number, who in ((2, [0]), (3, [1]), (4, [1])):
+        assert _round(rule, cohort, number, who) == pytest.approx(before)
+    after = _round(rule, cohort, 5, [0, 1])
+    assert (after[1] > before[1]).all()
+
+
+@pytest.mark.parametrize("make", [FedFB, FedMinMax])
+def test_a_group_enters_when_it_is_first_heard_of(cohort: Any, make: Any) -> None:
+    late, prompt = make(), make()
+    assert (_round(late, cohort, 1, [1])[1] == 1).all()
+    assert _round(late, cohort, 2, [0, 1]) == pytest.approx(_round(prompt, cohort, 2, [0, 1]))
+
+
+@pytest.mark.parametrize("make", [FedFB, FedMinMax])
+def test_who_was_heard_of_is_in_the_state(cohort: Any, make: Any) -> None:
+    one, other = make(), make()
+    _round(one, cohort, 1, [0, 1])
+    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    assert np.array_equal(_round(one, cohort, 2, [1]), _round(other, cohort, 2, [1]))
+    assert one.state_dict() == other.state_dict()
+
+
+def test_three_groups_share_out_what_the_two_that_are_there_hold() -> None:
+    here = np.array([True, False, True])
+    moved = stepped_where(here, np.array([0.2, 0.5, 0.3]), np.array([0.2, 0.0]))
+    # (.4, .6) + (.2, 0) less .1 each, of one half
+    assert moved == pytest.approx([0.25, 0.5, 0.25])
+    assert stepped_where(~here, np.array([0.5, 0.0, 0.5]), np.ones(1)).tolist() == [0.5, 0.0, 0.5]
+
+
+def test_newcomers_take_their_share_and_the_others_make_room() -> None:
+    before, held = np.array([6.0, 2.0, 0.0]), np.array([6.0, 2.0, 8.0])
+    shares = with_newcomers(np.array([0.9, 0.1, 0.0]), before, held)
+    assert shares == pytest.approx([0.45, 0.05, 0.5])
+    assert with_newcomers(shares, held, held).tolist() == shares.tolist()
 
 
 def test_an_example_of_a_rare_group_counts_at_most_ten(cohort: Any) -> None:

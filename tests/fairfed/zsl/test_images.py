@@ -17,7 +17,7 @@ from fairfed.config import Config, parse_config
 from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import check, count_clients
 from fairfed.server import server_app
-from fairfed.zsl.data import features, split
+from fairfed.zsl.data import features, scale, split
 from fairfed.zsl.images import synthesiser
 
 CLASSES = ("bag", "boot", "coat", "dress", "shirt")
@@ -99,3 +99,11 @@ def test_held_out_classes_are_described_and_not_named(
         for label in (1, 3, 4):
             assert (CLASSES[label] in maker.request(label, 0, 0).prompt) == named
         assert "coat" in maker.request(2, 0, 0).prompt
+
+
+def test_the_scale_of_embeddings_follows_from_their_dimension(
+    small_images: Callable[..., Config],
+) -> None:
+    toml = small_images().to_toml()
+    scaled = features(toml).features * scale(toml)
+    assert float((scaled**2).mean()) == pytest.approx(1.0, abs=1e-5)

@@ -15,7 +15,8 @@ from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.errors import RunError
 from fairfed.experiment import check
-from fairfed.zsl.data import features, split
+from fairfed.zsl.client import _rows
+from fairfed.zsl.data import features, scale, split
 from semantic.errors import InputError
 from tests.fairfed.runs import killed, logged, play, run_elsewhere
 
@@ -58,8 +59,7 @@ def test_only_the_generator_travels(small_zsl: Small) -> None:
             assert {name: array.numpy().shape for name, array in record.items()} in shapes
             travelled += 1
     assert travelled == 2 * 3 * 3 * 2
-    allowed = {"partition-id", "n-real", "squares", "loss-discriminator", "loss-generator",
-               "seconds"}  # fmt: skip
+    allowed = {"partition-id", "n-real", "loss-discriminator", "loss-generator", "seconds"}
     told = [dict(reply.content.metric_records["metrics"]) for reply in replies]
     assert set().union(*told) == allowed
     assert all(not isinstance(value, list) for metrics in told for value in metrics.values())
@@ -187,6 +187,15 @@ def test_without_validation_all_seen_classes_train_and_the_last_round_counts(
     (variant,) = _outcome(folder)["variants"]
     assert (variant["round"], variant["validation"]) == (3, None)
     assert len(split(config.to_toml()).classes.trained) == 4
+
+
+def test_features_are_scaled_by_what_everybody_knows(small_zsl: Small) -> None:
+    assert scale(small_zsl().to_toml()) == 1.0
+    half = small_zsl("zsl.feature_scale=0.5", 'zsl.variants=["attributes"]', "rounds=1")
+    rows = _rows(half.to_toml(), 1)
+    own = features(half.to_toml()).features[split(half.to_toml()).train[1]]
+    assert np.array_equal(rows.features.numpy(), own / 2)
+    assert logged(_run(half))
 
 
 @pytest.mark.parametrize(

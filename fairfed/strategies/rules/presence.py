@@ -1,0 +1,98 @@
+"""Shares of groups when not every group is there in every round: what FedFB and FedMinMax share.
+
+A group is absent where none of its holders takes part, or its only holder fails. It keeps its
+share; those that are there share out what they hold together, as clients do in AFL. A group that is
+heard of for the first time enters with its share of the rows of all clients heard of so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairfed.strategies.cohort import Cohort, Floats
+from fairfed.strategies.rules.cells import nested
+from fairfed.strategies.simplex import project_onto_simplex
+
+
+def hear(cells: dict[int, Floats], cohort: Cohort) -> tuple[Floats, Floats]:
+    """Note the rows of the clients that take part.
+
+    Parameters
+    ----------
+    cells : dict of int to ndarray of float64, shape (G, C)
+        Rows of every client heard of, by partition id; changed in place.
+    cohort : Cohort
+        At least one client, with counts.
+
+    Returns
+    -------
+    before, held : ndarray of float64, each of shape (G, C)
+        Rows of all clients heard of before this round, and with it.
+    """
+    before = np.sum([np.zeros(cohort.pooled.shape[:2]), *cells.values()], axis=0)
+    for client, counts in zip(cohort.clients, cohort.counts, strict=True):
+        cells[client] = counts.sum(axis=2).astype(np.float64)
+    return before, np.sum(list(cells.values()), axis=0)
+
+
+def row_shares(held: Floats) -> Floats:
+    """Return the groups' shares of the rows, along the first axis; 0 where there are no rows."""
+    return np.asarray(held / np.maximum(held.sum(axis=0), 1.0))
+
+
+def with_newcomers(shares: Floats | None, before: Floats, held: Floats) -> Floats:
+    """Give groups that are heard of for the first time their share of the rows.
+
+    Parameters
+    ----------
+    shares : ndarray of float64, shape (G,) or (G, C), optional
+        Shares so far; None for none.
+    before, held : ndarray of float64, of the same shape
+        Rows of all clients heard of before this round, and with it.
+
+    Returns
+    -------
+    ndarray of float64, of the same shape
+        Sums to 1 along the first axis where there are rows; the others make room in proportion.
+    """
+    own, new = row_shares(held), (held > 0) & (before == 0)
+    if shares is None:
+        return own
+    entering = np.where(new, own, 0.0)
+    mixed = np.where(new, own, shares * (1.0 - entering.sum(axis=0)))
+    total = mixed.sum(axis=0)
+    return np.asarray(np.where(new.any(axis=0), mixed / np.where(total > 0, total, 1.0), shares))
+
+
+def stepped_where(here: NDArray[np.bool_], shares: Floats, step: Floats) -> Floats:
+    """Take a step on the simplex with the groups that are there; the absent keep their share.
+
+    Parameters
+    ----------
+    here : ndarray of bool, shape (G,)
+        Which groups are there.
+    shares : ndarray of float64, shape (G,)
+        Shares, on the simplex.
+    step : ndarray of float64, shape (n_here,)
+        What is added to the shares that those groups have among themselves.
+    """
+    mass = 1.0 - shares[~here].sum()
+    if not here.any() or mass <= 0:
+        return shares
+    moved = shares.copy()
+    moved[here] = mass * project_onto_simplex(shares[here] / mass + step)
+    return moved
+
+
+def nested_cells(cells: Mapping[int, Floats]) -> dict[str, Any]:
+    """Return rows by client as JSON holds them."""
+    return {str(client): nested(rows) for client, rows in sorted(cells.items())}
+
+
+def cells_by_client(kept: Mapping[str, Any]) -> dict[int, Floats]:
+    """Undo :func:`nested_cells`."""
+    return {int(client): np.asarray(rows, np.float64) for client, rows in kept.items()}
