@@ -25,7 +25,7 @@ from evaluation.rates import CountArray, FloatArray, accuracy
 from evaluation.records import Arm, Run
 from evaluation.registry import METRICS
 from evaluation.run import read_run
-from evaluation.summary import ArmSummary, final_counts, missing_weights, summarise
+from evaluation.summary import ArmSummary, final_counts, missing_weights, summarise_arm
 
 TWICE = (
     "{first} and {second} are the same configuration with the same seed {seed}: the second adds "
@@ -81,7 +81,7 @@ class Difference:
         That both were run with.
     how : str
         `PAIRED` (Student's interval over the differences per seed) or `COUNTS` (both drawn
-        independently from their counts: cautious, and silent on the randomness of training).
+        independently from their counts: silent on the randomness of training).
     """
 
     label: str
@@ -160,22 +160,22 @@ def _key(run: Run) -> str:
 
 
 def _entries(configuration: str, runs: Sequence[Run], level: float) -> list[Entry]:
-    # With several seeds the intervals are Student's: those of the counts are not needed.
-    replicates = REPLICATES if len(runs) == 1 else 1
-    summaries = [{arm.name: arm for arm in summarise(run, replicates=replicates)} for run in runs]
     found = []
     for arm in runs[0].arms:
-        kept = [i for i in range(len(runs)) if summaries[i][arm.name].measured]
+        arms = [next(a for a in run.arms if a.name == arm.name) for run in runs]
+        kept = [(run, a) for run, a in zip(runs, arms, strict=True) if final_counts(run, a).any()]
         if not kept:
             continue
-        own = tuple(summaries[i][arm.name] for i in kept)
+        # With several seeds the intervals are Student's: those of the counts are not needed.
+        replicates = REPLICATES if len(kept) == 1 else 1
+        own = tuple(summarise_arm(run, a, replicates=replicates) for run, a in kept)
         found.append(
             Entry(
                 label=f"{configuration}: {arm.name}" if configuration else arm.name,
                 reference=arm.reference,
-                seeds=tuple(runs[i].seed for i in kept),
-                runs=tuple(runs[i] for i in kept),
-                arms=tuple(next(a for a in runs[i].arms if a.name == arm.name) for i in kept),
+                seeds=tuple(run.seed for run, _ in kept),
+                runs=tuple(run for run, _ in kept),
+                arms=tuple(a for _, a in kept),
                 summaries=own,
                 values={m.name: _value(m, own, level) for m in MEASURES},
             )

@@ -73,10 +73,10 @@ DEFINITIONS = (
     ),
     (
         "Change against the baseline",
-        "Difference of the two values; its interval draws both arms independently although "
-        "they share test {unit}, which makes it wider than it need be. Better and worse mean "
-        "that the interval does not contain 0. Several arms and metrics are compared without "
-        "correction for multiple testing.",
+        "Difference of the two values; its interval draws both arms independently, although "
+        "they share test {unit}. Of worst cases and gaps it also reaches as far as either may be "
+        "over- or underestimated. Better and worse mean that the interval does not contain 0. "
+        "Several arms and metrics are compared without correction for multiple testing.",
     ),
     (
         "MB sent",

@@ -44,14 +44,40 @@ def test_costs_are_sums_over_clients_and_rounds(path: Path) -> None:
 def test_privacy_says_what_left_and_what_was_not_done(path: Path) -> None:
     run = read_run(path)
     text = " ".join(privacy_statement(run))
-    assert "model updates" in text
-    assert "The rules fairfed also read" in text
+    assert "sent model updates" in text
+    assert "how the model classifies its training and its test images" in text
+    assert "Arms with the rule fairfed weigh" in text
     assert "real training images" in text
-    assert "No noise was added" in text
-    noisy = replace(run, config_text="[privacy]\nepsilon = 2.0\ndelta = 1e-5\n", gallery=())
-    text = " ".join(privacy_statement(noisy))
-    assert "Differential privacy was configured: privacy.epsilon = 2 (delta = 1e-05)." in text
+    assert "No noise was added to model updates" in text
+    assert "columns" not in text
+    other = replace(run, config_text="[privacy]\nepsilon = 2.0\ndelta = 1e-5\n", gallery=())
+    text = " ".join(privacy_statement(other))
+    assert "epsilon" not in text
     assert "real training images" not in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (("fedavg", "fedavg, adapt full", "fedavg, scaffold"), ""),
+        (("fedavg, one-shot", "local", "centralised", "zero-shot", "synthetic"), ""),
+        (("fedavg", "fairfed, adapt full", "fairfed", "qffl, ditto"), "fairfed or qffl"),
+    ],
+)
+def test_privacy_names_the_rules_alone(path: Path, rules: tuple[str, ...], said: str) -> None:
+    run = read_run(path)
+    arms = tuple(replace(run.arms[0], name=str(i), rule=rule) for i, rule in enumerate(rules))
+    text = " ".join(privacy_statement(replace(run, arms=arms)))
+    assert (f"Arms with the rule {said} weigh" in text) if said else ("the rule" not in text)
+
+
+def test_privacy_says_what_no_model_left(path: Path, tmp_path: Path) -> None:
+    run = read_run(path)
+    arms = tuple(replace(run.arms[0], name=rule, rule=rule) for rule in ("local", "zero-shot"))
+    assert "Every client sent its mean losses" in privacy_statement(replace(run, arms=arms))[0]
+    (tmp_path / "columns.json").write_text("{}")
+    text = " ".join(privacy_statement(replace(run, path=tmp_path, unit="rows")))
+    assert "frequent categories of its training rows" in text
 
 
 def test_the_page_loads_itself_only_where_it_is_watched(path: Path) -> None:

@@ -80,6 +80,21 @@ def test_one_seed_is_compared_by_counts(three: list[Path]) -> None:
     assert any("not the randomness of training" in note for note in found.notes)
 
 
+def test_an_arm_that_one_run_alone_has_measured_has_the_interval_of_its_counts(
+    tmp_path: Path,
+) -> None:
+    first, second = run(tmp_path, 1), run(tmp_path, 2)
+    log = second / "rounds.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if json.loads(line)["arm"] == "FedAvg"))
+    both, alone = compare_runs([first, second]), compare_runs([first])
+    assert [entry.seeds for entry in both.entries] == [(1, 2), (1,), (1,)]
+    for ours, own in zip(both.entries[1:], alone.entries[1:], strict=True):
+        np.testing.assert_equal(ours.values, own.values)
+    accuracy = both.entries[1].values["accuracy"]
+    assert accuracy.low < accuracy.value < accuracy.high
+
+
 def test_configurations_are_told_apart_and_pair_only_their_common_seeds(tmp_path: Path) -> None:
     old = [run(tmp_path, seed, arms=[0, 1]) for seed in (1, 2)]
     new = [run(tmp_path, seed, arms=[0], name=f"new-{seed}") for seed in (2, 5)]

@@ -1,6 +1,8 @@
 """Wilson and multinomial bootstrap intervals."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +89,63 @@ def test_difference_of_two_arms() -> None:
     assert 0.25 < interval.low < interval.high < 0.35
     nothing = difference_interval(good, good, rates.accuracy)
     assert nothing.low < 0 < nothing.high
+
+
+def _coverage(
+    ours: list[float], theirs: list[float], function: Callable[..., Any], truth: float
+) -> float:
+    """Share of 200 pairs of tests, 200 rows of 2 classes a group, whose interval has the truth."""
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):
+        counts = []
+        for recalls in (ours, theirs):
+            right = rng.binomial(100, np.repeat(recalls, 2)).reshape(-1, 2)
+            wrong = 100 - right
+            rows = [right[:, 0], wrong[:, 0], wrong[:, 1], right[:, 1]]
+            counts.append(np.stack(rows, axis=1).reshape(-1, 2, 2))
+        interval = difference_interval(*counts, function, replicates=200, seed=seed)
+        covered += interval.low <= truth <= interval.high
+    return covered / 200
+
+
+@pytest.mark.parametrize(
+    ("function", "truth"),
+    [
+        (metrics.accuracy_difference, 0.3),
+        (metrics.equalized_odds_difference, 0.3),
+        (metrics.worst_group_accuracy, -0.25),
+        (metrics.worst_cell_recall, -0.25),
+        (rates.accuracy, -0.0625),
+    ],
+)
+def test_differences_of_extremes_cover_the_truth(
+    function: Callable[..., Any], truth: float
+) -> None:
+    """One arm is fair: its gap is overestimated, the other's is not (percentiles: 0.65 to 0.95)."""
+    assert _coverage([0.9, 0.85, 0.8, 0.6], [0.85] * 4, function, truth) >= 0.92
+
+
+def test_a_difference_of_extremes_is_never_narrower_than_its_percentiles() -> None:
+    uneven = np.array([[[9, 1], [1, 9]], [[6, 4], [4, 6]], [[8, 2], [2, 8]]])
+    even = np.array([[[8, 2], [2, 8]]] * 3)
+    rng = np.random.default_rng(5)
+    drawn = [metrics.accuracy_difference(resample(c, 1000, rng)) for c in (uneven, even)]
+    low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
+    interval = difference_interval(uneven, even, metrics.accuracy_difference, seed=5)
+    assert interval.value == pytest.approx(0.3)
+    assert -1 < interval.low == pytest.approx(low)
+    assert high < interval.high < 1
+    same = difference_interval(even, uneven, metrics.accuracy_difference, seed=5)
+    assert same.low < -0.3 < same.high
+
+
+def test_a_difference_without_groups_is_undefined() -> None:
+    single = np.array([[[3, 1], [1, 3]]])
+    interval = difference_interval(single, single, metrics.accuracy_difference, replicates=20)
+    assert math.isnan(interval.value)
+    assert math.isnan(interval.low)
+    assert interval.undefined == 1
 
 
 def test_wrong_options_are_refused() -> None:

@@ -143,6 +143,23 @@ def test_a_runs_counts_are_those_of_its_clients_asked_again(small: Small) -> Non
         assert "round 1 of 1" in notes[0]
 
 
+def test_asked_clients_use_the_model_of_the_arm(small: Small) -> None:
+    """Also where an arm trains the tower that the configuration freezes."""
+    arms = """arms=[
+      {name="Head"}, {name="Full", adapt="full"}, {name="LoRA", adapt="lora"},
+      {name="Bias", adapt="bias"}, {name="Prompt", adapt="prompt"},
+      {name="Untrained", system="zero-shot"},
+    ]""".replace("\n", " ")
+    rates = "adapt.lr={ full = 0.05, bias = 0.5, lora = 0.5 }"
+    config = small(arms, "model=clip", "adapt.method=head", "rounds=1", rates)
+    run_in_process(server_app(config), app, count_clients(config))
+    run = read_run(config.run_directory)
+    for arm in config.arms:
+        logged, _ = run_tally(run, arm.name)
+        asked = audit_run(config.run_directory, arm.name)
+        assert asked.tally.counts(["sex"]) == logged.counts(["sex"]), arm.name
+
+
 def test_crossed_groups_are_taken_apart() -> None:
     classes, groups = ("no", "yes"), ("f × old", "f × young", "m × young")
     schema = crossed_schema(classes, groups, ("sex", "age"), ("a",))
