@@ -15,6 +15,7 @@ from fairfed import checkpoint
 from fairfed.cli.running import run_here
 from fairfed.config import Arm, Config
 from fairfed.engines.inprocess import run_in_process
+from fairfed.experiment import check
 from fairfed.server import LogWatcher, run, server_app
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play
@@ -142,8 +143,8 @@ def test_without_a_sensitive_feature_steering_falls_back_to_accuracy(small: Smal
 
 
 def test_class_that_no_table_knows_is_refused_before_training(small: Small) -> None:
-    with pytest.raises(Exception, match="class 'bag' is in no row of the attribute table"):
-        _run(small("semantic.attributes=bundled"))
+    with pytest.raises(InputError, match="class 'bag' is in no row of the attribute table"):
+        check(small("semantic.attributes=bundled"))
 
 
 def test_clip_head_trains_on_embeddings(small: Small) -> None:
