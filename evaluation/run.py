@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 from evaluation.errors import InputError
@@ -19,6 +20,36 @@ from evaluation.records import (
     Synthesis,
     SyntheticImage,
 )
+
+OWN_RESULTS = {
+    "zsl": "learns classes that nobody has",
+    "peers": "compares peers",
+    "specialise": "adapts a generator",
+    "shared": "compares clients that share a space",
+}
+"""Sections of a configuration that ask for a run without arms, and what such a run does."""
+NO_ARMS = (
+    "{path}: this run {does} (section [{section}]); its results are in results.md: report, compare "
+    "and audit are for runs of arms"
+)
+
+
+def refuse_own_results(run_dir: Path) -> None:
+    """Refuse the directory of a run that compares no arms.
+
+    Raises
+    ------
+    InputError
+        If its ``config.toml`` has a section of `OWN_RESULTS`; says where the results are.
+    """
+    path = run_dir / "config.toml"
+    try:
+        sections = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError:  # damaged: whoever needs it says so
+        return
+    for section, does in OWN_RESULTS.items():
+        if section in sections:
+            raise InputError(NO_ARMS.format(path=run_dir, does=does, section=section))
 
 
 def read_run(run_dir: Path) -> Run:
@@ -38,11 +69,12 @@ def read_run(run_dir: Path) -> Run:
     Raises
     ------
     InputError
-        If a file is missing or malformed; names file, line and field.
+        If a file is missing or malformed (names file, line and field), or the run compares no arms.
     """
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: is no directory; give the run directory of `fairfed run`")
+    refuse_own_results(run_dir)
     top = read_object(run_dir / "federation.json")
     classes, groups = top.names("classes"), top.names("groups")
     splits = _splits(top, len(classes), len(groups))

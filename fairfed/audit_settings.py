@@ -20,6 +20,11 @@ NO_SENSITIVE = (
 )
 NO_DATA = "no data to audit; give files, directories, globs, or the directory of a run"
 PAIR = "{option} {text!r}: expected {form}"
+READ_NAMES = (
+    "truth", "prediction", "score", "sensitive", "client", "weight", "task", "positive", "classes",
+    "threshold", "cuts", "auto_cuts", "quantiles", "missing", "invalid", "bins", "unit",
+)  # fmt: skip
+"""Settings that say how rows are read."""
 NOT_A_NUMBER = "{option} {text!r}: {part!r} is no number; expected COLUMN=NUMBER,NUMBER"
 
 
@@ -139,12 +144,7 @@ def read_settings(config: AuditConfig) -> ReadSettings:
         raise InputError(NO_TRUTH)
     if not config.sensitive:
         raise InputError(NO_SENSITIVE)
-    names = (
-        "truth", "prediction", "score", "sensitive", "client", "weight", "task", "positive",
-        "classes", "threshold", "cuts", "auto_cuts", "quantiles", "missing", "invalid", "bins",
-        "unit",
-    )  # fmt: skip
-    return ReadSettings(**{name: getattr(config, name) for name in names})
+    return ReadSettings(**{name: getattr(config, name) for name in READ_NAMES})
 
 
 def audit_options(config: AuditConfig) -> AuditOptions:

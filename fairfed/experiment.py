@@ -56,15 +56,20 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     Raises
     ------
     semantic.errors.InputError
-        If the run directory belongs to another run, or a client cannot read its data.
+        If the run directory belongs to another run, the data have changed since it began, its log
+        is damaged, or a client cannot read its data.
     fairfed.errors.RunError
         If no client answers any more.
     """
+    from fairfed.fingerprint import know_again
+
     task = task_of(config)
     if task is not None:
         return task.run(grid, config, watcher)
     run = RunDirectory(config)
     toml = config.to_toml()
+    know_again(run)
+    run.keep_rounds({arm.name: run.finished(arm) for arm in config.arms})
     federation = describe(grid, config, toml)
     run.write_json("federation.json", federation)
     watcher.described(federation)
@@ -74,7 +79,6 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     if any(arm.augment for arm in config.arms) and not filled:
         _augment(grid, run, toml, federation, watcher)
     shape = len(federation["groups"]), len(federation["classes"])
-    run.keep_rounds({arm.name: run.finished(arm) for arm in config.arms})
     for arm in config.arms:
         _train(grid, run, toml, arm, shape, watcher)
     return run

@@ -27,11 +27,13 @@ from semantic.errors import InputError
 logger = logging.getLogger("fairfed")
 
 MAX_FAILED_ROUNDS = 3
-"""Consecutive rounds without a usable reply after which a run is given up."""
+"""Consecutive rounds without a usable reply after which a run is given up; a shorter run after
+all of its own."""
 
 ALL_FAILED = (
-    "no client gave a usable reply in {count} rounds in a row (last: round {round}); the first "
-    "error of the last round is: {error}"
+    "{arm}no client gave a usable reply in {count} rounds in a row (last: round {round}); the "
+    "first error of the last round is: {error}. Where models are not finite, a smaller train.lr "
+    "helps"
 )
 OTHER_MODEL = "checkpoint '{path}' is of another model ({reason}): delete it or use another folder"
 DIFFERS = (
@@ -131,16 +133,28 @@ def saved_progress(
     return saved
 
 
-def give_up(failed: int, number: int, error: str | None) -> None:
-    """End the run if too many rounds in a row have failed.
+def give_up(failed: int, number: int, rounds: int, error: str | None, arm: object = None) -> None:
+    """End the run if too many rounds in a row have failed, or all of a shorter run.
+
+    Parameters
+    ----------
+    failed
+        Rounds in a row without a usable reply.
+    number, rounds
+        The round that is over, and that of the end.
+    error
+        First error of the last round.
+    arm
+        Name or slug of the arm, where there are some.
 
     Raises
     ------
     fairfed.errors.RunError
-        With the first error of the last round.
+        With the arm and the error.
     """
-    if failed >= MAX_FAILED_ROUNDS:
-        raise RunError(ALL_FAILED.format(count=failed, round=number, error=error))
+    if failed >= min(MAX_FAILED_ROUNDS, rounds):
+        of = f"arm '{arm}': " if arm else ""
+        raise RunError(ALL_FAILED.format(arm=of, count=failed, round=number, error=error))
 
 
 def reported_numbers(

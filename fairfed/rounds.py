@@ -121,7 +121,8 @@ def run_rounds(
     QueryError
         A client does not say who it is, or two say the same.
     fairfed.errors.RunError
-        No usable reply in three rounds in a row; the message has the first error.
+        No usable reply in three rounds in a row, or in any of a shorter run; the message has the
+        arm and the first error.
     """
     sites = handshake(grid, min_nodes, timeout)
     strategy.enroll(sites, seed=seed, fraction=fraction)
@@ -131,7 +132,7 @@ def run_rounds(
     for number in range(progress.round + 1, rounds + 1):
         line, error = _round(grid, strategy, progress, number, config, patience, sites)
         log(line)
-        give_up(progress.failed, number, error)
+        give_up(progress.failed, number, rounds, error, config.get("arm"))
         if checkpoint is not None:
             checkpoints.save(checkpoint, _snapshot(progress, grid, strategy, shared))
         if on_round is not None:

@@ -10,8 +10,18 @@ from typing import Any
 
 from fairfed import checkpoint
 from fairfed.config import Arm, Config
-from fairfed.files import json_lines, write_whole
+from fairfed.files import write_whole
+from fairfed.ownership import CONFIG, check_folder
+from fairfed.roundlog import standing
 from semantic.errors import InputError
+
+DATA = "data.json"
+"""What the run's data were, as a one-way hash; see `fairfed.fingerprint`."""
+OTHER_DATA = (
+    "{path}: the data of this run have changed since it began: {source} does not hold the rows, "
+    "labels, groups or parts that it held. Bring them back, start over with --fresh, or give this "
+    "run another 'name' or 'out'"
+)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -41,18 +51,8 @@ class RunDirectory:
     def __init__(self, config: Config) -> None:
         self.path = config.run_directory
         self.config = config
-        stored = self.path / "config.toml"
-        if stored.is_file():
-            if stored.read_text(encoding="utf-8") != config.to_toml():
-                raise InputError(
-                    f"{self.path} holds a run with another configuration (see its config.toml); "
-                    "give this run another 'name' or 'out', or start over with --fresh"
-                )
-        elif self.path.is_dir() and any(self.path.iterdir()):
-            raise InputError(
-                f"{self.path} is not empty and holds no run; give another 'out', or empty it"
-            )
-        write_text(stored, config.to_toml())
+        check_folder(config)
+        write_text(self.path / CONFIG, config.to_toml())
         self._log = self.path / "rounds.jsonl"
 
     def checkpoint(self, arm: Arm) -> Path:
@@ -76,22 +76,42 @@ class RunDirectory:
     def keep_rounds(self, finished: dict[str, int]) -> None:
         """Drop logged rounds that no checkpoint vouches for; they will be run again.
 
+        Nothing is changed where the log lacks a round that a checkpoint is past.
+
         Parameters
         ----------
         finished
             For each arm, the round of its checkpoint (0 without one).
+
+        Raises
+        ------
+        InputError
+            If the log is damaged; see `fairfed.roundlog.standing`.
         """
-        if not self._log.is_file():
-            return
-        kept = []
-        for line in json_lines(self._log.read_text(encoding="utf-8")):
-            try:
-                row = json.loads(line)
-            except ValueError:  # the line that a killed process was writing
-                continue
-            if row["round"] <= finished.get(row["arm"], 0):
-                kept.append(line + "\n")
-        write_text(self._log, "".join(kept))
+        kept = standing(self._log, finished, lambda name: self.checkpoint(Arm(name=name)))
+        if self._log.is_file():
+            write_whole(self._log, kept)
+
+    def keep_data(self, source: str, fingerprint: str) -> None:
+        """Note what the run's data are; a run from before this was noted goes on with any.
+
+        Parameters
+        ----------
+        source
+            What the data are called in messages.
+        fingerprint
+            Their hash; see `fairfed.fingerprint`.
+
+        Raises
+        ------
+        InputError
+            If the run began with other data.
+        """
+        kept = self.read_json(DATA)
+        if kept is None:
+            self.write_json(DATA, {"source": source, "sha256": fingerprint})
+        elif kept["sha256"] != fingerprint:
+            raise InputError(OTHER_DATA.format(path=self.path, source=source))
 
     def logger(
         self, arm: Arm, then: Callable[[Arm, dict[str, Any]], None]

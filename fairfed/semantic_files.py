@@ -17,23 +17,6 @@ from semantic.release import NoisedPrototypes, merge_prototypes
 Content = TypeVar("Content")
 
 
-def check_output(path: Path, force: bool) -> None:
-    """Refuse an output that exists: it may be another's, or a release that was handed on.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it exists and is not to be replaced, or is a directory.
-    """
-    if path.is_dir():
-        raise InputError(f"--out {path} is a directory; give the name of a file")
-    if path.exists() and not force:
-        raise InputError(
-            f"--out {path} exists; give another name, or replace it with --force (a further noised "
-            "release of the same images adds its ε and δ to those of the first)"
-        )
-
-
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all.
 

@@ -16,6 +16,7 @@ from fairfed.config import Arm, Config, load_config
 from fairfed.engines import run_apps
 from fairfed.experiment import Watcher, check, count_clients, run_experiment
 from fairfed.gallery import write_gallery
+from fairfed.ownership import occupied
 from fairfed.tasks import task_of
 
 logger = logging.getLogger("fairfed")
@@ -107,11 +108,12 @@ def server_app(
         from evaluation.report import write_report
 
         chosen = config or _configured(context)
-        run = run_experiment(grid, chosen, watcher or LogWatcher())
-        if task_of(chosen) is not None or not report:
-            return
-        write_gallery(run)
-        logger.info("report: %s", write_report(run.path))
+        with occupied(chosen):
+            run = run_experiment(grid, chosen, watcher or LogWatcher())
+            if task_of(chosen) is not None or not report:
+                return
+            write_gallery(run)
+            logger.info("report: %s", write_report(run.path))
 
     return made
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from generators.device import torch_device
 from generators.requests import Image, Request
 from semantic.errors import InputError
 from semantic.space import UNNAMED_GROUPS, Cell
@@ -127,15 +128,10 @@ class InversionGenerator:
     ) -> None:
         import copy
 
-        import torch
-
         from generators.classifier import count_outputs
 
         self.settings = settings
-        chosen = settings.device
-        self._device = (
-            ("cuda" if torch.cuda.is_available() else "cpu") if chosen == "auto" else chosen
-        )
+        self._device = torch_device(settings.device, "inversion.device")
         self._model = copy.deepcopy(model).eval().requires_grad_(False).to(self._device)
         self._cells = [_canonical(cell) for cell in outputs]
         self._logits = count_outputs(self._model, settings.image_size, self._device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import threading
 from functools import lru_cache
@@ -21,6 +22,10 @@ BUNDLED_CLIP = Path(str(files("semantic") / "bundled" / "clip"))
 """open_clip directory of the miniature CLIP that comes with the package."""
 
 BATCH = 256
+UNKNOWN = (
+    "CLIP model {source!r} (semantic.encoder) is not known: give 'bundled', a directory with "
+    "open_clip_config.json, 'hf-hub:NAME', or MODEL/PRETRAINED of open_clip; near it are {close}"
+)
 
 
 def hash_file(path: Path) -> str:
@@ -57,6 +62,7 @@ class ClipEncoder:
     def __init__(self, source: str = "bundled", device: str = "cpu") -> None:
         import open_clip
 
+        check_source(source)
         name, pretrained = _open_clip_name(source)
         try:
             model, _, preprocess = open_clip.create_model_and_transforms(
@@ -127,6 +133,36 @@ class ClipEncoder:
             tokens = self._tokenize(texts).to(self.device)
             found: Tensor = self._model.encode_text(tokens, normalize=True).cpu()
         return found
+
+
+def check_source(source: str) -> None:
+    """Refuse a source that open_clip does not know, without loading anything.
+
+    What a hub has is seen only when it is asked.
+
+    Raises
+    ------
+    InputError
+        If it is no directory of a model and no model's name; names the nearest ones.
+    """
+    import open_clip
+
+    name, pretrained = _open_clip_name(source)
+    if name.startswith(("local-dir:", "hf-hub:")):
+        return
+    found = name in open_clip.list_models()
+    if found and (pretrained is None or _has_weights(name, pretrained)):
+        return
+    known = ["/".join(pair) for pair in open_clip.list_pretrained()]
+    close = ", ".join(difflib.get_close_matches(source, known, n=3, cutoff=0.3))
+    raise InputError(UNKNOWN.format(source=source, close=close or "'bundled'"))
+
+
+def _has_weights(name: str, pretrained: str) -> bool:
+    """Whether open_clip knows these weights of a model, or they are a file."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    return bool(get_pretrained_cfg(name, pretrained)) or Path(pretrained).is_file()
 
 
 def _open_clip_name(source: str) -> tuple[str, str | None]:

@@ -49,7 +49,11 @@ class Place:
 
     def error(self, row: int, column: str, what: str) -> InputError:
         """An error about one value: `row` within the batch, counted from 0."""
-        return InputError(f"{self.source} row {self.first + row + 1}, column {column!r}: {what}")
+        return InputError(f"{self.where(row, column)}: {what}")
+
+    def where(self, row: int, column: str) -> str:
+        """File, row and column of one value: `row` as `error` takes it."""
+        return f"{self.source} row {self.first + row + 1}, column {column!r}"
 
     def column_error(self, column: str, what: str) -> InputError:
         """An error about a column."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,16 @@ NO_POSITIVE = (
     "the positive class {positive!r} does not occur among {found} in column {column!r}; name one "
     "of them, or state all classes"
 )
+ODD = (
+    "the positive class {positive!r} is one of two, and there are {n} labels. Beside the usual "
+    "ones: {odd}. Correct them; for an audit of {n} classes leave out --positive, or state them "
+    "all with --classes (Python: positive=, classes=)"
+)
+SHOWN = 5
+"""Odd labels that an error names."""
 NO_OTHER = (
     "column {column!r} holds {positive!r} alone, and a low score predicts the other class: state "
-    "both with `classes`"
+    "both with --classes (Python: classes=)"
 )
 NOT_BINARY = (
     "a score alone predicts one of two classes, column {column!r} holds {found}: give a column of "
@@ -45,6 +53,7 @@ class Labels(Counting):
         for name in settings.scored:
             # Histograms ask for its index even before a row has it.
             self.classes.code(name)
+        self.first_seen: dict[str, str] = {}
         width = 1 if settings.weight is None else 3
         self.confusion, self.histograms = Gather(width), Gather(width)
 
@@ -84,7 +93,18 @@ class Labels(Counting):
 
     def _encode(self, batch: Any, column: str, place: Place) -> Codes:
         self.classes.column = column
-        return self.classes.encode(batch.column(column), place)
+        known = len(self.classes)
+        codes = self.classes.encode(batch.column(column), place)
+        if len(self.classes) > known:
+            self._remember(codes, known, column, place)
+        return codes
+
+    def _remember(self, codes: Codes, known: int, column: str, place: Place) -> None:
+        """Where each label that was not known before stands first."""
+        names, new = list(self.classes.codes), np.flatnonzero(codes >= known)
+        found, first = np.unique(codes[new], return_index=True)
+        for code, i in zip(found, first, strict=True):
+            self.first_seen[names[int(code)]] = place.where(int(new[i]), column)
 
     def _scores(self, batch: Any, place: Place) -> dict[str, Floats]:
         alone = self.settings.prediction is None
@@ -136,7 +156,8 @@ class Labels(Counting):
         confusion = self.confusion.counts((*self.groups.sizes, c, c))
         index = confusion.index()
         clients, axes, maps = self.groups.axes(index[:-2])
-        found = [list(self.classes.codes)[int(i)] for i in np.unique([*index[-2], *index[-1]])]
+        rows = np.bincount(np.concatenate(index[-2:]), np.tile(confusion.values[:, 0], 2), c)
+        found = {name: int(n) for name, n in zip(self.classes.codes, rows, strict=True) if n}
         classes, places = self._class_places(found)
         schema = Schema(
             "classification",
@@ -161,12 +182,15 @@ class Labels(Counting):
         same = [np.arange(size) for size in (s, 2, bins)]
         return relabelled(counted, [*maps, *same], (*schema.group_shape, s, 2, bins))
 
-    def _class_places(self, found: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-        """Classes of the schema, and the place among them of every index."""
+    def _class_places(self, found: Mapping[str, int]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """Classes of the schema, and the place among them of every index.
+
+        `found` counts how often each name occurs, as truth or as prediction.
+        """
         settings, positive = self.settings, self.settings.positive_class
         classes = settings.known_classes
         if not classes:
-            names = [name for name in found if name != OTHER]
+            names = {name: n for name, n in found.items() if name != OTHER}
             self._check_found(names, OTHER in found)
             stated = () if positive is None else (positive,)
             classes = ordered_classes((*names, *stated), positive)
@@ -175,7 +199,7 @@ class Labels(Counting):
         places[OTHER] = 0
         return classes, np.array([places.get(name, 0) for name in self.classes.codes], np.int64)
 
-    def _check_found(self, names: list[str], low: bool) -> None:
+    def _check_found(self, names: Mapping[str, int], low: bool) -> None:
         settings, positive = self.settings, self.settings.positive_class
         others, shown = [n for n in names if n != positive], ", ".join(map(repr, sorted(names)))
         column = settings.truth
@@ -187,3 +211,13 @@ class Labels(Counting):
         if positive is not None and positive not in names and len(others) > 1:
             what = NO_POSITIVE.format(positive=positive, found=shown, column=column)
             raise InputError(what)
+        if positive is not None and len(others) > 1:
+            raise InputError(ODD.format(positive=positive, n=len(names), odd=self._odd(names)))
+
+    def _odd(self, names: Mapping[str, int]) -> str:
+        """Labels beside the positive one and the commonest other, each with its first place."""
+        others = [name for name in names if name != self.settings.positive_class]
+        odd = sorted(others, key=lambda name: (-names[name], name))[1:]
+        shown = [f"{name!r} ({self.first_seen[name]})" for name in odd[:SHOWN]]
+        more = [f"{len(odd) - SHOWN} more"] if len(odd) > SHOWN else []
+        return ", ".join([*shown, *more])

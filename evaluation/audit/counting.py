@@ -25,7 +25,10 @@ Mask = NDArray[np.bool_]
 LARGEST = 2.0**61
 """Of one addend, in its unit."""
 
-NO_VALUE = "no value (nothing, NaN or infinite); drop such rows with invalid='drop'"
+NO_VALUE = (
+    "no value (nothing, NaN or infinite); leave such rows out with --invalid drop "
+    "(Python: invalid='drop')"
+)
 TOO_LARGE = "{value:g} is too large to be summed exactly in units of {unit:g}{hint}"
 HINT = "; give a larger unit"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,10 @@ DAMAGED = "{path}: is damaged, its checksum is not that of its content: copy or 
 TWICE = (
     "{path}: holds the same counts as {other}; give each site's file once. Two sites with truly "
     "equal counts need names: `fairfed audit count --site NAME`"
+)
+ODD_CLASSES = (
+    "the positive class {positive!r} is one of two, and these files together have {n} labels: "
+    "{labels}. Correct them and count again, or state them all with --classes at each site"
 )
 OVERFLOW = "the counts of these files add up to more than 64 bits hold; is one of them damaged?"
 
@@ -152,10 +156,12 @@ def add_up(files: Iterable[tuple[str, CountsFile]]) -> CountsFile:
     Raises
     ------
     InputError
-        If there is none, two hold the same counts, or they were counted with different settings.
+        If there is none, two hold the same counts, or they were counted with different settings,
+        or only together have more than two classes, one of them named as positive.
     """
     tally: Tally | None = None
     releases: list[Release] = []
+    classes: dict[str, tuple[str, ...]] = {}
     seen: dict[str, str] = {}
     largest = 0
     for name, file in files:
@@ -163,6 +169,7 @@ def add_up(files: Iterable[tuple[str, CountsFile]]) -> CountsFile:
             if site in seen:
                 raise InputError(TWICE.format(path=name, other=seen[site]))
             seen[site] = name
+        classes[name] = file.tally.schema.classes
         largest += _largest(file.tally)
         if largest > LARGEST_SUM:
             raise InputError(OVERFLOW)
@@ -173,8 +180,21 @@ def add_up(files: Iterable[tuple[str, CountsFile]]) -> CountsFile:
         releases.extend(file.releases)
     if tally is None:
         raise InputError("no file of counts to merge; give those of `fairfed audit count`")
+    _check_classes(tally, classes)
     ordered = sorted(releases, key=lambda release: astuple(release))
     return CountsFile(tally, tuple(ordered), tuple(sorted(seen)))
+
+
+def _check_classes(total: Tally, classes: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse a third class that no file knows of: a label mistyped at one site is none."""
+    merged, positive = total.schema.classes, total.schema.positive
+    if positive is None or len(merged) < 3 or merged in classes.values():
+        return
+    first: dict[str, str] = {}
+    for name, own in classes.items():
+        first = dict.fromkeys(own, name) | first
+    labels = ", ".join(f"{label!r} ({first[label]})" for label in merged)
+    raise InputError(ODD_CLASSES.format(positive=positive, n=len(merged), labels=labels))
 
 
 def _largest(tally: Tally) -> int:

@@ -19,10 +19,13 @@ NUMERIC = 10
 """Different numbers that a sensitive column without cut points may have."""
 GIVE_CUTS = (
     "sensitive column {column!r} holds {n} different numbers: give cut points, as "
-    "cuts={{{column!r}: (…)}} (or an empty tuple, if every number is a group), or let "
-    "quantile_cuts or auto_cuts=True propose them; a stream of rows has no quantiles of its own"
+    "--cuts {column}=25,45, or let --auto-cuts propose them (Python: "
+    "cuts={{{column!r}: (25, 45)}}, () if every number is a group; auto_cuts=True)"
 )
-NO_GROUP = "no value; say with `missing` whether such rows are a group or left out"
+NO_GROUP = (
+    "no value; say with --missing group or drop (Python: missing=) whether such rows are a group "
+    "or left out"
+)
 
 Names = tuple[tuple[str, ...], NDArray[np.int64]]
 """Names in the order of an axis, and the place among them of every index."""

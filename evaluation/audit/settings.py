@@ -14,12 +14,19 @@ from evaluation.errors import InputError
 
 NO_PREDICTION = "give a column of predictions, of scores, or both"
 NO_POSITIVE = (
-    "a single score needs `positive`, the class whose score it is (or one column per class)"
+    "a single score needs --positive (Python: positive=), the class whose score it is (or one "
+    "column per class)"
 )
 TWO_CLASSES = (
     "a score alone predicts one of two classes, but {n} are stated: give a column of predictions, "
     "or one score per class"
 )
+THRESHOLD = 0.5
+UNUSED_THRESHOLD = (
+    "threshold {value:g} is for one score without predictions: leave it out, or leave out the "
+    "column of predictions"
+)
+WRONG_THRESHOLD = "threshold: expected a number from 0 to 1, as scores are, got {value:g}"
 NOT_STATED = "{what} {name!r} is not among the classes: {classes}"
 UNSCORED = "every class needs a score: {classes} are stated, {scored} have a column"
 WRONG_CUTS = "cut points of {column!r}: expected finite numbers that increase, got {cuts}"
@@ -54,7 +61,7 @@ class ReadSettings:
     classes : tuple of (str or int or bool)
         All classes; another label is then an error. Empty: those that occur, and `positive`.
     threshold : float
-        Of a score alone.
+        Of a score alone, in [0, 1].
     cuts : mapping of str to tuple of float
         Cut points of numeric sensitive columns. An empty tuple: every number is a group of its own,
         however many there are.
@@ -89,7 +96,7 @@ class ReadSettings:
     task: Task = "classification"
     positive: str | int | bool | None = None
     classes: tuple[str | int | bool, ...] = ()
-    threshold: float = 0.5
+    threshold: float = THRESHOLD
     cuts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     auto_cuts: bool = False
     quantiles: int = 4
@@ -104,6 +111,7 @@ class ReadSettings:
         if len(set(self.sensitive)) < len(self.sensitive):
             raise InputError(f"sensitive columns must differ, got: {', '.join(self.sensitive)}")
         self._check_options()
+        self._check_threshold()
         for column, cuts in self.cuts.items():
             if column not in self.sensitive:
                 raise InputError(UNUSED_CUTS.format(column=column))
@@ -172,6 +180,13 @@ class ReadSettings:
             raise InputError("expected at least 1 bin and 2 quantiles")
         if not (isfinite(self.unit) and self.unit > 0):
             raise InputError(f"unit: expected a number above 0, got {self.unit}")
+
+    def _check_threshold(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise InputError(WRONG_THRESHOLD.format(value=self.threshold))
+        alone = isinstance(self.score, str) and self.prediction is None
+        if self.threshold != THRESHOLD and not alone:
+            raise InputError(UNUSED_THRESHOLD.format(value=self.threshold))
 
     def _check_regression(self) -> None:
         if self.weight is not None:

@@ -69,10 +69,12 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     from fairfed.adapting.rounds import train_rounds
     from fairfed.engines.exchange import handshake
     from fairfed.experiment import AUGMENT_TIMEOUT, TIMEOUT
+    from fairfed.fingerprint import know_again
     from fairfed.loops import Plan
     from generators.specialise import lora_bytes
 
     directory, toml = RunDirectory(config), config.to_toml()
+    know_again(directory)
     maker = specialiser(toml)
     done = directory.finished(ARM)
     log = directory.logger(ARM, watcher.trained_round)

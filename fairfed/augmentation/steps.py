@@ -83,7 +83,15 @@ def run_steps(job: Job, steps: tuple[str, ...]) -> None:
 
 
 def plan(job: Job) -> None:
-    """Decide what is made, try every cell once, and write `plan.json`."""
+    """Decide what is made, try every cell once, and write `plan.json`.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If an earlier plan was made for other data: what followed from it is not overwritten.
+    """
+    if job.workspace.has(PLAN):
+        _planned(job)
     source, config = job.source, job.config
     wanted = wanted_cells(config, source)
     maker = job.synthesiser()
@@ -129,8 +137,7 @@ def generate(job: Job) -> None:
 def curate(job: Job) -> None:
     """Judge the images, replace rejected ones, and write `curation.json` and `manifest.jsonl`."""
     wanted = _planned(job)
-    if not job.workspace.has(GENERATION):
-        job.workspace.read(GENERATION, "generate")
+    job.workspace.read(GENERATION, "generate")
     tries = np.array(job.workspace.read(PLAN, "plan")["max_tries"])
     makers = {own: job.synthesiser(job.references, own) for own in np.unique(tries).tolist()}
     job.watcher.began("curate", int(wanted.sum()))
@@ -148,7 +155,7 @@ def curate(job: Job) -> None:
 def export_folder(job: Job) -> None:
     """Write the image folder, and `quality.json` over what is in it."""
     _planned(job)  # refuses data that has changed
-    rows = job.workspace.read_rows(MANIFEST, "curate")
+    rows = _accepted(job)
     fingerprint = job.workspace.read(PLAN, "plan")["generator"]["fingerprint"]
     store = ImageStore(job.store_root, fingerprint)
     target = job.workspace.path / DATASET
@@ -162,6 +169,17 @@ def export_folder(job: Job) -> None:
     report = assess_export(job, rows, store)
     job.workspace.write(QUALITY, report.to_json())
     job.watcher.assessed(report)
+
+
+def _accepted(job: Job) -> list[dict[str, Any]]:
+    """Rows of the manifest; the summary's files are looked at before anything is written, too."""
+    rows = job.workspace.read_rows(MANIFEST, "curate")
+    accepted = job.workspace.read(CURATION, "curate")["accepted"]
+    job.workspace.read(GENERATION, "generate")
+    if len(rows) != accepted:
+        why = f"expected {accepted} rows, as {CURATION} says, and there are {len(rows)}"
+        raise job.workspace.damaged(MANIFEST, "curate", why)
+    return rows
 
 
 def _planned(job: Job) -> Cells:

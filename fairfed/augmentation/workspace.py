@@ -18,7 +18,17 @@ PLAN, GENERATION, CURATION, MANIFEST = (
 )  # fmt: skip
 QUALITY, AUDIT, PREVIEW, DATASET = "quality.json", "generator-audit.json", "preview.png", "dataset"
 PROTOTYPES = "prototypes.json"
-_FILES = (CONFIG, PLAN, GENERATION, CURATION, MANIFEST, QUALITY, AUDIT, PREVIEW, PROTOTYPES)
+_FILES = (PLAN, GENERATION, CURATION, MANIFEST, QUALITY, AUDIT, PREVIEW, PROTOTYPES)
+_FIELDS: dict[str, tuple[str, ...]] = {
+    PLAN: ("data", "classes", "groups", "wanted", "max_tries", "generator", "cost"),
+    GENERATION: ("images", "made", "reused"),
+    CURATION: ("requested", "accepted", "replacements", "rejected", "cells"),
+    MANIFEST: ("key", "class_name", "group", "prompt", "seed", "generator", "score"),
+}
+"""What a later step reads of each file, or of each of its rows."""
+DAMAGED = (
+    "{path} is damaged ({why}): delete it and run step {step!r} again, alone with --only {step}"
+)
 
 
 class Workspace:
@@ -31,7 +41,8 @@ class Workspace:
     config
         The resolved configuration.
     fresh
-        Remove what an augmentation has written here before, whatever its configuration.
+        What an augmentation has written here before, whatever its configuration, is as good as
+        gone; it is removed by `begin`, when the input is known to be sound.
 
     Raises
     ------
@@ -44,11 +55,12 @@ class Workspace:
         self.config = config
         if path.exists() and not path.is_dir():
             raise InputError(f"--out {path} is a file; give a directory")
+        self._outdated = False
         stored = path / CONFIG
         if stored.is_file():
             _check_ours(stored)
             if fresh:
-                self._clear()
+                self._outdated = True
             elif stored.read_text(encoding="utf-8") != config.to_toml():
                 raise InputError(
                     f"{path} holds an augmentation with another configuration or other data (see "
@@ -61,6 +73,9 @@ class Workspace:
 
     def begin(self) -> None:
         """Write the configuration: from here on the directory is this augmentation's."""
+        if self._outdated:
+            self._clear()
+            self._outdated = False
         write_text(self.path / CONFIG, self.config.to_toml())
 
     def write(self, name: str, content: Any) -> None:
@@ -74,7 +89,7 @@ class Workspace:
 
     def has(self, name: str) -> bool:
         """Whether a file is there."""
-        return (self.path / name).is_file()
+        return not self._outdated and (self.path / name).is_file()
 
     def read(self, name: str, step: str) -> Any:
         """Content of a JSON file that `step` writes.
@@ -82,19 +97,39 @@ class Workspace:
         Raises
         ------
         semantic.errors.InputError
-            If it is not there yet.
+            If it is not there yet, or damaged.
         """
-        return json.loads(self._text(name, step))
+        return self._parsed(self._text(name, step), name, step)
 
     def read_rows(self, name: str, step: str) -> list[dict[str, Any]]:
         """Rows of a file of JSON lines that `step` writes; raises as `read`."""
-        return [json.loads(line) for line in json_lines(self._text(name, step))]
+        lines = json_lines(self._text(name, step))
+        return [self._parsed(line, name, step, f"row {i}: ") for i, line in enumerate(lines, 1)]
+
+    def damaged(self, name: str, step: str, why: str) -> InputError:
+        """The error about a file of `step` that does not hold what it should."""
+        return InputError(DAMAGED.format(path=self.path / name, why=why, step=step))
+
+    def _parsed(self, text: str, name: str, step: str, where: str = "") -> Any:
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(name, step, f"{where}expected JSON, {error}") from error
+        if not isinstance(found, dict):
+            raise self.damaged(name, step, f"{where}expected an object with named fields")
+        gone = [field for field in _FIELDS.get(name, ()) if field not in found]
+        if gone:
+            raise self.damaged(name, step, f"{where}lacks {', '.join(gone)}")
+        return found
 
     def _text(self, name: str, step: str) -> str:
         path = self.path / name
-        if not path.is_file():
+        if not self.has(name):
             raise InputError(f"{path} is missing: step {step!r} writes it; run that one first")
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise self.damaged(name, step, f"expected text in UTF-8, {error}") from error
 
     def discard(self, *names: str) -> None:
         """Remove files that an earlier step has made out of date."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -26,6 +27,8 @@ app.add_typer(semantics, name="semantics")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""Errors of a file system that Python raises without a path where a file is open already."""
 
 Override = Annotated[
     list[str] | None,
@@ -33,7 +36,9 @@ Override = Annotated[
         "--set", "-s", help="Replace a setting, as NAME=VALUE (train.lr=0.1).", show_default=False
     ),
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Remove this run's directory and start over.")]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Remove what a run wrote there, and start over.")
+]
 
 
 def _version(asked: bool) -> None:
@@ -162,7 +167,11 @@ def report(
     ] = False,
     every: Annotated[int, typer.Option(min=1, help="Seconds between two looks of --watch.")] = 5,
 ) -> None:
-    """Write report.html and report.json of a run, finished or under way, and print its table."""
+    """Write report.html and report.json of a run, finished or under way, and print its table.
+
+    For runs of arms; systems with a section of their own (peers, zsl, specialise, shared) write
+    results.md instead.
+    """
     from evaluation.report import write_report
     from fairfed.cli.tables import print_summary
 
@@ -227,7 +236,19 @@ def main() -> None:
     except (RunError, WorkerDiedError) as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None and error.errno not in FULL:
+            raise  # no file's: a fault of ours
+        typer.echo(f"Error: {_named(error)}", err=True)
+        sys.exit(2)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer makes Ctrl-C this code without a word
             typer.echo("Interrupted. Start the same command again to continue.", err=True)
         raise
+
+
+def _named(error: OSError) -> str:
+    """What the file system says, and of which path."""
+    path = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    said = error.strerror or str(error)
+    return f"{path}cannot be read or written ({said}); give another path, or make room for it"

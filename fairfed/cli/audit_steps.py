@@ -14,11 +14,13 @@ from evaluation.audit.release import Release, release_notes
 from evaluation.audit.tally import Tally
 from fairfed.audit_settings import (
     NO_DATA,
+    READ_NAMES,
     audit_options,
     declared_names,
     read_settings,
 )
 from fairfed.cli.audit_tables import print_audit, print_counts
+from fairfed.outputs import check_output
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +33,12 @@ RUN_FILE = "federation.json"
 """By which the directory of a run is recognised."""
 ONLY_RUNS = "{option} is for the directory of a run; {data} is none"
 CLIENTS_NAMED = "--site names the site that counts; the column {client!r} names clients already"
-AUTO_CUTS = "counts of different sites need the same cut points: state them, leave out auto_cuts"
+NO_FILE = "--junit {path}: is a directory; give the path of a file"
+AUTO_CUTS = "counts of different sites need the same cut points: state --cuts, leave out auto_cuts"
+NOT_OF_A_RUN = (
+    "{run} is a run, whose rounds hold counts already: leave out what says how files of "
+    "predictions are read ({names})"
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,19 @@ def audit_here(config: AuditConfig) -> bool:
     semantic.errors.InputError, evaluation.errors.InputError
         If settings, files or conditions are not as they should be.
     """
+    from evaluation.run import refuse_own_results
+
     if not config.data:
         raise InputError(NO_DATA)
-    _conditions(config)  # a mistake in one shall not show after minutes of reading
+    _check_verdict(config)
     run = Path(config.data[0])
+    if len(config.data) == 1:
+        refuse_own_results(run)
     if len(config.data) == 1 and (run / RUN_FILE).is_file():
+        set_here = config.model_fields_set - {"bins"}
+        unread = ", ".join(name for name in READ_NAMES if name in set_here)
+        if unread:
+            raise InputError(NOT_OF_A_RUN.format(names=unread, run=run))
         return _audited(config, _of_run(config, run))
     for option, given in (("--arm", config.arms), ("--ask", config.ask)):
         if given:
@@ -68,17 +83,19 @@ def audit_here(config: AuditConfig) -> bool:
     return _audited(config, [subject])
 
 
-def count_here(config: AuditConfig, path: Path) -> None:
+def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
     """Write the counts of a site's rows, protected as the settings say.
 
     Raises
     ------
     semantic.errors.InputError, evaluation.errors.InputError
-        If settings or files are not as they should be, or names that noise needs are not declared.
+        If settings or files are not as they should be, names that noise needs are not declared, or
+        the file to write exists (`force` replaces it).
     """
     from evaluation.audit.counts_file import write_counts
     from evaluation.audit.noise import protect
 
+    check_output(path, force)
     if not config.data:
         raise InputError(NO_DATA)
     if config.auto_cuts:
@@ -100,17 +117,22 @@ def count_here(config: AuditConfig, path: Path) -> None:
     print_counts(Console(), tally, release, reading.notes, path)
 
 
-def merge_here(config: AuditConfig, files: Sequence[Path], merged_to: Path | None) -> bool:
+def merge_here(
+    config: AuditConfig, files: Sequence[Path], merged_to: Path | None, force: bool = False
+) -> bool:
     """Add up files of counts and audit the sum; says whether every condition of the gate held.
 
     Raises
     ------
     semantic.errors.InputError, evaluation.errors.InputError
-        If a file is not as it should be, or they were counted with different settings.
+        If a file is not as it should be, they were counted with different settings, or the file to
+        write exists (`force` replaces it).
     """
     from evaluation.audit.counts_file import merge_counts, write_merged
 
-    _conditions(config)
+    _check_verdict(config)
+    if merged_to is not None:
+        check_output(merged_to, force, "--counts")
     merged = merge_counts(files)
     if merged_to is not None:
         write_merged(merged_to, merged)
@@ -120,8 +142,11 @@ def merge_here(config: AuditConfig, files: Sequence[Path], merged_to: Path | Non
 
 
 def _read(config: AuditConfig) -> Reading:
+    from evaluation.audit.files import find_files
     from evaluation.audit.read import read_files
 
+    if config.truth is None:
+        find_files(config.data)  # of a mistyped path, that is what is to be said
     settings = read_settings(config)
     console = Console(stderr=True)
     with console.status("Counting") as status:
@@ -181,6 +206,13 @@ def _protected(tally: Tally, releases: Sequence[Release], subject: Subject) -> S
 
     notes = (*subject.notes, *release_notes(releases))
     return replace(subject, tally=without_negative(tally), notes=notes)
+
+
+def _check_verdict(config: AuditConfig) -> None:
+    """Find a mistake in the gate or its file, which shall not show after minutes of reading."""
+    _conditions(config)
+    if config.junit is not None and Path(config.junit).is_dir():
+        raise InputError(NO_FILE.format(path=config.junit))
 
 
 def _conditions(config: AuditConfig) -> list[Condition]:

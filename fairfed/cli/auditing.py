@@ -26,6 +26,9 @@ app = typer.Typer(
 
 COLUMNS, AUDIT, OUTPUT, PRIVACY = "Columns", "Audit", "Gate and reports", "What leaves the site"
 
+NO_SETTINGS = ("files", "counts", "force")
+"""Parameters of commands that are no settings of an audit."""
+
 
 def _option(text: str, *names: str, panel: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
@@ -122,6 +125,7 @@ Out = Annotated[
     _option("Directory of the reports; 'audit' by default, RUN/audit for a run.", panel=OUTPUT),
 ]
 Title = Annotated[str | None, _option("Of the report.", panel=OUTPUT)]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file of counts if it exists.")]
 Redact = Annotated[int | None, _option("Hide counts up to this in reports.", panel=OUTPUT)]
 
 
@@ -220,14 +224,15 @@ def count(
             panel=PRIVACY,
         ),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Count at a site: integers and names of classes and groups, no row, to be merged anywhere."""
-    given = {name: value for name, value in locals().items() if name != "counts"}
+    given = {name: value for name, value in locals().items() if name not in NO_SETTINGS}
     settings = _settings(given)
     with _could_not_audit():
         from fairfed.cli.audit_steps import count_here
 
-        count_here(settings, counts)
+        count_here(settings, counts, force)
 
 
 @app.command()
@@ -253,14 +258,15 @@ def merge(
         Path | None,
         _option("Also write the merged counts to this file, to be merged further.", panel=OUTPUT),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Audit what sites counted: the same, bit for bit, as if their rows had been in one place."""
-    given = {name: value for name, value in locals().items() if name not in ("files", "counts")}
+    given = {name: value for name, value in locals().items() if name not in NO_SETTINGS}
     settings = _settings(given)
     with _could_not_audit():
         from fairfed.cli.audit_steps import merge_here
 
-        held = merge_here(settings, files, counts)
+        held = merge_here(settings, files, counts, force)
     raise typer.Exit(0 if held else 1)
 
 

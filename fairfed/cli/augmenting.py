@@ -124,6 +124,8 @@ def augment_here(
     chosen = _engine(engine)
     if (preview or audit) and (until or only):
         raise InputError("--preview and --audit-generator run no step; leave out --until, --only")
+    if fresh and only not in (None, STEPS[0]):
+        raise InputError(f"--fresh starts over with step {STEPS[0]!r}; leave out --fresh or --only")
     workspace = Workspace(out, config, fresh)
     console = Console()
     share_cores(workers if chosen == "ray" else 1)

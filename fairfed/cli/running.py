@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from rich.console import Console
@@ -78,18 +77,28 @@ def columns() -> tuple[Any, ...]:
 
 
 def run_here(config: Config, fresh: bool = False) -> None:
-    """Run an experiment on this machine and print its tables; the last line names the report."""
+    """Run an experiment on this machine and print its tables; the last line names the report.
+
+    Parameters
+    ----------
+    config
+        The experiment.
+    fresh
+        Remove what a run has written to its directory, once all inputs are found sound.
+    """
     from fairfed.experiment import check, count_clients
+    from fairfed.ownership import check_folder, clear
     from fairfed.progress import listening
     from fairfed.server import start
 
     console = Console()
-    if fresh and (config.run_directory / "config.toml").is_file():
-        shutil.rmtree(config.run_directory)
+    check_folder(config, fresh)
     with console.status("Loading data and models"):
         share_cores(config.workers)
         check(config)
         clients = count_clients(config)
+    if fresh:
+        clear(config)
     with Progress(*columns(), console=console) as progress:
         watcher = TerminalWatcher(console, progress)
         with listening(watcher.images_done):

@@ -67,7 +67,8 @@ def induce(
     import numpy as np
 
     from fairfed.cli import semantic_tables as tables
-    from fairfed.semantic_files import check_output, read_vocabulary, write_record
+    from fairfed.outputs import check_output
+    from fairfed.semantic_files import read_vocabulary, write_record
     from fairfed.semantic_site import attribute_sums, check_declared
     from semantic.induction_file import ScoredSums
 
@@ -98,7 +99,8 @@ def table(
 ) -> None:
     """Merge sites' attribute sums and write the class × attribute table."""
     from fairfed.cli import semantic_tables as tables
-    from fairfed.semantic_files import check_output, merged_sums, write_attributes
+    from fairfed.outputs import check_output
+    from fairfed.semantic_files import merged_sums, write_attributes
 
     check_output(out, force)
     sums = merged_sums(sites).sums
@@ -123,7 +125,8 @@ def prototypes(
 ) -> None:
     """Release a site's mean CLIP embeddings with noise for (ε, δ)-differential privacy."""
     from fairfed.cli import semantic_tables as tables
-    from fairfed.semantic_files import check_output, write_record
+    from fairfed.outputs import check_output
+    from fairfed.semantic_files import write_record
     from fairfed.semantic_site import prototype_sums
 
     check_output(out, force)
@@ -140,7 +143,8 @@ def prototypes(
 def merge(sites: Files, out: Out, force: Force = False) -> None:
     """Merge sites' prototypes; the result is a file for `conditioning.prototypes`."""
     from fairfed.cli import semantic_tables as tables
-    from fairfed.semantic_files import check_output, merged_prototypes, write_record
+    from fairfed.outputs import check_output
+    from fairfed.semantic_files import merged_prototypes, write_record
 
     check_output(out, force)
     merged = merged_prototypes(sites)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fairfed.config.adaptation import Adaptation
 from fairfed.config.base import Section
@@ -57,6 +57,14 @@ class FairnessConfig(Section):
         'a table). With `data.table.measure = "validation"` a half of them, and the other half is '
         "measured.",
     )
+
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, name: str) -> str:
+        from evaluation import get_metric  # numpy, which the default alone does not cost
+
+        get_metric(name)
+        return name
 
 
 class Arm(Section):

@@ -14,9 +14,12 @@ Pair = Annotated[tuple[float, float], Field(strict=False)]
 
 
 class Section(BaseModel):
-    """A table of the configuration: no unknown keys, no silent conversions, no later changes."""
+    """A table of the configuration: no unknown keys, no silent conversions, no later changes.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    Numbers are finite.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def section_of(annotation: Any) -> type[Section] | None:

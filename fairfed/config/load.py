@@ -25,6 +25,7 @@ _EXPECTED = {
     "int_from_float": "expected a whole number",
     "model_type": "expected a table",
     "string_type": "expected a string in quotes",
+    "too_short": "expected at least {min_length} of them",
     "tuple_type": "expected an array in brackets",
 }
 
@@ -157,7 +158,8 @@ def _describe(model: type[Section], details: ErrorDetails) -> str:
     if kind == "value_error":
         message = str(details.get("ctx", {}).get("error", details["msg"]))
         return f"{where}: {message}" if where else message
-    expected = _EXPECTED.get(kind) or details["msg"].replace("Input should be", "expected")
+    known = _EXPECTED.get(kind, "").format_map(details.get("ctx", {}))
+    expected = known or details["msg"].replace("Input should be", "expected")
     return f"{where}: {expected}, got {details['input']!r}"
 
 

@@ -8,6 +8,7 @@ may hold two such folders, ``train`` and ``test``.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,14 @@ def read_rows(directory: Path, data: DataConfig) -> list[dict[str, str]]:
         )
     parts = [directory / part for part in ("train", "test")]
     if not (directory / METADATA).exists() and all((part / METADATA).exists() for part in parts):
-        rows = []
-        for part in parts:
-            rows += [{**row, data.split: part.name} for row in _read(part / METADATA, data)]
-        return rows
-    return _read(directory / METADATA, data)
+        tables = {part / METADATA: _read(part / METADATA, data) for part in parts}
+        _check_once(tables)
+        return [
+            {**row, data.split: path.parent.name} for path, own in tables.items() for row in own
+        ]
+    rows = _read(directory / METADATA, data)
+    _check_once({directory / METADATA: rows})
+    return rows
 
 
 def _read(path: Path, data: DataConfig) -> list[dict[str, str]]:
@@ -75,8 +79,7 @@ def _read(path: Path, data: DataConfig) -> list[dict[str, str]]:
             rows = list(reader)
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a CSV file in UTF-8 ({error})") from error
-    if "file_name" not in found:
-        raise InputError(f"{path}: no column 'file_name'; there are: {', '.join(found)}")
+    _check_heading(path, found)
     require_columns(found, data, str(path))
     if not rows:
         raise InputError(f"{path}: no rows below the heading; add one for each image")
@@ -90,3 +93,37 @@ def _read(path: Path, data: DataConfig) -> list[dict[str, str]]:
             )
         row["file_name"] = str(file)
     return rows
+
+
+def _check_once(tables: Mapping[Path, list[dict[str, str]]]) -> None:
+    """Refuse an image that two rows name: it might train and test, or count twice."""
+    first: dict[Path, tuple[Path, int]] = {}
+    for path, rows in tables.items():
+        for number, row in enumerate(rows, start=1):
+            image = Path(row["file_name"]).resolve()
+            other, before = first.setdefault(image, (path, number))
+            if (other, before) != (path, number):
+                where = "" if other == path else f" of {other}"
+                raise InputError(
+                    f"{path}: row {number} names the image of row {before}{where}, {image.name!r}; "
+                    "leave one of them out, or it counts twice, or trains and tests"
+                )
+
+
+def _check_heading(path: Path, found: list[str]) -> None:
+    """Refuse a heading without ``file_name``, or with one name for two columns."""
+    if "file_name" not in found:
+        raise InputError(
+            f"{path}: no column 'file_name'; there are: {', '.join(found)}{_other_mark(found)}"
+        )
+    twice = [name for place, name in enumerate(found) if name in found[:place]]
+    if twice:
+        raise InputError(f"{path}: has several columns {twice[0]!r}; rename all but one")
+
+
+def _other_mark(found: list[str]) -> str:
+    """Advice where the heading is that of a table with another separator."""
+    for mark, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if any("file_name" in column.split(mark) for column in found):
+            return f"; its columns are separated by {name}: save it with commas"
+    return ""

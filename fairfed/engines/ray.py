@@ -15,10 +15,13 @@ import dataclasses
 import importlib.util
 import logging
 import os
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
@@ -38,6 +41,7 @@ logger = logging.getLogger("fairfed")
 
 TRACEBACK = "\n--- traceback ---\n"
 RAY_MISSING = "engine 'ray' needs Ray, which is not installed: pip install 'fairfed[ray]'"
+TOO_MANY = "workers = %d, but there are %d cores: %d work at the same time"
 NODE_TIMEOUT = 120.0
 """Seconds to wait for Flower to register its virtual nodes (it takes well under one)."""
 
@@ -90,6 +94,10 @@ def _places(error: BaseException) -> str:
     return here if before is None else f"{_places(before)}\n\n{here}"
 
 
+class InterruptedRunError(RuntimeError):
+    """Ends the ServerApp's thread after Ctrl-C; nobody sees it."""
+
+
 class ObservedGrid(ForwardingGrid):
     """A grid that logs failures and reports every reply as it arrives.
 
@@ -101,16 +109,36 @@ class ObservedGrid(ForwardingGrid):
         ``on_reply(done, total, reply)``.
     poll : float
         Seconds between two looks for replies.
+    stopped : threading.Event, optional
+        Set when the run is interrupted: the next look for nodes or replies raises
+        `InterruptedRunError`, so that no client counts as failed because it was stopped.
     """
 
-    def __init__(self, inner: Grid, on_reply: OnReply | None, poll: float = 0.05) -> None:
+    def __init__(
+        self,
+        inner: Grid,
+        on_reply: OnReply | None,
+        poll: float = 0.05,
+        stopped: threading.Event | None = None,
+    ) -> None:
         super().__init__(inner)
         self._on_reply = on_reply
         self._poll = poll
+        self._stopped = stopped or threading.Event()
+
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise InterruptedRunError
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the node ids."""
+        self._go_on()
+        return super().get_node_ids()
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the replies that have arrived; the traceback of an error goes to the log."""
         replies = list(self._inner.pull_messages(message_ids))
+        self._go_on()
         for reply in replies:
             if reply.has_error() and TRACEBACK in (reply.error.reason or ""):
                 reason, _, details = str(reply.error.reason).partition(TRACEBACK)
@@ -151,26 +179,48 @@ def run_on_ray(
 ) -> None:
     """Run a ServerApp on Flower's simulation; see :func:`fairfed.engines.run_apps`.
 
-    Every actor has one CPU (and, by Ray's rule, one OpenMP thread).
+    Every actor has one CPU (and, by Ray's rule, one OpenMP thread), and there are no more of them
+    than cores. After Ctrl-C the clients are stopped at once, and the ServerApp at its next look at
+    the grid.
     """
     if importlib.util.find_spec("ray") is None:
         raise InputError(RAY_MISSING)
     from flwr.simulation import run_simulation
 
     silence_telemetry()
-    resources = {"num_cpus": 1, "num_gpus": 0.0}
-    init = {"num_cpus": workers, "log_to_driver": False, "logging_level": "ERROR"}
-    with server_identity(0), _environment(), _without_banner():
+    stopped = threading.Event()
+    app = _wrapped(server_app, num_clients, run_config or {}, on_reply, stopped)
+    with server_identity(0), _environment(), _quiet(stopped), _stopping(stopped):
         run_simulation(
-            _wrapped(server_app, num_clients, run_config or {}, on_reply),
+            app,
             GuardedClientApp(client_app, run_config or {}),
             num_supernodes=num_clients,
-            backend_config={"client_resources": resources, "init_args": init},  # type: ignore[dict-item]
+            backend_config=_backend(_capped(workers)),  # type: ignore[arg-type]
         )
 
 
+def _backend(workers: int) -> dict[str, dict[str, float | str | bool]]:
+    return {
+        "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+        "init_args": {"num_cpus": workers, "log_to_driver": False, "logging_level": "ERROR"},
+    }
+
+
+def _capped(workers: int) -> int:
+    """No more workers than there are cores; says so where there are fewer."""
+    has = hasattr(os, "sched_getaffinity")
+    cores = (len(os.sched_getaffinity(0)) if has else os.cpu_count()) or 1
+    if workers > cores:
+        logger.warning(TOO_MANY, workers, cores, cores)
+    return min(workers, cores)
+
+
 def _wrapped(
-    server_app: ServerApp, num_clients: int, run_config: RunConfig, on_reply: OnReply | None
+    server_app: ServerApp,
+    num_clients: int,
+    run_config: RunConfig,
+    on_reply: OnReply | None,
+    stopped: threading.Event,
 ) -> ServerApp:
     """Return a ServerApp that starts the other one when all is ready for it."""
     outer = ServerApp()
@@ -178,10 +228,35 @@ def _wrapped(
     @outer.main()
     def main(grid: Grid, context: Context) -> None:
         context.run_config = dict(run_config)
-        wait_for_nodes(grid, num_clients, NODE_TIMEOUT)
-        server_app(grid=ObservedGrid(grid, on_reply), context=context)
+        observed = ObservedGrid(grid, on_reply, stopped=stopped)
+        wait_for_nodes(observed, num_clients, NODE_TIMEOUT)
+        server_app(grid=observed, context=context)
 
     return outer
+
+
+@contextmanager
+def _stopping(stopped: threading.Event) -> Iterator[None]:
+    """Set the event on Ctrl-C, before anything else happens.
+
+    Flower tears its workers down first, which makes clients fail; a ServerApp that does not know
+    why would log their round, or wait for their replies for an hour.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which gets all signals
+        yield
+        return
+    former = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        if callable(former):
+            former(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 @contextmanager
@@ -206,11 +281,12 @@ def _environment() -> Iterator[None]:
 
 
 @contextmanager
-def _without_banner() -> Iterator[None]:
-    """Hide the one log record that says that ``run_simulation`` is deprecated."""
+def _quiet(stopped: threading.Event) -> Iterator[None]:
+    """Hide that ``run_simulation`` is deprecated, and what an interruption makes fail."""
 
     def keep(record: logging.LogRecord) -> bool:
-        return "The `run_simulation` function is deprecated" not in record.getMessage()
+        banner = "The `run_simulation` function is deprecated" in record.getMessage()
+        return not banner and not stopped.is_set()
 
     flower = logging.getLogger("flwr")
     flower.addFilter(keep)

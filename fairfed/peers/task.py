@@ -102,20 +102,22 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     """
     from fairfed.engines.exchange import handshake
     from fairfed.experiment import TIMEOUT, describe
+    from fairfed.fingerprint import know_again
     from fairfed.peers.baseline import train_arm
     from fairfed.peers.rounds import is_measured, train_peers
 
     directory, toml = RunDirectory(config), config.to_toml()
-    sites = handshake(grid, count_clients(config), TIMEOUT)
-    nodes = {peer: node for node, peer in sites.items()}
-    federation = describe(grid, config, toml)
-    directory.write_json("federation.json", federation)
-    watcher.described(federation)
+    know_again(directory)
     methods: list[tuple[Arm, MetaName | None]] = [
         (variant(kind), kind) for kind in dict.fromkeys(settings(config).meta)
     ]
     methods += [(arm, None) for arm in config.arms if not settings(config).drift_round]
     directory.keep_rounds({arm.name: directory.finished(arm) for arm, _ in methods})
+    sites = handshake(grid, count_clients(config), TIMEOUT)
+    nodes = {peer: node for node, peer in sites.items()}
+    federation = describe(grid, config, toml)
+    directory.write_json("federation.json", federation)
+    watcher.described(federation)
     numbers = [n for n in range(1, config.rounds + 1) if is_measured(config, n)]
     for arm, kind in methods:
         watcher.training(arm, directory.finished(arm) + 1, config.rounds)
@@ -136,7 +138,10 @@ class _Measurements:
 
     def __init__(self, directory: RunDirectory, arm: Arm) -> None:
         self._directory, self._file = directory, f"unseen/{arm.slug}.json"
-        self.rounds: dict[str, Any] = directory.read_json(self._file) or {}
+        kept: dict[str, Any] = directory.read_json(self._file) or {}
+        # Of rounds after the checkpoint, as when somebody deleted it, the measurement is repeated.
+        done = directory.finished(arm)
+        self.rounds = {number: rows for number, rows in kept.items() if int(number) <= done}
 
     def __call__(self, number: int, rows: list[dict[str, Any]]) -> None:
         """Keep what was measured after a round."""

@@ -74,11 +74,15 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
+    from fairfed.fingerprint import fingerprint
+    from fairfed.shared_space.data import holdings, images
+
     directory, toml = RunDirectory(config), config.to_toml()
-    request = {"toml": toml, **_centres(_met(grid, directory, toml))}
+    directory.keep_data(config.data.source, fingerprint(images(toml), holdings(toml)))
     chosen = variants_of(config)
     finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
     directory.keep_rounds(finished)
+    request = {"toml": toml, **_centres(_met(grid, directory, toml))}
     for variant in chosen:
         rounds = rounds_of(config, variant)
         watcher.training(variant.arm, finished[variant.title] + 1, rounds)

@@ -122,8 +122,12 @@ def check_arms(config: Config) -> None:
     Raises
     ------
     InputError
-        As :func:`build_strategy`, or a probe is needed and there is none.
+        As :func:`build_strategy`, a probe is needed and there is none, or CLIP is unknown.
     """
+    from semantic.encoder import check_source
+
+    if config.semantic.encoder != "bundled":
+        check_source(config.semantic.encoder)
     for arm in config.arms:
         reason = _no_probe(config) if needs_probe(arm) else None
         if reason is not None:

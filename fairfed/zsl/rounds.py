@@ -93,7 +93,7 @@ def train_rounds(
     while progress.round < plan.rounds:
         line, error = _round(grid, plan, progress)
         log(line)
-        give_up(progress.failed, progress.round, error)
+        give_up(progress.failed, progress.round, plan.rounds, error)
         _save(grid, plan, progress, checkpoint)
     return progress
 

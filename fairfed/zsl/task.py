@@ -61,11 +61,11 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     from fairfed.zsl.running import Run, generate_variant, train_variant
 
     directory, toml = RunDirectory(config), config.to_toml()
-    sites = handshake(grid, count_clients(config), TIMEOUT)
-    one = Run(grid, directory, toml, sites)
+    _know_again(directory)
     chosen = variants_of(settings(config))
     finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
     directory.keep_rounds(finished)
+    one = Run(grid, directory, toml, handshake(grid, count_clients(config), TIMEOUT))
     outcomes = []
     for variant in chosen:
         rounds = config.rounds if variant.federated else 1
@@ -77,3 +77,19 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
             outcomes.append(generate_variant(one, variant, log, watcher))
     write_outcome(directory, split(toml), features(toml), outcomes)
     return directory
+
+
+def _know_again(directory: RunDirectory) -> None:
+    """Refuse to continue with other data than the run began with.
+
+    Embeddings differ in their last digits from machine to machine; where CLIP makes the features,
+    labels and division are compared alone.
+    """
+    from fairfed.fingerprint import fingerprint
+    from fairfed.zsl.data import features, split
+
+    config, toml = directory.config, directory.config.to_toml()
+    table, folder = features(toml), settings(config).features
+    stored = [table.features, table.attributes] if folder is not None else []
+    found = fingerprint(table.labels, table.test, table.classes, stored, split(toml))
+    directory.keep_data(folder or config.data.source, found)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from generators.device import torch_device
 from generators.diffusion.adapters import apply_adapters
 from generators.diffusion.guidance import GuidedUNet
 from generators.diffusion.settings import BUNDLED_MODEL, SCHEDULERS, DiffusionSettings
@@ -90,7 +91,7 @@ def load_networks(settings: DiffusionSettings) -> Networks:
     ------
     InputError
         If the model is not on disk and cannot be fetched, or is of no known family; or an addition
-        does not fit it.
+        does not fit it; or the device is not here.
     """
     import diffusers
     import torch
@@ -99,6 +100,7 @@ def load_networks(settings: DiffusionSettings) -> Networks:
     # Bars for loading a few files would tear ours apart.
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
+    device = torch_device(settings.device, "generator.device")
     folder, identity = _find(settings.model)
     index = diffusers.DiffusionPipeline.load_config(folder)
     from_noise, from_image = _family(settings.model, index["_class_name"])
@@ -108,7 +110,7 @@ def load_networks(settings: DiffusionSettings) -> Networks:
     apply_adapters(pipeline, settings)
     for network in pipeline.components.values():
         if isinstance(network, torch.nn.Module):
-            network.requires_grad_(False).to(_device(settings.device))
+            network.requires_grad_(False).to(device)
     options = {k: v for k, v in pipeline.config.items() if not isinstance(v, list | tuple)}
     # Provenance is written beside the pixels, not into them.
     options["add_watermarker"] = False
@@ -158,11 +160,3 @@ def _safety(index: dict[str, Any], settings: DiffusionSettings) -> dict[str, Any
     if "safety_checker" not in index or settings.safety_checker:
         return {}
     return {"safety_checker": None, "requires_safety_checker": False}
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"

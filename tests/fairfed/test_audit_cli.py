@@ -120,6 +120,13 @@ def test_small_cells_and_noise_are_said(audit: Audit, tmp_path: Path) -> None:
         ((EXAMPLE, "--sensitive", "sex"), "which column holds the truth"),
         ((EXAMPLE, "--truth", "urgent"), "which columns are sensitive"),
         (("nowhere.csv", *COLUMNS), "nowhere.csv"),
+        (("runs/typo",), "runs/typo: no such file, directory or match"),
+        ((EXAMPLE, *COLUMNS, "--threshold", "0.3"), "0.3 is for one score without predictions"),
+        ((EXAMPLE, *COLUMNS, "--threshold", "3"), "expected a number from 0 to 1"),
+        (
+            (EXAMPLE, "--truth", "urgent", "--prediction", "predicted", "--sensitive", "age"),
+            "--cuts age=25,45, or let --auto-cuts",
+        ),
         ((EXAMPLE, *COLUMNS, "--cuts", "age=old"), "'old' is no number"),
         ((EXAMPLE, *COLUMNS, "--cuts", "age"), "expected COLUMN=NUMBER"),
         ((EXAMPLE, *COLUMNS, "--score", "a", "--score", "b=c"), "expected CLASS=COLUMN"),
@@ -209,6 +216,84 @@ def test_the_gate_decides_the_exit_code(audit: Audit, tmp_path: Path) -> None:
     unknown = audit(*call, "--fail-on", "equalised_odds > 0.1")
     assert unknown.code == 2
     assert "equalized_odds_difference" in unknown.err
+
+
+def _copy(path: Path, change: dict[int, str]) -> Path:
+    """The example with other predictions in some rows, counted from 1."""
+    with EXAMPLE.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    for row, label in change.items():
+        rows[row - 1][head.index("predicted")] = label
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    return path
+
+
+PLAIN = ("--truth", "urgent", "--prediction", "predicted", "--sensitive", "sex")
+YES = (*PLAIN, "--positive", "yes")
+GATE = ("--replicates", "0", "--fail-on", "equal_opportunity_difference > 0.1")
+
+
+def test_a_mistyped_label_does_not_turn_a_failed_gate_into_a_held_one(
+    audit: Audit, tmp_path: Path
+) -> None:
+    assert audit(EXAMPLE, *YES, *GATE).code == 1
+    odd = _copy(tmp_path / "odd.csv", {17: "Yes", 30: "maybe", 31: "maybe"})
+    for command in ((odd, *YES, *GATE), ("count", odd, *YES, "-o", "odd.counts")):
+        found = audit(*command)
+        assert found.code == 2, found.out
+        said = " ".join(found.err.split())
+        assert "'maybe' (odd.csv row 30, column 'predicted')" in said.replace(f"{tmp_path}/", "")
+        assert "'Yes' (odd.csv row 17, column 'predicted')" in said.replace(f"{tmp_path}/", "")
+        assert "leave out --positive, or state them all with --classes" in said
+    assert audit(odd, *PLAIN, *GATE).code in (0, 1)
+    assert audit(odd, *YES, *GATE, "--classes", "no,yes,Yes,maybe").code in (0, 1)
+
+
+def test_a_label_mistyped_at_one_site_is_found_when_counts_are_merged(
+    audit: Audit, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain.csv"
+    plain.write_text("urgent,predicted,sex\nno,yes,f\nyes,yes,m\n")
+    odd = tmp_path / "odd.csv"
+    odd.write_text("urgent,predicted,sex\nyes,Yes,f\nyes,yes,m\n")
+    for path in (plain, odd):
+        assert audit("count", path, *YES, "-o", f"{path.stem}.counts").code == 0
+    found = audit("merge", "plain.counts", "odd.counts", "--replicates", "0")
+    assert found.code == 2
+    assert "'Yes' (odd.counts)" in " ".join(found.err.split())
+    for path in (plain, odd):
+        stated = ("--classes", "no,yes,Yes", "--force")
+        assert audit("count", path, *YES, *stated, "-o", f"{path.stem}.counts").code == 0
+    assert audit("merge", "plain.counts", "odd.counts", "--replicates", "0").code == 0
+
+
+def test_a_file_that_exists_is_replaced_by_counts_only_when_asked(
+    audit: Audit, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text("mine")
+    assert audit("count", EXAMPLE, *YES, "-o", "site.counts").code == 0
+    count, merge = ("count", EXAMPLE, *YES, "-o"), ("merge", "site.counts", *FAST, "--counts")
+    for command, option in ((count, "--out"), (merge, "--counts")):
+        refused = audit(*command, "mine.toml")
+        assert refused.code == 2
+        said = " ".join(refused.err.split())
+        assert f"{option} mine.toml exists; give another name, or replace it with --force" in said
+        assert "adds its ε and δ" in said
+        assert mine.read_text() == "mine"
+        assert audit(*command, "mine.toml", "--force").code == 0
+        assert mine.read_text() != "mine"
+        mine.write_text("mine")
+
+
+def test_settings_of_files_are_refused_for_a_run(audit: Audit, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "federation.json").write_text("{}")
+    found = audit("run", "--truth", "x", "--positive", "yes", "--bins", "8")
+    assert found.code == 2
+    assert "run is a run" in found.err
+    assert "(truth, positive)" in found.err
 
 
 def test_noised_counts_are_audited_and_said_to_be_noised(audit: Audit) -> None:

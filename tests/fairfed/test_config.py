@@ -93,6 +93,10 @@ def test_it_cannot_be_changed() -> None:
         ('[[arms]]\nname="A"\n[[arms]]\nname="a"', "x.toml: arms: two arms share the slug 'a'"),
         ('[generator]\ndevice="gpu"', "x.toml: generator.device: .* got 'gpu'"),
         ("rounds = \nseed = 1", "x.toml: not valid TOML: .*line 1"),
+        ("[train]\nlr = inf", "x.toml: train.lr: expected a finite number, got inf"),
+        ("[fairness]\nbeta = nan", "x.toml: fairness.beta: expected a finite number, got nan"),
+        ('[fairness]\nmetric = "foo"', "x.toml: fairness.metric: .*foo"),
+        ("arms = []", r"x.toml: arms: expected at least 1 of them, got \[\]"),
     ],
 )
 def test_an_error_names_file_and_field(text: str, message: str) -> None:

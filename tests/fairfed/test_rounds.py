@@ -213,6 +213,16 @@ def test_rounds_in_which_all_fail_keep_the_model_and_the_third_ends_the_run() ->
     assert {row["test_loss"] for row in lines[2]["clients"]} == {0.0, 1.0, 2.0}  # still x = 0
 
 
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_a_short_run_that_accepts_no_model_fails_and_names_the_arm(rounds: int) -> None:
+    def drop(msg: Message, client: int) -> str | None:
+        return "power off" if msg.metadata.message_type == "train" else None
+
+    said = rf"arm 'toys': no client gave .* {rounds} rounds in a row .*: power off\. .*train.lr"
+    with pytest.raises(RunError, match=said):
+        federate(rounds, drop=drop, config={"rate": 0.5, "arm": "toys"})
+
+
 def test_the_error_of_a_failed_run_is_that_of_a_client_that_was_asked() -> None:
     def drop(msg: Message, client: int) -> str | None:
         return "power off" if msg.metadata.message_type == "train" else None

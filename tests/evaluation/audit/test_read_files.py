@@ -111,7 +111,7 @@ def test_a_bad_csv_is_named_with_row_and_column(
         ("w", "1e9", "row 2, column 'w': 1e+18 is too large"),
         ("age", "old", "row 2, column 'age': expected a number, got 'old'"),
         ("y", "2", "row 2, column 'y': '2' is not among the classes: 0, 1"),
-        ("sex", "", "row 2, column 'sex': no value; say with `missing`"),
+        ("sex", "", "row 2, column 'sex': no value; say with --missing"),
     ],
 )
 def test_a_wrong_value_is_named(column: str, cell: str, said: str, tmp_path: Path) -> None:

@@ -122,11 +122,26 @@ def test_scores_by_class_predict_the_highest_and_the_first_of_equals() -> None:
 
 @pytest.mark.parametrize(
     ("truth", "said"),
-    [(["a", "b", "yes"], "holds 'a', 'b', 'yes'"), (["yes"] * 3, "state both with `classes`")],
+    [(["a", "b", "yes"], "holds 'a', 'b', 'yes'"), (["yes"] * 3, "state both with --classes")],
 )
 def test_a_score_alone_needs_two_classes(truth: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         tally_arrays(truth, score=[0.1, 0.2, 0.9], positive="yes")
+
+
+def test_a_third_label_beside_a_positive_class_is_named_with_its_place() -> None:
+    truth, predicted = ["no", "yes", "no", "no"], ["no", "yes", "Yes", "no"]
+    with pytest.raises(InputError, match=r"there are 3 labels.*'Yes' \(.*row 3, column 'y_pred'\)"):
+        tally_arrays(truth, predicted, positive="yes")
+    assert len(tally_arrays(truth, predicted).schema.classes) == 3
+    stated = tally_arrays(truth, predicted, positive="yes", classes=("no", "yes", "Yes"))
+    assert stated.schema.classes == ("Yes", "no", "yes")
+
+
+def test_of_many_odd_labels_a_few_are_named() -> None:
+    truth = ["no"] * 9 + ["yes", *"abcdefg"]
+    with pytest.raises(InputError, match=r"'e' \(.*\), 2 more\. Correct"):
+        tally_arrays(truth, truth, positive="yes")
 
 
 def test_a_positive_class_that_is_misspelt_is_noticed() -> None:
@@ -138,7 +153,7 @@ def test_a_positive_class_that_is_misspelt_is_noticed() -> None:
     ("given", "said"),
     [
         ({}, "column of predictions, of scores"),
-        ({"score": "s"}, "needs `positive`"),
+        ({"score": "s"}, "needs --positive"),
         ({"score": "s", "positive": 1, "classes": (0, 1, 2)}, "3 are stated"),
         ({"score": {"a": "s"}, "classes": ("a", "b")}, "a, b are stated, a have a column"),
         ({"score": {"a": "s"}, "positive": "b"}, "positive 'b' is not among the classes: a"),

@@ -126,8 +126,14 @@ def test_changed_data_is_noticed(
     config = augmentation(f"data.source={folder}")
     _run(config, tmp_path / "out", ("plan",))
     shutil.copy(folder / "1.png", folder / "0.png")
-    with pytest.raises(InputError, match="have changed since the plan was made"):
-        _run(config, tmp_path / "out", ("generate",))
+    before = (tmp_path / "out" / "plan.json").read_bytes()
+    for steps in (("generate",), STEPS):
+        with pytest.raises(InputError, match="have changed since the plan was made"):
+            _run(config, tmp_path / "out", steps)
+    assert (tmp_path / "out" / "plan.json").read_bytes() == before
+    with Job(config, Workspace(tmp_path / "out", config, fresh=True), Silent()) as job:
+        run_steps(job, ("plan",))
+    assert (tmp_path / "out" / "plan.json").read_bytes() != before
 
 
 KILLED = """

@@ -66,12 +66,55 @@ def test_a_missing_file_names_the_step_that_writes_it(
     workspace = Workspace(tmp_path / "out", augmentation())
     with pytest.raises(InputError, match=r"plan\.json is missing: step 'plan' writes it"):
         workspace.read("plan.json", "plan")
-    workspace.write_rows("manifest.jsonl", [{"a": 1}, {"a": "×"}])
-    assert workspace.read_rows("manifest.jsonl", "curate") == [{"a": 1}, {"a": "×"}]
+    workspace.write_rows("rows.jsonl", [{"a": 1}, {"a": "×"}])
+    assert workspace.read_rows("rows.jsonl", "curate") == [{"a": 1}, {"a": "×"}]
 
 
 def test_rows_come_back_whatever_their_texts_hold(augmentation: Configured, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "out", augmentation())
     rows = [{"prompt": "a\u2028bag"}, {"prompt": "a\u0085coat"}]
-    workspace.write_rows("manifest.jsonl", rows)
-    assert workspace.read_rows("manifest.jsonl", "curate") == rows
+    workspace.write_rows("rows.jsonl", rows)
+    assert workspace.read_rows("rows.jsonl", "curate") == rows
+
+
+def test_afresh_removes_nothing_before_it_begins_and_reads_nothing_old(
+    augmentation: Configured, tmp_path: Path
+) -> None:
+    old = Workspace(tmp_path / "out", augmentation())
+    old.begin()
+    old.write("generation.json", {"images": 1, "made": 1, "reused": 0})
+    fresh = Workspace(old.path, augmentation("seed=1"), fresh=True)
+    assert old.has("generation.json")
+    assert not fresh.has("generation.json")
+    with pytest.raises(InputError, match="is missing"):
+        fresh.read("generation.json", "generate")
+    fresh.begin()
+    assert not old.has("generation.json")
+    fresh.write("generation.json", {"images": 2, "made": 2, "reused": 0})
+    fresh.begin()
+    assert fresh.read("generation.json", "generate")["images"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"images": 1, "ma', "expected JSON"),
+        (b"\xff\xfe", "expected text in UTF-8"),
+        (b"[]", "expected an object"),
+        (b"{}", "lacks images, made, reused"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_to_do(
+    augmentation: Configured, tmp_path: Path, content: bytes, why: str
+) -> None:
+    workspace = Workspace(tmp_path, augmentation())
+    (tmp_path / "generation.json").write_bytes(content)
+    with pytest.raises(InputError, match=rf"generation\.json is damaged \({why}.*--only generate"):
+        workspace.read("generation.json", "generate")
+
+
+def test_a_damaged_row_is_named(augmentation: Configured, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, augmentation())
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"a"')
+    with pytest.raises(InputError, match=r"rows\.jsonl is damaged \(row 2: .*run step 'curate'"):
+        workspace.read_rows("rows.jsonl", "curate")

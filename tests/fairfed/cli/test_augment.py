@@ -92,7 +92,7 @@ def test_data_of_the_command_line_and_its_settings_win(
         (["--preview", "--only", "plan"], "run no step"),
         (["--engine", "spark"], "--engine 'spark' is unknown"),
         (["--set", "semantic.attributes=bundled"], "class 'bag' is in no row"),
-        (["--set", "semantic.encoder=/nowhere"], "'/nowhere' could not be loaded"),
+        (["--set", "semantic.encoder=/nowhere"], "'/nowhere' (semantic.encoder) is not known"),
         (["--set", "generator.model=/nowhere"], "hf download"),
         (["--set", "generator.scheduler=magic"], "'magic' is unknown"),
         (["--set", "data.source=/nowhere"], "no directory '/nowhere'"),
@@ -133,6 +133,52 @@ def test_the_directory_of_another_augmentation_is_kept_unless_afresh(
     assert "start over with --fresh" in capsys.readouterr().err
     assert (tmp_path / "out" / "plan.json").read_bytes() == before
     assert _augment(monkeypatch, *command, "--set", "seed=1", "--fresh") == 0
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--set", "data.source=/nowhere"],
+        ["--set", "generator.model=/nowhere"],
+        ["--only", "export"],
+    ],
+)
+def test_a_mistake_afresh_leaves_what_was_there(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    command = ["--config", config_file, "--out", tmp_path / "out"]
+    assert _augment(monkeypatch, *command, "--until", "plan") == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert _augment(monkeypatch, *command, "--fresh", *flags) == 2
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_damage_between_the_steps_is_one_message_and_nothing_is_exported(
+    config_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    command = ["--config", config_file, "--out", out]
+    assert _augment(monkeypatch, *command, "--until", "curate") == 0
+    rows = (out / "manifest.jsonl").read_text().splitlines(keepends=True)
+    for name, content, step in (
+        ("plan.json", "{", "export"),
+        ("plan.json", "{", "curate"),
+        ("generation.json", "{}", "curate"),
+        ("generation.json", "{}", "export"),
+        ("curation.json", "[]", "export"),
+        ("manifest.jsonl", rows[0][:20], "export"),
+        ("manifest.jsonl", "".join(rows[:-1]), "export"),
+    ):
+        whole = (out / name).read_text()
+        (out / name).write_text(content)
+        capsys.readouterr()
+        assert _augment(monkeypatch, *command, "--only", step) == 2
+        assert f"{name} is damaged" in capsys.readouterr().err
+        assert not (out / "dataset").exists()
+        (out / name).write_text(whole)
 
 
 def test_preview_and_audit_run_no_step(

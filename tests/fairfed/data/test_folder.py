@@ -135,6 +135,9 @@ def test_pictures_are_turned_upright_and_made_rgb(tmp_path: Path) -> None:
         ([*ROWS, "5.png,,f,o,n,train"], {}, "label of row 6 is blank"),
         ([*ROWS, "5.png,cat,f,o,,train"], {"client": "site"}, "client of row 6 is blank"),
         ([*ROWS, "5.png,cat,f,o,n,val"], {}, "row 6 has split = 'val', expected train or test"),
+        ([*ROWS, "1.png,dog,m,o,n,test"], {}, "row 6 names the image of row 2, '1.png'"),
+        ([*ROWS, ROWS[0]], {}, "row 6 names the image of row 1, '0.png'"),
+        ([*ROWS, "./3.png,dog,f,,south,test"], {}, "row 6 names the image of row 4, '3.png'"),
         (ROWS[:2], {}, "no test rows among 2"),
         (ROWS[2:3], {}, "no training rows among 1"),
     ],
@@ -165,3 +168,26 @@ def test_a_folder_without_metadata_or_file_names_is_named(tmp_path: Path) -> Non
     (tmp_path / "metadata.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not a CSV file in UTF-8"):
         load_images(configure(tmp_path))
+
+
+def test_an_image_of_both_folders_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path / "train", ["a.png,cat,f", "b.png,dog,m"], "file_name,label,sex")
+    write_folder(tmp_path / "test", ["../train/b.png,dog,m"], "file_name,label,sex")
+    with pytest.raises(
+        InputError, match=r"row 1 names the image of row 2 of .*train.metadata\.csv"
+    ):
+        load_images(configure(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("heading", "said"),
+    [
+        ("file_name,label,sex,sex", "has several columns 'sex'; rename all but one"),
+        ("file_name;label;sex", "separated by semicolons: save it with commas"),
+        ("file_name\tlabel\tsex", "separated by tabs: save it with commas"),
+    ],
+)
+def test_a_heading_that_cannot_be_meant_says_why(tmp_path: Path, heading: str, said: str) -> None:
+    folder = write_folder(tmp_path, ["0.png,cat,f,m", "1.png,dog,m,f"], heading)
+    with pytest.raises(InputError, match=said):
+        load_images(configure(folder))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +140,71 @@ def test_replies_are_observed_one_by_one() -> None:
 
 def test_only_the_banner_is_hidden(caplog: pytest.LogCaptureFixture) -> None:
     flower = logging.getLogger("flwr")
-    with caplog.at_level(logging.INFO, "flwr"), ray_engine._without_banner():
+    with caplog.at_level(logging.INFO, "flwr"), ray_engine._quiet(threading.Event()):
         flower.warning("DEPRECATED FEATURE: %s", "The `run_simulation` function is deprecated")
         flower.warning("DEPRECATED FEATURE: something else")
     assert [record.getMessage() for record in caplog.records] == [
         "DEPRECATED FEATURE: something else"
     ]
+
+
+def test_a_stopped_grid_raises_instead_of_waiting() -> None:
+    stopped = threading.Event()
+    with InProcessGrid(counting_app(), 1, run_config={"offset": 1}) as inner:
+        grid = ObservedGrid(inner, None, stopped=stopped)
+        stopped.set()
+        with pytest.raises(ray_engine.InterruptedRunError):
+            grid.get_node_ids()
+        with pytest.raises(ray_engine.InterruptedRunError):
+            grid.send_and_receive([Message(RecordDict(), 1000, "query")])
+
+
+def test_ctrl_c_stops_first_and_interrupts_then() -> None:
+    stopped = threading.Event()
+    former = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), ray_engine._stopping(stopped):
+        signal.raise_signal(signal.SIGINT)
+    assert stopped.is_set()
+    assert signal.getsignal(signal.SIGINT) is former
+
+
+def test_no_more_workers_than_cores(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1, 2}, raising=False)
+    assert [ray_engine._capped(workers) for workers in (1, 3)] == [1, 3]
+    assert not caplog.records
+    assert ray_engine._capped(100) == 3
+    assert "workers = 100, but there are 3 cores" in caplog.text
+
+
+@pytest.mark.ray
+def test_an_interrupted_run_ends_at_once_and_logs_no_failure(
+    small_toml: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "small.toml"
+    config.write_text(small_toml)
+    out = tmp_path / "run"
+    settings = ["engine=ray", "workers=1", "rounds=30", f"out={out}"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    command = [sys.executable, "-m", "fairfed", "run", str(config), *words]
+    log = out / "rounds.jsonl"
+    with (tmp_path / "said").open("w+") as said:
+        run = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        deadline = time.monotonic() + 200
+        while run.poll() is None and time.monotonic() < deadline:
+            if log.is_file() and len(log.read_text().splitlines()) >= 2:
+                break
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        try:
+            assert run.wait(60) == 130
+        finally:
+            run.kill()
+        said.seek(0)
+        assert "Traceback" not in said.read()
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {client["error"] for row in rows for client in row["clients"]} == {None}
 
 
 def test_a_missing_ray_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,20 @@ def test_a_finished_run_started_again_trains_nothing_and_keeps_its_columns(
     assert [path.read_text() for path in files] == kept
 
 
+def test_a_run_is_not_continued_on_a_changed_table(
+    tabular: Tabular, people_csv: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.csv"
+    text = people_csv.read_text()
+    own.write_text(text)
+    config = tabular("rounds=1", f"data.source={own}")
+    _run(config)
+    own.write_text(text.replace(",yes\n", ",no\n", 3))
+    site._federation.cache_clear()  # as a later process has loaded nothing
+    with pytest.raises(InputError, match=r"data of this run have changed.*own\.csv"):
+        _run(config)
+
+
 def test_columns_of_which_nothing_can_be_said_end_the_run(tabular: Tabular, tmp_path: Path) -> None:
     few = "data.table.min_count=200"
     with pytest.raises(InputError, match="no client has 200 values of 'age'"):
