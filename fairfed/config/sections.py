@@ -258,8 +258,8 @@ class AugmentConfig(Section):
     pool: int = Field(
         60,
         ge=1,
-        description="Different images of one cell that the clients' requests draw from. The "
-        "smaller, the less is generated.",
+        description="Different images of one cell that the clients' requests draw from, made "
+        "however few are asked for. The smaller, the less is generated.",
     )
     domain_matching: bool = Field(
         True,
