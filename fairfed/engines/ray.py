@@ -242,15 +242,15 @@ def _stopping(stopped: threading.Event) -> Iterator[None]:
     Flower tears its workers down first, which makes clients fail; a ServerApp that does not know
     why would log their round, or wait for their replies for an hour.
     """
-    if threading.current_thread() is not threading.main_thread():  # which gets all signals
+    former = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()  # which gets all signals
+    if not in_main or not callable(former):  # a shell's background jobs ignore it
         yield
         return
-    former = signal.getsignal(signal.SIGINT)
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()
-        if callable(former):
-            former(number, frame)
+        former(number, frame)
 
     signal.signal(signal.SIGINT, stop)
     try:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.errors import InputError as EvaluationInputError
 from fairfed import checkpoint
 from fairfed.cli.running import run_here
 from fairfed.config import Arm, Config
@@ -48,8 +47,8 @@ def test_a_run_from_python_checks_first_and_writes_a_report_if_wanted(
     assert not (folder / "report.html").exists()
     assert run(config) == folder
     assert (folder / "report.html").is_file()
-    wrong = small("fairness.metric='nothing'", f"out={tmp_path}/wrong")
-    with pytest.raises(EvaluationInputError, match="nothing"):
+    wrong = small("semantic.attributes=bundled", f"out={tmp_path}/wrong")
+    with pytest.raises(InputError, match="class 'bag'"):
         run(wrong)
     assert not wrong.run_directory.exists()
 

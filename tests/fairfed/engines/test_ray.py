@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,15 @@ def test_a_stopped_grid_raises_instead_of_waiting() -> None:
             grid.send_and_receive([Message(RecordDict(), 1000, "query")])
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell lets its background jobs ignore Ctrl-C, and so would their children."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_first_and_interrupts_then() -> None:
     stopped = threading.Event()
     former = signal.getsignal(signal.SIGINT)
@@ -178,7 +188,19 @@ def test_no_more_workers_than_cores(
     assert "workers = 100, but there are 3 cores" in caplog.text
 
 
+def test_an_ignored_ctrl_c_stays_ignored() -> None:
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        stopped = threading.Event()
+        with ray_engine._stopping(stopped):
+            signal.raise_signal(signal.SIGINT)
+        assert not stopped.is_set()
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 @pytest.mark.ray
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_ends_at_once_and_logs_no_failure(
     small_toml: str, tmp_path: Path
 ) -> None:
