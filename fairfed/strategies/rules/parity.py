@@ -28,6 +28,7 @@ from fairfed.strategies.part import check_range
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.cells import array, errors_by_cell, nested
 from fairfed.strategies.rules.fedavg import fedavg_weights
+from fairfed.strategies.rules.presence import cells_by_client, hear, nested_cells, row_shares
 from fairfed.strategies.signals.base import Signals
 from fairfed.strategies.weights import Weights
 
@@ -96,8 +97,7 @@ def target(held: Floats, moves: Floats) -> Floats:
     ndarray of float64, shape (G, C)
         Sums to 1, every class to its share of the rows; 0 in a cell without rows.
     """
-    rows = held.sum(axis=0)
-    shares = held / np.maximum(rows, 1.0)
+    rows, shares = held.sum(axis=0), row_shares(held)
     wanted = np.maximum(shares + moves, FLOOR * shares)
     wanted = wanted / np.where(rows > 0, wanted.sum(axis=0), 1.0)
     return np.asarray(wanted * rows / max(rows.sum(), 1.0))
@@ -144,19 +144,16 @@ class Parity(WeightRule):
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Move the target by the group errors of this round; weigh clients by examples."""
         if cohort.counts:
-            for client, counts in zip(cohort.clients, cohort.counts, strict=True):
-                self._cells[client] = counts.sum(axis=2).astype(np.float64)
-            self._advance(cohort.pooled.astype(np.float64))
+            _, held = hear(self._cells, cohort)
+            self._advance(cohort.pooled.astype(np.float64), decoupled(held, self.independent))
         return fedavg_weights(cohort.n)
 
-    def _advance(self, pooled: Floats) -> None:
+    def _advance(self, pooled: Floats, held: Floats) -> None:
         former = 0.0 if self._counts is None else self.memory * self._counts
         self._counts = pooled + former
-        held = decoupled(np.sum(list(self._cells.values()), axis=0), self.independent)
-        shares = held / np.maximum(held.sum(axis=0), 1.0)
         gaps = group_gaps(self._counts, int(self.first))
         moves = np.zeros_like(gaps) if self._moves is None else self._moves
-        self._moves = integrated(moves, shares, self.integral * gaps)
+        self._moves = integrated(moves, row_shares(held), self.integral * gaps)
         self._target = target(held, self._moves + self.proportional * gaps)
 
     def cell_target(self) -> Floats | None:
@@ -169,13 +166,11 @@ class Parity(WeightRule):
             "counts": nested(self._counts),
             "moves": nested(self._moves),
             "target": nested(self._target),
-            "cells": {str(client): nested(cells) for client, cells in self._cells.items()},
+            "cells": nested_cells(self._cells),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore them."""
         self._counts, self._moves = array(state["counts"]), array(state["moves"])
         self._target = array(state["target"])
-        self._cells = {
-            int(client): np.asarray(cells, np.float64) for client, cells in state["cells"].items()
-        }
+        self._cells = cells_by_client(state["cells"])

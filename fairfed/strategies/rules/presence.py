@@ -1,8 +1,9 @@
-"""Shares of groups when not every group is there in every round: what FedFB and FedMinMax share.
+"""Who holds what when not everybody is there in every round: FedFB, FedMinMax and Parity share it.
 
-A group is absent where none of its holders takes part, or its only holder fails. It keeps its
-share; those that are there share out what they hold together, as clients do in AFL. A group that is
-heard of for the first time enters with its share of the rows of all clients heard of so far.
+Of shares of groups (FedFB, FedMinMax): a group is absent where none of its holders takes part, or
+its only holder fails. It keeps its share; those that are there share out what they hold together,
+as clients do in AFL. A group that is heard of for the first time enters with its share of the rows
+of all clients heard of so far.
 """
 
 from __future__ import annotations
