@@ -53,8 +53,7 @@ def measured(config: Config, skewed: Config) -> dict[str, float | None]:
     if arm.system == "centralised":
         found["mb"] = None  # it is the data that would travel
     if arm.system == "one-shot":
-        own = f"prototypes-{arm.slug}.json"  # what it was called in earlier runs
-        sent = _read(config, "prototypes-main.json") or _read(config, own)
+        sent = _read(config, "prototypes-main.json")
         found["mb"] = (found["mb"] or 0.0) + float(sent["bytes"]) / 1e6
     return found
 

@@ -18,6 +18,7 @@ from torch import nn
 from fairfed import site
 from fairfed.config.zsl import ZslConfig
 from fairfed.draws import generator_of
+from fairfed.errors import PublicInputError
 from fairfed.zsl.classify import fit_softmax
 from fairfed.zsl.data import features, scale, split
 from fairfed.zsl.draws import CLASSIFIER, CRITIC, TRAINING
@@ -30,7 +31,6 @@ from fairfed.zsl.networks import (
 )
 from fairfed.zsl.training import Rows, train_gan
 from fairfed.zsl.variants import settings, variant_of
-from semantic.errors import InputError
 
 CRITIC_KEY, CLASSIFIER_KEY = "zsl-critic-", "zsl-classifier"
 """Where a client keeps its discriminator (one for each variant) and its classifier."""
@@ -70,7 +70,7 @@ def train(message: Message, context: Context) -> Message:
 def _client(context: Context, toml: str) -> int:
     client, clients = int(context.node_config["partition-id"]), len(split(toml).blocks)
     if client >= clients:
-        raise InputError(
+        raise PublicInputError(
             f"client {client} has no classes: partition.clients is {clients}; set it to the number "
             "of clients"
         )

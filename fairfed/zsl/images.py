@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from fairfed.config import Config
+from fairfed.errors import PublicInputError
 from fairfed.generation import synthesiser_of
 from fairfed.zsl.data import attributes_of
 from fairfed.zsl.split import Split
@@ -23,7 +24,6 @@ from fairfed.zsl.table import FeatureTable
 from fairfed.zsl.variants import settings
 from generators.synthesis import Synthesiser
 from semantic.conditioning import Conditioner
-from semantic.errors import InputError
 from semantic.space import TEMPLATES, SemanticSpace
 
 OWNER = "zsl server"
@@ -90,7 +90,7 @@ def embed_generated(config: Config, table: FeatureTable, split: Split) -> Embedd
         pools = [maker.pool(label, group, per_cell, OWNER) for group in range(len(table.groups))]
         images = [image for pool in pools for image in pool.images]
         if not images:
-            raise InputError(
+            raise PublicInputError(
                 f"class {table.classes[label]!r}: no generated image was accepted; lower "
                 "augment.margin or raise augment.max_tries"
             )
