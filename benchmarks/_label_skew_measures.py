@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from _label_skew_data import CLASSES
+from torch import Tensor, nn
 
 from evaluation.clients import client_fairness, missing_class_weights, weighted_recall
 from fairfed import checkpoint, site
 from fairfed.config import Config
+from fairfed.engines.private import records_from_bytes
+from fairfed.models import confusion_counts, federated_model
 
 Counts = npt.NDArray[np.int64]
 TARGET = 0.8
@@ -20,16 +25,17 @@ TARGET = 0.8
 def measured(config: Config, skewed: Config) -> dict[str, float | None]:
     """The numbers of one run; fractions in [0, 1], None where one does not apply.
 
-    Accuracy and recall are on all test images. `missing` is the mean recall over the pairs (client,
-    class that it lacks) of the split of `skewed`, whatever split the run trains on. A client's
-    accuracy is on its own test images.
+    Accuracy and recall are on all test images. Clients, their test images and the classes that they
+    lack are those of the split of `skewed`, whatever split the run trains on.
     """
-    arm = config.arms[0]
+    arm, toml = config.arms[0], skewed.to_toml()
     text = (config.run_directory / "rounds.jsonl").read_text()
     rounds = [json.loads(line) for line in text.splitlines()]
-    last = [np.array(client["test_counts"]) for client in rounds[-1]["clients"]]
-    clients = client_fairness([np.trace(c.sum(0)) / max(1, c.sum()) for c in last])
-    weights = missing_class_weights(site.federation(skewed.to_toml(), False).train_cells())
+    last = [np.array(client["test_counts"])[0] for client in rounds[-1]["clients"]]
+    if arm.iid:
+        last = _on_clients(config, toml)
+    clients = client_fairness([np.trace(c) / max(1, c.sum()) for c in last])
+    weights = missing_class_weights(site.federation(toml, False).train_cells())
     pooled = _pooled(rounds[-1])
     recalls = np.diag(pooled) / np.maximum(1, pooled.sum(1))
     accuracies = [np.trace(c) / c.sum() for c in map(_pooled, rounds)]
@@ -58,6 +64,25 @@ def measured(config: Config, skewed: Config) -> dict[str, float | None]:
     return found
 
 
+def _on_clients(config: Config, toml: str) -> list[Counts]:
+    """What the run's last model makes of the test images of each client of a federation."""
+    arm = config.arms[0].model_copy(update={"iid": False})
+    data = site.federation(toml, False)
+    model = federated_model(config, len(data.table.classes), arm)
+    saved = checkpoint.load(config.run_directory / "checkpoints" / f"{arm.slug}.npz")
+    model.load_state_dict({name: torch.from_numpy(a) for name, a in saved.arrays.items()})
+    return [_counts(model, site.model_rows(toml, arm, r), data.table.labels[r]) for r in data.test]
+
+
+def _counts(model: nn.Module, inputs: Tensor, labels: npt.NDArray[np.int64]) -> Counts:
+    """A model's predictions, ``[C, C]`` by true and predicted class; there is one group."""
+    counts, _ = confusion_counts(
+        model, inputs, torch.from_numpy(labels), torch.zeros(len(labels), dtype=torch.int64),
+        n_groups=1, n_classes=CLASSES,
+    )  # fmt: skip
+    return counts[0]
+
+
 def _pooled(row: dict[str, Any]) -> Counts:
     """Test counts of all clients in a round, ``[C, C]``; there is one group."""
     counts: Counts = np.sum([c["test_counts"] for c in row["clients"]], axis=0)[0]
@@ -81,15 +106,10 @@ def _of_own_models(config: Config) -> dict[str, float | None]:
 
     The clients' own test images hold only classes that they have, and would flatter their models.
     """
-    import torch
-
-    from fairfed.engines.private import records_from_bytes
-    from fairfed.models import confusion_counts, federated_model
-
     arm, toml = config.arms[0], config.to_toml()
     data = site.federation(toml, arm.iid)
     rows = np.flatnonzero(data.table.test)
-    inputs, labels = site.inputs(toml, arm.iid, rows), torch.from_numpy(data.table.labels[rows])
+    inputs, labels = site.inputs(toml, arm.iid, rows), data.table.labels[rows]
     lacking = data.train_cells().sum(2) == 0
     accuracies, recalls, missing = [], [], []
     for client, state in checkpoint.load(config.run_directory / "checkpoints" / f"{arm.slug}.npz"
@@ -97,12 +117,9 @@ def _of_own_models(config: Config) -> dict[str, float | None]:
         model = federated_model(config, len(data.table.classes))
         kept = records_from_bytes(state).array_records[f"personal-{arm.slug}"]
         model.load_state_dict(kept.to_torch_state_dict())
-        counts, _ = confusion_counts(
-            model, inputs, labels, torch.zeros_like(labels),
-            n_groups=1, n_classes=len(data.table.classes),
-        )  # fmt: skip
-        own = np.diag(counts[0]) / np.maximum(1, counts[0].sum(1))
-        accuracies.append(np.trace(counts[0]) / counts.sum())
+        counts = _counts(model, inputs, labels)
+        own = np.diag(counts) / np.maximum(1, counts.sum(1))
+        accuracies.append(np.trace(counts) / counts.sum())
         recalls.append(own)
         missing.extend(own[lacking[client]])
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from typing import Any
 
 from _label_skew_rows import OWN_MODELS, ROWS, SPLITS, Row, Settings
@@ -27,18 +28,21 @@ OURS = ("SD + CLIP", "SD + CLIP + steering", "SD + CLIP + closed loop")
 CEILINGS = ("FedAvg, IID", "FedAvg, IID, as many steps", "Centralised")
 """What ours is held against, with the same network."""
 OURS_ON_CLIP, CLIP_CEILING = "SD + CLIP, CLIP head", "CLIP head, IID"
-IID = (*CEILINGS[:2], CLIP_CEILING)
-"""Rows whose clients hold all classes: their clients' accuracies are on other test rows."""
 EXTREMES = {"accuracy": max, "missing": max, "client_variance": min, "client_worst": max,
             "worst_class": max}  # fmt: skip
 
 
-def page(runs: list[Run], said: str, protocol: Settings, changed: list[str], spent: float) -> str:
+def page(
+    runs: list[Run], said: str, protocol: Settings, changed: list[str], spent: dict[str, float]
+) -> str:
     """The whole page, in Markdown.
 
-    `changed` are settings that differ from the protocol, `spent` are the CPU-hours of all runs.
+    `changed` are settings that differ from the protocol, `spent` CPU-hours by machine.
     """
     train = protocol["train"]
+    usual, _ = Counter(run["machine"] for run in runs).most_common(1)[0]
+    runs = [run if run["machine"] == usual else {**run, "cpu_seconds": None} for run in runs]
+    took = " and ".join(f"{hours:.1f} CPU-hours on {name}" for name, hours in spent.items())
     other = f" Departures: {', '.join(changed)}." if changed else ""
     parts = [
         "# Label skew: every system in one comparison",
@@ -52,15 +56,18 @@ def page(runs: list[Run], said: str, protocol: Settings, changed: list[str], spe
         f"variance in percent². No other setting was chosen on test images.{other}",
         "Accuracy, recall and worst class are on all test images; a client's accuracy is on its "
         "own, which hold the classes that it trains on. *Recall of missing classes*: mean over the "
-        "pairs (client, class that it lacks). *Local only* is each client's own model: its "
-        "accuracy on all test images is the mean over clients, and its clients score high on the "
-        "few classes that they know. IID clients hold all classes: their variance and worst client "
-        "say nothing about clients that hold few (*Centralised* is measured on these). *CPU-s* has "
-        "training, evaluation and synthesis, the latter as if no image had been in the store. An "
-        "epoch of an augmented client is its real and its synthetic images, so that it takes more "
-        "steps a round than FedAvg's; *as many steps* is the reference for that. *MB*: what was "
-        f"sent over all rounds, both ways. All runs together took {spent:.1f} CPU-hours: rows of a "
-        "seed share images, and rows on IID clients are run once for all splits.",
+        "pairs (client, class that it lacks). Models of IID clients, *Centralised* and those that "
+        "a server trains alone are measured on the same clients as all others. *Local only* is "
+        "each client's own model: its accuracy on all test images is the mean over clients, and "
+        "its clients score high on the few classes that they know. *MB*: what was sent over all "
+        "rounds, both ways. An epoch of an augmented client is its real and its synthetic images, "
+        "so that it takes more steps a round than FedAvg's; *as many steps* is the reference for "
+        "that.",
+        "*CPU-s* has training, evaluation and synthesis, the latter as if no image had been in the "
+        f"store; it is of runs on {usual} alone. All runs together took {took}: rows of a seed "
+        "share images, and rows on IID clients are run once for all splits. Another processor "
+        "rounds otherwise, so that a run repeats to the bit only on the same kind; where training "
+        "is unstable it may end points away.",
     ]
     for split in SPLITS:
         found = [run for run in runs if run["split"] == split]
@@ -149,9 +156,6 @@ def _best(name: str, means: Means) -> str:
     among = [row for row in means if not (name.startswith("client") and row == OWN_MODELS)]
     best, text = first(among)
     text = f"- Best {heading}: {text}"
-    if name.startswith("client") and best in IID:
-        best, of_same = first([row for row in among if row not in IID])
-        text += f", whose clients hold all classes; of the rest: {of_same}"
     if best not in (*OURS, OURS_ON_CLIP):
         text += f"; ours: {first([r for r in (*OURS, OURS_ON_CLIP) if r in means])[1]}"
     return text + "."

@@ -9,8 +9,9 @@ images are all 10,000 where the full set is to be had (--data, or Debian's packa
 bundled 2,000. With --images above 600 the clients also get images that the generator has seen, and
 the page says so.
 
-A run continues where it was interrupted, and one that is done is not repeated. Several processes
-may work at once on different --seeds; each finished run is a file of its own.
+A run continues where it was interrupted, and one that is done is not repeated, nor is one that
+docs/results.json has from elsewhere. Several processes may work at once on different --seeds; each
+finished run is a file of its own.
 
     python benchmarks/label_skew.py --seeds 0
     python benchmarks/label_skew.py --quick --only "2 labels"       # a few minutes: what comes out
@@ -24,6 +25,7 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import time
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -141,6 +143,21 @@ def outcome(config: Config, split: str, options: argparse.Namespace) -> dict[str
     return found
 
 
+def machine() -> str:
+    """The processor, by name where the system gives one."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def published(out: Path) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, float]]]:
+    """Of the page's JSON: its runs by key, and CPU-seconds by machine and run directory."""
+    path = out.with_suffix(".json")
+    content = json.loads(path.read_text()) if path.is_file() else {"runs": [], "spent": {}}
+    return {run["key"]: run for run in content["runs"]}, content["spent"]
+
+
 def image_cost(config: Config, options: argparse.Namespace) -> float:
     """CPU-seconds of one image, made and scored; measured once for each generator."""
     from fairfed import site
@@ -199,43 +216,51 @@ def main() -> None:
     data = prepare(options.data, options.images, options.work)
     print(data.said, flush=True)
     results = options.work / "results"
+    earlier, spent = published(options.out)
     for split, row, seed in [] if options.table else plan(options):
         if row.name == UNSEEN_ROW and not (options.unseen / "stable-diffusion").is_dir():
             print(f"left out: {row.name} (no weights in {options.unseen})")
             continue
         config, key = configure(split, row, seed, data, options)
-        if (results / f"{key}.json").is_file():
+        if key in earlier or (results / f"{key}.json").is_file():
             continue
         found = outcome(config, split, options)
-        content = {"split": split, "row": row.name, "seed": seed, **found}
+        content = {"split": split, "row": row.name, "seed": seed, "key": key,
+                   "machine": machine(), **found}  # fmt: skip
         write_whole(results / f"{key}.json", json.dumps(content).encode())
         print(f"{split}, {row.name}, seed {seed}: accuracy {found['accuracy']:.3f}, "
               f"{found['cpu_seconds']:.0f} CPU-s", flush=True)  # fmt: skip
-    known, clocks = [], set()
+    known = []
     for split, row, seed in every(range(10) if not options.quick else options.seeds):
         config, key = configure(split, row, seed, data, options)
         if (path := results / f"{key}.json").is_file():
             known.append(json.loads(path.read_text()))
-            clocks.add(config.run_directory.with_suffix(".cpu"))
+            clock = config.run_directory.with_suffix(".cpu")
+            if clock.is_file():
+                spent.setdefault(known[-1]["machine"], {})[clock.stem] = float(clock.read_text())
+        elif key in earlier:
+            known.append(earlier[key])
     if known:
-        spent = sum(float(path.read_text()) for path in clocks if path.is_file()) / 3600
         write_page(known, data.said, spent, options)
 
 
-def write_page(runs: list[dict[str, Any]], said: str, spent: float, options: Any) -> None:
-    """Write Markdown and JSON; `spent` are CPU-hours."""
+def write_page(
+    runs: list[dict[str, Any]], said: str, spent: dict[str, dict[str, float]], options: Any
+) -> None:
+    """Write Markdown and JSON; `spent` are CPU-seconds by machine and run directory."""
     protocol = merged(PROTOCOL, QUICK) if options.quick else PROTOCOL
-    text = page(runs, said, protocol, options.overrides, spent)
+    hours = {name: sum(clocks.values()) / 3600 for name, clocks in spent.items()}
+    text = page(runs, said, protocol, options.overrides, hours)
     write_whole(options.out.with_suffix(".md"), text.encode())
     content = {
         "data": said,
         "protocol": protocol,
         "set": options.overrides,
-        "cpu_hours": round(spent, 2),
+        "spent": spent,
         "runs": runs,
     }
     write_whole(options.out.with_suffix(".json"), (json.dumps(content, indent=1) + "\n").encode())
-    print(f"{len(runs)} runs, {spent:.2f} CPU-hours: {options.out}.md")
+    print(f"{len(runs)} runs, {sum(hours.values()):.2f} CPU-hours: {options.out}.md")
 
 
 if __name__ == "__main__":
