@@ -271,6 +271,7 @@ def check(config: Config) -> None:
         If the data, a model, the attribute table or the metric is not to be had.
     """
     from evaluation import get_metric
+    from fairfed.baselines.server_side import check_prototypes
     from fairfed.baselines.zero_shot import zero_shot_head
     from fairfed.probe import check_probe
     from fairfed.site import federation, synthesiser
@@ -286,6 +287,8 @@ def check(config: Config) -> None:
     federation(toml, False)
     if any(arm.augment or arm.server_trains for arm in config.arms):
         synthesiser(toml)
+    if any(arm.system == "one-shot" for arm in config.arms):
+        check_prototypes(toml)
     if any(arm.system == "zero-shot" for arm in config.arms):
         zero_shot_head(toml, False)
     if any(needs_probe(arm) for arm in config.arms):

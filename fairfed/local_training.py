@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fairfed.baselines.scaffold import ClientVariate
-    from fairfed.config import Config
     from fairfed.request import Request
 
 
@@ -63,7 +62,7 @@ def train(request: Request) -> Message:
     elif arm.own_models:
         keep_personal(request.context, arm, model)
     if variate is not None:
-        reply["control"] = variate.finish(_gradient_weight(request.config, own.size))
+        reply["control"] = variate.finish(_gradient_weight(request, own.size))
     return Message(reply, reply_to=request.message)
 
 
@@ -193,9 +192,9 @@ def _variate(request: Request, model: nn.Module) -> ClientVariate | None:
     return ClientVariate(request.context, request.arm.slug, sent, model)
 
 
-def _gradient_weight(config: Config, rows: int) -> float:
+def _gradient_weight(request: Request, rows: int) -> float:
     from fairfed.baselines.scaffold import gradient_weight, local_steps
 
-    train = config.train
-    steps = local_steps(rows, train.batch_size, train.epochs)
-    return gradient_weight(steps, train.lr, train.momentum)
+    how = site.training_settings(request.config, request.arm)
+    steps = local_steps(rows, how["batch_size"], how["epochs"])
+    return gradient_weight(steps, how["lr"], how["momentum"])

@@ -20,6 +20,8 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 # isort: split
 from flwr.app import ArrayRecord, Context
 
+from fairfed.client_state import keep
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -36,7 +38,7 @@ def recall_personal(context: Context, arm: Arm, model: nn.Module) -> nn.Module:
 
 def keep_personal(context: Context, arm: Arm, model: nn.Module) -> None:
     """Keep a model as the client's own, instead of sending it (system `local`)."""
-    context.state[_key(arm)] = ArrayRecord(model.state_dict())
+    keep(context, _key(arm), ArrayRecord(model.state_dict()))
 
 
 def train_personal(

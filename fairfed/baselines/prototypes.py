@@ -10,7 +10,7 @@ images, have a release of their own. Two runs of one seed differ in the noise.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
@@ -36,14 +36,21 @@ ARRAYS = ("counts", "sums", "variances")
 
 @dataclass(frozen=True)
 class ReleasedConditioner(Conditioner):
-    """Conditions on a class's prototype where there is one, and else calls it by its name."""
+    """Conditions on a class's prototype where there is one.
+
+    Attributes
+    ----------
+    otherwise
+        What describes the other classes.
+    """
+
+    otherwise: Conditioner = field(kw_only=True)
 
     def describe(self, cell: Cell, seed: int) -> Description:
         """Description of the image with this seed."""
         if cell.class_name in self.prototypes or str(cell) in self.prototypes:
             return super().describe(cell, seed)
-        noun = self.space.table.noun(cell.class_name)
-        return Description(self.space.prompts(cell, noun)[0])
+        return self.otherwise.describe(cell, seed)
 
 
 def release(toml: str, arm: Arm, client: int, context: Context) -> RecordDict:

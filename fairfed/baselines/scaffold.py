@@ -31,6 +31,7 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 
+from fairfed.client_state import keep
 from fairfed.strategies.aggregate import Model, decode, encode, flaw, is_parameter
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.replies import ClientReply, RejectedReply
@@ -89,7 +90,7 @@ class ClientVariate:
             + (self._start[name] - parameter.detach()) / divisor
             for name, parameter in self._model.named_parameters()
         }
-        self._context.state[self._key] = ArrayRecord(following)
+        keep(self._context, self._key, ArrayRecord(following))
         change = {name: value - self._own[name] for name, value in following.items()}
         return ArrayRecord(change)
 

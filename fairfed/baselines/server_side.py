@@ -5,11 +5,12 @@ of FGL (Federated Generative Learning, Zhang, Qi & Zhao 2023, arXiv 2306.16064),
 once what conditions the generator, the server synthesises and trains, and rounds of FedAvg may
 follow. Departure: FGL's clients send captions of their images (or class names); ours send class
 prototypes in CLIP's image space with noise for a stated (ε, δ), of which no image can be read.
-A class that no client releases is called by its name.
+A class that no client releases is called by its name, or composed if it is in `augment.unseen`.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -23,13 +24,17 @@ from flwr.serverapp import Grid
 
 from fairfed import site
 from fairfed.config import Arm
-from fairfed.strategies.aggregate import Model, decode, encode
+from fairfed.strategies.aggregate import Model, decode, encode, flaw
+from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
 
 if TYPE_CHECKING:
     from fairfed.experiment import Watcher
     from fairfed.rundir import RunDirectory
     from generators.synthesis import Synthesiser, SyntheticSet
+    from semantic.conditioning import Conditioner
+
+logger = logging.getLogger("fairfed")
 
 NOT_GIVEN = "round {round} is trained at the server, which has no trainer"
 
@@ -76,7 +81,12 @@ class ServerTrained(FairnessSteered):
         if self._trainer is None:
             raise RuntimeError(NOT_GIVEN.format(round=server_round))
         self.train_log[server_round] = []
-        return encode(self._trainer(self._global or {}, server_round)), None
+        trained = self._trainer(self._global or {}, server_round)
+        reason = flaw(trained, trained)
+        if reason is not None:
+            logger.warning(LOST, server_round, reason)
+            return None, None
+        return encode(trained), None
 
     def state_dict(self) -> dict[str, Any]:
         """Return what JSON holds of the strategy."""
@@ -156,8 +166,38 @@ def _conditioned(
     grid: Grid, run: RunDirectory, toml: str, arm: Arm
 ) -> tuple[Synthesiser, tuple[str, ...]]:
     """The pipeline, conditioned on the clients' prototypes, and the classes that have one."""
-    from fairfed.baselines.prototypes import ReleasedConditioner, gather
+    from fairfed.baselines.prototypes import gather
 
     vectors = gather(grid, run, toml, arm)
-    conditioner = ReleasedConditioner(site.synthesiser(toml).space, "prototype", prototypes=vectors)
-    return site.synthesiser_with(toml, conditioner), tuple(sorted(vectors))
+    return site.synthesiser_with(toml, _released(toml, vectors)), tuple(sorted(vectors))
+
+
+def _released(toml: str, vectors: dict[str, tuple[float, ...]]) -> Conditioner:
+    """What conditions on prototypes, and composes or names the classes that have none."""
+    from fairfed.baselines.prototypes import ReleasedConditioner
+    from fairfed.baselines.unseen import composing
+    from semantic.conditioning import Conditioner
+
+    space, unseen = site.synthesiser(toml).space, site.configuration(toml).augment.unseen
+    otherwise = composing(space, unseen) if unseen else Conditioner(space)
+    return ReleasedConditioner(space, "prototype", prototypes=vectors, otherwise=otherwise)
+
+
+def check_prototypes(toml: str) -> None:
+    """Refuse a generator that cannot be conditioned on prototypes, before a client releases any.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If it reads none, none of this CLIP, or nothing else: a class without one is described.
+    """
+    from fairfed.generation import settings_of
+    from generators.diffusion import load_generator
+    from generators.requests import Request
+    from semantic.encoder import load_encoder
+
+    config, cell = site.configuration(toml), site.synthesiser(toml).space.cell(0, 0)
+    generator = load_generator(settings_of(config.generator, config.data.image_size))
+    zeros = (0.0,) * load_encoder(config.semantic.encoder).dimension
+    for prototype in (zeros, ()):
+        generator.refuse(Request(cell, "", 0, prototype=prototype))

@@ -244,6 +244,8 @@ def _misfit(arm: Arm) -> str:
             f"aggregator {arm.aggregator!r} drops clients, whose control variates would no longer "
             "sum to the server's; use aggregator = 'mean', or drop control_variates"
         )
+    if arm.domain_matching is not None and not arm.augment:
+        return "domain_matching is of real beside synthetic images; set augment = true, or drop it"
     if arm.system == "federated":
         return ""
     steered = (arm.rule, arm.server_optimiser, arm.aggregator) != ("fedavg", "fedavg", "mean")
@@ -259,6 +261,11 @@ def _misfit(arm: Arm) -> str:
     ):
         if getattr(arm, name):
             return f"system {arm.system!r} does not go with {name}, which {meaning}; drop one"
+    alone = arm.system == "zero-shot" or (arm.server_trains and not arm.server_rounds)
+    if alone and arm.debias not in (None, "none"):
+        return f"system {arm.system!r} does not go with debias, which weighs clients' rows; drop it"
+    if arm.system == "zero-shot" and (arm.augmentation not in (None, "none") or arm.proximal):
+        return "system 'zero-shot' trains nothing; drop augmentation and proximal"
     if arm.personal is not None:
         return f"system {arm.system!r} does not go with personal, a pull to a common model; drop it"
     return ""

@@ -119,13 +119,18 @@ def _validated(
     model: type[Model], tree: dict[str, Any], source: str, overrides: Iterable[str]
 ) -> Model:
     """The configuration of a tree of settings with some of them replaced."""
-    for override in overrides:
+    for override in sorted(overrides, key=_other_than_name):
         _override(tree, override)
     try:
         return model.model_validate(tree)
     except ValidationError as error:
         lines = [f"{source}: {_describe(model, details)}" for details in error.errors()]
         raise InputError("\n".join(lines)) from error
+
+
+def _other_than_name(override: str) -> bool:
+    """Sorts the overrides: what a thing is comes before its options, which go with the old name."""
+    return override.partition("=")[0].strip().rpartition(".")[2] != "name"
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
@@ -137,7 +142,10 @@ def _override(tree: dict[str, Any], override: str) -> None:
         tree = tree.setdefault(key, {})
         if not isinstance(tree, dict):
             raise InputError(f"override {override!r}: {key!r} is no table, so it has no settings")
-    tree[keys[-1]] = _toml_value(value.strip())
+    chosen = _toml_value(value.strip())
+    if keys[-1] == "name" and chosen != tree.get("name"):
+        tree.pop("options", None)  # as in `merged`
+    tree[keys[-1]] = chosen
 
 
 def _toml_value(text: str) -> Any:

@@ -27,6 +27,8 @@ from fairfed.config.zsl import ZslConfig
 
 TABULAR_MODELS = ("logistic", "mlp")
 """Models of tables; all others are of images."""
+TASKS = ("zsl", "peers", "specialise", "shared")
+"""Sections that make a run something else than a comparison of arms."""
 PUBLIC = "bundled"
 """The source whose rows everybody has, so that they need no protection."""
 
@@ -94,6 +96,27 @@ class Config(Section):
         min_length=1,
         description="The arms that are compared. See `[[arms]]`.",
     )
+
+    @model_validator(mode="after")
+    def _one_task(self) -> Config:
+        asked = [name for name in TASKS if getattr(self, name) is not None]
+        if len(asked) > 1:
+            raise ValueError(
+                f"{asked[1]}: a run is of one kind, and [{asked[0]}] asks for another; keep one of "
+                "these sections"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _inversion_begins(self) -> Config:
+        start = (self.inversion or InversionConfig()).start
+        inverts = [arm.name for arm in self.arms if arm.inversion]
+        if inverts and start > self.rounds:
+            raise ValueError(
+                f"inversion.start: {inverts[0]!r} would invert from round {start} on, and the run "
+                f"ends after {self.rounds}; lower it, or raise rounds"
+            )
+        return self
 
     @model_validator(mode="after")
     def _arrival_in_a_shared_space(self) -> Config:

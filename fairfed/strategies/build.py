@@ -160,10 +160,12 @@ def _loop(config: Config, arm: Arm) -> ClosedLoop | None:
 
 def _of_the_run(config: Config, arm: Arm) -> dict[str, float]:
     """Parameters of rules that follow from the rest of the configuration."""
+    from fairfed.site import training_settings
+
     of_rules: dict[str, dict[str, float]] = {
         "fairfed": {"beta": config.fairness.beta},
         "fairfed-exp": {"beta": config.fairness.beta},
-        "qffl": {"lipschitz": 1.0 / config.train.lr},
+        "qffl": {"lipschitz": 1.0 / training_settings(config, arm)["lr"]},
         "fair-fate": {"rounds": config.rounds},
     }
     return of_rules.get(arm.rule, {})

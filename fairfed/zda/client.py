@@ -93,7 +93,7 @@ def _joined(
 
     each = len(images) // len(lacking)
     labels = np.repeat(lacking, each)
-    spread = np.tile(np.arange(each) % groups, len(lacking))
+    spread = (np.arange(each) + lacking[:, None]).ravel() % groups  # the rest to other groups
     return replace(
         real,
         inputs=torch.cat([real.inputs, model_inputs(site.configuration(toml), images)]),

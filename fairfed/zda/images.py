@@ -118,7 +118,7 @@ class Inverter:
             device=config.generator.device,
             batch_size=min(BATCH, chosen.per_class),
         )
-        self.seed, self._count = config.seed, chosen.per_class
+        self.seed, self.count = config.seed, chosen.per_class
         self._cells = dict(zip(classes, class_outputs([str(c) for c in classes]), strict=True))
         others = class_outputs([OTHERS]) if len(classes) == 1 else ()
         outputs = [*self._cells.values(), *others]
@@ -138,7 +138,7 @@ class Inverter:
         return self.generator.generate(
             [
                 Request(cell, "", request_seed(self.seed, occasion, cell, index))
-                for index in range(self._count)
+                for index in range(self.count)
             ]
         )
 
@@ -149,7 +149,9 @@ class _Made:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._generators: OrderedDict[str, InversionGenerator] = OrderedDict()
-        self._images: OrderedDict[tuple[str, int, int, str], tuple[threading.Lock, list[Image]]]
+        self._images: OrderedDict[
+            tuple[str, int, int, int, str], tuple[threading.Lock, list[Image]]
+        ]
         self._images = OrderedDict()
 
     def same(self, inverter: Inverter) -> None:
@@ -162,7 +164,7 @@ class _Made:
 
     def images(self, inverter: Inverter, label: int, occasion: str) -> tuple[Image, bool]:
         """Images of a class, and whether they were made now."""
-        key = inverter.generator.fingerprint, inverter.seed, label, occasion
+        key = inverter.generator.fingerprint, inverter.seed, inverter.count, label, occasion
         with self._guard:
             lock, place = self._images.setdefault(key, (threading.Lock(), []))
             while len(self._images) > KEPT:

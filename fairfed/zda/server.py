@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fairfed.strategies.replies import ClientReply
 
 TUNING = 2
-"""Sets the order of the server's examples apart from the clients' (0 and 1)."""
+"""Sets the order of the server's examples apart from a client's in the same round."""
 PREFIX = "inversion/"
 
 

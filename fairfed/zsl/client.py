@@ -16,6 +16,7 @@ from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from torch import nn
 
 from fairfed import site
+from fairfed.client_state import keep
 from fairfed.config.zsl import ZslConfig
 from fairfed.draws import generator_of
 from fairfed.errors import PublicInputError
@@ -53,7 +54,7 @@ def train(message: Message, context: Context) -> Message:
     draw = generator_of(TRAINING, config.seed, client, int(asked["round"]))  # type: ignore[arg-type]
     conditions = Conditions(table, variant, zsl.text_noise)
     losses = train_gan(maker, critic, classifier, rows, conditions, zsl, draw)
-    context.state[key] = ArrayRecord(critic.state_dict())
+    keep(context, key, ArrayRecord(critic.state_dict()))
     metrics = MetricRecord(
         {
             "partition-id": client,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairfed.config import Config
+from fairfed.config import Config, PartitionConfig
 from fairfed.rundir import RunDirectory
 from fairfed.zsl.outcome import show as show
 from fairfed.zsl.outcome import write_outcome
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 HAS_ARMS = (
     "arms: a run with [zsl] compares zsl.variants and has no arms; leave [[arms]] out, or [zsl]"
+)
+
+DIVIDED = (
+    "partition: with [zsl] clients hold blocks of whole classes, so that partition.name and "
+    "partition.options have no effect; leave partition.clients alone"
 )
 
 
@@ -34,6 +39,8 @@ def check(config: Config) -> None:
 
     if config.arms != Config().arms:
         raise InputError(HAS_ARMS)
+    if config.partition != PartitionConfig(clients=config.partition.clients):
+        raise InputError(DIVIDED)
     toml = config.to_toml()
     table, divided = features(toml), split(toml)
     if any(not variant.federated for variant in variants_of(settings(config))):

@@ -99,7 +99,7 @@ class Conditions:
     def embed(self, pipeline: Any, batch: Sequence[Request]) -> dict[str, Any]:
         """Arguments of a pipeline's call for requests of one kind."""
         for request in batch:
-            self._refuse(request)
+            self.refuse(request)
         arguments = _stacked("", [self._conditions(pipeline, request) for request in batch])
         if self.guided:
             negatives = [self._negative(pipeline, request) for request in batch]
@@ -190,8 +190,8 @@ class Conditions:
         # Stable Diffusion XL's pipelines return pooled embeddings as well.
         return Text(found[0][0], found[2][0] if len(found) == 4 else found[0].new_zeros(0))
 
-    def _refuse(self, request: Request) -> None:
-        """Refuse what would silently have no effect."""
+    def refuse(self, request: Request) -> None:
+        """Refuse a request for what the model or its settings cannot give."""
         name = self._settings.model
         if not self.guided and (request.terms or request.negative or self._settings.negative):
             why = "is distilled" if self._networks.reads_guidance else "guides only above 1"

@@ -59,6 +59,16 @@ class StableDiffusionGenerator:
         """Images per forward pass."""
         return self.settings.batch_size
 
+    def refuse(self, request: Request) -> None:
+        """Refuse a request for what the model cannot do, as generating would.
+
+        Raises
+        ------
+        InputError
+            With what it lacks.
+        """
+        self._conditions.refuse(request)
+
     def generate(self, requests: Sequence[Request]) -> Image:
         """Images of the requests, ``[n, size, size, 3]``."""
         size, step = self.settings.image_size, self.settings.batch_size
