@@ -130,6 +130,33 @@ def test_overrides_win_over_the_file() -> None:
     assert not config.data.tint.enabled
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_options_go_with_the_name_that_an_override_changes(swapped: bool) -> None:
+    text = "[partition]\nname = 'pathological'\noptions = { num_classes_per_partition = 2 }"
+    same = parse_config(text, "x.toml", ["partition.name=pathological"])
+    assert same.partition.options == {"num_classes_per_partition": 2}
+    overrides = ["partition.name=dirichlet", "partition.options.alpha=0.3"]
+    other = parse_config(text, "x.toml", overrides[::-1] if swapped else overrides)
+    assert (other.partition.name, other.partition.options) == ("dirichlet", {"alpha": 0.3})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[zsl]\n[peers]", "zsl.* asks for another; keep one"),
+        ("[specialise]\n[shared]\ntext_clients = 0", "shared: a run is of one kind"),
+        (
+            "rounds = 2\n[inversion]\nstart = 3\n[[arms]]\nname = 'I'\ninversion = 'server'",
+            "inversion.start: 'I' would invert from round 3 on, and the run ends after 2",
+        ),
+        ("[[arms]]\nname = 'A'\ndomain_matching = true", "set augment = true, or drop it"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_config(text, "x.toml")
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -57,8 +57,8 @@ def _arrays(model: nn.Module) -> Model:
     [
         (('arms=[{name="A", inversion="client", augment=true}]',), "'A': augment = true and inv"),
         (
-            ('arms=[{name="A", inversion="server"}]', "data.source=rows.csv", "model=mlp"),
-            "'A' inverts a model into images, but data.source 'rows.csv' is a table",
+            (SERVER, "inversion.start=2", "data.source=rows.csv", "model=mlp"),
+            "'Z' inverts a model into images, but data.source 'rows.csv' is a table",
         ),
         (('arms=[{name="A", inversion="client", system="local"}]',), "does not go with inversion"),
         (("inversion.start=1",), "inversion.start"),
@@ -74,7 +74,7 @@ def test_what_makes_no_sense_is_refused(
 
 @pytest.mark.parametrize("arm", [CLIENT, SERVER])
 def test_a_model_without_batch_norm_is_refused_before_training(small: Small, arm: str) -> None:
-    config = small("model=cnn-gn", arm)
+    config = small("model=cnn-gn", arm, "inversion.start=2")
     with pytest.raises(InputError, match=r"arm 'Z': .*'cnn-gn' has none.*GroupNorm"):
         check_arms(config)
 
@@ -99,6 +99,8 @@ def test_clients_of_one_process_share_what_they_make_alike(small: Small, model: 
     assert first[2].shape == (4, 16, 16, 3)
     assert np.array_equal(first[2], again[2])
     assert len(np.unique(first[2].reshape(4, -1), axis=0)) == 4
+    more_of_it = small(CLIENT, *QUICK, "inversion.per_class=6")
+    assert len(make_images(more_of_it, model, 3, [2], "round 2")[0][2]) == 6
     later, fresh = make_images(config, model, 3, [2], "round 3")
     assert fresh == 4
     assert not np.array_equal(later[2], first[2])
@@ -158,7 +160,7 @@ def test_a_client_adds_images_of_the_classes_that_it_lacks(small: Small, model: 
     assert (own.n_real, own.n_synthetic, own.size) == (24, 4, 28)
     real, lacking = own.labels[:24].unique().tolist(), own.labels[24:].unique().tolist()
     assert sorted(real + lacking) == [0, 1, 2]
-    assert own.groups[24:].tolist() == [0, 1, 0, 1]  # no group gains by them
+    assert own.groups[24:].tolist() == [1, 0, 1, 0]  # no group gains by them
     assert own.weights is not None
     by_class = [own.weights[own.labels == label].sum().item() for label in range(3)]
     assert by_class == pytest.approx([1 / 3] * 3)

@@ -19,6 +19,8 @@ ARM = "[[arms]]\nname = 'A'\n"
         (ARM + "system = 'synthetic'\npersonal = 1.0", "does not go with personal"),
         (ARM + "server_rounds = 3", "of system 'one-shot' alone"),
         (ARM + "system = 'one-shot'\nrule = 'afl'", "averages no clients"),
+        (ARM + "system = 'synthetic'\ndebias = 'reweighing'", "does not go with debias"),
+        (ARM + "system = 'zero-shot'\naugmentation = 'mixup'", "'zero-shot' trains nothing"),
         (ARM + "control_variates = true\naggregator = 'krum'", "drops clients"),
         ("fraction = 0.5\n" + ARM + "system = 'centralised'", "set fraction = 1"),
         ("model = 'clip-head'\n" + ARM + "augmentation = 'randaugment'", "takes none"),
@@ -37,6 +39,8 @@ def test_what_fits_is_accepted() -> None:
     text = ARM + "system = 'one-shot'\nserver_rounds = 3\nrule = 'fairfed'"
     arm = parse_config(text, "x.toml").arms[0]
     assert arm.method == "fairfed, one-shot"
+    later = ARM + "system = 'one-shot'\nserver_rounds = 3\ndebias = 'reweighing'"
+    assert parse_config(later, "x.toml").arms[0].debias == "reweighing"
     tables = "model = 'mlp'\n[data]\nsource = 'adult'\n" + ARM
     assert parse_config(tables + "system = 'local'", "x.toml").arms[0].method == "local"
     assert parse_config(tables + "augmentation = 'mixup'", "x").arms[0].method == "fedavg, mixup"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordD
 from torch import nn
 
 from fairfed.baselines.scaffold import ClientVariate, Scaffold, gradient_weight, local_steps
+from fairfed.config import Arm, Config
 from fairfed.engines.private import server_identity
+from fairfed.local_training import _gradient_weight
 from fairfed.models import train_epochs
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.replies import ClientReply, RejectedReply
@@ -102,6 +106,15 @@ def test_reply_without_or_with_a_bad_variate_is_rejected() -> None:
         bad = RecordDict({"control": _server(float("nan"), 0.0)})
         with pytest.raises(RejectedReply, match="control: .*not finite"):
             strategy._read_further(Message(bad, 7, "train"), 0)
+
+
+def test_the_divisor_has_the_rate_that_the_model_trains_with() -> None:
+    arm = Arm(name="A", control_variates=True, adapt="head")
+    config = Config.model_validate(
+        {"model": "clip", "adapt": {"lr": {"head": 2.0}}, "train": {"momentum": 0.0}}
+    )
+    request = SimpleNamespace(config=config, arm=arm)
+    assert _gradient_weight(request, 2 * config.train.batch_size) == pytest.approx(2 * 2.0)
 
 
 def test_a_client_that_trains_on_nothing_keeps_its_variate() -> None:

@@ -13,12 +13,17 @@ from flwr.app import Message
 from evaluation.run import read_run
 from evaluation.summary import summarise
 from fairfed import checkpoint, site
+from fairfed.baselines.server_side import _released
 from fairfed.config import Arm, Config
 from fairfed.engines.private import records_to_bytes
+from fairfed.errors import RunError
+from fairfed.experiment import check
 from fairfed.models import federated_model
 from fairfed.server import LogWatcher
+from semantic.errors import InputError
 from semantic.prototypes import PrototypeSums
 from semantic.release import NoisedPrototypes
+from semantic.space import Cell
 from tests.fairfed.runs import logged, play
 
 Small = Callable[..., Config]
@@ -179,6 +184,31 @@ def test_synthetic_trains_at_the_server_alone(small: Small) -> None:
     assert rows[0]["clients"][0]["test_loss"] != rows[1]["clients"][0]["test_loss"]
     made = json.loads((config.run_directory / "synthetic" / "server-s.json").read_text())
     assert np.array(made["accepted"]).sum(1).tolist() == [8, 8, 8]
+
+
+def test_a_server_training_that_diverges_ends_the_run_as_a_failure(small: Small) -> None:
+    config = small(_arms('{name="S", system="synthetic"}'), "train.lr=1e30")
+    with pytest.raises(RunError, match="arm 's'"):
+        play(config)
+
+
+def test_a_generator_without_prototypes_is_refused_before_any_is_released(small: Small) -> None:
+    with pytest.raises(InputError, match="reads no prototypes"):
+        check(small(_arms(ONE_SHOT), *RELEASED[:-1]))
+    check(small(_arms(ONE_SHOT), *RELEASED))
+
+
+def test_unseen_classes_without_a_prototype_are_composed(small: Small) -> None:
+    named = (
+        "data.source=bundled", 'data.sensitive=["tint"]', "partition.name=iid",
+        'augment.unseen=["Dress"]', "semantic.attributes=bundled",
+    )  # fmt: skip
+    config = small(_arms(ONE_SHOT), *RELEASED, *named)
+    released = _released(config.to_toml(), {"Bag": (0.0,) * 128})
+    prompts = {name: released.describe(Cell(name, "red"), 1) for name in ("Bag", "Dress", "Coat")}
+    assert prompts["Bag"].prototype
+    assert "dress" not in prompts["Dress"].prompt.lower()
+    assert "coat" in prompts["Coat"].prompt.lower()
 
 
 def test_one_shot_asks_for_noised_prototypes_once_and_may_go_on_as_fedavg(small: Small) -> None:

@@ -209,6 +209,9 @@ def test_an_arm_becomes_a_strategy() -> None:
         options = { beta = 2 }
         """)
     q, f, t, o = config.arms
+    rates = config.adapt.model_copy(update={"lr": {"lora": 0.1}})
+    clip = config.model_copy(update={"model": "clip", "adapt": rates})
+    assert build_strategy(clip, q, (2, 2)).parts.rule.parameters()["lipschitz"] == 10
     assert build_strategy(config, q, (2, 2)).parts.rule.parameters() == {"q": 2, "lipschitz": 5.0}
     strategy = build_strategy(config, f, (2, 2)).parts
     assert (strategy.rule.parameters(), strategy.max_weight) == ({"beta": 0.4}, 0.5)

@@ -217,6 +217,8 @@ def test_mistakes_are_found_before_anything_is_written(
 
 
 def test_images_cannot_be_compared_with_a_cnns_features(small_zsl: Small) -> None:
+    with pytest.raises(InputError, match="partition.name and partition.options have no effect"):
+        check(small_zsl("partition.name=iid"))
     with pytest.raises(InputError, match="'images' needs features that are CLIP embeddings"):
         small_zsl("zsl.variants=['images']")
 
