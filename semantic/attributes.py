@@ -57,7 +57,8 @@ class AttributeTable:
         if class_name not in self.classes:
             raise InputError(
                 f"class {class_name!r} is in no row of the attribute table; it has "
-                f"{', '.join(self.classes)}. Add a row for it."
+                f"{', '.join(self.classes)}. Add a row for it to a table of your own "
+                "(semantic.attributes), or call classes by their names ('names')"
             )
         return self.classes.index(class_name)
 

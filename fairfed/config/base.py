@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import NoneType
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
 """A TOML array of strings; `strict` would refuse its list where a tuple is declared."""
 Pair = Annotated[tuple[float, float], Field(strict=False)]
 """A TOML array of two numbers."""
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is there twice; name each once")
+    return values
+
+
+Once = AfterValidator(_distinct)
+"""Of an array: no value twice."""
 
 
 class Section(BaseModel):

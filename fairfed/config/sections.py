@@ -6,14 +6,14 @@ from these descriptions.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from fairfed.config.arms import Arm as Arm
 from fairfed.config.arms import Augmentation, Debias
 from fairfed.config.arms import FairnessConfig as FairnessConfig
-from fairfed.config.base import Section, Strings
+from fairfed.config.base import Once, Section, Strings
 from fairfed.config.presets import with_preset
 from fairfed.config.table import TableConfig, is_table
 
@@ -67,7 +67,7 @@ class DataConfig(Section):
         "not in it is an error.",
     )
     label: str = Field("label", min_length=1, description="Column of the label.")
-    sensitive: Strings = Field(
+    sensitive: Annotated[Strings, Once] = Field(
         ("tint",),
         description="Sensitive columns; several are crossed (`a × b`). `tint` is made by "
         "`data.tint`. Empty: one group, `all`.",
@@ -301,7 +301,7 @@ class AugmentConfig(Section):
     replan_cell: int = Field(
         30, ge=1, description="With `replan` in an arm: most images of one cell in one step."
     )
-    unseen: Strings = Field(
+    unseen: Annotated[Strings, Once] = Field(
         (),
         description="Classes that the generator has never seen: they are composed from the "
         "attribute table, and not called by name ([measured](zero_shot.md)).",

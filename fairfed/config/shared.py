@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from fairfed.config.base import Section, Strings
+from fairfed.config.base import Once, Section, Strings
 
 SharedName = Literal["zero-shot", "images", "descriptions", "captions", "all"]
 ArrivalName = Literal["described", "synthesised", "real"]
@@ -34,7 +34,9 @@ class SharedConfig(Section):
     text_clients: int = Field(
         2, ge=0, description="Clients with captions alone, of the missing classes; they come last."
     )
-    missing: Strings = Field((), description="Classes that no client has an image of.")
+    missing: Annotated[Strings, Once] = Field(
+        (), description="Classes that no client has an image of."
+    )
     classes_per_client: int = Field(
         5, ge=2, description="Size of the label set of a client with images."
     )

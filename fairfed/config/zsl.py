@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from fairfed.config.base import Section, Strings
+from fairfed.config.base import Once, Section, Strings
 
 VariantName = Literal["ska", "text", "attributes", "images"]
 
@@ -36,13 +36,13 @@ class ZslConfig(Section):
         "`text`: the same without noise. `attributes`: attributes alone. `images`: no federated "
         "generator; CLIP embeddings of images that `[generator]` makes (not with `features`).",
     )
-    unseen: Strings = Field(
+    unseen: Annotated[Strings, Once] = Field(
         (),
         description="Classes that nobody trains on and the test is about. Empty: with `features` "
         "those of its `test_unseen_loc`, else `n_unseen` by the rule of composable classes.",
     )
     n_unseen: int = Field(2, ge=2, description="Unseen classes, where the rule chooses them.")
-    validation: Strings = Field(
+    validation: Annotated[Strings, Once] = Field(
         (),
         description="Seen classes that nobody trains on either, and on which the round is "
         "selected. Empty: with `features` those of its `val_loc`, else by the rule.",

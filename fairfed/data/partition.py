@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from fairfed.config import PartitionConfig
+
+logger = logging.getLogger("fairfed")
 
 COLUMN = "column"
 _ORDER_STREAM = 31
@@ -58,6 +61,12 @@ def partition_rows(
             ) from error
         rows = [np.sort(part) for part in parts]
         names = tuple(str(client) for client in range(len(rows)))
+    held = np.unique(table.labels[np.concatenate(rows)])
+    nobody = [name for label, name in enumerate(table.classes) if label not in held]
+    if nobody:
+        logger.warning(
+            "partition: no client holds %s, for training or for testing", ", ".join(nobody)
+        )
     for name, client_rows in zip(names, rows, strict=True):
         if table.test[client_rows].all():
             raise InputError(
@@ -71,9 +80,11 @@ def _parts(partitioner: Any) -> list[npt.NDArray[np.int64]]:
     """Every client's rows.
 
     A Dirichlet partitioner that draws too small a client warns and draws anew, and raises where
-    that does not help: only the latter is worth telling.
+    that does not help: only the latter is worth telling. Classes that nobody holds are told by
+    name elsewhere.
     """
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*will NOT be used")
         warnings.filterwarnings("ignore", message="The specified min_partition_size")
         return [
             np.asarray(partitioner.load_partition(client)["row"], np.int64)

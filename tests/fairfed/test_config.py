@@ -147,9 +147,24 @@ def test_options_go_with_the_name_that_an_override_changes(swapped: bool) -> Non
         ("[specialise]\n[shared]\ntext_clients = 0", "shared: a run is of one kind"),
         (
             "rounds = 2\n[inversion]\nstart = 3\n[[arms]]\nname = 'I'\ninversion = 'server'",
-            "inversion.start: 'I' would invert from round 3 on, and the run ends after 2",
+            "inversion.start would first count in round 3, and the run ends after 2",
         ),
         ("[[arms]]\nname = 'A'\ndomain_matching = true", "set augment = true, or drop it"),
+        ("rounds = 3\n[peers]\nleave_round = 4", "peers.leave_round would first count in round 4"),
+        ("rounds = 3\n[peers]\ndrift_round = 4", "peers.drift_round would first count in round 4"),
+        (
+            "rounds = 3\n[[arms]]\nname = 'A'\naugment = true\nreplan = 3",
+            "arms: 'A': replan would first count in round 4",
+        ),
+        (
+            "rounds = 3\n[[arms]]\nname = 'A'\nsystem = 'one-shot'\nserver_rounds = 3",
+            "arms: 'A': what follows on server_rounds would first count in round 4",
+        ),
+        (
+            "[augment]\nper_class = 0\n[[arms]]\nname = 'A'\nsystem = 'synthetic'",
+            "arms: 'A' trains on synthetic images alone, and none are asked for",
+        ),
+        ("[zsl]\nunseen = ['Bag', 'Coat', 'Bag']", "zsl.unseen: 'Bag' is there twice"),
     ],
 )
 def test_what_would_have_no_effect_is_refused(text: str, message: str) -> None:

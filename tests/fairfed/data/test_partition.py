@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,13 @@ def test_pathological_gives_two_classes_each_and_every_class_to_someone() -> Non
     held = [set(data.labels[rows].tolist()) for rows in divide(data, "pathological")]
     assert [len(classes) for classes in held] == [2, 2, 2, 2]
     assert set.union(*held) == {0, 1, 2, 3}
+
+
+def test_classes_that_nobody_holds_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "fairfed"):
+        rows = divide(table(), "pathological", clients=1)
+    assert len(rows[0]) == 80
+    assert caplog.messages == ["partition: no client holds b, c, for training or for testing"]
 
 
 def test_each_client_keeps_the_tables_share_of_test_rows() -> None:

@@ -1,0 +1,163 @@
+"""Do the parts of a run's configuration go together? Every check says why not, or nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from fairfed.config.inversion import InversionConfig
+
+if TYPE_CHECKING:
+    from fairfed.config.arms import Arm
+    from fairfed.config.model import Config
+
+TABULAR_MODELS = ("logistic", "mlp")
+"""Models of tables; all others are of images."""
+KINDS = ("zsl", "peers", "specialise", "shared")
+"""Sections that make a run something else than a comparison of arms."""
+PUBLIC = "bundled"
+"""The source whose rows everybody has, so that they need no protection."""
+
+
+def _of_one_kind(config: Config) -> str:
+    asked = [name for name in KINDS if getattr(config, name) is not None]
+    if len(asked) > 1:
+        return (
+            f"{asked[1]}: a run is of one kind, and [{asked[0]}] asks for another; keep one of "
+            "these sections"
+        )
+    if config.arrival is not None and config.shared is None:
+        return "arrival: a class can arrive where classes are embeddings; add a section [shared]"
+    return ""
+
+
+def _within_the_run(config: Config) -> str:
+    for setting, number in _rounds_named(config):
+        if number > config.rounds:
+            return (
+                f"{setting} would first count in round {number}, and the run ends after "
+                f"{config.rounds}; lower it, or raise rounds"
+            )
+    return ""
+
+
+def _rounds_named(config: Config) -> Iterator[tuple[str, int]]:
+    """Settings that name a round, and the first that they change."""
+    if any(arm.inversion for arm in config.arms):
+        yield "inversion.start", (config.inversion or InversionConfig()).start
+    if config.peers is not None:
+        yield "peers.leave_round", config.peers.leave_round
+        yield "peers.drift_round", config.peers.drift_round
+    for arm in config.arms:
+        if arm.replan:
+            yield f"arms: {arm.name!r}: replan", arm.replan + 1
+        if arm.server_rounds:
+            yield f"arms: {arm.name!r}: what follows on server_rounds", arm.server_rounds + 1
+
+
+def _with_distinct_arms(config: Config) -> str:
+    for what in ("name", "slug"):
+        counts = Counter(getattr(arm, what) for arm in config.arms)
+        twice = [value for value, count in counts.items() if count > 1]
+        if twice:
+            return f"arms: two arms share the {what} {twice[0]!r}; names must differ"
+    return ""
+
+
+def _of_one_sort_of_data(config: Config) -> str:
+    source = config.data.source
+    if config.data.tabular != (config.model in TABULAR_MODELS):
+        what = "a table" if config.data.tabular else "images"
+        fitting = (
+            "'logistic' or 'mlp'" if config.data.tabular else "'cnn-bn', 'cnn-gn', 'clip-head'"
+        )
+        return (
+            f"model: {config.model!r} does not suit data.source {source!r}, which is {what}; "
+            f"choose {fitting}"
+        )
+    for arm in config.arms if config.data.tabular else ():
+        asks = f"arms: {arm.name!r}"
+        if arm.augment:
+            return (
+                f"{asks} asks for synthetic images, but data.source {source!r} is a table; drop "
+                "its augment = true"
+            )
+        if arm.inversion:
+            return (
+                f"{asks} inverts a model into images, but data.source {source!r} is a table; drop "
+                "its inversion"
+            )
+        if arm.server_trains or arm.system == "zero-shot":
+            return (
+                f"{asks} has system {arm.system!r}, which is of images, but data.source "
+                f"{source!r} is a table; choose another system"
+            )
+    return ""
+
+
+def _of_systems_that_can_work(config: Config) -> str:
+    for arm in config.arms:
+        augmentation = arm.augmentation or config.train.augmentation
+        if augmentation == "randaugment" and (config.data.tabular or config.model == "clip-head"):
+            return (
+                f"arms: {arm.name!r} asks for randaugment, which changes pixels, but model "
+                f"{config.model!r} takes none; use 'mixup' or 'none'"
+            )
+        if arm.system == "centralised" and config.fraction < 1:
+            return (
+                f"arms: {arm.name!r} is centralised: one client holds all rows and must not be "
+                "left out of a round; set fraction = 1"
+            )
+        if arm.server_trains and not config.augment.per_class:
+            return (
+                f"arms: {arm.name!r} trains on synthetic images alone, and none are asked for; "
+                "raise augment.per_class"
+            )
+    return ""
+
+
+def _adapting_what_is_there(config: Config) -> str:
+    for arm in config.arms:
+        reason = _misadapted(config, arm)
+        if reason:
+            return f"arms: {arm.name!r}: {reason}"
+    return ""
+
+
+def _misadapted(config: Config, arm: Arm) -> str:
+    if config.model != "clip":
+        if arm.adapt or arm.from_scratch:
+            return f"adapt and from_scratch are of model 'clip', and model is {config.model!r}"
+        return ""
+    method = arm.adapt or config.adapt.method
+    if arm.from_scratch and method != "full":
+        return f"from_scratch leaves nothing pretrained to adapt by {method!r}; set adapt = 'full'"
+    if arm.inversion:
+        return "inversion is of a model trained from scratch, not of an adapted one; drop one"
+    augmentation = arm.augmentation or config.train.augmentation
+    if augmentation == "randaugment" and method in ("head", "prompt"):
+        return f"randaugment changes pixels, and {method!r} embeds every image once; drop one"
+    return ""
+
+
+def _hiding_what_is_private(config: Config) -> str:
+    if config.peers is not None and config.peers.seeded_noise and config.data.source != PUBLIC:
+        return (
+            "peers.seeded_noise: whoever knows the seed can subtract the noise, so it is for "
+            f"data.source {PUBLIC!r} alone, which is public; with {config.data.source!r} leave it "
+            "out"
+        )
+    return ""
+
+
+CHECKS: tuple[Callable[[Config], str], ...] = (
+    _of_one_kind,
+    _within_the_run,
+    _with_distinct_arms,
+    _of_one_sort_of_data,
+    _of_systems_that_can_work,
+    _adapting_what_is_there,
+    _hiding_what_is_private,
+)
+"""In the order in which a user is told."""
