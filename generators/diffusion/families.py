@@ -96,6 +96,7 @@ def load_networks(settings: DiffusionSettings) -> Networks:
     import diffusers
     import torch
     import transformers
+    from safetensors import SafetensorError
 
     # Bars for loading a few files would tear ours apart.
     diffusers.utils.logging.disable_progress_bar()
@@ -104,9 +105,16 @@ def load_networks(settings: DiffusionSettings) -> Networks:
     folder, identity = _find(settings.model)
     index = diffusers.DiffusionPipeline.load_config(folder)
     from_noise, from_image = _family(settings.model, index["_class_name"])
-    pipeline = getattr(diffusers, from_noise).from_pretrained(
-        folder, dtype=getattr(torch, settings.dtype), **_safety(index, settings)
-    )
+    safety = _safety(index, settings)
+    try:
+        pipeline = getattr(diffusers, from_noise).from_pretrained(
+            folder, dtype=getattr(torch, settings.dtype), **safety
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"generator.model {settings.model!r}: {folder} cannot be read "
+            f"({str(error).splitlines()[0]}); a file is damaged or missing, copy the model again"
+        ) from error
     apply_adapters(pipeline, settings)
     for network in pipeline.components.values():
         if isinstance(network, torch.nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +133,14 @@ def test_what_needs_guidance_is_refused_without(tiny_family: Family) -> None:
     distilled = load_generator(_settings(tiny_family("lcm"), "lcm"))
     with pytest.raises(InputError, match="is distilled"):
         distilled.generate([replace(request, negative="red")])
+
+
+def test_damaged_weights_are_named(tiny_family: Family, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_family("sd1"), tmp_path / "damaged")
+    (weights,) = (folder / "unet").glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"damaged cannot be read .*copy the model again"):
+        load_generator(_settings(folder, "sd1"))
 
 
 def test_an_unknown_pipeline_is_named(tmp_path: Path) -> None:
