@@ -21,8 +21,7 @@ from flwr.serverapp import Grid
 from fairfed import checkpoint as checkpoints
 from fairfed.config import Config
 from fairfed.config.peers import MetaName
-from fairfed.errors import RunError
-from fairfed.loops import MAX_FAILED_ROUNDS, KeepsClientStates, saved_progress, saved_states
+from fairfed.loops import KeepsClientStates, give_up, saved_progress, saved_states
 from fairfed.peers.population import leavers, settings
 from fairfed.peers.relay import Exchanged, Relay
 from fairfed.peers.schedule import PHASES
@@ -32,10 +31,7 @@ NO_STATES = (
     "checkpoint '{path}' cannot be continued on this engine, which does not give back the peers' "
     "states, where the models are: use engine = 'inprocess', or start over with --fresh"
 )
-NOBODY = (
-    "no peer got a new model in {count} rounds in a row (last: round {round}); the first error is: "
-    "{error}"
-)
+NO_ERROR = "none; is every peer gone?"
 LOST_FROM = PHASES.index("cluster")
 """Phase of the round of their departure from which leaving peers are gone."""
 
@@ -74,7 +70,7 @@ def train_peers(
     InputError
         If the checkpoint is of another run, or the engine cannot continue it.
     fairfed.errors.RunError
-        If in three rounds in a row nobody gets a new model.
+        If in three rounds in a row, or in all of a shorter run, nobody gets a new model.
     """
     identity = {"seed": config.seed, "clients": sorted(nodes)}
     done, failed, structure = _resume(checkpoint, grid, identity)
@@ -87,9 +83,8 @@ def train_peers(
         line["seconds"] = time.perf_counter() - started
         failed = 0 if any(row["age"] == number for row in line["clients"]) else failed + 1
         log(line)
-        if failed >= MAX_FAILED_ROUNDS:
-            error = next(iter(seen.errors.values()), "none; is every peer gone?")
-            raise RunError(NOBODY.format(count=failed, round=number, error=error))
+        errors = [row["error"] for row in line["clients"] if row["error"]]
+        give_up(failed, number, config.rounds, errors[0] if errors else NO_ERROR, kind)
         plain = {"failed": failed, "structure": structure, **identity}
         checkpoints.save(checkpoint, checkpoints.Checkpoint(number, {}, plain, saved_states(grid)))
 

@@ -14,6 +14,7 @@ from flwr.app import Message, RecordDict
 from fairfed.cli.running import run_here
 from fairfed.client import app
 from fairfed.config import Arm, Config, load_config, parse_config
+from fairfed.errors import RunError
 from fairfed.experiment import check, count_clients
 from fairfed.peers.population import holder, leavers, members, peer_cost, unseen_peers
 from fairfed.peers.task import TITLES
@@ -327,3 +328,13 @@ def test_preset_is_what_its_page_says() -> None:
     assert len(members(config, 20)) == 16
     assert config.peers is not None
     assert not config.peers.seeded_noise
+
+
+def test_a_short_run_in_which_nobody_answers_is_given_up(peers: Peers) -> None:
+    config = peers("rounds=2", "peers.meta=['reptile']")
+
+    def drop(request: Message, peer: int) -> str | None:
+        return "unplugged" if request.metadata.message_type == "query.peer" else None
+
+    with pytest.raises(RunError, match=r"reptile.*2 rounds in a row.*unplugged"):
+        _run(config, drop=drop)
