@@ -32,6 +32,7 @@ NO_STATES = (
     "states, where the models are: use engine = 'inprocess', or start over with --fresh"
 )
 NO_ERROR = "none; is every peer gone?"
+UNTRAINED = "task: training failed; the log of this peer says what is wrong"
 LOST_FROM = PHASES.index("cluster")
 """Phase of the round of their departure from which leaving peers are gone."""
 
@@ -72,10 +73,12 @@ def train_peers(
     fairfed.errors.RunError
         If in three rounds in a row, or in all of a shorter run, nobody gets a new model.
     """
+    from fairfed.adapting.classifier import identity as identity_of_weights
+
     identity = {"seed": config.seed, "clients": sorted(nodes)}
     done, failed, structure = _resume(checkpoint, grid, identity)
     relay = Relay(grid, nodes, timeout, _gone(config, len(nodes)))
-    request = {"toml": config.to_toml(), "meta": kind}
+    request = {"toml": config.to_toml(), "meta": kind, **identity_of_weights(config)}
     for number in range(done + 1, config.rounds + 1):
         started = time.perf_counter()
         seen = relay.round(number, PHASES, {**request, "measuring": is_measured(config, number)})
@@ -158,7 +161,7 @@ def _client(peer: int, seen: Exchanged) -> dict[str, Any]:
         "refused": report.get("refused", 0),
         "bytes_up": seen.sent.get(peer, 0),
         "bytes_down": seen.received.get(peer, 0),
-        "error": seen.errors.get(peer),
+        "error": seen.errors.get(peer) or (UNTRAINED if report.get("failed") else None),
     }
 
 
