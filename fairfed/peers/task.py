@@ -80,6 +80,10 @@ def check(config: Config) -> None:
     if clients - unseen < 2:
         raise InputError(TOO_FEW.format(unseen=unseen, clients=clients, left=clients - unseen))
     load_encoder(config.semantic.encoder)
+    if config.model == "clip":
+        from fairfed.adapting.classifier import adapted_clip
+
+        adapted_clip(config, None)
 
 
 def _check_training(config: Config) -> None:

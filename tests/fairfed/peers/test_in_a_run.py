@@ -341,8 +341,8 @@ def test_everybody_is_told_which_weights_of_clip_the_models_go_with(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(classifier, "require_same", lambda config, own: asked.append(own))
-    config = peers("model=clip", "adapt.method=head", "peers.meta=['fomaml']", "rounds=1")
-    _run(config)
+    own = "model=clip", "adapt.method=head", "semantic.attributes=names", "peers.meta=['fomaml']"
+    config = _run(peers(*own, "rounds=1"))
     # six peers in seven phases, five clients that train and are tested, one unseen
     assert len(asked) == 6 * 7 + 2 * 5 + 1
     assert set(asked) == set(classifier.identity(config).values())
