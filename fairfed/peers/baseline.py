@@ -24,10 +24,12 @@ from fairfed.errors import RunError
 from fairfed.loops import restore_states, saved_states
 from fairfed.peers.population import leavers, members, settings, unseen_peers
 from fairfed.peers.relay import Traffic
+from fairfed.peers.rounds import is_measured
 from fairfed.rounds import run_rounds
 from fairfed.rundir import RunDirectory
 
 SERVER_TO_CLIENT, CLIENT_TO_SERVER = "server → client", "client → server"
+SERVER_TO_VISITOR = "server → visitor"
 LEFT = "the client has left (peers.leave_round)"
 
 
@@ -129,6 +131,7 @@ def train_arm(
     fairfed.errors.RunError
         If no client answers in three rounds in a row, or an unseen one does not answer.
     """
+    from fairfed.adapting.classifier import identity
     from fairfed.models import federated_model
     from fairfed.site import federation
     from fairfed.strategies.build import build_strategy
@@ -138,11 +141,15 @@ def train_arm(
     inner = MembersGrid(grid, [nodes[p] for p in members(config, len(nodes))], _gone(config, nodes))
     shape = len(table.group_names), len(table.classes)
     first = ArrayRecord(federated_model(config, shape[1]).state_dict())
+    unseen = len(unseen_peers(config, len(nodes)))
+    request: dict[str, Any] = {"toml": toml, **identity(config)}
 
     def with_links(line: dict[str, Any]) -> None:
-        links = {link: asdict(traffic) for link, traffic in sorted(inner.links.items())}
-        inner.links = {}
-        log({**line, "links": links})
+        links, inner.links = inner.links, {}
+        if is_measured(config, line["round"]):
+            # They follow this line; all models of an arm are of one size.
+            links[SERVER_TO_VISITOR] = Traffic(unseen, unseen * first.count_bytes())
+        log({**line, "links": {link: asdict(links[link]) for link in sorted(links)}})
 
     for last in rounds:
         arrays = run_rounds(
@@ -150,13 +157,13 @@ def train_arm(
             build_strategy(config, arm, shape),
             first,
             last,
-            config={"toml": toml, "arm": arm.slug, "round": 0},
+            config={**request, "arm": arm.slug, "round": 0},
             seed=config.seed,
             timeout=timeout,
             checkpoint=directory.checkpoint(arm),
             log=with_links,
         )
-        measured(last, _adapt(grid, config, toml, nodes, arrays, last, timeout))
+        measured(last, _adapt(grid, config, {**request, "round": last}, nodes, arrays, timeout))
 
 
 def _gone(config: Config, nodes: Mapping[int, int]) -> Callable[[int, int], bool]:
@@ -169,15 +176,14 @@ def _gone(config: Config, nodes: Mapping[int, int]) -> Callable[[int, int], bool
 def _adapt(
     grid: Grid,
     config: Config,
-    toml: str,
+    request: Mapping[str, Any],
     nodes: Mapping[int, int],
     arrays: ArrayRecord,
-    number: int,
     timeout: float,
 ) -> list[dict[str, Any]]:
     """What each unseen client gets right after fine-tuning the server's model."""
     unseen = unseen_peers(config, len(nodes))
-    settings_sent = ConfigRecord({"toml": toml, "round": number})
+    settings_sent = ConfigRecord(dict(request))
     messages = [
         Message(RecordDict({"config": settings_sent, "arrays": arrays}), nodes[peer], "query.adapt")
         for peer in unseen

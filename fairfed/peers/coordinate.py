@@ -30,7 +30,7 @@ class Rules:
     settings
         The section `[peers]`.
     lr
-        Learning rate behind the gradients of `fomaml`, `train.lr`.
+        Learning rate behind the gradients of `fomaml`.
     """
 
     kind: MetaName
@@ -41,13 +41,22 @@ class Rules:
 def make_plan(state: PeerState, settings: PeersConfig) -> dict[int, int] | None:
     """Cluster the reachable peers whose profile is known; None where the old plan still holds.
 
-    It no longer holds when somebody reachable is not in it, or has drifted.
+    It no longer holds when somebody reachable is not in it, or has drifted. Who is reachable and in
+    it, but whose profile has been lost, goes where most of its cluster goes.
     """
     reachable = {peer: state.profiles[peer] for peer in state.heard if peer in state.profiles}
     drifted = any(state.heard[peer].drifted for peer in reachable)
     if not reachable or not (drifted or set(reachable) - set(state.plan)):
         return None
-    return cluster_peers(reachable, settings.clusters, settings.histogram)
+    plan = cluster_peers(reachable, settings.clusters, settings.histogram)
+    unknown = sorted(state.heard.keys() & state.plan.keys() - plan.keys())
+    return plan | {peer: _with_its_cluster(peer, state.plan, plan) for peer in unknown}
+
+
+def _with_its_cluster(peer: int, before: Mapping[int, int], now: Mapping[int, int]) -> int:
+    """The new cluster of most that shared a peer's old one; of equals the lowest number."""
+    mates = [now[other] for other in sorted(now) if before.get(other) == before[peer]]
+    return min(mates or now.values(), key=lambda cluster: (-mates.count(cluster), cluster))
 
 
 def cluster_level(

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
@@ -30,7 +30,7 @@ from fairfed.models import confusion_counts, federated_model, train_epochs
 from fairfed.models.training import as_float
 from fairfed.peers.population import holder, settings
 from fairfed.peers.profiles import Profile, profile
-from fairfed.peers.schedule import Report
+from fairfed.peers.roles import Report
 from fairfed.strategies.aggregate import is_parameter
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class PeerSite:
         own = site.training_set(self._toml, _OWN, self._holder)
         draw = generator_of(self._config.seed, self._peer, self._round, _TRAINING)
         if self._kind == "reptile":
-            how = site.training_settings(self._config, _OWN)
+            how = training_settings(self._config)
             loss = train_epochs(network, own.inputs, own.labels, **how, generator=draw)
             sent = ArrayRecord(network.state_dict())
         else:
@@ -102,6 +102,11 @@ class PeerSite:
 
     def _new_model(self, weights: ArrayRecord | None = None) -> nn.Module:
         return _model(self._toml, weights)
+
+
+def training_settings(config: Config) -> dict[str, Any]:
+    """How a peer trains: `[train]`, with the rate of what of CLIP is trained."""
+    return site.training_settings(config, _OWN)
 
 
 def _model(toml: str, weights: ArrayRecord | None = None) -> nn.Module:
@@ -141,13 +146,13 @@ def first_order(
     -------
     Mean query loss, and the gradient under the model's names, with the statistics beside it.
     """
-    peers, train = settings(config), config.train
+    peers, train, lr = settings(config), config.train, training_settings(config)["lr"]
     size = min(train.batch_size, len(labels))
     gradients = train.epochs * math.ceil(len(labels) / train.batch_size)
     iterations = max(1, gradients // (peers.inner_steps + 1))
     start = {name: value.detach().clone() for name, value in model.state_dict().items()}
     optimiser = torch.optim.SGD(
-        model.parameters(), lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay
+        model.parameters(), lr=lr, momentum=train.momentum, weight_decay=train.weight_decay
     )
     total = 0.0
     for _ in range(iterations):
@@ -165,7 +170,7 @@ def first_order(
             buffer.copy_(moved)
         optimiser.step()
         total += loss.item()
-    return total / iterations, _way(start, model, train.lr)
+    return total / iterations, _way(start, model, lr)
 
 
 def _way(start: dict[str, Tensor], model: nn.Module, lr: float) -> ArrayRecord:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairfed.files import json_lines
+from fairfed.peers.population import settings
 from fairfed.rundir import RunDirectory, write_text
 
 if TYPE_CHECKING:
@@ -19,11 +20,12 @@ HEADS = ("0 steps", "1 step", "5 steps", "worst, 5", "s", "MB")
 LINK_HEADS = ("messages", "MB", "undelivered")
 LEGEND = (
     "Test accuracy in % of clients that took no part, mean over them, after so many local steps "
-    "from the last model; the worst of them after 5. MB: all links."
+    "from the last model; the worst of them after 5. (n of N): the others could not be measured. "
+    "MB: all links."
 )
 
 
-def write_outcome(directory: RunDirectory, federation: dict[str, Any], methods: list[str]) -> None:
+def write_outcome(directory: RunDirectory, clients: int, methods: list[str]) -> None:
     """Write `results.json` and `results.md` from the log and the measurements of the run."""
     from fairfed.config import Arm
 
@@ -36,9 +38,12 @@ def write_outcome(directory: RunDirectory, federation: dict[str, Any], methods: 
         "name": directory.config.name,
         "seed": directory.config.seed,
         "rounds": directory.config.rounds,
-        "clients": len(federation["splits"]["main"]["train"]),
+        "clients": clients,
+        "unseen": settings(directory.config).unseen,
         "methods": [
-            _method(name, lines[name], directory.read_json(f"unseen/{Arm(name=name).slug}.json"))
+            _method(
+                name, lines[name], directory.read_json(f"unseen/{Arm(name=name).slug}.json") or {}
+            )
             for name in methods
         ],
     }
@@ -83,26 +88,43 @@ def _clients(rows: list[dict[str, Any]], start: str) -> list[dict[str, Any]]:
 
 
 def _rows(content: dict[str, Any]) -> list[list[str]]:
-    """The table of methods: the last measurement from each start."""
+    """The table of methods: the measurement of the last round from each start.
+
+    A row of fewer than all unseen clients says of how many it is.
+    """
     rows = []
     for method in content["methods"]:
         mb = sum(traffic["bytes"] for traffic in method["links"].values()) / 1e6
+        starts = {entry["start"] for entry in method["unseen"]}
         for start, ending in STARTS.items():
-            found = [entry for entry in method["unseen"] if entry["start"] == start]
-            if not found or not found[-1]["clients"]:
+            if start not in starts and start != "global":
                 continue
-            each = [client["accuracy"] for client in found[-1]["clients"]]
-            means = [sum(column) / len(each) for column in zip(*each, strict=True)]
-            numbers = [*means, min(accuracy[-1] for accuracy in each)]
+            each = _last(method["unseen"], start, content["rounds"])
+            missing = f" ({len(each)} of {content['unseen']})"
             rows.append(
                 [
-                    method["name"] + ending,
-                    *(f"{100 * number:.1f}" for number in numbers),
+                    method["name"] + ending + (missing if len(each) < content["unseen"] else ""),
+                    *_means_and_worst(each),
                     f"{method['seconds']:.0f}",
                     f"{mb:.1f}",
                 ]
             )
     return rows
+
+
+def _last(unseen: list[dict[str, Any]], start: str, number: int) -> list[list[float]]:
+    """Accuracies by client, from a start, measured after a round; empty if nobody was measured."""
+    found = [entry for entry in unseen if (entry["start"], entry["round"]) == (start, number)]
+    return [client["accuracy"] for entry in found for client in entry["clients"]]
+
+
+def _means_and_worst(each: list[list[float]]) -> list[str]:
+    """Mean accuracies after each number of steps and the worst after the last, in %."""
+    if not each:
+        return ["–"] * (len(STEPS) + 1)
+    means = [sum(column) / len(each) for column in zip(*each, strict=True)]
+    worst = min(accuracy[-1] for accuracy in each)
+    return [f"{100 * number:.1f}" for number in (*means, worst)]
 
 
 def _link_rows(content: dict[str, Any]) -> list[list[str]]:

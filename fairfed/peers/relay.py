@@ -45,6 +45,8 @@ class Exchanged:
         Traffic by kind of link.
     sent, received
         Bytes by peer.
+    answered
+        Peers that answered to the last phase.
     """
 
     reports: dict[int, Report] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Exchanged:
     links: dict[str, Traffic] = field(default_factory=dict)
     sent: dict[int, int] = field(default_factory=dict)
     received: dict[int, int] = field(default_factory=dict)
+    answered: set[int] = field(default_factory=set)
 
 
 class Relay:
@@ -107,11 +110,19 @@ class Relay:
         post: dict[int, list[Letter]],
         seen: Exchanged,
     ) -> dict[int, list[Letter]]:
-        """Bring one phase's letters to those that can be reached; return what they hand out."""
+        """Bring one phase's letters to those that can be reached; return what they hand out.
+
+        Each is told whether the answer with its own letters of the phase before has been taken.
+        """
         there = [peer for peer in sorted(self._nodes) if not self._gone(peer, number, phase)]
         messages = [
             Message(
-                RecordDict({"config": ConfigRecord(config), **pack(post.get(peer, ()))}),
+                RecordDict(
+                    {
+                        "config": ConfigRecord({**config, "taken": peer in seen.answered}),
+                        **pack(post.get(peer, ())),
+                    }
+                ),
                 self._nodes[peer],
                 "query.peer",
             )
@@ -119,6 +130,7 @@ class Relay:
         ]
         answers, errors = ask(self._grid, messages, self._timeout)
         written: list[Letter] = []
+        seen.answered = {peer for peer in there if self._nodes[peer] in answers}
         for peer in there:
             if self._nodes[peer] in errors:
                 seen.errors.setdefault(peer, f"{phase}: {errors[self._nodes[peer]]}")
@@ -128,7 +140,7 @@ class Relay:
             report.update(content.metric_records["metrics"])
             written += unpack(content)
         for peer, letters in post.items():
-            if peer not in there or self._nodes[peer] in errors:
+            if peer not in seen.answered:
                 for letter in letters:
                     seen.links[letter.link].undelivered += 1
         return _sorted(written, seen)

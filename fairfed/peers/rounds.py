@@ -21,8 +21,7 @@ from flwr.serverapp import Grid
 from fairfed import checkpoint as checkpoints
 from fairfed.config import Config
 from fairfed.config.peers import MetaName
-from fairfed.errors import RunError
-from fairfed.loops import MAX_FAILED_ROUNDS, KeepsClientStates, saved_progress, saved_states
+from fairfed.loops import KeepsClientStates, give_up, saved_progress, saved_states
 from fairfed.peers.population import leavers, settings
 from fairfed.peers.relay import Exchanged, Relay
 from fairfed.peers.schedule import PHASES
@@ -32,10 +31,8 @@ NO_STATES = (
     "checkpoint '{path}' cannot be continued on this engine, which does not give back the peers' "
     "states, where the models are: use engine = 'inprocess', or start over with --fresh"
 )
-NOBODY = (
-    "no peer got a new model in {count} rounds in a row (last: round {round}); the first error is: "
-    "{error}"
-)
+NO_ERROR = "none; is every peer gone?"
+UNTRAINED = "task: training failed; the log of this peer says what is wrong"
 LOST_FROM = PHASES.index("cluster")
 """Phase of the round of their departure from which leaving peers are gone."""
 
@@ -74,12 +71,14 @@ def train_peers(
     InputError
         If the checkpoint is of another run, or the engine cannot continue it.
     fairfed.errors.RunError
-        If in three rounds in a row nobody gets a new model.
+        If in three rounds in a row, or in all of a shorter run, nobody gets a new model.
     """
+    from fairfed.adapting.classifier import identity as identity_of_weights
+
     identity = {"seed": config.seed, "clients": sorted(nodes)}
     done, failed, structure = _resume(checkpoint, grid, identity)
     relay = Relay(grid, nodes, timeout, _gone(config, len(nodes)))
-    request = {"toml": config.to_toml(), "meta": kind}
+    request = {"toml": config.to_toml(), "meta": kind, **identity_of_weights(config)}
     for number in range(done + 1, config.rounds + 1):
         started = time.perf_counter()
         seen = relay.round(number, PHASES, {**request, "measuring": is_measured(config, number)})
@@ -87,9 +86,8 @@ def train_peers(
         line["seconds"] = time.perf_counter() - started
         failed = 0 if any(row["age"] == number for row in line["clients"]) else failed + 1
         log(line)
-        if failed >= MAX_FAILED_ROUNDS:
-            error = next(iter(seen.errors.values()), "none; is every peer gone?")
-            raise RunError(NOBODY.format(count=failed, round=number, error=error))
+        errors = [row["error"] for row in line["clients"] if row["error"]]
+        give_up(failed, number, config.rounds, errors[0] if errors else NO_ERROR, kind)
         plain = {"failed": failed, "structure": structure, **identity}
         checkpoints.save(checkpoint, checkpoints.Checkpoint(number, {}, plain, saved_states(grid)))
 
@@ -163,7 +161,7 @@ def _client(peer: int, seen: Exchanged) -> dict[str, Any]:
         "refused": report.get("refused", 0),
         "bytes_up": seen.sent.get(peer, 0),
         "bytes_down": seen.received.get(peer, 0),
-        "error": seen.errors.get(peer),
+        "error": seen.errors.get(peer) or (UNTRAINED if report.get("failed") else None),
     }
 
 

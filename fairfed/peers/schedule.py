@@ -3,14 +3,15 @@
 A round has seven phases. In each, a peer reads the letters of the phase before, changes its state
 and writes letters; nobody else decides anything. Whoever is not heard, or sends nothing, is done
 without: its cluster elects another coordinator in the next round, and a peer that missed a model
-gets the current one from the convener.
+gets the current one from the convener. A peer that was not heard, or is not up to date when it
+would train, sits the round out: it would decide otherwise than those that were.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
@@ -21,55 +22,13 @@ from fairfed.peers import letters as links
 from fairfed.peers.coordinate import Rules, cluster_level, global_level, make_plan
 from fairfed.peers.election import Hello, convener, coordinators
 from fairfed.peers.letters import Letter
-from fairfed.peers.profiles import Profile, drift, nearest_cluster
+from fairfed.peers.profiles import drift, nearest_cluster
+from fairfed.peers.roles import Report, Role, Site
 from fairfed.peers.state import PeerState, Release, to_arrays, to_profile
 
 Fields = dict[str, ConfigRecordValues]
-Report = dict[str, int | float | list[int] | list[float]]
-"""What a peer tells the experiment's log; no other peer reads it."""
 
-
-class Site(Protocol):
-    """What a peer can do with its own data."""
-
-    def initial(self) -> ArrayRecord:
-        """The model that everybody starts from."""
-
-    def profile(self) -> Profile:
-        """What its data is like, exactly: for itself."""
-
-    def release(self) -> Profile:
-        """The same with noise: for others."""
-
-    def train(self, model: ArrayRecord) -> tuple[ArrayRecord, Report]:
-        """Task-level training; what the cluster's level is sent, and a report."""
-
-    def measure(self, model: ArrayRecord) -> tuple[int, list[int]]:
-        """Test rows, and how many are correct after 0, 1 and 5 local steps."""
-
-
-@dataclass(frozen=True)
-class Role:
-    """Who a peer is in a round.
-
-    Attributes
-    ----------
-    peer, everybody
-        Its number, and all numbers that it may write to.
-    round, cost
-        The round, and what coordinating costs it.
-    member
-        Whether it takes part; else it is a visitor.
-    measuring
-        Whether visitors ask for the models of this round.
-    """
-
-    peer: int
-    everybody: tuple[int, ...]
-    round: int
-    cost: float
-    member: bool
-    measuring: bool
+logger = logging.getLogger("fairfed")
 
 
 class Peer:
@@ -80,7 +39,7 @@ class Peer:
     role, state, site, rules
         Who it is, what it remembers (changed in place), its data, and what all agree on.
     inbox
-        Letters to it, sorted by sender.
+        Letters that others wrote to it in the phase before.
     """
 
     def __init__(
@@ -98,13 +57,19 @@ class Peer:
 
     def act(self, phase: str) -> list[Letter]:
         """Do what a phase asks for; the letters that come of it."""
+        state, role = self._state, self._role
+        own, state.mail = state.mail if role.taken else [], []
+        self._inbox = sorted([*self._inbox, *own], key=lambda letter: letter.sender)
+        # In whatever phase it comes back, what it heard before is old.
+        if phase == "hello" or state.round != role.round:
+            state.round, state.ready = role.round, False
+            state.heard, state.cluster_model, state.visitors = {}, None, ()
         ACTIONS[phase](self)
         return self._out
 
     def hello(self) -> None:
-        """Say to everybody who one is; begin the round with nothing heard."""
+        """Say to everybody who one is."""
         state, role = self._state, self._role
-        state.heard, state.cluster_model, state.visitors = {}, None, ()
         if role.member:
             moved = state.release is not None and (
                 drift(state.release.exact, self._site.profile()) > self._rules.settings.drift
@@ -115,19 +80,20 @@ class Peer:
     def meet(self) -> None:
         """Find the convener; send it the profile if it lacks it or the data has drifted."""
         state, role = self._state, self._role
-        for letter in self._letters("hello"):
-            state.heard[letter.sender] = Hello(**letter.fields)  # type: ignore[arg-type]
-        if not state.heard or not (role.member or role.measuring):
+        heard = {
+            letter.sender: Hello(**letter.fields)  # type: ignore[arg-type]
+            for letter in self._letters("hello")
+        }
+        if not heard or not (role.peer in heard if role.member else role.measuring):
             return
-        leader, moved = convener(state.heard), False
-        if role.member and role.peer in state.heard:
-            moved = state.heard[role.peer].drifted
+        state.heard, leader = heard, convener(heard)
+        moved = role.member and heard[role.peer].drifted
         if state.release is None or moved:
             state.release = self._released()
         noised = to_arrays(state.release.noised)
         if not role.member:
             self._write("visit", links.VISITOR_TO_COORDINATOR, (leader,), arrays=noised)
-        elif moved or leader != state.convener or not state.version:
+        elif moved or leader != state.convener or role.peer not in state.plan:
             self._write("profile", links.PEER_TO_COORDINATOR, (leader,), arrays=noised)
             state.convener = leader
 
@@ -164,22 +130,23 @@ class Peer:
             state.plan = dict(zip(peers, clusters, strict=True))
         visitors = sorted(_whole(v, "peer") for v in self._letters("visitor"))
         state.visitors = tuple(visitors)
-        if not role.member or role.peer not in state.plan:
+        newest = max((hello.age for hello in state.heard.values()), default=0)
+        known = role.peer in state.heard and role.peer in state.plan
+        state.ready = known and state.age >= newest
+        if not state.ready:
             return
-        leaders = coordinators(state.plan, state.heard)
-        leader = leaders.get(state.plan[role.peer])
-        if leader is None:
-            return
-        sent, self.report = self._site.train(self._model())
-        where: Report = {"cluster": state.plan[role.peer], "coordinator": leader}
-        self.report |= {**where, "version": state.version}
-        self._write("task", links.PEER_TO_COORDINATOR, (leader,), arrays=sent)
+        own = state.plan[role.peer]
+        leader = coordinators(state.plan, state.heard)[own]
+        self.report = {"cluster": own, "coordinator": leader, "version": state.version}
+        sent = self._trained()
+        if sent is not None:
+            self._write("task", links.PEER_TO_COORDINATOR, (leader,), arrays=sent)
 
     def cluster(self) -> None:
         """As a coordinator: merge the tasks of the cluster and tell the other coordinators."""
         state = self._state
         tasks = [_arrays(letter) for letter in self._letters("task")]
-        if not tasks:
+        if not (tasks and state.ready):
             return
         merged, sent, refused = cluster_level(self._rules, self._model(), tasks)
         if refused:
@@ -220,6 +187,21 @@ class Peer:
             rows, correct = self._site.measure(_arrays(letter))
             self.report |= {"n-test": rows, f"correct-{name}": correct}
             self.report["nearest"] = _whole(letter, "cluster")
+
+    def _trained(self) -> ArrayRecord | None:
+        """What the cluster's level is sent; None where training fails.
+
+        A peer that cannot train may still be its cluster's coordinator, and the others' tasks count
+        without its own: an error that went on would take plan and model with it.
+        """
+        try:
+            sent, report = self._site.train(self._model())
+        except Exception:
+            logger.exception("peer %d could not train", self._role.peer)
+            self.report["failed"] = 1
+            return None
+        self.report |= report
+        return sent
 
     def _released(self) -> Release:
         """What it has released of such data before, else a new release."""

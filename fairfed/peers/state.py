@@ -37,8 +37,9 @@ class PeerState:
 
     Attributes
     ----------
-    run
-        Which training it belongs to; another one begins with nothing but the releases.
+    run, round
+        Which training it belongs to (another one begins with nothing but the releases), and the
+        last round that it took part in.
     model, age
         The global model that it has, and its round; None and 0: the initial one.
     version, plan
@@ -52,14 +53,17 @@ class PeerState:
     profiles
         Profiles that it was sent, by peer, if it is or was the convener.
     heard
-        Hellos of this round, by peer.
+        Hellos of this round, by peer; of a peer whose own was lost, none.
+    ready
+        Whether it is heard, in the plan and up to date in this round, and so may merge.
     cluster_model, visitors
         For a coordinator: this round's model of its cluster, and who waits for it.
     mail
-        Letters to itself.
+        Letters to itself, of the phase before.
     """
 
     run: str
+    round: int = 0
     model: ArrayRecord | None = None
     age: int = 0
     version: int = 0
@@ -69,6 +73,7 @@ class PeerState:
     releases: list[Release] = field(default_factory=list)
     profiles: dict[int, Profile] = field(default_factory=dict)
     heard: dict[int, Hello] = field(default_factory=dict)
+    ready: bool = False
     cluster_model: ArrayRecord | None = None
     visitors: tuple[int, ...] = ()
     mail: list[Letter] = field(default_factory=list)
@@ -95,6 +100,7 @@ def remember(records: RecordDict, state: PeerState) -> None:
         del records[name]
     plain = {
         "run": state.run,
+        "round": state.round,
         "age": state.age,
         "version": state.version,
         "plan": list(state.plan.items()),
@@ -103,6 +109,7 @@ def remember(records: RecordDict, state: PeerState) -> None:
         "releases": len(state.releases),
         "known": sorted(state.profiles),
         "heard": [(peer, asdict(hello)) for peer, hello in state.heard.items()],
+        "ready": state.ready,
         "visitors": list(state.visitors),
     }
     records[f"{_KEY}state"] = ConfigRecord({"json": json.dumps(plain)})
@@ -136,6 +143,7 @@ def recall(records: RecordDict, run: str) -> PeerState:
         return PeerState(run, releases=releases)
     return PeerState(
         run=run,
+        round=plain["round"],
         model=arrays.get(f"{_KEY}model"),
         age=plain["age"],
         version=plain["version"],
@@ -145,6 +153,7 @@ def recall(records: RecordDict, run: str) -> PeerState:
         releases=releases,
         profiles={p: kept(f"profile-{p}") for p in plain["known"]},
         heard={peer: Hello(**hello) for peer, hello in plain["heard"]},
+        ready=plain["ready"],
         cluster_model=arrays.get(f"{_KEY}cluster"),
         visitors=tuple(plain["visitors"]),
         mail=unpack(records, _KEY),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fairfed.config import Arm, Config
+from fairfed.config import Arm, Config, TrainConfig
 from fairfed.config.peers import MetaName
 from fairfed.peers.outcome import show as show
 from fairfed.peers.outcome import write_outcome
@@ -31,11 +31,24 @@ TOO_FEW = (
     "to; use more clients (partition.clients)"
 )
 NOT_PLAIN = (
-    "arms: {name!r} has {field}. Beside [peers], an arm is averaging with a server on real images: "
-    "a rule, its options, a server optimiser or an aggregator; drop {field}"
+    "arms: {name!r} has {field}. Beside [peers], an arm is averaging with a server, whose clients "
+    "train as peers do: it may have a rule, its options, a server optimiser or an aggregator; drop "
+    "{field}"
 )
 SAME_NAME = "arms: {name!r} is what a variant of [peers] is called; give the arm another name"
-_NOT_PLAIN = ("augment", "iid", "personal", "inversion", "control_variates")
+NOT_FOMAML = (
+    "train.{field} acts in the local training of 'reptile' and of arms, and not in that of "
+    "'fomaml', which would be compared unequally; leave it out, or set peers.meta = ['reptile']"
+)
+NO_DEBIAS = (
+    "train.debias = {debias!r} acts in arms, and not in the training of peers, which would be "
+    "compared unequally; leave it out"
+)
+_NOT_PLAIN = (
+    "augment", "iid", "personal", "inversion", "control_variates", "adapt", "from_scratch",
+    "proximal", "augmentation", "debias",
+)  # fmt: skip
+_NOT_IN_FOMAML = ("proximal", "augmentation")
 
 
 def variant(kind: MetaName) -> Arm:
@@ -59,6 +72,7 @@ def check(config: Config) -> None:
         raise InputError(NO_IMAGES.format(source=config.data.source))
     if config.fraction != 1:
         raise InputError(ALL_TRAIN.format(fraction=config.fraction))
+    _check_training(config)
     for arm in config.arms:
         _check_arm(arm)
     check_arms(config)
@@ -66,6 +80,20 @@ def check(config: Config) -> None:
     if clients - unseen < 2:
         raise InputError(TOO_FEW.format(unseen=unseen, clients=clients, left=clients - unseen))
     load_encoder(config.semantic.encoder)
+    if config.model == "clip":
+        from fairfed.adapting.classifier import adapted_clip
+
+        adapted_clip(config, None)
+
+
+def _check_training(config: Config) -> None:
+    """Refuse settings of training that act in some methods of the comparison and not in others."""
+    train = config.train
+    if train.debias != "none":
+        raise InputError(NO_DEBIAS.format(debias=train.debias))
+    for field in _NOT_IN_FOMAML if "fomaml" in settings(config).meta else ():
+        if getattr(train, field) != TrainConfig.model_fields[field].default:
+            raise InputError(NOT_FOMAML.format(field=field))
 
 
 def _check_arm(arm: Arm) -> None:
@@ -74,7 +102,8 @@ def _check_arm(arm: Arm) -> None:
 
     if arm.slug in {variant(kind).slug for kind in TITLES}:
         raise InputError(SAME_NAME.format(name=arm.name))
-    field = next((name for name in _NOT_PLAIN if getattr(arm, name) not in (None, False)), None)
+    given = (name for name in _NOT_PLAIN if getattr(arm, name) != Arm.model_fields[name].default)
+    field = next(given, None)
     if arm.system != "federated":
         field = "system"
     if needs_probe(arm):
@@ -101,12 +130,12 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         If no peer answers any more.
     """
     from fairfed.engines.exchange import handshake
-    from fairfed.experiment import TIMEOUT, describe
+    from fairfed.experiment import TIMEOUT
     from fairfed.fingerprint import know_again
     from fairfed.peers.baseline import train_arm
     from fairfed.peers.rounds import is_measured, train_peers
 
-    directory, toml = RunDirectory(config), config.to_toml()
+    directory = RunDirectory(config)
     know_again(directory)
     methods: list[tuple[Arm, MetaName | None]] = [
         (variant(kind), kind) for kind in dict.fromkeys(settings(config).meta)
@@ -115,9 +144,6 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     directory.keep_rounds({arm.name: directory.finished(arm) for arm, _ in methods})
     sites = handshake(grid, count_clients(config), TIMEOUT)
     nodes = {peer: node for node, peer in sites.items()}
-    federation = describe(grid, config, toml)
-    directory.write_json("federation.json", federation)
-    watcher.described(federation)
     numbers = [n for n in range(1, config.rounds + 1) if is_measured(config, n)]
     for arm, kind in methods:
         watcher.training(arm, directory.finished(arm) + 1, config.rounds)
@@ -129,7 +155,7 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         else:
             path = directory.checkpoint(arm)
             train_peers(grid, config, kind, nodes, TIMEOUT, path, log)
-    write_outcome(directory, federation, [arm.name for arm, _ in methods])
+    write_outcome(directory, len(nodes), [arm.name for arm, _ in methods])
     return directory
 
 

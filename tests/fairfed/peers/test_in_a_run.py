@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Message, RecordDict
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 
+from fairfed.adapting import classifier
 from fairfed.cli.running import run_here
 from fairfed.client import app
 from fairfed.config import Arm, Config, load_config, parse_config
+from fairfed.errors import PublicInputError, RunError
 from fairfed.experiment import check, count_clients
+from fairfed.peers import outcome
 from fairfed.peers.population import holder, leavers, members, peer_cost, unseen_peers
 from fairfed.peers.task import TITLES
 from fairfed.server import LogWatcher
@@ -169,6 +173,10 @@ def test_peers_that_leave_are_replaced(peers: Peers) -> None:
     assert errors == ["the client has left (peers.leave_round)"]
     assert fedavg[0]["links"]["client → server"]["messages"] == 5
     assert fedavg[3]["links"]["client → server"]["messages"] == 4
+    visits = [line["links"].get("server → visitor") for line in fedavg]
+    assert [visit and visit["messages"] for visit in visits] == [None, 1, None, 1]
+    to_client = fedavg[3]["links"]["server → client"]
+    assert visits[3]["bytes"] == to_client["bytes"] / to_client["messages"]
 
 
 def test_peers_whose_data_drifts_are_clustered_anew(peers: Peers) -> None:
@@ -186,15 +194,24 @@ def test_peers_whose_data_drifts_are_clustered_anew(peers: Peers) -> None:
 
 
 def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> None:
-    config, seen = (
-        peers("peers.meta=['reptile']", "arms=[{name='FedAvg'}]", "peers.epsilon=4.0"),
-        [],
-    )
+    config = peers("peers.meta=['reptile']", "arms=[{name='FedAvg'}]", "peers.epsilon=4.0")
+    seen: list[RecordDict] = []
+    told: dict[str, set[str]] = {}
 
     def watch(done: int, total: int, reply: Message) -> None:
         seen.append(reply.content)
+        names = told.setdefault(reply.metadata.message_type, set())
+        names.update(*reply.content.metric_records.values())
 
     _run(config, on_reply=watch)
+    assert told.keys() == {"query.describe", "query.peer", "query.adapt", "train", "evaluate"}
+    assert told["query.describe"] == {"partition-id"}
+    assert told["query.peer"] == {
+        "partition-id", "cluster", "coordinator", "version", "age", "loss", "n-real", "seconds",
+        "releases", "n-test", "correct-global", "correct-cluster", "nearest",
+    }  # fmt: skip
+    assert told["query.adapt"] == {"partition-id", "n-test", "correct-global"}
+    assert not (config.run_directory / "federation.json").exists()
     from fairfed.peers.learning import PeerSite
     from fairfed.site import images
 
@@ -282,11 +299,76 @@ def test_data_that_drifts_in_every_variant_is_released_once(peers: Peers) -> Non
         ("arms=[{name='A', iid=true}]", "has iid"),
         ("arms=[{name='A', system='local'}]", "has system"),
         ("arms=[{name='ppfm reptile'}]", "give the arm another name"),
+        ("arms=[{name='A', proximal=0.0}]", "has proximal"),
+        ("arms=[{name='A', augmentation='mixup'}]", "has augmentation"),
+        ("arms=[{name='A', debias='reweighing'}]", "has debias"),
+        ("arms=[{name='A', personal=0.0}]", "has personal"),
+        ("train.debias=reweighing", "train.debias = 'reweighing' acts in arms"),
+        ("train.proximal=5.0", "train.proximal acts in the local training"),
+        ("train.augmentation=mixup", "train.augmentation acts in the local training"),
     ],
 )
 def test_what_makes_no_sense_is_refused(peers: Peers, override: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         check(peers(override))
+
+
+def test_what_acts_in_reptile_alone_goes_with_reptile_alone(peers: Peers) -> None:
+    check(peers("train.proximal=5.0", "train.augmentation=mixup", "peers.meta=['reptile']"))
+
+
+@pytest.mark.parametrize("own", ["adapt='head'", "adapt='full', from_scratch=true"])
+def test_an_arm_adapts_clip_as_peers_do(peers: Peers, own: str) -> None:
+    config = peers("model=clip", "adapt.method=bias", f"arms=[{{name='A', {own}}}]")
+    with pytest.raises(InputError, match="has adapt"):
+        check(config)
+
+
+@pytest.mark.parametrize("action", ["act", "adapt"])
+def test_peers_with_other_weights_of_clip_are_told_so(peers: Peers, action: str) -> None:
+    from fairfed.peers import node
+
+    toml = peers("model=clip", "adapt.method=head").to_toml()
+    asked = ConfigRecord({"toml": toml, "meta": "reptile", "round": 1, "encoder": "0123456789abcd"})
+    message = SimpleNamespace(content=RecordDict({"config": asked}))
+    context = Context(0, 1, {"partition-id": 0, "num-partitions": 6}, RecordDict(), {})
+    with pytest.raises(PublicInputError, match="other weights here"):
+        getattr(node, action)(message, context)
+
+
+def test_everybody_is_told_which_weights_of_clip_the_models_go_with(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(classifier, "require_same", lambda config, own: asked.append(own))
+    own = "model=clip", "adapt.method=head", "semantic.attributes=names", "peers.meta=['fomaml']"
+    config = _run(peers(*own, "rounds=1"))
+    # six peers in seven phases, five clients that train and are tested, one unseen
+    assert len(asked) == 6 * 7 + 2 * 5 + 1
+    assert set(asked) == set(classifier.identity(config).values())
+
+
+def test_a_row_says_of_how_many_unseen_clients_it_is() -> None:
+    links = {"a → b": {"messages": 1, "bytes": 2_000_000, "undelivered": 0}}
+
+    def method(name: str, *unseen: tuple[int, str, list[float]]) -> dict[str, Any]:
+        entries = [
+            {"round": number, "start": start, "clients": [{"accuracy": [0.1, 0.2, a]} for a in own]}
+            for number, start, own in unseen
+        ]
+        return {"name": name, "seconds": 1.0, "links": links, "unseen": entries}
+
+    methods = [
+        method("A", (3, "global", [0.5, 0.7])),
+        method("B", (2, "global", [0.5, 0.7]), (2, "cluster", [0.5, 0.7]), (3, "global", [0.5])),
+        method("C"),
+    ]
+    rows = outcome._rows({"rounds": 3, "unseen": 2, "methods": methods})
+    assert [row[0] for row in rows] == [
+        "A", "B (1 of 2)", "B, nearest cluster (0 of 2)", "C (0 of 2)"
+    ]  # fmt: skip
+    assert rows[0][1:5] == ["10.0", "20.0", "60.0", "50.0"]
+    assert rows[3][1:] == ["–", "–", "–", "–", "1", "2.0"]
 
 
 def test_noise_that_others_can_subtract_is_refused(peers: Peers) -> None:
@@ -327,3 +409,13 @@ def test_preset_is_what_its_page_says() -> None:
     assert len(members(config, 20)) == 16
     assert config.peers is not None
     assert not config.peers.seeded_noise
+
+
+def test_a_short_run_in_which_nobody_answers_is_given_up(peers: Peers) -> None:
+    config = peers("rounds=2", "peers.meta=['reptile']")
+
+    def drop(request: Message, peer: int) -> str | None:
+        return "unplugged" if request.metadata.message_type == "query.peer" else None
+
+    with pytest.raises(RunError, match=r"reptile.*2 rounds in a row.*unplugged"):
+        _run(config, drop=drop)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, RecordDict
 
-from fairfed.config.peers import PeersConfig
+from fairfed.config.peers import MetaName, PeersConfig
 from fairfed.peers.coordinate import Rules
 from fairfed.peers.letters import Letter
 from fairfed.peers.profiles import Profile
-from fairfed.peers.schedule import PHASES, Peer, Report, Role
+from fairfed.peers.roles import Report, Role
+from fairfed.peers.schedule import PHASES, Peer
 from fairfed.peers.state import PeerState, recall, remember
 
 COSTS = {0: 3.0, 1: 2.0, 2: 1.0, 3: 5.0, 4: 4.0, 5: 9.0}
@@ -57,12 +58,28 @@ class Toy:
         return 4, [1, 2, 3]
 
 
+class Gradient(Toy):
+    """A site that sends the gradient at the model, towards its target."""
+
+    def train(self, model: ArrayRecord) -> tuple[ArrayRecord, Report]:
+        return _record(_value(model) - self.target), {"loss": _value(model)}
+
+
+class Broken(Toy):
+    """A site that cannot train while its target is infinite."""
+
+    def train(self, model: ArrayRecord) -> tuple[ArrayRecord, Report]:
+        if np.isinf(self.target):
+            raise RuntimeError("out of memory")
+        return super().train(model)
+
+
 class Network:
     """Peers and visitors that exchange letters phase by phase."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.rules = Rules("reptile", PeersConfig(clusters=2, **settings), 0.1)
-        self.sites = {peer: Toy(TARGETS.get(peer, 0.0), KINDS[peer]) for peer in COSTS}
+    def __init__(self, kind: MetaName = "reptile", site: type[Toy] = Toy, **settings: Any) -> None:
+        self.rules = Rules(kind, PeersConfig(clusters=2, **settings), 0.1)
+        self.sites = {peer: site(TARGETS.get(peer, 0.0), KINDS[peer]) for peer in COSTS}
         self.states = {peer: PeerState("reptile") for peer in COSTS}
         self.written: list[Letter] = []
         self.reports: dict[int, Report] = {}
@@ -72,21 +89,27 @@ class Network:
         number: int,
         gone: Callable[[int, str], bool] = lambda peer, phase: False,
         measuring: bool = False,
+        lost: Callable[[int, str], bool] = lambda peer, phase: False,
     ) -> None:
+        """A round; who is `gone` does nothing in a phase, whose answer is `lost` acts in vain."""
         post: list[Letter] = []
+        answered: set[int] = set()
         self.written, self.reports = [], {peer: {} for peer in COSTS}
         for phase in PHASES:
             new: list[Letter] = []
+            taken, answered = answered, set()
             for peer, cost in COSTS.items():
                 if gone(peer, phase):
                     continue
-                role = Role(peer, tuple(COSTS), number, cost, peer in TARGETS, measuring)
-                state = self.states[peer]
-                mine = [letter for letter in post if peer in letter.to] + state.mail
-                state.mail = []
-                mine.sort(key=lambda letter: letter.sender)
-                actor = Peer(role, state, self.sites[peer], self.rules, mine)
-                new += actor.act(phase)
+                flags = peer in TARGETS, measuring, peer in taken
+                role = Role(peer, tuple(COSTS), number, cost, *flags)
+                mine = [letter for letter in post if peer in letter.to]
+                actor = Peer(role, self.states[peer], self.sites[peer], self.rules, mine)
+                written = actor.act(phase)
+                if lost(peer, phase):
+                    continue
+                answered.add(peer)
+                new += written
                 self.reports[peer] |= actor.report
             post = new
             self.written += new
@@ -236,3 +259,86 @@ def test_nothing_is_done_by_who_hears_nobody() -> None:
     net.round(1, lambda peer, phase: phase == "hello")
     assert net.written == []
     assert all(net.states[peer].model is None for peer in TARGETS)
+
+
+def _cheapest_in(phase: str) -> Callable[[int, str], bool]:
+    return lambda peer, now: peer == 2 and now == phase
+
+
+@pytest.mark.parametrize("how", ["gone", "lost"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_whatever_one_peer_misses_there_is_one_model_of_a_round(phase: str, how: str) -> None:
+    """With gradients, two models of one round would stay apart for ever."""
+    net = Network("fomaml", Gradient)
+    net.round(1)
+    net.round(2, **{how: _cheapest_in(phase)})
+    for number in (3, 4, 5):
+        ages = [net.states[peer].age for peer in TARGETS]
+        assert max(ages) == number - 1
+        assert len({(net.states[p].age, _value(net.states[p].model)) for p in TARGETS}) == len(
+            set(ages)
+        )
+        net.round(number)
+    assert len(set(net.models())) == 1
+    assert [net.states[peer].age for peer in TARGETS] == [5] * 5
+
+
+@pytest.mark.parametrize("phase", PHASES[1:])
+def test_who_comes_back_within_a_round_goes_by_nothing_that_it_heard_before(phase: str) -> None:
+    net = Network("fomaml", Gradient)
+    net.round(1)
+    back = PHASES.index(phase)
+    net.round(2, lambda peer, now: peer == 2 and PHASES.index(now) < back)
+    assert "loss" not in net.reports[2]
+    assert not [letter for letter in net.written if letter.sender == 2]
+    # the cheapest of its cluster that was heard coordinates, and gives none to who was not
+    assert [net.states[peer].age for peer in TARGETS] == [2, 2, 1, 2, 2]
+    net.round(3)
+    assert len(set(net.models())) == 1
+
+
+def test_a_peer_that_was_not_heard_may_still_be_given_a_newer_model() -> None:
+    net = Network()
+    net.round(1)
+    net.round(2, lambda peer, phase: peer == 3 and phase == "hello")
+    assert net.states[3].age == 1
+    net.round(3)
+    assert [net.states[peer].age for peer in TARGETS] == [3] * 5
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_coordinator_that_cannot_train_merges_the_tasks_of_the_others(first: int) -> None:
+    net = Network("reptile", Broken)
+    if first == 2:
+        net.round(1)
+    net.sites[2].target = float("inf")
+    for number in range(first, first + 3):
+        net.round(number)
+        assert [net.reports[peer]["coordinator"] for peer in TARGETS] == [1, 1, 2, 2, 2]
+        assert net.reports[2]["failed"] == 1
+        # clusters 1 and 11.5, the mean of two
+        assert net.models() == [6.25] * 5
+        assert [net.states[peer].age for peer in TARGETS] == [number] * 5
+
+
+def test_peers_whose_profile_was_lost_stay_with_their_cluster() -> None:
+    net = Network()
+    net.round(1)
+    net.round(2, lambda peer, phase: peer == 2 or (peer == 1 and phase == "plan"))
+    assert sorted(net.states[1].profiles) == []
+    net.sites[4].kind = 0
+    for number in (3, 4):
+        net.round(number, lambda peer, phase: peer == 2)
+        assert all("loss" in net.reports[peer] for peer in (0, 1, 3, 4))
+    net.round(5)
+    assert all(net.states[peer].plan.keys() == TARGETS.keys() for peer in TARGETS)
+
+
+def test_a_peer_that_is_in_no_cluster_tells_its_profile_again() -> None:
+    net = Network()
+    net.round(1, lambda peer, phase: peer == 3)
+    net.round(2, lost=lambda peer, phase: peer == 3 and phase == "meet")
+    assert 3 not in net.states[2].plan
+    net.round(3)
+    assert net.states[2].plan == {0: 0, 1: 0, 2: 1, 3: 1, 4: 1}
+    assert net.sites[3].released == 1
