@@ -31,8 +31,6 @@ class Metric:
         Which is better.
     description : str
         Definition and convention, one or two sentences.
-    needs_groups : bool
-        Whether fewer than two groups make it undefined.
     """
 
     name: str
@@ -40,7 +38,6 @@ class Metric:
     function: Callable[[CountArray], FloatArray]
     direction: Direction
     description: str
-    needs_groups: bool = False
 
     def __call__(self, counts: CountArray) -> float:
         """Return the metric of one array ``(n_groups, n_classes, n_classes)``; NaN if undefined.
@@ -131,7 +128,7 @@ def _gaps() -> list[Metric]:
         ):
             bound = _fixed(function, across=across, **options)
             described = f"{words} {_EITHER.format(note)}"
-            found.append(Metric(name + suffix, title + label, bound, direction, described, True))
+            found.append(Metric(name + suffix, title + label, bound, direction, described))
     return found
 
 
@@ -140,7 +137,7 @@ def _simple() -> list[Metric]:
         Metric("accuracy", "Accuracy", rates.accuracy, "higher",
                "Share of rows predicted right, groups pooled."),
         Metric("accuracy_difference", "Accuracy difference", _fixed(metrics.accuracy_difference),
-               "lower", "Largest difference of accuracy between groups.", True),
+               "lower", "Largest difference of accuracy between groups."),
         Metric("worst_group_accuracy", "Worst-group accuracy", metrics.worst_group_accuracy,
                "higher", "Accuracy of the group with the lowest accuracy."),
         Metric("worst_class_recall", "Worst-class recall", metrics.worst_class_recall, "higher",
