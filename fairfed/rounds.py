@@ -65,7 +65,6 @@ def run_rounds(
     timeout: float,
     checkpoint: Path | None,
     log: Callable[[dict[str, Any]], None],
-    on_round: Callable[[int, dict[str, Any]], None] | None = None,
     fraction: float = 1.0,
     min_nodes: int = 1,
     synthesis_timeout: float | None = None,
@@ -98,8 +97,6 @@ def run_rounds(
     log : callable
         Takes a line of ``rounds.jsonl`` (without ``"arm"``). It is called before the checkpoint is
         written: after a crash between the two, a round is logged twice, with equal content.
-    on_round : callable, optional
-        ``on_round(round, line)`` when the round is safe on disk.
     fraction : float
         Share of clients that train in a round, in (0, 1].
     min_nodes : int
@@ -135,8 +132,6 @@ def run_rounds(
         give_up(progress.failed, number, rounds, error, config.get("arm"))
         if checkpoint is not None:
             checkpoints.save(checkpoint, _snapshot(progress, grid, strategy, shared))
-        if on_round is not None:
-            on_round(number, line)
     return progress.arrays
 
 
