@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -74,17 +75,6 @@ def get_metric(name: str) -> Metric:
         raise InputError(f"unknown metric {name!r}; choose one of: {known}") from None
 
 
-def _fixed(
-    function: Callable[..., FloatArray], **options: Any
-) -> Callable[[CountArray], FloatArray]:
-    def bound(counts: CountArray) -> FloatArray:
-        return function(counts, **options)
-
-    bound.__name__ = function.__name__
-    bound.__doc__ = function.__doc__
-    return bound
-
-
 _MACRO = "With more than two classes: one-vs-rest, mean over the classes."
 _WORST = "With more than two classes: one-vs-rest, worst class."
 _EITHER = "{} The positive class of two is the last."
@@ -126,7 +116,7 @@ def _gaps() -> list[Metric]:
             ("macro", "", "", _MACRO),
             ("worst", "_worst", ", worst class", _WORST),
         ):
-            bound = _fixed(function, across=across, **options)
+            bound = partial(function, across=across, **options)
             described = f"{words} {_EITHER.format(note)}"
             found.append(Metric(name + suffix, title + label, bound, direction, described))
     return found
@@ -136,7 +126,7 @@ def _simple() -> list[Metric]:
     return [
         Metric("accuracy", "Accuracy", rates.accuracy, "higher",
                "Share of rows predicted right, groups pooled."),
-        Metric("accuracy_difference", "Accuracy difference", _fixed(metrics.accuracy_difference),
+        Metric("accuracy_difference", "Accuracy difference", metrics.accuracy_difference,
                "lower", "Largest difference of accuracy between groups."),
         Metric("worst_group_accuracy", "Worst-group accuracy", metrics.worst_group_accuracy,
                "higher", "Accuracy of the group with the lowest accuracy."),
