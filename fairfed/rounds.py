@@ -20,14 +20,12 @@ from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, Message
 from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
-from fairfed.engines.exchange import QueryError, ask, handshake, query_all
+from fairfed.engines.exchange import ask, handshake
 from fairfed.loops import give_up, identity, restore_states, saved_progress, saved_states
 from fairfed.strategies.aggregate import decode, encode
 from fairfed.strategies.rows import Row, failed_evaluation, failed_row, idle_row
 from fairfed.strategies.steered import FairnessSteered
 from semantic.errors import InputError
-
-__all__ = ["QueryError", "ask", "query_all", "run_rounds"]
 
 logger = logging.getLogger("fairfed")
 
@@ -115,7 +113,7 @@ def run_rounds(
         The checkpoint is damaged or belongs to another model, seed or strategy.
     TimeoutError
         Fewer than ``min_nodes`` clients in time.
-    QueryError
+    fairfed.engines.exchange.QueryError
         A client does not say who it is, or two say the same.
     fairfed.errors.RunError
         No usable reply in three rounds in a row, or in any of a shorter run; the message has the

@@ -16,7 +16,7 @@ from flwr.clientapp import ClientApp
 from fairfed.checkpoint import load
 from fairfed.engines.inprocess import Drop, InProcessGrid
 from fairfed.errors import RunError
-from fairfed.rounds import query_all, run_rounds
+from fairfed.rounds import run_rounds
 from fairfed.strategies.optimisers import FedAvgM
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered
@@ -296,8 +296,3 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_missing_clients_are_waited_for_in_vain() -> None:
     with pytest.raises(TimeoutError, match="3 of 4 clients"):
         federate(1, min_nodes=4, timeout=0)
-
-
-def test_query_all_is_offered_here() -> None:
-    with InProcessGrid(toy_app(), 2) as grid:
-        assert list(query_all(grid, "describe", {}, 10)) == [0, 1]
