@@ -43,6 +43,7 @@ from evaluation import get_metric
 from fairfed.config import Config
 from fairfed.config.load import merged
 from fairfed.files import write_whole
+from fairfed.rundir import RunDirectory
 from semantic.errors import InputError
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
@@ -106,10 +107,9 @@ def train(config: Config) -> float:
 
 def measured(config: Config, protocol: Protocol) -> dict[str, float]:
     """Mean of every metric over the last rounds, by the test counts of all clients together."""
-    lines = (config.run_directory / "rounds.jsonl").read_text().splitlines()
     described = json.loads((config.run_directory / "federation.json").read_text())
     first = described["groups"].index(protocol.unprivileged)
-    rounds = [_pooled(json.loads(line)) for line in lines[-protocol.tail :]]
+    rounds = [_pooled(row) for row in RunDirectory(config).rounds()[-protocol.tail :]]
     functions: dict[str, Callable[[Counts], float]] = {
         "accuracy": get_metric("accuracy"),
         "eqo_ratio": get_metric("equalized_odds_ratio_mean"),

@@ -37,6 +37,7 @@ from evaluation import get_metric
 from fairfed import checkpoint
 from fairfed.config import Arm, Config
 from fairfed.files import write_whole
+from fairfed.rundir import RunDirectory
 from generators.idx import DEBIAN_DIRECTORY
 from generators.training.dataset import load_training_images
 from semantic.tint import TINTS, tint_images
@@ -138,7 +139,7 @@ def train(config: Config) -> float:
 
 def measured(config: Config) -> dict[str, float]:
     """Measures of the last round's model, in percent."""
-    last = json.loads((config.run_directory / "rounds.jsonl").read_text().splitlines()[-1])
+    last = RunDirectory(config).rounds()[-1]
     own = np.sum([client["test_counts"] for client in last["clients"]], axis=0)
     same = counts_in_all_tints(config)
     names = {
