@@ -72,9 +72,7 @@ def test_fairfed_by_hand() -> None:
 def test_beta_zero_gives_fedavgs_bytes() -> None:
     replies = answer([reply(i, 0.1 * i + 0.05, n_real=7 * i + 3) for i in range(5)])
     plain, _ = FairnessSteered(SHAPE).aggregate_train(1, replies)
-    steered, _ = FairnessSteered(
-        SHAPE, rule="fairfed", options={"beta": 0.0}, metric=accuracy
-    ).aggregate_train(1, replies)
+    steered, _ = fairfed(0.0).aggregate_train(1, replies)
     assert plain is not None
     assert steered is not None
     assert plain["x"].data == steered["x"].data
@@ -137,9 +135,9 @@ def test_state_survives_json() -> None:
     assert second is not None
     assert first["x"].data == second["x"].data
     with pytest.raises(InputError, match=r"beta=0.37, this one has beta=0.5"):
-        FairnessSteered(
-            SHAPE, rule="fairfed", options={"beta": 0.5}, metric=accuracy
-        ).load_state_dict(one.state_dict())
+        fairfed(0.5).load_state_dict(one.state_dict())
+    with pytest.raises(InputError, match="arrays that are none of this one's: control/x"):
+        two.load_state_dict(one.state_dict(), {"control/x": np.zeros(1)})
 
 
 @pytest.mark.parametrize(
@@ -179,14 +177,7 @@ def moving_app() -> ClientApp:
 
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
 def test_it_works_with_flowers_own_loop(fraction: float, caplog: pytest.LogCaptureFixture) -> None:
-    strategy = FairnessSteered(
-        SHAPE,
-        rule="fairfed",
-        options={"beta": 0.1},
-        metric=accuracy,
-        fraction=fraction,
-        min_nodes=4,
-    )
+    strategy = fairfed(0.1, fraction=fraction, min_nodes=4)
     with (
         caplog.at_level(logging.INFO, "fairfed"),
         InProcessGrid(moving_app(), 4, wire=True) as grid,
