@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from _tables import mean_sd
 
 Settings = dict[str, Any]
 
@@ -48,8 +49,7 @@ def domain_table(rows: dict[str, list[Settings]]) -> str:
 
     def cell(runs: list[Settings], name: str, digits: int, factor: float = 1.0) -> str:
         values = [factor * run[name] for run in runs if run[name] is not None]
-        spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-        return f"{np.mean(values):.{digits}f}{spread}" if values else "–"
+        return mean_sd(values, digits) if values else "–"
 
     lines = ["| generator | loss on held-out images | accuracy of a classifier on its images, % | "
              "worst cell, % | MB / client / round |", "|---|" + "---:|" * 4]  # fmt: skip

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from _label_skew_rows import OWN_MODELS, ROWS, SPLITS, Row, Settings
+from _tables import mean_sd
 
 Run = dict[str, Any]
 COLUMNS: dict[str, tuple[str, float, int]] = {
@@ -100,9 +101,7 @@ def _cell(values: list[float | None], factor: float, digits: int) -> str:
     known = [factor * value for value in values if value is not None]
     if not known:
         return "–"
-    text = f"{statistics.fmean(known):.{digits}f}"
-    if len(known) > 1:
-        text += f" ± {statistics.stdev(known):.{digits}f}"
+    text = mean_sd(known, digits)
     return text if len(known) == len(values) else f"{text} ({len(known)} of {len(values)})"
 
 

@@ -38,9 +38,9 @@ from _adaptation_tables import domain_table, task_table
 
 from fairfed.config import Config, load_config
 from fairfed.files import write_whole
+from fairfed.rundir import RunDirectory
 
 Settings = dict[str, Any]
-Rounds = list[Settings]
 
 CLASS_IMAGES = {"train": 120, "test": 80}
 """Images of a class; every tint has a quarter of them."""
@@ -132,12 +132,6 @@ def train(settings: Settings, options: argparse.Namespace) -> Config:
     return config
 
 
-def logged(config: Config) -> Rounds:
-    """Lines of `rounds.jsonl`."""
-    text = (config.run_directory / "rounds.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
-
 def pooled(row: Settings) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Test counts of all clients, ``[groups, classes, classes]``."""
     counts = [client["test_counts"] for client in row["clients"] if client["test_counts"]]
@@ -150,8 +144,9 @@ def accuracy(counts: np.ndarray[Any, Any]) -> float:
     return float(np.einsum("gcc->", counts) / counts.sum())
 
 
-def measured(rounds: Rounds) -> Settings:
+def measured(config: Config) -> Settings:
     """Accuracy, worst cell, gap and traffic, over the last rounds."""
+    rounds = RunDirectory(config).rounds()
     counts = [pooled(row) for row in rounds]
     cells = [np.einsum("gcc->gc", c) / c.sum(2) for c in counts[-LAST:]]
     moved = [c["bytes_down"] + c["bytes_up"] for row in rounds for c in row["clients"]]
@@ -205,7 +200,7 @@ def classifier(options: argparse.Namespace, results: Results) -> None:
                 settings["adapt"] = {**shared["adapt"], "lr": lr}
 
             def read(config: Config) -> Settings:
-                return {**measured(logged(config)), "parameters": parameters(config)}
+                return {**measured(config), "parameters": parameters(config)}
 
             rows.setdefault(name, []).append(results.of(f"classifier: {name}", settings, read))
     print(task_table(rows))
@@ -238,7 +233,7 @@ def generator(options: argparse.Namespace, results: Results) -> None:
                 gained = {"loss": found["losses"][-1], "lora": [found["lora"]], "mb": found["mb"]}
             settings = {**base, **SYNTHETIC, "rounds": 10, "generator": {"lora": gained["lora"]}}
             settings["augment"] = {**SYNTHETIC["augment"], "store": str(options.work / "store")}
-            judged = results.of(f"images: {name}", settings, lambda c: measured(logged(c)))
+            judged = results.of(f"images: {name}", settings, measured)
             rows.setdefault(name, []).append({**gained, **judged, "mb": gained["mb"]})
     print(domain_table(rows))
 
@@ -264,9 +259,7 @@ def tune(options: argparse.Namespace, results: Results) -> None:
                 "adapt": {"lr": {method: rate}, "rank": preset.adapt.rank},
                 "arms": [{"name": method, **TUNED.get(method, {"adapt": method})}],
             }
-            found = results.of(
-                f"tuning: {method}", settings, lambda config: measured(logged(config))
-            )
+            found = results.of(f"tuning: {method}", settings, measured)
             steps = " ".join(f"{value:.3f}" for value in found["by_round"])
             print(f"{method} {rate}: {steps}, worst cell {found['worst_cell']:.2f}")
 

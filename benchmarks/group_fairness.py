@@ -13,6 +13,7 @@ by what the run's configuration says.
 
     python benchmarks/group_fairness.py --data /work/shared/data
     python benchmarks/group_fairness.py --quick --only compas            # one seed, a few rounds
+    python benchmarks/group_fairness.py --table              # run nothing, print what is known
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 # isort: split
 import numpy as np
 from _fairness_protocols import COMPARED, METHODS, PROTOCOLS, UNCAPPED, Protocol, Settings
+from _tables import mean_sd
 
 from evaluation import get_metric
 from fairfed.config import Config
 from fairfed.config.load import merged
 from fairfed.files import write_whole
+from fairfed.rundir import RunDirectory
 from semantic.errors import InputError
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
@@ -104,10 +107,9 @@ def train(config: Config) -> float:
 
 def measured(config: Config, protocol: Protocol) -> dict[str, float]:
     """Mean of every metric over the last rounds, by the test counts of all clients together."""
-    lines = (config.run_directory / "rounds.jsonl").read_text().splitlines()
     described = json.loads((config.run_directory / "federation.json").read_text())
     first = described["groups"].index(protocol.unprivileged)
-    rounds = [_pooled(json.loads(line)) for line in lines[-protocol.tail :]]
+    rounds = [_pooled(row) for row in RunDirectory(config).rounds()[-protocol.tail :]]
     functions: dict[str, Callable[[Counts], float]] = {
         "accuracy": get_metric("accuracy"),
         "eqo_ratio": get_metric("equalized_odds_ratio_mean"),
@@ -142,23 +144,26 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines.append("|---|---|---:|" + "---:|" * len(names))
     for protocol in PROTOCOLS:
         for method in METHODS:
-            runs = [
-                row["metrics"]
+            # By number: a run that a change of its settings has had repeated is one run.
+            runs = {
+                row["run"]: row["metrics"]
                 for row in rows
                 if (row["protocol"], row["method"]) == (protocol.name, method)
                 if row["measured"] == "test"
-            ]
-            if not runs:
-                continue
-            cells = []
-            for name in names:
-                values = [run[name] for run in runs if not np.isnan(run[name])]
-                known = protocol.published.get(method, {}).get(name)
-                text = f"{np.mean(values):.3f} ± {np.std(values):.3f}" if values else "undefined"
-                text += f" (n = {len(values)})" if 0 < len(values) < len(runs) else ""
-                cells.append(text if known is None else f"{text} [{known:.3f}]")
-            lines.append(f"| {protocol.name} | {method} | {len(runs)} | {' | '.join(cells)} |")
+            }
+            if runs:
+                known = protocol.published.get(method, {})
+                cells = [_cell([r[name] for r in runs.values()], known.get(name)) for name in names]
+                lines.append(f"| {protocol.name} | {method} | {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _cell(values: list[float], published: float | None) -> str:
+    """Mean ± sd of those that are defined, and how many they are where some are not."""
+    defined = [value for value in values if not np.isnan(value)]
+    text = mean_sd(defined, 3) if defined else "undefined"
+    text += f" (n = {len(defined)})" if 0 < len(defined) < len(values) else ""
+    return text if published is None else f"{text} [{published:.3f}]"
 
 
 def plan(options: argparse.Namespace) -> Iterator[tuple[Protocol, str, int]]:
@@ -250,12 +255,16 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), help="all, unless given")
     parser.add_argument("--seeds", type=int, help="runs of each; the papers', unless given")
     parser.add_argument("--quick", action="store_true", help="one run of 5 rounds of each")
+    parser.add_argument("--table", action="store_true", help="run nothing, print what is known")
     options = parser.parse_args()
+    results = Results(options)
+    if options.table:
+        print(table(list(results.rows.values())))
+        return
     if not options.data.is_dir():
         print(f"no folder {options.data}: give --data, with adult.data, compas.csv and law.csv")
         return
     logging.getLogger("fairfed").setLevel(logging.WARNING)
-    results = Results(options)
     for protocol, method, run in plan(options):
         steers = METHODS[method].get("arm", {}).get("rule") == "fairfed"
         swept = steers and not protocol.scaled and not options.quick

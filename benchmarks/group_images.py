@@ -30,12 +30,14 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 
 # isort: split
 import numpy as np
+from _tables import mean_sd
 
 import fairfed.data.fashion as fashion
 from evaluation import get_metric
 from fairfed import checkpoint
 from fairfed.config import Arm, Config
 from fairfed.files import write_whole
+from fairfed.rundir import RunDirectory
 from generators.idx import DEBIAN_DIRECTORY
 from generators.training.dataset import load_training_images
 from semantic.tint import TINTS, tint_images
@@ -137,7 +139,7 @@ def train(config: Config) -> float:
 
 def measured(config: Config) -> dict[str, float]:
     """Measures of the last round's model, in percent."""
-    last = json.loads((config.run_directory / "rounds.jsonl").read_text().splitlines()[-1])
+    last = RunDirectory(config).rounds()[-1]
     own = np.sum([client["test_counts"] for client in last["clients"]], axis=0)
     same = counts_in_all_tints(config)
     names = {
@@ -187,17 +189,12 @@ def table(rows: list[Settings]) -> str:
         runs = [row["metrics"] for row in rows if row["arm"] == arm]
         if not runs:
             continue
-        cells = [_cell([run[name] for run in runs]) for name in COLUMNS]
+        cells = [mean_sd([run[name] for run in runs]) for name in COLUMNS]
         for name in cuts:
             mean, of = (statistics.fmean(r[name] for r in part) for part in (runs, base or runs))
             cells.append(f"{100 * (1 - mean / of):.0f}")
         lines.append(f"| {arm} | {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _cell(values: list[float]) -> str:
-    mean = statistics.fmean(values)
-    return f"{mean:.1f} ± {statistics.stdev(values):.1f}" if len(values) > 1 else f"{mean:.1f}"
 
 
 def main() -> None:

@@ -26,6 +26,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
+from _tables import mean_sd
+
 from evaluation.run import read_run
 from evaluation.summary import summarise
 from fairfed.config import Config, load_config
@@ -170,14 +172,9 @@ def table(runs: list[dict[str, Any]]) -> str:
     lines = [f"| | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
     for name in names:
         own = [run["rows"][name] for run in runs if name in run["rows"]]
-        lines.append(f"| {name} | {' | '.join(cell([row[c] for row in own]) for c in columns)} |")
+        cells = [mean_sd([row[column] for row in own]) for column in columns]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def cell(values: list[float]) -> str:
-    """Mean ± sd."""
-    mean = f"{statistics.fmean(values):.1f}"
-    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
 def main() -> None:

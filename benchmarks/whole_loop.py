@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from _tables import mean_sd
 
 from evaluation.run import read_run
 from evaluation.summary import ArmSummary, summarise
@@ -70,20 +71,15 @@ def measure(seeds: list[int], overrides: list[str]) -> dict[str, list[dict[str, 
 
 
 def table(found: dict[str, list[dict[str, float]]]) -> str:
-    """Markdown: mean ± sd over seeds (population of seeds, n - 1)."""
+    """Markdown: mean ± sd over seeds (n - 1)."""
     lines = [
         "| arm | " + " | ".join(COLUMNS.values()) + " |",
         "|---|" + "---:|" * len(COLUMNS),
     ]
     for arm, rows in found.items():
-        cells = [_cell([row[name] for row in rows]) for name in COLUMNS]
+        cells = [mean_sd([row[name] for row in rows]) for name in COLUMNS]
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _cell(values: list[float]) -> str:
-    mean = statistics.fmean(values)
-    return f"{mean:.1f} ± {statistics.stdev(values):.1f}" if len(values) > 1 else f"{mean:.1f}"
 
 
 def main() -> None:

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evaluation.bootstrap import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    chance_gaps,
+    difference_interval,
+)
 from evaluation.clients import (
     ClientFairness,
     client_accuracies,
@@ -17,14 +23,7 @@ from evaluation.clients import (
 from evaluation.counts import GroupCounts, sum_counts
 from evaluation.errors import InputError
 from evaluation.export import summary_table
-from evaluation.intervals import (
-    Interval,
-    bootstrap_interval,
-    bootstrap_intervals,
-    chance_gaps,
-    difference_interval,
-    wilson_interval,
-)
+from evaluation.intervals import Interval, wilson_interval
 from evaluation.records import Run
 from evaluation.registry import METRICS, Metric, get_metric
 from evaluation.run import read_run

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.bootstrap import REPLICATES, difference_interval
 from evaluation.clients import weighted_recall
 from evaluation.compare_measures import MEASURES, Measure
 from evaluation.errors import InputError
-from evaluation.intervals import LEVEL, REPLICATES, Interval, difference_interval
+from evaluation.intervals import LEVEL, Interval
 from evaluation.rates import CountArray, FloatArray, accuracy
 from evaluation.records import Arm, Run
 from evaluation.registry import METRICS

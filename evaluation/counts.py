@@ -103,31 +103,7 @@ class GroupCounts:
         n_groups, n_classes = len(groups), len(classes)
         flat = (checked["group"] * n_classes + checked["y_true"]) * n_classes + checked["y_pred"]
         counts = np.bincount(flat, minlength=n_groups * n_classes * n_classes)
-        return cls.from_flat(counts.tolist(), groups, classes)
-
-    @classmethod
-    def from_flat(
-        cls, flat: Sequence[int], groups: Sequence[str], classes: Sequence[str]
-    ) -> GroupCounts:
-        """Rebuild counts from the row-major list that `to_list` gives (what a client sends).
-
-        Raises
-        ------
-        InputError
-            If the length is not ``n_groups * n_classes ** 2`` or a count is negative or no integer.
-        """
-        shape = (len(groups), len(classes), len(classes))
-        values = _as_counts(flat)
-        if values.size != int(np.prod(shape)) or values.ndim != 1:
-            raise InputError(
-                f"flat group counts have {values.size} values, expected {int(np.prod(shape))} "
-                f"= {shape[0]} groups x {shape[1]} classes x {shape[2]} classes"
-            )
-        return cls(values.reshape(shape), tuple(groups), tuple(classes))
-
-    def to_list(self) -> list[int]:
-        """Return the counts as a flat row-major list of plain integers."""
-        return [int(value) for value in self.values.ravel()]
+        return cls(counts.reshape(n_groups, n_classes, n_classes), tuple(groups), tuple(classes))
 
     def __add__(self, other: GroupCounts) -> GroupCounts:
         """Merge two sets of rows; associative and commutative.

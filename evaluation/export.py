@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.bootstrap import REPLICATES
 from evaluation.clients import ClientFairness
-from evaluation.intervals import REPLICATES, Interval
+from evaluation.intervals import Interval
 from evaluation.records import Run
 from evaluation.registry import METRICS
 from evaluation.summary import GAPS, ArmSummary, Comparison, summarise

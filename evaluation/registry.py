@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -31,8 +32,6 @@ class Metric:
         Which is better.
     description : str
         Definition and convention, one or two sentences.
-    needs_groups : bool
-        Whether fewer than two groups make it undefined.
     """
 
     name: str
@@ -40,7 +39,6 @@ class Metric:
     function: Callable[[CountArray], FloatArray]
     direction: Direction
     description: str
-    needs_groups: bool = False
 
     def __call__(self, counts: CountArray) -> float:
         """Return the metric of one array ``(n_groups, n_classes, n_classes)``; NaN if undefined.
@@ -75,17 +73,6 @@ def get_metric(name: str) -> Metric:
     except KeyError:
         known = ", ".join(sorted(METRICS))
         raise InputError(f"unknown metric {name!r}; choose one of: {known}") from None
-
-
-def _fixed(
-    function: Callable[..., FloatArray], **options: Any
-) -> Callable[[CountArray], FloatArray]:
-    def bound(counts: CountArray) -> FloatArray:
-        return function(counts, **options)
-
-    bound.__name__ = function.__name__
-    bound.__doc__ = function.__doc__
-    return bound
 
 
 _MACRO = "With more than two classes: one-vs-rest, mean over the classes."
@@ -129,9 +116,9 @@ def _gaps() -> list[Metric]:
             ("macro", "", "", _MACRO),
             ("worst", "_worst", ", worst class", _WORST),
         ):
-            bound = _fixed(function, across=across, **options)
+            bound = partial(function, across=across, **options)
             described = f"{words} {_EITHER.format(note)}"
-            found.append(Metric(name + suffix, title + label, bound, direction, described, True))
+            found.append(Metric(name + suffix, title + label, bound, direction, described))
     return found
 
 
@@ -139,8 +126,8 @@ def _simple() -> list[Metric]:
     return [
         Metric("accuracy", "Accuracy", rates.accuracy, "higher",
                "Share of rows predicted right, groups pooled."),
-        Metric("accuracy_difference", "Accuracy difference", _fixed(metrics.accuracy_difference),
-               "lower", "Largest difference of accuracy between groups.", True),
+        Metric("accuracy_difference", "Accuracy difference", metrics.accuracy_difference,
+               "lower", "Largest difference of accuracy between groups."),
         Metric("worst_group_accuracy", "Worst-group accuracy", metrics.worst_group_accuracy,
                "higher", "Accuracy of the group with the lowest accuracy."),
         Metric("worst_class_recall", "Worst-class recall", metrics.worst_class_recall, "higher",

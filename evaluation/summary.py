@@ -9,20 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.bootstrap import REPLICATES, bootstrap_intervals, chance_gaps, difference_interval
 from evaluation.clients import (
     ClientFairness,
     client_fairness,
     missing_class_weights,
     weighted_recall,
 )
-from evaluation.intervals import (
-    REPLICATES,
-    Interval,
-    bootstrap_intervals,
-    chance_gaps,
-    difference_interval,
-    wilson_interval,
-)
+from evaluation.intervals import Interval, wilson_interval
 from evaluation.metrics import worst_cell_recall, worst_group_accuracy
 from evaluation.rates import CountArray, FloatArray, accuracy, recall_by_cell
 from evaluation.records import Arm, Round, Run

@@ -19,7 +19,6 @@ from flwr.app import (
     ArrayRecord,
     ConfigRecord,
     ConfigRecordValues,
-    Message,
     MetricRecord,
     RecordDict,
 )
@@ -28,7 +27,7 @@ from evaluation.audit.counts_file import CountsFile, add_up, decode_counts, enco
 from evaluation.audit.from_counts import crossed_schema, dense_tally
 from evaluation.audit.noise import Declared, protect
 from fairfed import site
-from fairfed.engines.exchange import CONFIG_KEY, METRICS_KEY, PARTITION_KEY, QueryError, ask
+from fairfed.engines.exchange import METRICS_KEY, PARTITION_KEY, QueryError, query_records
 from fairfed.errors import PublicInputError
 from semantic.errors import InputError
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from fairfed.config import Arm, Config
     from fairfed.data import Federation
 
-ACTION = "query.audit"
+ACTION = "audit"
 COUNTS_KEY = "counts"
 NOT_FINITE = (
     "the model's scores are not finite (its training diverged): ask for its predictions alone, "
@@ -108,36 +107,17 @@ def audit_clients(grid: Grid, settings: AuditSettings, timeout: float) -> Counts
     evaluation.errors.InputError
         If an answer is no file of counts, or was counted with other settings.
     """
-    requests = [
-        Message(
-            RecordDict({"arrays": settings.model, CONFIG_KEY: ConfigRecord(settings.request())}),
-            node,
-            ACTION,
-        )
-        for node in grid.get_node_ids()
-    ]
-    answers, failed = ask(grid, requests, timeout)
-    if failed:
-        reasons = "; ".join(f"node {node}: {reason}" for node, reason in failed.items())
-        raise QueryError(f"{len(failed)} of {len(requests)} clients failed the audit: {reasons}")
-    found: dict[int, CountsFile] = {}
-    for node, reply in answers.items():
-        client, counts = _answer(node, reply)
-        if client in found:
-            raise QueryError(f"two nodes, {node} one of them, both say that they are {client}")
-        found[client] = counts
-    return add_up((f"client {client}", found[client]) for client in sorted(found))
+    answers = query_records(grid, ACTION, settings.request(), timeout, settings.model)
+    return add_up((f"client {client}", _counts_in(answers[client], client)) for client in answers)
 
 
-def _answer(node: int, reply: Message) -> tuple[int, CountsFile]:
-    """Partition id and counts of a client, checked: it is a site of its own."""
-    metrics = reply.content.metric_records.get(METRICS_KEY)
-    sent = reply.content.config_records.get(COUNTS_KEY)
-    client = None if metrics is None else metrics.get(PARTITION_KEY)
+def _counts_in(answer: RecordDict, client: int) -> CountsFile:
+    """The counts that a client has answered, checked: it is a site of its own."""
+    sent = answer.config_records.get(COUNTS_KEY)
     data = None if sent is None else sent.get("file")
-    if not isinstance(client, int) or not isinstance(data, bytes):
-        raise QueryError(f"node {node} answered the audit without its number or its counts")
-    return client, decode_counts(data, f"client {client}")
+    if not isinstance(data, bytes):
+        raise QueryError(f"client {client} answered the audit without its counts")
+    return decode_counts(data, f"client {client}")
 
 
 def client_counts(

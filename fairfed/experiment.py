@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairfed import __version__
 from fairfed.config import Arm, Config
+from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rundir import RunDirectory
 from fairfed.tasks import task_of
 from semantic.errors import InputError
@@ -24,30 +25,6 @@ PACKAGES = (
     "pydantic", "numpy",
 )  # fmt: skip
 """Packages that a run needs, and whose versions it records."""
-
-TIMEOUT = 3600.0
-"""Seconds that the clients have for one round."""
-AUGMENT_TIMEOUT = 24 * 3600.0
-"""Seconds that the clients have for synthesis."""
-
-
-class Watcher(Protocol):
-    """Is told how an experiment goes on."""
-
-    def described(self, federation: dict[str, Any]) -> None:
-        """The clients have said what they hold (`federation.json`)."""
-
-    def synthesising(self, images: int) -> None:
-        """Synthesis begins; about so many images will be handled."""
-
-    def synthesised(self, synthetic: dict[str, Any]) -> None:
-        """Synthesis is done (`synthetic/clients.json`)."""
-
-    def training(self, arm: Arm, first: int, rounds: int) -> None:
-        """An arm begins with round `first`."""
-
-    def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
-        """A round is done (its row of `rounds.jsonl`)."""
 
 
 def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
@@ -112,7 +89,7 @@ def _ask_all(
     grid: Grid, action: str, request: dict[str, Any], timeout: float
 ) -> dict[int, dict[str, Any]]:
     """Every client's answer to a query, by partition id; any failure ends the run."""
-    from fairfed.rounds import query_all
+    from fairfed.engines.exchange import query_all
 
     found = query_all(grid, action, request, timeout)
     return {client: dict(found[client]) for client in sorted(found)}

@@ -20,14 +20,12 @@ from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, Message
 from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
-from fairfed.engines.exchange import QueryError, ask, handshake, query_all
+from fairfed.engines.exchange import ask, handshake
 from fairfed.loops import give_up, identity, restore_states, saved_progress, saved_states
 from fairfed.strategies.aggregate import decode, encode
 from fairfed.strategies.rows import Row, failed_evaluation, failed_row, idle_row
 from fairfed.strategies.steered import FairnessSteered
 from semantic.errors import InputError
-
-__all__ = ["QueryError", "ask", "query_all", "run_rounds"]
 
 logger = logging.getLogger("fairfed")
 
@@ -65,7 +63,6 @@ def run_rounds(
     timeout: float,
     checkpoint: Path | None,
     log: Callable[[dict[str, Any]], None],
-    on_round: Callable[[int, dict[str, Any]], None] | None = None,
     fraction: float = 1.0,
     min_nodes: int = 1,
     synthesis_timeout: float | None = None,
@@ -98,8 +95,6 @@ def run_rounds(
     log : callable
         Takes a line of ``rounds.jsonl`` (without ``"arm"``). It is called before the checkpoint is
         written: after a crash between the two, a round is logged twice, with equal content.
-    on_round : callable, optional
-        ``on_round(round, line)`` when the round is safe on disk.
     fraction : float
         Share of clients that train in a round, in (0, 1].
     min_nodes : int
@@ -118,7 +113,7 @@ def run_rounds(
         The checkpoint is damaged or belongs to another model, seed or strategy.
     TimeoutError
         Fewer than ``min_nodes`` clients in time.
-    QueryError
+    fairfed.engines.exchange.QueryError
         A client does not say who it is, or two say the same.
     fairfed.errors.RunError
         No usable reply in three rounds in a row, or in any of a shorter run; the message has the
@@ -135,8 +130,6 @@ def run_rounds(
         give_up(progress.failed, number, rounds, error, config.get("arm"))
         if checkpoint is not None:
             checkpoints.save(checkpoint, _snapshot(progress, grid, strategy, shared))
-        if on_round is not None:
-            on_round(number, line)
     return progress.arrays
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from fairfed import checkpoint
 from fairfed.config import Arm, Config
-from fairfed.files import write_whole
+from fairfed.files import json_lines, write_whole
 from fairfed.ownership import CONFIG, check_folder
 from fairfed.roundlog import standing
 from semantic.errors import InputError
@@ -123,6 +123,12 @@ class RunDirectory:
             then(arm, row)
 
         return log
+
+    def rounds(self) -> list[dict[str, Any]]:
+        """The rounds of `rounds.jsonl`, in the order logged; none where there is no log yet."""
+        if not self._log.is_file():
+            return []
+        return [json.loads(line) for line in json_lines(self._log.read_text(encoding="utf-8"))]
 
     def log_round(self, arm: Arm, row: dict[str, Any]) -> None:
         """Append one round of an arm to `rounds.jsonl`."""

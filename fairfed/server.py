@@ -14,9 +14,10 @@ from flwr.serverapp import Grid, ServerApp
 
 from fairfed.config import Arm, Config, load_config
 from fairfed.engines import run_apps
-from fairfed.experiment import Watcher, check, count_clients, run_experiment
+from fairfed.experiment import check, count_clients, run_experiment
 from fairfed.gallery import write_gallery
 from fairfed.ownership import occupied
+from fairfed.progress import Watcher
 from fairfed.tasks import task_of
 
 logger = logging.getLogger("fairfed")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
     from rich.console import Console
 
-    from fairfed.experiment import Watcher
+    from fairfed.progress import Watcher
     from fairfed.rundir import RunDirectory
 
 

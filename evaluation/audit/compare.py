@@ -30,7 +30,7 @@ from evaluation.audit.score_table import crosses
 from evaluation.audit.significance import SAME_TEST, corrected, gap_test
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
-from evaluation.intervals import chance_gaps
+from evaluation.bootstrap import chance_gaps
 from evaluation.rates import CountArray, FloatArray
 
 Compared = TypeVar("Compared", bound=Comparison | ScoreComparison)

@@ -19,9 +19,7 @@ NOT_COLUMN = "{source}, column {column!r}: expected one value per row, got {what
 LENGTHS = "{source}: columns differ in length: {lengths}; give one value per row in each"
 
 
-def frame_batches(
-    frame: Any, columns: Sequence[str], source: str = SOURCE
-) -> Iterator[tuple[Any, Place]]:
+def frame_batches(frame: Any, columns: Sequence[str]) -> Iterator[tuple[Any, Place]]:
     """Yield the rows of a table in memory as record batches.
 
     Parameters
@@ -30,8 +28,6 @@ def frame_batches(
         The table.
     columns : sequence of str
         Those that are needed.
-    source : str
-        Its name in messages.
 
     Raises
     ------
@@ -42,16 +38,16 @@ def frame_batches(
 
     wanted = list(dict.fromkeys(columns))
     names = _names(frame)
-    check_columns(source, [str(name) for name in names], wanted)
+    check_columns(SOURCE, [str(name) for name in names], wanted)
     keys = {str(name): name for name in names}
-    arrays = {name: _array(frame[keys[name]], name, source) for name in wanted}
+    arrays = {name: _array(frame[keys[name]], name) for name in wanted}
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise InputError(LENGTHS.format(source=source, lengths=lengths))
+        raise InputError(LENGTHS.format(source=SOURCE, lengths=lengths))
     rows = 0
     for batch in pa.table(arrays).to_batches():
         for part in pieces(batch):
-            yield part, Place(source, rows)
+            yield part, Place(SOURCE, rows)
             rows += part.num_rows
 
 
@@ -61,25 +57,25 @@ def _names(frame: Any) -> Sequence[Any]:
     return list(getattr(frame, "column_names", None) or frame.columns)
 
 
-def _array(values: Any, column: str, source: str) -> Any:
+def _array(values: Any, column: str) -> Any:
     import pyarrow as pa
 
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-        raise InputError(NOT_COLUMN.format(source=source, column=column, what=repr(values)))
+        raise InputError(NOT_COLUMN.format(source=SOURCE, column=column, what=repr(values)))
     if not hasattr(values, "dtype"):
         values = np.asarray(values, _dtype(values))
     shape = getattr(values, "shape", (len(values),))
     if len(shape) != 1:
         what = f"an array of shape {tuple(shape)}"
-        raise InputError(NOT_COLUMN.format(source=source, column=column, what=what))
+        raise InputError(NOT_COLUMN.format(source=SOURCE, column=column, what=what))
     if str(values.dtype) == "object":
         return _mixed(values)
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise InputError(NOT_COLUMN.format(source=source, column=column, what=error)) from error
+        raise InputError(NOT_COLUMN.format(source=SOURCE, column=column, what=error)) from error
 
 
 def _dtype(values: Any) -> Any:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from evaluation.audit.metrics import ByGroup, Parts, jaccard_parts, recall_parts
 from evaluation.audit.schema import WEIGHT_UNIT
-from evaluation.intervals import resample, wilson_limits
+from evaluation.bootstrap import resample
+from evaluation.intervals import wilson_limits
 from evaluation.rates import FloatArray, pool_groups, ratio_or_nan
 
 IntArray = NDArray[np.int64]

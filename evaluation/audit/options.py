@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from evaluation.intervals import LEVEL, REPLICATES
+from evaluation.bootstrap import REPLICATES
+from evaluation.intervals import LEVEL
 
 
 @dataclass(frozen=True)

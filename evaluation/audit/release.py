@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mechanism = Literal["none", "discrete laplace", "discrete gaussian"]
-MECHANISMS: tuple[Mechanism, ...] = ("none", "discrete laplace", "discrete gaussian")
 
 
 @dataclass(frozen=True)

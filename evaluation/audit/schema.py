@@ -24,7 +24,6 @@ WEIGHT_UNIT = 2.0**-20
 
 Task = Literal["classification", "regression"]
 
-OTHER_VERSION = "counts of schema version {theirs}, this fairfed reads {ours}: {what}"
 DIFFERS = (
     "counts do not fit together: {what} is {theirs!r} in one and {ours!r} in the other; count "
     "both with the same settings"

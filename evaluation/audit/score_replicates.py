@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evaluation.audit.histograms import Metric, coarser
 from evaluation.audit.outcome import NAN
 from evaluation.audit.score_table import ScoreTable
-from evaluation.intervals import resample
+from evaluation.bootstrap import resample
 from evaluation.rates import FloatArray
 
 COARSE = 128
@@ -67,7 +67,7 @@ def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, see
 
     Every group keeps its rows of the class and not of the class, and draws their scores from those
     of all compared groups (with their mean weight): the counterpart of
-    `evaluation.intervals.chance_gaps`.
+    `evaluation.bootstrap.chance_gaps`.
 
     Returns
     -------

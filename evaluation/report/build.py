@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from evaluation.bootstrap import difference_interval
 from evaluation.clients import weighted_recall
 from evaluation.export import NO_GROUPS, report_data
-from evaluation.intervals import difference_interval
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables

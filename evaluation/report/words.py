@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from evaluation.compare_measures import MEASURES
+from evaluation.registry import METRICS
+from evaluation.summary import GAPS, HEADLINE_METRICS
+
 DEFINITIONS = (
     (
         "Test accuracy",
@@ -101,16 +105,5 @@ REASONS = {
     "memorised": "too close to a real training image",
 }
 
-GAP_TITLES = {
-    "accuracy_difference": "Accuracy difference",
-    "demographic_parity_difference": "Demographic parity difference",
-    "equal_opportunity_difference": "Equal opportunity difference",
-    "equalized_odds_difference": "Equalized odds difference",
-}
-
-CHANGE_TITLES = {
-    "accuracy": "Test accuracy",
-    "missing_recall": "Recall of missing classes",
-    "worst_cell_recall": "Worst cell",
-    "equalized_odds_difference": "Equalized odds difference",
-}
+GAP_TITLES = {name: METRICS[name].title for name in GAPS}
+CHANGE_TITLES = {m.name: m.title for m in MEASURES if m.name in HEADLINE_METRICS}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
     from rich.console import Console
 
-    from fairfed.experiment import Watcher
+    from fairfed.progress import Watcher
 
 HAS_ARMS = (
     "arms: a run with [specialise] trains the generator and has no arms; leave [[arms]] out, or "
@@ -68,9 +68,9 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     from fairfed.adapting.client import specialiser
     from fairfed.adapting.rounds import train_rounds
     from fairfed.engines.exchange import handshake
-    from fairfed.experiment import AUGMENT_TIMEOUT, TIMEOUT
     from fairfed.fingerprint import know_again
     from fairfed.loops import Plan
+    from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
     from generators.specialise import lora_bytes
 
     directory, toml = RunDirectory(config), config.to_toml()

@@ -30,22 +30,3 @@ class Watcher(Protocol):
     def assessed(self, report: QualityReport) -> None:
         """`quality.json` is written."""
         ...
-
-
-class Silent:
-    """Watches nothing."""
-
-    def planned(self, plan: dict[str, Any]) -> None:
-        """Say nothing."""
-
-    def began(self, step: str, images: int) -> None:
-        """Say nothing."""
-
-    def images_done(self, count: int) -> None:
-        """Say nothing."""
-
-    def ended(self, step: str, result: dict[str, Any]) -> None:
-        """Say nothing."""
-
-    def assessed(self, report: QualityReport) -> None:
-        """Say nothing."""

@@ -104,13 +104,13 @@ def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tupl
 
     Raises
     ------
-    fairfed.rounds.QueryError
+    fairfed.engines.exchange.QueryError
         If a client does not answer.
     semantic.errors.InputError
         If clients use different CLIP models.
     """
     from fairfed.engines.exchange import query_records
-    from fairfed.experiment import TIMEOUT
+    from fairfed.progress import TIMEOUT
     from semantic.release import NoisedPrototypes, merge_prototypes
 
     file = f"synthetic/prototypes-{_split(arm)}.json"

@@ -32,7 +32,15 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 
 from fairfed.client_state import keep
-from fairfed.strategies.aggregate import Model, decode, encode, flaw, is_parameter
+from fairfed.strategies.aggregate import (
+    Model,
+    decode,
+    encode,
+    flaw,
+    is_parameter,
+    joined,
+    parted,
+)
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.replies import ClientReply, RejectedReply
 from fairfed.strategies.steered import FairnessSteered
@@ -171,16 +179,13 @@ class Scaffold(FairnessSteered):
 
     def state_arrays(self) -> Model:
         """Return the state that is as large as a model, the variate included."""
-        own = {f"{CONTROL}/{name}": value for name, value in (self._control or {}).items()}
-        return {**super().state_arrays(), **own}
+        return {**super().state_arrays(), **joined({CONTROL: self._control or {}})}
 
     def load_state_dict(self, state: Mapping[str, Any], arrays: Model | None = None) -> None:
         """Restore it."""
-        prefix = f"{CONTROL}/"
-        found = dict(arrays or {})
-        own = {n.removeprefix(prefix): found.pop(n) for n in list(found) if n.startswith(prefix)}
+        own, others = parted(arrays or {}, CONTROL)
         self._control = own or None
-        super().load_state_dict(state, found)
+        super().load_state_dict(state, others)
 
 
 def _zeros(model: Model) -> Model:

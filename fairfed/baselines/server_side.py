@@ -29,7 +29,7 @@ from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
 
 if TYPE_CHECKING:
-    from fairfed.experiment import Watcher
+    from fairfed.progress import Watcher
     from fairfed.rundir import RunDirectory
     from generators.synthesis import Synthesiser, SyntheticSet
     from semantic.conditioning import Conditioner

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from fairfed.config.data import DataConfig, PartitionConfig, TintConfig
 from fairfed.config.load import load_config, load_model, parse_config, parse_model
 from fairfed.config.model import Config
 from fairfed.config.pipeline import PipelineConfig
 from fairfed.config.sections import (
     Arm,
     AugmentConfig,
-    DataConfig,
     FairnessConfig,
     GeneratorConfig,
-    PartitionConfig,
     SemanticConfig,
-    TintConfig,
     TrainConfig,
 )
 from fairfed.config.table import TableConfig

@@ -10,15 +10,14 @@ from pydantic import Field, model_validator
 from fairfed.config.adaptation import AdaptConfig, SpecialiseConfig
 from fairfed.config.base import Section
 from fairfed.config.coherence import CHECKS
+from fairfed.config.data import DataConfig, PartitionConfig
 from fairfed.config.inversion import InversionConfig
 from fairfed.config.peers import PeersConfig
 from fairfed.config.sections import (
     Arm,
     AugmentConfig,
-    DataConfig,
     FairnessConfig,
     GeneratorConfig,
-    PartitionConfig,
     SemanticConfig,
     TrainConfig,
 )

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from fairfed.config.base import Section, Strings
-from fairfed.config.sections import DataConfig, GeneratorConfig, SemanticConfig
+from fairfed.config.data import DataConfig
+from fairfed.config.sections import GeneratorConfig, SemanticConfig
 
 
 class ConditioningConfig(Section):

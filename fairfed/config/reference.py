@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fairfed.config.base import Section, section_of
+from fairfed.config.data import TintConfig
 from fairfed.config.model import Config
 from fairfed.config.pipeline import PipelineConfig
-from fairfed.config.sections import Arm, TintConfig
+from fairfed.config.sections import Arm
 from fairfed.config.table import TableConfig
 
 _HEAD = """# Configuration

@@ -1,4 +1,4 @@
-"""The sections of the configuration file.
+"""The sections of the configuration file that are not of the data.
 
 Every field is described here and nowhere else: `fairfed.config.reference` makes the reference page
 from these descriptions.
@@ -6,124 +6,14 @@ from these descriptions.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from fairfed.config.arms import Arm as Arm
 from fairfed.config.arms import Augmentation, Debias
 from fairfed.config.arms import FairnessConfig as FairnessConfig
 from fairfed.config.base import Once, Section, Strings
-from fairfed.config.presets import with_preset
-from fairfed.config.table import TableConfig, is_table
-
-
-class TintConfig(Section):
-    """A sensitive feature for images that have none: each image is shaded in a flat colour."""
-
-    enabled: bool = Field(
-        True,
-        description="Shade the images of `bundled` and `fashion-mnist` in grey, red, green or "
-        "blue. Other sources have their own sensitive columns and are never shaded.",
-    )
-    alpha: float = Field(
-        0.5,
-        gt=0,
-        description="Concentration of the Dirichlet distribution from which each client × class "
-        "draws its shares of the four tints. Small: one tint each; large: even shares. Test "
-        "images have even shares.",
-    )
-    correlation: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Probability that a training image has the tint of its class (the first class "
-        "grey, then red, green, blue, grey, …), at every client; the other three share the rest. "
-        "0.25: no correlation. Test images keep even shares. Instead of `alpha`, which then has no "
-        "effect.",
-    )
-
-
-class DataConfig(Section):
-    """The rows (images, or those of a table), their labels and the sensitive features."""
-
-    source: str = Field(
-        "bundled",
-        min_length=1,
-        description="`bundled` (8,000 images of Fashion-MNIST), `fashion-mnist` (all 70,000), "
-        "`hf:NAME` (a Hugging Face dataset), or the path of an image folder with a `metadata.csv`. "
-        "A table: the path of a `.csv` or `.parquet` file, `frame:NAME` (a DataFrame of your "
-        "program), or `adult`, `compas`, `law`, `dutch`, whose columns are known.",
-    )
-    directory: str | None = Field(
-        None,
-        description="Where the four IDX files of `fashion-mnist` are; without it, where Debian's "
-        "package `dataset-fashion-mnist` puts them, else through `datasets`. Where `adult.data` "
-        "(without it: through OpenML), `compas.csv`, `law.csv` or `dutch.csv` is.",
-    )
-    classes: Strings = Field(
-        (),
-        description="The label space, in order. Empty: the labels found, sorted. A label that is "
-        "not in it is an error.",
-    )
-    label: str = Field("label", min_length=1, description="Column of the label.")
-    sensitive: Annotated[Strings, Once] = Field(
-        ("tint",),
-        description="Sensitive columns; several are crossed (`a × b`). `tint` is made by "
-        "`data.tint`. Empty: one group, `all`.",
-    )
-    client: str | None = Field(
-        None, description='Column that names a row\'s client, for `partition.name = "column"`.'
-    )
-    split: str = Field(
-        "split",
-        description="Column that says `train` or `test`. Where it is absent, a seeded fifth of "
-        "each class is for testing.",
-    )
-    image_column: str = Field("image", description="Column of the image in a Hugging Face dataset.")
-    image_size: int = Field(
-        32, ge=8, le=1024, description="Side, in pixels, that images are brought to."
-    )
-    tint: TintConfig = Field(default_factory=TintConfig, description="See `[data.tint]`.")
-    table: TableConfig = Field(default_factory=TableConfig, description="See `[data.table]`.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_table(cls, settings: Any) -> Any:
-        return with_preset(settings) if isinstance(settings, dict) else settings
-
-    @model_validator(mode="after")
-    def _one_label_space(self) -> DataConfig:
-        if self.classes and self.table.positive is not None:
-            raise ValueError("classes and table.positive both say what the classes are; drop one")
-        return self
-
-    @property
-    def tabular(self) -> bool:
-        """Whether the source is a table, and not images."""
-        return is_table(self.source)
-
-
-class PartitionConfig(Section):
-    """How the images are divided among the clients."""
-
-    name: str = Field(
-        "pathological",
-        description="A partitioner of `flwr_datasets.partitioner`, in snake case without "
-        "`_partitioner` (`iid`, `dirichlet`, `shard`, `pathological`, `distribution`, …), or "
-        "`column`: the data's own clients (`data.client`).",
-    )
-    clients: int = Field(
-        10,
-        ge=1,
-        description="Number of clients; with `column` the data decides, and this is unused.",
-    )
-    options: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Arguments of the partitioner, as its documentation names them, e.g. "
-        "`{ alpha = 0.3 }` for `dirichlet`. `pathological` without options gives 2 classes each. "
-        "`partition_by` is `label`, `group`, `cell` (label × group) or `client`.",
-    )
 
 
 class TrainConfig(Section):

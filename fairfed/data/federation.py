@@ -44,10 +44,6 @@ class Federation:
         """Training rows by cell: ``[n_clients, n_classes, n_groups]``."""
         return np.stack([self.table.cells(rows) for rows in self.train])
 
-    def test_cells(self) -> npt.NDArray[np.int64]:
-        """Test rows by cell: ``[n_clients, n_classes, n_groups]``."""
-        return np.stack([self.table.cells(rows) for rows in self.test])
-
 
 @dataclass(frozen=True, eq=False)
 class FederatedImages(Federation):

@@ -10,7 +10,14 @@ import random
 import time
 from collections.abc import Iterable, Mapping
 
-from flwr.app import ConfigRecord, ConfigRecordValues, Message, MetricRecord, RecordDict
+from flwr.app import (
+    ArrayRecord,
+    ConfigRecord,
+    ConfigRecordValues,
+    Message,
+    MetricRecord,
+    RecordDict,
+)
 from flwr.serverapp import Grid
 
 from fairfed.errors import RunError
@@ -18,6 +25,7 @@ from fairfed.errors import RunError
 PARTITION_KEY = "partition-id"
 METRICS_KEY = "metrics"
 CONFIG_KEY = "config"
+ARRAYS_KEY = "arrays"
 
 NO_NODES = "{found} of {needed} clients are there after {timeout:g} s: start them or wait longer"
 NO_REPLY = "no reply within {timeout:g} s"
@@ -161,18 +169,23 @@ def query_all(
 
 
 def query_records(
-    grid: Grid, action: str, config: Mapping[str, ConfigRecordValues], timeout: float
+    grid: Grid,
+    action: str,
+    config: Mapping[str, ConfigRecordValues],
+    timeout: float,
+    arrays: ArrayRecord | None = None,
 ) -> dict[int, RecordDict]:
     """Send ``query.<action>`` to every node and return all that each answers.
 
-    As :func:`query_all`, for answers that are more than the record ``"metrics"``.
+    As :func:`query_all`, for answers that are more than the record ``"metrics"``; with ``arrays``,
+    these are in the request as well.
 
     Raises
     ------
     QueryError
         A client failed, or two nodes hold one partition.
     """
-    found = _query(grid, action, config, timeout, None)
+    found = _query(grid, action, config, timeout, None, arrays)
     return {partition: content for partition, (_, content) in found.items()}
 
 
@@ -182,13 +195,13 @@ def _query(
     config: Mapping[str, ConfigRecordValues],
     timeout: float,
     errors: dict[int, str] | None,
+    arrays: ArrayRecord | None = None,
 ) -> dict[int, tuple[int, RecordDict]]:
     """Return (node id, records) by partition id, ascending."""
-    settings: dict[str, ConfigRecordValues] = {"round": 0, **config}
-    requests = [
-        Message(RecordDict({CONFIG_KEY: ConfigRecord(settings)}), node, f"query.{action}")
-        for node in grid.get_node_ids()
-    ]
+    content = RecordDict({CONFIG_KEY: ConfigRecord({"round": 0, **config})})
+    if arrays is not None:
+        content[ARRAYS_KEY] = arrays
+    requests = [Message(content, node, f"query.{action}") for node in grid.get_node_ids()]
     answers, failed = ask(grid, requests, timeout)
     found: dict[int, tuple[int, RecordDict]] = {}
     for node, reply in answers.items():

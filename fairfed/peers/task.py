@@ -16,7 +16,7 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-    from fairfed.experiment import Watcher
+    from fairfed.progress import Watcher
 
 TITLES: dict[MetaName, str] = {"reptile": "PPFM (Reptile)", "fomaml": "PPFM (FOMAML)"}
 """What the variants are called in logs and tables."""
@@ -130,10 +130,10 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         If no peer answers any more.
     """
     from fairfed.engines.exchange import handshake
-    from fairfed.experiment import TIMEOUT
     from fairfed.fingerprint import know_again
     from fairfed.peers.baseline import train_arm
     from fairfed.peers.rounds import is_measured, train_peers
+    from fairfed.progress import TIMEOUT
 
     directory = RunDirectory(config)
     know_again(directory)

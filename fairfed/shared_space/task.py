@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flwr.app import RecordDict
     from flwr.serverapp import Grid
 
-    from fairfed.experiment import Watcher
+    from fairfed.progress import Watcher
 
 HAS_ARMS = (
     "arms: a run with [shared] compares its own variants and has no arms; leave [[arms]] out, or "
@@ -94,7 +94,7 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
 def _met(grid: Grid, directory: RunDirectory, toml: str) -> dict[str, Any]:
     """What the clients say of themselves (`clients.json`), asked once in a run."""
     from fairfed.engines.exchange import query_records, wait_for_nodes
-    from fairfed.experiment import TIMEOUT
+    from fairfed.progress import TIMEOUT
     from fairfed.shared_space.centring import means, merge
     from fairfed.shared_space.strategy import ACTION
 
@@ -137,7 +137,7 @@ def _train(
     from flwr.app import ArrayRecord
 
     from evaluation import get_metric
-    from fairfed.experiment import AUGMENT_TIMEOUT, TIMEOUT
+    from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
     from fairfed.rounds import run_rounds
     from fairfed.shared_space.adapter import Adapter
     from fairfed.shared_space.data import encoder, images

@@ -149,6 +149,31 @@ def stepped(
     return moved
 
 
+def joined(parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Model:
+    """Put the arrays of several parts together, each under ``part/name``."""
+    return {f"{part}/{n}": array for part, arrays in parts.items() for n, array in arrays.items()}
+
+
+def parted(arrays: Mapping[str, NDArray[Any]], *parts: str) -> tuple[Model, ...]:
+    """Take apart what :func:`joined` put together.
+
+    Returns
+    -------
+    tuple of Model
+        The arrays of each part asked for, under their own names; last, those of no such part, as
+        they are.
+    """
+    found: dict[str, Model] = {part: {} for part in parts}
+    others: Model = {}
+    for key, array in arrays.items():
+        part, _, name = key.partition("/")
+        if part in found:
+            found[part][name] = array
+        else:
+            others[key] = array
+    return *found.values(), others
+
+
 def _mean(terms: Sequence[tuple[NDArray[Any], float]]) -> NDArray[Any]:
     """Average one array over the clients."""
     dtype = terms[0][0].dtype

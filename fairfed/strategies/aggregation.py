@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, flaw
+from fairfed.strategies.aggregate import Model, flaw, joined, parted
 from fairfed.strategies.cohort import Cohort
 from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.robust import Aggregator
@@ -21,6 +21,7 @@ from semantic.errors import InputError
 logger = logging.getLogger("fairfed")
 
 OTHER_STRATEGY = "the saved strategy is {name}={saved!r}, this one has {name}={here!r}"
+OTHER_ARRAYS = "the saved strategy has arrays that are none of this one's: {names}"
 UNWEIGHTED = "weights not used: {aggregator}"
 LOST = "round %d: the new model is not finite (%s); the old one is kept"
 
@@ -147,8 +148,9 @@ class Aggregation:
 
     def state_arrays(self) -> Model:
         """Return the state that is as large as a model: momenta of the rule and the optimiser."""
-        parts = {"rule": self.rule.state_arrays(), "optimiser": self.optimiser.state_arrays()}
-        return {f"{w}/{name}": value for w, state in parts.items() for name, value in state.items()}
+        return joined(
+            {"rule": self.rule.state_arrays(), "optimiser": self.optimiser.state_arrays()}
+        )
 
     def load(self, state: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Restore what :meth:`state_dict` and :meth:`state_arrays` returned.
@@ -161,13 +163,12 @@ class Aggregation:
         for name, here in self.identity().items():
             if state.get(name) != here:
                 raise InputError(OTHER_STRATEGY.format(name=name, saved=state.get(name), here=here))
-        split: dict[str, Model] = {"rule": {}, "optimiser": {}}
-        for key, value in arrays.items():
-            whose, _, name = key.partition("/")
-            split[whose][name] = value
+        of_rule, of_optimiser, others = parted(arrays, "rule", "optimiser")
+        if others:
+            raise InputError(OTHER_ARRAYS.format(names=", ".join(others)))
         self.rule.load_state_dict(state["state"])
-        self.rule.load_state_arrays(split["rule"])
-        self.optimiser.load_state_arrays(split["optimiser"])
+        self.rule.load_state_arrays(of_rule)
+        self.optimiser.load_state_arrays(of_optimiser)
 
 
 def _robust(aggregator: Aggregator, cohort: Cohort, weights: Weights) -> tuple[Model, Weights]:

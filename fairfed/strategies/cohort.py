@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairfed.strategies.aggregate import Model, is_parameter
+
+if TYPE_CHECKING:
+    from fairfed.strategies.replies import ClientReply
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -89,3 +93,31 @@ class Cohort:
     def pooled(self) -> Counts:
         """Counts of all clients together, ``[G, C, C]``."""
         return np.asarray(np.sum(np.stack(self.counts), axis=0))
+
+
+def cohort_of(
+    server_round: int,
+    replies: Sequence[ClientReply],
+    models: Mapping[int, Model],
+    received: Model,
+    probe: Probe | None,
+) -> Cohort:
+    """Gather what is known of the clients of a round; of examples, the real ones count.
+
+    Parameters
+    ----------
+    server_round, received, probe
+        As in `Cohort`.
+    replies, models
+        Usable replies, and the models in them by partition id.
+    """
+    return Cohort(
+        round=server_round,
+        clients=tuple(r.client for r in replies),
+        n=np.asarray([r.n_real for r in replies], np.float64),
+        counts=tuple(r.counts for r in replies),
+        losses=np.asarray([r.received_loss for r in replies], np.float64),
+        models=tuple(models[r.client] for r in replies),
+        received=received,
+        probe=probe,
+    )

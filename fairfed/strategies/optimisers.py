@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, is_parameter
+from fairfed.strategies.aggregate import Model, is_parameter, joined, parted
 from fairfed.strategies.cohort import Floats
 from fairfed.strategies.part import Part, check_range
 
@@ -154,18 +154,11 @@ class _Adaptive(ServerOptimiser):
 
     def state_arrays(self) -> Model:
         """Return both moments."""
-        return {
-            **{f"first/{name}": value for name, value in self._first.items()},
-            **{f"second/{name}": value for name, value in self._second.items()},
-        }
+        return joined({"first": self._first, "second": self._second})
 
     def load_state_arrays(self, arrays: Mapping[str, Any]) -> None:
         """Restore both moments."""
-        parts: dict[str, Model] = {"first": {}, "second": {}}
-        for key, value in arrays.items():
-            which, _, name = key.partition("/")
-            parts[which][name] = value
-        self._first, self._second = parts["first"], parts["second"]
+        self._first, self._second, _ = parted(arrays, "first", "second")
 
 
 @dataclass

@@ -11,6 +11,7 @@ import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord
 from numpy.typing import NDArray
 
+from fairfed.strategies.aggregate import Model, decode, flaw
 from fairfed.strategies.entries import MISSING_RECORD, Entries, RejectedReply
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "RejectedReply",
     "ReplyKeys",
     "partition_of",
+    "read_model",
     "read_reply",
     "sort_replies",
     "totals",
@@ -180,6 +182,24 @@ def read_reply(
 def _seconds(said: Entries, name: str) -> float:
     """Return a time that need not be told; 0 if it is not."""
     return said.seconds(name) if name in said else 0.0
+
+
+def read_model(record: ArrayRecord, like: Model | None) -> Model:
+    """Read a client's model and compare it with another, where there is one already.
+
+    Raises
+    ------
+    RejectedReply
+        Arrays that cannot be read, are not those of `like`, or are not finite.
+    """
+    try:
+        model = decode(record)
+    except ValueError as error:
+        raise RejectedReply(str(error)) from error
+    reason = flaw(model, like or model)
+    if reason is not None:
+        raise RejectedReply(reason)
+    return model
 
 
 def sort_replies(

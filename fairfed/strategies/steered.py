@@ -14,23 +14,22 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from fairfed.engines.exchange import handshake, sample, wait_for_nodes
-from fairfed.strategies.aggregate import Model, decode, encode, flaw
+from fairfed.strategies.aggregate import Model, decode, encode
 from fairfed.strategies.aggregation import Outcome
-from fairfed.strategies.cohort import Cohort, Probe
+from fairfed.strategies.cohort import Probe, cohort_of
 from fairfed.strategies.combination import combine
 from fairfed.strategies.loop import ClosedLoop, load_loop, save_loop
 from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.part import check_range
 from fairfed.strategies.replies import (
     ClientReply,
-    RejectedReply,
     ReplyKeys,
+    read_model,
     read_reply,
     sort_replies,
     totals,
@@ -60,8 +59,6 @@ class FairnessSteered(Strategy):
         How weights follow from signals: a name of ``rules.RULES``, or an object.
     options : mapping, optional
         Parameters of a rule given by name.
-    beta : float, optional
-        FairFed's alone; other rules do not read it.
     metric : callable, optional
         Fairness metric of counts ``[G, C, C]``, for the signals that are of one.
     signal : str or Signal, optional
@@ -80,8 +77,6 @@ class FairnessSteered(Strategy):
         Plans further synthesis; the clients must understand ``keys.extra_cells``.
     inversion : Inversion, optional
         Acts on every aggregate (Fed-ZDAS), or logs what the clients' inversion cost (Fed-ZDAC).
-    synthetic_weight : float
-        What a synthetic example counts in ``n_k``; a real one counts 1. The default is 0.
     fraction : float
         Share of clients that train in a round, in (0, 1]; all clients evaluate.
     seed : int
@@ -115,7 +110,6 @@ class FairnessSteered(Strategy):
         *,
         rule: str | WeightRule = "fedavg",
         options: Mapping[str, Any] | None = None,
-        beta: float | None = None,
         metric: MetricFn | None = None,
         signal: str | Signal | None = None,
         optimiser: str | ServerOptimiser = "fedavg",
@@ -124,22 +118,17 @@ class FairnessSteered(Strategy):
         max_weight: float = MAX_WEIGHT,
         loop: ClosedLoop | None = None,
         inversion: Inversion | None = None,
-        synthetic_weight: float = 0.0,
         fraction: float = 1.0,
         seed: int = 0,
         min_nodes: int = 1,
         node_timeout: float = 120.0,
         keys: ReplyKeys | None = None,
     ) -> None:
-        chosen = dict(options or {})
-        if beta is not None:
-            check_range("beta", beta)
-            if rule in ("fairfed", "fairfed-exp"):
-                chosen.setdefault("beta", beta)
-        check_range("synthetic_weight", synthetic_weight)
         check_range("fraction", fraction, 0.0, 1.0, above=True)
-        self.parts = combine(rule, chosen, signal, metric, optimiser, aggregator, max_weight, probe)
-        self.shape, self.probe, self.synthetic_weight = shape, probe, synthetic_weight
+        self.parts = combine(
+            rule, options or {}, signal, metric, optimiser, aggregator, max_weight, probe
+        )
+        self.shape, self.probe = shape, probe
         self.loop, self.inversion = loop, inversion
         self.fraction, self.seed, self.min_nodes = fraction, seed, min_nodes
         self.node_timeout = node_timeout
@@ -185,12 +174,16 @@ class FairnessSteered(Strategy):
 
         def accept(message: Message, client: int) -> ClientReply:
             reply = read_reply(message, self.keys, self.shape, client, train=True)
-            models[client] = self._model(reply.arrays, models)
+            like = self._global or next(iter(models.values()), None)
+            models[client] = read_model(reply.arrays, like)
             self._read_further(message, client)
             return reply
 
         accepted, failed = sort_replies(replies, self.keys, self._sites, accept)
-        outcome = self.parts.run(self._cohort(server_round, accepted, models))
+        if self._global is None and self.parts.needs_received:
+            raise RuntimeError(NOT_CONFIGURED)
+        received = self._global or {}
+        outcome = self.parts.run(cohort_of(server_round, accepted, models, received, self.probe))
         outcome = self._conclude(server_round, accepted, outcome)
         self.train_log[server_round] = train_rows(accepted, failed, outcome, self.parts.steered)
         planned = self.loop.observe(server_round, accepted) if self.loop else None
@@ -235,7 +228,6 @@ class FairnessSteered(Strategy):
             f"\t├──> Replanning: {self.loop or 'none'}",
             f"\t├──> Inversion: {self.inversion or 'none'}",
             f"\t├──> Counts: {groups} groups x {classes} classes",
-            f"\t├──> Weight of a synthetic example: {self.synthetic_weight:g}",
             f"\t├──> Clients: fraction {self.fraction:g} (seed {self.seed}), at least "
             f"{self.min_nodes} within {self.node_timeout:g} s",
             f"\t└──> Keys: {self.keys}",
@@ -286,18 +278,6 @@ class FairnessSteered(Strategy):
         content = RecordDict({self.keys.arrays: arrays, self.keys.config: settings})
         return [Message(content, node, kind) for node in nodes]
 
-    def _model(self, arrays: ArrayRecord, others: Mapping[int, Model]) -> Model:
-        """Read a client's model and compare it with the global one, or else with the first."""
-        try:
-            model = decode(arrays)
-        except ValueError as error:
-            raise RejectedReply(str(error)) from error
-        like = self._global or next(iter(others.values()), model)
-        reason = flaw(model, like)
-        if reason is not None:
-            raise RejectedReply(reason)
-        return model
-
     def _instructions(self) -> dict[str, Any]:
         """Return what the parts want of clients in their next training."""
         wanted: dict[str, Any] = {self.keys.ask_loss: True} if self.parts.needs_loss else {}
@@ -308,21 +288,3 @@ class FairnessSteered(Strategy):
             if cells is not None:
                 wanted[key] = [float(value) for value in cells.ravel()]
         return wanted if self.loop is None else {**wanted, **self.loop.instructions(self.keys)}
-
-    def _cohort(
-        self, server_round: int, replies: Sequence[ClientReply], models: Mapping[int, Model]
-    ) -> Cohort:
-        """Gather what is known of the clients of a round."""
-        if self._global is None and self.parts.needs_received:
-            raise RuntimeError(NOT_CONFIGURED)
-        share = self.synthetic_weight
-        return Cohort(
-            round=server_round,
-            clients=tuple(r.client for r in replies),
-            n=np.asarray([r.n_real + share * r.n_synthetic for r in replies], np.float64),
-            counts=tuple(r.counts for r in replies),
-            losses=np.asarray([r.received_loss for r in replies], np.float64),
-            models=tuple(models[r.client] for r in replies),
-            received=self._global or {},
-            probe=self.probe,
-        )

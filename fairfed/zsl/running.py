@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.draws import generator_of
-from fairfed.experiment import TIMEOUT
+from fairfed.progress import TIMEOUT
 from fairfed.rundir import RunDirectory
 from fairfed.strategies.aggregate import Model, decode
 from fairfed.zsl.classify import ZslScores
@@ -31,7 +31,7 @@ from fairfed.zsl.rounds import ZslPlan, train_rounds
 from fairfed.zsl.variants import Variant, settings
 
 if TYPE_CHECKING:
-    from fairfed.experiment import Watcher
+    from fairfed.progress import Watcher
 
 Log = Callable[[dict[str, Any]], None]
 

@@ -14,7 +14,7 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-    from fairfed.experiment import Watcher
+    from fairfed.progress import Watcher
 
 HAS_ARMS = (
     "arms: a run with [zsl] compares zsl.variants and has no arms; leave [[arms]] out, or [zsl]"
@@ -63,7 +63,7 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         If no client answers any more.
     """
     from fairfed.engines.exchange import handshake
-    from fairfed.experiment import TIMEOUT
+    from fairfed.progress import TIMEOUT
     from fairfed.zsl.data import features, split
     from fairfed.zsl.running import Run, generate_variant, train_variant
 

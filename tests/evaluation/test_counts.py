@@ -46,15 +46,6 @@ def test_addition_is_a_commutative_monoid_that_counts_pooled_rows(
     assert sum_counts([x, y, z]) == count(a + b + c)
 
 
-@given(rows)
-def test_flat_round_trip(chosen: list[Row]) -> None:
-    counts = count(chosen)
-    flat = counts.to_list()
-    assert len(flat) == 18
-    assert all(type(value) is int for value in flat)
-    assert GroupCounts.from_flat(flat, GROUPS, CLASSES) == counts
-
-
 def test_counts_cannot_be_changed_in_place() -> None:
     source = np.zeros((2, 3, 3), dtype=np.int64)
     counts = GroupCounts(source, GROUPS, CLASSES)
@@ -110,7 +101,5 @@ def test_wrong_names_and_lists_are_refused() -> None:
         GroupCounts.zeros(("a", "a"), CLASSES)
     with pytest.raises(InputError, match="at least one class"):
         GroupCounts.zeros(("a",), ())
-    with pytest.raises(InputError, match="have 3 values, expected 18"):
-        GroupCounts.from_flat([1, 2, 3], GROUPS, CLASSES)
     with pytest.raises(InputError, match="no group counts to sum"):
         sum_counts([])

@@ -17,7 +17,7 @@ from evaluation import (
     rates,
     wilson_interval,
 )
-from evaluation.intervals import resample
+from evaluation.bootstrap import resample
 
 
 def test_wilson_by_hand() -> None:

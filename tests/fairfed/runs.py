@@ -13,7 +13,8 @@ from flwr.app import Message
 
 from fairfed.config import Config
 from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import Watcher, count_clients
+from fairfed.experiment import count_clients
+from fairfed.progress import Watcher
 from fairfed.server import server_app
 
 

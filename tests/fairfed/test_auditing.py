@@ -119,7 +119,7 @@ def test_a_client_that_fails_ends_the_audit(small: Small) -> None:
     settings = _settings(small())
     with (
         InProcessGrid(app, 3, drop=lambda _, client: "away" if client == 1 else None) as grid,
-        pytest.raises(QueryError, match="1 of 3 clients failed the audit: .*away"),
+        pytest.raises(QueryError, match="1 of 3 clients failed 'audit': .*away"),
     ):
         audit_clients(grid, settings, 60.0)
     broken = {name: array.numpy() * np.nan for name, array in settings.model.items()}

@@ -16,7 +16,7 @@ from flwr.clientapp import ClientApp
 from fairfed.checkpoint import load
 from fairfed.engines.inprocess import Drop, InProcessGrid
 from fairfed.errors import RunError
-from fairfed.rounds import query_all, run_rounds
+from fairfed.rounds import run_rounds
 from fairfed.strategies.optimisers import FedAvgM
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered
@@ -94,7 +94,7 @@ def federate(
 ) -> tuple[bytes, list[Line]]:
     """Run and return the bytes of the final model and the lines without their timings."""
     lines: list[Line] = []
-    strategy = FairnessSteered(SHAPE, rule="fairfed", beta=beta, metric=accuracy)
+    strategy = FairnessSteered(SHAPE, rule="fairfed", options={"beta": beta}, metric=accuracy)
     given: dict[str, Any] = {"seed": 1, "timeout": 60, "config": {"rate": 0.5}, **settings}
     with grid_type(app or toy_app(), clients, drop=drop, workers=workers, wire=True) as grid:
         final = run_rounds(
@@ -267,12 +267,6 @@ def test_only_the_drawn_clients_train_and_all_evaluate() -> None:
         assert all(row["test_counts"] for row in line["clients"])
 
 
-def test_on_round_comes_after_the_checkpoint(tmp_path: Path) -> None:
-    path, seen = tmp_path / "arm.npz", []
-    federate(2, checkpoint=path, on_round=lambda n, line: seen.append((n, load(path).round)))
-    assert seen == [(1, 1), (2, 2)]
-
-
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -302,8 +296,3 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_missing_clients_are_waited_for_in_vain() -> None:
     with pytest.raises(TimeoutError, match="3 of 4 clients"):
         federate(1, min_nodes=4, timeout=0)
-
-
-def test_query_all_is_offered_here() -> None:
-    with InProcessGrid(toy_app(), 2) as grid:
-        assert list(query_all(grid, "describe", {}, 10)) == [0, 1]

@@ -55,6 +55,11 @@ def test_rounds_with_odd_line_ends_in_their_texts_are_kept(small: Small) -> None
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").split("\n") if line]
     assert [line["round"] for line in lines] == [1, 2]
     assert lines[0]["clients"][0]["error"] == ODD
+    assert directory.rounds() == lines
+
+
+def test_a_run_that_has_not_begun_has_no_rounds(small: Small) -> None:
+    assert RunDirectory(small()).rounds() == []
 
 
 def test_rounds_after_the_checkpoint_and_a_torn_end_are_dropped(directory: RunDirectory) -> None:

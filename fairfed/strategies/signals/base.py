@@ -61,9 +61,9 @@ class Signal(ABC):
         """Return one value per client."""
 
 
-def silent(size: int, kind: Kind = "gap") -> Signals:
+def silent(size: int) -> Signals:
     """Return no signal for any client."""
-    return Signals(np.full(size, np.nan), (None,) * size, kind)
+    return Signals(np.full(size, np.nan), (None,) * size)
 
 
 def accuracy(counts: Counts) -> float:

@@ -1,8 +1,6 @@
 """Score metrics from histograms against scikit-learn, and comparisons of groups."""
 
 import math
-import time
-import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -12,53 +10,17 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from evaluation.audit import histograms
-from evaluation.audit.options import AuditOptions
-from evaluation.audit.schema import WEIGHT_UNIT, Axis, Schema
-from evaluation.audit.score_replicates import gap_interval, interval
+from evaluation.audit.schema import Axis, Schema
 from evaluation.audit.scores import score_comparisons
 from evaluation.audit.sparse import SparseCounts
 from evaluation.audit.tally import Tally
-from evaluation.intervals import wilson_interval
+from tests.evaluation.audit.scored import OPTIONS, bin_of, sample, tally_of
 
-OPTIONS = AuditOptions(min_group=1, replicates=0)
 ORACLES = {
     "roc_auc": roc_auc_score,
     "average_precision": average_precision_score,
     "brier": brier_score_loss,
 }
-
-
-def bin_of(score: np.ndarray, bins: int) -> np.ndarray:
-    return np.minimum((score * bins).astype(int), bins - 1)
-
-
-def tally_of(
-    y: np.ndarray,
-    score: np.ndarray,
-    group: np.ndarray,
-    *,
-    bins: int = 64,
-    weight: np.ndarray | None = None,
-    names: tuple[str, ...] = ("a", "b", "c"),
-) -> Tally:
-    """Count rows of two classes, predicted at one half."""
-    schema = Schema(
-        "classification", ("0", "1"), (Axis("sex", names),), positive="1", bins=bins,
-        weighted=weight is not None,
-    )  # fmt: skip
-    sums = np.ones((len(y), 1), np.int64)
-    if weight is not None:
-        units = [np.rint(weight**power / WEIGHT_UNIT) for power in (1, 2)]
-        sums = np.stack([sums[:, 0], *units], axis=1).astype(np.int64)
-    lead = (1, len(names))
-    shape = (*lead, 1, 2, bins)
-    flat = np.ravel_multi_index((0 * y, group, 0 * y, y, bin_of(score, bins)), shape)
-    confused = np.ravel_multi_index((0 * y, group, y, (score >= 0.5).astype(int)), (*lead, 2, 2))
-    return Tally(
-        schema,
-        SparseCounts.collect((*lead, 2, 2), confused, sums),
-        SparseCounts.collect(shape, flat, sums),
-    )
 
 
 def histogram_of(
@@ -135,14 +97,6 @@ def test_an_error_that_is_reached() -> None:
     """One row of each kind in one bin: the order is unknown, so AUC is one half give or take."""
     both = np.array([[0.0, 1.0], [0.0, 1.0]])
     assert (float(histograms.roc_auc(both)), float(histograms.roc_auc_error(both))) == (0.5, 0.5)
-
-
-def sample(seed: int, n: int = 3000, groups: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows whose scores rank worse the higher the group."""
-    rng = np.random.default_rng(seed)
-    y, group = rng.integers(0, 2, n), rng.integers(0, groups, n)
-    score = np.clip(rng.normal(0.4 + (0.3 - 0.1 * group) * y, 0.2), 0, 1)
-    return y, score, group
 
 
 def test_groups_are_compared() -> None:
@@ -287,99 +241,3 @@ def test_merged_sites_give_the_same_comparison() -> None:
     options = replace(OPTIONS, replicates=50)
     pooled = score_comparisons(tally_of(y, score, group), options)
     assert score_comparisons(both, options) == pooled
-
-
-def test_a_real_gap_is_beyond_chance() -> None:
-    y, score, group = sample(9)
-    options = replace(OPTIONS, replicates=300)
-    (unequal,) = score_comparisons(tally_of(y, score, group), options)
-    auc = unequal.gaps[0]
-    assert auc.estimate.value > auc.chance
-    assert auc.p == pytest.approx(1 / 301)
-    assert 0 < auc.estimate.low < auc.estimate.value < auc.estimate.high
-
-
-def test_without_a_gap_tests_and_intervals_err_as_often_as_they_say() -> None:
-    """Groups that have nothing to do with the scores: p is uniform, and intervals hold 0."""
-    rejected, covered = [], []
-    for seed in range(150):
-        y, score, _ = sample(seed, 300)
-        group = np.random.default_rng(1000 + seed).integers(0, 3, 300)
-        options = replace(OPTIONS, replicates=99, seed=7 * seed)
-        (found,) = score_comparisons(tally_of(y, score, group), options)
-        rejected.append(found.gaps[0].p <= 0.1)
-        covered.append([gap.estimate.low == 0 for gap in found.gaps])
-    assert 0.04 < np.mean(rejected) < 0.17
-    assert np.mean(covered, axis=0).min() > 0.87
-
-
-def test_intervals_cover_the_auc_and_its_gap() -> None:
-    """Scores are binormal: AUC is Φ(d / √2) for means d apart. Three small groups, two alike."""
-    shifts, names = np.array([1.5, 0.8, 0.8]), ("a", "b", "c")
-    true = np.array([0.5 * (1 + math.erf(d / 2)) for d in shifts])
-    options = replace(OPTIONS, replicates=200)
-    rng, held = np.random.default_rng(0), []
-    for _ in range(60):
-        group, y = np.repeat([0, 1, 2], [60, 80, 60]), np.tile([0, 1], 100)
-        latent = rng.normal(shifts[group] * y)
-        tally = tally_of(y, 1 / (1 + np.exp(-latent)), group, bins=128, names=names)
-        (found,) = score_comparisons(tally, options)
-        ends = [*found.metrics[0].groups, found.gaps[0].estimate]
-        truth = [*true, true.max() - true.min()]
-        held.append([e.low <= t <= e.high for e, t in zip(ends, truth, strict=True)])
-    covered = np.mean(held, axis=0)
-    assert covered[:3].mean() > 0.93
-    assert covered[3] > 0.9
-
-
-def test_a_calibrated_model_is_covered() -> None:
-    rng, held = np.random.default_rng(1), 0
-    for _ in range(40):
-        score = rng.random(400)
-        y = (rng.random(400) < score).astype(int)
-        options = replace(OPTIONS, replicates=100)
-        (found,) = score_comparisons(tally_of(y, score, 0 * y), options)
-        error = next(m for m in found.metrics if m.name == "calibration_error").overall
-        assert error.value > 0.01  # noise alone
-        held += error.low == 0
-    assert held >= 36
-
-
-def test_a_perfect_ranking_is_not_certain() -> None:
-    y = np.repeat([0, 1], [30, 10])
-    tally = tally_of(y, 0.2 + 0.6 * y, 0 * y)
-    (found,) = score_comparisons(tally, replace(OPTIONS, replicates=50))
-    auc = found.metrics[0].overall
-    assert (auc.value, auc.high, auc.how) == (1, 1, "wilson")
-    assert auc.low == wilson_interval(10, 10).low
-
-
-def test_the_interval_of_a_metric_by_hand() -> None:
-    drawn = np.array([0.7, 0.9, np.nan])
-    low, high = interval(0.8, drawn, 0.95)
-    reach = 1.959964 * 0.1 / 0.16
-    ends = [1 / (1 + math.exp(-(math.log(4) + sign * reach))) for sign in (-1, 1)]
-    assert (low, high) == pytest.approx(ends, abs=1e-6)
-    assert all(math.isnan(end) for end in interval(0.8, drawn[2:], 0.95))
-    assert interval(1.0, drawn, 0.95) == pytest.approx((0.705, 0.895))
-
-
-def test_the_interval_of_a_gap_by_hand() -> None:
-    values = np.array([0.5, 0.7, np.nan])
-    drawn = values + np.array([[0.0, -0.1, np.nan], [0.0, 0.1, np.nan]])
-    assert gap_interval(values, drawn, 0.95) == pytest.approx((0.1, 0.3))
-    assert all(math.isnan(end) for end in gap_interval(values[1:], drawn[:, 1:], 0.95))
-
-
-def test_a_thousand_replicates_are_fast_and_small() -> None:
-    y, score, group = sample(10, 50_000)
-    tally = tally_of(y, score, group, bins=1024)
-    options = AuditOptions()
-    started = time.process_time()
-    score_comparisons(tally, options)
-    assert time.process_time() - started < 3  # about 0.5 s on an idle core
-    tracemalloc.start()
-    score_comparisons(tally, replace(options, replicates=300))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 300e6

@@ -14,7 +14,8 @@ from evaluation.audit.metrics import chosen
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Comparison
 from evaluation.audit.uncertainty import gap_intervals
-from evaluation.intervals import bootstrap_interval, wilson_interval, wilson_limits
+from evaluation.bootstrap import bootstrap_interval
+from evaluation.intervals import wilson_interval, wilson_limits
 from tests.evaluation.audit.tallies import tally_of, tally_of_errors
 
 RATES = ("accuracy", "true_positive_rate", "false_positive_rate")

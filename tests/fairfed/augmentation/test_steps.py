@@ -18,11 +18,11 @@ from PIL import Image
 
 from fairfed.augmentation.job import Job
 from fairfed.augmentation.preview import contact_sheet, preview_cells, write_preview
-from fairfed.augmentation.progress import Silent
 from fairfed.augmentation.steps import STEPS, chosen_steps, run_steps
 from fairfed.augmentation.workspace import Workspace
 from fairfed.config import PipelineConfig
 from semantic.errors import InputError
+from tests.fairfed.augmentation.silent import Silent
 
 Configured = Callable[..., PipelineConfig]
 
@@ -140,7 +140,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from fairfed.augmentation.job import Job
-from fairfed.augmentation.progress import Silent
+from tests.fairfed.augmentation.silent import Silent
 from fairfed.augmentation.steps import run_steps
 from fairfed.augmentation.workspace import Workspace
 from fairfed.config import PipelineConfig, load_model

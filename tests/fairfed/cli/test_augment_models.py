@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from fairfed.augmentation.job import OWNER, Job
-from fairfed.augmentation.progress import Silent
 from fairfed.augmentation.workspace import Workspace
 from fairfed.config import PipelineConfig
 from fairfed.config.load import load_model
 from generators.store import request_key
 from generators.synthesis import SHARED
 from semantic.errors import InputError
+from tests.fairfed.augmentation.silent import Silent
 
 Augment = Callable[..., str]
 Command = Callable[..., tuple[int, str]]

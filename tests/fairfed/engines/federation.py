@@ -93,7 +93,10 @@ def federate(engine: Any) -> dict[str, Any]:
     @server_app.main()
     def main(grid: Grid, context: Context) -> None:
         strategy = FairnessSteered(
-            (1, 2), rule="fairfed", beta=float(context.run_config["beta"]), metric=accuracy
+            (1, 2),
+            rule="fairfed",
+            options={"beta": float(context.run_config["beta"])},
+            metric=accuracy,
         )
         arrays = ArrayRecord(client_app.network().state_dict())  # type: ignore[attr-defined]
         final.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairfed.strategies.aggregate import decode, encode, flaw, weighted_mean
+from fairfed.strategies.aggregate import decode, encode, flaw, joined, parted, weighted_mean
 
 
 def test_mean_by_hand_keeps_dtypes_shapes_and_names() -> None:
@@ -67,3 +67,10 @@ def test_unreadable_arrays_are_named() -> None:
     record["w"].data = record["w"].data[:-5]
     with pytest.raises(ValueError, match="array 'w' cannot be read"):
         decode(record)
+
+
+def test_parts_that_are_joined_come_apart_again() -> None:
+    one, two = {"w": np.zeros(1), "a/b": np.ones(2)}, {"w": np.ones(3)}
+    both = joined({"one": one, "two": two, "none": {}})
+    assert list(both) == ["one/w", "one/a/b", "two/w"]
+    assert parted(both, "one", "none") == (one, {}, {"two/w": two["w"]})

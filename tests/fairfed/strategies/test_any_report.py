@@ -127,7 +127,7 @@ def test_without_a_budget_fairfed_is_fedavg_bit_for_bit_below_the_cap_as_well() 
     rows = [(9999.0, 1.0, [5, 1] * 4, (0.1, 0.3)), (3.0, 1.0, [1] * 8, (0.7, 1 / 3))]
     plain = by_default("fedavg", None).parts.run(cohort(1, rows))
     for rule in ("fairfed", "fairfed-exp"):
-        strategy = FairnessSteered((2, 2), rule=rule, beta=0.0, metric=accuracy)
+        strategy = FairnessSteered((2, 2), rule=rule, options={"beta": 0.0}, metric=accuracy)
         steered = strategy.parts.run(cohort(1, rows))
         assert steered.weights.weight.tobytes() == plain.weights.weight.tobytes()
         assert steered.model is not None

@@ -29,6 +29,13 @@ from tests.fairfed.strategies.made_replies import (
 )
 
 
+def fairfed(beta: float, **settings: Any) -> FairnessSteered:
+    """FairFed on the gap of accuracy."""
+    return FairnessSteered(
+        SHAPE, rule="fairfed", options={"beta": beta}, metric=accuracy, **settings
+    )
+
+
 def test_fedavg_by_hand_keeps_integer_buffers() -> None:
     strategy = FairnessSteered(SHAPE)
     replies = answer([reply(0, 1.0, n_real=30), reply(1, 5.0, n_real=10, n_synthetic=900)])
@@ -46,19 +53,13 @@ def test_fedavg_by_hand_keeps_integer_buffers() -> None:
     }  # fmt: skip
 
 
-def test_synthetic_examples_count_when_asked_to() -> None:
-    strategy = FairnessSteered(SHAPE, synthetic_weight=0.5)
-    strategy.aggregate_train(1, answer([reply(0, n_real=10, n_synthetic=20), reply(1, n_real=20)]))
-    assert weights(strategy) == [0.5, 0.5]
-
-
 def test_fairfed_by_hand() -> None:
     """Accuracies .7 and 0 around a pooled .35 would give equal gaps; so the metric is made up."""
 
     def metric(c: NDArray[np.int64]) -> float:
         return {10: 0.0, 11: 0.2, 21: 0.7}[int(c.sum())]  # gaps .7 and .5
 
-    strategy = FairnessSteered(SHAPE, rule="fairfed", beta=0.1, metric=metric)
+    strategy = FairnessSteered(SHAPE, rule="fairfed", options={"beta": 0.1}, metric=metric)
     replies = answer([reply(0, 0.0, counts=counts(5, 5)), reply(1, 1.0, counts=counts(5, 6))])
     merged, _ = strategy.aggregate_train(1, replies)
     assert weights(strategy) == pytest.approx([0.49, 0.51])
@@ -71,9 +72,7 @@ def test_fairfed_by_hand() -> None:
 def test_beta_zero_gives_fedavgs_bytes() -> None:
     replies = answer([reply(i, 0.1 * i + 0.05, n_real=7 * i + 3) for i in range(5)])
     plain, _ = FairnessSteered(SHAPE).aggregate_train(1, replies)
-    steered, _ = FairnessSteered(SHAPE, rule="fairfed", beta=0.0, metric=accuracy).aggregate_train(
-        1, replies
-    )
+    steered, _ = fairfed(0.0).aggregate_train(1, replies)
     assert plain is not None
     assert steered is not None
     assert plain["x"].data == steered["x"].data
@@ -97,7 +96,7 @@ def test_a_robust_aggregator_is_noted_and_is_no_guard() -> None:
 
 
 def test_nobody_usable_gives_no_model() -> None:
-    strategy = FairnessSteered(SHAPE, rule="fairfed", beta=1.0, metric=accuracy)
+    strategy = fairfed(1.0)
     assert strategy.aggregate_train(1, answer(["boom", "bang"])) == (None, None)
     assert strategy.aggregate_train(2, []) == (None, None)
     assert strategy.aggregate_train(3, answer([reply(0, n_real=-1)])) == (None, None)
@@ -127,18 +126,18 @@ def test_metric_keys_are_arguments() -> None:
 
 def test_state_survives_json() -> None:
     replies = answer([reply(0, counts=counts(1, 9)), reply(1, 1.0, counts=counts(9, 2))])
-    one = FairnessSteered(SHAPE, rule="fairfed", beta=0.37, metric=accuracy)
+    one = fairfed(0.37)
     one.aggregate_train(1, replies)
-    two = FairnessSteered(SHAPE, rule="fairfed", beta=0.37, metric=accuracy)
+    two = fairfed(0.37)
     two.load_state_dict(json.loads(json.dumps(one.state_dict())))
     first, second = one.aggregate_train(2, replies)[0], two.aggregate_train(2, replies)[0]
     assert first is not None
     assert second is not None
     assert first["x"].data == second["x"].data
     with pytest.raises(InputError, match=r"beta=0.37, this one has beta=0.5"):
-        FairnessSteered(SHAPE, rule="fairfed", beta=0.5, metric=accuracy).load_state_dict(
-            one.state_dict()
-        )
+        fairfed(0.5).load_state_dict(one.state_dict())
+    with pytest.raises(InputError, match="arrays that are none of this one's: control/x"):
+        two.load_state_dict(one.state_dict(), {"control/x": np.zeros(1)})
 
 
 @pytest.mark.parametrize(
@@ -146,9 +145,8 @@ def test_state_survives_json() -> None:
     [
         ({"rule": "fedprox"}, "rule 'fedprox': expected one of fedavg, fairfed"),
         ({"rule": "fairfed"}, "give one"),
-        ({"beta": -1.0}, "beta = -1.0"),
-        ({"beta": NAN}, "beta = nan"),
-        ({"synthetic_weight": -0.5}, "synthetic_weight"),
+        ({"rule": "fairfed", "options": {"beta": -1.0}, "metric": accuracy}, "beta = -1.0"),
+        ({"rule": "fairfed", "options": {"beta": NAN}, "metric": accuracy}, "beta = nan"),
         ({"fraction": 0.0}, "fraction = 0.0"),
     ],
 )
@@ -179,9 +177,7 @@ def moving_app() -> ClientApp:
 
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
 def test_it_works_with_flowers_own_loop(fraction: float, caplog: pytest.LogCaptureFixture) -> None:
-    strategy = FairnessSteered(
-        SHAPE, rule="fairfed", beta=0.1, metric=accuracy, fraction=fraction, min_nodes=4
-    )
+    strategy = fairfed(0.1, fraction=fraction, min_nodes=4)
     with (
         caplog.at_level(logging.INFO, "fairfed"),
         InProcessGrid(moving_app(), 4, wire=True) as grid,
