@@ -109,6 +109,8 @@ def _write_outcome(directory: RunDirectory, losses: list[float], parameters: int
         "mb": sum(moved) / len(moved) / 1e6,
         "seconds": sum(row["seconds"] for row in rows),
         "lora": str(directory.path / LORA),
+        # It changes what those before it had made of the model, and does not hold them.
+        "generator_lora": [*directory.config.generator.lora, str(directory.path / LORA)],
     }
     directory.write_json("results.json", content)
     write_text(directory.path / "results.md", "\n".join(_lines(content)) + "\n")
@@ -127,7 +129,7 @@ def _lines(content: dict[str, Any]) -> list[str]:
         "",
         "Images from it: set in `[generator]`",
         "",
-        f'    lora = ["{content["lora"]}"]',
+        f"    lora = {json.dumps(content['generator_lora'], ensure_ascii=False)}",
         "",
         "| round | loss |",
         "|---:|---:|",
