@@ -110,9 +110,18 @@ def means(merged: NoisedPrototypes) -> dict[str, list[float]]:
     return {name: (total / count).tolist() for name, count, total in rows}
 
 
-def centre_of_classes(toml: str) -> Tensor | None:
+def is_centred(sent: Mapping[str, object], toml: str) -> bool:
+    """Whether anything is centred, by what a request says of the modalities' centres.
+
+    Nothing is where every client withheld its sum of images: with classes moved and images not,
+    the gap would be wider than CLIP's own.
+    """
+    return settings(configuration(toml)).centre and f"centre-{IMAGES}" in sent
+
+
+def centre_of_classes(sent: Mapping[str, object], toml: str) -> Tensor | None:
     """Mean vector ``[d]`` of the classes that some client has images of; None without centring."""
-    if not settings(configuration(toml)).centre:
+    if not is_centred(sent, toml):
         return None
     held = [own.classes for own in holdings(toml) if own.kind != "text"]
     return class_vectors(toml)[sorted(set().union(*held))].mean(0)
@@ -123,9 +132,9 @@ def centre_of(sent: Mapping[str, object], modality: str, toml: str) -> Tensor | 
 
     Where nobody has captions beside images, captions have the centre of the classes' texts.
     """
-    if not settings(configuration(toml)).centre:
+    if not is_centred(sent, toml):
         return None
     found = sent.get(f"centre-{modality}")
     if found is None:
-        return centre_of_classes(toml) if modality == CAPTIONS else None
+        return centre_of_classes(sent, toml)
     return torch.tensor(found, dtype=torch.float32)

@@ -16,7 +16,15 @@ from fairfed.augmentation.recalling import RecallingConditioner
 from fairfed.config.shared import ArrivalConfig
 from fairfed.errors import PublicInputError
 from fairfed.generation import synthesiser_of
-from fairfed.shared_space.data import embed_texts, encoder, images, own_rows, positions, space
+from fairfed.shared_space.data import (
+    embed_texts,
+    encoder,
+    holdings,
+    images,
+    own_rows,
+    positions,
+    space,
+)
 from fairfed.site import configuration
 from generators.synthesis import SHARED, Synthesiser
 from semantic.composable import composability
@@ -131,3 +139,19 @@ def synthesiser(toml: str) -> Synthesiser:
     """What makes images; the arriving class is not called by its name."""
     with _LOADING:
         return _synthesiser(toml)
+
+
+def check_synthesis(toml: str) -> None:
+    """Describe an image of every cell that clients will ask for; it is not made.
+
+    Raises
+    ------
+    InputError
+        If a model is not to be had, or a class cannot be described.
+    """
+    known = space(toml)
+    _, arriving = positions(configuration(toml), known.classes)
+    held = [own.classes for own in holdings(toml) if own.kind != "text"]
+    for label in sorted({*arriving}.union(*held)):
+        for group in range(len(known.groups)):
+            synthesiser(toml).request(label, group, 0)
