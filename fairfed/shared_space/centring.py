@@ -5,13 +5,12 @@ arXiv 2203.02053). Subtracting each modality's mean brings them together, if bot
 same classes: so captions count where the image is there as well, and not those of clients that have
 captions of the missing classes alone.
 
-As in `fairfed.baselines.prototypes`, the noise comes from the operating system, a client that is
-asked again sends what it sent, and the server keeps the merged sums in the run directory.
+A client that is asked again sends what it sent (`fairfed.releases`), and the server keeps the
+merged sums in the run directory.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,9 +20,10 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 # isort: split
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, RecordDict
+from flwr.app import Context, RecordDict
 from torch import Tensor
 
+from fairfed import releases
 from fairfed.shared_space.data import (
     caption_embeddings,
     class_vectors,
@@ -39,24 +39,12 @@ if TYPE_CHECKING:
 
 IMAGES, CAPTIONS = "images", "captions"
 """What is summed: embeddings of images, and of captions whose images are there, too."""
-RELEASE = "shared-release"
-ARRAYS = ("counts", "sums", "variances")
+KEY = "shared-release"
 
 
 def release(toml: str, client: int, context: Context) -> RecordDict:
     """A client's noised sums, the same ones whenever it is asked; its state keeps them."""
-    what = f"{RELEASE}-what"
-    if RELEASE not in context.state.array_records:
-        made = _noised(toml, client).to_json()
-        kept = {name: Array(np.asarray(made.pop(name), np.float64)) for name in ARRAYS}
-        context.state[RELEASE] = ArrayRecord(kept)
-        context.state[what] = ConfigRecord({"json": json.dumps(made)})
-    return RecordDict(
-        {
-            "arrays": context.state.array_records[RELEASE],
-            RELEASE: context.state.config_records[what],
-        }
-    )
+    return releases.kept(context, KEY, lambda: _noised(toml, client))
 
 
 def _noised(toml: str, client: int) -> NoisedPrototypes:
@@ -91,17 +79,7 @@ def merge(answers: Iterable[RecordDict]) -> NoisedPrototypes:
     """
     from semantic.release import merge_prototypes
 
-    return merge_prototypes(_read(answer) for answer in answers)
-
-
-def _read(answer: RecordDict) -> NoisedPrototypes:
-    from semantic.release import NoisedPrototypes
-
-    plain = json.loads(str(answer.config_records[RELEASE]["json"]))
-    arrays = answer.array_records["arrays"]
-    return NoisedPrototypes.from_json(
-        {**plain, **{name: arrays[name].numpy().tolist() for name in ARRAYS}}
-    )
+    return merge_prototypes(map(releases.read, answers))
 
 
 def means(merged: NoisedPrototypes) -> dict[str, list[float]]:
