@@ -10,6 +10,7 @@ from fairfed.rundir import RunDirectory
 from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
+from fairfed.tasks import refuse_arms
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     from fairfed.experiment import Watcher
 
-HAS_ARMS = (
-    "arms: a run with [shared] compares its own variants and has no arms; leave [[arms]] out, or "
-    "[shared]"
-)
 TOO_LATE = (
     "arrival.round is {round} of {rounds} rounds: nothing would be trained after it; lower it, or "
     "raise rounds"
@@ -57,8 +54,7 @@ def check(config: Config) -> None:
     from fairfed.shared_space.data import class_vectors, holdings
 
     arrival, shared = config.arrival, settings(config)
-    if config.arms != Config().arms:
-        raise InputError(HAS_ARMS)
+    refuse_arms(config, "shared")
     if config.data.tabular:
         raise InputError("data.source: a shared space is of images and captions, not of a table")
     _refuse_unused(config)
