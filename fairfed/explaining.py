@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairfed.augmentation.recalling import own_rows
 from fairfed.config import PipelineConfig
 from fairfed.semantic_files import read_prototypes
 from fairfed.semantics import attribute_table
@@ -97,7 +96,7 @@ def explain(
     groups = tuple(dict.fromkeys(cell.group for cell in wanted))
     templates = config.semantic.templates or TEMPLATES
     space = SemanticSpace((*known, *unseen), groups, table, templates)
-    table = own_rows(space)
+    table = space.table.of(space.classes)
     encoder = load_encoder(config.semantic.encoder)
     vectors = _vectors(prototypes or config.conditioning.prototypes, encoder, table)
     by_class = {name: v for name, v in vectors.items() if name in table.classes}

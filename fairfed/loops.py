@@ -15,12 +15,13 @@ from typing import Any, Protocol, runtime_checkable
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
+from fairfed.engines.exchange import ask
 from fairfed.errors import RunError
-from fairfed.strategies.aggregate import Model, decode, flaw
+from fairfed.strategies.aggregate import Model, decode, encode, flaw
 from fairfed.strategies.entries import whole
 from semantic.errors import InputError
 
@@ -157,17 +158,71 @@ def give_up(failed: int, number: int, rounds: int, error: str | None, arm: objec
         raise RunError(ALL_FAILED.format(arm=of, count=failed, round=number, error=error))
 
 
+def exchange(
+    grid: Grid,
+    plan: Plan,
+    kind: str,
+    arrays: Model,
+    number: int,
+    nodes: Iterable[int],
+    rows: dict[int, dict[str, Any]],
+) -> list[tuple[int, Message]]:
+    """Send a model to clients and wait for their replies.
+
+    Parameters
+    ----------
+    kind
+        Type of the message.
+    arrays, number
+        The model, and the round.
+    nodes
+        Whom to ask.
+    rows
+        Row by partition id; bytes and errors are put there.
+
+    Returns
+    -------
+    Replies by partition id, ascending, of the clients that gave one.
+    """
+    sent = encode(arrays)
+    settings = ConfigRecord({**plan.request, "round": number})
+    content = RecordDict({"arrays": sent, "config": settings})
+    asked = sorted(nodes, key=plan.sites.__getitem__)
+    answers, errors = ask(grid, [Message(content, node, kind) for node in asked], plan.timeout)
+    replies = []
+    for node in asked:
+        client = plan.sites[node]
+        row = rows.setdefault(
+            client, {"client": client, "error": None, "bytes_down": 0, "bytes_up": 0}
+        )
+        row["bytes_down"] += sent.count_bytes()
+        if node in errors:
+            row["error"] = errors[node]
+            logger.warning("client %d failed: %s", client, errors[node])
+            continue
+        held = answers[node].content.array_records.values()
+        row["bytes_up"] += sum(record.count_bytes() for record in held)
+        replies.append((client, answers[node]))
+    return replies
+
+
+def _reject(row: dict[str, Any], reason: str) -> None:
+    """Note in a client's row, and in the log, why its reply is of no use."""
+    row["error"] = reason
+    logger.warning("reply of client %s rejected: %s", row["client"], reason)
+
+
 def reported_numbers(
     reply: Message, names: Iterable[str], row: dict[str, Any]
 ) -> dict[str, float] | None:
-    """Finite numbers of a reply's metrics, whole ones for `n-…`; None, and why not in the row."""
+    """Finite numbers of a reply's metrics, whole ones for `n-…`; None, and why not logged."""
     metrics = reply.content.metric_records.get("metrics", MetricRecord())
     found: dict[str, float] = {}
     for name in names:
         counts = name.startswith("n-")
         value = whole(metrics.get(name)) if counts else _finite(metrics.get(name))
         if value is None:
-            row["error"] = (NO_COUNT if counts else NO_REPORT).format(name=name)
+            _reject(row, (NO_COUNT if counts else NO_REPORT).format(name=name))
             return None
         found[name] = value
     return found
@@ -182,7 +237,7 @@ def _finite(value: object) -> float | None:
 def accepted_model(
     reply: Message, names: Iterable[str], like: Model, row: dict[str, Any]
 ) -> Model | None:
-    """A client's model, its numbers in the row; None, and why not in the row."""
+    """A client's model, its numbers in the row; None, and why not in row and log."""
     said = reported_numbers(reply, names, row)
     if said is None:
         return None
@@ -190,7 +245,10 @@ def accepted_model(
     try:
         model = decode(reply.content.array_records.get("arrays", ArrayRecord()))
     except ValueError as error:
-        row["error"] = str(error)
+        _reject(row, str(error))
         return None
-    row["error"] = flaw(model, like)
-    return model if row["error"] is None else None
+    reason = flaw(model, like)
+    if reason is not None:
+        _reject(row, reason)
+        return None
+    return model

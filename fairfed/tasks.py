@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fairfed.config import Config
+from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from fairfed.progress import Watcher
     from fairfed.rundir import RunDirectory
+
+
+HAS_ARMS = "arms: a run with [{section}] has no arms; leave [[arms]] out, or [{section}]"
 
 
 class Task(Protocol):
@@ -33,6 +37,18 @@ class Task(Protocol):
 
     def show(self, run_dir: Path, console: Console) -> None:
         """Print the outcome; the last line names `results.md`."""
+
+
+def refuse_arms(config: Config, section: str) -> None:
+    """Refuse arms beside a section whose run has none.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If `[[arms]]` says anything.
+    """
+    if config.arms != Config().arms:
+        raise InputError(HAS_ARMS.format(section=section))
 
 
 def task_of(config: Config) -> Task | None:

@@ -66,6 +66,18 @@ class AttributeTable:
         """What the class is called in a prompt."""
         return self.prompts[self.row(class_name)]
 
+    def of(self, classes: tuple[str, ...]) -> AttributeTable:
+        """The rows of these classes alone, in this order.
+
+        Raises
+        ------
+        InputError
+            If the table lacks one.
+        """
+        rows = [self.row(name) for name in classes]
+        prompts = tuple(self.prompts[row] for row in rows)
+        return AttributeTable(classes, prompts, self.attributes, self.values[rows])
+
     def phrases(self, class_name: str) -> tuple[str, ...]:
         """Attribute phrases typical of the class (value of at least `TYPICAL`)."""
         own = self.values[self.row(class_name)] >= TYPICAL

@@ -133,3 +133,14 @@ class Conditioner:
         chosen = sorted(rng.permutation(len(phrases))[:MOST_PHRASES])
         kept = sorted(rng.permutation(len(words))[: self.most_words])
         return [*(phrases[i] for i in chosen), *(words[i] for i in kept)]
+
+
+@dataclass(frozen=True)
+class ComposingConditioner(Conditioner):
+    """Composes the classes in `unnamed`, and calls all others by their names."""
+
+    def describe(self, cell: Cell, seed: int) -> Description:
+        """Description of the image with this seed."""
+        if cell.class_name in self.unnamed:
+            return super().describe(cell, seed)
+        return Description(self.space.prompts(cell)[0])

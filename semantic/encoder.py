@@ -16,7 +16,7 @@ import numpy.typing as npt
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 BUNDLED_CLIP = Path(str(files("semantic") / "bundled" / "clip"))
 """open_clip directory of the miniature CLIP that comes with the package."""
@@ -39,6 +39,21 @@ def hash_folder(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         total.update(f"{path.relative_to(folder)}:{hash_file(path)}\n".encode())
+    return total.hexdigest()
+
+
+def hash_weights(model: nn.Module, name: str, pretrained: str | None) -> str:
+    """SHA-256 over what open_clip was asked for and the weights that it loaded.
+
+    What a hub or a weight file holds can change under its name; and equal weights embed otherwise
+    in another architecture or after another preprocessing, which the names say.
+    """
+    import torch
+
+    total = hashlib.sha256(f"{name}/{pretrained}\n".encode())
+    for key, value in sorted(model.state_dict().items()):
+        total.update(f"{key}:{value.dtype}:{tuple(value.shape)}\n".encode())
+        total.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 
@@ -80,7 +95,9 @@ class ClipEncoder:
         self._model: Any = model.eval().requires_grad_(False)
         self._preprocess: Any = preprocess
         folder = name.removeprefix("local-dir:")
-        self.fingerprint = hash_folder(Path(folder)) if name != folder else f"{name}/{pretrained}"
+        self.fingerprint = (
+            hash_folder(Path(folder)) if name != folder else hash_weights(model, name, pretrained)
+        )
 
     @property
     def model(self) -> Any:

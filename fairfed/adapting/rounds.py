@@ -5,9 +5,8 @@ As `fairfed.rounds`, with plain FedAvg over numbers of images, and a loss instea
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,13 @@ from typing import Any
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
-from fairfed.engines.exchange import ask, sample
+from fairfed.engines.exchange import sample
 from fairfed.errors import RunError
-from fairfed.loops import Plan, accepted_model, give_up, reported_numbers, saved_progress
-from fairfed.strategies.aggregate import Model, encode, weighted_mean
-
-logger = logging.getLogger("fairfed")
+from fairfed.loops import Plan, accepted_model, exchange, give_up, reported_numbers, saved_progress
+from fairfed.strategies.aggregate import Model, weighted_mean
 
 TRAIN, EVALUATE = "train.specialise", "evaluate.specialise"
 TRAINED, JUDGED = ("n-real", "loss", "seconds"), ("n-real", "loss")
@@ -84,8 +80,9 @@ def _round(grid: Grid, plan: Plan, progress: Progress) -> tuple[dict[str, Any], 
     nodes = sample(plan.sites, plan.fraction, plan.seed, progress.round)
     rows: dict[int, dict[str, Any]] = {}
     trained = []
-    for client, reply in _exchange(grid, plan, TRAIN, progress, nodes, rows):
-        model = accepted_model(reply, TRAINED, progress.arrays, rows[client])
+    number, before = progress.round, progress.arrays
+    for client, reply in exchange(grid, plan, TRAIN, before, number, nodes, rows):
+        model = accepted_model(reply, TRAINED, before, rows[client])
         if model is not None:
             trained.append((model, float(rows[client]["n_real"])))
     total = sum(weight for _, weight in trained)
@@ -103,41 +100,11 @@ def _round(grid: Grid, plan: Plan, progress: Progress) -> tuple[dict[str, Any], 
     return line, next((row["error"] for row in rows.values() if row["error"]), None)
 
 
-def _exchange(
-    grid: Grid,
-    plan: Plan,
-    kind: str,
-    progress: Progress,
-    nodes: Iterable[int],
-    rows: dict[int, dict[str, Any]],
-) -> list[tuple[int, Message]]:
-    """Send the LoRA; replies by partition id, in order. Bytes and errors go to `rows`."""
-    sent = encode(progress.arrays)
-    settings = ConfigRecord({**plan.request, "round": progress.round})
-    requests = [
-        Message(RecordDict({"arrays": sent, "config": settings}), node, kind) for node in nodes
-    ]
-    answers, errors = ask(grid, requests, plan.timeout)
-    replies = []
-    for request in sorted(requests, key=lambda r: plan.sites[r.metadata.dst_node_id]):
-        node = request.metadata.dst_node_id
-        client = plan.sites[node]
-        row = rows.setdefault(client, {"client": client, "error": None, "bytes_up": 0})
-        row["bytes_down"] = row.get("bytes_down", 0) + sent.count_bytes()
-        if node in errors:
-            row["error"] = errors[node]
-            logger.warning("client %d failed: %s", client, errors[node])
-            continue
-        held = answers[node].content.array_records.values()
-        row["bytes_up"] += sum(record.count_bytes() for record in held)
-        replies.append((client, answers[node]))
-    return replies
-
-
 def _judge(grid: Grid, plan: Plan, progress: Progress, rows: dict[int, dict[str, Any]]) -> float:
     """Mean loss of the LoRA on the held-out images of all clients together."""
     total, images = 0.0, 0.0
-    for client, reply in _exchange(grid, plan, EVALUATE, progress, plan.sites, rows):
+    now, number = progress.arrays, progress.round
+    for client, reply in exchange(grid, plan, EVALUATE, now, number, plan.sites, rows):
         said = reported_numbers(reply, JUDGED, rows[client])
         if said is not None:
             images += said["n-real"]

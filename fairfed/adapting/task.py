@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fairfed.config import Arm, Config
 from fairfed.files import json_lines, write_whole
 from fairfed.rundir import RunDirectory, write_text
+from fairfed.tasks import refuse_arms
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
     from fairfed.progress import Watcher
 
-HAS_ARMS = (
-    "arms: a run with [specialise] trains the generator and has no arms; leave [[arms]] out, or "
-    "[specialise]"
-)
 NO_IMAGES = "data.source: {source!r} is a table, and [specialise] is of images; choose another"
 LORA = "lora.safetensors"
 """The outcome, in the run directory."""
@@ -39,8 +36,7 @@ def check(config: Config) -> None:
     from fairfed import site
     from fairfed.adapting.client import captions, specialiser
 
-    if config.arms != Config().arms:
-        raise InputError(HAS_ARMS)
+    refuse_arms(config, "specialise")
     if config.data.tabular:
         raise InputError(NO_IMAGES.format(source=config.data.source))
     toml = config.to_toml()
@@ -109,6 +105,8 @@ def _write_outcome(directory: RunDirectory, losses: list[float], parameters: int
         "mb": sum(moved) / len(moved) / 1e6,
         "seconds": sum(row["seconds"] for row in rows),
         "lora": str(directory.path / LORA),
+        # It changes what those before it had made of the model, and does not hold them.
+        "generator_lora": [*directory.config.generator.lora, str(directory.path / LORA)],
     }
     directory.write_json("results.json", content)
     write_text(directory.path / "results.md", "\n".join(_lines(content)) + "\n")
@@ -127,7 +125,7 @@ def _lines(content: dict[str, Any]) -> list[str]:
         "",
         "Images from it: set in `[generator]`",
         "",
-        f'    lora = ["{content["lora"]}"]',
+        f"    lora = {json.dumps(content['generator_lora'], ensure_ascii=False)}",
         "",
         "| round | loss |",
         "|---:|---:|",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fairfed.augmentation.recalling import likenesses, own_rows
+from fairfed.augmentation.recalling import likenesses
 from fairfed.augmentation.source import Source
 from generators.plan import Cells
 from semantic.composable import composability
@@ -51,7 +51,7 @@ _NO_ATTRIBUTES = "the classes have no attributes (semantic.attributes): missing 
 def _classes(space: SemanticSpace, source: Source, unseen: list[str]) -> list[dict[str, Any]]:
     if not unseen or not space.table.attributes or len(unseen) == len(space.classes):
         return []
-    table = own_rows(space)
+    table = space.table.of(space.classes)
     frequencies = None
     if set(table.attributes) & set(WORDS):
         frequencies = _word_frequencies(source)

@@ -6,28 +6,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fairfed.augmentation.source import Source
-from semantic.attributes import AttributeTable
 from semantic.conditioning import Conditioner, Description
 from semantic.memory import SemanticMemory, compose, remember
-from semantic.space import Cell, CellScorer, SemanticSpace
+from semantic.space import Cell, CellScorer
 
 if TYPE_CHECKING:
     from fairfed.augmentation.job import Job
 
 
-def own_rows(space: SemanticSpace) -> AttributeTable:
-    """The table's rows of the label space: a class that only the table knows teaches nothing."""
-    table = space.table
-    rows = [table.row(name) for name in space.classes]
-    prompts = tuple(table.prompts[row] for row in rows)
-    return AttributeTable(space.classes, prompts, table.attributes, table.values[rows])
-
-
 def memory_of(scorer: CellScorer, source: Source) -> SemanticMemory:
-    """Memory of the classes that have training images."""
+    """Memory of the classes that have training images; the table may know others, too."""
     space = scorer.space
     seen = tuple(n for n, real in zip(space.classes, source.cells.sum(1), strict=True) if real)
-    return remember(scorer.encoder, own_rows(space), seen)
+    return remember(scorer.encoder, space.table.of(space.classes), seen)
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,22 @@
 """Class prototypes that clients send once: noised at home, merged at the server, kept there.
 
-The noise comes from the operating system and not from the run's seed, which the server knows and
-could undo. It is therefore drawn once in a run, whatever the number of arms that use it: a client
-that is asked again sends what it sent before, and the server keeps what it got in the run
-directory, from which other arms and a continued run go on. Only IID arms, whose clients hold other
-images, have a release of their own. Two runs of one seed differ in the noise.
+They are drawn once in a run (`fairfed.releases`), whatever the number of arms that use them: the
+server keeps what it got in the run directory, from which other arms and a continued run go on. Only
+IID arms, whose clients hold other images, have a release of their own. Two runs of one seed differ
+in the noise.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, MetricRecord, RecordDict
+from flwr.app import Context, MetricRecord, RecordDict
 
-from fairfed import site
+from fairfed import releases, site
 from fairfed.config import Arm
 from semantic.conditioning import Conditioner, Description
 from semantic.space import Cell
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
 
     from fairfed.rundir import RunDirectory
     from semantic.release import NoisedPrototypes
-
-RELEASE = "release"
-ARRAYS = ("counts", "sums", "variances")
 
 
 @dataclass(frozen=True)
@@ -61,19 +55,10 @@ def release(toml: str, arm: Arm, client: int, context: Context) -> RecordDict:
     context
         The client's state, which keeps them.
     """
-    arrays, names = f"{RELEASE}-{_split(arm)}", f"{RELEASE}-{_split(arm)}-what"
-    if arrays not in context.state.array_records:
-        made = _noised(toml, arm, client).to_json()
-        kept = {name: Array(np.asarray(made.pop(name), np.float64)) for name in ARRAYS}
-        context.state[arrays] = ArrayRecord(kept)
-        context.state[names] = ConfigRecord({"json": json.dumps(made)})
-    return RecordDict(
-        {
-            "metrics": MetricRecord({"partition-id": client}),
-            "arrays": context.state.array_records[arrays],
-            RELEASE: context.state.config_records[names],
-        }
-    )
+    key = f"{releases.RELEASE}-{_split(arm)}"
+    answer = releases.kept(context, key, lambda: _noised(toml, arm, client))
+    answer["metrics"] = MetricRecord({"partition-id": client})
+    return answer
 
 
 def _split(arm: Arm) -> str:
@@ -118,7 +103,7 @@ def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tupl
     if kept is None:
         request: dict[str, str | int] = {"toml": toml, "arm": arm.slug, "round": 0}
         answers = query_records(grid, "release", request, TIMEOUT)
-        merged = merge_prototypes(_read(answer) for answer in answers.values())
+        merged = merge_prototypes(map(releases.read, answers.values()))
         kept = {
             **merged.to_json(),
             "bytes": sum(a.array_records["arrays"].count_bytes() for a in answers.values()),
@@ -126,14 +111,3 @@ def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tupl
         run.write_json(file, kept)
     found = NoisedPrototypes.from_json(kept).prototypes()
     return {name: prototype.vector for name, prototype in found.items() if prototype.usable}
-
-
-def _read(answer: RecordDict) -> NoisedPrototypes:
-    """One client's release."""
-    from semantic.release import NoisedPrototypes
-
-    plain = json.loads(str(answer.config_records[RELEASE]["json"]))
-    arrays = answer.array_records["arrays"]
-    return NoisedPrototypes.from_json(
-        {**plain, **{name: arrays[name].numpy().tolist() for name in ARRAYS}}
-    )

@@ -9,28 +9,17 @@ training captions carried them; no image of a client is looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from semantic.composable import composability
-from semantic.conditioning import Conditioner, Description
+from semantic.conditioning import ComposingConditioner
 from semantic.errors import InputError
 from semantic.measures import WORDS
-from semantic.space import Cell, SemanticSpace
+from semantic.space import SemanticSpace
 
 WEIGHT = 0.6
 """Weight of a composed term; as the number of words chosen on validation images (zero_shot.md)."""
 MOST_WORDS = 6
-
-
-@dataclass(frozen=True)
-class ComposingConditioner(Conditioner):
-    """Composes the classes in `unnamed`, and calls all others by their names."""
-
-    def describe(self, cell: Cell, seed: int) -> Description:
-        """Description of the image with this seed."""
-        if cell.class_name in self.unnamed:
-            return super().describe(cell, seed)
-        return Description(self.space.prompts(cell)[0])
 
 
 def composing(space: SemanticSpace, unseen: tuple[str, ...]) -> ComposingConditioner:

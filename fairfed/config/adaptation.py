@@ -9,7 +9,8 @@ from pydantic import Field
 from fairfed.config.base import Section
 
 Adaptation = Literal["full", "head", "bias", "lora", "prompt"]
-Rates = Annotated[dict[Adaptation | Literal["scratch"], float], Field(strict=False)]
+Rate = Annotated[float, Field(gt=0)]
+Rates = Annotated[dict[Adaptation | Literal["scratch"], Rate], Field(strict=False)]
 
 
 class AdaptConfig(Section):

@@ -5,13 +5,12 @@ arXiv 2203.02053). Subtracting each modality's mean brings them together, if bot
 same classes: so captions count where the image is there as well, and not those of clients that have
 captions of the missing classes alone.
 
-As in `fairfed.baselines.prototypes`, the noise comes from the operating system, a client that is
-asked again sends what it sent, and the server keeps the merged sums in the run directory.
+A client that is asked again sends what it sent (`fairfed.releases`), and the server keeps the
+merged sums in the run directory.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,9 +20,10 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 # isort: split
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, RecordDict
+from flwr.app import Context, RecordDict
 from torch import Tensor
 
+from fairfed import releases
 from fairfed.shared_space.data import (
     caption_embeddings,
     class_vectors,
@@ -39,24 +39,12 @@ if TYPE_CHECKING:
 
 IMAGES, CAPTIONS = "images", "captions"
 """What is summed: embeddings of images, and of captions whose images are there, too."""
-RELEASE = "shared-release"
-ARRAYS = ("counts", "sums", "variances")
+KEY = "shared-release"
 
 
 def release(toml: str, client: int, context: Context) -> RecordDict:
     """A client's noised sums, the same ones whenever it is asked; its state keeps them."""
-    what = f"{RELEASE}-what"
-    if RELEASE not in context.state.array_records:
-        made = _noised(toml, client).to_json()
-        kept = {name: Array(np.asarray(made.pop(name), np.float64)) for name in ARRAYS}
-        context.state[RELEASE] = ArrayRecord(kept)
-        context.state[what] = ConfigRecord({"json": json.dumps(made)})
-    return RecordDict(
-        {
-            "arrays": context.state.array_records[RELEASE],
-            RELEASE: context.state.config_records[what],
-        }
-    )
+    return releases.kept(context, KEY, lambda: _noised(toml, client))
 
 
 def _noised(toml: str, client: int) -> NoisedPrototypes:
@@ -91,17 +79,7 @@ def merge(answers: Iterable[RecordDict]) -> NoisedPrototypes:
     """
     from semantic.release import merge_prototypes
 
-    return merge_prototypes(_read(answer) for answer in answers)
-
-
-def _read(answer: RecordDict) -> NoisedPrototypes:
-    from semantic.release import NoisedPrototypes
-
-    plain = json.loads(str(answer.config_records[RELEASE]["json"]))
-    arrays = answer.array_records["arrays"]
-    return NoisedPrototypes.from_json(
-        {**plain, **{name: arrays[name].numpy().tolist() for name in ARRAYS}}
-    )
+    return merge_prototypes(map(releases.read, answers))
 
 
 def means(merged: NoisedPrototypes) -> dict[str, list[float]]:
@@ -110,9 +88,18 @@ def means(merged: NoisedPrototypes) -> dict[str, list[float]]:
     return {name: (total / count).tolist() for name, count, total in rows}
 
 
-def centre_of_classes(toml: str) -> Tensor | None:
+def is_centred(sent: Mapping[str, object], toml: str) -> bool:
+    """Whether anything is centred, by what a request says of the modalities' centres.
+
+    Nothing is where every client withheld its sum of images: with classes moved and images not,
+    the gap would be wider than CLIP's own.
+    """
+    return settings(configuration(toml)).centre and f"centre-{IMAGES}" in sent
+
+
+def centre_of_classes(sent: Mapping[str, object], toml: str) -> Tensor | None:
     """Mean vector ``[d]`` of the classes that some client has images of; None without centring."""
-    if not settings(configuration(toml)).centre:
+    if not is_centred(sent, toml):
         return None
     held = [own.classes for own in holdings(toml) if own.kind != "text"]
     return class_vectors(toml)[sorted(set().union(*held))].mean(0)
@@ -123,9 +110,9 @@ def centre_of(sent: Mapping[str, object], modality: str, toml: str) -> Tensor | 
 
     Where nobody has captions beside images, captions have the centre of the classes' texts.
     """
-    if not settings(configuration(toml)).centre:
+    if not is_centred(sent, toml):
         return None
     found = sent.get(f"centre-{modality}")
     if found is None:
-        return centre_of_classes(toml) if modality == CAPTIONS else None
+        return centre_of_classes(sent, toml)
     return torch.tensor(found, dtype=torch.float32)

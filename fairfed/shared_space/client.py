@@ -1,7 +1,8 @@
 """What a client answers in a shared space; registered in `fairfed.client`.
 
-What leaves a client: the adapter's weights, confusion counts, how many examples it has, and once a
-noised sum of the embeddings of each modality. No image, caption or embedding of one does.
+What leaves a client, in every round: the adapter's weights, confusion counts, losses, how many
+examples it has, seconds. Once: its label set, its numbers of images, captions and test images, and
+a noised sum of the embeddings of each modality. No image, caption or embedding of one does.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def _request(message: Message, context: Context) -> _Request:
     sent = message.content.config_records["config"]
     toml = str(sent["toml"])
     config, client = site.configuration(toml), _client(context, toml)
-    classes = unit(class_vectors(toml), centre_of_classes(toml))
+    classes = unit(class_vectors(toml), centre_of_classes(sent, toml))
     model = Adapter(classes.shape[1], settings(config).hidden, config.seed)
     model.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
     return _Request(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,17 +13,14 @@ from fairfed.config import Config
 from fairfed.data import load_images
 from fairfed.data.federation import shade_if_asked
 from fairfed.data.table import ImageTable
-from fairfed.semantics import attribute_table
+from fairfed.semantics import semantic_space
 from fairfed.shared_space.holdings import Holding, Rows, divide
 from fairfed.shared_space.variants import settings
 from fairfed.site import configuration
 from semantic.conditioning import UNNAMED_NOUN
 from semantic.encoder import ClipEncoder, load_encoder
 from semantic.errors import InputError
-from semantic.space import CROSSED, TEMPLATES, UNNAMED_GROUPS, Cell, SemanticSpace
-
-if TYPE_CHECKING:
-    from semantic.attributes import AttributeTable
+from semantic.space import CROSSED, UNNAMED_GROUPS, Cell, SemanticSpace
 
 _LOADING = threading.RLock()
 _CAPTIONS = 42
@@ -95,9 +91,7 @@ def encoder(config: Config) -> ClipEncoder:
 def space(toml: str) -> SemanticSpace:
     """Classes and groups with what they are called and look like."""
     config, table = configuration(toml), images(toml)
-    attributes = attribute_table(config.semantic, table.classes)
-    templates = config.semantic.templates or TEMPLATES
-    return SemanticSpace(table.classes, table.group_names, attributes, templates)
+    return semantic_space(config.semantic, table.classes, table.group_names)
 
 
 def image_embeddings(toml: str, rows: Rows) -> Tensor:
@@ -187,10 +181,3 @@ def class_text(known: SemanticSpace, name: str, config: Config) -> str:
     noun = UNNAMED_NOUN if asked == "attributes" else None
     opening = known.prompts(cell, noun)[0]
     return ", ".join([opening, *phrases]) if asked != "name" else opening
-
-
-def own_rows(known: SemanticSpace) -> AttributeTable:
-    """The attribute table of the federation's classes alone."""
-    from fairfed.augmentation.recalling import own_rows as rows_of
-
-    return rows_of(known)

@@ -73,7 +73,7 @@ def training_examples(
         # Captions of a few classes alone teach nothing of how to tell these from all others.
         rows = rows if variant.captions else rows[:0]
         found = _real(toml, own, rows, served, sent)
-        return _and_described(toml, found, [c for c in served if c not in classes])
+        return _and_described(toml, found, [c for c in served if c not in classes], sent)
     if variant.everything and knows:
         extra = missing if config.arrival is None else arriving
         classes = (*classes, *extra)
@@ -81,7 +81,7 @@ def training_examples(
     found = _real(toml, own, rows, classes, sent)
     if variant.synthesises and knows:
         return _and_synthetic(toml, found, own, arriving, sent)
-    return _and_described(toml, found, served) if variant.anchored else found
+    return _and_described(toml, found, served, sent) if variant.anchored else found
 
 
 def _with(toml: str, rows: Rows, held_out: Rows, classes: tuple[int, ...]) -> Rows:
@@ -118,7 +118,9 @@ def _among(toml: str, classes: Sequence[int], rows: int) -> Tensor:
     return found
 
 
-def _and_described(toml: str, real: Examples, classes: list[int]) -> Examples:
+def _and_described(
+    toml: str, real: Examples, classes: list[int], sent: Mapping[str, object]
+) -> Examples:
     """Descriptions of classes besides: everybody knows them, and has them to tell classes apart.
 
     They are what the class vectors are; in training, every copy has its own noise.
@@ -126,7 +128,7 @@ def _and_described(toml: str, real: Examples, classes: list[int]) -> Examples:
     if not len(real.labels):
         return real
     copies = settings(configuration(toml)).anchors
-    vectors = unit(class_vectors(toml), centre_of_classes(toml))
+    vectors = unit(class_vectors(toml), centre_of_classes(sent, toml))
     labels = torch.tensor(classes, dtype=torch.int64).repeat_interleave(copies)
     every = real.competing.any(0).nonzero().flatten().tolist()
     return Examples(

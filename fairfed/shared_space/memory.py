@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,11 +15,18 @@ from fairfed.augmentation.recalling import RecallingConditioner
 from fairfed.config.shared import ArrivalConfig
 from fairfed.errors import PublicInputError
 from fairfed.generation import synthesiser_of
-from fairfed.shared_space.data import embed_texts, encoder, images, own_rows, positions, space
+from fairfed.shared_space.data import (
+    embed_texts,
+    encoder,
+    holdings,
+    images,
+    positions,
+    space,
+)
 from fairfed.site import configuration
 from generators.synthesis import SHARED, Synthesiser
 from semantic.composable import composability
-from semantic.conditioning import UNNAMED_NOUN, Conditioner, Description
+from semantic.conditioning import UNNAMED_NOUN, ComposingConditioner, Conditioner
 from semantic.memory import SemanticMemory, remember
 from semantic.space import UNNAMED_GROUPS, Cell
 
@@ -47,7 +53,7 @@ def memory(toml: str) -> SemanticMemory:
     config, known = configuration(toml), space(toml)
     unseen = _unseen(toml)
     seen = tuple(name for name in known.classes if name not in unseen)
-    return remember(encoder(config), own_rows(known), seen)
+    return remember(encoder(config), known.table.of(known.classes), seen)
 
 
 def recalled_vector(toml: str, vectors: Tensor) -> Tensor:
@@ -101,17 +107,6 @@ def _synthetic(toml: str, label: int) -> Tensor:
     return encoder(configuration(toml)).embed_images(np.stack(found))
 
 
-@dataclass(frozen=True)
-class ComposingConditioner(Conditioner):
-    """Composes unseen classes from their attributes; calls the others by their names."""
-
-    def describe(self, cell: Cell, seed: int) -> Description:
-        """Description of the image with this seed."""
-        if cell.class_name in self.unnamed:
-            return super().describe(cell, seed)
-        return Conditioner(self.space).describe(cell, seed)
-
-
 @lru_cache(maxsize=2)
 def _synthesiser(toml: str) -> Synthesiser:
     config, known, arrival = configuration(toml), space(toml), arrival_of(toml)
@@ -119,7 +114,7 @@ def _synthesiser(toml: str) -> Synthesiser:
     if arrival.recall:
         conditioner = RecallingConditioner(known, memory=memory(toml))
     else:
-        judged = composability(own_rows(known), _unseen(toml))
+        judged = composability(known.table.of(known.classes), _unseen(toml))
         adds = {one.class_name: one.adds for one in judged}
         conditioner = ComposingConditioner(
             known, "composition", unnamed=tuple(adds), emphasised=adds
@@ -131,3 +126,19 @@ def synthesiser(toml: str) -> Synthesiser:
     """What makes images; the arriving class is not called by its name."""
     with _LOADING:
         return _synthesiser(toml)
+
+
+def check_synthesis(toml: str) -> None:
+    """Describe an image of every cell that clients will ask for; it is not made.
+
+    Raises
+    ------
+    InputError
+        If a model is not to be had, or a class cannot be described.
+    """
+    known = space(toml)
+    _, arriving = positions(configuration(toml), known.classes)
+    held = [own.classes for own in holdings(toml) if own.kind != "text"]
+    for label in sorted({*arriving}.union(*held)):
+        for group in range(len(known.groups)):
+            synthesiser(toml).request(label, group, 0)

@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from fairfed.files import json_lines
 from fairfed.rundir import RunDirectory, write_text
-from fairfed.shared_space.variants import variants_of
+from fairfed.shared_space.variants import settings, variants_of
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from fairfed.config import Config
 
 Line = dict[str, Any]
 COMPARED = (
@@ -39,6 +41,14 @@ LEGEND_ARRIVED = (
     "Recall in % of the class that arrives, and of all others, on the test images of all clients: "
     "of the model of the round before it arrives, of the first that serves it, and of the last."
 )
+UNANSWERED = (
+    "{name}: in {count} of {rounds} rounds ({numbers}) no client gave a usable reply and the model "
+    "stayed as it was; the first error is: {error}"
+)
+NOT_CENTRED = (
+    "Not centred: no client has released its sum of images, for each has fewer than "
+    "augment.minimum = {minimum} (by noised count); lower that, or set shared.centre = false"
+)
 
 
 def write_outcome(directory: RunDirectory, toml: str) -> None:
@@ -48,18 +58,20 @@ def write_outcome(directory: RunDirectory, toml: str) -> None:
     config, classes = directory.config, images(toml).classes
     missing, arriving = positions(config, classes)
     logged = rounds_by_variant(directory.path / "rounds.jsonl")
+    met = directory.read_json("clients.json") or {}
     content: dict[str, Any] = {
         "name": config.name,
         "seed": config.seed,
         "classes": list(classes),
-        "clients": (directory.read_json("clients.json") or {})["clients"],
+        "clients": met["clients"],
         "missing": [classes[c] for c in missing],
         "arrival": None if config.arrival is None else _arrival(toml),
+        "notes": _notes(config, met, logged),
         "variants": [],
     }
     for variant in variants_of(config):
         lines = logged[variant.title]
-        recalls = {line["round"]: recall(line) for line in lines}
+        recalls = {line["round"]: recall(line, len(classes)) for line in lines}
         last = recalls[max(recalls)]
         if config.arrival is not None:
             found = _around(recalls, arriving[0], config.arrival.round)
@@ -90,10 +102,37 @@ def rounds_by_variant(log: Path) -> dict[str, list[Line]]:
     return found
 
 
-def recall(line: Line) -> npt.NDArray[np.float64]:
+def _notes(config: Config, met: dict[str, Any], logged: dict[str, list[Line]]) -> list[str]:
+    """What a reader of the numbers must know of how they came about; nothing as a rule."""
+    from fairfed.shared_space.centring import IMAGES
+
+    found = []
+    if settings(config).centre and IMAGES not in met["means"]:
+        found.append(NOT_CENTRED.format(minimum=config.augment.minimum))
+    for variant in variants_of(config):
+        lines = logged[variant.title]
+        failed = [line for line in lines if not any(row["weight"] for row in line["clients"])]
+        if failed:
+            found.append(_unanswered(variant.title, failed, len(lines)))
+    return found
+
+
+def _unanswered(name: str, failed: list[Line], rounds: int) -> str:
+    """A sentence on the rounds of a variant that changed nothing."""
+    numbers = ", ".join(str(line["round"]) for line in failed)
+    errors = [row["error"] for line in failed for row in line["clients"] if row["error"]]
+    error = next(iter(errors), "none of a client")
+    return UNANSWERED.format(
+        name=name, count=len(failed), rounds=rounds, numbers=numbers, error=error
+    )
+
+
+def recall(line: Line, classes: int) -> npt.NDArray[np.float64]:
     """Recall of every class in a round, ``[C]``, all clients' test images together; NaN if none."""
-    counted = [row["test_counts"] for row in line["clients"] if row["test_counts"] is not None]
-    counts = np.sum([np.sum(one, axis=0) for one in counted], axis=0)
+    counts = np.zeros((classes, classes), np.int64)
+    for row in line["clients"]:
+        if row["test_counts"] is not None:
+            counts += np.sum(row["test_counts"], axis=0)
     with np.errstate(invalid="ignore"):
         found: npt.NDArray[np.float64] = np.diag(counts) / counts.sum(1)
     return found
@@ -173,6 +212,7 @@ def _legend(content: dict[str, Any]) -> str:
 def _markdown(content: dict[str, Any]) -> str:
     lines = [f"# {content['name']}: a shared space, seed {content['seed']}", ""]
     lines += [f"- {line}" for line in _about(content)]
+    lines += [f"- **{note}**" for note in content["notes"]]
     heads = _heads(content)
     lines += ["", f"| | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
     for variant in content["variants"]:
@@ -187,6 +227,8 @@ def show(run_dir: Path, console: Console) -> None:
     content = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
     for line in _about(content):
         console.print(line, style="dim", highlight=False)
+    for note in content["notes"]:
+        console.print(note, style="yellow", highlight=False, markup=False)
     table = titled("", "variant", right=_heads(content))
     for variant in content["variants"]:
         table.add_row(variant["name"], *_cells(content, variant))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
@@ -16,7 +17,26 @@ ACTION = "shared"
 
 
 class SharedSpace(FairnessSteered):
-    """Averages the clients' adapters by their numbers of real examples."""
+    """Averages the clients' adapters by their numbers of real examples.
+
+    Parameters
+    ----------
+    shape, options
+        As of `FairnessSteered`.
+    outside
+        Partition ids of clients that are neither sent nor asked anything.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], *, outside: frozenset[int] = frozenset(), **options: Any
+    ) -> None:
+        super().__init__(shape, **options)
+        self._outside = outside
+
+    def enroll(self, sites: Mapping[int, int], *, seed: int, fraction: float) -> None:
+        """Fix who takes part, and how a round draws them."""
+        inside = {node: client for node, client in sites.items() if client not in self._outside}
+        super().enroll(inside, seed=seed, fraction=fraction)
 
     def _requests(
         self,

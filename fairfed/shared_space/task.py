@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Config
@@ -9,6 +10,7 @@ from fairfed.rundir import RunDirectory
 from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
+from fairfed.tasks import refuse_arms
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,16 +19,27 @@ if TYPE_CHECKING:
 
     from fairfed.progress import Watcher
 
-HAS_ARMS = (
-    "arms: a run with [shared] compares its own variants and has no arms; leave [[arms]] out, or "
-    "[shared]"
-)
 TOO_LATE = (
     "arrival.round is {round} of {rounds} rounds: nothing would be trained after it; lower it, or "
     "raise rounds"
 )
 ONE_MODALITY = (
     "shared.variants: 'captions' needs clients with captions alone; raise shared.text_clients"
+)
+UNUSED = (
+    "model",
+    "partition.name",
+    "partition.clients",
+    "partition.options",
+    "train.proximal",
+    "train.debias",
+    "train.fairbatch_alpha",
+    "train.augmentation",
+)
+"""Settings that a run with `[shared]` does not read."""
+NO_EFFECT = (
+    "{field}: a run with [shared] trains an adapter of CLIP and divides the data itself, so that "
+    "{value!r} has no effect; leave {field} out"
 )
 
 
@@ -41,10 +54,10 @@ def check(config: Config) -> None:
     from fairfed.shared_space.data import class_vectors, holdings
 
     arrival, shared = config.arrival, settings(config)
-    if config.arms != Config().arms:
-        raise InputError(HAS_ARMS)
+    refuse_arms(config, "shared")
     if config.data.tabular:
         raise InputError("data.source: a shared space is of images and captions, not of a table")
+    _refuse_unused(config)
     if arrival is not None and arrival.round >= config.rounds:
         raise InputError(TOO_LATE.format(round=arrival.round, rounds=config.rounds))
     if arrival is None and "captions" in shared.variants and not shared.text_clients:
@@ -53,9 +66,17 @@ def check(config: Config) -> None:
     holdings(toml)
     class_vectors(toml)
     if any(variant.synthesises for variant in variants_of(config)):
-        from fairfed.shared_space.memory import synthesiser
+        from fairfed.shared_space.memory import check_synthesis
 
-        synthesiser(toml)
+        check_synthesis(toml)
+
+
+def _refuse_unused(config: Config) -> None:
+    """Refuse settings of other runs: what they ask for would silently not be done."""
+    for field in UNUSED:
+        value = attrgetter(field)(config)
+        if value != attrgetter(field)(Config()):
+            raise InputError(NO_EFFECT.format(field=field, value=value))
 
 
 def count_clients(config: Config) -> int:
@@ -126,6 +147,16 @@ def _centres(met: dict[str, Any]) -> dict[str, list[float]]:
     return {f"centre-{name}": mean for name, mean in met.get("means", {}).items()}
 
 
+def _outside(toml: str, variant: Variant) -> frozenset[int]:
+    """Clients that take no part in a variant."""
+    from fairfed.shared_space.data import holdings
+
+    kinds = [own.kind for own in holdings(toml)]
+    return frozenset(
+        client for client, kind in enumerate(kinds) if kind == "text" and not variant.captions
+    )
+
+
 def _train(
     grid: Grid,
     directory: RunDirectory,
@@ -146,6 +177,7 @@ def _train(
     config, table = directory.config, images(request["toml"])
     strategy = SharedSpace(
         (len(table.group_names), len(table.classes)),
+        outside=_outside(request["toml"], variant),
         metric=get_metric(config.fairness.metric),
         max_weight=config.fairness.max_weight,
     )

@@ -12,7 +12,7 @@ from fairfed.config import Config
 from fairfed.semantics import attribute_table
 from fairfed.site import configuration
 from fairfed.zsl.split import Split, split_classes, split_rows
-from fairfed.zsl.table import FeatureTable, Floats, subset, unit_attributes
+from fairfed.zsl.table import FeatureTable, Floats, unit_attributes
 from fairfed.zsl.variants import settings, variants_of
 from fairfed.zsl.xlsa17 import load_xlsa17
 from semantic.attributes import AttributeTable, load_attributes
@@ -67,8 +67,8 @@ def attributes_of(config: Config, classes: tuple[str, ...]) -> AttributeTable:
     """The class × attribute table of exactly these classes."""
     folder = settings(config).features
     if folder is not None:
-        return subset(load_attributes(Path(folder) / SPLITS_FILE), classes)
-    return subset(attribute_table(config.semantic, classes), classes)
+        return load_attributes(Path(folder) / SPLITS_FILE).of(classes)
+    return attribute_table(config.semantic, classes).of(classes)
 
 
 def _embedded(config: Config) -> FeatureTable:
@@ -92,7 +92,7 @@ def _embedded(config: Config) -> FeatureTable:
         test=images.test,
         classes=images.classes,
         attributes=unit_attributes(attributes, images.classes),
-        texts=_texts(config, subset(attributes, images.classes)),
+        texts=_texts(config, attributes.of(images.classes)),
         rectified=False,
         groups=images.group_names,
     )

@@ -6,7 +6,6 @@ same, and what is measured is the server's classifier on validation classes.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,24 +15,23 @@ from typing import Any
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fairfed import checkpoint as checkpoints
-from fairfed.engines.exchange import ask, sample
+from fairfed.engines.exchange import sample
 from fairfed.loops import (
     Plan,
     accepted_model,
+    exchange,
     give_up,
     restore_states,
     saved_progress,
     saved_states,
 )
-from fairfed.strategies.aggregate import Model, encode, weighted_mean
+from fairfed.strategies.aggregate import Model, weighted_mean
 from fairfed.zsl.classify import ZslScores
 
-logger = logging.getLogger("fairfed")
-
+TRAIN = "train.zsl"
 REPORTED = ("n-real", "loss-discriminator", "loss-generator", "seconds")
 """What a client says of its training beside the weights."""
 
@@ -102,26 +100,13 @@ def _round(grid: Grid, plan: ZslPlan, progress: Progress) -> tuple[dict[str, Any
     """One round on `progress`: its line, and its first error."""
     started = time.perf_counter()
     progress.round += 1
-    sent = encode(progress.arrays)
-    settings = ConfigRecord({**plan.request, "round": progress.round})
-    requests = [
-        Message(RecordDict({"arrays": sent, "config": settings}), node, "train.zsl")
-        for node in sample(plan.sites, plan.fraction, plan.seed, progress.round)
-    ]
-    answers, errors = ask(grid, requests, plan.timeout)
-    rows, models = [], []
-    for request in requests:
-        node = request.metadata.dst_node_id
-        row: dict[str, Any] = {"client": plan.sites[node], "error": errors.get(node)}
-        row["bytes_down"] = sent.count_bytes()
-        if node in answers:
-            held = answers[node].content.array_records.values()
-            row["bytes_up"] = sum(record.count_bytes() for record in held)
-            model = accepted_model(answers[node], REPORTED, progress.arrays, row)
-            models += [model] if model is not None else []
-        if row["error"] is not None:
-            logger.warning("client %d failed: %s", row["client"], row["error"])
-        rows.append(row)
+    number, before = progress.round, progress.arrays
+    nodes = sample(plan.sites, plan.fraction, plan.seed, number)
+    rows: dict[int, dict[str, Any]] = {}
+    models = []
+    for client, reply in exchange(grid, plan, TRAIN, before, number, nodes, rows):
+        model = accepted_model(reply, REPORTED, before, rows[client])
+        models += [model] if model is not None else []
     progress.failed = 0 if models else progress.failed + 1
     if models:
         progress.arrays = weighted_mean(models, [1 / len(models)] * len(models))
@@ -129,10 +114,10 @@ def _round(grid: Grid, plan: ZslPlan, progress: Progress) -> tuple[dict[str, Any
     line = {
         "round": progress.round,
         "seconds": time.perf_counter() - started,
-        "clients": rows,
+        "clients": [rows[client] for client in sorted(rows)],
         "validation": None if scores is None else scores.row(),
     }
-    return line, next((row["error"] for row in rows if row["error"] is not None), None)
+    return line, next((row["error"] for row in rows.values() if row["error"]), None)
 
 
 def _select(plan: ZslPlan, progress: Progress) -> ZslScores | None:

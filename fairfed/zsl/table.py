@@ -69,10 +69,3 @@ def unit_attributes(table: AttributeTable, classes: tuple[str, ...]) -> Floats:
         )
     found: Floats = (values / lengths[:, np.newaxis]).astype(np.float32)
     return found
-
-
-def subset(table: AttributeTable, classes: tuple[str, ...]) -> AttributeTable:
-    """The rows of an attribute table for these classes, in this order."""
-    rows = [table.row(name) for name in classes]
-    prompts = tuple(table.prompts[row] for row in rows)
-    return AttributeTable(classes, prompts, table.attributes, table.values[rows])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fairfed.config import Config, PartitionConfig
 from fairfed.rundir import RunDirectory
+from fairfed.tasks import refuse_arms
 from fairfed.zsl.outcome import show as show
 from fairfed.zsl.outcome import write_outcome
 from fairfed.zsl.variants import settings, variants_of
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
     from fairfed.progress import Watcher
-
-HAS_ARMS = (
-    "arms: a run with [zsl] compares zsl.variants and has no arms; leave [[arms]] out, or [zsl]"
-)
 
 DIVIDED = (
     "partition: with [zsl] clients hold blocks of whole classes, so that partition.name and "
@@ -37,8 +34,7 @@ def check(config: Config) -> None:
     from fairfed.zsl.data import features, split
     from fairfed.zsl.images import synthesiser
 
-    if config.arms != Config().arms:
-        raise InputError(HAS_ARMS)
+    refuse_arms(config, "zsl")
     if config.partition != PartitionConfig(clients=config.partition.clients):
         raise InputError(DIVIDED)
     toml = config.to_toml()

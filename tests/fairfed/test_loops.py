@@ -29,19 +29,26 @@ def _row(said: dict[str, Any], data: bytes | None = None) -> dict[str, Any]:
 
     with InProcessGrid(app, 1, wire=True) as grid:
         (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "train")])
-    row: dict[str, Any] = {}
+    row: dict[str, Any] = {"client": 0, "error": None}
     assert (accepted_model(reply, HONEST, LIKE, row) is None) == (row["error"] is not None)
     return row
 
 
 def test_numbers_of_an_honest_reply_are_in_the_row() -> None:
-    assert _row(HONEST) == {"n_real": 10, "loss": 1.5, "error": None}
+    assert _row(HONEST) == {"client": 0, "n_real": 10, "loss": 1.5, "error": None}
     assert isinstance(_row({**HONEST, "n-real": 10.0})["n_real"], int)
 
 
 @pytest.mark.parametrize("n", [float("nan"), float("inf"), 1.7e308, 10.5, -1, 2**53, [1, 2]])
 def test_a_count_must_be_a_count(n: Any) -> None:
     assert "no whole number 'n-real'" in _row({**HONEST, "n-real": n})["error"]
+
+
+def test_a_rejected_reply_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    reason = _row({**HONEST, "loss": float("nan")})["error"]
+    assert [r.message for r in caplog.records] == [f"reply of client 0 rejected: {reason}"]
+    _row(HONEST, b"")
+    assert len(caplog.records) == 2
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("-inf"), 1.7e308])

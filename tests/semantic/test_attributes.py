@@ -89,3 +89,15 @@ def test_csv_that_is_no_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"class,prompt\n\xff\xfe,\n")
     with pytest.raises(InputError, match="table.csv is no CSV text in UTF-8"):
         load_attributes(path)
+
+
+def test_rows_of_some_classes_keep_their_nouns_and_values() -> None:
+    table = load_attributes()
+    first, last = table.classes[0], table.classes[-1]
+    found = table.of((last, first))
+    assert found.classes == (last, first)
+    assert found.prompts == (table.noun(last), table.noun(first))
+    assert found.phrases(last) == table.phrases(last)
+    assert found.values.tolist() == [table.values[-1].tolist(), table.values[0].tolist()]
+    with pytest.raises(InputError, match="'nothing' is in no row"):
+        table.of(("nothing",))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from importlib.resources import files
 
 import numpy as np
 import pytest
+import torch
 
 from semantic.attributes import load_attributes, table_from_names
-from semantic.encoder import BUNDLED_CLIP, ClipEncoder, hash_folder, load_encoder
+from semantic.encoder import BUNDLED_CLIP, ClipEncoder, hash_folder, hash_weights, load_encoder
 from semantic.errors import InputError
 from semantic.space import Cell, CellScorer, SemanticSpace, margins
 from semantic.tint import TINTS, tint_images
@@ -65,6 +67,40 @@ def test_embeddings_have_unit_length_and_do_not_depend_on_company() -> None:
     assert alone[0].numpy() == pytest.approx(together[3].numpy(), abs=1e-5)
     assert encoder.embed_images(images[:0]).shape == (0, encoder.dimension)
     assert encoder.fingerprint == hash_folder(BUNDLED_CLIP)
+
+
+def test_other_weights_under_one_name_have_another_fingerprint() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    first = hash_weights(model, "ViT-B-32", "weights.pt")
+    assert hash_weights(copy.deepcopy(model), "ViT-B-32", "weights.pt") == first
+    assert hash_weights(model, "ViT-B-32-quickgelu", "weights.pt") != first
+    with torch.no_grad():
+        model[0].bias.add_(1)
+    assert hash_weights(model, "ViT-B-32", "weights.pt") != first
+    assert hash_weights(model.bfloat16(), "ViT-B-32", "weights.pt") != first
+
+
+def test_a_model_that_is_no_directory_is_known_by_its_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import open_clip
+
+    create, tokenizer = open_clip.create_model_and_transforms, open_clip.get_tokenizer
+    bundled, shift = f"local-dir:{BUNDLED_CLIP}", 0.0
+
+    def loaded(*_: object, **__: object) -> tuple[torch.nn.Module, object, object]:
+        found: tuple[torch.nn.Module, object, object] = create(bundled)
+        with torch.no_grad():
+            next(found[0].parameters()).add_(shift)
+        return found
+
+    monkeypatch.setattr(open_clip, "create_model_and_transforms", loaded)
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda name: tokenizer(bundled))
+    source = "ViT-B-32/openai"
+    first = ClipEncoder(source).fingerprint
+    assert ClipEncoder(source).fingerprint == first
+    shift = 1.0
+    assert ClipEncoder(source).fingerprint != first
 
 
 def test_unknown_model_and_wrong_folder_say_what_to_give(tmp_path_factory) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -100,6 +100,7 @@ def test_it_runs_beside_synthetic_images_and_a_probe(
             "'head' embeds every image once",
         ),
         (("model=clip", "adapt.method=soft"), "adapt.method: expected 'full', 'head', 'bias'"),
+        (("model=clip", "adapt.lr={ lora = 0.0 }"), r"adapt\.lr\.lora: .*greater than 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -61,6 +61,20 @@ def test_a_run_leaves_a_lora_that_the_generator_reads(small: Small, play: Play) 
     assert made.fingerprint != plain.fingerprint
 
 
+def test_results_name_the_lora_that_training_began_from_as_well(
+    small: Small, play: Play, tmp_path: Path
+) -> None:
+    first = small(NO_ARMS, *FEW, "rounds=1", f"out={tmp_path}/first")
+    play(first)
+    before = f"{first.run_directory / task.LORA}:0.5"
+    own = (f"out={tmp_path}/second", f'generator.lora=["{before}"]')
+    second = small(NO_ARMS, *FEW, "rounds=1", *own)
+    play(second)
+    folder = second.run_directory
+    text = (folder / "results.md").read_text()
+    assert f'lora = ["{before}", "{folder / task.LORA}"]' in text
+
+
 def test_a_run_goes_on_bit_for_bit_whatever_the_workers(
     small: Small, play: Play, logged: Logged, tmp_path: Path
 ) -> None:

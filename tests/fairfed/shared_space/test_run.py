@@ -107,14 +107,27 @@ def test_variants_differ_in_who_trains_on_what(small_shared: Small) -> None:
     assert [c["n_real"] for c in rows["Images and captions"]][::3] == [pictures, texts]
     assert rows["Images and captions"][2]["n_real"] == pairs
     assert rows["Images and captions"][3]["n_synthetic"] == 0
-    assert rows["Images only"][3]["n_real"] == 0
-    assert rows["Images only"][3]["weight"] == 0
     assert rows["Images of every class"][0]["n_real"] > pictures
     # Coats are tested where nobody has one, and the client with captions alone tests nothing.
     coat = images(config.to_toml()).classes.index("coat")
-    counts = np.array([c["test_counts"] for c in rows["Images only"]])
+    counts = np.array([c["test_counts"] for c in rows["Images and captions"]])
     assert counts[:3, :, coat].sum() == 6
     assert counts[3].sum() == 0
+
+
+def test_a_client_that_stays_out_is_sent_nothing(small_shared: Small) -> None:
+    config = small_shared("rounds=1", "shared.variants=['images', 'captions']")
+    asked: list[tuple[str, int]] = []
+    folder = _run(config, drop=lambda m, c: asked.append((m.metadata.message_type, c)))
+    counts = {kind: [c for k, c in asked if k == kind] for kind in METRICS}
+    for kind in ("train.shared", "evaluate.shared"):
+        assert sorted(counts[kind]) == [0, 0, 1, 1, 2, 2, 3]
+    rows = {row["arm"]: row["clients"] for row in logged(folder)}
+    outside = rows["Images only"][3]
+    assert (outside["error"], outside["weight"], outside["test_counts"]) == (None, 0, None)
+    assert outside["bytes_down"] == outside["bytes_up"] == 0
+    mb = [variant["mb"] for variant in _outcome(folder)["variants"]]
+    assert mb[0] == pytest.approx(0.75 * mb[1])
 
 
 def test_images_compete_in_the_own_label_set_and_captions_with_descriptions(
@@ -179,6 +192,65 @@ def test_without_recall_the_class_is_composed_from_its_attributes(small_arrival:
     assert "coat" not in new.prompt
     assert "sleeves" in new.prompt
     assert "dress" in seen.prompt
+
+
+def test_a_class_that_nothing_describes_is_found_before_it_arrives(
+    small_arrival: Small, tmp_path: Path
+) -> None:
+    table = "class,prompt,handle,laces,long\nbag,bag,1,0,0\nboot,boot,0,1,0\ncoat,coat,0,0,0\n"
+    (tmp_path / "bare.csv").write_text(table + "dress,dress,0,0,1\n")
+    bare = (f"semantic.attributes={tmp_path}/bare.csv", "shared.class_text=name")
+    check(small_arrival(*bare))
+    with pytest.raises(InputError, match="'coat' has no attribute of at least 0.5"):
+        check(small_arrival(*bare, "arrival.recall=false"))
+    check(small_arrival(*bare, "arrival.recall=false", "arrival.variants=['described']"))
+
+
+def test_rounds_without_a_usable_reply_are_told(
+    small_arrival: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fairfed.errors import PublicInputError
+
+    def nothing(toml: str, label: int) -> None:
+        raise PublicInputError("nothing was accepted")
+
+    monkeypatch.setattr("fairfed.shared_space.examples.synthetic", nothing)
+    config = small_arrival("rounds=4", "arrival.variants=['described', 'synthesised']")
+    text = (_run(config) / "results.md").read_text()
+    assert "Described and synthesised: in 2 of 4 rounds (3, 4) no client gave a usable" in text
+    assert "nothing was accepted" in text
+    assert "Described: in" not in text
+
+
+def test_a_round_that_nobody_evaluated_has_no_recall(small_shared: Small) -> None:
+    def unheard(request: Message, client: int) -> str | None:
+        config = request.content.config_records.get("config")
+        evaluated = request.metadata.message_type == "evaluate.shared"
+        return "lost" if evaluated and config and config["round"] == 2 else None
+
+    folder = _run(small_shared("rounds=2", "shared.variants=['images']"), drop=unheard)
+    (variant,) = _outcome(folder)["variants"]
+    assert (variant["mean"], variant["missing"], variant["worst"]) == (None, None, None)
+    assert set(variant["recall"].values()) == {None}
+    assert "| Images only | – | – | – | – |" in (folder / "results.md").read_text()
+
+
+@pytest.mark.usefixtures("seeded_noise")
+def test_nothing_is_centred_where_no_image_sum_is_released(
+    small_shared: Small, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fairfed.cli.running import run_here
+
+    own = ("rounds=1", "shared.variants=['descriptions', 'captions']")
+    withheld = small_shared(*own, "augment.minimum=1000", f"out={tmp_path}/withheld")
+    run_here(withheld)
+    assert "Not centred: no client has released" in capsys.readouterr().out
+    plain = _run(small_shared(*own, "shared.centre=false", f"out={tmp_path}/plain"))
+    assert logged(withheld) == logged(plain)
+    assert "augment.minimum = 1000" in (withheld.run_directory / "results.md").read_text()
+    centred = _run(small_shared(*own, "augment.minimum=1", f"out={tmp_path}/centred"))
+    assert logged(centred) != logged(plain)
+    assert "Not centred" not in (centred / "results.md").read_text()
 
 
 @pytest.mark.usefixtures("seeded_noise")
@@ -255,6 +327,12 @@ def test_the_stated_guarantee_is_that_of_a_row_in_both_sums(small_shared: Small)
         ("arrival={class_name='coat', round=2}", "is in shared.missing, too"),
         ("arrival={class_name='bag', round=3}", "arrival.round is 3 of 3 rounds"),
         ("semantic.attributes=names", "no attribute of at least 0.5"),
+        ("model=clip-head", "model: a run with .* 'clip-head' has no effect; leave model out"),
+        ("partition.clients=3", "partition.clients: a run with .* 3 has no effect"),
+        ("partition.options={alpha=0.1}", "partition.options: a run with"),
+        ("train.proximal=0.1", "train.proximal: a run with"),
+        ("train.debias=reweighing", "train.debias: a run with"),
+        ("train.augmentation=mixup", "train.augmentation: a run with"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_written(
