@@ -76,6 +76,7 @@ class ClipEncoder:
 
     def __init__(self, source: str = "bundled", device: str = "cpu") -> None:
         import open_clip
+        from safetensors import SafetensorError
 
         check_source(source)
         name, pretrained = _open_clip_name(source)
@@ -84,7 +85,7 @@ class ClipEncoder:
                 name, pretrained=pretrained, device=device
             )
             self._tokenize = open_clip.get_tokenizer(name)
-        except (RuntimeError, OSError, ValueError) as error:
+        except (RuntimeError, OSError, ValueError, SafetensorError) as error:
             raise InputError(
                 f"CLIP model {source!r} could not be loaded ({error}). Give 'bundled', a directory "
                 "with open_clip_config.json, or, where the hub can be reached once, "

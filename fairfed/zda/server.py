@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.strategies.aggregate import Model, flaw
+from fairfed.strategies.aggregate import Model, flaw, joined, parted
 from fairfed.strategies.aggregation import OTHER_STRATEGY, Outcome
 from fairfed.strategies.part import Part
 from generators.requests import Image
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 TUNING = 2
 """Sets the order of the server's examples apart from a client's in the same round."""
-PREFIX = "inversion/"
+PART = "inversion"
+"""Name of the state in a checkpoint."""
 
 
 class Inversion(Part, ABC):
@@ -245,13 +246,12 @@ def inversion_of(config: Config, arm: Arm, classes: int) -> Inversion | None:
 
 def save_inversion(part: Inversion | None) -> dict[str, Any]:
     """Return what a checkpoint must say of inversion: nothing without it."""
-    return {} if part is None else {"inversion": part.name}
+    return {} if part is None else {PART: part.name}
 
 
 def inversion_arrays(part: Inversion | None) -> Model:
     """Return its arrays under names that no other part has."""
-    arrays = {} if part is None else part.state_arrays()
-    return {PREFIX + name: value for name, value in arrays.items()}
+    return joined({PART: {} if part is None else part.state_arrays()})
 
 
 def load_inversion(part: Inversion | None, state: Mapping[str, Any], arrays: Model) -> Model:
@@ -266,10 +266,10 @@ def load_inversion(part: Inversion | None, state: Mapping[str, Any], arrays: Mod
     InputError
         The state is of another inversion, or one of the two has none.
     """
-    saved, here = state.get("inversion"), None if part is None else part.name
+    saved, here = state.get(PART), None if part is None else part.name
     if saved != here:
-        raise InputError(OTHER_STRATEGY.format(name="inversion", saved=saved, here=here))
+        raise InputError(OTHER_STRATEGY.format(name=PART, saved=saved, here=here))
+    own, others = parted(arrays, PART)
     if part is not None:
-        own = {n.removeprefix(PREFIX): a for n, a in arrays.items() if n.startswith(PREFIX)}
         part.load_state_arrays(own)
-    return {name: a for name, a in arrays.items() if not name.startswith(PREFIX)}
+    return others

@@ -14,7 +14,7 @@ from fairfed.site import configuration
 from fairfed.zsl.split import Split, split_classes, split_rows
 from fairfed.zsl.table import FeatureTable, Floats, unit_attributes
 from fairfed.zsl.variants import settings, variants_of
-from fairfed.zsl.xlsa17 import load_xlsa17
+from fairfed.zsl.xlsa17 import load_xlsa17, require_files
 from semantic.attributes import AttributeTable, load_attributes
 from semantic.formats import SPLITS_FILE
 from semantic.space import TEMPLATES, UNNAMED_GROUPS, Cell, SemanticSpace
@@ -52,6 +52,7 @@ def _features(toml: str) -> FeatureTable:
     folder = settings(config).features
     if folder is None:
         return _embedded(config)
+    require_files(Path(folder))
     table = load_attributes(Path(folder) / SPLITS_FILE)
     return load_xlsa17(Path(folder), _texts(config, table))
 

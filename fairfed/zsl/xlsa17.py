@@ -40,6 +40,7 @@ def load_xlsa17(folder: Path, texts: Floats | None = None) -> FeatureTable:
     InputError
         If a file is missing, or what it holds is not as it should be; names file and field.
     """
+    require_files(folder)
     found, splits = folder / FEATURES_FILE, folder / SPLITS_FILE
     features, labels = _rows(found)
     attributes = load_attributes(splits)
@@ -101,19 +102,30 @@ def _locations(path: Path, count: int) -> dict[str, npt.NDArray[np.int64]]:
     return lists
 
 
+def require_files(folder: Path) -> None:
+    """Refuse a folder that lacks one of the two files.
+
+    Raises
+    ------
+    InputError
+        With the one that is missing.
+    """
+    for path in (folder / FEATURES_FILE, folder / SPLITS_FILE):
+        if not path.is_file():
+            raise InputError(
+                f"{path} does not exist; zsl.features is a folder with xlsa17's {FEATURES_FILE} "
+                f"and {SPLITS_FILE}"
+            )
+
+
 def _variables(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     """Variables of a MATLAB file.
 
     Raises
     ------
     InputError
-        If the file is missing, cannot be read, or lacks a variable.
+        If the file cannot be read, or lacks a variable.
     """
-    if not path.is_file():
-        raise InputError(
-            f"{path} does not exist; zsl.features is a folder with xlsa17's {FEATURES_FILE} and "
-            f"{SPLITS_FILE}"
-        )
     content = read_mat(path)
     lacking = [name for name in names if name not in content]
     if lacking:
