@@ -94,7 +94,10 @@ def test_it_runs_beside_synthetic_images_and_a_probe(
     [
         (('arms=[{name="A", adapt="lora"}]',), "'A': adapt and from_scratch are of model 'clip'"),
         (("model=clip", 'arms=[{name="A", from_scratch=true}]'), "nothing pretrained to adapt"),
-        (("model=clip", 'arms=[{name="A", inversion="client"}]'), "inversion is of a model"),
+        (
+            ("model=clip", "inversion.start=2", 'arms=[{name="A", inversion="client"}]'),
+            "inversion is of a model",
+        ),
         (
             ("model=clip", "adapt.method=head", 'arms=[{name="A", augmentation="randaugment"}]'),
             "'head' embeds every image once",
