@@ -54,6 +54,10 @@ QUICK: Settings = {
 }
 
 
+Runs = dict[str, dict[str, Any]]
+"""What is known of runs, by key."""
+
+
 class Clock(LogWatcher):
     """Adds up the CPU time of a run over its interruptions, in a file beside it."""
 
@@ -151,7 +155,7 @@ def machine() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def published(out: Path) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, float]]]:
+def published(out: Path) -> tuple[Runs, dict[str, dict[str, float]]]:
     """Of the page's JSON: its runs by key, and CPU-seconds by machine and run directory."""
     path = out.with_suffix(".json")
     content = json.loads(path.read_text()) if path.is_file() else {"runs": [], "spent": {}}
@@ -192,6 +196,42 @@ def plan(options: argparse.Namespace) -> Iterator[tuple[str, Row, int]]:
             yield split, row, seed
 
 
+def work_off(data: Prepared, options: argparse.Namespace, earlier: Runs) -> None:
+    """Run what is asked for and not yet known; each result is a file of its own."""
+    for split, row, seed in plan(options):
+        if row.name == UNSEEN_ROW and not (options.unseen / "stable-diffusion").is_dir():
+            print(f"left out: {row.name} (no weights in {options.unseen})")
+            continue
+        config, key = configure(split, row, seed, data, options)
+        path = options.work / "results" / f"{key}.json"
+        if key in earlier or path.is_file():
+            continue
+        found = outcome(config, split, options)
+        content = {"split": split, "row": row.name, "seed": seed, "key": key,
+                   "machine": machine(), **found}  # fmt: skip
+        write_whole(path, json.dumps(content).encode())
+        print(f"{split}, {row.name}, seed {seed}: accuracy {found['accuracy']:.3f}, "
+              f"{found['cpu_seconds']:.0f} CPU-s", flush=True)  # fmt: skip
+
+
+def collected(
+    data: Prepared, options: argparse.Namespace, earlier: Runs, spent: dict[str, dict[str, float]]
+) -> list[dict[str, Any]]:
+    """All results that are known, in the order of the page; what those of here took is noted."""
+    known = []
+    for split, row, seed in every(options.seeds if options.quick else range(10)):
+        config, key = configure(split, row, seed, data, options)
+        path = options.work / "results" / f"{key}.json"
+        if path.is_file():
+            known.append(json.loads(path.read_text()))
+            clock = config.run_directory.with_suffix(".cpu")
+            if clock.is_file():
+                spent.setdefault(known[-1]["machine"], {})[clock.stem] = float(clock.read_text())
+        elif key in earlier:
+            known.append(earlier[key])
+    return known
+
+
 def main() -> None:
     """Run what is asked for and not yet known, and write the page."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
@@ -215,31 +255,10 @@ def main() -> None:
     logging.getLogger("fairfed").setLevel(logging.WARNING)
     data = prepare(options.data, options.images, options.work)
     print(data.said, flush=True)
-    results = options.work / "results"
     earlier, spent = published(options.out)
-    for split, row, seed in [] if options.table else plan(options):
-        if row.name == UNSEEN_ROW and not (options.unseen / "stable-diffusion").is_dir():
-            print(f"left out: {row.name} (no weights in {options.unseen})")
-            continue
-        config, key = configure(split, row, seed, data, options)
-        if key in earlier or (results / f"{key}.json").is_file():
-            continue
-        found = outcome(config, split, options)
-        content = {"split": split, "row": row.name, "seed": seed, "key": key,
-                   "machine": machine(), **found}  # fmt: skip
-        write_whole(results / f"{key}.json", json.dumps(content).encode())
-        print(f"{split}, {row.name}, seed {seed}: accuracy {found['accuracy']:.3f}, "
-              f"{found['cpu_seconds']:.0f} CPU-s", flush=True)  # fmt: skip
-    known = []
-    for split, row, seed in every(range(10) if not options.quick else options.seeds):
-        config, key = configure(split, row, seed, data, options)
-        if (path := results / f"{key}.json").is_file():
-            known.append(json.loads(path.read_text()))
-            clock = config.run_directory.with_suffix(".cpu")
-            if clock.is_file():
-                spent.setdefault(known[-1]["machine"], {})[clock.stem] = float(clock.read_text())
-        elif key in earlier:
-            known.append(earlier[key])
+    if not options.table:
+        work_off(data, options, earlier)
+    known = collected(data, options, earlier, spent)
     if known:
         write_page(known, data.said, spent, options)
 
