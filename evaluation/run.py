@@ -29,8 +29,8 @@ OWN_RESULTS = {
 }
 """Sections of a configuration that ask for a run without arms, and what such a run does."""
 NO_ARMS = (
-    "{path}: this run {does} (section [{section}]); its results are in results.md: report, compare "
-    "and audit are for runs of arms"
+    "{path}: this run {does} (section [{section}]); when it has ended, results.md has its "
+    "results; report, compare and audit are for runs of arms"
 )
 
 
