@@ -65,7 +65,7 @@ def test_a_run_that_compares_no_arms_is_said_to_have_results_of_its_own(
     (tmp_path / "config.toml").write_text(f"rounds = 2\n[{section}]\n")
     code, said = fairfed(command, tmp_path)
     assert code == 2
-    assert f"(section [{section}]); when it has ended, results.md has its results; report, compa" in said
+    assert f"(section [{section}]); when it has ended, results.md has its results" in said
 
 
 def test_a_junit_file_that_is_a_directory_is_refused_first(
