@@ -92,14 +92,14 @@ def test_workers_and_interruptions_change_nothing(small: Small, tmp_path: Any) -
         assert states[0] == states[1]
 
 
-def test_an_arm_that_never_replans_is_as_before(small: Small, tmp_path: Any) -> None:
-    """The loop of a run that is too short for it changes no weight."""
-    arms = 'arms=[{name="Plain", augment=true}, {name="Loop", augment=true, replan=9}]'
-    config = small(arms)
+def test_until_it_replans_an_arm_is_as_one_without_a_loop(small: Small) -> None:
+    arms = 'arms=[{name="Plain", augment=true}, {name="Loop", augment=true, replan=2}]'
+    config = small(arms, "rounds=3")
     play(config)
     lines = logged(config)
-    assert [line["clients"] for line in lines[:2]] == [line["clients"] for line in lines[2:]]
-    assert not any("loop" in line for line in lines)
+    assert [line["clients"] for line in lines[:2]] == [line["clients"] for line in lines[3:5]]
+    assert lines[2]["clients"] != lines[5]["clients"]
+    assert not any("loop" in line for line in lines[:4])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_an_arm_that_never_replans_is_as_before(small: Small, tmp_path: Any) -> 
     [
         (('arms=[{name="L", replan=2}]',), "'L': replan says when to synthesise more, so it needs"),
         (
-            ('arms=[{name="L", replan=2, augment=true}]', "data.source=rows.csv", "model=mlp"),
+            ('arms=[{name="L", replan=1, augment=true}]', "data.source=rows.csv", "model=mlp"),
             "'L' asks for synthetic images, but data.source 'rows.csv' is a table",
         ),
     ],

@@ -63,10 +63,11 @@ def test_a_budget_that_was_spent_is_named_alone(drawn: Run, text: str, budget: s
 
 def test_every_section_with_a_budget_is_known() -> None:
     """A new one must be told of in the statement."""
-    everything = parse_config(SHARED.format("true") + PEERS.format("false"), "x.toml")
     with_budget = {
         name
+        for text in (SHARED.format("true"), PEERS.format("false"))
         for name in Config.model_fields
-        if "epsilon" in getattr(type(getattr(everything, name)), "model_fields", {})
+        if "epsilon"
+        in getattr(type(getattr(parse_config(text, "x.toml"), name)), "model_fields", {})
     }
     assert with_budget == set(NOISED)
