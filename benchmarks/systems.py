@@ -30,7 +30,7 @@ from _tables import mean_sd
 
 from evaluation.run import read_run
 from evaluation.summary import summarise
-from fairfed.config import Config, load_config
+from fairfed.config import Arm, Config, load_config
 from fairfed.files import write_whole
 
 Rows = dict[str, dict[str, float]]
@@ -159,7 +159,7 @@ def measure(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]
 
     part = PARTS[name]
     changes = part.changed(seed, options.weights)
-    place = options.work / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+    place = options.work / f"{Arm(name=name).slug}-{seed}"
     config = load_config(None, [*changes, "workers=1", f"out={place}"], part.preset)
     run(config, report=False)
     return {"preset": part.preset, "set": changes, "rows": part.read(config)}
