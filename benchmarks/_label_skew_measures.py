@@ -16,6 +16,7 @@ from fairfed import checkpoint, site
 from fairfed.config import Config
 from fairfed.engines.private import records_from_bytes
 from fairfed.models import confusion_counts, federated_model
+from fairfed.rundir import RunDirectory
 
 Counts = npt.NDArray[np.int64]
 TARGET = 0.8
@@ -29,8 +30,7 @@ def measured(config: Config, skewed: Config) -> dict[str, float | None]:
     lack are those of the split of `skewed`, whatever split the run trains on.
     """
     arm, toml = config.arms[0], skewed.to_toml()
-    text = (config.run_directory / "rounds.jsonl").read_text()
-    rounds = [json.loads(line) for line in text.splitlines()]
+    rounds = RunDirectory(config).rounds()
     last = [np.array(client["test_counts"])[0] for client in rounds[-1]["clients"]]
     if arm.iid:
         last = _on_clients(config, toml)

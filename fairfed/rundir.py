@@ -130,6 +130,13 @@ class RunDirectory:
             return []
         return [json.loads(line) for line in json_lines(self._log.read_text(encoding="utf-8"))]
 
+    def rounds_by_arm(self) -> dict[str, list[dict[str, Any]]]:
+        """The rounds of `rounds.jsonl` by the arm (method, variant) that they are of."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self.rounds():
+            found.setdefault(row["arm"], []).append(row)
+        return found
+
     def log_round(self, arm: Arm, row: dict[str, Any]) -> None:
         """Append one round of an arm to `rounds.jsonl`."""
         line = json.dumps({"arm": arm.name, **row}, ensure_ascii=False, allow_nan=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Arm, Config
-from fairfed.files import json_lines, write_whole
+from fairfed.files import write_whole
 from fairfed.rundir import RunDirectory, write_text
 from fairfed.tasks import refuse_arms
 from semantic.errors import InputError
@@ -94,8 +94,7 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
 
 def _write_outcome(directory: RunDirectory, losses: list[float], parameters: int) -> None:
     """Write `results.json` and `results.md`; `rounds.jsonl` says what it cost."""
-    text = (directory.path / "rounds.jsonl").read_text(encoding="utf-8")
-    rows = [json.loads(line) for line in json_lines(text)]
+    rows = directory.rounds()
     moved = [c["bytes_down"] + c["bytes_up"] for row in rows for c in row["clients"]]
     content = {
         "name": directory.config.name,

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairfed.files import json_lines
 from fairfed.peers.population import settings
 from fairfed.rundir import RunDirectory, write_text
 
@@ -29,11 +28,7 @@ def write_outcome(directory: RunDirectory, clients: int, methods: list[str]) -> 
     """Write `results.json` and `results.md` from the log and the measurements of the run."""
     from fairfed.config import Arm
 
-    lines: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
-    log = directory.path / "rounds.jsonl"
-    for text in json_lines(log.read_text(encoding="utf-8")):
-        line = json.loads(text)
-        lines[line["arm"]].append(line)
+    lines = directory.rounds_by_arm()
     content = {
         "name": directory.config.name,
         "seed": directory.config.seed,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.files import json_lines
 from fairfed.rundir import RunDirectory, write_text
 from fairfed.shared_space.variants import settings, variants_of
 
@@ -57,7 +56,7 @@ def write_outcome(directory: RunDirectory, toml: str) -> None:
 
     config, classes = directory.config, images(toml).classes
     missing, arriving = positions(config, classes)
-    logged = rounds_by_variant(directory.path / "rounds.jsonl")
+    logged = directory.rounds_by_arm()
     met = directory.read_json("clients.json") or {}
     content: dict[str, Any] = {
         "name": config.name,
@@ -91,15 +90,6 @@ def _arrival(toml: str) -> dict[str, Any]:
     arrival = arrival_of(toml)
     found = memory(toml).explain(arrival.class_name)
     return {"class": arrival.class_name, "round": arrival.round, "memory": found}
-
-
-def rounds_by_variant(log: Path) -> dict[str, list[Line]]:
-    """The rounds of `rounds.jsonl`, by variant."""
-    found: dict[str, list[Line]] = {}
-    for text in json_lines(log.read_text(encoding="utf-8")):
-        line = json.loads(text)
-        found.setdefault(line["arm"], []).append(line)
-    return found
 
 
 def _notes(config: Config, met: dict[str, Any], logged: dict[str, list[Line]]) -> list[str]:

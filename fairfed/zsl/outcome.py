@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairfed.files import json_lines
 from fairfed.rundir import RunDirectory, write_text
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def write_outcome(
     directory: RunDirectory, split: Split, table: FeatureTable, outcomes: list[dict[str, Any]]
 ) -> None:
     """Write `results.json` and `results.md`; `rounds.jsonl` says what each variant cost."""
-    costs = _costs(directory.path / "rounds.jsonl")
+    costs = {name: _costs(rows) for name, rows in directory.rounds_by_arm().items()}
     classes = split.classes
 
     def names(chosen: tuple[int, ...]) -> list[str]:
@@ -53,16 +52,10 @@ def write_outcome(
     write_text(directory.path / "results.md", _markdown(content))
 
 
-def _costs(log: Path) -> dict[str, dict[str, float]]:
-    """Seconds and bytes of all rounds, by variant."""
-    costs: dict[str, dict[str, float]] = {}
-    for line in json_lines(log.read_text(encoding="utf-8")):
-        row = json.loads(line)
-        own = costs.setdefault(row["arm"], {"seconds": 0.0, "mb": 0.0})
-        own["seconds"] += row["seconds"]
-        for client in row["clients"]:
-            own["mb"] += (client["bytes_down"] + client.get("bytes_up", 0)) / 1e6
-    return costs
+def _costs(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Seconds and megabytes of a variant's rounds."""
+    moved = [c["bytes_down"] + c["bytes_up"] for row in rows for c in row["clients"]]
+    return {"seconds": sum(row["seconds"] for row in rows), "mb": sum(moved) / 1e6}
 
 
 def _percent(value: float) -> str:

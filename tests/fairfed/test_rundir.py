@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.files import json_lines
 from fairfed.rundir import RunDirectory
-from fairfed.shared_space.outcome import rounds_by_variant
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play
 
@@ -145,8 +143,11 @@ def test_lines_end_at_newlines_alone() -> None:
     assert json_lines("") == []
 
 
-def test_the_outcome_of_a_shared_space_reads_them(tmp_path: Path) -> None:
-    log = tmp_path / "rounds.jsonl"
-    line = {"arm": "A", "clients": [{"error": ODD}]}
-    log.write_text(json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert rounds_by_variant(log) == {"A": [line]}
+def test_rounds_are_sorted_by_arm_in_the_order_logged(directory: RunDirectory) -> None:
+    order = [("FedAvg", 1), ("FairFed", 1), ("FedAvg", 2)]
+    (directory.path / "rounds.jsonl").write_bytes(b"".join(_row(n, arm) for arm, n in order))
+    found = directory.rounds_by_arm()
+    assert {arm: [row["round"] for row in rows] for arm, rows in found.items()} == {
+        "FedAvg": [1, 2],
+        "FairFed": [1],
+    }

@@ -15,10 +15,9 @@ from evaluation.audit.frontier import CONSTRAINTS, frontiers
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Frontier
 from evaluation.audit.roc_hull import roc_hull
-from evaluation.audit.schema import WEIGHT_UNIT, Axis, Schema
-from evaluation.audit.sparse import SparseCounts
 from evaluation.audit.tally import Tally
 from evaluation.audit.threshold_program import best_points
+from tests.evaluation.audit import scored
 
 OPTIONS = AuditOptions(min_group=1)
 NAMES = tuple(constraint.name for constraint in CONSTRAINTS)
@@ -57,25 +56,7 @@ def theirs(rows: Rows, constraint: str, tolerance: float | None = None) -> float
 
 
 def tally_of(rows: Rows, *, groups: int = 3, weight: np.ndarray | None = None) -> Tally:
-    y, score, group = rows
-    names = tuple("abcdef"[:groups])
-    schema = Schema(
-        "classification", ("no", "yes"), (Axis("sex", names),), positive="yes", bins=BINS,
-        weighted=weight is not None,
-    )  # fmt: skip
-    sums = np.ones((len(y), 1), np.int64)
-    if weight is not None:
-        units = [np.rint(weight**power / WEIGHT_UNIT) for power in (1, 2)]
-        sums = np.stack([sums[:, 0], *units], axis=1).astype(np.int64)
-    shape, confused = (1, groups, 1, 2, BINS), (1, groups, 2, 2)
-    bins = np.minimum((score * BINS).astype(int), BINS - 1)
-    flat = np.ravel_multi_index((0 * y, group, 0 * y, y, bins), shape)
-    predicted = np.ravel_multi_index((0 * y, group, y, (score >= 0.5).astype(int)), confused)
-    return Tally(
-        schema,
-        SparseCounts.collect(confused, predicted, sums),
-        SparseCounts.collect(shape, flat, sums),
-    )
+    return scored.tally_of(*rows, bins=BINS, weight=weight, names=tuple("abcdef"[:groups]))
 
 
 def sample(seed: int, n: int = 600, groups: int = 3) -> Rows:
@@ -84,7 +65,7 @@ def sample(seed: int, n: int = 600, groups: int = 3) -> Rows:
     group = rng.integers(0, groups, n)
     y = (rng.random(n) < 0.25 + 0.2 * group).astype(int)
     latent = np.clip(rng.normal(0.4 + (0.35 - 0.1 * group) * y, 0.2), 0, 1)
-    return y, (np.minimum((latent * BINS).astype(int), BINS - 1) + 0.5) / BINS, group
+    return y, (scored.bin_of(latent, BINS) + 0.5) / BINS, group
 
 
 def by_name(tally: Tally, options: AuditOptions = OPTIONS) -> dict[str, Frontier]:
@@ -238,7 +219,7 @@ def test_where_there_is_no_frontier() -> None:
     one_group = tally_of((rows[0], rows[1], 0 * rows[2]))
     assert frontiers(one_group, OPTIONS) == ()
     assert frontiers(tally_of(rows, weight=np.zeros(100)), OPTIONS) == ()
-    several = replace(tally.schema, classes=("maybe", "no", "yes"))
+    several = replace(tally.schema, classes=("maybe", "0", "1"))
     assert frontiers(tally.under(several), OPTIONS) == ()
 
 
