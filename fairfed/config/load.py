@@ -124,8 +124,19 @@ def _validated(
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        lines = [f"{source}: {_describe(model, details)}" for details in error.errors()]
+        lines = [f"{source}: {_describe(model, details)}" for details in _causes(error.errors())]
         raise InputError("\n".join(lines)) from error
+
+
+def _causes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Errors less those that an array is too short, where it is only so for an entry is wrong."""
+    places = [details["loc"] for details in errors]
+    return [
+        details
+        for details in errors
+        if details["type"] != "too_short"
+        or not any(place[:-1] == details["loc"] for place in places)
+    ]
 
 
 def _other_than_name(override: str) -> bool:

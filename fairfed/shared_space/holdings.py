@@ -53,7 +53,7 @@ def label_sets(seen: Sequence[int], clients: int, size: int, seed: int) -> list[
     if size > len(seen):
         raise InputError(
             f"shared.classes_per_client is {size}, but images are there of {len(seen)} classes "
-            "only; lower it"
+            "only; lower it, or name fewer in shared.missing"
         )
     circle = np.random.default_rng([seed, _STREAM]).permutation(np.array(seen))
     starts = [round(i * len(seen) / clients) for i in range(clients)]

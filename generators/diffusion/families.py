@@ -140,11 +140,16 @@ def _find(model: str) -> tuple[Path, str]:
     except (OSError, ValueError) as error:
         raise InputError(
             f"generator.model {model!r} is neither a diffusers directory nor a model that "
-            f"the hub gives here ({str(error).splitlines()[0]}). Where there is a network, run "
+            f"the hub gives here ({_first_words(error)}). Where there is a network, run "
             f"'hf download {model}' once, or give 'bundled'."
         ) from error
     # The hub's cache names a snapshot's directory by its commit.
     return folder, f"{model}@{folder.name}"
+
+
+def _first_words(error: Exception) -> str:
+    """What a library says of an error, less what it adds in brackets."""
+    return str(error).splitlines()[0].partition(" (")[0]
 
 
 def _family(model: str, class_name: str) -> tuple[str, str | None]:

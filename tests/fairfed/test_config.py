@@ -110,6 +110,14 @@ def test_all_errors_are_reported_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
+@pytest.mark.parametrize("settings", ['meta = ["reptil"]', "meta = []"])
+def test_an_array_with_a_wrong_entry_is_not_called_too_short(settings: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_config(f"[peers]\n{settings}", "x.toml")
+    assert len(str(raised.value).splitlines()) == 1
+    assert ("expected at least 1" in str(raised.value)) == ("reptil" not in settings)
+
+
 def test_a_missing_or_binary_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere.toml: no such file"):
         load_config(tmp_path / "nowhere.toml")
