@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
+from fairfed.engines.parsing import parse_one_by_one
+
 T = TypeVar("T")
 
 
@@ -33,6 +35,7 @@ class Workers:
                 done(job())
             return
         if self._executor is None:
+            parse_one_by_one()
             self._executor = ThreadPoolExecutor(self._count, thread_name_prefix="client")
         try:
             for future in as_completed([self._executor.submit(job) for job in jobs]):
