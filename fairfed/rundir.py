@@ -34,6 +34,12 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
 
 
+def costs(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Seconds of rounds, and megabytes to and from all clients."""
+    moved = [c["bytes_down"] + c["bytes_up"] for row in rows for c in row["clients"]]
+    return {"seconds": sum(row["seconds"] for row in rows), "mb": sum(moved) / 1e6}
+
+
 class RunDirectory:
     """A run's directory, opened to begin the run or to continue it.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.rundir import RunDirectory, write_text
+from fairfed.rundir import RunDirectory, costs, write_text
 from fairfed.shared_space.variants import settings, variants_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def write_outcome(directory: RunDirectory, toml: str) -> None:
             found = _compared(last, missing)
         names = {"variant": variant.key, "name": variant.title}
         of_class = {"recall": dict(zip(classes, _plain(last), strict=True))}
-        content["variants"].append({**names, **found, **of_class, **_costs(lines)})
+        content["variants"].append({**names, **found, **of_class, **costs(lines)})
     directory.write_json("results.json", content)
     write_text(directory.path / "results.md", _markdown(content))
 
@@ -156,13 +156,6 @@ def _around(
         found[name] = _mean(values[[label]])
         found[f"others_{name}"] = _mean(np.delete(values, label))
     return found
-
-
-def _costs(lines: list[Line]) -> dict[str, float]:
-    """Seconds, and megabytes to and from all clients."""
-    rows = [row for line in lines for row in line["clients"]]
-    sent = sum(row["bytes_down"] + row["bytes_up"] for row in rows)
-    return {"seconds": sum(line["seconds"] for line in lines), "mb": sent / 1e6}
 
 
 def _columns(content: dict[str, Any]) -> tuple[tuple[str, str], ...]:

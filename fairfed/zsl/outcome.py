@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairfed.rundir import RunDirectory, write_text
+from fairfed.rundir import RunDirectory, costs, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ def write_outcome(
     directory: RunDirectory, split: Split, table: FeatureTable, outcomes: list[dict[str, Any]]
 ) -> None:
     """Write `results.json` and `results.md`; `rounds.jsonl` says what each variant cost."""
-    costs = {name: _costs(rows) for name, rows in directory.rounds_by_arm().items()}
+    logged = directory.rounds_by_arm()
     classes = split.classes
 
     def names(chosen: tuple[int, ...]) -> list[str]:
@@ -46,16 +46,10 @@ def write_outcome(
             "validation": [len(split.validation_unseen), len(split.validation_seen)],
             "test": [len(split.test_unseen), len(split.test_seen)],
         },
-        "variants": [{**outcome, **costs[outcome["name"]]} for outcome in outcomes],
+        "variants": [{**outcome, **costs(logged[outcome["name"]])} for outcome in outcomes],
     }
     directory.write_json("results.json", content)
     write_text(directory.path / "results.md", _markdown(content))
-
-
-def _costs(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Seconds and megabytes of a variant's rounds."""
-    moved = [c["bytes_down"] + c["bytes_up"] for row in rows for c in row["clients"]]
-    return {"seconds": sum(row["seconds"] for row in rows), "mb": sum(moved) / 1e6}
 
 
 def _percent(value: float) -> str:

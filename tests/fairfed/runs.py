@@ -28,6 +28,12 @@ def play(config: Config, watcher: Watcher | None = None, **options: Any) -> list
     return seen
 
 
+def run_of(config: Config, **options: Any) -> Path:
+    """Run or continue an experiment; its directory."""
+    play(config, **options)
+    return config.run_directory
+
+
 DYING = """
 import os, signal, sys
 from fairfed.config import load_config
@@ -69,6 +75,11 @@ def logged(run: Config | Path) -> list[dict[str, Any]]:
     folder = run.run_directory if isinstance(run, Config) else run
     text = (folder / "rounds.jsonl").read_text()
     return [untimed(json.loads(line)) for line in text.splitlines()]
+
+
+def outcome_of(folder: Path) -> Any:
+    """`results.json` of a run directory, without its timings."""
+    return untimed(json.loads((folder / "results.json").read_text()))
 
 
 def untimed(value: Any) -> Any:

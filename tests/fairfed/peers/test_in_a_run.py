@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from fairfed.peers.population import holder, leavers, members, peer_cost, unseen
 from fairfed.peers.task import TITLES
 from fairfed.server import LogWatcher
 from semantic.errors import InputError
-from tests.fairfed.runs import killed, logged, play, run_elsewhere, untimed
+from tests.fairfed.runs import killed, logged, outcome_of, play, run_elsewhere
 
 Peers = Callable[..., Config]
 METHODS = (*TITLES.values(), "FedAvg")
@@ -30,10 +29,6 @@ METHODS = (*TITLES.values(), "FedAvg")
 def _run(config: Config, watcher: LogWatcher | None = None, **options: Any) -> Config:
     play(config, watcher, **options)
     return config
-
-
-def _results(config: Config) -> Any:
-    return untimed(json.loads((config.run_directory / "results.json").read_text()))
 
 
 def _lines(config: Config, name: str) -> list[dict[str, Any]]:
@@ -47,7 +42,7 @@ def test_run_measures_every_method_on_clients_that_took_no_part(
     run_here(config)
     told = capsys.readouterr().out.strip().splitlines()
     assert told[-1] == f"Results: {config.run_directory / 'results.md'}"
-    results = _results(config)
+    results = outcome_of(config.run_directory)
     assert tuple(method["name"] for method in results["methods"]) == METHODS
     unseen = unseen_peers(config, 6)
     for method in results["methods"]:
@@ -72,7 +67,7 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
 ) -> None:
     one = _run(peers(f"out={tmp_path}/one", "rounds=2"))
     two = _run(peers(f"out={tmp_path}/two", "rounds=2"), workers=3, wire=True)
-    assert _results(one) == _results(two)
+    assert outcome_of(one.run_directory) == outcome_of(two.run_directory)
     assert all(_lines(one, name) == _lines(two, name) for name in METHODS)
     other = _run(peers(f"out={tmp_path}/other", "rounds=2", "peers.meta=['reptile']", "seed=1"))
     assert _lines(one, METHODS[0]) != _lines(other, METHODS[0])
@@ -109,7 +104,7 @@ def test_interrupted_run_continues_to_the_same_end(peers: Peers, tmp_path: Path)
         with pytest.raises(KeyboardInterrupt):
             _run(config, _Kill(method))
     _run(config)
-    assert _results(config) == _results(whole)
+    assert outcome_of(config.run_directory) == outcome_of(whole.run_directory)
     assert all(_lines(config, name) == _lines(whole, name) for name in METHODS)
     before = (config.run_directory / "rounds.jsonl").read_bytes()
     _run(config)
@@ -120,7 +115,7 @@ def test_a_killed_run_continues_to_the_same_end(peers: Peers, tmp_path: Path) ->
     own = ("peers.meta=['reptile']", "peers.drift_round=2", "peers.share=0.9")
     whole, cut = peers(f"out={tmp_path}/whole", *own), peers(f"out={tmp_path}/cut", *own)
     killed(cut, 2, tmp_path)
-    assert _results(_run(cut)) == _results(_run(whole))
+    assert outcome_of(_run(cut).run_directory) == outcome_of(_run(whole).run_directory)
 
 
 def test_peers_that_leave_are_replaced(peers: Peers) -> None:

@@ -12,8 +12,7 @@ from fairfed.config import Config
 from fairfed.experiment import check
 from fairfed.shared_space.data import images
 from semantic.errors import InputError
-from tests.fairfed.runs import logged
-from tests.fairfed.shared_space.outcomes import outcome_of, run_of
+from tests.fairfed.runs import logged, outcome_of, run_of
 
 Small = Callable[..., Config]
 

@@ -15,8 +15,7 @@ from fairfed.config import Config
 from fairfed.shared_space.data import captions, holdings, images
 from fairfed.shared_space.examples import training_examples
 from fairfed.shared_space.variants import COMPARED
-from tests.fairfed.runs import killed, logged
-from tests.fairfed.shared_space.outcomes import outcome_of, run_of
+from tests.fairfed.runs import killed, logged, outcome_of, run_of
 
 Small = Callable[..., Config]
 METRICS = {

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,28 +16,16 @@ from fairfed.experiment import check
 from fairfed.zsl.client import _rows
 from fairfed.zsl.data import features, scale, split
 from semantic.errors import InputError
-from tests.fairfed.runs import killed, logged, play, run_elsewhere
+from tests.fairfed.runs import killed, logged, outcome_of, play, run_elsewhere, run_of
 
 Small = Callable[..., Config]
-
-
-def _run(config: Config, **options: Any) -> Path:
-    play(config, **options)
-    return config.run_directory
-
-
-def _outcome(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "results.json").read_text())
-    for variant in content["variants"]:
-        del variant["seconds"]
-    return content
 
 
 def test_only_the_generator_travels(small_zsl: Small) -> None:
     config = small_zsl()
     sent: list[Message] = []
     replies: list[Message] = []
-    _run(
+    run_of(
         config,
         drop=lambda request, client: sent.append(request),
         on_reply=lambda done, total, reply: replies.append(reply),
@@ -69,8 +55,8 @@ def test_only_the_generator_travels(small_zsl: Small) -> None:
 
 
 def test_log_and_results_say_who_held_what_and_how_it_ended(small_zsl: Small) -> None:
-    folder = _run(small_zsl())
-    rows, outcome = logged(folder), _outcome(folder)
+    folder = run_of(small_zsl())
+    rows, outcome = logged(folder), outcome_of(folder)
     assert [(row["arm"], row["round"]) for row in rows] == [
         (name, number) for name in ("FedZSL + SKA", "Attributes only") for number in (1, 2, 3)
     ]
@@ -93,11 +79,11 @@ def test_log_and_results_say_who_held_what_and_how_it_ended(small_zsl: Small) ->
 def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
     small_zsl: Small, tmp_path: Path
 ) -> None:
-    one = _run(small_zsl(f"out={tmp_path}/one"), workers=1)
-    two = _run(small_zsl(f"out={tmp_path}/two"), workers=3, wire=True)
+    one = run_of(small_zsl(f"out={tmp_path}/one"), workers=1)
+    two = run_of(small_zsl(f"out={tmp_path}/two"), workers=3, wire=True)
     assert logged(one) == logged(two)
-    assert _outcome(one) == _outcome(two)
-    other = _run(small_zsl(f"out={tmp_path}/other", "seed=1"))
+    assert outcome_of(one) == outcome_of(two)
+    other = run_of(small_zsl(f"out={tmp_path}/other", "seed=1"))
     assert logged(one) != logged(other)
 
 
@@ -119,7 +105,7 @@ class _Killed(BaseException):
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(small_zsl: Small, tmp_path: Path) -> None:
-    whole = _run(small_zsl(f"out={tmp_path}/whole"))
+    whole = run_of(small_zsl(f"out={tmp_path}/whole"))
     config = small_zsl(f"out={tmp_path}/cut")
     for stop in (1, 5, 5, 7):  # in rounds 1, 2 and 3, and in round 2 of the next variant
         count = 0
@@ -131,10 +117,10 @@ def test_an_interrupted_run_ends_with_the_same_bits(small_zsl: Small, tmp_path: 
                 raise _Killed
 
         with pytest.raises(_Killed):
-            _run(config, drop=cut)
-    folder = _run(config)
+            run_of(config, drop=cut)
+    folder = run_of(config)
     assert logged(folder) == logged(whole)
-    assert _outcome(folder) == _outcome(whole)
+    assert outcome_of(folder) == outcome_of(whole)
     for name in ("fedzsl-ska.npz", "attributes-only.npz"):
         ends = [checkpoint.load(path / "checkpoints" / name) for path in (folder, whole)]
         for key, array in ends[0].arrays.items():
@@ -145,7 +131,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(small_zsl: Small, tmp_path: 
 def test_a_killed_run_ends_with_the_same_bits(small_zsl: Small, tmp_path: Path) -> None:
     whole, cut = (small_zsl(f"out={tmp_path}/{name}") for name in ("whole", "cut"))
     killed(cut, 2, tmp_path)
-    assert _outcome(_run(cut)) == _outcome(_run(whole))
+    assert outcome_of(run_of(cut)) == outcome_of(run_of(whole))
     assert logged(cut) == logged(whole)
 
 
@@ -158,12 +144,12 @@ def test_a_failing_client_is_an_entry_and_all_failing_end_the_run(
     def every(request: Message, client: int) -> str | None:
         return "out of order" if "train" in request.metadata.message_type else None
 
-    rows = logged(_run(small_zsl(f"out={tmp_path}/one", 'zsl.variants=["attributes"]'), drop=one))
+    rows = logged(run_of(small_zsl(f"out={tmp_path}/one", 'zsl.variants=["attributes"]'), drop=one))
     assert [[client["error"] for client in row["clients"]] for row in rows] == [
         [None, "out of order", None]
     ] * 3
     with pytest.raises(RunError, match=r"3 rounds in a row .*out of order"):
-        _run(small_zsl(f"out={tmp_path}/all", "rounds=5"), drop=every)
+        run_of(small_zsl(f"out={tmp_path}/all", "rounds=5"), drop=every)
 
 
 def test_the_mean_counts_every_client_the_same(small_zsl: Small) -> None:
@@ -174,7 +160,7 @@ def test_the_mean_counts_every_client_the_same(small_zsl: Small) -> None:
         if "arrays" in reply.content:
             sent.append(reply.content.array_records["arrays"]["layers.2.weight"].numpy())
 
-    folder = _run(config, on_reply=keep)
+    folder = run_of(config, on_reply=keep)
     saved = checkpoint.load(folder / "checkpoints" / "attributes-only.npz").arrays
     assert saved["layers.2.weight"] == pytest.approx(np.mean(sent, axis=0), abs=1e-7)
 
@@ -183,8 +169,8 @@ def test_without_validation_all_seen_classes_train_and_the_last_round_counts(
     small_zsl: Small,
 ) -> None:
     config = small_zsl("zsl.n_validation=0", 'zsl.variants=["attributes"]')
-    folder = _run(config)
-    (variant,) = _outcome(folder)["variants"]
+    folder = run_of(config)
+    (variant,) = outcome_of(folder)["variants"]
     assert (variant["round"], variant["validation"]) == (3, None)
     assert len(split(config.to_toml()).classes.trained) == 4
 
@@ -195,7 +181,7 @@ def test_features_are_scaled_by_what_everybody_knows(small_zsl: Small) -> None:
     rows = _rows(half.to_toml(), 1)
     own = features(half.to_toml()).features[split(half.to_toml()).train[1]]
     assert np.array_equal(rows.features.numpy(), own / 2)
-    assert logged(_run(half))
+    assert logged(run_of(half))
 
 
 @pytest.mark.parametrize(
