@@ -20,8 +20,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## the whole loop on the bundled data and weights, in a few minutes
 	$(BIN)/fairfed demo
 
-test: setup ## all tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: setup ## all tests, with coverage, on up to four cores
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal --cov --cov-report=term
 
 check: setup ## linter, formatter, types, arrows between the packages
 	$(BIN)/ruff check .
