@@ -46,6 +46,12 @@ class SharedConfig(Section):
     captions_per_class: int = Field(
         200, ge=1, description="Most captions of one class at one client with captions alone."
     )
+    telling_captions: bool = Field(
+        False,
+        description="Train only on captions that hold an attribute of the table or a property "
+        "measured on the image. One that holds no more than the class's name and a group teaches "
+        "nothing of images whose class CLIP has never seen.",
+    )
     class_text: Literal["name", "attributes", "both"] = Field(
         "attributes",
         description="What is embedded for a class: its name in a prompt, its typical attributes in "

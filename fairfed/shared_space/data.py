@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -143,6 +145,22 @@ def captions(toml: str, rows: Rows) -> list[str]:
         text = caption(rng, known, label, said, own, CaptionStyle())
         found.append(" ".join(text.split()))
     return found
+
+
+def telling(toml: str, rows: Rows) -> Rows:
+    """The rows whose captions hold an attribute of the table or a measured property."""
+    with _LOADING:
+        return rows[_tells(toml, rows.tobytes())]
+
+
+@lru_cache(maxsize=256)
+def _tells(toml: str, rows: bytes) -> npt.NDArray[np.bool_]:
+    from semantic.measures import WORDS
+
+    words = "|".join(map(re.escape, (*space(toml).table.attributes, *WORDS)))
+    held = re.compile(rf"(?<!\w)({words})(?!\w)")
+    written = captions(toml, np.frombuffer(rows, np.int64))
+    return np.array([held.search(text) is not None for text in written], np.bool_)
 
 
 @lru_cache(maxsize=4)

@@ -17,6 +17,7 @@ from fairfed.shared_space.data import (
     image_embeddings,
     images,
     positions,
+    telling,
 )
 from fairfed.shared_space.holdings import Holding, Rows
 from fairfed.shared_space.memory import synthetic
@@ -97,7 +98,8 @@ def _real(
     table = images(toml)
     pictured, written = (rows if own.kind != "text" else rows[:0]), rows[:0]
     if own.kind != "images":
-        written = rows
+        asked = settings(configuration(toml)).telling_captions
+        written = telling(toml, rows) if asked else rows
     parts = [
         unit(image_embeddings(toml, pictured), centre_of(sent, IMAGES, toml)),
         unit(caption_embeddings(toml, written), centre_of(sent, CAPTIONS, toml)),

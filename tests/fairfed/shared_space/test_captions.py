@@ -1,0 +1,45 @@
+"""Which captions are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from fairfed.config import Config
+from fairfed.shared_space.data import captions, holdings, images, telling
+from fairfed.shared_space.examples import training_examples
+from fairfed.shared_space.variants import COMPARED
+from semantic.measures import WORDS
+
+ROWS = np.arange(96)
+ATTRIBUTES = ("handle", "laces", "long", "sleeves")
+Small = Callable[..., Config]
+
+
+def test_a_caption_tells_if_it_holds_more_than_name_and_group(small_shared: Small) -> None:
+    toml = small_shared().to_toml()
+    kept = set(telling(toml, ROWS).tolist())
+    told = {row for row, text in enumerate(captions(toml, ROWS)) if "," in text}
+    assert kept == told
+    assert 0 < len(kept) < len(ROWS)
+    for row in kept:
+        text = captions(toml, np.array([row]))[0]
+        assert any(word in text for word in (*ATTRIBUTES, *WORDS))
+    assert len(telling(toml, ROWS[:0])) == 0
+
+
+@pytest.mark.parametrize("client", [2, 3])
+def test_what_tells_nothing_is_left_out_of_training(small_shared: Small, client: int) -> None:
+    every, some = (
+        small_shared(f"shared.telling_captions={asked}").to_toml() for asked in ("false", "true")
+    )
+    own = holdings(some)[client]
+    kept = telling(some, own.rows)
+    found = [training_examples(toml, COMPARED["captions"], own, True, {}) for toml in (every, some)]
+    assert 0 < len(kept) < len(own.rows)
+    assert found[0].n_real - found[1].n_real == len(own.rows) - len(kept)
+    written = found[1].texts[: found[1].n_real]
+    labels = found[1].labels[: found[1].n_real][written]
+    assert labels.tolist() == images(some).labels[kept].tolist()
