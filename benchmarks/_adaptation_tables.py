@@ -51,10 +51,13 @@ def domain_table(rows: dict[str, list[Settings]]) -> str:
         values = [factor * run[name] for run in runs if run[name] is not None]
         return mean_sd(values, digits) if values else "–"
 
-    lines = ["| generator | loss on held-out images | accuracy of a classifier on its images, % | "
-             "worst cell, % | MB / client / round |", "|---|" + "---:|" * 4]  # fmt: skip
+    lines = [
+        "| generator | loss on held-out images before | after | accuracy of a classifier on its "
+        "images, % | worst cell, % | MB / client / round |",
+        "|---|" + "---:|" * 5,
+    ]
     for name, runs in rows.items():
-        cells = [cell(runs, "loss", 4), cell(runs, "accuracy", 1, 100),
+        cells = [cell(runs, "before", 3), cell(runs, "after", 3), cell(runs, "accuracy", 1, 100),
                  cell(runs, "worst_cell", 1, 100), f"{runs[0]['mb']:.3f}"]  # fmt: skip
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)

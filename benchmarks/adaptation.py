@@ -223,14 +223,16 @@ def generator(options: argparse.Namespace, results: Results) -> None:
         base = common(options, seed)
         preset = load_config(None, preset="adapt-generator")
         for name, caption in GENERATORS.items():
-            gained: Settings = {"loss": None, "lora": [], "mb": 0.0}
+            gained: Settings = {"before": None, "after": None, "lora": [], "mb": 0.0}
             if caption is not None:
                 own = preset.specialise.model_copy(update={"caption": caption})
                 lora = {**base, "rounds": options.lora_rounds, "fraction": preset.fraction,
                         "specialise": own.model_dump()}  # fmt: skip
                 found = results.of(f"generator: {name}", lora, outcome_of)
-                rows["bundled"][-1]["loss"] = found["losses"][0]
-                gained = {"loss": found["losses"][-1], "lora": [found["lora"]], "mb": found["mb"]}
+                first, *_, last = found["losses"]
+                gained = {
+                    "before": first, "after": last, "lora": [found["lora"]], "mb": found["mb"]
+                }  # fmt: skip
             settings = {**base, **SYNTHETIC, "rounds": 10, "generator": {"lora": gained["lora"]}}
             settings["augment"] = {**SYNTHETIC["augment"], "store": str(options.work / "store")}
             judged = results.of(f"images: {name}", settings, measured)
