@@ -29,7 +29,7 @@ from fairfed.models import epoch_rows
 from fairfed.shared_space.adapter import Adapter, train_adapter, unit
 from fairfed.shared_space.centring import IMAGES, centre_of, centre_of_classes, release
 from fairfed.shared_space.data import class_vectors, holdings, image_embeddings, images, positions
-from fairfed.shared_space.examples import Examples, training_examples
+from fairfed.shared_space.examples import Examples, captioned, training_examples
 from fairfed.shared_space.holdings import Holding
 from fairfed.shared_space.variants import Variant, served, settings, trained_on, variant_of
 
@@ -61,10 +61,12 @@ def describe(message: Message, context: Context) -> Message:
     toml = str(message.content.config_records["config"]["toml"])
     client = _client(context, toml)
     own = holdings(toml)[client]
+    written = own.rows if own.kind != "images" else own.rows[:0]
     metrics: Metrics = {
         "partition-id": client,
         "n-images": len(own.rows) if own.kind != "text" else 0,
-        "n-captions": len(own.rows) if own.kind != "images" else 0,
+        "n-captions": len(written),
+        "n-captions-used": len(captioned(toml, written)),
         "n-test": len(own.test),
         "label-set": list(own.classes),
     }

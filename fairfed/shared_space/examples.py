@@ -85,6 +85,11 @@ def training_examples(
     return _and_described(toml, found, served, sent) if variant.anchored else found
 
 
+def captioned(toml: str, rows: Rows) -> Rows:
+    """Those of the rows whose captions are trained on."""
+    return telling(toml, rows) if settings(configuration(toml)).telling_captions else rows
+
+
 def _with(toml: str, rows: Rows, held_out: Rows, classes: tuple[int, ...]) -> Rows:
     """The rows, and those held out of some classes."""
     chosen = held_out[np.isin(images(toml).labels[held_out], classes)]
@@ -98,8 +103,7 @@ def _real(
     table = images(toml)
     pictured, written = (rows if own.kind != "text" else rows[:0]), rows[:0]
     if own.kind != "images":
-        asked = settings(configuration(toml)).telling_captions
-        written = telling(toml, rows) if asked else rows
+        written = captioned(toml, rows)
     parts = [
         unit(image_embeddings(toml, pictured), centre_of(sent, IMAGES, toml)),
         unit(caption_embeddings(toml, written), centre_of(sent, CAPTIONS, toml)),

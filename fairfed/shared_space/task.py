@@ -137,6 +137,7 @@ def _row(answer: RecordDict) -> dict[str, Any]:
         "client": told["partition-id"],
         "images": told["n-images"],
         "captions": told["n-captions"],
+        "captions_used": told["n-captions-used"],
         "test": told["n-test"],
         "classes": told["label-set"],
     }

@@ -12,6 +12,7 @@ from fairfed.shared_space.data import captions, holdings, images, telling
 from fairfed.shared_space.examples import training_examples
 from fairfed.shared_space.variants import COMPARED
 from semantic.measures import WORDS
+from tests.fairfed.runs import logged, run_of
 
 ROWS = np.arange(96)
 ATTRIBUTES = ("handle", "laces", "long", "sleeves")
@@ -43,3 +44,19 @@ def test_what_tells_nothing_is_left_out_of_training(small_shared: Small, client:
     written = found[1].texts[: found[1].n_real]
     labels = found[1].labels[: found[1].n_real][written]
     assert labels.tolist() == images(some).labels[kept].tolist()
+
+
+def test_a_run_says_how_many_captions_it_trains_on(small_shared: Small) -> None:
+    changes = ("rounds=1", "shared.variants=['captions']", "shared.telling_captions=true")
+    config = small_shared(*changes)
+    run = run_of(config)
+    text = (config.run_directory / "results.md").read_text()
+    for client in (2, 3):
+        rows = holdings(config.to_toml())[client].rows
+        used = len(telling(config.to_toml(), rows))
+        line = next(line for line in text.splitlines() if line.startswith(f"- Client {client}:"))
+        assert f"{len(rows)} captions" in line
+        assert f"({used} of the captions say more" in line
+    assert "say more" not in text.split("- Client 2")[0]
+    (row,) = logged(run)
+    assert row["clients"][3]["n_real"] == used

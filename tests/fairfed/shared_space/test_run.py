@@ -19,7 +19,14 @@ from tests.fairfed.runs import killed, logged, outcome_of, run_of
 
 Small = Callable[..., Config]
 METRICS = {
-    "query.shared": {"partition-id", "n-images", "n-captions", "n-test", "label-set"},
+    "query.shared": {
+        "partition-id",
+        "n-images",
+        "n-captions",
+        "n-captions-used",
+        "n-test",
+        "label-set",
+    },
     "train.shared": {"partition-id", "loss", "n-real", "n-synthetic", "counts", "seconds"},
     "evaluate.shared": {"partition-id", "loss", "n-real", "counts"},
     "query.describe": {"partition-id"},
