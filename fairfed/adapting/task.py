@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Arm, Config
 from fairfed.files import write_whole
-from fairfed.rundir import RunDirectory, write_text
+from fairfed.rundir import RunDirectory, costs, write_text
 from fairfed.tasks import refuse_arms
 from semantic.errors import InputError
 
@@ -95,14 +95,14 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
 def _write_outcome(directory: RunDirectory, losses: list[float], parameters: int) -> None:
     """Write `results.json` and `results.md`; `rounds.jsonl` says what it cost."""
     rows = directory.rounds()
-    moved = [c["bytes_down"] + c["bytes_up"] for row in rows for c in row["clients"]]
+    cost, replies = costs(rows), sum(len(row["clients"]) for row in rows)
     content = {
         "name": directory.config.name,
         "seed": directory.config.seed,
         "losses": losses,
         "parameters": parameters,
-        "mb": sum(moved) / len(moved) / 1e6,
-        "seconds": sum(row["seconds"] for row in rows),
+        "mb": cost["mb"] / replies,
+        "seconds": cost["seconds"],
         "lora": str(directory.path / LORA),
         # It changes what those before it had made of the model, and does not hold them.
         "generator_lora": [*directory.config.generator.lora, str(directory.path / LORA)],

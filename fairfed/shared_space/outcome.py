@@ -179,9 +179,10 @@ def _about(content: dict[str, Any]) -> list[str]:
         names = ", ".join(content["classes"][c] for c in row["classes"])
         held = [f"{row[what]} {what}" for what in ("images", "captions") if row[what]]
         used = row.get("captions_used", row["captions"])
-        less = f" ({used} of the captions say more than name and group, and are trained on)"
         said = f"Client {row['client']}: {' and '.join(held) or 'nothing'} of {names}"
-        lines.append(said + less * (used < row["captions"]))
+        if used < row["captions"]:
+            said += f" ({used} of the captions say more than name and group, and are trained on)"
+        lines.append(said)
     if content["missing"]:
         lines.append(f"Missing: no image of {', '.join(content['missing'])} at any client")
     arrival = content["arrival"]
