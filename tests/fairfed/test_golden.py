@@ -1,0 +1,39 @@
+"""Golden runs of classifiers, and that a golden file notices what it should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from fairfed.config import Config
+from tests.fairfed import golden
+from tests.fairfed.runs import run_of
+
+Small = Callable[..., Config]
+QUICK = ("inversion.steps=2", "inversion.per_class=4", "inversion.company=2", "inversion.start=2")
+
+
+def test_classifier_with_augmentation_and_steering(small: Small) -> None:
+    golden.check_golden("classifier", run_of(small()))
+
+
+@pytest.mark.parametrize("where", ["client", "server"])
+def test_inversion(small: Small, where: str) -> None:
+    arm = f'arms=[{{name="Inverted", inversion="{where}"}}]'
+    config = small("model=cnn-bn", arm, *QUICK)
+    golden.check_golden(f"inversion-{where}", run_of(config))
+
+
+def test_a_changed_learning_rate_turns_red(small: Small) -> None:
+    found = golden.figures(run_of(small("train.lr=0.045")))
+    with pytest.raises(AssertionError, match="FedAvg 1"):
+        golden.compare(golden.kept_figures("classifier"), found)
+
+
+def test_a_vanished_or_moved_number_turns_red() -> None:
+    kept = {"a": [1.0, 2000.0], "b": [0.5]}
+    golden.compare(kept, {"a": [1.5, 2000.0], "b": [0.5]})
+    for other in ({"a": [1.0, 2000.0]}, {"a": [1.0, 2003.0], "b": [0.5]}, {"a": [1.0], "b": [0.5]}):
+        with pytest.raises(AssertionError):
+            golden.compare(kept, other)
