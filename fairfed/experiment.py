@@ -100,7 +100,8 @@ def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
     from fairfed.site import federation
 
     # Class and group names are the federation's common knowledge; counts come from the clients.
-    table = federation(toml, False).table
+    held = federation(toml, False)
+    table = held.table
     shape = len(table.classes), len(table.group_names)
     splits = {}
     for iid in (False, True):
@@ -118,6 +119,7 @@ def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
         "seed": config.seed,
         "classes": list(table.classes),
         "groups": list(table.group_names),
+        "clients": list(held.names),
         "sensitive": sensitive,
         "rounds": config.rounds,
         "engine": config.engine,
@@ -135,6 +137,7 @@ def _split(iid: bool) -> str:
 
 def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
     from fairfed.site import matches_domains
+    from fairfed.strategies.build import published
 
     return {
         "name": arm.name,
@@ -144,6 +147,7 @@ def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
         "split": _split(arm.iid),
         "reference": arm.reference,
         "own_models": arm.own_models,
+        "as_published": published(config, arm),
     }
 
 

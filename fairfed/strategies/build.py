@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from evaluation import get_metric
+from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import OPTIMISERS
@@ -89,7 +91,7 @@ def build_strategy(
             ),
             aggregator=aggregator,
             probe=probe,
-            max_weight=config.fairness.max_weight,
+            **asdict(bounds_of(config, arm)),
             loop=_loop(config, arm),
             inversion=inversion_of(config, arm, shape[1]),
             **further,
@@ -109,6 +111,19 @@ def _kind(arm: Arm, trainer: Trainer | None) -> tuple[type[FairnessSteered], dic
 
         return ServerTrained, {"trainer": trainer, "server_rounds": arm.server_rounds}
     return FairnessSteered, {}
+
+
+def bounds_of(config: Config, arm: Arm) -> Bounds:
+    """Between what the rule of an arm may move a weight: nothing bounds it as it was published."""
+    fairness = config.fairness
+    if published(config, arm):
+        return AS_PUBLISHED
+    return Bounds(fairness.max_weight, fairness.min_share)
+
+
+def published(config: Config, arm: Arm) -> bool:
+    """Say whether an arm runs its rule exactly as it was published."""
+    return config.fairness.as_published if arm.as_published is None else arm.as_published
 
 
 def needs_probe(arm: Arm) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairfed.strategies.aggregate import Model, is_parameter
+from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 
 if TYPE_CHECKING:
     from fairfed.strategies.replies import ClientReply
@@ -43,8 +44,8 @@ class Cohort:
         The global model that they started from; empty where only weights are asked for.
     probe : callable, optional
         Evaluates a model on examples of the server.
-    max_weight : float
-        Cap of every weight, for rules whose step is more than one weighted mean.
+    bounds : Bounds
+        Cap and floor of every weight, for rules whose step is more than one weighted mean.
     """
 
     round: int
@@ -55,7 +56,7 @@ class Cohort:
     models: tuple[Model, ...] = ()
     received: Model = field(default_factory=dict)
     probe: Probe | None = None
-    max_weight: float = 1.0
+    bounds: Bounds = AS_PUBLISHED
 
     @property
     def possible(self) -> NDArray[np.bool_]:

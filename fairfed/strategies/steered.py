@@ -21,6 +21,7 @@ from flwr.serverapp.strategy import Strategy
 from fairfed.engines.exchange import handshake, sample, wait_for_nodes
 from fairfed.strategies.aggregate import Model, decode, encode
 from fairfed.strategies.aggregation import Outcome
+from fairfed.strategies.bounds import MAX_WEIGHT, MIN_SHARE, Bounds
 from fairfed.strategies.cohort import Probe, cohort_of
 from fairfed.strategies.combination import combine
 from fairfed.strategies.loop import ClosedLoop, load_loop, save_loop
@@ -38,7 +39,6 @@ from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rows import Row, evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
-from fairfed.strategies.weights import MAX_WEIGHT
 from fairfed.zda.server import Inversion, inversion_arrays, load_inversion, save_inversion
 
 logger = logging.getLogger("fairfed")
@@ -73,6 +73,9 @@ class FairnessSteered(Strategy):
     max_weight : float
         Cap of every weight, in (0, 1]; what is cut goes to the others. Never below 1/K with K
         clients that hold examples. 1: none.
+    min_share : float
+        Floor: the part of its share of the real examples that every client keeps, in [0, 1]. 0:
+        none. With a cap of 1 and a floor of 0 a rule is applied exactly as it was published.
     loop : ClosedLoop, optional
         Plans further synthesis; the clients must understand ``keys.extra_cells``.
     inversion : Inversion, optional
@@ -116,6 +119,7 @@ class FairnessSteered(Strategy):
         aggregator: str | Aggregator | None = None,
         probe: Probe | None = None,
         max_weight: float = MAX_WEIGHT,
+        min_share: float = MIN_SHARE,
         loop: ClosedLoop | None = None,
         inversion: Inversion | None = None,
         fraction: float = 1.0,
@@ -126,7 +130,14 @@ class FairnessSteered(Strategy):
     ) -> None:
         check_range("fraction", fraction, 0.0, 1.0, above=True)
         self.parts = combine(
-            rule, options or {}, signal, metric, optimiser, aggregator, max_weight, probe
+            rule,
+            options or {},
+            signal,
+            metric,
+            optimiser,
+            aggregator,
+            Bounds(max_weight, min_share),
+            probe,
         )
         self.shape, self.probe = shape, probe
         self.loop, self.inversion = loop, inversion
