@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ def build_strategy(
     shape: tuple[int, int],
     probe: Probe | None = None,
     trainer: Trainer | None = None,
+    known: Sequence[bool] | None = None,
 ) -> FairnessSteered:
     """Build the strategy that an arm describes.
 
@@ -60,6 +61,8 @@ def build_strategy(
         Evaluates a model on examples of the server.
     trainer
         Trains at the server, in an arm whose server trains.
+    known
+        Groups whose sensitive values are known; None for all.
 
     Raises
     ------
@@ -92,7 +95,8 @@ def build_strategy(
             aggregator=aggregator,
             probe=probe,
             **asdict(bounds_of(config, arm)),
-            loop=_loop(config, arm),
+            known=known,
+            loop=_loop(config, arm, known),
             inversion=inversion_of(config, arm, shape[1]),
             **further,
         )
@@ -165,12 +169,13 @@ def _promised(model: Mapping[str, Any]) -> Any:
     raise RuntimeError("the probe set is made when the run begins")
 
 
-def _loop(config: Config, arm: Arm) -> ClosedLoop | None:
+def _loop(config: Config, arm: Arm, known: Sequence[bool] | None) -> ClosedLoop | None:
     """The closed loop of an arm that replans."""
     augment = config.augment
     if not arm.replan:
         return None
-    return ClosedLoop(arm.replan, augment.replan_budget, augment.replan_cell, config.rounds)
+    every, budget, most = arm.replan, augment.replan_budget, augment.replan_cell
+    return ClosedLoop(every, budget, most, config.rounds, () if known is None else known)
 
 
 def _of_the_run(config: Config, arm: Arm) -> dict[str, float]:

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
@@ -76,6 +77,8 @@ class FairnessSteered(Strategy):
     min_share : float
         Floor: the part of its share of the real examples that every client keeps, in [0, 1]. 0:
         none. With a cap of 1 and a floor of 0 a rule is applied exactly as it was published.
+    known : sequence of bool, length G, optional
+        Groups whose sensitive values are known; the others are in no signal and no rule of groups.
     loop : ClosedLoop, optional
         Plans further synthesis; the clients must understand ``keys.extra_cells``.
     inversion : Inversion, optional
@@ -120,6 +123,7 @@ class FairnessSteered(Strategy):
         probe: Probe | None = None,
         max_weight: float = MAX_WEIGHT,
         min_share: float = MIN_SHARE,
+        known: Sequence[bool] | None = None,
         loop: ClosedLoop | None = None,
         inversion: Inversion | None = None,
         fraction: float = 1.0,
@@ -140,6 +144,7 @@ class FairnessSteered(Strategy):
             probe,
         )
         self.shape, self.probe = shape, probe
+        self.known = None if known is None else np.asarray(known, bool)
         self.loop, self.inversion = loop, inversion
         self.fraction, self.seed, self.min_nodes = fraction, seed, min_nodes
         self.node_timeout = node_timeout
@@ -194,7 +199,9 @@ class FairnessSteered(Strategy):
         if self._global is None and self.parts.needs_received:
             raise RuntimeError(NOT_CONFIGURED)
         received = self._global or {}
-        outcome = self.parts.run(cohort_of(server_round, accepted, models, received, self.probe))
+        outcome = self.parts.run(
+            cohort_of(server_round, accepted, models, received, self.probe, self.known)
+        )
         outcome = self._conclude(server_round, accepted, outcome)
         self.train_log[server_round] = train_rows(accepted, failed, outcome, self.parts.steered)
         planned = self.loop.observe(server_round, accepted) if self.loop else None
