@@ -82,8 +82,8 @@ OPPORTUNITY: Settings = {
     "Ours": {"arm": {"options": {**METHODS["Ours"]["arm"]["options"], "first": 1}}}
 }
 """What a method sets besides where a protocol judges by equal opportunity, not equalized odds."""
-UNCAPPED: Settings = {"fairness": {"max_weight": 1.0}}
-"""The papers' aggregators have no cap."""
+AS_PUBLISHED: Settings = {"fairness": {"as_published": True}}
+"""The papers' aggregators have neither cap nor floor."""
 
 
 def _fair_fate(

@@ -96,7 +96,7 @@ ROWS = (
     Row("One-shot, then FedAvg", {"system": "one-shot", "server_rounds": 10},
         {"augment": {"per_class": 240}}, "10 rounds at the server, 10 of FedAvg"),
     Row("SD + CLIP", {"augment": True}, note="ours"),
-    Row("SD + CLIP + steering", {"augment": True, "rule": "term"},
+    Row("SD + CLIP + steering", {"augment": True, "rule": "term", "as_published": True},
         note="ours; TERM with t = 1, nothing chosen: clients with a higher loss weigh more "
         "(FairFed's metric needs groups, and there are none here)"),
     Row("SD + CLIP + closed loop", {"augment": True, "replan": 5}, note="ours"),

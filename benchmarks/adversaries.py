@@ -218,6 +218,7 @@ def measure() -> dict[str, Any]:
         "clients": CLIENTS,
         "rounds": ROUNDS,
         "cap": Config().fairness.max_weight,
+        "floor": Config().fairness.min_share,
         "honest": honest,
         "accidents": {
             name: {

@@ -36,7 +36,7 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 
 # isort: split
 import numpy as np
-from _fairness_protocols import COMPARED, METHODS, PROTOCOLS, UNCAPPED, Protocol, Settings
+from _fairness_protocols import AS_PUBLISHED, COMPARED, METHODS, PROTOCOLS, Protocol, Settings
 from _tables import mean_sd
 
 from evaluation import get_metric
@@ -77,7 +77,7 @@ def configure(
     if protocol.scaled:
         ranges = _extremes(Config.model_validate(settings))
         settings = merged(settings, {"data": {"table": {"ranges": ranges}}})
-    config = Config.model_validate(merged(settings, UNCAPPED))
+    config = Config.model_validate(merged(settings, AS_PUBLISHED))
     # The directory holds one exact configuration; the results' key only what is set here, so that
     # a new setting with a default does not make them void.
     where = options.work / _hash(config.to_toml())

@@ -72,6 +72,7 @@ SETTINGS: Settings = {
     "workers": 1,
     "data": {"tint": {"correlation": 0.9}},
     "partition": {"name": "iid", "clients": 10},
+    "fairness": {"min_share": 0.0},
 }
 COLUMNS = {
     "accuracy": "accuracy",

@@ -103,7 +103,7 @@ def configure(folder: Path) -> Config:
             "options": {"alpha": 0.7, "partition_by": "cell"},
         },
         "train": {"epochs": 1, "batch_size": 64, "lr": 0.05, "momentum": 0.0},
-        "fairness": {"probe_source": "validation"},
+        "fairness": {"probe_source": "validation", "min_share": 0.0},
         "arms": [{"name": name, **arm} for name, arm in ARMS.items()],
     }
     config = Config.model_validate(settings)

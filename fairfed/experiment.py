@@ -15,7 +15,7 @@ from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rundir import RunDirectory
 from fairfed.tasks import task_of
 from semantic.errors import InputError
-from semantic.space import CROSSED
+from semantic.space import CROSSED, UNKNOWN, known_groups
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -55,9 +55,8 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     filled = run.read_json("synthetic/clients.json") is not None
     if any(arm.augment for arm in config.arms) and not filled:
         _augment(grid, run, toml, federation, watcher)
-    shape = len(federation["groups"]), len(federation["classes"])
     for arm in config.arms:
-        _train(grid, run, toml, arm, shape, watcher)
+        _train(grid, run, toml, arm, federation, watcher)
     return run
 
 
@@ -100,7 +99,8 @@ def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
     from fairfed.site import federation
 
     # Class and group names are the federation's common knowledge; counts come from the clients.
-    table = federation(toml, False).table
+    held = federation(toml, False)
+    table = held.table
     shape = len(table.classes), len(table.group_names)
     splits = {}
     for iid in (False, True):
@@ -118,6 +118,8 @@ def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
         "seed": config.seed,
         "classes": list(table.classes),
         "groups": list(table.group_names),
+        "unknown": [name for name in table.group_names if UNKNOWN in name.split(CROSSED)],
+        "clients": list(held.names),
         "sensitive": sensitive,
         "rounds": config.rounds,
         "engine": config.engine,
@@ -135,6 +137,7 @@ def _split(iid: bool) -> str:
 
 def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
     from fairfed.site import matches_domains
+    from fairfed.strategies.build import published
 
     return {
         "name": arm.name,
@@ -144,6 +147,7 @@ def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
         "split": _split(arm.iid),
         "reference": arm.reference,
         "own_models": arm.own_models,
+        "as_published": published(config, arm),
     }
 
 
@@ -157,7 +161,8 @@ def _augment(
     arms = [arm for arm in config.arms if arm.augment]
     arm = next((arm for arm in arms if matches_domains(config, arm)), arms[0])
     split = federation["splits"][_split(arm.iid)]["train"]
-    plans = [plan(config, np.array(real), matches_domains(config, arm)) for real in split]
+    groups, matching = federation["groups"], matches_domains(config, arm)
+    plans = [plan(config, groups, np.array(real), matching) for real in split]
     size = np.maximum(plans, config.augment.pool) * (np.array(plans) > 0)
     pools = size.max(0) if config.augment.share else np.array(plans).sum(0)
     batch = config.generator.batch_size
@@ -201,7 +206,12 @@ def _rejected(answer: dict[str, Any], counted: NDArray[np.bool_]) -> dict[str, i
 
 
 def _train(
-    grid: Grid, run: RunDirectory, toml: str, arm: Arm, shape: tuple[int, int], watcher: Watcher
+    grid: Grid,
+    run: RunDirectory,
+    toml: str,
+    arm: Arm,
+    federation: dict[str, Any],
+    watcher: Watcher,
 ) -> None:
     """Train one arm from its checkpoint, or from the start, to the last round."""
     from flwr.app import ArrayRecord
@@ -220,7 +230,9 @@ def _train(
         from fairfed.baselines.server_side import server_trainer
 
         trainer = server_trainer(grid, run, toml, arm, watcher)
-    strategy = build_strategy(config, arm, shape, probe, trainer)
+    shape = len(federation["groups"]), len(federation["classes"])
+    known = known_groups(federation["groups"]).tolist()
+    strategy = build_strategy(config, arm, shape, probe, trainer, known)
     model = federated_model(configuration(toml), shape[1], arm)
     run_rounds(
         grid,

@@ -14,6 +14,7 @@ from fairfed import site
 from fairfed.rundir import RunDirectory
 from generators.store import encode_png
 from generators.synthesis import Pool, owner
+from semantic.space import known_groups
 
 IMAGES_PER_CELL = 4
 MOST_CELLS = 40
@@ -27,7 +28,7 @@ def write_gallery(run: RunDirectory) -> None:
         return
     data = site.images(toml, False)
     table = data.table
-    lacking = (data.train_cells() == 0).sum(0)
+    lacking = (data.train_cells() == 0).sum(0) * known_groups(table.group_names)
     rng = np.random.default_rng(config.seed)
     cells = []
     for c, g in np.argwhere(lacking > 0)[:MOST_CELLS].tolist():
@@ -54,7 +55,8 @@ def _pool(run: RunDirectory, c: int, g: int) -> Pool:
         return maker.pool(c, g, config.augment.pool)
     cells = site.federation(toml, False).train_cells()
     client = int(np.flatnonzero(cells[:, c, g] == 0)[0])
-    wanted = site.plan(config, cells[client], config.augment.domain_matching)
+    groups = site.federation(toml, False).table.group_names
+    wanted = site.plan(config, groups, cells[client], config.augment.domain_matching)
     return maker.pool(c, g, int(wanted[c, g]), owner(client))
 
 

@@ -17,6 +17,7 @@ from evaluation import get_metric
 from fairfed import site
 from fairfed.strategies.aggregate import Model
 from semantic.errors import InputError
+from semantic.space import known_groups
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,16 +83,15 @@ def synthetic_probe(toml: str, arm: Arm | None = None) -> Probe:
     from fairfed.models import model_inputs
 
     config, data = site.configuration(toml), site.federation(toml, False)
-    table, wanted = data.table, config.fairness.probe
-    classes, groups = len(table.classes), len(table.group_names)
+    table, images = data.table, config.fairness.probe
+    known = known_groups(table.group_names)
+    wanted = np.tile(images * known.astype(np.int64), (len(table.classes), 1))
     server = len(data.train)  # a partition id that no client has
-    made = site.synthesiser(toml).fill(
-        np.full((classes, groups), wanted, np.int64), server, wanted, share=False
-    )
+    made = site.synthesiser(toml).fill(wanted, server, images, share=False)
     for label, group in np.argwhere(made.accepted < wanted):
         found = int(made.accepted[label, group])
         names = {"label": table.classes[label], "group": table.group_names[group]}
-        raise InputError(SHORT.format(found=found, wanted=wanted, **names))
+        raise InputError(SHORT.format(found=found, wanted=images, **names))
     inputs = model_inputs(config, made.images, arm)
     return _probe(toml, inputs, made.labels, made.groups, arm)
 

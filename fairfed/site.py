@@ -7,7 +7,7 @@ Loaded data is kept per process, because a client is called anew in every round.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from fairfed.errors import PublicInputError
 from fairfed.generation import synthesiser_of
 from fairfed.semantics import semantic_space
 from generators.plan import Budget, Cells, plan_cells
+from semantic.space import known_groups
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,11 +130,12 @@ def synthesiser(toml: str) -> Synthesiser:
         return _synthesiser(toml)
 
 
-def plan(config: Config, real: Cells, domain_matching: bool) -> Cells:
-    """Synthetic images that a client with these real ones shall have, per cell."""
+def plan(config: Config, groups: Sequence[str], real: Cells, domain_matching: bool) -> Cells:
+    """Synthetic images that a client with these real ones of these groups shall have, per cell."""
     augment = config.augment
     present = augment.domain_matching_present if domain_matching else 0
-    return plan_cells(real, Budget(augment.per_class, augment.cell_target, present))
+    budget = Budget(augment.per_class, augment.cell_target, present)
+    return plan_cells(real, budget, known_groups(groups))
 
 
 def matches_domains(config: Config, arm: Arm) -> bool:
@@ -146,7 +148,7 @@ def synthesise(toml: str, arm: Arm, client: int) -> SyntheticSet:
     """A client's synthetic images in an arm, made now or taken from the store."""
     config, data = configuration(toml), federation(toml, arm.iid)
     real = data.table.cells(data.train[client])
-    wanted = plan(config, real, matches_domains(config, arm))
+    wanted = plan(config, data.table.group_names, real, matches_domains(config, arm))
     return synthesiser(toml).fill(wanted, client, config.augment.pool, config.augment.share)
 
 

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from semantic.errors import InputError
+
+NOBODY_KNOWN = (
+    "data.sensitive: every row lacks a sensitive value, so that no cell can be filled; fill in the "
+    "column, or set data.sensitive = []"
+)
 Cells = npt.NDArray[np.int64]
 """Images per cell, ``[n_classes, n_groups]``."""
 
@@ -36,22 +42,33 @@ def spread(total: int, parts: int) -> Cells:
     return np.array([share + (i < left) for i in range(parts)], dtype=np.int64)
 
 
-def plan_cells(real: Cells, budget: Budget) -> Cells:
+def plan_cells(real: Cells, budget: Budget, known: npt.NDArray[np.bool_]) -> Cells:
     """Synthetic images that a client shall have.
 
     Parameters
     ----------
     real
         The client's real training images per cell, ``[n_classes, n_groups]``.
+    known
+        Groups whose sensitive values are known, ``[n_groups]`` (`semantic.space.known_groups`). The
+        others are never filled: nobody could say what their images shall show, or of whom they are.
 
     Returns
     -------
-    Images per cell, same shape. A class without real images gets `per_class`; in the others each
-    cell is filled to `cell_target`, and to its share of `present` at least.
+    Images per cell, same shape. A class without any real image gets `per_class`; in the others each
+    cell of a known group is filled to `cell_target`, and to its share of `present` at least.
+
+    Raises
+    ------
+    InputError
+        If no group is known.
     """
-    groups = real.shape[1]
+    groups = int(known.sum())
+    if not groups:
+        raise InputError(NOBODY_KNOWN)
     lacking = real.sum(1, keepdims=True) == 0
-    filling = np.maximum(budget.cell_target - real, 0)
+    filling = np.maximum(budget.cell_target - real[:, known], 0)
     present = np.maximum(filling, spread(budget.present, groups))
-    wanted: Cells = np.where(lacking, spread(budget.per_class, groups), present)
+    wanted = np.zeros_like(real)
+    wanted[:, known] = np.where(lacking, spread(budget.per_class, groups), present)
     return wanted

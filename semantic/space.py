@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,23 @@ if TYPE_CHECKING:
 CROSSED = " × "
 """Joins the values of several sensitive columns to one group."""
 
-UNNAMED_GROUPS = ("all", "missing")
+UNKNOWN = "missing"
+"""Group of a row whose sensitive value is unknown."""
+
+UNNAMED_GROUPS = ("all", UNKNOWN)
 """Groups that say nothing about an image, and therefore stay out of prompts."""
 
 TEMPLATES = ("a photo of a {group} {noun}", "a picture of a {group} {noun}", "a {group} {noun}")
 """Prompts of a cell; the first one generates, all of them score."""
+
+
+def known_groups(groups: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Say of which groups all sensitive values are known, ``[n_groups]``.
+
+    Of the others nobody could say what an image shall show or whom a gap is about: nothing is
+    synthesised for them, and no metric compares them.
+    """
+    return np.array([UNKNOWN not in group.split(CROSSED) for group in groups], bool)
 
 
 @dataclass(frozen=True)

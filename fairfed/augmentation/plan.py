@@ -19,32 +19,11 @@ Status = Literal["missing class", "missing cell", "short", "full", "unnamed"]
 
 
 def wanted_cells(config: PipelineConfig, source: Source) -> Cells:
-    """Synthetic images per cell, ``[n_classes, n_groups]``.
-
-    A group with an unknown sensitive value is never filled: nobody could say what its images
-    shall show, or of whom they are.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If no group is known by name.
-    """
-    named = source.nameable
-    if not named.any():
-        raise InputError(
-            "data.sensitive: every row lacks a sensitive value, so that no cell can be filled; "
-            "fill in the column, or set data.sensitive = []"
-        )
+    """Synthetic images per cell, ``[n_classes, n_groups]``; see `generators.plan.plan_cells`."""
     synthesis, real = config.synthesis, source.cells
     present = synthesis.per_class if synthesis.cells == "all" else 0
     budget = Budget(synthesis.per_class, synthesis.cell_target, present)
-    # Whether a class is lacking is decided over all of its rows, named groups or not.
-    held = plan_cells(real[:, named], budget)
-    lacking = real.sum(1) == 0
-    wanted = np.zeros_like(real)
-    wanted[:, named] = held
-    only_unnamed = ~lacking & (real[:, named].sum(1) == 0)
-    wanted[np.ix_(only_unnamed, named)] = synthesis.cell_target
+    wanted = plan_cells(real, budget, source.nameable)
     return np.where(real == 0, wanted, 0) if synthesis.cells == "missing" else wanted
 
 

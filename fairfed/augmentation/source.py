@@ -14,9 +14,8 @@ from fairfed.config import PipelineConfig
 from fairfed.data import ImageTable, load_images
 from fairfed.data.federation import shade_if_asked
 from fairfed.data.folder import METADATA
-from fairfed.data.table import MISSING
 from semantic.errors import InputError
-from semantic.space import CROSSED
+from semantic.space import CROSSED, known_groups
 
 SYNTHETIC = "synthetic"
 """Column that tells synthetic rows of an image folder from real ones."""
@@ -55,7 +54,7 @@ class Source:
     @property
     def nameable(self) -> npt.NDArray[np.bool_]:
         """Which groups can be asked for, ``[n_groups]``: not those with an unknown value."""
-        return np.array([MISSING not in g.split(CROSSED) for g in self.table.group_names])
+        return known_groups(self.table.group_names)
 
 
 def load_source(config: PipelineConfig) -> Source:

@@ -137,8 +137,9 @@ def _server_images(
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
         maker, conditioned = _conditioned(grid, run, toml, arm)
-    shape = len(data.table.classes), len(data.table.group_names)
-    wanted = site.plan(config, np.zeros(shape, np.int64), False)
+    groups = data.table.group_names
+    nothing = np.zeros((len(data.table.classes), len(groups)), np.int64)
+    wanted = site.plan(config, groups, nothing, False)
     watcher.synthesising(int(wanted.sum()))
     made = maker.fill(wanted, len(data.train), config.augment.pool, config.augment.share)
     if not len(made.labels):

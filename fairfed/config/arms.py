@@ -44,6 +44,18 @@ class FairnessConfig(Section):
         description="No client alone decides more than this of a round's model; what is cut goes "
         "to the others. With K clients that hold examples it is never below 1/K. 1: no cap.",
     )
+    min_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="No rule silences a client: each keeps at least this part of its share of the "
+        "real examples, as far as the cap allows. 0: no floor; 1: weights by examples alone.",
+    )
+    as_published: bool = Field(
+        False,
+        description="Run the rules exactly as they were published: without cap and floor. Reports "
+        "say so, and name clients that such a rule draws below half of their share.",
+    )
     probe: int = Field(
         0,
         ge=0,
@@ -95,6 +107,9 @@ class Arm(Section):
         default_factory=dict,
         description="Parameters of the rule, e.g. `{ q = 2 }` for `qffl`; `fairness.beta` stands "
         "for FairFed's.",
+    )
+    as_published: bool | None = Field(
+        None, description="Overrides `fairness.as_published` for this arm."
     )
     signal: SignalName | None = Field(
         None,

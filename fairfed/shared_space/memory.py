@@ -28,7 +28,7 @@ from generators.synthesis import SHARED, Synthesiser
 from semantic.composable import composability
 from semantic.conditioning import UNNAMED_NOUN, ComposingConditioner, Conditioner
 from semantic.memory import SemanticMemory, remember
-from semantic.space import UNNAMED_GROUPS, Cell
+from semantic.space import UNNAMED_GROUPS, Cell, known_groups
 
 _LOADING = threading.RLock()
 
@@ -95,8 +95,8 @@ def synthetic(toml: str, label: int) -> Tensor:
 @lru_cache(maxsize=64)
 def _synthetic(toml: str, label: int) -> Tensor:
     table = images(toml)
-    per_cell = math.ceil(arrival_of(toml).images / len(table.group_names))
-    groups = range(len(table.group_names))
+    groups = np.flatnonzero(known_groups(table.group_names)).tolist()
+    per_cell = math.ceil(arrival_of(toml).images / max(1, len(groups)))
     pools = [synthesiser(toml).pool(label, group, per_cell, SHARED) for group in groups]
     found = [image for pool in pools for image in pool.images]
     if not found:
@@ -140,5 +140,5 @@ def check_synthesis(toml: str) -> None:
     _, arriving = positions(configuration(toml), known.classes)
     held = [own.classes for own in holdings(toml) if own.kind != "text"]
     for label in sorted({*arriving}.union(*held)):
-        for group in range(len(known.groups)):
+        for group in np.flatnonzero(known_groups(known.groups)).tolist():
             synthesiser(toml).request(label, group, 0)

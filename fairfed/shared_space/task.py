@@ -181,6 +181,7 @@ def _train(
         outside=_outside(request["toml"], variant),
         metric=get_metric(config.fairness.metric),
         max_weight=config.fairness.max_weight,
+        min_share=config.fairness.min_share,
     )
     start = Adapter(encoder(config).dimension, settings(config).hidden, config.seed)
     run_rounds(

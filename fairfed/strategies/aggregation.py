@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fairfed.strategies.aggregate import Model, flaw, joined, parted
+from fairfed.strategies.bounds import Bounds, drawn_down
 from fairfed.strategies.cohort import Cohort
 from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import Signal, Signals, silent
-from fairfed.strategies.weights import MAX_WEIGHT, Weights, capped
+from fairfed.strategies.weights import Weights, bounded, shares_of
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
@@ -67,15 +68,15 @@ class Aggregation:
         What becomes of the aggregate.
     aggregator : Aggregator, optional
         Replaces the weighted mean.
-    max_weight : float
-        Cap of every weight, in (0, 1]; a robust aggregator reads no weights, and so has no cap.
+    bounds : Bounds
+        Cap and floor of every weight; a robust aggregator reads no weights, and so has neither.
     """
 
     rule: WeightRule
     signal: Signal | None
     optimiser: ServerOptimiser
     aggregator: Aggregator | None
-    max_weight: float = MAX_WEIGHT
+    bounds: Bounds
 
     @property
     def steered(self) -> bool:
@@ -95,14 +96,14 @@ class Aggregation:
 
     def run(self, cohort: Cohort) -> Outcome:
         """Aggregate one round, and remember what the next one needs."""
-        cohort = replace(cohort, max_weight=self.max_weight)
+        cohort = replace(cohort, bounds=self.bounds)
         signals = silent(len(cohort.clients))
         if self.signal is not None and cohort.clients:
             signals = self.signal(cohort)
         asked = self.rule.weigh(cohort, signals)
-        weights = asked
+        weights, allowed = asked, cohort.holders & np.isfinite(asked.raw)
         if self.aggregator is None:
-            weights = capped(asked, self.max_weight, cohort.holders & np.isfinite(asked.raw))
+            weights = bounded(asked, cohort.n, self.bounds, allowed)
         if not weights.weight.sum() > 0:
             return Outcome(signals, weights, None)
         note = None
@@ -123,7 +124,10 @@ class Aggregation:
         metric = getattr(self.signal, "metric", None)
         of = getattr(metric, "name", getattr(metric, "__name__", "")) if metric else ""
         measured = f"{self.signal.name} {f'of {of}' if of else ''}" if self.signal else "none"
-        merged = self.aggregator or f"weighted mean, no weight above {self.max_weight:g}"
+        merged = self.aggregator or (
+            f"weighted mean, no weight above {self.bounds.max_weight:g} or below "
+            f"{self.bounds.min_share:g} of the client's share of the examples"
+        )
         return (
             f"Rule: {self.rule}",
             f"Signal: {measured.rstrip()}",
@@ -139,7 +143,7 @@ class Aggregation:
             "signal": self.signal.name if self.signal and self.steered else None,
             "server_optimiser": str(self.optimiser),
             "aggregator": str(self.aggregator) if self.aggregator else None,
-            "max_weight": self.max_weight,
+            **asdict(self.bounds),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -177,4 +181,6 @@ def _robust(aggregator: Aggregator, cohort: Cohort, weights: Weights) -> tuple[M
     merged, inside = aggregator.merge([cohort.models[k] for k in here])
     applied = np.zeros(len(weights.weight))
     applied[here] = inside
-    return merged, replace(weights, weight=applied)
+    held = shares_of(cohort.n, cohort.holders)
+    low = drawn_down(applied, held, cohort.holders)
+    return merged, replace(weights, weight=applied, drawn_down=tuple(low.tolist()))

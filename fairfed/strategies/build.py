@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from evaluation import get_metric
+from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import OPTIMISERS
@@ -45,6 +47,7 @@ def build_strategy(
     shape: tuple[int, int],
     probe: Probe | None = None,
     trainer: Trainer | None = None,
+    known: Sequence[bool] | None = None,
 ) -> FairnessSteered:
     """Build the strategy that an arm describes.
 
@@ -58,6 +61,8 @@ def build_strategy(
         Evaluates a model on examples of the server.
     trainer
         Trains at the server, in an arm whose server trains.
+    known
+        Groups whose sensitive values are known; None for all.
 
     Raises
     ------
@@ -89,8 +94,9 @@ def build_strategy(
             ),
             aggregator=aggregator,
             probe=probe,
-            max_weight=config.fairness.max_weight,
-            loop=_loop(config, arm),
+            **asdict(bounds_of(config, arm)),
+            known=known,
+            loop=_loop(config, arm, known),
             inversion=inversion_of(config, arm, shape[1]),
             **further,
         )
@@ -109,6 +115,19 @@ def _kind(arm: Arm, trainer: Trainer | None) -> tuple[type[FairnessSteered], dic
 
         return ServerTrained, {"trainer": trainer, "server_rounds": arm.server_rounds}
     return FairnessSteered, {}
+
+
+def bounds_of(config: Config, arm: Arm) -> Bounds:
+    """Between what the rule of an arm may move a weight: nothing bounds it as it was published."""
+    fairness = config.fairness
+    if published(config, arm):
+        return AS_PUBLISHED
+    return Bounds(fairness.max_weight, fairness.min_share)
+
+
+def published(config: Config, arm: Arm) -> bool:
+    """Say whether an arm runs its rule exactly as it was published."""
+    return config.fairness.as_published if arm.as_published is None else arm.as_published
 
 
 def needs_probe(arm: Arm) -> bool:
@@ -150,12 +169,13 @@ def _promised(model: Mapping[str, Any]) -> Any:
     raise RuntimeError("the probe set is made when the run begins")
 
 
-def _loop(config: Config, arm: Arm) -> ClosedLoop | None:
+def _loop(config: Config, arm: Arm, known: Sequence[bool] | None) -> ClosedLoop | None:
     """The closed loop of an arm that replans."""
     augment = config.augment
     if not arm.replan:
         return None
-    return ClosedLoop(arm.replan, augment.replan_budget, augment.replan_cell, config.rounds)
+    every, budget, most = arm.replan, augment.replan_budget, augment.replan_cell
+    return ClosedLoop(every, budget, most, config.rounds, () if known is None else known)
 
 
 def _of_the_run(config: Config, arm: Arm) -> dict[str, float]:

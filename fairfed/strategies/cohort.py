@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairfed.strategies.aggregate import Model, is_parameter
+from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 
 if TYPE_CHECKING:
     from fairfed.strategies.replies import ClientReply
@@ -43,8 +44,11 @@ class Cohort:
         The global model that they started from; empty where only weights are asked for.
     probe : callable, optional
         Evaluates a model on examples of the server.
-    max_weight : float
-        Cap of every weight, for rules whose step is more than one weighted mean.
+    known : ndarray of bool, shape (G,), optional
+        Groups whose sensitive values are known; None for all. Rows of the others count as rows, but
+        no group steers anything by them.
+    bounds : Bounds
+        Cap and floor of every weight, for rules whose step is more than one weighted mean.
     """
 
     round: int
@@ -55,7 +59,8 @@ class Cohort:
     models: tuple[Model, ...] = ()
     received: Model = field(default_factory=dict)
     probe: Probe | None = None
-    max_weight: float = 1.0
+    known: NDArray[np.bool_] | None = None
+    bounds: Bounds = AS_PUBLISHED
 
     @property
     def possible(self) -> NDArray[np.bool_]:
@@ -90,9 +95,16 @@ class Cohort:
         return np.stack(rows) if rows else np.zeros((0, 0))
 
     @cached_property
+    def by_group(self) -> tuple[Counts, ...]:
+        """Counts of every client, those of unknown groups set to 0: a metric leaves them out."""
+        if self.known is None:
+            return self.counts
+        return tuple(counts * self.known[:, None, None] for counts in self.counts)
+
+    @cached_property
     def pooled(self) -> Counts:
-        """Counts of all clients together, ``[G, C, C]``."""
-        return np.asarray(np.sum(np.stack(self.counts), axis=0))
+        """Counts by group of all clients together, ``[G, C, C]``."""
+        return np.asarray(np.sum(np.stack(self.by_group), axis=0))
 
 
 def cohort_of(
@@ -101,12 +113,13 @@ def cohort_of(
     models: Mapping[int, Model],
     received: Model,
     probe: Probe | None,
+    known: NDArray[np.bool_] | None = None,
 ) -> Cohort:
     """Gather what is known of the clients of a round; of examples, the real ones count.
 
     Parameters
     ----------
-    server_round, received, probe
+    server_round, received, probe, known
         As in `Cohort`.
     replies, models
         Usable replies, and the models in them by partition id.
@@ -120,4 +133,5 @@ def cohort_of(
         models=tuple(models[r.client] for r in replies),
         received=received,
         probe=probe,
+        known=known,
     )

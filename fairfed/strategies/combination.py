@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairfed.strategies.aggregation import Aggregation
+from fairfed.strategies.bounds import Bounds
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.optimisers import OPTIMISERS, Replace, ServerOptimiser
 from fairfed.strategies.part import check_range, make
@@ -45,7 +46,7 @@ def combine(
     metric: MetricFn | None,
     optimiser: str | ServerOptimiser,
     aggregator: str | Aggregator | None,
-    max_weight: float,
+    bounds: Bounds,
     probe: Probe | None,
 ) -> Aggregation:
     """Build the parts that are given by name; those given as objects are taken as they are.
@@ -69,8 +70,9 @@ def combine(
     if isinstance(aggregator, str):
         aggregator = make("aggregator", AGGREGATORS, aggregator, {})
     measured = make_signal(signal, metric) if isinstance(signal, str) else signal
-    check_range("max_weight", max_weight, 0.0, 1.0, above=True)
-    parts = Aggregation(made, measured, optimiser, aggregator, max_weight)
+    check_range("max_weight", bounds.max_weight, 0.0, 1.0, above=True)
+    check_range("min_share", bounds.min_share, 0.0, 1.0)
+    parts = Aggregation(made, measured, optimiser, aggregator, bounds)
     _check(parts, probe)
     return parts
 

@@ -93,7 +93,7 @@ def loss_weights(
         Weights of cells: FairBatch's, and those that the server sent (FedFB, FedMinMax).
     cell_target : ndarray of float64, shape (G, C), optional
         Distribution that the weighted examples shall follow, as far as the client holds the cells
-        (Parity); a weight is at most 10.
+        (Parity); a weight is at most 10, and 1 in a group that is in no part of it.
     sampling : ndarray of float64, shape (n,), optional
         Sampling weights: how often an example comes up counts as how many there are.
 
@@ -109,7 +109,9 @@ def loss_weights(
     np.add.at(cells, (groups, labels), 1.0 if sampling is None else sampling)
     table = reweighing(cells) if reweigh else np.ones(shape)
     if cell_target is not None:
-        table = table * relative_weights(cell_target, cells / cells.sum())
+        wanted = relative_weights(cell_target, cells / cells.sum())
+        heard_of = cell_target.any(axis=1, keepdims=True)
+        table = table * np.where(heard_of, wanted, 1.0)
     if cell_weights is not None:
         table = table * cell_weights
     return np.asarray(table[groups, labels], np.float64)

@@ -109,6 +109,8 @@ class ClosedLoop(Part):
         Images that each client gets with a plan; of one cell at most. >= 1.
     rounds : int
         Last round of the run: what is planned after it would never be made.
+    known : sequence of bool, length G
+        Groups whose sensitive values are known; nothing is planned for the others. Empty: all are.
     """
 
     name: ClassVar[str] = "closed loop"
@@ -116,6 +118,7 @@ class ClosedLoop(Part):
     budget: int
     most: int
     rounds: int
+    known: Sequence[bool] = ()
     _extra: Cells | None = field(default=None, init=False, repr=False)
     _new: Cells | None = field(default=None, init=False, repr=False)
     _recall: Floats | None = field(default=None, init=False, repr=False)
@@ -162,7 +165,10 @@ class ClosedLoop(Part):
         found = standing([reply.counts for reply in replies])
         asked = np.zeros(found.lower.shape, np.int64)
         if number < self.rounds:
-            asked = allocate(found.lower, found.overall, self.budget, self.most)
+            lower = found.lower.copy()
+            if len(self.known):
+                lower[:, ~np.asarray(self.known, bool)] = found.overall  # which is short of nothing
+            asked = allocate(lower, found.overall, self.budget, self.most)
         change = None if self._recall is None else found.recall - self._recall
         entry: dict[str, Any] = {
             "lower": found.lower.tolist(),

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
@@ -21,6 +22,7 @@ from flwr.serverapp.strategy import Strategy
 from fairfed.engines.exchange import handshake, sample, wait_for_nodes
 from fairfed.strategies.aggregate import Model, decode, encode
 from fairfed.strategies.aggregation import Outcome
+from fairfed.strategies.bounds import MAX_WEIGHT, MIN_SHARE, Bounds
 from fairfed.strategies.cohort import Probe, cohort_of
 from fairfed.strategies.combination import combine
 from fairfed.strategies.loop import ClosedLoop, load_loop, save_loop
@@ -38,7 +40,6 @@ from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rows import Row, evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
-from fairfed.strategies.weights import MAX_WEIGHT
 from fairfed.zda.server import Inversion, inversion_arrays, load_inversion, save_inversion
 
 logger = logging.getLogger("fairfed")
@@ -73,6 +74,11 @@ class FairnessSteered(Strategy):
     max_weight : float
         Cap of every weight, in (0, 1]; what is cut goes to the others. Never below 1/K with K
         clients that hold examples. 1: none.
+    min_share : float
+        Floor: the part of its share of the real examples that every client keeps, in [0, 1]. 0:
+        none. With a cap of 1 and a floor of 0 a rule is applied exactly as it was published.
+    known : sequence of bool, length G, optional
+        Groups whose sensitive values are known; the others are in no signal and no rule of groups.
     loop : ClosedLoop, optional
         Plans further synthesis; the clients must understand ``keys.extra_cells``.
     inversion : Inversion, optional
@@ -116,6 +122,8 @@ class FairnessSteered(Strategy):
         aggregator: str | Aggregator | None = None,
         probe: Probe | None = None,
         max_weight: float = MAX_WEIGHT,
+        min_share: float = MIN_SHARE,
+        known: Sequence[bool] | None = None,
         loop: ClosedLoop | None = None,
         inversion: Inversion | None = None,
         fraction: float = 1.0,
@@ -126,9 +134,17 @@ class FairnessSteered(Strategy):
     ) -> None:
         check_range("fraction", fraction, 0.0, 1.0, above=True)
         self.parts = combine(
-            rule, options or {}, signal, metric, optimiser, aggregator, max_weight, probe
+            rule,
+            options or {},
+            signal,
+            metric,
+            optimiser,
+            aggregator,
+            Bounds(max_weight, min_share),
+            probe,
         )
         self.shape, self.probe = shape, probe
+        self.known = None if known is None else np.asarray(known, bool)
         self.loop, self.inversion = loop, inversion
         self.fraction, self.seed, self.min_nodes = fraction, seed, min_nodes
         self.node_timeout = node_timeout
@@ -183,7 +199,9 @@ class FairnessSteered(Strategy):
         if self._global is None and self.parts.needs_received:
             raise RuntimeError(NOT_CONFIGURED)
         received = self._global or {}
-        outcome = self.parts.run(cohort_of(server_round, accepted, models, received, self.probe))
+        outcome = self.parts.run(
+            cohort_of(server_round, accepted, models, received, self.probe, self.known)
+        )
         outcome = self._conclude(server_round, accepted, outcome)
         self.train_log[server_round] = train_rows(accepted, failed, outcome, self.parts.steered)
         planned = self.loop.observe(server_round, accepted) if self.loop else None

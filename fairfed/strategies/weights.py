@@ -1,7 +1,8 @@
 """From what a rule asks for to weights that cannot harm: the guards around every rule.
 
 Whatever the clients report and the rule makes of it, the weights that are applied are finite, not
-negative, sum to 1, and none exceeds the cap (or an equal share, where that is more).
+negative, sum to 1, none exceeds the cap (or an equal share, where that is more), and no client that
+holds examples falls below the floor: a part of its share of them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fairfed.strategies.cohort import Floats
-
-MAX_WEIGHT = 0.8
-"""Default cap: no client alone decides more than this of a round's model."""
+from fairfed.strategies.bounds import ROUNDING, Bounds, Floats, drawn_down, limit, within
 
 BAD_COUNT = "excluded: number of examples is {value:g}"
 BAD_WEIGHT = "excluded: weight is {value:g}"
@@ -24,6 +22,7 @@ ZERO_TOTAL = "all weights are zero: weighted by number of examples"
 ZERO_EXAMPLES = "no client has an example: equal weights"
 NO_SIGNAL = "no signal: weight not steered"
 CAPPED = "weight {value:.4g} cut to the cap {cap:g}"
+RAISED = "weight {value:.4g} raised to the floor {floor:.4g}"
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,16 @@ class Weights:
     scale : float
         How far the model goes from the received one towards the weighted mean, >= 0; 1 is the mean
         itself. Only rules with a step size of their own differ from 1.
+    drawn_down : tuple of bool, length K
+        Who was raised to the floor, or counts for less than half of its share of the examples;
+        empty before the bounds.
     """
 
     raw: Floats
     weight: Floats
     guards: tuple[str | None, ...]
     scale: float = 1.0
+    drawn_down: tuple[bool, ...] = ()
 
 
 def guarded(raw: Sequence[float] | Floats, n: Sequence[float] | Floats) -> Weights:
@@ -85,53 +88,47 @@ def guarded(raw: Sequence[float] | Floats, n: Sequence[float] | Floats) -> Weigh
     return Weights(asked, weight / total if total > 0 else weight, tuple(guards))
 
 
-def limit(cap: float, allowed: NDArray[np.bool_]) -> float:
-    """Return the cap that holds: never less than an equal share of the clients that may weigh.
-
-    Fewer clients could not sum to 1 below it: a lone one always has weight 1, two with a cap of 0.4
-    have half each.
-    """
-    return max(cap, 1.0 / max(1, int(np.count_nonzero(allowed))))
-
-
-def capped(weights: Weights, cap: float, allowed: NDArray[np.bool_]) -> Weights:
-    """Cut weights above a cap, and give what is cut to the other clients.
+def bounded(weights: Weights, n: Floats, bounds: Bounds, allowed: NDArray[np.bool_]) -> Weights:
+    """Cut weights above the cap and raise those below the floor; the others keep their proportions.
 
     Parameters
     ----------
     weights : Weights
         Normalised weights.
-    cap : float
-        Largest weight, in (0, 1]; see :func:`limit`.
+    n : ndarray of float64, shape (K,)
+        Examples per client.
+    bounds : Bounds
+        Cap and floor. A floor above the cap gives way to it: both can then be kept together.
     allowed : ndarray of bool, shape (K,)
-        Clients that can take what is cut. It goes to the clients below the cap in proportion to
-        their weights, or to these in equal parts if all other weights are zero.
+        Clients that have a floor, and that can take what others lose, in proportion to their
+        weights, or in equal parts where these are all zero.
 
     Returns
     -------
     Weights
-        The same object if nothing exceeds the cap.
+        With the same weights, bit for bit, if all are within the bounds.
     """
-    weight = weights.weight
-    if not (weight > cap).any():
-        return weights
-    over = np.zeros(len(weight), bool)
-    most = limit(cap, allowed)
-    while (grown := (weight > most * (1 + 1e-12)) & ~over).any():
-        over |= grown
-        rest = np.where(over, 0.0, weights.weight)
-        if not rest.sum() > 0:
-            rest = (allowed & ~over).astype(np.float64)
-        left = 1.0 - most * np.count_nonzero(over)
-        weight = np.where(over, most, left * (rest / rest.sum()))
-    cut = weights.weight > weight
-    guards = tuple(
-        _join(guard, CAPPED.format(value=was, cap=most)) if was_cut else guard
-        for guard, was, was_cut in zip(
-            weights.guards, weights.weight.tolist(), cut.tolist(), strict=True
-        )
-    )
-    return replace(weights, weight=weight / weight.sum(), guards=guards)
+    asked = weights.weight
+    if not asked.sum() > 0:
+        return replace(weights, drawn_down=(False,) * len(asked))
+    held, most = shares_of(n, allowed), limit(bounds.max_weight, allowed)
+    least = np.minimum(bounds.min_share * held, most)
+    applied = within(asked, least, most, allowed)
+    raised = (asked < least) & (applied > asked) & (applied <= least * (1 + ROUNDING))
+    cut = (asked > most) & (applied < asked) & (applied >= most * (1 - ROUNDING))
+    guards = list(weights.guards)
+    for k, value in enumerate(asked.tolist()):
+        if raised[k]:
+            guards[k] = _join(guards[k], RAISED.format(value=value, floor=least[k]))
+        elif cut[k]:
+            guards[k] = _join(guards[k], CAPPED.format(value=value, cap=most))
+    low = (raised & (applied < held)) | drawn_down(applied, held, allowed, most)
+    return replace(weights, weight=applied, guards=tuple(guards), drawn_down=tuple(low.tolist()))
+
+
+def shares_of(n: Floats, allowed: NDArray[np.bool_]) -> Floats:
+    """Return the shares of the examples among the clients that may weigh; 0 for the others."""
+    return np.nan_to_num(shares(np.where(allowed, n, 0.0)))
 
 
 def without_signal(weights: Weights, signals: Floats) -> Weights:

@@ -1,7 +1,7 @@
 """Fed-ZDAC: a client makes images of the classes that it lacks out of the model it received.
 
 An inverted image shows a class and no group. Where a group is needed (weights of training rows by
-group), the images of a class count as evenly spread over all groups, so that they move no group.
+group), the images of a class count as evenly spread over all known groups, so that they move none.
 They never count as real: `n_real`, the counts and the client's weight are of its own rows.
 
 Between two inversions a client keeps its images in its state. That is in the checkpoint where the
@@ -23,6 +23,7 @@ from flwr.app import Array, ArrayRecord, Context
 
 from fairfed import site
 from generators.requests import Image
+from semantic.space import known_groups
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,7 +65,7 @@ def with_inverted(
 
     config = site.configuration(toml)
     settings, table = inversion_settings(config), site.federation(toml, arm.iid).table
-    classes, groups = len(table.classes), len(table.group_names)
+    classes, groups = len(table.classes), np.flatnonzero(known_groups(table.group_names))
     lacking = np.flatnonzero(np.bincount(real.labels.numpy(), minlength=classes) == 0)
     if number < settings.start or not len(lacking):
         return real, {}
@@ -84,7 +85,7 @@ def with_inverted(
 
 
 def _joined(
-    toml: str, arm: Arm, real: site.TrainingSet, images: Image, lacking: Labels, groups: int
+    toml: str, arm: Arm, real: site.TrainingSet, images: Image, lacking: Labels, groups: Labels
 ) -> site.TrainingSet:
     """Real rows first, then the images, as many of each class."""
     import torch
@@ -93,7 +94,8 @@ def _joined(
 
     each = len(images) // len(lacking)
     labels = np.repeat(lacking, each)
-    spread = (np.arange(each) + lacking[:, None]).ravel() % groups  # the rest to other groups
+    turns = (np.arange(each) + lacking[:, None]).ravel() % len(groups)  # the rest to other groups
+    spread = groups[turns]
     return replace(
         real,
         inputs=torch.cat([real.inputs, model_inputs(site.configuration(toml), images)]),

@@ -24,7 +24,7 @@ from fairfed.zsl.table import FeatureTable
 from fairfed.zsl.variants import settings
 from generators.synthesis import Synthesiser
 from semantic.conditioning import Conditioner
-from semantic.space import TEMPLATES, SemanticSpace
+from semantic.space import TEMPLATES, SemanticSpace, known_groups
 
 OWNER = "zsl server"
 """Whose images they are in the store."""
@@ -84,10 +84,11 @@ def embed_generated(config: Config, table: FeatureTable, split: Split) -> Embedd
     from semantic.encoder import load_encoder
 
     maker, encoder = synthesiser(config, table, split), load_encoder(config.semantic.encoder)
-    per_cell = math.ceil(settings(config).images_per_class / len(table.groups))
+    groups = np.flatnonzero(known_groups(table.groups)).tolist()
+    per_cell = math.ceil(settings(config).images_per_class / max(1, len(groups)))
     parts, labels, made, reused = [], [], 0, 0
     for label in sorted((*split.classes.trained, *split.classes.validation, *split.classes.unseen)):
-        pools = [maker.pool(label, group, per_cell, OWNER) for group in range(len(table.groups))]
+        pools = [maker.pool(label, group, per_cell, OWNER) for group in groups]
         images = [image for pool in pools for image in pool.images]
         if not images:
             raise PublicInputError(

@@ -13,9 +13,8 @@ with decaying momentum ``b_t = b_0 (1 - t/T) / ((1 - b_0) + b_0 (1 - t/T))`` and
 Read in the authors' code and confirmed there: both schedules, a_F and a_N. Departures: F is 1 less
 the unfairness that the probe signal measures (theirs: metrics rescaled to [0, 1] over the round's
 clients); no bias correction of v, as in the paper; normalisation statistics are averaged with the
-weights of the round and have no momentum; a round without any fair client decays v; neither in
-a_F nor in a_N does a client count more than the cap, so that v cannot carry more either (a lone
-fair client makes a shorter a_F).
+weights of the round and have no momentum; a round without any fair client decays v; cap and floor
+hold in a_F as well as in a_N, so that v carries neither more nor less of a client either.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from fairfed.strategies.part import check_range
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.signals.base import Kind, Signals
-from fairfed.strategies.weights import Weights, capped, guarded, limit, without_signal
+from fairfed.strategies.weights import Weights, bounded, guarded, without_signal
 
 
 def decaying_momentum(beta0: float, server_round: int, rounds: int) -> float:
@@ -108,9 +107,12 @@ class FairFate(WeightRule):
 
     def merge(self, cohort: Cohort, signals: Signals, weights: Weights) -> Model:
         """Step along the fair momentum and the plain mean."""
-        share, most = self.share(cohort.round), limit(cohort.max_weight, cohort.holders)
-        plain = capped(fedavg_weights(cohort.n), cohort.max_weight, cohort.holders)
-        self._advance(cohort, np.minimum(fair_shares(signals, cohort.possible), most))
+        share, fair = self.share(cohort.round), fair_shares(signals, cohort.possible)
+        n, bounds, holders = cohort.n, cohort.bounds, cohort.holders
+        plain = bounded(fedavg_weights(n), n, bounds, holders)
+        if fair.any():
+            fair = bounded(guarded(fair, n), n, bounds, holders).weight
+        self._advance(cohort, fair)
         moved = weighted_mean(cohort.models, weights.weight.tolist())
         mean = weighted_mean(cohort.models, plain.weight.tolist())
         step = stepped(cohort.received, mean, 1.0 - share)

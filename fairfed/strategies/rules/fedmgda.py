@@ -103,7 +103,7 @@ class FedMGDA(WeightRule):
         if not centre.sum() > 0:
             centre = np.full(len(centre), 1.0 / len(centre))
         mixture = min_norm_weights(directions @ directions.T, centre, self.epsilon)
-        raw = np.where(cohort.possible, 0.0, np.nan)
+        raw = np.full(len(norms), np.nan)
         raw[moving] = mixture
         weights = guarded(raw, cohort.n)
         left_out = cohort.possible & ~moving

@@ -35,7 +35,7 @@ def hear(cells: dict[int, Floats], cohort: Cohort) -> tuple[Floats, Floats]:
         Rows of all clients heard of before this round, and with it.
     """
     before = np.sum([np.zeros(cohort.pooled.shape[:2]), *cells.values()], axis=0)
-    for client, counts in zip(cohort.clients, cohort.counts, strict=True):
+    for client, counts in zip(cohort.clients, cohort.by_group, strict=True):
         cells[client] = counts.sum(axis=2).astype(np.float64)
     return before, np.sum(list(cells.values()), axis=0)
 

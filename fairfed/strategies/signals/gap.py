@@ -71,7 +71,7 @@ class Gap(Signal):
 
     def __call__(self, cohort: Cohort) -> Signals:
         """Return the absolute gaps."""
-        return gaps(cohort.counts, self.metric)
+        return gaps(cohort.by_group, self.metric)
 
 
 @dataclass(frozen=True)
@@ -88,4 +88,4 @@ class SignedGap(Signal):
 
     def __call__(self, cohort: Cohort) -> Signals:
         """Return the signed gaps."""
-        return gaps(cohort.counts, self.metric, signed=True)
+        return gaps(cohort.by_group, self.metric, signed=True)

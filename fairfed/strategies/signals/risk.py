@@ -56,5 +56,5 @@ class WorstGroupRecall(Signal):
         """Return the worst recalls; NaN for a client without counts."""
         from evaluation.metrics import worst_cell_recall
 
-        values = np.asarray([float(worst_cell_recall(own)) for own in cohort.counts], np.float64)
+        values = np.asarray([float(worst_cell_recall(own)) for own in cohort.by_group], np.float64)
         return Signals(values, (None,) * len(values), self.kind)

@@ -1,4 +1,4 @@
-"""Whatever clients report: the default configuration's weights are a distribution below the cap."""
+"""Whatever clients report: the default configuration's weights keep between floor and cap."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from fairfed.config import Config, FairnessConfig
 from fairfed.config.arms import Arm
+from fairfed.strategies.bounds import AS_PUBLISHED, MAX_WEIGHT, MIN_SHARE, Bounds, limit
 from fairfed.strategies.build import build_strategy
 from fairfed.strategies.cohort import Cohort
 from fairfed.strategies.combination import combine
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS, accuracy, make_signal
 from fairfed.strategies.steered import FairnessSteered
-from fairfed.strategies.weights import MAX_WEIGHT, guarded, limit, shares
+from fairfed.strategies.weights import guarded, shares, shares_of
 
 NAN, INF = float("nan"), float("inf")
 LARGEST_COUNT = 2**62 - 1  # what a reply may hold
@@ -91,7 +92,11 @@ def test_weights_are_a_distribution_below_the_cap_or_the_round_is_skipped(
         assert np.isfinite(weight).all()
         assert (weight >= 0).all()
         assert (weight[~met.possible] == 0).all()
-        assert (weight <= max(MAX_WEIGHT, 1 / max(1, int(met.holders.sum()))) + 1e-9).all()
+        allowed = met.holders & np.isfinite(result.weights.raw)
+        most = limit(MAX_WEIGHT, allowed)
+        assert (weight <= most + 1e-9).all()
+        floor = np.minimum(MIN_SHARE * shares_of(met.n, allowed), most)
+        assert (weight >= floor * (1 - 1e-9)).all()
         if met.possible.any():
             assert weight.sum() == pytest.approx(1)
         else:
@@ -102,7 +107,8 @@ def test_weights_are_a_distribution_below_the_cap_or_the_round_is_skipped(
 
 def test_the_defaults_agree() -> None:
     assert FairnessConfig().max_weight == MAX_WEIGHT == 0.8
-    assert FairnessSteered((2, 2)).parts.max_weight == MAX_WEIGHT
+    assert FairnessConfig().min_share == MIN_SHARE == 0.5
+    assert FairnessSteered((2, 2)).parts.bounds == Bounds(MAX_WEIGHT, MIN_SHARE)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +170,9 @@ def probed(rule: str, n: list[float], wrong: list[int], **given: Any) -> tuple[C
     """A round whose clients' models are so unfair on the server's examples, and the parts."""
     rows = [(size, 1.0, GOOD, (float(w), 0.0)) for size, w in zip(n, wrong, strict=True)]
     met = replace(cohort(1, rows), probe=on_the_server, received={"x": np.array([40.0, 0.0])})
-    return met, combine(rule, given, "probe", gap_of_recall, "fedavg", None, 1.0, on_the_server)
+    return met, combine(
+        rule, given, "probe", gap_of_recall, "fedavg", None, AS_PUBLISHED, on_the_server
+    )
 
 
 @pytest.mark.parametrize("rule", ["fairfed", "fairfed-exp", "fair-fate"])
@@ -214,9 +222,9 @@ def test_the_momentum_of_fair_fate_carries_no_more_than_the_cap() -> None:
     """One fair client, round after round: without a cap it ends up deciding alone."""
 
     def end(max_weight: float) -> float:
-        options = {"lambda0": 1.0, "rounds": 20}
+        options, bounds = {"lambda0": 1.0, "rounds": 20}, Bounds(max_weight, min_share=0.0)
         parts = combine(
-            "fair-fate", options, None, gap_of_recall, "fedavg", None, max_weight, on_the_server
+            "fair-fate", options, None, gap_of_recall, "fedavg", None, bounds, on_the_server
         )
         for number in range(1, 21):
             rows = [(1.0, 1.0, GOOD, (0.0, 1.0)), (99.0, 1.0, GOOD, (90.0, 0.0))]

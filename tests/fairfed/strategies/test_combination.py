@@ -14,6 +14,7 @@ import pytest
 from fairfed import checkpoint
 from fairfed.config import Arm, Config, parse_config
 from fairfed.config.arms import Rule, SignalName
+from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.build import build_strategy, check_arms
 from fairfed.strategies.cohort import Cohort
 from fairfed.strategies.combination import combine
@@ -33,7 +34,7 @@ def probe(model: Any) -> Any:
 def parts(rule: Any = "fedavg", **given: Any) -> Any:
     settings = {
         "options": {}, "signal": None, "metric": accuracy, "optimiser": "fedavg",
-        "aggregator": None, "max_weight": 1.0, "probe": probe, **given,
+        "aggregator": None, "bounds": AS_PUBLISHED, "probe": probe, **given,
     }  # fmt: skip
     return combine(rule, **settings)
 
@@ -80,7 +81,8 @@ def test_every_rule_works_with_every_optimiser_that_makes_sense(
         ({"signal": "rumour"}, "signal 'rumour': expected one of gap, signed-gap, probe, loss"),
         ({"optimiser": "adam"}, "server optimiser 'adam': expected one of fedavg, fedavgm"),
         ({"aggregator": "mode"}, "aggregator 'mode': expected one of median"),
-        ({"max_weight": 0.0}, "max_weight = 0.0: expected more than 0 and at most 1"),
+        ({"bounds": Bounds(0.0)}, "max_weight = 0.0: expected more than 0 and at most 1"),
+        ({"bounds": Bounds(1.0, 2.0)}, "min_share = 2.0: expected a number of at least 0 and at m"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(given: dict[str, Any], text: str) -> None:
@@ -170,7 +172,9 @@ def test_a_checkpoint_continues_bit_for_bit(
     saved, resumed = checkpoint.load(path), make()
     resumed.load_state_dict(saved.state["strategy"], dict(saved.strategy))
     assert rounds(resumed, 3, 4) == whole
-    other = FairnessSteered((2, 2), rule=rule, metric=accuracy, probe=judged, max_weight=1.0)
+    other = FairnessSteered(
+        (2, 2), rule=rule, metric=accuracy, probe=judged, max_weight=1.0, min_share=0.0
+    )
     if optimiser != "fedavg":
         with pytest.raises(InputError, match="saved strategy is server_optimiser='"):
             other.load_state_dict(saved.state["strategy"])
@@ -214,7 +218,7 @@ def test_an_arm_becomes_a_strategy() -> None:
     assert build_strategy(clip, q, (2, 2)).parts.rule.parameters()["lipschitz"] == 10
     assert build_strategy(config, q, (2, 2)).parts.rule.parameters() == {"q": 2, "lipschitz": 5.0}
     strategy = build_strategy(config, f, (2, 2)).parts
-    assert (strategy.rule.parameters(), strategy.max_weight) == ({"beta": 0.4}, 0.5)
+    assert (strategy.rule.parameters(), strategy.bounds) == ({"beta": 0.4}, Bounds(0.5, 0.5))
     assert strategy.optimiser.parameters()["eta"] == 0.3
     assert strategy.signal is not None
     assert strategy.signal.name == "signed-gap"

@@ -49,7 +49,8 @@ def test_fedavg_by_hand_keeps_integer_buffers() -> None:
     assert (totals["n-real"], totals["n-synthetic"], totals["clients"]) == (40, 900, 2)
     assert strategy.train_log[1][0] == {
         "client": 0, "error": None, "n_real": 30, "n_synthetic": 0, "loss": 1.0, "signal": None,
-        "raw_weight": 0.75, "weight": 0.75, "guard": None, "note": None, "seconds": 0.5,
+        "raw_weight": 0.75, "weight": 0.75, "drawn_down": False, "guard": None, "note": None,
+            "seconds": 0.5,
     }  # fmt: skip
 
 

@@ -1,0 +1,121 @@
+"""The cap and the floor of weights, as pure functions of arrays.
+
+The cap keeps one client from deciding alone, the floor keeps a rule from silencing one: a client
+always keeps a part of its share of the real examples. Both bound what a rule asks for, and the
+weights between them keep their proportions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+MAX_WEIGHT = 0.8
+"""Default cap: no client alone decides more than this of a round's model."""
+MIN_SHARE = 0.5
+"""Default floor, as a part of the client's share of the examples."""
+ROUNDING = 1e-12
+"""Relative distance from a bound that rounding makes."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Between what a rule may move the weight of a client.
+
+    Attributes
+    ----------
+    max_weight : float
+        Cap of every weight, in (0, 1]; 1: none. See :func:`limit`.
+    min_share : float
+        Floor: the part of ``n_k / sum(n)`` that a client keeps, in [0, 1]. 0: none; 1: weights are
+        the shares of examples, whatever the rule.
+    """
+
+    max_weight: float = MAX_WEIGHT
+    min_share: float = MIN_SHARE
+
+
+AS_PUBLISHED = Bounds(max_weight=1.0, min_share=0.0)
+"""No bounds: a rule is applied exactly as it was published."""
+
+
+def limit(cap: float, allowed: Mask) -> float:
+    """Return the cap that holds: never less than an equal share of the clients that may weigh.
+
+    Fewer clients could not sum to 1 below it: a lone one always has weight 1, two with a cap of 0.4
+    have half each.
+    """
+    return max(cap, 1.0 / max(1, int(np.count_nonzero(allowed))))
+
+
+def within(asked: Floats, least: Floats, most: float, allowed: Mask) -> Floats:
+    """Return ``clip(t asked, least, most)``, with the t for which it sums to 1.
+
+    Whoever is out of bounds on the side that is out by more can only end at that bound: it is
+    settled there, and the others share out anew what is left.
+
+    Parameters
+    ----------
+    asked : ndarray of float64, shape (K,)
+        Weights that sum to 1.
+    least : ndarray of float64, shape (K,)
+        Floors, none above `most`; their sum is at most 1.
+    most : float
+        The cap, at least 1 over the number of clients allowed.
+    allowed : ndarray of bool, shape (K,)
+        Clients that can take what others lose, in equal parts where all weights left are zero.
+
+    Returns
+    -------
+    ndarray of float64, shape (K,)
+        `asked` itself if all of it is within the bounds.
+    """
+    if _inside(asked, least, most):
+        return asked
+    applied, free = asked, np.ones(len(asked), bool)
+    while free.any():
+        rest = np.where(free, asked, 0.0)
+        if not rest.sum() > 0:
+            rest = (allowed & free).astype(np.float64)
+        if not rest.sum() > 0:
+            break
+        left = 1.0 - applied[~free].sum()
+        applied = np.where(free, left * (rest / rest.sum()), applied)
+        settled = np.where(free, np.clip(applied, least, most), applied)
+        surplus = (settled - applied).sum()
+        out = settled > applied if surplus > 0 else settled < applied
+        if not out.any():
+            break
+        applied, free = np.where(out, settled, applied), free & ~out
+    return np.asarray(applied / applied.sum())
+
+
+def drawn_down(weight: Floats, held: Floats, allowed: Mask, most: float = 1.0) -> Mask:
+    """Say who counts for less than half of its share of the examples, shape (K,).
+
+    Nobody does where all have the same weight (one client, one vote), nor does one at the cap.
+
+    Parameters
+    ----------
+    weight, held : ndarray of float64, shape (K,)
+        Weights as they are applied, and shares of the examples.
+    allowed : ndarray of bool, shape (K,)
+        Clients that can have a weight.
+    most : float
+        The cap.
+    """
+    there = weight[allowed]
+    if not there.sum() > 0 or np.ptp(there) <= ROUNDING:
+        return np.zeros(len(weight), bool)
+    half = np.minimum(MIN_SHARE * held, most)
+    return np.asarray(allowed & (weight < half * (1 - ROUNDING)))
+
+
+def _inside(weight: Floats, least: Floats, most: float) -> bool:
+    above, below = weight > most * (1 + ROUNDING), weight < least * (1 - ROUNDING)
+    return not (above | below).any()
