@@ -68,8 +68,9 @@ class ClipEncoder:
     Parameters
     ----------
     source
-        `"bundled"`; a directory with `open_clip_config.json`, or `"local-dir:…"`; `"MODEL/PRETRAINED"` as open_clip
-        names them (`"ViT-B-32/laion2b_s34b_b79k"`); or `"hf-hub:…"`.
+        `"bundled"`; a directory with `open_clip_config.json`, or `"local-dir:…"`;
+        `"MODEL/PRETRAINED"` as open_clip names them (`"ViT-B-32/laion2b_s34b_b79k"`); or
+        `"hf-hub:…"`.
     device
         Where the model runs (torch's name).
 
