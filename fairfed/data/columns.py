@@ -95,6 +95,13 @@ def label_rows(
         real = np.flatnonzero(~training)
         owners = None if clients is None else [clients[row] for row in real]
         test[real] = draw_test_rows(labels[real], owners, seed)
+        if not test.any():
+            each = "" if clients is None else " of a client"
+            raise InputError(
+                f"{where}: no class{each} has the 3 images that it takes to set a fifth aside, so "
+                f"that there are no test rows among {len(labels)}; add some, or mark test rows in "
+                f"a column {data.split!r} (data.split)"
+            )
     return LabelledTable(labels, groups, test & ~training, classes, group_names, clients)
 
 

@@ -210,3 +210,11 @@ def test_ages_need_cut_points(folder: Path) -> None:
     with pytest.raises(InputError, match="row 5 has age = 'old', expected a number"):
         _load(_table(folder, rows, ["file_name", "label", "age"]), asked,
               "data.table.groups = { age = [40, 60] }")  # fmt: skip
+
+
+def test_too_few_rows_to_set_any_aside_say_so(folder: Path) -> None:
+    rows = [[*row, f"site {n // 2}"] for n, row in enumerate(ROWS)]
+    _table(folder, rows, [*COLUMNS, "site"])
+    with pytest.raises(InputError, match="no class of a client has the 3 images.*'split'"):
+        _load(folder, 'data.client = "site"')
+    assert _load(folder).test.sum() == 2
