@@ -27,6 +27,11 @@ UNKNOWN = (
     "open_clip_config.json, 'hf-hub:NAME', or MODEL/PRETRAINED of open_clip; near it are {close}"
 )
 
+NO_WEIGHTS = (
+    "CLIP model {source!r} (semantic.encoder) names no weights, and without them it is random: "
+    "give MODEL/PRETRAINED, as in {near}, or a directory ('local-dir:PATH')"
+)
+
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
@@ -63,8 +68,9 @@ class ClipEncoder:
     Parameters
     ----------
     source
-        `"bundled"`; a directory with `open_clip_config.json`; `"MODEL/PRETRAINED"` as open_clip
-        names them (`"ViT-B-32/laion2b_s34b_b79k"`); or `"hf-hub:…"`.
+        `"bundled"`; a directory with `open_clip_config.json`, or `"local-dir:…"`;
+        `"MODEL/PRETRAINED"` as open_clip names them (`"ViT-B-32/laion2b_s34b_b79k"`); or
+        `"hf-hub:…"`.
     device
         Where the model runs (torch's name).
 
@@ -161,7 +167,8 @@ def check_source(source: str) -> None:
     Raises
     ------
     InputError
-        If it is no directory of a model and no model's name; names the nearest ones.
+        If it is no directory of a model and no model's name, or names a model without weights;
+        names the nearest ones.
     """
     import open_clip
 
@@ -169,7 +176,11 @@ def check_source(source: str) -> None:
     if name.startswith(("local-dir:", "hf-hub:")):
         return
     found = name in open_clip.list_models()
-    if found and (pretrained is None or _has_weights(name, pretrained)):
+    if found and pretrained is None:
+        tags = open_clip.list_pretrained_tags_by_model(name)
+        near = ", ".join(f"{name}/{tag}" for tag in tags[:3]) or f"{name}/FILE"
+        raise InputError(NO_WEIGHTS.format(source=source, near=near))
+    if found and _has_weights(name, str(pretrained)):
         return
     known = ["/".join(pair) for pair in open_clip.list_pretrained()]
     close = ", ".join(difflib.get_close_matches(source, known, n=3, cutoff=0.3))
@@ -185,10 +196,10 @@ def _has_weights(name: str, pretrained: str) -> bool:
 
 def _open_clip_name(source: str) -> tuple[str, str | None]:
     """open_clip's model name and pretrained tag for a configured source."""
-    folder = BUNDLED_CLIP if source == "bundled" else Path(source)
+    folder = BUNDLED_CLIP if source == "bundled" else Path(source.removeprefix("local-dir:"))
     if (folder / "open_clip_config.json").is_file():
         return f"local-dir:{folder}", None
-    if folder.is_dir() or source == "bundled":
+    if folder.is_dir() or source == "bundled" or source.startswith("local-dir:"):
         raise InputError(f"{folder} holds no open_clip_config.json; it is no open_clip directory")
     if source.startswith("hf-hub:"):
         return source, None

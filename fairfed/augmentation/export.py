@@ -4,7 +4,8 @@ Layout, in the `imagefolder` convention: `metadata.csv` over the folders `real` 
 `datasets.load_dataset("imagefolder", data_dir=…)` and `fairfed.data.folder` read it. Training and
 test rows stand in one file, told apart by the split column: of two files, `datasets` would take a
 column that is empty in one for numbers, and refuse the pair. Images are called by number and by
-key, never by their old names: `datasets` guesses splits from names such as `my_test_7.png`.
+key, never by their old names: `datasets` guesses splits from names such as `my_test_7.png`. The old
+names have a column, and real rows keep every column that they came with.
 """
 
 from __future__ import annotations
@@ -18,38 +19,63 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairfed.augmentation.source import SYNTHETIC, Source
+from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
-from fairfed.data.folder import METADATA
-from fairfed.data.originals import original_files
+from fairfed.data.federation import SHADED_SOURCES
+from fairfed.data.metadata import METADATA
+from fairfed.data.originals import original_rows
+from fairfed.data.records import MARK, own_column
 from fairfed.data.table import ALL, MISSING
 from generators.store import ImageStore
+from generators.writing import explained
 from semantic.errors import InputError
 from semantic.space import CROSSED
 
 OWNER_COLUMN = "synthetic"
 """What synthetic rows have in the client column: no client holds them."""
 
+PROVENANCE = ("original", "prompt", "seed", "generator", "score")
+"""Our columns beside the mark; a user's column of that name stays, and ours gets a prefix."""
+
 
 @dataclass
 class _Draft:
-    """A folder being written."""
+    """A folder being written.
+
+    Attributes
+    ----------
+    path
+        Where it is written.
+    own
+        What our columns are called in it.
+    """
 
     path: Path
+    own: dict[str, str]
     rows: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, file: str, content: bytes, row: dict[str, str]) -> None:
+    def add(self, file: str, content: bytes, row: dict[str, str], **provenance: str) -> None:
         target = self.path / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        self.rows.append({"file_name": file, **row})
+        with explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        ours = {self.own[name]: provenance.get(name, "") for name in (MARK, *PROVENANCE)}
+        self.rows.append({"file_name": file, **row, **ours})
 
     def close(self) -> None:
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        ours = [name for name in columns if name in self.own.values()]
         buffer = io.StringIO(newline="")
-        writer = csv.DictWriter(buffer, list(self.rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(
+            buffer,
+            [name for name in columns if name not in ours] + ours,
+            restval="",
+            lineterminator="\n",
+        )
         writer.writeheader()
         writer.writerows(self.rows)
-        (self.path / METADATA).write_text(buffer.getvalue(), encoding="utf-8", newline="")
+        with explained(self.path / METADATA):
+            (self.path / METADATA).write_text(buffer.getvalue(), encoding="utf-8", newline="")
 
 
 def export(
@@ -75,67 +101,84 @@ def export(
     Raises
     ------
     semantic.errors.InputError
-        If an accepted image is no longer in the store.
+        If an accepted image is no longer in the store, or the folder cannot be written.
     """
-    draft = _Draft(target.with_name(f"{target.name}.part"))
+    draft = _Draft(target.with_name(f"{target.name}.part"), _own_columns(config, source))
     if draft.path.exists():  # an interrupted export
         shutil.rmtree(draft.path)
     if config.export.real == "copy":
         _add_real(config, source, draft)
     for entry in accepted:
-        draft.add(*_synthetic(config, entry, store))
+        _add_synthetic(config, entry, store, draft)
     if not draft.rows:
         raise InputError(
             "nothing to export: no synthetic image was accepted, and export.real = 'none'"
         )
     draft.close()
-    _replace(target, draft.path)
-    return _count(config, draft.rows)
+    with explained(target):
+        _replace(target, draft.path)
+    return _count(config, draft)
+
+
+def _own_columns(config: PipelineConfig, source: Source) -> dict[str, str]:
+    """What our columns are called beside those of the user's table."""
+    data = config.data
+    first = next(original_rows(config, source.table)).columns
+    taken = ["file_name", *first, data.label, *data.sensitive, data.split]
+    taken += [data.client] if data.client is not None else []
+    return {name: own_column(name, taken) for name in (MARK, *PROVENANCE)}
 
 
 def _add_real(config: PipelineConfig, source: Source, draft: _Draft) -> None:
+    """Add the real rows: all that the user's table says, and how the row was read."""
     table = source.table
-    for row, (suffix, content) in enumerate(original_files(config, table)):
+    for row, original in enumerate(original_rows(config, table)):
         split = "test" if table.test[row] else "train"
-        group = table.group_names[int(table.groups[row])]
         label = table.classes[int(table.labels[row])]
+        group = table.group_names[int(table.groups[row])]
         client = table.clients[row] if table.clients is not None else ""
-        columns = _columns(config, label, group, client, split, synthetic=False)
-        draft.add(f"real/{row:07d}{suffix}", content, columns)
+        columns = _columns(config, label, group, client, split)
+        kept = {**columns, **original.columns, config.data.label: label, config.data.split: split}
+        file = f"real/{row:07d}{original.suffix}"
+        draft.add(file, original.content, kept, synthetic="false", original=original.name)
 
 
-def _synthetic(
-    config: PipelineConfig, entry: dict[str, Any], store: ImageStore
-) -> tuple[str, bytes, dict[str, str]]:
-    """File, content and row of a synthetic image."""
+def _add_synthetic(
+    config: PipelineConfig, entry: dict[str, Any], store: ImageStore, draft: _Draft
+) -> None:
     path = store.path_of(entry["key"])
     if store.get(entry["key"]) is None:
         raise InputError(
             f"{path}: the accepted image is no longer in the store, or damaged; run the step "
             "'curate' again, which makes it anew"
         )
-    columns = _columns(
-        config, entry["class_name"], entry["group"], OWNER_COLUMN, "train", synthetic=True
+    columns = _columns(config, entry["class_name"], entry["group"], OWNER_COLUMN, "train")
+    draft.add(
+        f"synthetic/{entry['key'][:32]}.png",
+        path.read_bytes(),
+        columns,
+        synthetic="true",
+        prompt=entry["prompt"],
+        # A reader that takes empty fields for NaN would round a decimal number of 19 digits.
+        seed=hex(entry["seed"]),
+        generator=entry["generator"],
+        score=repr(entry["score"]),
     )
-    # A reader that takes empty fields for NaN would round a decimal number of 19 digits.
-    columns |= {"prompt": entry["prompt"], "seed": hex(entry["seed"])}
-    columns |= {"generator": entry["generator"], "score": repr(entry["score"])}
-    return f"synthetic/{entry['key'][:32]}.png", path.read_bytes(), columns
 
 
 def _columns(
-    config: PipelineConfig, label: str, group: str, client: str, split: str, *, synthetic: bool
+    config: PipelineConfig, label: str, group: str, client: str, split: str
 ) -> dict[str, str]:
-    """One row: the user's own columns, then where the image comes from."""
+    """The columns that the configuration names, as the row was read or made."""
     data = config.data
     row = {data.label: label}
-    values = [""] * len(data.sensitive) if group == ALL else group.split(CROSSED)
+    unshaded = group == ALL and data.source in SHADED_SOURCES
+    values = [""] * len(data.sensitive) if unshaded else group.split(CROSSED)
     values = ["" if value == MISSING else value for value in values]
-    row |= dict(zip(data.sensitive, values, strict=True))
+    row |= dict(zip(data.sensitive, values, strict=bool(data.sensitive)))
     if data.client is not None:
         row[data.client] = client
-    row |= {data.split: split, SYNTHETIC: str(synthetic).lower()}
-    return row | dict.fromkeys(("prompt", "seed", "generator", "score"), "")
+    return row | {data.split: split}
 
 
 def _replace(target: Path, draft: Path) -> None:
@@ -150,7 +193,8 @@ def _replace(target: Path, draft: Path) -> None:
         shutil.rmtree(old)
 
 
-def _count(config: PipelineConfig, rows: list[dict[str, str]]) -> dict[str, int]:
+def _count(config: PipelineConfig, draft: _Draft) -> dict[str, int]:
     kinds = {"true": "synthetic", "false": "real"}
-    found = Counter(f"{row[config.data.split]} {kinds[row[SYNTHETIC]]}" for row in rows)
+    mark = draft.own[MARK]
+    found = Counter(f"{row[config.data.split]} {kinds[row[mark]]}" for row in draft.rows)
     return dict(sorted(found.items()))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +11,9 @@ import numpy.typing as npt
 from fairfed.config import PipelineConfig
 from fairfed.data import ImageTable, load_images
 from fairfed.data.federation import shade_if_asked
-from fairfed.data.folder import METADATA
+from fairfed.data.table import refuse_crossed
 from semantic.errors import InputError
 from semantic.space import CROSSED, known_groups
-
-SYNTHETIC = "synthetic"
-"""Column that tells synthetic rows of an image folder from real ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +60,12 @@ def load_source(config: PipelineConfig) -> Source:
     semantic.errors.InputError
         If the data is not as the configuration says, or holds synthetic images already.
     """
-    _refuse_synthetic(config)
-    table = load_images(config)
+    # Images that were made from this data would be copied as real ones.
+    data = config.data.model_copy(update={"synthetic": "error"})
+    table = load_images(config.model_copy(update={"data": data}))
     table = shade_if_asked(table, [np.arange(len(table))], config.data, config.seed)
+    for name in config.synthesis.classes:
+        refuse_crossed(name, "synthesis.classes: the class")
     for group in config.synthesis.groups:
         _check_group(group, config.data.sensitive)
     table = replace(
@@ -90,21 +88,6 @@ def _check_group(group: str, sensitive: tuple[str, ...]) -> None:
             f"synthesis.groups: {group!r} has {len(values)} values, expected one of each sensitive "
             f"column ({expected})"
         )
-
-
-def _refuse_synthetic(config: PipelineConfig) -> None:
-    """Refuse a folder with synthetic rows: they would be copied as real ones."""
-    folder = Path(config.data.source)
-    for path in (folder / part / METADATA for part in ("", "train", "test")):
-        if not path.is_file():
-            continue
-        with path.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
-            for number, row in enumerate(csv.DictReader(lines), start=1):
-                if str(row.get(SYNTHETIC, "")).strip().lower() == "true":
-                    raise InputError(
-                        f"{path}: row {number} is synthetic; augment the folder of real images "
-                        "that it was made from"
-                    )
 
 
 def _digest(table: ImageTable) -> str:

@@ -36,7 +36,7 @@ from fairfed.augmentation.workspace import (
     PLAN,
     QUALITY,
 )
-from fairfed.data.originals import original_files
+from fairfed.data.originals import original_rows
 from generators.plan import Cells
 from generators.requests import Request
 from generators.store import ImageStore
@@ -245,8 +245,8 @@ def _real_bytes(job: Job) -> float:
     """Estimated size of the real images that the export copies."""
     if job.config.export.real == "none":
         return 0.0
-    some = islice(original_files(job.config, job.source.table), SAMPLED_FILES)
-    return float(np.mean([len(content) for _, content in some])) * len(job.source.table)
+    some = islice(original_rows(job.config, job.source.table), SAMPLED_FILES)
+    return float(np.mean([len(row.content) for row in some])) * len(job.source.table)
 
 
 def _curation(job: Job, pools: dict[tuple[int, int], Pool]) -> dict[str, Any]:

@@ -102,8 +102,9 @@ def _encoder(config: SemanticConfig) -> ModelFile:
     setting, source = "semantic.encoder", config.encoder
     if source == "bundled":
         return ModelFile(setting, source)
-    if Path(source).is_dir():
-        whole = (Path(source) / "open_clip_config.json").is_file()
+    folder = Path(source.removeprefix("local-dir:"))
+    if folder.is_dir():
+        whole = (folder / "open_clip_config.json").is_file()
         remedy = "give a directory in open_clip's format"
         return ModelFile(setting, source, "" if whole else "open_clip_config.json", remedy)
     names = [HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME]

@@ -24,6 +24,8 @@ HEADS = (
 )  # fmt: skip
 PLAIN: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0), "title_justify": "left"}
 """Look of every table."""
+SHORT = 4
+"""Letters of a class or group at the head of a column."""
 GAP = "·"
 """Marks a class or group that a client lacks."""
 
@@ -38,16 +40,25 @@ def titled(title: str, *left: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def _heat(counts: np.ndarray[Any, np.dtype[np.int64]], most: int) -> list[Text]:
-    """Counts as cells, darker for more, marked where there is nothing."""
-    cells = []
-    for count in counts.tolist():
-        if count == 0:
-            cells.append(Text(GAP, style="bold red"))
-            continue
-        level = int(60 + 150 * min(1.0, count / max(1, most)))
-        cells.append(Text(str(count), style=f"white on rgb(0,{level // 3},{level})"))
-    return cells
+def _heat(count: int, most: int) -> Text:
+    """A count, darker for more, marked where there is nothing."""
+    if count == 0:
+        return Text(GAP, style="bold red")
+    level = int(60 + 150 * min(1.0, count / max(1, most)))
+    return Text(str(count), style=f"white on rgb(0,{level // 3},{level})")
+
+
+def _fitting(widths: list[int], room: int) -> list[list[int]]:
+    """Columns of such widths, in their order, in as many parts as it takes to fit the room."""
+    parts: list[list[int]] = [[]]
+    used = 0
+    for column, width in enumerate(widths):
+        if parts[-1] and used + width > room:
+            parts.append([])
+            used = 0
+        parts[-1].append(column)
+        used += width
+    return parts
 
 
 def print_federation(console: Console, federation: dict[str, Any]) -> None:
@@ -55,12 +66,17 @@ def print_federation(console: Console, federation: dict[str, Any]) -> None:
     splits = federation["splits"]
     cells = np.array(splits.get("main", next(iter(splits.values())))["train"])
     by_class, by_group = cells.sum(2), cells.sum(1)
-    names = (name[:4] for name in (*federation["classes"], *federation["groups"]))
-    table = titled(f"Training {federation['unit']} per client", right=("client", *names))
-    for client in range(len(cells)):
-        row = [*_heat(by_class[client], by_class.max()), *_heat(by_group[client], by_group.max())]
-        table.add_row(str(client), *row)
-    console.print(table)
+    counts = np.concatenate([by_class, by_group], axis=1)
+    most = [int(by_class.max())] * by_class.shape[1] + [int(by_group.max())] * by_group.shape[1]
+    names = [name[:SHORT] for name in (*federation["classes"], *federation["groups"])]
+    title = f"Training {federation['unit']} per client"
+    wide = [max(len(name), len(str(most[n]))) + 1 for n, name in enumerate(names)]
+    for part in _fitting(wide, console.width - len("client ")):
+        table = titled(title, right=("client", *(names[n] for n in part)))
+        for client, row in enumerate(counts):
+            table.add_row(str(client), *(_heat(int(row[n]), most[n]) for n in part))
+        console.print(table)
+        title = ""
     console.print(f"classes: {', '.join(federation['classes'])}", style="dim")
     if federation["sensitive"]:
         console.print(f"{federation['sensitive']}: {', '.join(federation['groups'])}", style="dim")

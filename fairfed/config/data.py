@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from fairfed.config.base import Once, Section, Strings
+from fairfed.config.base import Once, Pair, Section, Strings
 from fairfed.config.presets import with_preset
 from fairfed.config.table import TableConfig, is_table
 
@@ -44,9 +44,10 @@ class DataConfig(Section):
         "bundled",
         min_length=1,
         description="`bundled` (8,000 images of Fashion-MNIST), `fashion-mnist` (all 70,000), "
-        "`hf:NAME` (a Hugging Face dataset), or the path of an image folder with a `metadata.csv`. "
-        "A table: the path of a `.csv` or `.parquet` file, `frame:NAME` (a DataFrame of your "
-        "program), or `adult`, `compas`, `law`, `dutch`, whose columns are known.",
+        "`hf:NAME` (a Hugging Face dataset), or the path of an image folder: with a "
+        "`metadata.csv`, `.jsonl` or `.parquet`, or with a folder for each class. A table: the "
+        "path of a `.csv` or `.parquet` file, `frame:NAME` (a DataFrame of your program), or "
+        "`adult`, `compas`, `law`, `dutch`, whose columns are known.",
     )
     directory: str | None = Field(
         None,
@@ -63,19 +64,65 @@ class DataConfig(Section):
     sensitive: Annotated[Strings, Once] = Field(
         ("tint",),
         description="Sensitive columns; several are crossed (`a × b`). `tint` is made by "
-        "`data.tint`. Empty: one group, `all`.",
+        "`data.tint`. Empty: one group, `all`. A column with more than ten different numbers "
+        "needs `data.table.groups`, also with images.",
+    )
+    missing: Strings = Field(
+        ("NA", "N/A", "<NA>", "NaN", "None", "null"),
+        description="Texts that stand for no value, in any case, as blank ones do: a sensitive "
+        "value becomes the group `missing`, a label or client is refused. Empty: blank ones alone. "
+        "(For a table: `data.table.missing`.)",
     )
     client: str | None = Field(
         None, description='Column that names a row\'s client, for `partition.name = "column"`.'
     )
     split: str = Field(
         "split",
-        description="Column that says `train` or `test`. Where it is absent, a seeded fifth of "
-        "each class is for testing.",
+        description="Column that says `train`, `val` or `test` (also `training`, `valid`, "
+        "`validation`, `dev`, `testing`). Where it is absent, and no folder or split of that name "
+        "says it, a seeded fifth of each class is for testing.",
+    )
+    validation: Literal["unused", "train", "test"] | None = Field(
+        None,
+        description="What images for validation are used for; nothing is chosen on them. Without "
+        "it: as test images where there are no others, else `unused`.",
+    )
+    synthetic: Literal["leave-out", "train", "error"] = Field(
+        "leave-out",
+        description="Rows that `augment` has marked `synthetic` in its export: left out; or used "
+        "for training, never for testing, and counted as the clients' own; or refused.",
+    )
+    duplicates: Literal["keep", "drop"] = Field(
+        "keep",
+        description="Images with the same pixels under several names are named in a warning. "
+        "`drop`: one of them is kept, a test image if there is one; none where the labels differ.",
+    )
+    unreadable: Literal["skip", "error"] = Field(
+        "skip",
+        description="Image files that cannot be read are left out and listed, as long as they are "
+        "1 % at most; or they are an error.",
     )
     image_column: str = Field("image", description="Column of the image in a Hugging Face dataset.")
     image_size: int = Field(
         32, ge=8, le=1024, description="Side, in pixels, that images are brought to."
+    )
+    window: Pair | None = Field(
+        None,
+        description="Values that become black and white in image files with more than 8 bits. "
+        "Without it, one window for all: from 0 to the largest value of the bit depth that the "
+        "data use (10 bits in files of 16: 1023); numbers that are not whole: 0 to 1 where they "
+        "lie there, else the data's range. Sites with different devices should set it.",
+    )
+    background: str = Field(
+        "white",
+        description="Colour on which transparent image files are laid, as Pillow names it "
+        "(`black`, `#808080`).",
+    )
+    max_megapixels: float = Field(
+        179.0,
+        gt=0,
+        description="An image file with more pixels is not read: a small file can hold enough to "
+        "fill the memory.",
     )
     tint: TintConfig = Field(default_factory=TintConfig, description="See `[data.tint]`.")
     table: TableConfig = Field(default_factory=TableConfig, description="See `[data.table]`.")
@@ -90,6 +137,21 @@ class DataConfig(Section):
         if self.classes and self.table.positive is not None:
             raise ValueError("classes and table.positive both say what the classes are; drop one")
         return self
+
+    @field_validator("background")
+    @classmethod
+    def _known_colour(cls, name: str) -> str:
+        from PIL import ImageColor
+
+        ImageColor.getrgb(name)
+        return name
+
+    @field_validator("window")
+    @classmethod
+    def _rising(cls, window: tuple[float, float] | None) -> tuple[float, float] | None:
+        if window is not None and not window[0] < window[1]:
+            raise ValueError(f"{window[0]:g} is not below {window[1]:g}")
+        return window
 
     @property
     def tabular(self) -> bool:

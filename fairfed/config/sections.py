@@ -52,7 +52,7 @@ class SemanticConfig(Section):
     encoder: str = Field(
         "bundled",
         description="CLIP: `bundled`, a directory in open_clip's format, or `MODEL/PRETRAINED` of "
-        "open_clip (`ViT-B-32/laion2b_s34b_b79k`).",
+        "open_clip (`ViT-B-32/laion2b_s34b_b79k`). A model without weights is refused.",
     )
     attributes: str = Field(
         "bundled",

@@ -25,7 +25,10 @@ def is_table(source: str) -> bool:
 
 
 class TableConfig(Section):
-    """The columns of a table, and how they become numbers (for a source that is a table)."""
+    """The columns of a table, and how they become numbers (for a source that is a table).
+
+    `groups` is for images, too.
+    """
 
     positive: str | None = Field(
         None,
@@ -36,7 +39,8 @@ class TableConfig(Section):
         default_factory=dict,
         description="How a sensitive column makes groups: the values that are groups of their own "
         '(the rest is `other`), e.g. `{ race = ["Caucasian"] }`, or cut points, e.g. '
-        "`{ age = [25, 45] }`. A column that is not here: every value is a group.",
+        "`{ age = [25, 45] }`. A column that is not here: every value is a group, and more than "
+        "ten different numbers are refused.",
     )
     numeric: Strings = Field((), description="Input columns that are numbers.")
     categorical: Strings = Field(
@@ -48,7 +52,10 @@ class TableConfig(Section):
     drop: Strings = Field(
         (), description="Columns that are no input. A sensitive column still makes the groups."
     )
-    missing: Strings = Field(("", "?", "NA"), description="Texts that stand for no value.")
+    missing: Strings = Field(
+        ("", "?", "NA", "N/A", "<NA>", "NaN", "nan", "None", "null"),
+        description="Texts that stand for no value.",
+    )
     scale: Literal["standard", "minmax", "none"] = Field(
         "standard",
         description="Numbers to mean 0 and standard deviation 1, to 0…1 over their range, or as "

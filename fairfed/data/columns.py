@@ -1,14 +1,18 @@
-"""From the columns of a user's table to an `ImageTable`: labels, groups, split, clients."""
+"""From the columns of a user's table to labels, groups, split and clients."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.data.table import ImageTable, draw_test_rows, encode_groups, encode_labels
+from fairfed.data.grouping import name_groups
+from fairfed.data.records import Records
+from fairfed.data.splits import Bools
+from fairfed.data.table import LabelledTable, draw_test_rows, encode_groups, encode_labels
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ def require_columns(found: Sequence[str], data: DataConfig, where: str) -> None:
     Raises
     ------
     semantic.errors.InputError
-        Naming the setting, the column, and the columns that there are.
+        Naming the setting, the column, the columns that there are, and the one that is near.
     """
     wanted = [("data.label", data.label)]
     wanted += [("data.sensitive", name) for name in data.sensitive]
@@ -31,71 +35,124 @@ def require_columns(found: Sequence[str], data: DataConfig, where: str) -> None:
             advice = "; for data without one: data.sensitive = []" if name == "tint" else ""
             raise InputError(
                 f"{where}: no column {name!r}, which {setting} names; there are: "
-                f"{', '.join(found)}{advice}"
+                f"{', '.join(found)}{near(name, found)}{advice}"
             )
 
 
-def build_table(
-    images: npt.NDArray[np.uint8],
-    columns: Mapping[str, Sequence[object]],
-    test: npt.NDArray[np.bool_] | None,
+def near(name: str, found: Sequence[str]) -> str:
+    """Advice where one of the names found is `name` but for its case or a letter."""
+    folded = {other.casefold(): other for other in found}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.75)
+    return f"; did you mean {folded[close[0]]!r}?" if close else ""
+
+
+def label_rows(
+    records: Records,
+    rows: Sequence[int],
+    test: Bools | None,
+    training: Bools,
     data: DataConfig,
     seed: int,
-    where: str,
-) -> ImageTable:
-    """Build the table from the label, sensitive and client columns.
+) -> LabelledTable:
+    """What is known of some rows of a source, from its label, sensitive and client columns.
 
-    `test` is None where the data does not say which rows are for testing: a seeded fifth of each
-    class is set aside.
+    Parameters
+    ----------
+    rows
+        Positions of the ``n`` rows in the source.
+    test
+        ``[n]``, True for test rows; None where the data does not say: a seeded fifth of each class
+        is set aside.
+    training
+        ``[n]``, True for rows that never test.
 
     Raises
     ------
     semantic.errors.InputError
-        If a label is blank or outside the label space, a client has no name, or no row is left to
-        train or to test on.
+        If a label is missing or outside the label space, a client has no name, or a sensitive
+        column makes no groups.
     """
-    names = filled_texts(columns[data.label], f"{where}: label", data.label)
-    classes, labels = encode_labels(names, data.classes, where)
+    where, columns = records.where, records.columns
+
+    def values(name: str) -> list[object]:
+        return [columns[name][row] for row in rows]
+
+    names = filled_texts(values(data.label), f"{where}: label", data.label, data.missing, rows)
+    classes, labels = encode_labels(names, data.classes, where, rows)
     clients = None
     if data.client is not None:
-        clients = tuple(filled_texts(columns[data.client], f"{where}: client", data.client))
-    sensitive = {name: columns[name] for name in data.sensitive}
+        found = values(data.client)
+        clients = tuple(filled_texts(found, f"{where}: client", data.client, data.missing, rows))
+    sensitive = {
+        name: name_groups(
+            known_texts(values(name), data.missing), name, data.table.groups.get(name), where, rows
+        )
+        for name in data.sensitive
+    }
     group_names, groups = encode_groups(sensitive, len(labels))
     if test is None:
-        test = draw_test_rows(labels, clients, seed)
+        test = np.zeros(len(labels), bool)
+        real = np.flatnonzero(~training)
+        owners = None if clients is None else [clients[row] for row in real]
+        test[real] = draw_test_rows(labels[real], owners, seed)
+        if not test.any():
+            each = "" if clients is None else " of a client"
+            raise InputError(
+                f"{where}: no class{each} has the 3 images that it takes to set a fifth aside, so "
+                f"that there are no test rows among {len(labels)}; add some, or mark test rows in "
+                f"a column {data.split!r} (data.split)"
+            )
+    return LabelledTable(labels, groups, test & ~training, classes, group_names, clients)
+
+
+def known_texts(values: Sequence[object], missing: Collection[str]) -> list[str | None]:
+    """The values as text; None for those that are blank or, in any case, among `missing`."""
+    none = {"", *(text.strip().casefold() for text in missing)}
+    texts = ["" if value is None or value != value else str(value).strip() for value in values]
+    return [None if text.casefold() in none else text for text in texts]
+
+
+def filled_texts(
+    values: Sequence[object],
+    what: str,
+    name: str,
+    missing: Collection[str] = (),
+    rows: Sequence[int] | None = None,
+) -> list[str]:
+    """The values as text, none of them missing.
+
+    Parameters
+    ----------
+    what, name
+        Describe the column in errors.
+    missing
+        Texts that stand for no value, besides blank ones.
+    rows
+        Positions of the values in their table, where these are not all.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a value is missing; it names the row.
+    """
+    texts = known_texts(values, missing)
+    if None in texts:
+        place = texts.index(None)
+        row = place if rows is None else rows[place]
+        text = "" if values[place] is None else str(values[place]).strip()
+        why = f"{text!r}, which data.missing takes for no value" if text else "blank"
+        raise InputError(f"{what} of row {row + 1} is {why}; fill column {name!r} or drop the row")
+    return [text for text in texts if text is not None]
+
+
+def require_both(test: npt.NDArray[np.bool_], where: str) -> None:
+    """Check that there are rows to train and rows to test on.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If there are none of one kind.
+    """
     for kind, some in (("training", ~test), ("test", test)):
         if not some.any():
-            raise InputError(f"{where}: no {kind} rows among {len(labels)}; add some")
-    return ImageTable(labels, groups, test, classes, group_names, clients, images=images)
-
-
-def read_split(values: Sequence[object], name: str, where: str) -> npt.NDArray[np.bool_]:
-    """Read the split column: ``[n]``, True for `test`.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value is neither `train` nor `test`.
-    """
-    texts = [str(value).strip().lower() for value in values]
-    for row, text in enumerate(texts):
-        if text not in ("train", "test"):
-            raise InputError(
-                f"{where}: row {row + 1} has {name} = {values[row]!r}, expected train or test"
-            )
-    return np.array([text == "test" for text in texts])
-
-
-def filled_texts(values: Sequence[object], what: str, name: str) -> list[str]:
-    """The values as text, none of them blank; `what` and `name` describe the column in errors.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value is blank; it names the row.
-    """
-    texts = ["" if value is None else str(value).strip() for value in values]
-    for row, text in enumerate(texts):
-        if not text:
-            raise InputError(f"{what} of row {row + 1} is blank; fill column {name!r} or drop it")
-    return texts
+            raise InputError(f"{where}: no {kind} rows among {len(test)}; add some")

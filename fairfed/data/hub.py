@@ -7,53 +7,89 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fairfed.data.columns import build_table, read_split, require_columns
-from fairfed.data.pixels import to_array
-from fairfed.data.table import ImageTable
+from fairfed.data.columns import near
+from fairfed.data.records import Records
+from fairfed.data.saying import say
+from fairfed.data.splits import Part, part_of
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.config import DataConfig
 
 
-def load_hub(name: str, data: DataConfig, seed: int) -> ImageTable:
-    """Load a dataset; its splits `train` and `test` are used, or its split column.
+def read_hub(name: str, data: DataConfig) -> Records:
+    """The rows of a dataset; its splits say what they are for, or its split column.
 
     Raises
     ------
     semantic.errors.InputError
         If it cannot be loaded (with what to run), or lacks a column.
     """
+    import datasets
+
     where = f"data.source hf:{name}"
-    parts = load_parts(name)
-    found = list(parts[0].column_names)
-    if data.image_column not in found:
+    parts = _parts(load_splits(name), where)
+    found = list(parts[0][1].column_names)
+    image = data.image_column
+    if image not in found:
         raise InputError(
-            f"{where}: no column {data.image_column!r}, which data.image_column names; there are: "
-            f"{', '.join(found)}"
+            f"{where}: no column {image!r}, which data.image_column names; there are: "
+            f"{', '.join(found)}{near(image, found)}"
         )
-    require_columns(found, data, where)
-    wanted = {data.label, data.split, *data.sensitive, *([data.client] if data.client else [])}
-    columns = {
-        column: [value for part in parts for value in _values(part, column)]
-        for column in sorted(wanted.intersection(found))
-    }
-    images = [to_array(row, data.image_size) for part in parts for row in part[data.image_column]]
-    if not images:
+    features = parts[0][1].features
+    if not isinstance(features[image], datasets.Image):
+        raise InputError(f"{where}: column {image!r} holds no images; name it in data.image_column")
+    sets = [part for _, part in parts]
+    files = [part.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+             for part in sets]  # fmt: skip
+    ends = np.cumsum([len(part) for part in sets]).tolist()
+    if not ends[-1]:
         raise InputError(f"{where}: no rows")
-    test = None
-    if len(parts) == 2:
-        test = np.repeat([False, True], [len(part) for part in parts])
-    elif data.split in columns:
-        test = read_split(columns[data.split], data.split, where)
-    return build_table(np.stack(images), columns, test, data, seed, where)
+
+    def file(row: int) -> dict[str, Any]:
+        place = int(np.searchsorted(ends, row, side="right"))
+        start = ends[place - 1] if place else 0
+        return files[place][row - start][image] or {}
+
+    def content(row: int) -> Path | bytes | None:
+        held = file(row)
+        if held.get("bytes") is not None:
+            return bytes(held["bytes"])
+        return Path(held["path"]) if held.get("path") else None
+
+    divided = [part for part, rows in parts for _ in range(len(rows)) if part is not None]
+    return Records(
+        where=where,
+        size=ends[-1],
+        columns={
+            column: [value for part in sets for value in _values(part, column)]
+            for column, kind in features.items()
+            if not isinstance(kind, datasets.Image | datasets.Audio | datasets.Video)
+        },
+        parts=divided or None,
+        name=lambda row: file(row).get("path") or f"row {row + 1}",
+        content=content,
+    )
 
 
-def load_parts(name: str) -> list[Any]:
-    """Load the splits whose rows make the table, one after the other: training, then test."""
-    splits = load_splits(name)
-    train = splits["train"] if "train" in splits else next(iter(splits.values()))
-    return [train, splits["test"]] if "test" in splits and train is not splits["test"] else [train]
+def _parts(splits: dict[str, Any], where: str) -> list[tuple[Part | None, Any]]:
+    """The splits whose rows make the table, one after the other, and what each is for.
+
+    A lone split is for nothing in particular. Of several, those whose names say nothing are not
+    used.
+    """
+    named = [(part, name) for name in splits if (part := part_of(name)) is not None]
+    if len(splits) == 1 or not named:
+        chosen: list[tuple[Part | None, str]] = [(None, next(iter(splits)))]
+    else:
+        order = ("train", "validation", "test")
+        chosen = [*sorted(named, key=lambda pair: order.index(pair[0]))]
+    unused = [name for name in splits if name not in [name for _, name in chosen]]
+    if unused:
+        say(f"{where}: the splits {', '.join(unused)} are not used")
+    if len(chosen) == 1:
+        chosen = [(None, chosen[0][1])]
+    return [(part, splits[name]) for part, name in chosen]
 
 
 def load_splits(name: str) -> dict[str, Any]:

@@ -5,40 +5,55 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairfed.data.federation import SHADED_SOURCES
+from fairfed.data.folder import FILE
+from fairfed.data.metadata import as_text
 from fairfed.data.table import ImageTable
 
 if TYPE_CHECKING:
     from fairfed.config.pipeline import PipelineConfig
 
 
-def original_files(config: PipelineConfig, table: ImageTable) -> Iterator[tuple[str, bytes]]:
-    """File suffix (``".png"``) and content of every row of the table of `config.data`, in order.
+class Original(NamedTuple):
+    """A row of the user's data.
+
+    Attributes
+    ----------
+    suffix, content
+        Of the image file (``".png"``), and what is in it.
+    name
+        What the user calls it, "" where it has no name.
+    columns
+        All that the user's table says of it, as text.
+    """
+
+    suffix: str
+    content: bytes
+    name: str
+    columns: dict[str, str]
+
+
+def original_rows(config: PipelineConfig, table: ImageTable) -> Iterator[Original]:
+    """The rows of the table of `config.data`, in order.
 
     Sources that hold no image files (`bundled`, `fashion-mnist`) give PNGs of the table's pixels.
     """
-    source = config.data.source
-    if source in SHADED_SOURCES:
-        return ((".png", _png(image)) for image in table.images)
-    if source.startswith("hf:"):
-        return _of_hub(source.removeprefix("hf:"), config.data.image_column)
-    from fairfed.data.folder import read_rows
+    if config.data.source in SHADED_SOURCES:
+        yield from (Original(".png", _png(image), "", {}) for image in table.images)
+        return
+    from fairfed.data.records import read_records
 
-    paths = (Path(row["file_name"]) for row in read_rows(Path(source), config.data))
-    return ((path.suffix.lower(), path.read_bytes()) for path in paths)
-
-
-def _of_hub(name: str, column: str) -> Iterator[tuple[str, bytes]]:
-    import datasets
-
-    from fairfed.data.hub import load_parts
-
-    for part in load_parts(name):
-        for row in part.cast_column(column, datasets.Image(decode=False))[column]:
-            content = row["bytes"] if row["bytes"] is not None else Path(row["path"]).read_bytes()
-            yield _suffix(content), content
+    records = read_records(config.data)
+    for row in table.rows.tolist() if table.rows is not None else range(records.size):
+        content = records.content(row)
+        columns = {name: as_text(values[row]) for name, values in records.columns.items()}
+        name = columns.pop(FILE, Path(records.name(row)).name)
+        if isinstance(content, Path):
+            yield Original(content.suffix.lower(), content.read_bytes(), name, columns)
+        elif content is not None:
+            yield Original(_suffix(content), content, name, columns)
 
 
 def _suffix(content: bytes) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.data.saying import say, some
 from fairfed.data.table import LabelledTable, natural_order
 from semantic.errors import InputError
 
@@ -73,7 +74,27 @@ def partition_rows(
                 f"partition: client {name} gets no training {table.unit}; use fewer clients "
                 f"(partition.clients), other partition.options, or give it some"
             )
+    _say_unmeasured(table, names, rows)
     return names, rows
+
+
+def _say_unmeasured(
+    table: LabelledTable, names: tuple[str, ...], rows: list[npt.NDArray[np.int64]]
+) -> None:
+    """Say who has no test rows; refuse a division in which nobody has."""
+    bare = [name for name, own in zip(names, rows, strict=True) if not table.test[own].any()]
+    if len(bare) == len(names):
+        raise InputError(
+            f"partition: no client gets test {table.unit}, so that nothing can be measured; use "
+            f"fewer clients, or mark more test {table.unit} in the split column"
+        )
+    if bare:
+        measured = sum(int(table.test[own].sum()) for own in rows)
+        say(
+            f"partition: {len(bare):,} of {len(names):,} clients have no test {table.unit} and are "
+            f"not measured ({some(bare)}); all results rest on {measured:,} test {table.unit} of "
+            "the others"
+        )
 
 
 def _parts(partitioner: Any) -> list[npt.NDArray[np.int64]]:

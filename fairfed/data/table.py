@@ -65,11 +65,14 @@ class ImageTable(LabelledTable):
     ----------
     images
         ``[n, H, W, 3]``, RGB, 0 to 255.
+    rows
+        ``[n]`` positions in the source: some of its rows may be left out.
     """
 
     unit: ClassVar[str] = "images"
 
     images: npt.NDArray[np.uint8] = field(kw_only=True)
+    rows: npt.NDArray[np.int64] | None = field(default=None, kw_only=True)
 
 
 def natural_order(names: Sequence[str]) -> tuple[str, ...]:
@@ -84,18 +87,29 @@ def encode(names: Sequence[str], space: Sequence[str]) -> npt.NDArray[np.int64]:
 
 
 def encode_labels(
-    labels: Sequence[str], declared: Sequence[str], where: str
+    labels: Sequence[str],
+    declared: Sequence[str],
+    where: str,
+    rows: Sequence[int] | None = None,
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """The label space and the labels' positions in it.
+
+    Parameters
+    ----------
+    rows
+        Positions of the labels in their table, where these are not all.
 
     Raises
     ------
     semantic.errors.InputError
-        If a label is not in the declared space.
+        If a label is not in the declared space, or reads as a crossing.
     """
     classes = tuple(declared) or natural_order(labels)
-    for row, label in enumerate(labels):
+    for name in classes:
+        refuse_crossed(name, f"{where}: the class")
+    for place, label in enumerate(labels):
         if label not in classes:
+            row = place if rows is None else rows[place]
             raise InputError(
                 f"{where}: row {row + 1} has the label {label!r}, which is not in data.classes "
                 f"({', '.join(classes)}); correct the row or add the class"
@@ -104,24 +118,43 @@ def encode_labels(
 
 
 def encode_groups(
-    columns: Mapping[str, Sequence[object]], n_rows: int
+    columns: Mapping[str, Sequence[str | None]], n_rows: int
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """The sensitive groups: the columns' values, crossed as ``a × b`` where there are several.
 
-    An absent or blank value counts as a value of its own, `MISSING`; no column gives one group,
+    An absent value (None) counts as a value of its own, `MISSING`; no column gives one group,
     `ALL`.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a value reads as a crossing.
     """
     if not columns:
         return (ALL,), np.zeros(n_rows, np.int64)
-    texts = [[_group_text(value) for value in column] for column in columns.values()]
+    for name, column in columns.items():
+        for value in dict.fromkeys(column):
+            refuse_crossed(value or "", f"data.sensitive: the value of {name}")
+    texts = [[value or MISSING for value in column] for column in columns.values()]
     crossed = [CROSSED.join(parts) for parts in zip(*texts, strict=True)]
     groups = natural_order(crossed)
     return groups, encode(crossed, groups)
 
 
-def _group_text(value: object) -> str:
-    is_nan = isinstance(value, float) and value != value  # NaN differs from itself
-    return MISSING if value is None or is_nan or not str(value).strip() else str(value).strip()
+def refuse_crossed(name: str, what: str) -> None:
+    """Refuse a name that reads as several: ``a × b`` is the group of a and of b.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If it has the sign that joins groups.
+    """
+    if CROSSED in f" {name} ":
+        plain = name.replace(CROSSED.strip(), "x")
+        raise InputError(
+            f"{what}, {name!r}, has {CROSSED.strip()!r} between blanks, which joins the values of "
+            f"crossed groups; write it otherwise, as {plain!r}"
+        )
 
 
 def draw_test_rows(

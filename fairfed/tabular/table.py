@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.data.columns import filled_texts, read_split, require_columns
+from fairfed.data.columns import filled_texts, require_columns
+from fairfed.data.grouping import name_groups
+from fairfed.data.splits import Part, read_split
 from fairfed.data.table import LabelledTable, encode_groups, encode_labels
 from fairfed.tabular.read import read_table
 from fairfed.tabular.values import is_numeric, parse_numbers
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fairfed.config import Config, DataConfig, TableConfig
-
-OTHER = "other"
-"""Group of the values that `data.table.groups` does not name."""
 
 Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
@@ -119,12 +117,12 @@ def table_from(
 
 
 def draw_parts(
-    n: int, split: Bools | None, schema: TableConfig, seed: int, server: bool = False
+    n: int, split: Sequence[Part] | None, schema: TableConfig, seed: int, server: bool = False
 ) -> Parts:
     """Draw what the rows are for.
 
     Drawn with scikit-learn as FAIR-FATE's protocol does, so that a seed gives its rows. Where the
-    data has a split of its own (`split`, True for test), only the validation rows are drawn.
+    data has a split of its own, only validation rows are drawn, and those only if it has none.
 
     With `server` the server has the validation rows to judge models on. If they are also what is
     measured, it has a random half and the other half is measured: what steers must not choose.
@@ -140,8 +138,11 @@ def draw_parts(
         share = schema.validation / (schema.test + schema.validation)
         test, validation = _cut(held, share, seed)
     else:
-        test = rows[split]
-        training, validation = _cut(rows[~split], schema.validation, seed)
+        test, validation, training = (
+            rows[np.array(split) == part] for part in ("test", "validation", "train")
+        )
+        if not validation.size:
+            training, validation = _cut(training, schema.validation, seed)
     judging = validation if server else rows[:0]
     if server and schema.measure == "validation":
         validation, judging = _cut(validation, 0.5, seed)
@@ -197,31 +198,8 @@ def _require(
 def _grouped(column: pd.Series, schema: TableConfig, where: str) -> list[str | None]:
     """The group of each row by one sensitive column; None where the value is missing."""
     name = str(column.name)
-    rule = schema.groups.get(name)
-    missing = column.isin(schema.missing)
-    if rule and isinstance(rule[0], float):
-        numbers = parse_numbers(column, schema.missing, where)
-        edges = np.array(sorted(rule), float)
-        titles = _between(edges)
-        place = np.searchsorted(edges, numbers, side="right")
-        groups = [titles[i] for i in place.tolist()]
-    else:
-        absent = [value for value in rule or () if not (column == value).any()]
-        if absent:
-            there = ", ".join(sorted(set(column[~missing])))
-            raise InputError(
-                f"data.table.groups: {name!r} is nowhere {absent[0]!r} in {where}; there are: "
-                f"{there}"
-            )
-        groups = [value if not rule or value in rule else OTHER for value in column]
-    return [None if none else group for group, none in zip(groups, missing, strict=True)]
-
-
-def _between(edges: npt.NDArray[np.float64]) -> list[str]:
-    """Names of the stretches that cut points make: ``< 25``, ``25 to < 45``, ``≥ 45``."""
-    texts = [f"{edge:g}" for edge in edges]
-    inner = [f"{low} to < {high}" for low, high in itertools.pairwise(texts)]
-    return [f"< {texts[0]}", *inner, f"≥ {texts[-1]}"]
+    texts = [None if text in schema.missing else text for text in column]
+    return name_groups(texts, name, schema.groups.get(name), where)
 
 
 def _features(

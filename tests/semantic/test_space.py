@@ -108,3 +108,15 @@ def test_unknown_model_and_wrong_folder_say_what_to_give(tmp_path_factory) -> No
         ClipEncoder("no-such-model")
     with pytest.raises(InputError, match=r"holds no open_clip_config\.json"):
         ClipEncoder(str(tmp_path_factory.mktemp("empty")))
+
+
+@pytest.mark.parametrize("source", ["ViT-B-32", "ViT-B-32/"])
+def test_a_model_without_weights_is_refused_because_it_would_be_random(source: str) -> None:
+    with pytest.raises(InputError, match="names no weights.*random.*as in ViT-B-32/"):
+        ClipEncoder(source)
+
+
+def test_a_directory_may_be_named_as_open_clip_names_it() -> None:
+    assert ClipEncoder(f"local-dir:{BUNDLED_CLIP}").fingerprint == hash_folder(BUNDLED_CLIP)
+    with pytest.raises(InputError, match=r"nowhere holds no open_clip_config\.json"):
+        ClipEncoder("local-dir:nowhere")

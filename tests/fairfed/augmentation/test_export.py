@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +18,7 @@ from PIL import Image
 from fairfed.augmentation.export import export
 from fairfed.augmentation.source import load_source
 from fairfed.config import PipelineConfig
-from fairfed.data.folder import load_folder
+from fairfed.data import ImageTable, load_images
 from generators.requests import Request
 from generators.store import ImageStore
 from semantic.errors import InputError
@@ -79,19 +81,105 @@ def test_datasets_reads_real_and_synthetic_together(
     assert np.asarray(made[0]["image"]).shape == (16, 16, 3)
 
 
-def test_fairfed_reads_it_back(
+def _read_back(config: PipelineConfig, folder: Path, **data: object) -> ImageTable:
+    changed = config.data.model_copy(update={"source": str(folder), **data})
+    return load_images(config.model_copy(update={"data": changed}))
+
+
+def test_fairfed_reads_the_real_images_back_and_no_synthetic_one_by_itself(
+    augmentation: Configured,
+    store: ImageStore,
+    accepted: list[dict[str, Any]],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config, folder = augmentation(), tmp_path / "dataset"
+    source = load_source(config)
+    export(config, source, accepted, store, folder)
+    table = _read_back(config, folder)
+    assert "3 of 99 rows are marked 'synthetic' and are left out" in caplog.text
+    assert table.classes == ("bag", "coat", "dress")
+    assert np.array_equal(table.images, source.table.images)
+    assert np.array_equal(table.test, source.table.test)
+    asked = _read_back(config, folder, synthetic="train")
+    assert len(asked) == 99
+    assert asked.classes == ("bag", "coat", "dress", "hat", "test")
+    assert not asked.test[96:].any()
+    with pytest.raises(InputError, match=r"row 97 is synthetic \(column 'synthetic'\)"):
+        _read_back(config, folder, synthetic="error")
+
+
+def test_synthetic_images_are_no_client_and_no_test_images(
     augmentation: Configured, store: ImageStore, accepted: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    config, folder = augmentation('data.client="site"'), tmp_path / "dataset"
+    export(config, load_source(config), accepted, store, folder)
+    assert set(_read_back(config, folder).clients or ()) == {"a", "b", "c"}
+    with pytest.raises(InputError, match="are no client's; leave them out"):
+        _read_back(config, folder, synthetic="train")
+    # Without a split, a fifth of the real images tests, and of the synthetic ones none.
+    drawn = _read_back(config, folder, synthetic="train", client=None, split="none")
+    assert drawn.test[:96].sum() > 0
+    assert not drawn.test[96:].any()
+
+
+@pytest.mark.parametrize("name", ["score", "prompt", "seed", "generator", "original", "synthetic"])
+def test_a_column_of_the_users_keeps_its_values_whatever_its_name(
+    augmentation: Configured,
+    store: ImageStore,
+    accepted: list[dict[str, Any]],
+    image_folder: Path,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    lines = (image_folder / "metadata.csv").read_text().splitlines()
+    head = lines[0].replace("label", name)
+    rows = [f"{head},patient", *(f"{image_folder}/{r},p{i}" for i, r in enumerate(lines[1:]))]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    config = augmentation(f"data.source={tmp_path}", f"data.label={name}")
+    export(config, load_source(config), accepted, store, tmp_path / "dataset")
+    found = _metadata(tmp_path / "dataset")
+    assert [row[name] for row in found[:96]] == [line.split(",")[1] for line in lines[1:]]
+    assert [row["patient"] for row in found] == [f"p{i}" for i in range(96)] + [""] * 3
+    assert [row["site"] for row in found[:96]] == [line.split(",")[3] for line in lines[1:]]
+    original = "fairfed_original" if name == "original" else "original"
+    assert found[5][original] == f"{image_folder}/5.png"
+    ours = "fairfed_synthetic" if name == "synthetic" else "synthetic"
+    assert [row[ours] for row in found] == ["false"] * 96 + ["true"] * 3
+    assert len(_read_back(config, tmp_path / "dataset")) == 96
+
+
+def test_a_group_called_all_keeps_its_name(
+    augmentation: Configured, store: ImageStore, image_folder: Path, tmp_path: Path
+) -> None:
+    text = (image_folder / "metadata.csv").read_text().replace(",f,", ",all,")
+    rows = text.replace(",m,", ",all,").splitlines()
+    rows = [rows[0], *(f"{image_folder}/{row}" for row in rows[1:])]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    config = augmentation(f"data.source={tmp_path}")
+    image = np.full((16, 16, 3), 9, np.uint8)
+    request = Request(Cell("hat", "all"), "a hat", 1)
+    entry = asdict(store.put(request, image, scorer="s", score=0.5, margin=1.0))
+    export(config, load_source(config), [entry], store, tmp_path / "dataset")
+    assert {row["sex"] for row in _metadata(tmp_path / "dataset")} == {"all"}
+
+
+def test_a_full_disk_names_the_file(
+    augmentation: Configured,
+    store: ImageStore,
+    accepted: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = augmentation()
     source = load_source(config)
-    export(config, source, accepted, store, tmp_path / "dataset")
-    data = config.data.model_copy(update={"source": str(tmp_path / "dataset")})
-    table = load_folder(tmp_path / "dataset", data, 0)
-    assert len(table) == 99
-    assert table.classes == ("bag", "coat", "dress", "hat", "test")
-    assert np.array_equal(table.images[:96], source.table.images)
-    assert np.array_equal(table.test[:96], source.table.test)
-    assert not table.test[96:].any()
+
+    def full(self: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match=r"real/0000000\.png cannot be written \(No space left"):
+        export(config, source, accepted, store, tmp_path / "dataset")
 
 
 def test_files_are_copied_byte_for_byte_and_sources_left_alone(

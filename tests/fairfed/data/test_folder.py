@@ -134,7 +134,7 @@ def test_pictures_are_turned_upright_and_made_rgb(tmp_path: Path) -> None:
         (ROWS, {"client": "hospital"}, "no column 'hospital', which data.client names"),
         ([*ROWS, "5.png,,f,o,n,train"], {}, "label of row 6 is blank"),
         ([*ROWS, "5.png,cat,f,o,,train"], {"client": "site"}, "client of row 6 is blank"),
-        ([*ROWS, "5.png,cat,f,o,n,val"], {}, "row 6 has split = 'val', expected train or test"),
+        ([*ROWS, "5.png,cat,f,o,n,eval"], {}, "row 6 has split = 'eval', expected train or test"),
         ([*ROWS, "1.png,dog,m,o,n,test"], {}, "row 6 names the image of row 2, '1.png'"),
         ([*ROWS, ROWS[0]], {}, "row 6 names the image of row 1, '0.png'"),
         ([*ROWS, "./3.png,dog,f,,south,test"], {}, "row 6 names the image of row 4, '3.png'"),

@@ -68,3 +68,48 @@ def test_without_a_network_the_error_says_what_to_run(monkeypatch: pytest.Monkey
     monkeypatch.setattr(datasets, "load_dataset", offline)
     with pytest.raises(InputError, match=r"'pets' cannot be loaded .*\n.*save_to_disk\('copy'\)"):
         load_images(config("pets"))
+
+
+def test_a_validation_split_is_said_and_used_as_asked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = {"test": rows([0] * 2), "validation": rows([1] * 3), "train": rows([0, 1]),
+             "unsupervised": rows([1])}  # fmt: skip
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: datasets.DatasetDict(parts))
+    table = load_images(config("three-parts"))
+    assert table.labels.tolist() == [0, 1, 0, 0]
+    assert table.test.tolist() == [False, False, True, True]
+    assert "3 of 7 rows are for validation; they are neither trained" in caplog.text
+    assert "the splits unsupervised are not used" in caplog.text
+    table = load_images(config("three-parts", validation="train"))
+    assert table.labels.tolist() == [0, 1, 1, 1, 1, 0, 0]
+    assert table.test.tolist() == [False] * 5 + [True] * 2
+    del parts["test"]
+    table = load_images(config("three-parts"))
+    assert table.test.tolist() == [False, False, True, True, True]
+
+
+def test_what_is_no_image_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = datasets.Image().encode_example(Image.new("L", (10, 10), 9))
+    images = [good, {"bytes": b"no image", "path": None}, None]
+    made = datasets.Dataset.from_dict({"image": images, "label": ["a"] * 3, "n": [1, 2, 3]})
+    made = made.cast_column("image", datasets.Image())
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: {"train": made})
+    with pytest.raises(
+        InputError, match=r"2 of 3 images cannot(.|\n)*row 2: not a(.|\n)*row 3: no"
+    ):
+        load_images(config("broken", sensitive=["n"]))
+    with pytest.raises(InputError, match="column 'n' holds no images"):
+        load_images(config("broken", image_column="n"))
+
+
+def test_deep_images_of_a_dataset_have_a_window(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep = rows([0] * 5)
+    images = [Image.fromarray(np.full((8, 8), 200 * n, np.uint16)) for n in range(5)]
+    deep = datasets.Dataset.from_dict({"image": images, "label": deep["label"]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: datasets.DatasetDict(train=deep))
+    found = load_images(config("deep")).images[:, 0, 0, 0]
+    assert found.tolist() == [round(255 * 200 * n / 1023) for n in range(5)]
+    assert "values from 0 to 1023" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,4 +152,18 @@ def test_a_client_without_training_images_is_named() -> None:
     names = tuple("a" if row % 8 < 6 else "b" for row in range(16))  # b: test rows only
     data = table(per_class=8, n_classes=2, clients=names)
     with pytest.raises(InputError, match="client b gets no training images; use fewer clients"):
+        partition_rows(data, PartitionConfig(name="column"), seed=0)
+
+
+def test_clients_without_test_images_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    names = tuple("a" if row % 8 >= 4 else "b" for row in range(16))  # b: training rows only
+    data = table(per_class=8, n_classes=2, clients=names)
+    partition_rows(data, PartitionConfig(name="column"), seed=0)
+    assert "1 of 2 clients have no test images and are not measured (b)" in caplog.text
+    assert "rest on 4 test images of the others" in caplog.text
+
+
+def test_a_division_in_which_nobody_tests_is_refused() -> None:
+    data = replace(table(clients=("a",) * 160), test=np.zeros(160, bool))
+    with pytest.raises(InputError, match="no client gets test images, so that nothing can be"):
         partition_rows(data, PartitionConfig(name="column"), seed=0)

@@ -1,0 +1,71 @@
+"""Images that show nothing, and images that are there twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.data.pixels import Pixels
+from fairfed.data.saying import say, some
+from fairfed.data.splits import Bools
+
+if TYPE_CHECKING:
+    from fairfed.config import DataConfig
+
+Rows = npt.NDArray[np.int64]
+
+
+def flat_images(images: Pixels) -> Bools:
+    """Which images are one colour all over, ``[n]``."""
+    pixels = images.reshape(len(images), -1, 3)
+    flat: Bools = (pixels.min(1) == pixels.max(1)).all(1)
+    return flat
+
+
+def copies(images: Pixels) -> list[list[int]]:
+    """Positions of the images whose pixels are equal, two and more together, in their order."""
+    found: dict[bytes, list[int]] = defaultdict(list)
+    for row, image in enumerate(images):
+        found[hashlib.blake2b(image.tobytes(), digest_size=16).digest()].append(row)
+    return [rows for rows in found.values() if len(rows) > 1]
+
+
+def check_content(
+    images: Pixels, labels: Rows, test: Bools, names: Sequence[str], where: str, data: DataConfig
+) -> Rows:
+    """Say which images show nothing and which are copies; the positions of those to keep.
+
+    With `data.duplicates = "drop"` one image of each set of copies is kept, a test image if there
+    is one; where the labels differ, none is, because nobody knows which one is right.
+    """
+    flat = flat_images(images)
+    if flat.any():
+        some_flat = some([names[row] for row in np.flatnonzero(flat).tolist()])
+        say(f"{where}: {flat.sum():,} of {len(images):,} images are one flat colour: {some_flat}")
+    dropped: list[int] = []
+    both = unlike = 0
+    sets = [rows for rows in copies(images) if not flat[rows[0]]]
+    for rows in sets:
+        differ = len(set(labels[rows].tolist())) > 1
+        unlike += differ
+        both += 0 < test[rows].sum() < len(rows)
+        first = rows[int(test[rows].argmax())]
+        dropped += rows if differ else [row for row in rows if row != first]
+    if sets:
+        alike = some([" = ".join(names[row] for row in rows) for rows in sets])
+        drop = data.duplicates == "drop"
+        say(
+            f"{where}: {sum(map(len, sets)):,} of {len(images):,} images have the same pixels as "
+            f"another ({alike}); {both:,} of these {len(sets):,} sets both train and test, "
+            f"{unlike:,} have several labels; "
+            + (f"{len(dropped):,} are left out" if drop else "data.duplicates = 'drop' leaves "
+               "copies out")
+        )  # fmt: skip
+        if drop:
+            return np.setdiff1d(np.arange(len(images)), dropped)
+    return np.arange(len(images))
