@@ -54,7 +54,7 @@ def _pool(run: RunDirectory, c: int, g: int) -> Pool:
         return maker.pool(c, g, config.augment.pool)
     cells = site.federation(toml, False).train_cells()
     client = int(np.flatnonzero(cells[:, c, g] == 0)[0])
-    wanted = site.plan(config, cells[client], config.augment.domain_matching)
+    wanted = site.plan(toml, cells[client], config.augment.domain_matching)
     return maker.pool(c, g, int(wanted[c, g]), owner(client))
 
 

@@ -55,3 +55,25 @@ def plan_cells(real: Cells, budget: Budget) -> Cells:
     present = np.maximum(filling, spread(budget.present, groups))
     wanted: Cells = np.where(lacking, spread(budget.per_class, groups), present)
     return wanted
+
+
+def split_evenly(wanted: Cells, which: npt.NDArray[np.int64]) -> Cells:
+    """Divide what is wanted of joined groups among the groups that each stands for.
+
+    Parameters
+    ----------
+    wanted
+        ``[n_classes, n_joined]``.
+    which
+        ``[n_groups]``, of each group the joined one that it belongs to.
+
+    Returns
+    -------
+    ``[n_classes, n_groups]``; the first groups of each get what is left.
+    """
+    found = np.zeros((len(wanted), len(which)), np.int64)
+    for joined in range(wanted.shape[1]):
+        members = np.flatnonzero(which == joined)
+        for row, total in zip(found, wanted[:, joined].tolist(), strict=True):
+            row[members] = spread(total, len(members))
+    return found

@@ -25,7 +25,7 @@ from fairfed.data.originals import original_files
 from fairfed.data.table import ALL, MISSING
 from generators.store import ImageStore
 from semantic.errors import InputError
-from semantic.space import CROSSED
+from semantic.space import CROSSED, UNNAMED_GROUPS
 
 OWNER_COLUMN = "synthetic"
 """What synthetic rows have in the client column: no client holds them."""
@@ -94,7 +94,7 @@ def export(
 
 
 def _add_real(config: PipelineConfig, source: Source, draft: _Draft) -> None:
-    table = source.table
+    table = source.as_given
     for row, (suffix, content) in enumerate(original_files(config, table)):
         split = "test" if table.test[row] else "train"
         group = table.group_names[int(table.groups[row])]
@@ -130,7 +130,8 @@ def _columns(
     data = config.data
     row = {data.label: label}
     values = [""] * len(data.sensitive) if group == ALL else group.split(CROSSED)
-    values = ["" if value == MISSING else value for value in values]
+    unsaid = UNNAMED_GROUPS if synthetic else (MISSING,)
+    values = ["" if value in unsaid else value for value in values]
     row |= dict(zip(data.sensitive, values, strict=True))
     if data.client is not None:
         row[data.client] = client
