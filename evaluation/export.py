@@ -82,4 +82,5 @@ def report_data(run: Run, summaries: list[ArmSummary], changes: list[Comparison]
             for name, metric in METRICS.items()
         },
         "notes": notes,
+        "warnings": list(run.warnings),
     }

@@ -141,12 +141,20 @@ class ClientSynthesis:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What all clients synthesised, with the seconds it took and the images reused."""
+    """What all clients synthesised, with the seconds it took and the images reused.
+
+    Parameters
+    ----------
+    rejected : mapping of str to int or None
+        Images per reason over all clients, those of a pool that several drew from counted once;
+        None where the clients' own counts add up to it.
+    """
 
     clients: tuple[ClientSynthesis, ...]
     seconds: float
     generated: int
     reused: int
+    rejected: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +190,8 @@ class Run:
         The resolved configuration.
     notes : tuple of str
         What a reader of the report must know about the files (for example a line cut short).
+    warnings : tuple of str
+        What the run allowed although its models do not know the data.
     unit : str
         What the data are, in the plural: ``images`` or ``rows``.
     """
@@ -202,6 +212,7 @@ class Run:
     gallery: tuple[GalleryCell, ...] = ()
     config_text: str = ""
     notes: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())
     unit: str = "images"
 
     @property

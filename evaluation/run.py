@@ -97,7 +97,8 @@ def read_run(run_dir: Path) -> Run:
         synthesis=_synthesis(run_dir / "synthetic" / "clients.json", cells),
         gallery=_gallery(run_dir, classes, groups),
         config_text=_config(run_dir / "config.toml"),
-        notes=notes,
+        notes=(*top.strings("remarks"), *notes),
+        warnings=top.strings("warnings"),
         unit=top.text_or_none("unit") or "images",
     )
 
@@ -243,6 +244,7 @@ def _synthesis(path: Path, cells: tuple[int, int]) -> Synthesis | None:
         seconds=top.number_or("seconds", 0.0),
         generated=top.integer_or("generated", 0),
         reused=top.integer_or("reused", 0),
+        rejected=_reasons(top) if top.part_or_none("rejected") else None,
     )
 
 

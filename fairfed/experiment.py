@@ -7,13 +7,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fairfed import __version__
 from fairfed.config import Arm, Config
 from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rundir import RunDirectory
 from fairfed.tasks import task_of
+from generators.plan import Cells
 from semantic.errors import InputError
 from semantic.space import CROSSED, UNKNOWN, known_groups
 
@@ -96,6 +96,7 @@ def _ask_all(
 
 def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
     """What the federation looks like (`federation.json`)."""
+    from fairfed.knowing import said
     from fairfed.site import federation
 
     # Class and group names are the federation's common knowledge; counts come from the clients.
@@ -124,6 +125,7 @@ def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
         "rounds": config.rounds,
         "engine": config.engine,
         "unit": table.unit,
+        **said(toml),
         "versions": {"fairfed": __version__, **{name: version(name) for name in PACKAGES}},
         "arms": [_arm_row(config, arm) for arm in config.arms],
         "splits": splits,
@@ -161,8 +163,7 @@ def _augment(
     arms = [arm for arm in config.arms if arm.augment]
     arm = next((arm for arm in arms if matches_domains(config, arm)), arms[0])
     split = federation["splits"][_split(arm.iid)]["train"]
-    groups, matching = federation["groups"], matches_domains(config, arm)
-    plans = [plan(config, groups, np.array(real), matching) for real in split]
+    plans = [plan(toml, np.array(real), matches_domains(config, arm)) for real in split]
     size = np.maximum(plans, config.augment.pool) * (np.array(plans) > 0)
     pools = size.max(0) if config.augment.share else np.array(plans).sum(0)
     batch = config.generator.batch_size
@@ -171,22 +172,19 @@ def _augment(
     answers = _ask_all(grid, "augment", _request(toml, arm), AUGMENT_TIMEOUT)
     shape = np.array(split[0]).shape
     generated = sum(int(answer["generated"]) for answer in answers.values())
-    counted = np.zeros(shape, bool)
-    rows = []
-    for client, answer in answers.items():
-        requested = np.reshape(answer["requested-cells"], shape)
-        rows.append(
-            {
-                "client": client,
-                "requested": requested.tolist(),
-                "accepted": np.reshape(answer["accepted-cells"], shape).tolist(),
-                "rejected": _rejected(answer, counted),
-            }
-        )
-        if config.augment.share:
-            counted |= requested > 0
+    rejected = {client: _rejected(answer, shape) for client, answer in answers.items()}
+    rows = [
+        {
+            "client": client,
+            "requested": np.reshape(answer["requested-cells"], shape).tolist(),
+            "accepted": np.reshape(answer["accepted-cells"], shape).tolist(),
+            "rejected": {name: int(cells.sum()) for name, cells in rejected[client].items()},
+        }
+        for client, answer in answers.items()
+    ]
     content = {
         "clients": rows,
+        "rejected": _together(list(rejected.values()), config.augment.share),
         "seconds": round(time.perf_counter() - start, 3),
         "generated": generated,
         "reused": sum(int(answer["reused"]) for answer in answers.values()),
@@ -195,14 +193,22 @@ def _augment(
     watcher.synthesised(content)
 
 
-def _rejected(answer: dict[str, Any], counted: NDArray[np.bool_]) -> dict[str, int]:
-    """Rejections by reason, without those of shared pools that another client's row has counted."""
+def _rejected(answer: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Cells]:
+    """Rejections by reason, per cell, in the pools that a client drew from."""
     prefix = "rejected-"
     return {
-        name.removeprefix(prefix): int(np.reshape(cells, counted.shape)[~counted].sum())
+        name.removeprefix(prefix): np.reshape(cells, shape)
         for name, cells in answer.items()
         if name.startswith(prefix)
     }
+
+
+def _together(rejected: list[dict[str, Cells]], shared: bool) -> dict[str, int]:
+    """Rejections by reason over all clients, those of a pool that several drew from only once."""
+    reasons = sorted({reason for own in rejected for reason in own})
+    every = {reason: [own[reason] for own in rejected if reason in own] for reason in reasons}
+    join = np.max if shared else np.sum
+    return {reason: int(join(np.stack(cells), axis=0).sum()) for reason, cells in every.items()}
 
 
 def _train(
@@ -262,8 +268,9 @@ def check(config: Config) -> None:
     from evaluation import get_metric
     from fairfed.baselines.server_side import check_prototypes
     from fairfed.baselines.zero_shot import zero_shot_head
+    from fairfed.knowing import check_models
     from fairfed.probe import check_probe
-    from fairfed.site import federation, synthesiser
+    from fairfed.site import federation
     from fairfed.strategies.build import check_arms, needs_probe
 
     task = task_of(config)
@@ -274,8 +281,7 @@ def check(config: Config) -> None:
     check_arms(config)
     toml = config.to_toml()
     federation(toml, False)
-    if any(arm.augment or arm.server_trains for arm in config.arms):
-        synthesiser(toml)
+    check_models(toml)
     if any(arm.system == "one-shot" for arm in config.arms):
         check_prototypes(toml)
     if any(arm.system == "zero-shot" for arm in config.arms):

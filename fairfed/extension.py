@@ -71,7 +71,6 @@ def _pools(toml: str, arm: Arm, client: int) -> Cells:
     """Sizes of the pools that a client's own plan has drawn from, per cell."""
     config, data = site.configuration(toml), site.federation(toml, arm.iid)
     real = data.table.cells(data.train[client])
-    matching = site.matches_domains(config, arm)
-    wanted = site.plan(config, data.table.group_names, real, matching)
+    wanted = site.plan(toml, real, site.matches_domains(config, arm))
     least = config.augment.pool if config.augment.share else 0
     return np.where(wanted > 0, np.maximum(wanted, least), 0)

@@ -55,8 +55,7 @@ def _pool(run: RunDirectory, c: int, g: int) -> Pool:
         return maker.pool(c, g, config.augment.pool)
     cells = site.federation(toml, False).train_cells()
     client = int(np.flatnonzero(cells[:, c, g] == 0)[0])
-    groups = site.federation(toml, False).table.group_names
-    wanted = site.plan(config, groups, cells[client], config.augment.domain_matching)
+    wanted = site.plan(toml, cells[client], config.augment.domain_matching)
     return maker.pool(c, g, int(wanted[c, g]), owner(client))
 
 

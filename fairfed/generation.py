@@ -8,16 +8,23 @@ from fairfed.progress import images_done
 from fairfed.semantics import store_directory
 
 if TYPE_CHECKING:
-    from fairfed.config import Config
-    from fairfed.config.sections import GeneratorConfig
+    from fairfed.config import Config, PipelineConfig
     from generators.diffusion import DiffusionSettings
     from generators.synthesis import Synthesiser
     from semantic.conditioning import Conditioner
     from semantic.space import SemanticSpace
 
 
-def settings_of(config: GeneratorConfig, image_size: int) -> DiffusionSettings:
-    """Settings of the generator for images of `image_size` pixels a side.
+NONE_ACCEPTED = (
+    "{who}: none of the synthetic images was accepted; CLIP reads other classes or groups in them, "
+    "and more tries would not change that. Look at some ('fairfed augment DATA --preview'); give a "
+    "generator.model that knows the classes, describe them better (semantic.attributes), make the "
+    "images by inversion, which asks no words, or ask for less (augment.margin)"
+)
+
+
+def settings_of(config: Config | PipelineConfig) -> DiffusionSettings:
+    """Settings of the generator of a run or of an augmentation.
 
     Raises
     ------
@@ -26,7 +33,11 @@ def settings_of(config: GeneratorConfig, image_size: int) -> DiffusionSettings:
     """
     from generators.diffusion import DiffusionSettings
 
-    return DiffusionSettings(**config.model_dump(), image_size=image_size)
+    return DiffusionSettings(
+        **config.generator.model_dump(),
+        image_size=config.data.image_size,
+        allow_unknown=config.semantic.allow_unknown,
+    )
 
 
 def synthesiser_of(
@@ -60,7 +71,7 @@ def synthesiser_of(
     from semantic.encoder import load_encoder
     from semantic.space import CellScorer
 
-    generator = load_generator(settings_of(config.generator, config.data.image_size))
+    generator = load_generator(settings_of(config))
     return Synthesiser(
         generator,
         CellScorer(load_encoder(config.semantic.encoder), space),

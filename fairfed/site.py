@@ -7,8 +7,8 @@ Loaded data is kept per process, because a client is called anew in every round.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ import numpy.typing as npt
 from fairfed.config import Arm, Config, parse_config
 from fairfed.data import FederatedImages, Federation, load_federation
 from fairfed.errors import PublicInputError
-from fairfed.generation import synthesiser_of
+from fairfed.generation import NONE_ACCEPTED, settings_of, synthesiser_of
 from fairfed.semantics import semantic_space
-from generators.plan import Budget, Cells, plan_cells
+from fairfed.sight import Sight, look
+from generators.plan import Budget, Cells, plan_cells, split_evenly
 from semantic.space import known_groups
 
 if TYPE_CHECKING:
@@ -107,6 +108,29 @@ def training_rows(toml: str, arm: Arm, client: int) -> npt.NDArray[np.int64]:
     return np.sort(np.concatenate(data.train)) if client == 0 else np.zeros(0, np.int64)
 
 
+def sight(toml: str) -> Sight:
+    """What CLIP and the generator know of the classes and groups, looked at once per process.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the attribute table cannot be read, or has no row for a class.
+    """
+    with _LOADING:
+        return _sight(toml)
+
+
+@lru_cache(maxsize=4)
+def _sight(toml: str) -> Sight:
+    from generators.diffusion.families import known_words_of
+    from semantic.encoder import load_encoder
+
+    config, data = configuration(toml), images(toml, False)
+    rows = np.sort(np.concatenate(data.train))
+    encoder, words = load_encoder(config.semantic.encoder), known_words_of(settings_of(config))
+    return look(config.semantic, config.data.sensitive, data.table, rows, encoder, words)
+
+
 @lru_cache(maxsize=4)
 def _synthesiser(toml: str) -> Synthesiser:
     return synthesiser_with(toml, None)
@@ -116,7 +140,10 @@ def synthesiser_with(toml: str, conditioner: Conditioner | None) -> Synthesiser:
     """The pipeline from plans to accepted images, with a conditioning of its own; not kept."""
     config = configuration(toml)
     table = federation(toml, False).table
+    seen = sight(toml)
+    seen.check()
     space = semantic_space(config.semantic, table.classes, table.group_names)
+    space = replace(space, spoken=seen.spoken(table.group_names))
     if conditioner is None and config.augment.unseen:
         from fairfed.baselines.unseen import composing
 
@@ -130,12 +157,22 @@ def synthesiser(toml: str) -> Synthesiser:
         return _synthesiser(toml)
 
 
-def plan(config: Config, groups: Sequence[str], real: Cells, domain_matching: bool) -> Cells:
-    """Synthetic images that a client with these real ones of these groups shall have, per cell."""
-    augment = config.augment
+def plan(toml: str, real: Cells, domain_matching: bool) -> Cells:
+    """Synthetic images that a client with these real ones shall have, per cell.
+
+    Groups of which the same is said are one to the plan; what it wants of them is spread evenly
+    over those whose values are known.
+    """
+    augment, names = configuration(toml).augment, federation(toml, False).table.group_names
     present = augment.domain_matching_present if domain_matching else 0
-    budget = Budget(augment.per_class, augment.cell_target, present)
-    return plan_cells(real, budget, known_groups(groups))
+    budget, known = Budget(augment.per_class, augment.cell_target, present), known_groups(names)
+    spoken = sight(toml).spoken(names)
+    said = [spoken.get(name, name) for name in names]
+    which = np.array([list(dict.fromkeys(said)).index(name) for name in said])
+    joined = np.arange(which.max() + 1)
+    held = np.stack([real[:, which == i].sum(1) for i in joined], 1)
+    named = np.array([known[which == i].any() for i in joined])
+    return split_evenly(plan_cells(held, budget, named), np.where(known, which, -1))
 
 
 def matches_domains(config: Config, arm: Arm) -> bool:
@@ -148,7 +185,7 @@ def synthesise(toml: str, arm: Arm, client: int) -> SyntheticSet:
     """A client's synthetic images in an arm, made now or taken from the store."""
     config, data = configuration(toml), federation(toml, arm.iid)
     real = data.table.cells(data.train[client])
-    wanted = plan(config, data.table.group_names, real, matches_domains(config, arm))
+    wanted = plan(toml, real, matches_domains(config, arm))
     return synthesiser(toml).fill(wanted, client, config.augment.pool, config.augment.share)
 
 
@@ -237,10 +274,7 @@ def _assemble(toml: str, arm: Arm, client: int) -> TrainingSet:
     matching = matches_domains(config, arm)
     made = synthesise(toml, arm, client)
     if made.requested.any() and len(made.labels) == 0:
-        raise PublicInputError(
-            f"client {client}: no synthetic image was accepted; lower augment.margin or raise "
-            "augment.max_tries"
-        )
+        raise PublicInputError(NONE_ACCEPTED.format(who=f"client {client}"))
     share = config.augment.autoencode if matching else 0.0
     rendered = synthesiser(toml).autoencode(pixels) if share else pixels[:0]
     synthetic = made.images if len(made.labels) else pixels[:0]

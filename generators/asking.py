@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from generators.requests import Image, Request, Source, request_seed
+from generators.requests import Generator, Image, Request, Source, request_seed
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
 from semantic.space import Cell
@@ -17,6 +17,10 @@ SHARED = "shared"
 def owner(client: int) -> str:
     """Owner of images that one client alone draws from."""
     return f"client {client}"
+
+
+def _unseeded(request: Request) -> Request:
+    return replace(request, seed=0, source=None)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,19 @@ class Asker:
             )
         sources = self.sources(cell) if self.sources is not None else ()
         return [self._request(cell, index, owner, sources) for index in indices]
+
+    def check(self, generator: Generator, cell: Cell, indices: range, owner: str) -> None:
+        """Refuse what the generator could not make of these images, before any is made.
+
+        Raises
+        ------
+        InputError
+            As the generator would on making them.
+        """
+        refuse = getattr(generator, "refuse", None)
+        if refuse is not None:
+            for request in dict.fromkeys(map(_unseeded, self.requests(cell, indices, owner))):
+                refuse(request)
 
     def _request(self, cell: Cell, index: int, owner: str, sources: Sequence[Image]) -> Request:
         seed = request_seed(self.seed, owner, cell, index)

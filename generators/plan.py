@@ -72,3 +72,25 @@ def plan_cells(real: Cells, budget: Budget, known: npt.NDArray[np.bool_]) -> Cel
     wanted = np.zeros_like(real)
     wanted[:, known] = np.where(lacking, spread(budget.per_class, groups), present)
     return wanted
+
+
+def split_evenly(wanted: Cells, which: npt.NDArray[np.int64]) -> Cells:
+    """Divide what is wanted of joined groups among the groups that each stands for.
+
+    Parameters
+    ----------
+    wanted
+        ``[n_classes, n_joined]``.
+    which
+        ``[n_groups]``, of each group the joined one that it belongs to; −1: it gets nothing.
+
+    Returns
+    -------
+    ``[n_classes, n_groups]``; the first groups of each get what is left.
+    """
+    found = np.zeros((len(wanted), len(which)), np.int64)
+    for joined in set(which[which >= 0].tolist()):
+        members = np.flatnonzero(which == joined)
+        for row, total in zip(found, wanted[:, joined].tolist(), strict=True):
+            row[members] = spread(total, len(members))
+    return found

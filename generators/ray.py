@@ -60,6 +60,12 @@ class _Worker:
         further = getattr(made, "weights", None), getattr(made, "settings", None)
         return _Told(made.fingerprint, made.batch_size, *further)
 
+    def refuse(self, request: Request) -> None:
+        """Refuse a request that the generator cannot make, where it can say so."""
+        refuse = getattr(self._generator, "refuse", None)
+        if refuse is not None:
+            refuse(request)
+
     def run(self, fingerprint: str, method: str, part: Any) -> Image:
         """Call `generate` or `autoencode` of the generator with this fingerprint."""
         if self._generator is None:  # this worker took the place of a dead one
@@ -138,6 +144,13 @@ class RayGenerator:
             # Only the generator knows the size of its images.
             return self._spread("generate", [requests], "no requests")
         return self._spread("generate", self._cut(requests), "images")
+
+    def refuse(self, request: Request) -> None:
+        """Refuse a request that the inner generator cannot make, where it can say so."""
+        import ray
+
+        with self._guard, _plain_errors():
+            ray.get(self._workers[0].refuse.remote(request))
 
     def autoencode(self, images: Image) -> Image:
         """Images as the generator would render them, same shape."""

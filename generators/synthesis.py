@@ -116,6 +116,21 @@ class Synthesiser:
         cell = self.space.cell(class_index, group_index)
         return self._asker.requests(cell, range(index, index + 1), owner)[0]
 
+    def check(self, wanted: Cells, owner: str = SHARED) -> None:
+        """Refuse cells of which the generator could not make as many images as may be judged.
+
+        Nothing is made.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If the generator does not know the words of a prompt, would cut one off, or cannot do
+            what the conditioning asks of it; or a class lacks what that needs.
+        """
+        for c, g in np.argwhere(wanted > 0).tolist():
+            most = most_judged(int(wanted[c, g]), self._curation.max_tries)
+            self._asker.check(self._generator, self.space.cell(c, g), range(most), owner)
+
     def prepare(
         self, class_index: int, group_index: int, count: int, owner: str = SHARED
     ) -> tuple[int, int]:
@@ -213,9 +228,8 @@ class Synthesiser:
         log_scores = self._scorer.scores(np.stack([image for _, image, _ in images]))
         scores = np.exp(log_scores[:, label, group])
         scored: dict[str, tuple[Entry, Image]] = {}
-        for (request, image, wrong), score, margin in zip(
-            images, scores, margins(log_scores, label, group), strict=True
-        ):
+        apart = margins(log_scores, label, group, self.space.alike(label, group))
+        for (request, image, wrong), score, margin in zip(images, scores, apart, strict=True):
             entry = self._store.put(
                 request,
                 image,

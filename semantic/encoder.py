@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semantic.errors import InputError
+from semantic.known_words import KNOWN_WORDS, KnownWords, load_known_words
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,9 +41,13 @@ def hash_file(path: Path) -> str:
 
 
 def hash_folder(folder: Path) -> str:
-    """SHA-256 over the names and contents of a model directory's files."""
+    """SHA-256 over the names and contents of a model directory's files.
+
+    What the model is said to know is not part of it: no weight depends on it.
+    """
     total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    files = (p for p in folder.rglob("*") if p.is_file() and p != folder / KNOWN_WORDS)
+    for path in sorted(files):
         total.update(f"{path.relative_to(folder)}:{hash_file(path)}\n".encode())
     return total.hexdigest()
 
@@ -102,8 +107,10 @@ class ClipEncoder:
         self._model: Any = model.eval().requires_grad_(False)
         self._preprocess: Any = preprocess
         folder = name.removeprefix("local-dir:")
+        local = name != folder
+        self.known_words: KnownWords | None = load_known_words(Path(folder)) if local else None
         self.fingerprint = (
-            hash_folder(Path(folder)) if name != folder else hash_weights(model, name, pretrained)
+            hash_folder(Path(folder)) if local else hash_weights(model, name, pretrained)
         )
 
     @property

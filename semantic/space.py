@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from string import Formatter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,27 @@ def known_groups(groups: Sequence[str]) -> npt.NDArray[np.bool_]:
     return np.array([UNKNOWN not in group.split(CROSSED) for group in groups], bool)
 
 
+def unfit_template(template: str) -> str:
+    """Why a prompt template cannot be filled in; empty where it can."""
+    try:
+        fields = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        further = sorted(fields - {"noun", "group"})
+        if further:
+            return (
+                f"prompt template {template!r} has the field {{{further[0]}}}; there are {{noun}} "
+                "and {group}"
+            )
+        template.format(noun="", group="")
+    except ValueError as error:
+        return (
+            f"prompt template {template!r} cannot be read ({error}); write a brace that is part of "
+            "the text twice"
+        )
+    if "noun" not in fields:
+        return f"prompt template {template!r} lacks the field {{noun}}; add it"
+    return ""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One class × group combination, by name."""
@@ -64,24 +86,28 @@ class SemanticSpace:
         Nouns and attributes of the classes.
     templates
         Prompt templates with the fields `{noun}` and `{group}`.
+    spoken
+        What is said of a group, by its name, where that is less than its name says: its values
+        that cannot be seen are `all`.
 
     Raises
     ------
     InputError
-        If a class is in no row of the table, or a template has no `{noun}`.
+        If a class is in no row of the table, or a template cannot be filled in.
     """
 
     classes: tuple[str, ...]
     groups: tuple[str, ...]
     table: AttributeTable
     templates: tuple[str, ...] = field(default=TEMPLATES)
+    spoken: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in self.classes:
             self.table.row(name)
-        for template in self.templates:
-            if "{noun}" not in template:
-                raise InputError(f"prompt template {template!r} lacks the field {{noun}}; add it")
+        wrong = next(filter(None, map(unfit_template, self.templates)), None)
+        if wrong:
+            raise InputError(wrong)
 
     def cell(self, class_index: int, group_index: int) -> Cell:
         """Cell at a position."""
@@ -89,17 +115,24 @@ class SemanticSpace:
 
     def prompts(self, cell: Cell, noun: str | None = None) -> list[str]:
         """Prompts of a cell, one per template; with `noun` in place of the class's own."""
-        values = cell.group.split(CROSSED)
+        values = self.spoken.get(cell.group, cell.group).split(CROSSED)
         group = " ".join(value for value in values if value not in UNNAMED_GROUPS)
         noun = noun or self.table.noun(cell.class_name)
         return [" ".join(t.format(noun=noun, group=group).split()) for t in self.templates]
+
+    def alike(self, class_index: int, group_index: int) -> list[int]:
+        """Groups in which a class is described as in this one, itself among them."""
+        own = self.prompts(self.cell(class_index, group_index))
+        groups = range(len(self.groups))
+        return [g for g in groups if self.prompts(self.cell(class_index, g)) == own]
 
 
 class CellScorer:
     """Scores images against every cell of a space by CLIP.
 
     A cell's text embedding is the mean over its prompts. The score of an image for a cell is the
-    log-probability that CLIP gives the cell among all cells.
+    log-probability that CLIP gives the cell among all cells; cells that are described alike,
+    because nothing is said of what tells them apart, are one to it.
     """
 
     def __init__(self, encoder: ClipEncoder, space: SemanticSpace) -> None:
@@ -110,7 +143,11 @@ class CellScorer:
         cells = [
             space.cell(c, g) for c in range(len(space.classes)) for g in range(len(space.groups))
         ]
-        means = [encoder.embed_texts(space.prompts(cell)).mean(0) for cell in cells]
+        described = [(cell.class_name, *space.prompts(cell)) for cell in cells]
+        distinct = list(dict.fromkeys(described))
+        # Of each cell, ``[n_classes · n_groups]``: its description among the distinct ones.
+        self._which = np.array([distinct.index(own) for own in described], np.int64)
+        means = [encoder.embed_texts(list(prompts)).mean(0) for _, *prompts in distinct]
         self._texts: Tensor = torch.nn.functional.normalize(torch.stack(means), dim=1)
 
     @property
@@ -124,7 +161,8 @@ class CellScorer:
         import hashlib
 
         parts = repr((self._encoder.fingerprint, self.space.classes, self.space.groups,
-                      self.space.table.prompts, self.space.templates))  # fmt: skip
+                      self.space.table.prompts, self.space.templates,
+                      *sorted(self.space.spoken.items())))  # fmt: skip
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def scores(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -137,7 +175,8 @@ class CellScorer:
 
         Returns
         -------
-        ``[n, n_classes, n_groups]``; the exponentials of a row sum to 1.
+        ``[n, n_classes, n_groups]``; the exponentials of a row sum to 1, each description counted
+        once.
         """
         return self.scores_of(self.embed(images))
 
@@ -152,12 +191,15 @@ class CellScorer:
 
         logits = self._encoder.scale * torch.from_numpy(embeddings) @ self._texts.T
         shape = (len(embeddings), len(self.space.classes), len(self.space.groups))
-        found: npt.NDArray[np.float32] = logits.log_softmax(1).reshape(shape).numpy()
-        return found
+        found: npt.NDArray[np.float32] = logits.log_softmax(1).numpy()[:, self._which]
+        return found.reshape(shape)
 
 
 def margins(
-    scores: npt.NDArray[np.float32], class_index: int, group_index: int
+    scores: npt.NDArray[np.float32],
+    class_index: int,
+    group_index: int,
+    alike: Sequence[int] = (),
 ) -> npt.NDArray[np.float32]:
     """How much better each image fits the intended cell than any other, in nats.
 
@@ -165,6 +207,8 @@ def margins(
     ----------
     scores
         ``[n, n_classes, n_groups]``, from `CellScorer.scores`.
+    alike
+        Groups in which the class is described as in this one (`SemanticSpace.alike`): no rivals.
 
     Returns
     -------
@@ -172,7 +216,8 @@ def margins(
     reads the image as intended, infinite if there is no other cell.
     """
     flat = scores.reshape(len(scores), -1)
-    own = class_index * scores.shape[2] + group_index
-    best = np.delete(flat, own, axis=1).max(1, initial=-np.inf)
+    first = class_index * scores.shape[2]
+    own = first + group_index
+    best = np.delete(flat, [own, *(first + g for g in alike)], axis=1).max(1, initial=-np.inf)
     apart: npt.NDArray[np.float32] = flat[:, own] - best
     return apart

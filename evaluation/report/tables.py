@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,6 +149,8 @@ def synthesis_rows(synthesis: Synthesis) -> tuple[list[str], list[list[Cell]], l
         for client in synthesis.clients
     ]
     totals = [sum(column) for column in zip(*numbers, strict=True)] or [0] * (2 + len(reasons))
+    together = _rejections(synthesis)
+    totals[2:] = [together.get(reason, 0) for reason in reasons]
     rows = [
         [Cell(str(client.client)), *_count_cells(row)]
         for client, row in zip(synthesis.clients, numbers, strict=True)
@@ -155,11 +158,21 @@ def synthesis_rows(synthesis: Synthesis) -> tuple[list[str], list[list[Cell]], l
     return reasons, rows, [Cell("All"), *_count_cells(totals)]
 
 
+def _rejections(synthesis: Synthesis) -> Mapping[str, int]:
+    """Rejected images by reason over all clients."""
+    if synthesis.rejected is not None:
+        return synthesis.rejected
+    total: Counter[str] = Counter()
+    for client in synthesis.clients:
+        total.update(client.rejected)
+    return total
+
+
 def synthesis_sentence(synthesis: Synthesis) -> str:
     """Say how much was asked for, kept, thrown away and reused."""
     requested = sum(int(client.requested.sum()) for client in synthesis.clients)
     accepted = sum(int(client.accepted.sum()) for client in synthesis.clients)
-    rejected = sum(sum(client.rejected.values()) for client in synthesis.clients)
+    rejected = sum(_rejections(synthesis).values())
     short = requested - accepted
     words = (
         f"Of {number(requested)} images asked for, {number(accepted)} were accepted; "

@@ -51,7 +51,7 @@ def specialiser(toml: str) -> Specialiser:
 @lru_cache(maxsize=2)
 def _specialiser(toml: str) -> Specialiser:
     config = site.configuration(toml)
-    generator = settings_of(config.generator, config.data.image_size)
+    generator = settings_of(config)
     return Specialiser(generator, settings(config).rank, config.seed)
 
 

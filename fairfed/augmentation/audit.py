@@ -35,6 +35,10 @@ def audit(job: Job) -> GeneratorAudit:
     )
     n, seed, classes = job.config.synthesis.audit_images, job.config.seed, len(table.classes)
     asked = [r for c in range(classes) for r in neutral_requests(job.space, c, n, seed)]
+    if job.config.synthesis.generator == "diffusion":
+        job.sight.check()
+        for request in asked:
+            job.generator.refuse(request)
     job.watcher.began("audit", len(asked))
     job.generator.announce(request for request in asked if job.lacks(request))
     stored = StoredGenerator(job.generator, job.store, job.watcher.images_done)

@@ -36,7 +36,7 @@ def build_generator(job: Job, closing: ExitStack) -> Generator:
     config = job.config
     if config.synthesis.generator == "inversion":
         return _inversion(job)
-    settings = settings_of(config.generator, config.data.image_size)
+    settings = settings_of(config)
     from generators.diffusion import load_generator
 
     if job.engine == "ray":

@@ -21,15 +21,14 @@ from typing import Any
 
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
-from fairfed.data.federation import SHADED_SOURCES
 from fairfed.data.metadata import METADATA
 from fairfed.data.originals import original_rows
 from fairfed.data.records import MARK, own_column
-from fairfed.data.table import ALL, MISSING
+from fairfed.data.table import ALL
 from generators.store import ImageStore
 from generators.writing import explained
 from semantic.errors import InputError
-from semantic.space import CROSSED
+from semantic.space import CROSSED, UNNAMED_GROUPS
 
 OWNER_COLUMN = "synthetic"
 """What synthetic rows have in the client column: no client holds them."""
@@ -131,7 +130,7 @@ def _own_columns(config: PipelineConfig, source: Source) -> dict[str, str]:
 
 def _add_real(config: PipelineConfig, source: Source, draft: _Draft) -> None:
     """Add the real rows: all that the user's table says, and how the row was read."""
-    table = source.table
+    table = source.as_given
     for row, original in enumerate(original_rows(config, table)):
         split = "test" if table.test[row] else "train"
         label = table.classes[int(table.labels[row])]
@@ -172,10 +171,9 @@ def _columns(
     """The columns that the configuration names, as the row was read or made."""
     data = config.data
     row = {data.label: label}
-    unshaded = group == ALL and data.source in SHADED_SOURCES
-    values = [""] * len(data.sensitive) if unshaded else group.split(CROSSED)
-    values = ["" if value == MISSING else value for value in values]
-    row |= dict(zip(data.sensitive, values, strict=bool(data.sensitive)))
+    values = [""] * len(data.sensitive) if group == ALL else group.split(CROSSED)
+    values = ["" if value in UNNAMED_GROUPS else value for value in values]
+    row |= dict(zip(data.sensitive, values, strict=True))
     if data.client is not None:
         row[data.client] = client
     return row | {data.split: split}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -17,18 +18,26 @@ from fairfed.augmentation.progress import Watcher
 from fairfed.augmentation.source import Source, load_source
 from fairfed.augmentation.workspace import Workspace
 from fairfed.config import PipelineConfig
+from fairfed.generation import settings_of
 from fairfed.semantics import semantic_space, store_directory
+from fairfed.sight import Sight, forget, look
+from generators.diffusion.families import known_words_of
+from generators.plan import Cells
 from generators.requests import Image, Request
 from generators.store import ImageStore, request_key
-from semantic.space import Cell, CellScorer, SemanticSpace
+from semantic.space import CROSSED, Cell, CellScorer, SemanticSpace
 
 if TYPE_CHECKING:
     from generators.curation import References
     from generators.synthesis import Synthesiser
     from semantic.conditioning import Conditioner
+    from semantic.encoder import ClipEncoder
 
 OWNER = "augment"
 """Whose images these are, in seeds and in the store: never those of a federation's clients."""
+
+BLIND_CHECKS = ("margin", "attributes")
+"""Checks that say nothing where CLIP does not know the classes."""
 
 Engine = Literal["inprocess", "ray"]
 Rows = npt.NDArray[np.int64]
@@ -80,8 +89,43 @@ class Job:
 
     @cached_property
     def source(self) -> Source:
-        """The real images."""
+        """The real images, with nothing said of sensitive columns that cannot be seen."""
+        given = self._given
+        return replace(given, table=forget(given.table, self.sight.hidden))
+
+    @cached_property
+    def _given(self) -> Source:
         return load_source(self.config)
+
+    @cached_property
+    def sight(self) -> Sight:
+        """What CLIP and the generator know of the classes and groups."""
+        config, given = self.config, self._given
+        inverts = config.synthesis.generator == "inversion"
+        if inverts and CROSSED in "".join(config.inversion.outputs):
+            return Sight()  # the classifier makes the groups, and no word is read
+        words = None if inverts else known_words_of(settings_of(config))
+        return look(
+            config.semantic, config.data.sensitive, given.table, given.train, self._encoder, words
+        )
+
+    @cached_property
+    def _encoder(self) -> ClipEncoder:
+        from semantic.encoder import load_encoder
+
+        return load_encoder(self.config.semantic.encoder)
+
+    def check(self, wanted: Cells) -> None:
+        """Refuse what cannot be made, before anything is.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If CLIP or the generator does not know the classes, or a prompt does not suit it.
+        """
+        if wanted.any() and self.config.synthesis.generator == "diffusion":
+            self.sight.check()
+            self.synthesiser().check(wanted, OWNER)
 
     @cached_property
     def space(self) -> SemanticSpace:
@@ -113,9 +157,7 @@ class Job:
     @cached_property
     def scorer(self) -> CellScorer:
         """CLIP's scores of the cells."""
-        from semantic.encoder import load_encoder
-
-        return CellScorer(load_encoder(self.config.semantic.encoder), self.space)
+        return CellScorer(self._encoder, self.space)
 
     @cached_property
     def conditioner(self) -> Conditioner:
@@ -142,6 +184,12 @@ class Job:
             return self.references.embeddings
         return self.scorer.embed(self.source.table.images[rows])
 
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The configured checks, less those that a CLIP which knows no class makes nonsense of."""
+        blind = BLIND_CHECKS if self.sight.refusal else ()
+        return tuple(check for check in self.config.curation.checks if check not in blind)
+
     def synthesiser(
         self, references: References | None = None, max_tries: float | None = None
     ) -> Synthesiser:
@@ -160,6 +208,7 @@ class Job:
         curation = self.config.curation.model_dump()
         if max_tries is not None:
             curation["max_tries"] = max_tries
+        curation["checks"] = self.checks
         conditioning = self.config.conditioning
         return Synthesiser(
             self.generator,

@@ -86,6 +86,12 @@ class LookAhead:
         for request in further:
             del self._queue[request]
 
+    def refuse(self, request: Request) -> None:
+        """Refuse a request that the inner generator cannot make, where it can say so."""
+        refuse = getattr(self.inner, "refuse", None)
+        if refuse is not None:
+            refuse(request)
+
     def autoencode(self, images: Image) -> Image:
         """Images as the inner generator would render them."""
         return self.inner.autoencode(images)

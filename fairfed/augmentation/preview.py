@@ -28,7 +28,12 @@ def write_preview(job: Job) -> list[str]:
     Names of the cells shown, from the top.
     """
     nameable = np.where(job.source.nameable, job.source.cells, 0)
-    cells = preview_cells(nameable, wanted_cells(job.config, job.source))
+    wanted = wanted_cells(job.config, job.source)
+    cells = preview_cells(nameable, wanted)
+    for_each = np.zeros_like(wanted)
+    for cell in cells:
+        for_each[cell] = IMAGES_PER_CELL
+    job.check(for_each)
     maker = job.synthesiser()
     requests = {
         cell: [maker.request(*cell, i, OWNER) for i in range(IMAGES_PER_CELL)] for cell in cells

@@ -26,10 +26,14 @@ class Source:
         The images; `classes` and `group_names` include declared ones.
     digest
         SHA-256 over everything that the table holds.
+    as_given
+        The same with all sensitive values, where `table` has forgotten some
+        (`fairfed.sight.forget`).
     """
 
     table: ImageTable
     digest: str
+    as_given: ImageTable
 
     @property
     def train(self) -> npt.NDArray[np.int64]:
@@ -73,7 +77,7 @@ def load_source(config: PipelineConfig) -> Source:
         classes=_extended(table.classes, config.synthesis.classes),
         group_names=_extended(table.group_names, config.synthesis.groups),
     )
-    return Source(table, _digest(table))
+    return Source(table, _digest(table), table)
 
 
 def _extended(names: tuple[str, ...], declared: tuple[str, ...]) -> tuple[str, ...]:

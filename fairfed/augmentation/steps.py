@@ -94,6 +94,7 @@ def plan(job: Job) -> None:
         _planned(job)
     source, config = job.source, job.config
     wanted = wanted_cells(config, source)
+    job.check(wanted)
     maker = job.synthesiser()
     prompts = {(c, g): maker.request(c, g, 0, OWNER).prompt for c, g in _cells(wanted)}
     found = audit(job) if config.synthesis.correct_bias and wanted.any() else None
@@ -107,6 +108,7 @@ def plan(job: Job) -> None:
     facts = {
         "generator": {"kind": config.synthesis.generator, "fingerprint": job.store.generator},
         "max_tries": tries.tolist(),
+        "sight": job.sight.to_json(),
         "composable": composable_parts(job, wanted),
         "cost": cost,
     }
@@ -263,6 +265,7 @@ def _curation(job: Job, pools: dict[tuple[int, int], Pool]) -> dict[str, Any]:
         "short": sum(pool.short for pool in pools.values()),
         "replacements": sum(pool.generated for pool in pools.values()),
         "rejected": dict(sorted(rejected.items())),
+        "warnings": list(job.sight.warnings),
         "groups_read": job.references.sees_groups.to_json(),
         "cells": cells,
     }

@@ -129,6 +129,7 @@ def _server_images(
     grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: Watcher
 ) -> SyntheticSet:
     """Images of every cell, as a client that holds nothing would plan them."""
+    from fairfed.generation import NONE_ACCEPTED
     from semantic.errors import InputError
 
     config, data = site.configuration(toml), site.federation(toml, arm.iid)
@@ -137,16 +138,12 @@ def _server_images(
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
         maker, conditioned = _conditioned(grid, run, toml, arm)
-    groups = data.table.group_names
-    nothing = np.zeros((len(data.table.classes), len(groups)), np.int64)
-    wanted = site.plan(config, groups, nothing, False)
+    shape = len(data.table.classes), len(data.table.group_names)
+    wanted = site.plan(toml, np.zeros(shape, np.int64), False)
     watcher.synthesising(int(wanted.sum()))
     made = maker.fill(wanted, len(data.train), config.augment.pool, config.augment.share)
     if not len(made.labels):
-        raise InputError(
-            f"arm '{arm.name}': no synthetic image was accepted; lower augment.margin or raise "
-            "augment.max_tries and augment.per_class"
-        )
+        raise InputError(NONE_ACCEPTED.format(who=f"arm '{arm.name}'"))
     content = {
         "requested": made.requested.tolist(),
         "accepted": made.accepted.tolist(),
@@ -198,7 +195,7 @@ def check_prototypes(toml: str) -> None:
     from semantic.encoder import load_encoder
 
     config, cell = site.configuration(toml), site.synthesiser(toml).space.cell(0, 0)
-    generator = load_generator(settings_of(config.generator, config.data.image_size))
+    generator = load_generator(settings_of(config))
     zeros = (0.0,) * load_encoder(config.semantic.encoder).dimension
     for prototype in (zeros, ()):
         generator.refuse(Request(cell, "", 0, prototype=prototype))

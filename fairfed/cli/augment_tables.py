@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fairfed.cli.tables import titled
+from fairfed.cli.tables import print_said, titled
 
 if TYPE_CHECKING:
     from generators.audit import GeneratorAudit
@@ -22,7 +22,8 @@ def _cell(row: dict[str, Any]) -> str:
 
 
 def print_plan(console: Console, plan: dict[str, Any]) -> None:
-    """What is missing, what will be made, whether it can be composed, and what it costs."""
+    """What is known, what is missing, what will be made, can it be composed, what it costs."""
+    print_said(console, plan["sight"])
     filled = [row for row in plan["cells"] if row["wanted"]]
     table = titled("Plan", "cell", "status", "prompt", right=("real", "wanted"))
     for row in filled[:MOST_ROWS]:

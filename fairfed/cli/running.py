@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from fairfed.cli.tables import print_federation, print_summary
+from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
 from fairfed.tasks import task_of
 
@@ -55,6 +55,7 @@ class TerminalWatcher:
             f"  {made} images generated, {reused} taken from the store, "
             f"in {synthetic['seconds']:.0f} s"
         )
+        print_rejections(self._console, synthetic)
 
     def training(self, arm: Arm, first: int, rounds: int) -> None:
         """Open the bar of an arm."""

@@ -82,6 +82,34 @@ def print_federation(console: Console, federation: dict[str, Any]) -> None:
         console.print(f"{federation['sensitive']}: {', '.join(federation['groups'])}", style="dim")
     lacking = int((cells == 0).sum())
     console.print(f"{GAP} none: {lacking} of {cells.size} client × class × group cells are empty\n")
+    print_said(console, federation)
+
+
+def print_rejections(console: Console, synthetic: dict[str, Any]) -> None:
+    """Say what curation rejected, and how many places stayed empty for it; loudly where many."""
+    parts = synthetic.get("clients", [synthetic])
+    requested, accepted = (
+        sum(int(np.sum(part[name])) for part in parts) for name in ("requested", "accepted")
+    )
+    rejected = synthetic["rejected"]
+    if not sum(rejected.values()):
+        return
+    reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items() if count)
+    console.print(f"  {sum(rejected.values())} rejected ({reasons})")
+    short = requested - accepted
+    if short:
+        style = "bold red" if 2 * short > requested else "yellow"
+        console.print(
+            f"  [{style}]{short} of {requested} places stayed empty: the tries ran out[/{style}]"
+        )
+
+
+def print_said(console: Console, federation: dict[str, Any]) -> None:
+    """Say what CLIP and the generator do not know: in red where that is allowed."""
+    for warning in federation.get("warnings", []):
+        console.print(Text(warning, style="bold red"))
+    for remark in federation.get("remarks", []):
+        console.print(Text(f"! {remark}", style="yellow"))
 
 
 def _percent(value: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from fairfed.config.arms import Arm as Arm
 from fairfed.config.arms import Augmentation, Debias
@@ -46,6 +46,16 @@ class TrainConfig(Section):
     )
 
 
+def _filled_in(templates: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a template that cannot be filled in."""
+    from semantic.space import unfit_template
+
+    wrong = next(filter(None, map(unfit_template, templates)), None)
+    if wrong:
+        raise ValueError(wrong)
+    return templates
+
+
 class SemanticConfig(Section):
     """What classes mean: CLIP, attributes and prompts."""
 
@@ -59,8 +69,16 @@ class SemanticConfig(Section):
         description="Class × attribute table: `bundled` (Fashion-MNIST), the path of a CSV file, "
         "or `names`: the class names alone, as they stand in the data.",
     )
-    templates: Strings = Field(
-        (), description="Prompt templates. Empty: those that the encoder was trained with."
+    templates: Annotated[Strings, AfterValidator(_filled_in)] = Field(
+        (),
+        description="Prompt templates with the fields `{noun}` (the class) and `{group}`. Empty: "
+        "those that the encoder was trained with.",
+    )
+    allow_unknown: bool = Field(
+        False,
+        description="Use CLIP and the generator also for classes that they do not know, and for "
+        "groups that CLIP cannot tell apart. Without it they are refused, or left out of prompts "
+        "and scores; with it every report says so.",
     )
 
 

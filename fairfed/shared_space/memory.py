@@ -14,7 +14,7 @@ from torch import Tensor
 from fairfed.augmentation.recalling import RecallingConditioner
 from fairfed.config.shared import ArrivalConfig
 from fairfed.errors import PublicInputError
-from fairfed.generation import synthesiser_of
+from fairfed.generation import NONE_ACCEPTED, synthesiser_of
 from fairfed.shared_space.data import (
     embed_texts,
     encoder,
@@ -100,10 +100,7 @@ def _synthetic(toml: str, label: int) -> Tensor:
     pools = [synthesiser(toml).pool(label, group, per_cell, SHARED) for group in groups]
     found = [image for pool in pools for image in pool.images]
     if not found:
-        raise PublicInputError(
-            f"class {table.classes[label]!r}: no synthetic image was accepted; lower "
-            "augment.margin or raise augment.max_tries"
-        )
+        raise PublicInputError(NONE_ACCEPTED.format(who=f"class {table.classes[label]!r}"))
     return encoder(configuration(toml)).embed_images(np.stack(found))
 
 

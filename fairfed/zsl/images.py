@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fairfed.config import Config
 from fairfed.errors import PublicInputError
-from fairfed.generation import synthesiser_of
+from fairfed.generation import NONE_ACCEPTED, synthesiser_of
 from fairfed.zsl.data import attributes_of
 from fairfed.zsl.split import Split
 from fairfed.zsl.table import FeatureTable
@@ -91,10 +91,7 @@ def embed_generated(config: Config, table: FeatureTable, split: Split) -> Embedd
         pools = [maker.pool(label, group, per_cell, OWNER) for group in groups]
         images = [image for pool in pools for image in pool.images]
         if not images:
-            raise PublicInputError(
-                f"class {table.classes[label]!r}: no generated image was accepted; lower "
-                "augment.margin or raise augment.max_tries"
-            )
+            raise PublicInputError(NONE_ACCEPTED.format(who=f"class {table.classes[label]!r}"))
         parts.append(encoder.embed_images(np.stack(images)))
         labels += [label] * len(images)
         made += sum(pool.generated for pool in pools)

@@ -100,7 +100,7 @@ class References:
         own, own_class, agreed = (np.full(len(labels), np.nan) for _ in range(3))
         for c, g in np.unique(np.stack([labels, groups], 1), axis=0).tolist():
             rows = (labels == c) & (groups == g)
-            own[rows] = margins(scores[rows], c, g)
+            own[rows] = margins(scores[rows], c, g, scorer.space.alike(c, g))
             own_class[rows] = class_margins(scores[rows], c)
         for c in np.unique(labels).tolist():
             texts = attribute_texts(scorer, scorer.space.classes[c])

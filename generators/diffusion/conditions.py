@@ -14,6 +14,8 @@ from generators.diffusion.families import Networks
 from generators.diffusion.settings import DiffusionSettings
 from generators.requests import Request
 from semantic.errors import InputError
+from semantic.known_words import KnownWords
+from semantic.space import Cell
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +25,13 @@ PROJECTION = "image_projection.safetensors"
 
 Tensors `weight`, ``[tokens · width, clip_dimension]``, and `bias`, ``[tokens · width]``.
 """
+WHAT_TO_DO = (
+    "Give a generator.model that knows the class; or make images by inverting a classifier of your "
+    "own images, which needs no words (synthesis.generator = 'inversion' in an augmentation, "
+    "inversion in an arm of a run); or describe the class in words that the model knows (the "
+    "column 'prompt' of a table in semantic.attributes); or set semantic.allow_unknown = true, "
+    "which every report then says"
+)
 KEPT_TEXTS = 1024
 """Embedded prompts kept; beyond that, those not used for longest are embedded anew when needed."""
 
@@ -90,6 +99,7 @@ class Conditions:
         self._guard = threading.Lock()
         self._text = lru_cache(maxsize=KEPT_TEXTS)(self._encode)
         self._pipeline: Any = None
+        self._measured: set[str] = set()
 
     @property
     def guided(self) -> bool:
@@ -100,6 +110,7 @@ class Conditions:
         """Arguments of a pipeline's call for requests of one kind."""
         for request in batch:
             self.refuse(request)
+            self.refuse_texts(request, pipeline)
         arguments = _stacked("", [self._conditions(pipeline, request) for request in batch])
         if self.guided:
             negatives = [self._negative(pipeline, request) for request in batch]
@@ -179,7 +190,6 @@ class Conditions:
         import torch
 
         pipe = self._pipeline
-        _refuse_long(prompt, pipe)
         with torch.no_grad():
             found = pipe.encode_prompt(
                 prompt=prompt,
@@ -207,6 +217,22 @@ class Conditions:
             )
         if request.prototype:
             self._refuse_prototype(request)
+
+    def refuse_texts(self, request: Request, pipeline: Any) -> None:
+        """Refuse a prompt or term of unknown words, or one that would be cut off."""
+        texts = (request.prompt, *(term for term, _ in request.terms))
+        known = self._networks.known_words
+        if known is not None and not self._settings.allow_unknown:
+            for text in texts:
+                _refuse_unknown(self._settings.model, known, request.cell, text)
+        with self._guard:
+            for text in (*texts, request.negative or self._settings.negative):
+                self._measure(text, pipeline)
+
+    def _measure(self, text: str, pipeline: Any) -> None:
+        if text not in self._measured:
+            _refuse_long(text, pipeline)
+            self._measured.add(text)
 
     def _refuse_prototype(self, request: Request) -> None:
         if self._networks.is_unclip:
@@ -250,6 +276,17 @@ def _load_projection(path: Path) -> tuple[Tensor, Tensor] | None:
         raise InputError(f"{path} lacks the tensor {error}; fetch the model again") from error
 
 
+def _refuse_unknown(model: str, known: KnownWords, cell: Cell, text: str) -> None:
+    """Refuse to ask a model for what it has never read; it would draw something else."""
+    words = known.unknown(text)
+    if words:
+        raise InputError(
+            f"class {cell.class_name!r} would be asked for as {text!r}, and generator.model "
+            f"{model!r} does not know {', '.join(map(repr, words))}: it was trained on "
+            f"{known.about}, and would draw those instead. {WHAT_TO_DO}"
+        )
+
+
 def _refuse_long(prompt: str, pipeline: Any) -> None:
     """Refuse a prompt that a text encoder would cut off."""
     for name in ("tokenizer", "tokenizer_2"):
@@ -260,5 +297,7 @@ def _refuse_long(prompt: str, pipeline: Any) -> None:
         tokens, most = len(tokenizer(text, verbose=False)["input_ids"]), tokenizer.model_max_length
         if tokens > most:
             raise InputError(
-                f"prompt {prompt!r} has {tokens} tokens, the model reads {most}; shorten it"
+                f"prompt {prompt!r} has {tokens} tokens, the model reads {most}; shorten what the "
+                "class is called (column 'prompt' of semantic.attributes), its attributes, or "
+                "semantic.templates"
             )

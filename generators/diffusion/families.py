@@ -7,16 +7,22 @@ because a solver keeps state.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from generators.device import torch_device
 from generators.diffusion.adapters import apply_adapters
 from generators.diffusion.guidance import GuidedUNet
-from generators.diffusion.settings import BUNDLED_MODEL, SCHEDULERS, DiffusionSettings
+from generators.diffusion.settings import (
+    BUNDLED_MODEL,
+    SCHEDULERS,
+    DiffusionSettings,
+    embedding_file,
+)
 from semantic.encoder import hash_folder
 from semantic.errors import InputError
+from semantic.known_words import KnownWords, load_known_words, words_of
 
 _FAMILIES = (
     ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
@@ -46,6 +52,8 @@ class Networks:
         The directory.
     identity
         Hash of the weights, or hub name and commit.
+    known_words
+        What its prompts may hold, where its directory says so.
     """
 
     components: dict[str, Any]
@@ -54,6 +62,7 @@ class Networks:
     options: dict[str, Any]
     folder: Path
     identity: str
+    known_words: KnownWords | None = None
 
     @property
     def is_unclip(self) -> bool:
@@ -116,6 +125,7 @@ def load_networks(settings: DiffusionSettings) -> Networks:
             f"({str(error).splitlines()[0]}); a file is damaged or missing, copy the model again"
         ) from error
     apply_adapters(pipeline, settings)
+    _refuse_size(pipeline, settings)
     for network in pipeline.components.values():
         if isinstance(network, torch.nn.Module):
             network.requires_grad_(False).to(device)
@@ -123,7 +133,34 @@ def load_networks(settings: DiffusionSettings) -> Networks:
     # Provenance is written beside the pixels, not into them.
     options["add_watermarker"] = False
     options["requires_safety_checker"] = settings.safety_checker
-    return Networks(dict(pipeline.components), from_noise, from_image, options, folder, identity)
+    return Networks(
+        dict(pipeline.components), from_noise, from_image, options, folder, identity,
+        known_words_of(settings),
+    )  # fmt: skip
+
+
+def known_words_of(settings: DiffusionSettings) -> KnownWords | None:
+    """What the prompts of a model may hold, where its directory says so; loads nothing else.
+
+    Words that files of textual inversion teach it are among them.
+    """
+    folder = BUNDLED_MODEL if settings.model == "bundled" else Path(settings.model)
+    known = load_known_words(folder)
+    if known is None:
+        return None
+    tokens = [token or path.stem for path, token in map(embedding_file, settings.embeddings)]
+    return replace(known, words=known.words.union(*map(words_of, tokens)))
+
+
+def _refuse_size(pipeline: Any, settings: DiffusionSettings) -> None:
+    """Refuse a side that the networks cannot halve as often as they do."""
+    halvings = len(pipeline.unet.config.block_out_channels) - 1
+    step = pipeline.vae_scale_factor * 2**halvings
+    if settings.image_size % step:
+        raise InputError(
+            f"data.image_size is {settings.image_size}, and generator.model {settings.model!r} "
+            f"makes images whose side is a multiple of {step}; give one"
+        )
 
 
 def _find(model: str) -> tuple[Path, str]:

@@ -68,6 +68,7 @@ class StableDiffusionGenerator:
             With what it lacks.
         """
         self._conditions.refuse(request)
+        self._conditions.refuse_texts(request, self._pipeline())
 
     def generate(self, requests: Sequence[Request]) -> Image:
         """Images of the requests, ``[n, size, size, 3]``."""
@@ -188,7 +189,7 @@ def _fitted(pixels: Image, size: int) -> Image:
 
 def _fingerprint(settings: DiffusionSettings, weights: str) -> str:
     fields = asdict(settings)
-    for name in ("model", "device", "lora", "embeddings"):
+    for name in ("model", "device", "lora", "embeddings", "allow_unknown"):
         del fields[name]
     text = json.dumps(
         {"weights": weights, "added": adapter_hashes(settings), **fields}, sort_keys=True

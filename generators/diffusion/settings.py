@@ -12,6 +12,9 @@ from semantic.errors import InputError
 BUNDLED_MODEL = Path(str(files("generators") / "bundled" / "stable-diffusion"))
 """diffusers directory of the miniature Stable Diffusion that comes with the package."""
 
+BUNDLED_SIZE = 32
+"""Side of the images that it was trained on; at twice the side it draws two garments."""
+
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "default": None,
     "dpmsolver++": ("DPMSolverMultistepScheduler", {"timestep_spacing": "trailing"}),
@@ -44,7 +47,8 @@ class DiffusionSettings:
         Classifier-free guidance scale; 1 and below switch guidance off. A model distilled for
         consistency (LCM) reads it as an input and needs no second evaluation.
     image_size
-        Side of an image in pixels, a multiple of 8.
+        Side of an image in pixels. The bundled model makes `BUNDLED_SIZE`; others what the number
+        of times that their networks halve it allows.
     dtype
         One of `DTYPES`.
     device
@@ -70,6 +74,8 @@ class DiffusionSettings:
         arXiv 2404.07724).
     safety_checker
         Keep the model's safety checker, which turns what it takes offence at black.
+    allow_unknown
+        Make images also from prompts with words that the model says it does not know.
 
     Raises
     ------
@@ -93,6 +99,7 @@ class DiffusionSettings:
     guidance_from: float = 0.0
     guidance_until: float = 1.0
     safety_checker: bool = False
+    allow_unknown: bool = False
 
     def __post_init__(self) -> None:
         if self.scheduler not in SCHEDULERS:
@@ -104,6 +111,9 @@ class DiffusionSettings:
             raise InputError(
                 f"generator.dtype {self.dtype!r} is unknown; choose one of {', '.join(DTYPES)}"
             )
+        wrong = unfit_size(self.model, self.image_size)
+        if wrong:
+            raise InputError(wrong)
         if not 0 < self.strength <= 1:
             raise InputError(
                 f"generator.strength is {self.strength}; it must lie above 0 and not above 1"
@@ -113,6 +123,17 @@ class DiffusionSettings:
                 f"generator.guidance_from {self.guidance_from} and guidance_until "
                 f"{self.guidance_until} are no interval within 0 to 1"
             )
+
+
+def unfit_size(model: str, image_size: int) -> str:
+    """Why a model cannot make images of a side, as far as its name says; empty where it can."""
+    if model != "bundled" or image_size == BUNDLED_SIZE:
+        return ""
+    return (
+        f"data.image_size is {image_size}, and the bundled generator was trained on images of "
+        f"{BUNDLED_SIZE} pixels a side and draws no others; set data.image_size = {BUNDLED_SIZE}, "
+        "or give another generator.model"
+    )
 
 
 def lora_file(entry: str) -> tuple[Path, float]:

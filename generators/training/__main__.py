@@ -12,7 +12,7 @@ import torch
 
 from generators.idx import DEBIAN_DIRECTORY
 from generators.training.autoencoder import train_autoencoder
-from generators.training.captions import vocabulary
+from generators.training.captions import known_phrases, vocabulary
 from generators.training.clip import CONTEXT, save_clip, tokenize, train_clip
 from generators.training.dataset import TrainingImages, load_training_images
 from generators.training.export import export
@@ -68,7 +68,7 @@ def main() -> None:
         if stage == "prototype":
             _make_projection(training, table, options.work, options.seed)
         if stage == "export":
-            export(options.work)
+            export(options.work, known_phrases(table, tuple(TINTS), WORDS))
 
 
 def left_out(names: list[str], table: AttributeTable) -> tuple[list[int], list[tuple[int, int]]]:

@@ -68,8 +68,31 @@ def caption(
     return ", ".join([f"{opening} {subject}", *chosen, *(measured[i] for i in kept)])
 
 
+SYNONYMS = ("handbag", "ankle boots")
+"""Further words, of which the bundled models were seen to make what is meant, 16 times of 16."""
+USUAL = "a an the photo picture image drawing of with and in on small large item clothing ,"
+"""Words of usual prompt templates, which the tokenizer shall cut well."""
+
+
 def vocabulary(table: AttributeTable, tints: tuple[str, ...], words: tuple[str, ...]) -> set[str]:
     """Every word that a caption can hold, and the words of usual prompt templates."""
-    usual = "a an the photo picture image drawing of with and in on small large item clothing ,"
-    text = [usual, *OPENINGS, *table.prompts, *table.attributes, *tints, *words]
+    text = [USUAL, *OPENINGS, *table.prompts, *table.attributes, *tints, *words]
     return set(" ".join(text).replace("-", " - ").split())
+
+
+def known_phrases(
+    table: AttributeTable, tints: tuple[str, ...], words: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """What trained models can be asked for, by kind (`semantic.known_words`).
+
+    Hardly more than the words of captions: the models take most plurals and synonyms for something
+    else (`sandals` and `sweater` for sneakers, `pants` for pullovers).
+    """
+    return {
+        "classes": (*table.prompts, *(name.lower() for name in table.classes), "item"),
+        "attributes": table.attributes,
+        "tints": tints,
+        "measured": words,
+        "synonyms": SYNONYMS,
+        "templates": (*dict.fromkeys(OPENINGS), "an", "and", "with", "in", "on"),
+    }

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from generators.diffusion import BUNDLED_MODEL
 from semantic.encoder import BUNDLED_CLIP, hash_file
+from semantic.known_words import write_known_words
 
 LOGS = ("clip", "critic", "autoencoder", "unet", "projection")
 
 
-def export(work: Path) -> None:
-    """Copy models and training logs from `work` into the packages, and write their checksums."""
+ABOUT = "the ten classes of Fashion-MNIST in four tints"
+
+
+def export(work: Path, phrases: Mapping[str, Iterable[str]]) -> None:
+    """Copy models and training logs from `work` into the packages, and write their checksums.
+
+    Parameters
+    ----------
+    phrases
+        What the models can be asked for, by kind.
+    """
     for made, bundled in (
         (work / "clip", BUNDLED_CLIP),
         (work / "stable-diffusion", BUNDLED_MODEL),
@@ -21,6 +32,7 @@ def export(work: Path) -> None:
         if bundled.is_dir():
             shutil.rmtree(bundled)
         shutil.copytree(made, bundled)
+        write_known_words(bundled, ABOUT, phrases)
     logs = BUNDLED_MODEL.parent / "training-log"
     logs.mkdir(exist_ok=True)
     for name in LOGS:

@@ -66,6 +66,7 @@ name = "column"
 batch_size = 8
 [semantic]
 attributes = "names"
+allow_unknown = true
 [generator]
 model = "{tiny_pipeline}"
 steps = 1
@@ -76,6 +77,7 @@ per_class = 8
 cell_target = 0
 pool = 4
 domain_matching_present = 4
+autoencode = 0.0
 margin = -100
 store = "{tmp_path}/store"
 [[arms]]

@@ -88,5 +88,5 @@ def test_what_cannot_be_loaded_says_what_to_do(settings: DiffusionSettings, tmp_
 
 def test_prompt_that_would_be_cut_off_is_refused(settings: DiffusionSettings) -> None:
     generator = load_generator(settings)
-    with pytest.raises(InputError, match=r"has \d+ tokens, the model reads \d+; shorten it"):
+    with pytest.raises(InputError, match=r"has \d+ tokens, the model reads \d+; shorten what"):
         generator.generate([Request(BAG, "a bag, " * 40, 1)])

@@ -39,7 +39,7 @@ def _source(cells: list[list[int]], groups: tuple[str, ...]) -> Source:
         classes=tuple("abcd"[: len(counts)]),
         group_names=groups,
     )
-    return Source(table, "digest")
+    return Source(table, "digest", table)
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_a_plan_is_read_back_and_refused_for_other_data() -> None:
     assert planned_cells(plan, source).tolist() == wanted.tolist()
     assert [row["prompt"] for row in plan["cells"]] == [None, "a photo", None, None]
     with pytest.raises(InputError, match="have changed since the plan was made"):
-        planned_cells(plan, Source(source.table, "another"))
+        planned_cells(plan, Source(source.table, "another", source.table))

@@ -1,0 +1,182 @@
+"""What CLIP tells apart in real images: classes, and the values of each sensitive column.
+
+A zero-shot reading of a small balanced sample (as many images of each value), against the share
+that guessing would get right. What CLIP cannot tell apart in real images it can neither judge in
+synthetic ones, nor have been the teacher of a generator's words for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semantic.encoder import ClipEncoder
+from semantic.space import CROSSED, UNNAMED_GROUPS, Cell, SemanticSpace
+
+LEAST_OF_ONE, MOST_OF_ONE = 5, 50
+"""Images of one value: with fewer it is left out of a reading; more are not looked at."""
+LEAST_IN_ALL, MOST_IN_ALL = 20, 1000
+"""Images that a reading needs, and about as many as it looks at where there are many values."""
+
+Indices = npt.NDArray[np.int64]
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How many of a balanced sample of real images CLIP reads rightly.
+
+    Attributes
+    ----------
+    what
+        What is read: `class`, or a sensitive column.
+    values
+        What it was chosen from: the values with enough images.
+    n, right
+        Images read, and read rightly; the same number of each value.
+    low, high
+        95 % Wilson interval of the share that is read rightly; NaN without images.
+    """
+
+    what: str
+    values: tuple[str, ...]
+    n: int
+    right: int
+    low: float
+    high: float
+
+    @property
+    def chance(self) -> float:
+        """Share that guessing gets right."""
+        return 1 / len(self.values) if self.values else float("nan")
+
+    @property
+    def tested(self) -> bool:
+        """Whether there were images enough for a verdict."""
+        return self.n >= LEAST_IN_ALL and len(self.values) > 1
+
+    @property
+    def blind(self) -> bool:
+        """Whether the images show no skill: the interval reaches down to chance."""
+        return self.tested and not self.low > self.chance
+
+    def explain(self) -> str:
+        """The numbers in words."""
+        if not self.tested:
+            return f"too few real images to say whether CLIP tells {self.what} apart"
+        return (
+            f"of {self.n} real images CLIP reads {self.what} rightly in "
+            f"{100 * self.right / self.n:.0f} % (95 % interval {100 * self.low:.0f} to "
+            f"{100 * self.high:.0f}), by guessing {100 * self.chance:.0f} %"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        shares = {"low": self.low, "high": self.high, "chance": self.chance}
+        finite = {k: v if np.isfinite(v) else None for k, v in shares.items()}
+        return {**asdict(self), **finite, "tested": self.tested, "blind": self.blind}
+
+
+class Reader:
+    """CLIP before some real images.
+
+    Parameters
+    ----------
+    encoder
+        The CLIP.
+    space
+        What classes are called; its groups do not matter.
+    images, labels
+        ``[n, H, W, 3]`` and ``[n]``: class indices of the space, −1 for images not to look at.
+    """
+
+    def __init__(
+        self,
+        encoder: ClipEncoder,
+        space: SemanticSpace,
+        images: npt.NDArray[np.uint8],
+        labels: Indices,
+    ) -> None:
+        self._encoder, self._space = encoder, space
+        self._images, self._labels = images, labels
+        self._seen: dict[int, Vectors] = {}
+
+    def classes(self) -> Reading:
+        """Whether the classes are told apart, whatever the groups."""
+        texts = np.stack([self._text(Cell(c, UNNAMED_GROUPS[0])) for c in self._space.classes])
+        return self._read("class", self._space.classes, self._labels, lambda row: texts)
+
+    def column(self, name: str, values: Sequence[str], codes: Indices) -> Reading:
+        """Whether the values of a sensitive column are told apart, an image's class given.
+
+        Parameters
+        ----------
+        values
+            Its values in words.
+        codes
+            ``[n]`` positions in `values`; −1 where an image's value is unknown.
+        """
+        codes = np.where(self._labels < 0, -1, codes)
+        texts: dict[int, Vectors] = {}
+
+        def of_class(row: int) -> Vectors:
+            label = int(self._labels[row])
+            if label not in texts:
+                named = self._space.classes[label]
+                texts[label] = np.stack([self._text(Cell(named, value)) for value in values])
+            return texts[label]
+
+        return self._read(name, tuple(values), codes, of_class)
+
+    def _read(self, what: str, names: tuple[str, ...], truth: Indices, texts_of: Any) -> Reading:
+        from scipy.stats import binomtest
+
+        chosen = balanced(truth, len(names))
+        kept = sorted(chosen)
+        rows = [row for value in kept for row in chosen[value]]
+        vectors = self._vectors(rows)
+        right = 0
+        for row, vector in zip(rows, vectors, strict=True):
+            right += int(kept[int((texts_of(row)[kept] @ vector).argmax())] == truth[row])
+        low = high = float("nan")
+        if rows:
+            low, high = binomtest(right, len(rows)).proportion_ci(method="wilson")
+        values = tuple(names[value] for value in kept)
+        return Reading(what, values, len(rows), right, float(low), float(high))
+
+    def _vectors(self, rows: list[int]) -> list[Vectors]:
+        new = [row for row in dict.fromkeys(rows) if row not in self._seen]
+        if new:
+            found = self._encoder.embed_images(self._images[new]).numpy()
+            self._seen |= dict(zip(new, found, strict=True))
+        return [self._seen[row] for row in rows]
+
+    def _text(self, cell: Cell) -> Vectors:
+        mean: Vectors = self._encoder.embed_texts(self._space.prompts(cell)).mean(0).numpy()
+        unit: Vectors = mean / np.linalg.norm(mean)
+        return unit
+
+
+def balanced(codes: Indices, n_values: int) -> dict[int, list[int]]:
+    """As many rows of each value, spread over all of its rows; values with few are left out."""
+    rows = {value: np.flatnonzero(codes == value) for value in range(n_values)}
+    enough = {value: own for value, own in rows.items() if len(own) >= LEAST_OF_ONE}
+    if not enough:
+        return {}
+    most = int(np.clip(MOST_IN_ALL // len(enough), LEAST_OF_ONE, MOST_OF_ONE))
+    count = min(most, *(len(own) for own in enough.values()))
+    return {
+        value: own[np.linspace(0, len(own) - 1, count).astype(np.int64)].tolist()
+        for value, own in enough.items()
+    }
+
+
+def without(group: str, hidden: Sequence[int]) -> str:
+    """A group's name with nothing said of some sensitive columns, by position."""
+    values = group.split(CROSSED)
+    kept = [UNNAMED_GROUPS[0] if i in hidden else value for i, value in enumerate(values)]
+    return UNNAMED_GROUPS[0] if set(kept) == {UNNAMED_GROUPS[0]} else CROSSED.join(kept)
