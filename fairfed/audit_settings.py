@@ -22,7 +22,7 @@ NO_DATA = "no data to audit; give files, directories, globs, or the directory of
 PAIR = "{option} {text!r}: expected {form}"
 READ_NAMES = (
     "truth", "prediction", "score", "sensitive", "client", "weight", "task", "positive", "classes",
-    "threshold", "cuts", "auto_cuts", "quantiles", "missing", "invalid", "bins", "unit",
+    "threshold", "cuts", "auto_cuts", "quantiles", "missing", "invalid", "bins",
 )  # fmt: skip
 """Settings that say how rows are read."""
 NOT_A_NUMBER = "{option} {text!r}: {part!r} is no number; expected COLUMN=NUMBER,NUMBER"

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.audit.exact_sums import BITS, rounded, weights_of
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Contribution
-from evaluation.audit.schema import WEIGHT_UNIT, Schema
+from evaluation.audit.schema import Schema
 from evaluation.audit.score_table import crosses
-from evaluation.audit.sparse import IntArray, SparseCounts
+from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.errors import InputError
 from evaluation.metrics import (
@@ -27,7 +28,7 @@ from evaluation.metrics import (
     demographic_parity_difference,
     equalized_odds_difference,
 )
-from evaluation.rates import FloatArray, ratio_or_nan
+from evaluation.rates import FloatArray
 
 Gaps = Mapping[str, Callable[[NDArray[Any]], FloatArray]]
 
@@ -70,7 +71,7 @@ def contributions(tally: Tally, options: AuditOptions) -> tuple[Contribution, ..
 
 def _gaps(schema: Schema, options: AuditOptions) -> Gaps:
     if schema.task == "regression":
-        return {"mean_absolute_error_difference": partial(_error_difference, unit=schema.unit)}
+        return {"mean_absolute_error_difference": _difference}
     return {
         "equalized_odds_difference": partial(equalized_odds_difference, across=options.across),
         "demographic_parity_difference": partial(
@@ -80,12 +81,16 @@ def _gaps(schema: Schema, options: AuditOptions) -> Gaps:
     }
 
 
-def _error_difference(sums: NDArray[Any], unit: float) -> FloatArray:
-    """Largest difference of the mean absolute error; sums are ``(groups, (rows, Σ|e|))``."""
-    rows, errors = np.asarray(sums, np.float64).T
-    means = ratio_or_nan(errors * unit, rows)
-    means = means[~np.isnan(means)]
+def _difference(means: NDArray[Any]) -> FloatArray:
+    """Largest difference; NaN under two groups."""
     return np.asarray(np.ptp(means) if len(means) > 1 else NAN)
+
+
+def _numbers(table: ExactArray, schema: Schema) -> FloatArray:
+    """What gaps are functions of: mean absolute errors, or confusion counts."""
+    if schema.task == "classification":
+        return weights_of(table)
+    return rounded(table[:, 2], BITS * schema.place) / table[:, 0].astype(np.float64)
 
 
 def _by_gap(
@@ -94,25 +99,24 @@ def _by_gap(
     """Contributions of all clients to each gap that is defined, over one cross of columns."""
     axes = [1 + tally.schema.axis(name) for name in by]
     table = _Table(_counted(tally), axes, tally.schema)
-    all_rows, all_sums = table.whole
 
-    def values(rows: IntArray, sums: FloatArray) -> dict[str, float]:
-        enough = rows >= least
-        some = bool(enough.any())
-        return {name: float(gap(sums[enough])) if some else NAN for name, gap in gaps.items()}
+    def values(sums: ExactArray) -> dict[str, float]:
+        enough = _rows(sums) >= least
+        if not enough.any():
+            return dict.fromkeys(gaps, NAN)
+        found = _numbers(sums[enough], tally.schema)
+        return {name: float(gap(found)) for name, gap in gaps.items()}
 
-    whole = {
-        name: value for name, value in values(all_rows, all_sums).items() if not np.isnan(value)
-    }
+    whole = {name: value for name, value in values(table.whole).items() if not np.isnan(value)}
     found: dict[str, list[Contribution]] = {name: [] for name in whole}
     for k, client in enumerate(tally.schema.clients if whole else ()):
-        rows, sums = table.of(k)
-        own, without = values(rows, sums), values(all_rows - rows, all_sums - sums)
+        sums = table.of(k)
+        own, without = values(sums), values(table.whole - sums)
         for name, value in whole.items():
             found[name].append(
                 Contribution(
                     client=client,
-                    n=int(rows.sum()),
+                    n=int(_rows(sums).sum()),
                     gap=f"{name} @ {CROSSED.join(by)}",
                     without=without[name],
                     share=value - without[name],
@@ -129,8 +133,13 @@ def _counted(tally: Tally) -> SparseCounts:
     return counted
 
 
+def _rows(sums: ExactArray) -> IntArray:
+    """Rows of each group."""
+    return np.asarray(sums[..., 0].reshape(len(sums), -1).sum(axis=1), np.int64)
+
+
 class _Table:
-    """Rows and sums by group, of one client at a time: all of them at once may not fit."""
+    """Sums by group, of one client at a time: all of them at once may not fit."""
 
     def __init__(self, counted: SparseCounts, axes: list[int], schema: Schema) -> None:
         lead, clients = len(schema.group_shape), len(schema.clients)
@@ -140,23 +149,17 @@ class _Table:
         place, self.cell = np.divmod(kept.keys, prod(self.tail))
         client, group = np.divmod(place, groups)
         present, self.group = np.unique(group, return_inverse=True)
-        self.size, self.values, self.schema = len(present), kept.values, schema
+        self.size, self.values = len(present), kept.values
         # Keys rise, so the cells of a client lie together.
         self.starts = np.searchsorted(client, np.arange(clients + 1))
         self.whole = self._dense(self.group, self.cell, self.values)
 
-    def of(self, client: int) -> tuple[IntArray, FloatArray]:
-        """Rows of each group, and what the gap is a function of."""
+    def of(self, client: int) -> ExactArray:
+        """What one client adds to `whole`."""
         own = slice(self.starts[client], self.starts[client + 1])
         return self._dense(self.group[own], self.cell[own], self.values[own])
 
-    def _dense(
-        self, group: IntArray, cell: IntArray, values: IntArray
-    ) -> tuple[IntArray, FloatArray]:
+    def _dense(self, group: IntArray, cell: IntArray, values: ExactArray) -> ExactArray:
         shape = (self.size, prod(self.tail))
         own = SparseCounts.collect(shape, group * shape[1] + cell, values).dense()
-        rows = own[..., 0].sum(axis=1)
-        if self.schema.task == "regression":
-            return rows, own[:, 0, [0, 2]].astype(np.float64)
-        counts = own[..., 1] * WEIGHT_UNIT if self.schema.weighted else own[..., 0]
-        return rows, counts.reshape(self.size, *self.tail).astype(np.float64)
+        return own.reshape(self.size, *self.tail, values.shape[1])

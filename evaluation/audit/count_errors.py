@@ -7,11 +7,19 @@ from typing import Any
 import numpy as np
 
 from evaluation.audit.columns import Place, numbers
-from evaluation.audit.counting import Counting, relabelled, whole
+from evaluation.audit.counting import Counting, relabelled
+from evaluation.audit.exact_sums import digits_of
 from evaluation.audit.gather import Gather
 from evaluation.audit.schema import Schema
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.tally import Tally
+
+LARGEST = 1e150
+"""Of an error: its square is then a number, too."""
+TOO_LARGE = (
+    "an error of {value:g}: beyond {largest:g} its square is no number any more; give truth and "
+    "prediction in a larger unit"
+)
 
 
 class Errors(Counting):
@@ -19,7 +27,7 @@ class Errors(Counting):
 
     def __init__(self, settings: ReadSettings) -> None:
         super().__init__(settings)
-        self.errors = Gather(4)
+        self.errors = Gather((1, 1, 2))
 
     def _add(self, batch: Any, place: Place) -> None:
         columns = (self.settings.truth, str(self.settings.prediction))
@@ -28,19 +36,23 @@ class Errors(Counting):
         codes, gone = self.groups.encode(batch, place)
         keep = self._kept(wrong, gone, place, batch.num_rows)
         lead = self._lead(codes, keep, batch.num_rows)
-        unit, column = self.settings.unit, columns[1]
         # An overflow becomes infinite, and is refused below.
         with np.errstate(over="ignore"):
-            error = np.where(wrong[0][1] | wrong[1][1], 0.0, predicted - truth)
-            squares = error * error
-        sums = [whole(own, unit, column, place) for own in (error, np.abs(error), squares)]
-        kept = sums if keep is None else [own[keep] for own in sums]
-        self.errors.add(self.groups.sizes, lead, kept)
+            error = predicted - truth
+        large = np.abs(error) > LARGEST
+        if large.any():
+            row = int(np.argmax(large))
+            what = TOO_LARGE.format(value=error[row], largest=LARGEST)
+            raise place.error(row, columns[1], what)
+        digits = digits_of(error if keep is None else error[keep])
+        addends = [digits, digits.absolute(), digits.squared()]
+        self.errors.add(self.groups.sizes, lead, addends)
 
     def tally(self) -> Tally:
         """Sums of errors of all rows."""
         counted = self.errors.counts(self.groups.sizes)
         clients, axes, maps = self.groups.axes(counted.index())
-        unit, columns = self.settings.unit, self._columns
-        schema = Schema("regression", (), axes, clients, unit=unit, columns=columns)
+        schema = Schema(
+            "regression", (), axes, clients, place=self.errors.place, columns=self._columns
+        )
         return Tally(schema, errors=relabelled(counted, maps, schema.group_shape))

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.columns import Codes, Floats, Levels, Place, numbers
-from evaluation.audit.counting import Counting, relabelled, whole
+from evaluation.audit.counting import Counting, relabelled
+from evaluation.audit.exact_sums import Digits, digits_of
 from evaluation.audit.gather import Gather
 from evaluation.audit.labels import class_text
-from evaluation.audit.schema import WEIGHT_UNIT, Schema, ordered_classes
+from evaluation.audit.schema import Schema, ordered_classes
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
@@ -54,8 +55,8 @@ class Labels(Counting):
             # Histograms ask for its index even before a row has it.
             self.classes.code(name)
         self.first_seen: dict[str, str] = {}
-        width = 1 if settings.weight is None else 3
-        self.confusion, self.histograms = Gather(width), Gather(width)
+        powers = () if settings.weight is None else (1, 2)
+        self.confusion, self.histograms = Gather(powers), Gather(powers)
 
     def _add(self, batch: Any, place: Place) -> None:
         settings, n = self.settings, batch.num_rows
@@ -74,22 +75,23 @@ class Labels(Counting):
         lead = self._lead(codes, keep, n)
         if keep is not None:
             truth, predicted = truth[keep], predicted[keep]
-            weights = [own[keep] for own in weights]
+            weights = None if weights is None else weights[keep]
             scores = {name: own[keep] for name, own in scores.items()}
         c = len(self.classes)
         flat = (lead * c + truth) * c + predicted
-        self.confusion.add((*self.groups.sizes, c, c), flat, weights)
-        self._add_scores(lead, truth, scores, weights)
+        addends = _addends(weights)
+        self.confusion.add((*self.groups.sizes, c, c), flat, addends)
+        self._add_scores(lead, truth, scores, addends)
 
     def _add_scores(
-        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], weights: list[IntArray]
+        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], addends: list[Digits]
     ) -> None:
         bins, scored = self.settings.bins, list(self.settings.scored)
         for i, name in enumerate(scored):
             place = np.minimum((scores[name] * bins).astype(np.int64), bins - 1)
             side = truth == self.classes.codes[name]
             flat = ((lead * len(scored) + i) * 2 + side) * bins + place
-            self.histograms.add((*self.groups.sizes, len(scored), 2, bins), flat, weights)
+            self.histograms.add((*self.groups.sizes, len(scored), 2, bins), flat, addends)
 
     def _encode(self, batch: Any, column: str, place: Place) -> Codes:
         self.classes.column = column
@@ -134,20 +136,17 @@ class Labels(Counting):
             codes[i] = self.classes.code(names[i])
         return codes.astype(np.int32)[place]
 
-    def _weights(self, batch: Any, place: Place) -> list[IntArray]:
-        """``w`` and ``w²`` in units of `WEIGHT_UNIT`, or nothing."""
+    def _weights(self, batch: Any, place: Place) -> Floats | None:
         column = self.settings.weight
         if column is None:
-            return []
+            return None
         weights = numbers(batch.column(column), column, place)
         wrong = np.isnan(weights) | (weights < 0)
         if wrong.any():
             row = int(np.argmax(wrong))
             shown = "nothing or no finite number" if np.isnan(weights[row]) else weights[row]
             raise place.error(row, column, BAD_WEIGHT.format(value=shown))
-        with np.errstate(over="ignore"):
-            squares = weights * weights
-        return [whole(own, WEIGHT_UNIT, column, place) for own in (weights, squares)]
+        return weights
 
     def tally(self) -> Tally:
         """Confusion counts and histograms of all rows."""
@@ -156,7 +155,7 @@ class Labels(Counting):
         confusion = self.confusion.counts((*self.groups.sizes, c, c))
         index = confusion.index()
         clients, axes, maps = self.groups.axes(index[:-2])
-        rows = np.bincount(np.concatenate(index[-2:]), np.tile(confusion.values[:, 0], 2), c)
+        rows = np.bincount(np.concatenate(index[-2:]), np.tile(confusion.rows, 2), c)
         found = {name: int(n) for name, n in zip(self.classes.codes, rows, strict=True) if n}
         classes, places = self._class_places(found)
         schema = Schema(
@@ -167,7 +166,7 @@ class Labels(Counting):
             positive=settings.positive_class,
             bins=settings.bins if settings.scored else 0,
             weighted=settings.weight is not None,
-            unit=settings.unit,
+            place=self.confusion.place,
             columns=self._columns,
         )
         lead, c = schema.group_shape, len(classes)
@@ -221,3 +220,11 @@ class Labels(Counting):
         shown = [f"{name!r} ({self.first_seen[name]})" for name in odd[:SHOWN]]
         more = [f"{len(odd) - SHOWN} more"] if len(odd) > SHOWN else []
         return ", ".join([*shown, *more])
+
+
+def _addends(weights: Floats | None) -> list[Digits]:
+    """``w`` and ``w²`` of every row, or nothing."""
+    if weights is None:
+        return []
+    digits = digits_of(weights)
+    return [digits, digits.squared()]

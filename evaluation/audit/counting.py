@@ -12,25 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.columns import Codes, Floats, Place
+from evaluation.audit.columns import Codes, Place
 from evaluation.audit.gather import ravelled
 from evaluation.audit.groups import Groups
-from evaluation.audit.schema import WEIGHT_UNIT
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
 
 Mask = NDArray[np.bool_]
 
-LARGEST = 2.0**61
-"""Of one addend, in its unit."""
-
 NO_VALUE = (
     "no value (nothing, NaN or infinite); leave such rows out with --invalid drop "
     "(Python: invalid='drop')"
 )
-TOO_LARGE = "{value:g} is too large to be summed exactly in units of {unit:g}{hint}"
-HINT = "; give a larger unit"
 
 
 class Counting(ABC):
@@ -104,24 +98,6 @@ class Counting(ABC):
     @property
     def _columns(self) -> tuple[tuple[str, str], ...]:
         return tuple(self.settings.columns())
-
-
-def whole(values: Floats, unit: float, column: str, place: Place) -> IntArray:
-    """Values as whole multiples of a unit, rounded.
-
-    Raises
-    ------
-    InputError
-        If one is too large to be summed.
-    """
-    with np.errstate(over="ignore"):
-        scaled = np.rint(values / unit)
-    large = ~(np.abs(scaled) < LARGEST)
-    if large.any():
-        row = int(np.argmax(large))
-        hint = "" if unit == WEIGHT_UNIT else HINT
-        raise place.error(row, column, TOO_LARGE.format(value=values[row], unit=unit, hint=hint))
-    return scaled.astype(np.int64)
 
 
 def relabelled(

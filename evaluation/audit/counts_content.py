@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.audit.exact_sums import BITS, FINEST_PLACE, MOST_BITS
 from evaluation.audit.release import Release
 from evaluation.audit.schema import Schema, united
 from evaluation.audit.sparse import SparseCounts, check_size
@@ -16,7 +17,7 @@ from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
 
 LARGEST_VALUE = 2**62
-"""Of a single sum; noise and weights stay far below."""
+"""Of a count of rows; noise stays far below."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,14 @@ def tally_of(content: Content, where: str) -> Tally:
     schema = content.schema
     _check_schema(schema, where)
     noised = any(release.noised for release in content.releases)
-    width = 3 if schema.weighted else 1
+    width = 1 + len(schema.sums)
     lead, classes = schema.group_shape, len(schema.classes)
     scored = (*lead, len(schema.score_classes), 2, schema.bins)
     regression = schema.task == "regression"
     expected = {
         "confusion": None if regression else ((*lead, classes, classes), width),
         "scores": (scored, width) if schema.bins and not regression else None,
-        "errors": (lead, 4) if regression else None,
+        "errors": (lead, width) if regression else None,
     }
     found: dict[str, SparseCounts | None] = {}
     for part, form in expected.items():
@@ -109,7 +110,8 @@ def tally_of(content: Content, where: str) -> Tally:
         found[part] = None
         if given is not None and form is not None:
             place = f"{where}: field '{part}'"
-            found[part] = _sparse(given, *form, signed=noised or regression, where=place)
+            found[part] = _sparse(given, *form, signed=noised, where=place)
+            _check_sums(given, schema, place)
     return Tally(schema, **found)
 
 
@@ -121,8 +123,10 @@ def _check_schema(schema: Schema, where: str) -> None:
         problem = "two sensitive columns have one name"
     elif schema.positive is not None and schema.positive not in schema.classes:
         problem = f"the positive class {schema.positive!r} is not among the classes"
-    elif not (isfinite(schema.unit) and schema.unit > 0 and schema.bins >= 0):
-        problem = "bins or unit are below 0"
+    elif schema.bins < 0:
+        problem = "bins are below 0"
+    elif not FINEST_PLACE <= schema.place <= 0:
+        problem = f"place lies outside {FINEST_PLACE} to 0"
     elif not all(map(isfinite, cuts)):
         problem = "a cut point is not a finite number"
     elif united(schema, schema) != schema or not schema.clients:
@@ -142,9 +146,18 @@ def _sparse(
         raise InputError(f"{where}: keys do not increase")
     if keys and not 0 <= keys[0] <= keys[-1] < prod(shape):
         raise InputError(f"{where}: keys lie outside 0 to {prod(shape) - 1}")
-    if any(abs(value) > LARGEST_VALUE for row in rows for value in row):
+    if any(abs(row[0]) > LARGEST_VALUE for row in rows):
         raise InputError(f"{where}: a value is larger than 2^62")
-    if not signed and any(value < 0 for row in rows for value in row):
+    if not signed and any(row[0] < 0 for row in rows):
         raise InputError(f"{where}: a count is negative though no noise was added")
-    values = np.array(rows, np.int64).reshape(len(keys), width)
+    values = np.array(rows, np.int64 if width == 1 else object).reshape(len(keys), width)
     return SparseCounts(shape, np.array(keys, np.int64), values)
+
+
+def _check_sums(given: Counted, schema: Schema, where: str) -> None:
+    """Refuse sums that no numbers have: ``(Σ|x|)² / n ≤ Σx² ≤ (Σ|x|)²``, and ``|Σx| ≤ Σ|x|``."""
+    for rows, *sums in given.values if schema.sums else ():
+        total, squares = sums[-2:]
+        within = total >= abs(sums[0]) and squares <= total**2 <= rows * squares
+        if not within or total > rows << (MOST_BITS - BITS * schema.place):
+            raise InputError(f"{where}: {sums} are not the sums of {rows} numbers")

@@ -23,11 +23,17 @@ from evaluation.errors import InputError
 
 FORMAT = "fairfed counts"
 LARGEST_SUM = 2**63 - 1
+FIRST_VERSION = 1
+"""Held weights and errors rounded to a fixed unit; the counts of rows are the same."""
 
 NOT_COUNTS = "{path}: is no file of counts ({why}); write one with `fairfed audit count`"
 OTHER_VERSION = (
     "{path}: is of version {found}, this fairfed {ours} reads version {version}: count again with "
     "the same fairfed as the others"
+)
+ROUNDED = (
+    "{path}: is of version 1, which rounded {what} to multiples of {unit}: small ones are lost in "
+    "it. Count again with this fairfed"
 )
 DAMAGED = "{path}: is damaged, its checksum is not that of its content: copy or count it again"
 TWICE = (
@@ -125,13 +131,15 @@ def decode_counts(data: bytes, where: str) -> CountsFile:
     plain = _parsed(data, where)
     if plain.get("format") != FORMAT:
         raise InputError(NOT_COUNTS.format(path=where, why=f"its format is not {FORMAT!r}"))
-    if plain.get("version") != VERSION:
-        found = plain.get("version")
+    found = plain.get("version")
+    if found not in (FIRST_VERSION, VERSION):
         text = OTHER_VERSION.format(path=where, found=found, ours=_fairfed(), version=VERSION)
         raise InputError(text)
     checksum = plain.pop("checksum", None)
     if checksum != _checksum(plain):
         raise InputError(DAMAGED.format(path=where))
+    if found == FIRST_VERSION:
+        data = _updated({**plain, "checksum": checksum}, where)
     content = parse_content(data, where)
     if not content.releases:
         raise InputError(f"{where}: field 'releases': expected one for every site")
@@ -198,9 +206,22 @@ def _check_classes(total: Tally, classes: Mapping[str, tuple[str, ...]]) -> None
 
 
 def _largest(tally: Tally) -> int:
-    """Bound on any sum of a tally's values, as an integer without limit."""
+    """Bound on any sum of a tally's counts of rows, as an integer without limit."""
     parts = [p for p in (tally.confusion, tally.scores, tally.errors) if p is not None]
-    return max(sum(abs(int(value)) for value in part.values.ravel()) for part in parts)
+    return max(sum(abs(int(value)) for value in part.rows) for part in parts)
+
+
+def _updated(plain: dict[str, Any], where: str) -> bytes:
+    """A file of version 1 as one of today; refused where its sums were rounded."""
+    schema = plain.get("schema")
+    if isinstance(schema, dict):
+        unit = schema.pop("unit", None)
+        if schema.get("task") == "regression":
+            raise InputError(ROUNDED.format(path=where, what="errors", unit=unit))
+        if schema.get("weighted"):
+            raise InputError(ROUNDED.format(path=where, what="weights", unit="2^-20"))
+        schema["place"] = 0
+    return json.dumps(plain | {"version": VERSION}).encode()
 
 
 def _checksum(content: dict[str, Any]) -> str:

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.audit.exact_sums import weights_of
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Frontier
 from evaluation.audit.roc_hull import roc_hull
-from evaluation.audit.schema import WEIGHT_UNIT
 from evaluation.audit.score_table import ScoreTable, crosses, score_table, scored_classes
 from evaluation.audit.sparse import SparseCounts
 from evaluation.audit.tally import Tally
@@ -98,10 +98,7 @@ def _predicted(tally: Tally, confusion: SparseCounts, table: ScoreTable) -> Floa
     # A group of which noise or suppression left only the scores has no rates: it is left out.
     none = np.zeros(counts.shape[1:], np.int64)
     shown = [counts[place[name]] if name in place else none for name in table.groups]
-    values = np.maximum(np.array(shown), 0)
-    if tally.schema.weighted:
-        return np.asarray(values[..., 1] * WEIGHT_UNIT)
-    return np.asarray(values[..., 0], np.float64)
+    return weights_of(np.maximum(np.array(shown), 0))
 
 
 def _of_table(table: ScoreTable, counts: FloatArray) -> list[Frontier]:

@@ -8,43 +8,43 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.audit.exact_sums import Digits, assembled, finest_place
 from evaluation.audit.sparse import IntArray, SparseCounts, check_size
 from evaluation.errors import InputError
 
 DENSE = 4
 """Cells per row of a batch up to which all are kept; beyond, only those that occur."""
 PENDING = 4_000_000
-"""Occurring cells that are gathered before they are summed."""
-HALF = 31
-"""Bits of the lower half that sums are split into: 2²⁰ addends of 31 bits are exact in float64."""
-EXACT = 2**33
-"""Addends below this need no split: 2²⁰ of them stay below 2⁵³."""
+"""Sums of occurring cells that are gathered before they are added up."""
+MOST = 2**33
+"""Rows whose digits an int64 can add."""
+TOO_MANY = "more than {most:,} rows with weights or errors: count them in parts, and merge those"
 
-OVERFLOW = (
-    "sums of weights or squared errors exceed 64 bits: scale the weights down, or give a larger "
-    "`unit` (errors of 10,000 over a million rows need 0.001)"
-)
+Column = tuple[int, int]
+"""Which of the sums, from 1, and place of a digit."""
+ROWS: Column = (0, 0)
+Columns = dict[Column, IntArray]
 
 
 class Gather:
-    """Sums that add per cell.
+    """Counts of rows, and sums over them, that add per cell.
 
     Parameters
     ----------
-    width : int
-        Sums of a cell.
+    powers : sequence of int
+        Of each sum: 1 for numbers, 2 for squares of them.
     """
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+    def __init__(self, powers: Sequence[int] = ()) -> None:
+        self._powers = tuple(powers)
         self._sizes: tuple[int, ...] | None = None
-        self._dense: IntArray = np.zeros((0, width), np.int64)
-        self._parts: list[tuple[tuple[int, ...], IntArray, IntArray]] = []
+        self._dense: Columns = {}
+        self._parts: list[tuple[tuple[int, ...], IntArray, Columns]] = []
         self._pending = 0
-        self._total = 0.0
+        self._rows = 0
 
-    def add(self, sizes: Sequence[int], flat: IntArray, values: Sequence[IntArray]) -> None:
-        """Count rows and add their values.
+    def add(self, sizes: Sequence[int], flat: IntArray, addends: Sequence[Digits] = ()) -> None:
+        """Count rows and add their numbers.
 
         Parameters
         ----------
@@ -52,66 +52,82 @@ class Gather:
             Size of every axis now; none ever shrinks.
         flat : ndarray of int64, shape (n,)
             Row-major cell of each row, ``n`` at most 2²⁰.
-        values : sequence of ndarray of int64, shape (n,)
-            What each row adds beside one to the count of rows: ``width − 1`` of them.
+        addends : sequence of Digits
+            What each row adds to each of the sums.
 
         Raises
         ------
         InputError
-            If the cells are too many to number or a sum leaves 64 bits.
+            If the cells are too many to number, or the rows to be summed.
         """
         sizes = tuple(sizes)
         check_size(sizes)
-        self._guard(values)
+        self._rows += len(flat)
+        if addends and self._rows > MOST:
+            raise InputError(TOO_MANY.format(most=MOST))
         if prod(sizes) <= DENSE * len(flat):
-            self._add_dense(sizes, flat, values)
+            self._add_dense(sizes, flat, addends)
         else:
             keys, place = np.unique(flat, return_inverse=True)
-            self._keep(sizes, keys, _sums(place.ravel(), len(keys), values))
+            self._keep(sizes, keys, _sums(place.ravel(), len(keys), addends))
+
+    @property
+    def place(self) -> int:
+        """Place of the finest digit of any number so far, at most 0; squares have twice it."""
+        self._flush()
+        columns = (column for _, _, part in self._parts for column in part)
+        return finest_place(place for i, place in columns if i and self._powers[i - 1] == 1)
 
     def counts(self, sizes: Sequence[int]) -> SparseCounts:
-        """All sums, under the final sizes of the axes."""
-        self._flush()
-        self._compact(tuple(sizes))
-        _, keys, values = self._parts[0]
-        return SparseCounts(tuple(sizes), keys, values)
+        """All counts and sums, under the final sizes of the axes.
 
-    def _add_dense(
-        self, sizes: tuple[int, ...], flat: IntArray, values: Sequence[IntArray]
-    ) -> None:
+        Sums are integers in units of ``BASE ** place``, or its square.
+        """
+        place = self.place
+        self._compact(tuple(sizes))
+        _, keys, columns = self._parts[0]
+        rows = columns[ROWS][:, None]
+        if not self._powers:
+            return SparseCounts(tuple(sizes), keys, rows)
+        sums = [rows[:, 0].astype(object)]
+        for i, power in enumerate(self._powers, 1):
+            own = {digit: column for (j, digit), column in columns.items() if j == i}
+            sums.append(assembled(own, len(keys), place * power))
+        return SparseCounts(tuple(sizes), keys, np.stack(sums, axis=1))
+
+    def _add_dense(self, sizes: tuple[int, ...], flat: IntArray, addends: Sequence[Digits]) -> None:
         if sizes != self._sizes:
             self._flush()
             self._sizes = sizes
-            self._dense = np.zeros((prod(sizes), self._width), np.int64)
-        self._dense += _sums(flat, len(self._dense), values)
+        for column, sums in _sums(flat, prod(sizes), addends).items():
+            if column in self._dense:
+                self._dense[column] += sums
+            else:
+                self._dense[column] = sums
 
     def _flush(self) -> None:
         if self._sizes is not None:
-            keys = np.flatnonzero(self._dense[:, 0]).astype(np.int64)
-            self._keep(self._sizes, keys, self._dense[keys])
-            self._sizes = None
+            keys = np.flatnonzero(self._dense[ROWS]).astype(np.int64)
+            self._keep(self._sizes, keys, {name: own[keys] for name, own in self._dense.items()})
+            self._sizes, self._dense = None, {}
 
-    def _keep(self, sizes: tuple[int, ...], keys: IntArray, values: IntArray) -> None:
-        self._parts.append((sizes, keys, values))
-        self._pending += len(keys)
+    def _keep(self, sizes: tuple[int, ...], keys: IntArray, columns: Columns) -> None:
+        self._parts.append((sizes, keys, columns))
+        self._pending += len(keys) * len(columns)
         if self._pending > PENDING:
             self._compact(sizes)
             # Not again before as much more came as there is: that would be quadratic.
-            self._pending = -len(self._parts[0][1])
+            self._pending = -len(self._parts[0][1]) * len(self._parts[0][2])
 
     def _compact(self, sizes: tuple[int, ...]) -> None:
-        empty = (np.zeros(0, np.int64), np.zeros((0, self._width), np.int64))
-        moved = [(_resized(keys, own, sizes), values) for own, keys, values in self._parts]
-        keys, values = (np.concatenate(parts) for parts in zip(empty, *moved, strict=True))
-        total = SparseCounts.collect(sizes, keys, values)
-        self._parts = [(sizes, total.keys, total.values)]
-
-    def _guard(self, values: Sequence[IntArray]) -> None:
-        # Every partial sum is at most the sum of absolute values.
-        largest = max((float(np.abs(v).sum(dtype=np.float64)) for v in values), default=0.0)
-        self._total += largest
-        if self._total >= 2.0**62:
-            raise InputError(OVERFLOW)
+        names = sorted({ROWS, *(name for _, _, columns in self._parts for name in columns)})
+        keys, values = [np.zeros(0, np.int64)], [np.zeros((0, len(names)), np.int64)]
+        for own, part, columns in self._parts:
+            keys.append(_resized(part, own, sizes))
+            none = np.zeros(len(part), np.int64)
+            values.append(np.stack([columns.get(name, none) for name in names], axis=1))
+        total = SparseCounts.collect(sizes, np.concatenate(keys), np.concatenate(values))
+        self._parts = [(sizes, total.keys, dict(zip(names, total.values.T, strict=True)))]
 
 
 def ravelled(codes: Sequence[NDArray[np.int32]], sizes: Sequence[int], n: int) -> IntArray:
@@ -123,18 +139,13 @@ def ravelled(codes: Sequence[NDArray[np.int32]], sizes: Sequence[int], n: int) -
     return flat
 
 
-def _sums(cells: IntArray, size: int, values: Sequence[IntArray]) -> IntArray:
-    counted = [np.bincount(cells, minlength=size)]
-    counted += [_exact(cells, size, value) for value in values]
-    return np.stack(counted, axis=1).astype(np.int64, copy=False)
-
-
-def _exact(cells: IntArray, size: int, value: IntArray) -> IntArray:
-    if not len(value) or (value.min() > -EXACT and value.max() < EXACT):
-        return np.bincount(cells, value, size).astype(np.int64)
-    high, low = value >> HALF, value & (2**HALF - 1)
-    upper = np.bincount(cells, high, size).astype(np.int64)
-    return (upper << HALF) + np.bincount(cells, low, size).astype(np.int64)
+def _sums(cells: IntArray, size: int, addends: Sequence[Digits]) -> Columns:
+    found: Columns = {ROWS: np.bincount(cells, minlength=size)}
+    for i, addend in enumerate(addends, 1):
+        for place, rows, digits in addend.places():
+            sums = np.bincount(cells[rows], digits, size).astype(np.int64)
+            found[i, place] = found.get((i, place), 0) + sums
+    return found
 
 
 def _resized(keys: IntArray, sizes: tuple[int, ...], wider: tuple[int, ...]) -> IntArray:

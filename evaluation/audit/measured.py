@@ -19,8 +19,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.audit.exact_sums import weight_moments
 from evaluation.audit.metrics import ByGroup, Parts, jaccard_parts, recall_parts
-from evaluation.audit.schema import WEIGHT_UNIT
+from evaluation.audit.sparse import ExactArray
 from evaluation.bootstrap import resample
 from evaluation.intervals import wilson_limits
 from evaluation.rates import FloatArray, pool_groups, ratio_or_nan
@@ -37,7 +38,7 @@ class Cells:
     rows : ndarray of int, shape (groups, C, C)
         Rows; the last group is that of the suppressed rows if `compared` is less than all.
     weights, squares : ndarray, shape (groups, C, C)
-        Σw and Σw²; the rows themselves where there are no weights.
+        Σw and Σw², relative to the mean weight; the rows themselves where there are no weights.
     compared : int
         Groups that are compared.
     weighted : bool
@@ -55,14 +56,14 @@ class Cells:
 
 
 def make_cells(
-    values: IntArray, kept: NDArray[np.bool_], *, replicates: int, rng: np.random.Generator
+    values: ExactArray, kept: NDArray[np.bool_], *, replicates: int, rng: np.random.Generator
 ) -> Cells:
     """Prepare counts of a cross.
 
     Parameters
     ----------
-    values : ndarray of int64, shape (groups, C, C, 1 or 3)
-        Rows, and with weights Σw and Σw², as in `Tally.confusion`.
+    values : ndarray, shape (groups, C, C, 1 or 3)
+        Rows, and with weights Σw and Σw², of `Tally.grouped`.
     kept : ndarray of bool, shape (groups,)
         Groups that are compared; the others are pooled.
     replicates, rng
@@ -71,25 +72,27 @@ def make_cells(
     table = values[kept]
     if not kept.all():
         table = np.concatenate([table, values[~kept].sum(axis=0, keepdims=True)])
-    rows, weighted = table[..., 0], values.shape[-1] > 1
+    rows, weighted = table[..., 0].astype(np.int64), values.shape[-1] > 1
     weights = squares = rows.astype(np.float64)
+    spread = np.zeros_like(weights)
     if weighted:
-        weights, squares = (np.asarray(table[..., i] * WEIGHT_UNIT, np.float64) for i in (1, 2))
+        weights, squares, spread = weight_moments(table)
     cells = Cells(
         rows, weights, squares, int(kept.sum()), weighted, np.zeros((0, *rows.shape), np.float64)
     )
     if not replicates or not rows.sum():
         return cells
-    return replace(cells, replicates=_drawn(cells, replicates, rng))
+    return replace(cells, replicates=_drawn(cells, spread, replicates, rng))
 
 
-def _drawn(cells: Cells, replicates: int, rng: np.random.Generator) -> FloatArray:
+def _drawn(
+    cells: Cells, spread: FloatArray, replicates: int, rng: np.random.Generator
+) -> FloatArray:
+    """Replicates of the weights; `spread` is the standard deviation of a weight in its cell."""
     drawn = resample(cells.rows, replicates, rng).astype(np.float64)
     if not cells.weighted:
         return drawn
-    rows = np.maximum(cells.rows, 1)
-    mean = cells.weights / rows
-    spread = np.sqrt(np.maximum(cells.squares / rows - mean**2, 0))
+    mean = cells.weights / np.maximum(cells.rows, 1)
     noise = rng.standard_normal(drawn.shape) * np.sqrt(drawn) * spread
     return np.maximum(drawn * mean + noise, 0)
 

@@ -177,7 +177,7 @@ def leave_out_small(tally: Tally, min_cell: int) -> tuple[Tally, Release]:
         kept[part] = counted
         if counted is None:
             continue
-        rows = counted.values[:, 0]
+        rows = counted.rows
         small = (rows > 0) & (rows < min_cell)
         dropped_cells, dropped_rows = dropped_cells + small.sum(), dropped_rows + rows[small].sum()
         kept[part] = SparseCounts(counted.shape, counted.keys[~small], counted.values[~small])

@@ -2,27 +2,54 @@
 
 Sums of e, |e| and e² give means of all three, and the variances of e and |e|; the variance of e²
 would need Σe⁴, so mean squared errors have no interval, and R² would need the spread of the truth.
+
+The sums are exact integers: a variance is their difference, rounded once. All that follows is in
+units of the size of the errors, so that nothing depends on the unit of the data; a comparison is
+brought to that unit at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evaluation.audit.exact_sums import BITS, bits, rounded
 from evaluation.audit.findings import gap_records, split
 from evaluation.audit.gaps import kinds_of
 from evaluation.audit.measured import Measured, normal_noise
 from evaluation.audit.metrics import Direction
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import NAN, Comparison, Estimate, GroupMetric
+from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap, GroupMetric
 from evaluation.audit.significance import heterogeneity
-from evaluation.audit.sparse import IntArray
+from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
 from evaluation.errors import InputError
 from evaluation.rates import FloatArray, ratio_or_nan
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Means and variances of errors by group, in units of the size of all errors.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (groups,)
+        Rows.
+    error, absolute, square : ndarray of float64, shape (groups,)
+        Means of e, |e| and e².
+    error_variance, absolute_variance : ndarray of float64, shape (groups,)
+        Of e and |e|.
+    """
+
+    rows: IntArray
+    error: FloatArray
+    absolute: FloatArray
+    square: FloatArray
+    error_variance: FloatArray
+    absolute_variance: FloatArray
 
 
 @dataclass(frozen=True)
@@ -34,9 +61,11 @@ class ByError:
     name, title, direction
         As in `evaluation.audit.metrics.ByGroup`.
     value : callable
-        Means of e, |e| and e², each of any shape, to the metric.
+        Moments to the metric, by group.
     variance : callable or None
-        The same to the variance of one row's term; None where sums do not tell.
+        Moments to the variance of one row's term; None where sums do not tell.
+    power : int
+        Of the unit of errors that the metric is in.
     ratios : bool
         Whether ratios make sense: not where the sign changes.
     """
@@ -44,19 +73,20 @@ class ByError:
     name: str
     title: str
     direction: Direction
-    value: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
-    variance: Callable[[FloatArray, FloatArray, FloatArray], FloatArray] | None
+    value: Callable[[Moments], FloatArray]
+    variance: Callable[[Moments], FloatArray] | None
+    power: int = 1
     ratios: bool = True
 
 
 _TABLE = (
     ByError("mean_error", "Mean error", "none",
-            lambda e, a, s: e, lambda e, a, s: s - e**2, ratios=False),
+            lambda m: m.error, lambda m: m.error_variance, ratios=False),
     ByError("mean_absolute_error", "Mean absolute error", "lower",
-            lambda e, a, s: a, lambda e, a, s: s - a**2),
-    ByError("mean_squared_error", "Mean squared error", "lower", lambda e, a, s: s, None),
+            lambda m: m.absolute, lambda m: m.absolute_variance),
+    ByError("mean_squared_error", "Mean squared error", "lower", lambda m: m.square, None, power=2),
     ByError("root_mean_squared_error", "Root mean squared error", "lower",
-            lambda e, a, s: np.sqrt(s), None),
+            lambda m: np.sqrt(m.square), None),
 )  # fmt: skip
 
 BY_ERROR: dict[str, ByError] = {metric.name: metric for metric in _TABLE}
@@ -89,10 +119,11 @@ def compare_one(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Com
         return Comparison(by, (), (), (), 0, (), ())
     seed = (options.seed, *(tally.schema.axis(name) for name in by))
     metrics = chosen_errors(options.metrics)
-    unit = tally.schema.unit
+    total = sums.sum(axis=0, keepdims=True)
+    size = size_of(total[0])
+    own, everyone = (moments(part, size) for part in (sums[groups.kept], total))
     parts = {
-        m.name: measure_errors(m, sums[groups.kept], sums.sum(axis=0), unit, options, (*seed, i))
-        for i, m in enumerate(metrics)
+        m.name: measure_errors(m, own, everyone, options, (*seed, i)) for i, m in enumerate(metrics)
     }
     kinds = [k for m in metrics for k in kinds_of(m.name, m.title, ratios=m.ratios)]
     rates = {name: (part.values, part.overall[None]) for name, part in parts.items()}
@@ -101,7 +132,7 @@ def compare_one(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Com
     intervals = gap_intervals(kinds, parts, values, "macro", options.level) if several else {}
     tests = {name: heterogeneity(part.values, part.spread) for name, part in parts.items()}
     found = gap_records(kinds, parts, groups.names, values, intervals, {}, tests, options)
-    return Comparison(
+    comparison = Comparison(
         by,
         groups.names,
         groups.rows,
@@ -110,13 +141,83 @@ def compare_one(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Com
         tuple(_group_metric(m, parts[m.name]) for m in metrics),
         found,
     )
+    return _in_unit(comparison, size + BITS * tally.schema.place)
+
+
+def size_of(sums: ExactArray) -> int:
+    """Size of errors, as the power of two near their root mean square; 0 where there are none.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (4,)
+        Rows, Σe, Σ|e|, Σe² as in `Tally.errors`.
+    """
+    rows, _, _, squares = (int(own) for own in sums)
+    return bits(squares, rows) // 2 if squares else 0
+
+
+def moments(sums: ExactArray, size: int) -> Moments:
+    """Means and variances of errors.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (groups, 4)
+        Rows, Σe, Σ|e|, Σe² as in `Tally.errors`; at least one row each.
+    size : int
+        Of `size_of`: results are in units of its power of two.
+    """
+    rows, error, absolute, squares = sums.T
+    n = rows.astype(np.float64)
+
+    def mean(sums: ExactArray, power: int = 1) -> FloatArray:
+        return rounded(sums, -power * size) / n
+
+    def variance(sums: ExactArray) -> FloatArray:
+        # Of integers: in floating point the difference is noise where errors hardly vary.
+        return mean(rows * squares - sums * sums, 2) / n
+
+    return Moments(
+        rows.astype(np.int64),
+        mean(error),
+        mean(absolute),
+        mean(squares, 2),
+        variance(error),
+        variance(absolute),
+    )
+
+
+def _in_unit(comparison: Comparison, size: int) -> Comparison:
+    """A comparison in the unit of the data instead of the size of the errors."""
+
+    def scaled(name: str, value: float) -> float:
+        return float(np.ldexp(value, BY_ERROR[name].power * size))
+
+    def moved(name: str, own: Estimate) -> Estimate:
+        value, low, high = (scaled(name, end) for end in (own.value, own.low, own.high))
+        return replace(own, value=value, low=low, high=high)
+
+    def gap(own: Gap) -> Gap:
+        if own.kind == "ratio":
+            return own
+        chance, detectable = (scaled(own.metric, v) for v in (own.chance, own.detectable))
+        estimate = moved(own.metric, own.estimate)
+        return replace(own, estimate=estimate, chance=chance, detectable=detectable)
+
+    metrics = tuple(
+        replace(
+            own,
+            overall=moved(own.name, own.overall),
+            groups=tuple(moved(own.name, group) for group in own.groups),
+        )
+        for own in comparison.metrics
+    )
+    return replace(comparison, metrics=metrics, gaps=tuple(map(gap, comparison.gaps)))
 
 
 def measure_errors(
     metric: ByError,
-    sums: IntArray,
-    total: IntArray,
-    unit: float,
+    groups: Moments,
+    everyone: Moments,
     options: AuditOptions,
     seed: tuple[int, ...],
 ) -> Measured:
@@ -126,24 +227,20 @@ def measure_errors(
     ----------
     metric : ByError
         The metric.
-    sums : ndarray of int64, shape (groups, 4)
-        Rows, Σe, Σ|e|, Σe² of the compared groups, as in `Tally.errors`; `total` those of everyone.
-    unit : float
-        What errors are counted in.
+    groups, everyone : Moments
+        Of the compared groups, and of all rows.
     options, seed
         Level and replicates; seed of the draws for gaps.
     """
-    values, spread, low, high = _normal(metric, sums, unit, options.level)
-    overall, overall_spread, overall_low, overall_high = _normal(
-        metric, total[None], unit, options.level
-    )
+    values, spread, low, high = _normal(metric, groups, options.level)
+    overall, overall_spread, overall_low, overall_high = _normal(metric, everyone, options.level)
     draws = options.replicates if metric.variance is not None else 0
     rng = np.random.default_rng(seed)
     column = values[:, None]
     return Measured(
         values=column,
         overall=overall,
-        rows=sums[:, :1],
+        rows=groups.rows[:, None],
         low=low[:, None],
         high=high[:, None],
         overall_low=overall_low,
@@ -162,18 +259,16 @@ def measure_errors(
 
 
 def _normal(
-    metric: ByError, sums: IntArray, unit: float, level: float
+    metric: ByError, errors: Moments, level: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Value, standard error and Student's interval per group."""
     from scipy.special import stdtrit
 
-    n = sums[:, 0].astype(np.float64)
-    means = [ratio_or_nan(np.asarray(sums[:, i] * unit, np.float64), n) for i in (1, 2, 3)]
-    value = metric.value(means[0], means[1], means[2])
+    n, value = errors.rows.astype(np.float64), metric.value(errors)
     if metric.variance is None:
         none = np.full(value.shape, np.nan)
         return value, none, none, none
-    variance = np.maximum(metric.variance(means[0], means[1], means[2]), 0)
+    variance = metric.variance(errors)
     spread = np.sqrt(ratio_or_nan(variance, n - 1))
     half = stdtrit(np.maximum(n - 1, 1), 0.5 + level / 2) * spread
     low = value - half if metric.direction == "none" else np.maximum(value - half, 0)

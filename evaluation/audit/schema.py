@@ -13,14 +13,12 @@ from typing import Literal
 
 from evaluation.errors import InputError
 
-VERSION = 1
+VERSION = 2
 """Of the schema and of the files that hold counts."""
 MISSING = "(missing)"
 """Group of the rows whose sensitive value is not given; it comes last."""
 EVERYONE = "all"
 """The only client, where no column names clients."""
-WEIGHT_UNIT = 2.0**-20
-"""Weights are counted as whole multiples of this, so that their sums are exact."""
 
 Task = Literal["classification", "regression"]
 
@@ -70,8 +68,9 @@ class Schema:
         Bins of the score histograms over [0, 1]; 0: no score.
     weighted : bool
         Whether rows have weights.
-    unit : float
-        Of regression: errors are counted in whole multiples of this.
+    place : int
+        Weights and errors are summed as whole multiples of ``2 ** (30 * place)``, their squares of
+        its square: the finest that any row needs, at most 0.
     columns : tuple of (str, str)
         Role and name of the columns that were read, for the record.
     """
@@ -83,7 +82,7 @@ class Schema:
     positive: str | None = None
     bins: int = 0
     weighted: bool = False
-    unit: float = 1e-6
+    place: int = 0
     columns: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -97,6 +96,13 @@ class Schema:
         if not self.bins:
             return ()
         return self.classes if self.positive is None else (self.positive,)
+
+    @property
+    def sums(self) -> tuple[int, ...]:
+        """What is summed beside rows, as powers: Σw and Σw²; Σe, Σ|e| and Σe² of a regression."""
+        if self.task == "regression":
+            return (1, 1, 2)
+        return (1, 2) if self.weighted else ()
 
     def axis(self, name: str) -> int:
         """Index of a sensitive column among `axes`.
@@ -141,7 +147,7 @@ def united(a: Schema, b: Schema) -> Schema:
     InputError
         If they were counted with different settings.
     """
-    for what in ("task", "positive", "bins", "weighted", "unit"):
+    for what in ("task", "positive", "bins", "weighted"):
         _same(what, getattr(a, what), getattr(b, what))
     _same("sensitive columns", [x.name for x in a.axes], [x.name for x in b.axes])
     axes = []
@@ -153,6 +159,7 @@ def united(a: Schema, b: Schema) -> Schema:
         classes=ordered_classes((*a.classes, *b.classes), a.positive),
         axes=tuple(axes),
         clients=tuple(sorted({*a.clients, *b.clients})),
+        place=min(a.place, b.place),
     )
 
 

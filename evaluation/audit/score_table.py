@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluation.audit.exact_sums import weights_of
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.schema import WEIGHT_UNIT, Schema
+from evaluation.audit.schema import Schema
 from evaluation.audit.sparse import IntArray
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray
@@ -26,7 +27,7 @@ class ScoreTable:
     rows : ndarray of int64, shape (n_groups + 1, 2, bins)
         Rows that are not (0) and that are (1) of the class.
     weights : ndarray of float64, same shape
-        Sums of weights; the rows where there are none.
+        Sums of weights, relative to the mean weight; the rows where there are none.
     """
 
     by: tuple[str, ...]
@@ -74,8 +75,7 @@ def score_table(
     if not names:
         return None
     of_class = np.maximum(counted[:, tally.schema.score_classes.index(scored)], 0)
-    rows = of_class[..., 0]
-    weights = of_class[..., 1] * WEIGHT_UNIT if tally.schema.weighted else rows.astype(np.float64)
+    rows, weights = of_class[..., 0].astype(np.int64), weights_of(of_class)
     size = rows.sum(axis=(1, 2))
     if not size.any():
         return None

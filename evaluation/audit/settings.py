@@ -78,8 +78,6 @@ class ReadSettings:
         said.
     bins : int
         Of the score histograms over [0, 1].
-    unit : float
-        Of regression: errors are rounded to multiples of it.
 
     Raises
     ------
@@ -103,7 +101,6 @@ class ReadSettings:
     missing: Literal["group", "drop", "error"] = "group"
     invalid: Literal["error", "drop"] = "error"
     bins: int = 1024
-    unit: float = 1e-6
 
     def __post_init__(self) -> None:
         if self.prediction is None and self.score is None:
@@ -178,8 +175,6 @@ class ReadSettings:
                 raise InputError(f"{name}: expected {wanted}, got {getattr(self, name)!r}")
         if self.bins < 1 or self.quantiles < 2:
             raise InputError("expected at least 1 bin and 2 quantiles")
-        if not (isfinite(self.unit) and self.unit > 0):
-            raise InputError(f"unit: expected a number above 0, got {self.unit}")
 
     def _check_threshold(self) -> None:
         if not 0 <= self.threshold <= 1:

@@ -1,7 +1,8 @@
 """Sparse arrays of integers that add: where an audit keeps its counts.
 
 The cross of eight sensitive columns has more cells than there are rows; only those that occur are
-kept. Everything is an int64, so that sums do not depend on the order of rows, files or sites.
+kept. Everything is an integer, so that sums do not depend on the order of rows, files or sites:
+int64 where rows are counted; with weights or errors, integers of any size (dtype object).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 from evaluation.errors import InputError
 
 IntArray = NDArray[np.int64]
+ExactArray = NDArray[Any]
+"""Int64, or integers of any size (dtype object)."""
 
 LARGEST = 2**62
 """Cells that an index of 64 bits can tell apart, with room to spare."""
@@ -37,8 +41,8 @@ class SparseCounts:
         Size of every axis.
     keys : ndarray of int64, shape (m,)
         Row-major indices of the cells, strictly increasing.
-    values : ndarray of int64, shape (m, k)
-        What is counted in each cell: `k` sums that add independently.
+    values : ndarray of int64 or object, shape (m, k)
+        What is counted in each cell: rows, and sums over them, that add independently.
 
     Raises
     ------
@@ -48,14 +52,14 @@ class SparseCounts:
 
     shape: tuple[int, ...]
     keys: IntArray
-    values: IntArray
+    values: ExactArray
 
     def __post_init__(self) -> None:
         check_size(self.shape)
 
     @classmethod
     def collect(
-        cls, shape: Sequence[int], flat: NDArray[np.integer], values: IntArray
+        cls, shape: Sequence[int], flat: NDArray[np.integer], values: ExactArray
     ) -> SparseCounts:
         """Sum the values of equal indices.
 
@@ -65,7 +69,7 @@ class SparseCounts:
             Size of every axis.
         flat : ndarray of int, shape (n,)
             Row-major indices, in any order.
-        values : ndarray of int64, shape (n, k)
+        values : ndarray of int64 or object, shape (n, k)
             What each adds.
         """
         check_size(shape)
@@ -73,6 +77,11 @@ class SparseCounts:
         if cells <= min(DENSE, 2 * len(keys)):
             return cls(tuple(shape), *_added_dense(keys, values, cells))
         return cls(tuple(shape), *_added_sorted(keys, values))
+
+    @property
+    def rows(self) -> IntArray:
+        """Rows of every kept cell, shape ``(m,)``."""
+        return self.values[:, 0].astype(np.int64, copy=False)
 
     def __add__(self, other: SparseCounts) -> SparseCounts:
         """Sum of two arrays of one shape."""
@@ -101,9 +110,9 @@ class SparseCounts:
         index = [np.asarray(m, np.int64)[i] for m, i in zip(maps, self.index(), strict=True)]
         return self.collect(shape, _ravel(index, shape), self.values)
 
-    def dense(self) -> IntArray:
+    def dense(self) -> ExactArray:
         """All cells, shape ``(*shape, k)``."""
-        full = np.zeros((prod(self.shape), self.values.shape[1]), np.int64)
+        full = np.zeros((prod(self.shape), self.values.shape[1]), self.values.dtype)
         full[self.keys] = self.values
         return full.reshape(*self.shape, self.values.shape[1])
 
@@ -115,21 +124,21 @@ def check_size(shape: Sequence[int]) -> None:
         raise InputError(TOO_LARGE.format(cells=float(cells)))
 
 
-def _added_dense(flat: IntArray, values: IntArray, cells: int) -> tuple[IntArray, IntArray]:
+def _added_dense(flat: IntArray, values: ExactArray, cells: int) -> tuple[IntArray, ExactArray]:
     """Keys and sums by way of all cells."""
     occurs = np.zeros(cells, np.bool_)
     occurs[flat] = True
     keys = np.flatnonzero(occurs)
-    sums = np.empty((len(keys), values.shape[1]), np.int64)
+    sums = np.empty((len(keys), values.shape[1]), values.dtype)
     for k in range(values.shape[1]):
         # One column at a time is numpy's fast path; bincount is no faster, and adds as floats.
-        full = np.zeros(cells, np.int64)
+        full = np.zeros(cells, values.dtype)
         np.add.at(full, flat, values[:, k])
         sums[:, k] = full[keys]
     return np.asarray(keys, np.int64), sums
 
 
-def _added_sorted(flat: IntArray, values: IntArray) -> tuple[IntArray, IntArray]:
+def _added_sorted(flat: IntArray, values: ExactArray) -> tuple[IntArray, ExactArray]:
     """Keys and sums by way of sorting."""
     if not (flat[1:] >= flat[:-1]).all():
         order = np.argsort(flat)

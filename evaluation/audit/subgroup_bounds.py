@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.audit.sparse import IntArray
 from evaluation.rates import FloatArray, ratio_or_nan
+
+SumArray = NDArray[np.int64] | NDArray[np.float64]
+"""Sums that a judge reads: of rows int64, of errors float64."""
 
 
 class Judge(Protocol):
@@ -27,16 +31,16 @@ class Judge(Protocol):
     def how(self) -> str:
         """Of its intervals (`Estimate.how`)."""
 
-    def trials(self, sums: IntArray) -> FloatArray:
+    def trials(self, sums: SumArray) -> FloatArray:
         """Rows that each metric rests on: sums ``(..., K)`` to ``(..., M)``."""
 
-    def failures(self, sums: IntArray) -> FloatArray:
+    def failures(self, sums: SumArray) -> FloatArray:
         """What each metric is the mean of, summed over its rows: ``(..., K)`` to ``(..., M)``."""
 
-    def limits(self, sums: IntArray, alpha: float) -> tuple[FloatArray, FloatArray]:
+    def limits(self, sums: SumArray, alpha: float) -> tuple[FloatArray, FloatArray]:
         """One-sided lower and upper limit of each metric, each missed at most `alpha` of times."""
 
-    def shortfall(self, own: IntArray, other: IntArray, alpha: float) -> FloatArray:
+    def shortfall(self, own: SumArray, other: SumArray, alpha: float) -> FloatArray:
         """Lower confidence bound of how much worse `own` rows are than `other` rows, ``(..., M)``.
 
         NaN where either has no rows that the metric rests on.
@@ -66,20 +70,20 @@ class RateJudge:
     numerators: IntArray
     how: str = "exact"
 
-    def trials(self, sums: IntArray) -> FloatArray:
+    def trials(self, sums: SumArray) -> FloatArray:
         """Rows at risk; a sum that noise made negative is 0."""
         return np.asarray(np.maximum(sums @ self.denominators, 0), np.float64)
 
-    def failures(self, sums: IntArray) -> FloatArray:
+    def failures(self, sums: SumArray) -> FloatArray:
         """Rows that failed."""
         return np.asarray(np.clip(sums @ self.numerators, 0, self.trials(sums)), np.float64)
 
-    def limits(self, sums: IntArray, alpha: float) -> tuple[FloatArray, FloatArray]:
+    def limits(self, sums: SumArray, alpha: float) -> tuple[FloatArray, FloatArray]:
         """Clopper–Pearson limits; 0 and 1 without rows."""
         n, x = self.trials(sums), self.failures(sums)
         return _lower(x, n, alpha), _upper(x, n, alpha)
 
-    def shortfall(self, own: IntArray, other: IntArray, alpha: float) -> FloatArray:
+    def shortfall(self, own: SumArray, other: SumArray, alpha: float) -> FloatArray:
         """``d − √((p₁ − l₁)² + (u₂ − p₂)²)`` with the limits of both rates."""
         n, m = self.trials(own), self.trials(other)
         x, y = self.failures(own), self.failures(other)
@@ -92,31 +96,39 @@ class RateJudge:
 class ErrorJudge:
     """Mean absolute error, by Welch's approximation to normal means (1947, doi:10.2307/2332510).
 
-    Sums are rows, ``Σ|e|`` and ``Σe²`` in `unit`. Student's t instead of the normal quantile allows
-    for the estimated variance of few rows. Skewed errors leave it approximate.
+    Sums are rows, ``Σd`` and ``Σd²`` of the distances ``d = |e| / unit − centre``, all in float64:
+    around their centre, and in units of their size, squares of errors that hardly vary keep their
+    digits. Student's t instead of the normal quantile allows for the estimated variance of few
+    rows. Skewed errors leave it approximate.
+
+    Parameters
+    ----------
+    unit, centre : float
+        Size of the distances, and about the mean of the absolute errors in that unit.
     """
 
     unit: float
+    centre: float
     metrics: tuple[str, ...] = ("mean_absolute_error",)
     how: str = "normal"
 
-    def trials(self, sums: IntArray) -> FloatArray:
+    def trials(self, sums: SumArray) -> FloatArray:
         """Rows."""
-        return np.maximum(sums[..., :1], 0).astype(np.float64)
+        return np.asarray(sums[..., :1], np.float64)
 
-    def failures(self, sums: IntArray) -> FloatArray:
+    def failures(self, sums: SumArray) -> FloatArray:
         """Sum of the absolute errors."""
-        return np.maximum(sums[..., 1:2], 0) * self.unit
+        return np.asarray((sums[..., 1:2] + self.centre * sums[..., :1]) * self.unit)
 
-    def limits(self, sums: IntArray, alpha: float) -> tuple[FloatArray, FloatArray]:
+    def limits(self, sums: SumArray, alpha: float) -> tuple[FloatArray, FloatArray]:
         """Mean and t times its standard error; NaN with fewer than two rows."""
         from scipy.special import stdtrit
 
-        mean, square = self._mean(sums), self._square(sums)
+        mean, square = self._mean(sums) + self.centre, self._square(sums)
         half = stdtrit(self.trials(sums) - 1, 1 - alpha) * np.sqrt(square)
-        return np.maximum(mean - half, 0), mean + half
+        return np.maximum(mean - half, 0) * self.unit, (mean + half) * self.unit
 
-    def shortfall(self, own: IntArray, other: IntArray, alpha: float) -> FloatArray:
+    def shortfall(self, own: SumArray, other: SumArray, alpha: float) -> FloatArray:
         """Difference of the means less t times its standard error."""
         from scipy.special import stdtrit
 
@@ -127,16 +139,17 @@ class ErrorJudge:
         )
         freedom = ratio_or_nan((a + b) ** 2, parts)
         half = np.where(parts > 0, stdtrit(freedom, 1 - alpha) * np.sqrt(a + b), 0 * parts)
-        return np.asarray(self._mean(own) - self._mean(other) - half, np.float64)
+        return np.asarray((self._mean(own) - self._mean(other) - half) * self.unit, np.float64)
 
-    def _mean(self, sums: IntArray) -> FloatArray:
-        return ratio_or_nan(self.failures(sums), self.trials(sums))
+    def _mean(self, sums: SumArray) -> FloatArray:
+        """Mean distance from the centre."""
+        return ratio_or_nan(np.asarray(sums[..., 1:2], np.float64), self.trials(sums))
 
-    def _square(self, sums: IntArray) -> FloatArray:
+    def _square(self, sums: SumArray) -> FloatArray:
         """Squared standard error of the mean."""
         n = self.trials(sums)
-        total = ratio_or_nan(np.maximum(sums[..., 2:3], 0) * self.unit, n)
-        spread = np.maximum(total - self._mean(sums) ** 2, 0)
+        squares = ratio_or_nan(np.asarray(sums[..., 2:3], np.float64), n)
+        spread = np.maximum(squares - self._mean(sums) ** 2, 0)
         return ratio_or_nan(spread, n - 1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.sparse import IntArray, SparseCounts
-from evaluation.audit.subgroup_bounds import Judge
+from evaluation.audit.subgroup_bounds import Judge, SumArray
 from evaluation.audit.subgroup_cells import Cells, Where, crosses_up_to
 
 Flags = NDArray[np.bool_]
@@ -25,7 +25,7 @@ class Candidates:
         By the columns of a cross: its cells with enough rows.
     starts : dict of tuple of int to int
         Number of the first subgroup of each cross.
-    sums : ndarray of int64, shape (n, K)
+    sums : ndarray of int64 or float64, shape (n, K)
         What a `Judge` reads of each subgroup.
     compared : ndarray of bool, shape (n, M)
         Metrics that rest on enough rows of the subgroup, and of all others.
@@ -33,7 +33,7 @@ class Candidates:
 
     counted: dict[tuple[int, ...], SparseCounts]
     starts: dict[tuple[int, ...], int]
-    sums: IntArray
+    sums: SumArray
     compared: Flags
 
     def where(self, index: int) -> Where:

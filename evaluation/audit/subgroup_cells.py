@@ -8,10 +8,12 @@ from itertools import combinations
 
 import numpy as np
 
-from evaluation.audit.sparse import IntArray, SparseCounts
-from evaluation.audit.subgroup_bounds import ErrorJudge, Judge, error_rates
+from evaluation.audit.exact_sums import BITS, bits, rounded
+from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
+from evaluation.audit.subgroup_bounds import ErrorJudge, Judge, SumArray, error_rates
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
+from evaluation.rates import FloatArray
 
 Where = tuple[tuple[int, int], ...]
 """Columns and levels that define a subgroup, by index; columns rise."""
@@ -27,18 +29,18 @@ class Cells:
         Levels of each column.
     levels : tuple of ndarray of int64, each of shape (m,)
         Level of every cell along each column.
-    sums : ndarray of int64, shape (m, K)
+    sums : ndarray of int64 or float64, shape (m, K)
         What a `Judge` reads.
     """
 
     sizes: tuple[int, ...]
     levels: tuple[IntArray, ...]
-    sums: IntArray
+    sums: SumArray
 
     @property
-    def total(self) -> IntArray:
+    def total(self) -> SumArray:
         """Sums of all rows, shape ``(K,)``."""
-        return np.asarray(self.sums.sum(axis=0), np.int64)
+        return np.asarray(self.sums.sum(axis=0))
 
     def cross(self, columns: tuple[int, ...]) -> SparseCounts:
         """Sums by the cells of a cross of columns."""
@@ -81,20 +83,34 @@ def crosses_up_to(depth: int, columns: int) -> Iterator[tuple[int, ...]]:
         yield from combinations(range(columns), size)
 
 
-def _judged(tally: Tally) -> tuple[SparseCounts, Judge, IntArray]:
+def _judged(tally: Tally) -> tuple[SparseCounts, Judge, SumArray]:
     """The counts, their judge, and for each of their cells the sums that it reads."""
     if tally.schema.task == "regression":
         if tally.errors is None:
             raise InputError("the counts of this regression hold no errors to search")
-        return tally.errors, ErrorJudge(tally.schema.unit), tally.errors.values[:, [0, 2, 3]]
+        return tally.errors, *_errors(tally.errors.values, tally.schema.place)
     if tally.confusion is None:
         raise InputError("these counts hold no predictions to search for subgroups")
     counted, classes = tally.confusion, len(tally.schema.classes)
     lead = len(tally.schema.group_shape)
     true, predicted = counted.along(lead), counted.along(lead + 1)
-    rows, wrong = counted.values[:, 0], true != predicted
+    rows, wrong = counted.rows, true != predicted
     if classes != 2:
         return counted, error_rates(classes), np.stack([rows, rows * wrong], axis=1)
     sides = [rows * (true == side) for side in (0, 1)]
     columns = [sides[0], sides[0] * wrong, sides[1], sides[1] * wrong]
     return counted, error_rates(classes), np.stack(columns, axis=1)
+
+
+def _errors(values: ExactArray, place: int) -> tuple[Judge, FloatArray]:
+    """Sums of distances from the mean absolute error, in units of their size; exact until then."""
+    rows, _, absolute, squares = values.T
+    n, total = int(rows.sum()), int(absolute.sum())
+    centre = total // max(n, 1)
+    squares = squares - 2 * centre * absolute + centre**2 * rows
+    absolute = absolute - centre * rows
+    size = bits(int(squares.sum()), n) // 2
+    sums = [rounded(rows), rounded(absolute, -size), rounded(squares, -2 * size)]
+    unit = float(np.ldexp(1.0, size + BITS * place))
+    judge = ErrorJudge(unit, float(rounded(np.array(centre, object), -size)))
+    return judge, np.stack(sums, axis=1)

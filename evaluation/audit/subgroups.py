@@ -34,7 +34,7 @@ from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Estimate, Subgroup
 from evaluation.audit.schema import Schema
 from evaluation.audit.sparse import IntArray, SparseCounts
-from evaluation.audit.subgroup_bounds import Judge
+from evaluation.audit.subgroup_bounds import Judge, SumArray
 from evaluation.audit.subgroup_candidates import Candidates, Flags, candidates_of
 from evaluation.audit.subgroup_cells import Cells, cells_of, crosses_up_to
 from evaluation.audit.tally import Tally
@@ -134,7 +134,7 @@ class _Search:
             left[index] = False
             left &= ~self._explained_by(index, left)
 
-    def _surely(self, own: IntArray, other: IntArray) -> Flags:
+    def _surely(self, own: SumArray, other: SumArray) -> Flags:
         return np.asarray(self.judge.shortfall(own, other, self.alpha) > 0)
 
     def _explained_by_wider(self) -> Flags:
@@ -158,7 +158,8 @@ class _Search:
             shared = _looked_up(inside.cross(columns), self.candidates.keys(columns, own))
             beyond = self._surely(sums - shared, self.total - wrong - (sums - shared))
             among = self._surely(sums, wrong - sums)
-            contained = (shared == sums).all(axis=1, keepdims=True)
+            rows = self.judge.trials
+            contained = (rows(shared) == rows(sums)).all(axis=1, keepdims=True)
             explained[own] = self.worse[listed] & ~np.where(contained, among, beyond)
         return explained
 
@@ -184,9 +185,9 @@ class _Search:
         )
 
 
-def _looked_up(counted: SparseCounts, keys: IntArray) -> IntArray:
+def _looked_up(counted: SparseCounts, keys: IntArray) -> SumArray:
     """Sums of cells by rising keys, 0 where there is no such cell."""
-    sums = np.zeros((len(keys), counted.values.shape[1]), np.int64)
+    sums = np.zeros((len(keys), counted.values.shape[1]), counted.values.dtype)
     _, there, at = np.intersect1d(keys, counted.keys, assume_unique=True, return_indices=True)
     sums[there] = counted.values[at]
     return sums

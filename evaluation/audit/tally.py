@@ -2,19 +2,21 @@
 
 Classification keeps confusion counts ``[client, *groups, true, predicted]`` and, with scores,
 histograms ``[client, *groups, scored class, is it that class, bin]``; regression keeps sums of
-errors ``[client, *groups]``. Sums are integers, so merging is exact in any order.
+errors ``[client, *groups]``. Sums are integers, so merging is exact in any order; those of weights
+and errors are in units of a power of two that is fine enough for all rows, ``schema.place``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.audit.exact_sums import BASE
 from evaluation.audit.schema import Schema, united
-from evaluation.audit.sparse import IntArray, SparseCounts
+from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
 from evaluation.counts import GroupCounts
 from evaluation.errors import InputError
 
@@ -32,13 +34,12 @@ class Tally:
         What the axes mean.
     confusion : SparseCounts or None
         Classification: shape ``(*schema.group_shape, C, C)``; the sums of a cell are its rows, and
-        with weights also ``Σw`` and ``Σw²``, each addend rounded to a multiple of `WEIGHT_UNIT`.
+        with weights also ``Σw`` and ``Σw²``.
     scores : SparseCounts or None
         Shape ``(*schema.group_shape, S, 2, bins)`` with ``S = len(schema.score_classes)``; rows of
         the class (index 1) or not (0), by bin; with weights also ``Σw`` and ``Σw²``.
     errors : SparseCounts or None
-        Regression: shape ``schema.group_shape``; rows, ``Σe``, ``Σ|e|`` in `schema.unit`, and
-        ``Σe²`` in `schema.unit` (each square rounded to it).
+        Regression: shape ``schema.group_shape``; rows, ``Σe``, ``Σ|e|`` and ``Σe²``.
     """
 
     schema: Schema
@@ -50,7 +51,7 @@ class Tally:
     def n(self) -> int:
         """Rows."""
         counted = self.confusion or self.errors
-        return int(counted.values[:, 0].sum()) if counted is not None else 0
+        return int(counted.rows.sum()) if counted is not None else 0
 
     def __add__(self, other: Tally) -> Tally:
         """Counts of the rows of both.
@@ -78,15 +79,26 @@ class Tally:
         scored = _places(self.schema.score_classes, schema.score_classes)
         lead, c, bins = schema.group_shape, len(schema.classes), schema.bins
         same, side = np.arange(bins), np.arange(2)
+        finer = self.schema.place - schema.place
+        factors = [1, *(BASE ** (finer * power) for power in schema.sums)]
+
+        def moved(
+            counted: SparseCounts | None, maps: Sequence[IntArray], shape: Sequence[int]
+        ) -> SparseCounts | None:
+            if counted is None:
+                return None
+            own = counted.relabelled(maps, shape)
+            return replace(own, values=own.values * factors) if finer else own
+
         return Tally(
             schema,
-            _moved(self.confusion, [*maps, classes, classes], (*lead, c, c)),
-            _moved(
+            moved(self.confusion, [*maps, classes, classes], (*lead, c, c)),
+            moved(
                 self.scores,
                 [*maps, scored, side, same],
                 (*lead, len(schema.score_classes), 2, bins),
             ),
-            _moved(self.errors, maps, lead),
+            moved(self.errors, maps, lead),
         )
 
     def counts(self, by: Sequence[str], client: str | None = None) -> GroupCounts:
@@ -110,15 +122,17 @@ class Tally:
             If there is no such column or client, or the task is regression.
         """
         table, names = self.grouped(self._confusion(), by, client)
-        values = table[..., 0]
+        values = table[..., 0].astype(np.int64)
         return GroupCounts(values, names, self.schema.classes)
 
     def grouped(
         self, counted: SparseCounts, by: Sequence[str], client: str | None = None
-    ) -> tuple[IntArray, tuple[str, ...]]:
+    ) -> tuple[ExactArray, tuple[str, ...]]:
         """Any of the counts, by group: ``[groups, …, sums]`` and the groups' names.
 
-        Only groups with at least one row are there, in the order of the axes' levels.
+        Only groups with at least one row are there, in the order of the axes' levels. Sums are rows
+        and, with weights or errors, integers of any size: `evaluation.audit.exact_sums` makes
+        numbers of them (`weights_of`).
         """
         lead = len(self.schema.group_shape)
         rest = list(range(lead, len(counted.shape)))
@@ -132,7 +146,7 @@ class Tally:
         width = int(np.prod(tail, dtype=np.int64))
         group, inner = np.divmod(kept.keys, max(width, 1))
         present, place = np.unique(group, return_inverse=True)
-        table = np.zeros((len(present), max(width, 1), kept.values.shape[1]), np.int64)
+        table = np.zeros((len(present), max(width, 1), kept.values.shape[1]), kept.values.dtype)
         table[place.ravel(), inner] = kept.values
         names = tuple(self._names(by, sizes, int(key)) for key in present) if by else ("all",)
         return table.reshape(len(table), *tail, table.shape[-1]), names if len(table) else ()
@@ -166,12 +180,6 @@ def _total(counted: SparseCounts) -> SparseCounts:
 
 def _places(own: Sequence[str], wider: Sequence[str]) -> NDArray[np.int64]:
     return np.array([list(wider).index(name) for name in own], np.int64)
-
-
-def _moved(
-    counted: SparseCounts | None, maps: Sequence[NDArray[np.int64]], shape: Sequence[int]
-) -> SparseCounts | None:
-    return None if counted is None else counted.relabelled(maps, shape)
 
 
 def _sum(a: SparseCounts | None, b: SparseCounts | None) -> SparseCounts | None:

@@ -49,7 +49,6 @@ class AuditConfig(Section):
         "error", description="Rows without truth, prediction or score."
     )
     bins: int = Field(1024, ge=1, description="Of score histograms.")
-    unit: float = Field(1e-6, gt=0, description="Errors of a regression are whole multiples of it.")
 
     by: Crosses = Field((), description="Crosses of sensitive columns; empty: each, and all.")
     metrics: Strings = Field((), description="Metrics; empty: all.")

@@ -1,11 +1,13 @@
 """Rows with scores, counted, for the tests of what is made of them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.schema import WEIGHT_UNIT, Axis, Schema
-from evaluation.audit.sparse import SparseCounts
+from evaluation.audit.schema import Axis, Schema
 from evaluation.audit.tally import Tally
+from tests.evaluation.audit.tallies import weighted
 
 OPTIONS = AuditOptions(min_group=1, replicates=0)
 """Every group counts; no interval."""
@@ -29,19 +31,13 @@ def tally_of(
         "classification", ("0", "1"), (Axis("sex", names),), positive="1", bins=bins,
         weighted=weight is not None,
     )  # fmt: skip
-    sums = np.ones((len(y), 1), np.int64)
-    if weight is not None:
-        units = [np.rint(weight**power / WEIGHT_UNIT) for power in (1, 2)]
-        sums = np.stack([sums[:, 0], *units], axis=1).astype(np.int64)
     lead = (1, len(names))
     shape = (*lead, 1, 2, bins)
     flat = np.ravel_multi_index((0 * y, group, 0 * y, y, bin_of(score, bins)), shape)
     confused = np.ravel_multi_index((0 * y, group, y, (score >= 0.5).astype(int)), (*lead, 2, 2))
-    return Tally(
-        schema,
-        SparseCounts.collect((*lead, 2, 2), confused, sums),
-        SparseCounts.collect(shape, flat, sums),
-    )
+    rows, scores = weighted((*lead, 2, 2), confused, weight), weighted(shape, flat, weight)
+    counted = rows.counts((*lead, 2, 2)), scores.counts(shape)
+    return Tally(replace(schema, place=rows.place), *counted)
 
 
 def sample(seed: int, n: int = 3000, groups: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

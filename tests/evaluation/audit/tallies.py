@@ -1,11 +1,13 @@
 """Tallies of rows in memory, for the tests of what is computed from them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from evaluation.audit.schema import EVERYONE, WEIGHT_UNIT, Axis, Schema
-from evaluation.audit.sparse import SparseCounts
+from evaluation.audit.exact_sums import digits_of
+from evaluation.audit.gather import Gather
+from evaluation.audit.schema import EVERYONE, Axis, Schema
 from evaluation.audit.tally import Tally
 
 
@@ -38,22 +40,29 @@ def tally_of(
         weighted=weight is not None,
     )
     shape = (*schema.group_shape, classes, classes)
-    sums = np.ones((len(y_true), 1), np.int64)
-    if weight is not None:
-        units = [np.rint(np.asarray(weight) ** power / WEIGHT_UNIT) for power in (1, 2)]
-        sums = np.stack([sums[:, 0], *units], axis=1).astype(np.int64)
     flat = np.ravel_multi_index((client, *columns, y_true, y_pred), shape)
-    return Tally(schema, SparseCounts.collect(shape, flat, sums))
+    gather = weighted(shape, flat, weight)
+    return Tally(replace(schema, place=gather.place), gather.counts(shape))
 
 
-def tally_of_errors(errors: Any, group: Any, levels: int, unit: float = 1e-6) -> Tally:
+def weighted(shape: tuple[int, ...], flat: Any, weight: Any) -> Gather:
+    """Rows gathered by cell, with their weights unless these are None."""
+    gather = Gather(() if weight is None else (1, 2))
+    digits = None if weight is None else digits_of(np.asarray(weight, np.float64))
+    gather.add(shape, np.asarray(flat), [] if digits is None else [digits, digits.squared()])
+    return gather
+
+
+def tally_of_errors(errors: Any, group: Any, levels: int) -> Tally:
     """Count errors of a regression."""
-    errors, group = np.asarray(errors, float), np.asarray(group)
-    schema = Schema("regression", (), (Axis("g", tuple(map(str, range(levels)))),), unit=unit)
-    parts = [errors, np.abs(errors), errors**2]
-    sums = [np.ones(len(errors)), *(np.rint(part / unit) for part in parts)]
-    shape = schema.group_shape
-    return Tally(
-        schema,
-        errors=SparseCounts.collect(shape, group, np.stack(sums, axis=1).astype(np.int64)),
-    )
+    schema = Schema("regression", (), (Axis("g", tuple(map(str, range(levels)))),))
+    return errors_tally(schema, errors, group)
+
+
+def errors_tally(schema: Schema, errors: Any, flat: Any) -> Tally:
+    """Sum errors by cell of a schema."""
+    digits, gather = digits_of(np.asarray(errors, np.float64)), Gather((1, 1, 2))
+    addends = [digits, digits.absolute(), digits.squared()]
+    gather.add(schema.group_shape, np.asarray(flat, np.int64), addends)
+    counted = gather.counts(schema.group_shape)
+    return Tally(replace(schema, place=gather.place), errors=counted)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from evaluation.audit.contributions import contributions
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Contribution
-from evaluation.audit.schema import WEIGHT_UNIT, Axis, Schema
+from evaluation.audit.schema import Axis, Schema
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
@@ -32,12 +32,12 @@ GAPS = {
 def _tally(counts: IntArray, weights: float = 0.0) -> Tally:
     """Of dense counts ``[client, sex, race, true, predicted]``."""
     clients, classes = CLIENTS[: len(counts)], ("n", "y", "u")[: counts.shape[-1]]
-    schema = Schema("classification", classes, AXES, clients, weighted=weights > 0)
+    schema = Schema("classification", classes, AXES, clients, weighted=weights > 0, place=-1)
     flat = counts.ravel()
     values = flat[:, None]
     if weights:
-        units = round(weights / WEIGHT_UNIT)
-        values = np.stack([flat, flat * units, flat], axis=1)
+        units = round(weights * 2**30)
+        values = flat[:, None] * np.array([1, units, units**2], object)
     there = np.flatnonzero(flat)
     return Tally(schema, SparseCounts.collect(counts.shape, there, values[there]))
 
@@ -112,9 +112,10 @@ def test_shares_fall_and_undefined_ones_come_last() -> None:
 
 
 def test_regression_compares_mean_absolute_errors() -> None:
-    schema = Schema("regression", (), AXES[:1], CLIENTS[:2], unit=0.5)
-    # Rows, Σe, Σ|e|, Σe² in halves: mean |e| of a is 1 and 2, of b 1 and 5.
-    values = np.array([[10, 0, 20, 0], [10, 0, 40, 0], [10, 0, 20, 0], [10, 0, 100, 0]])
+    schema = Schema("regression", (), AXES[:1], CLIENTS[:2], place=-1)
+    # Rows, Σe, Σ|e|, Σe², in units of 2⁻³⁰: mean |e| of a is 1 and 2, of b 1 and 5.
+    values = np.array([[10, 0, 10, 0], [10, 0, 20, 0], [10, 0, 10, 0], [10, 0, 50, 0]], object)
+    values[:, 2] *= 2**30
     tally = Tally(schema, errors=SparseCounts((2, 2), np.arange(4), values))
     found = _by_gap(contributions(tally, AuditOptions(min_group=5)))
     b = found["mean_absolute_error_difference @ sex", "b"]

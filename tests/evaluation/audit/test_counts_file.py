@@ -95,12 +95,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_weights_and_errors_survive(tmp_path: Path) -> None:
-    schema = Schema("regression", (), (Axis("race", ("x", "y")),), unit=0.5)
-    errors = SparseCounts((1, 2), np.array([1]), np.array([[3, -4, 4, 9]]))
+    schema = Schema("regression", (), (Axis("race", ("x", "y")),), place=-1)
+    errors = SparseCounts((1, 2), np.array([1]), np.array([[3, -4, 4, 6]], object))
     write_counts(tmp_path / "r", Tally(schema, errors=errors))
     assert same_tally(read_counts(tmp_path / "r"), Tally(schema, errors=errors))
-    schema = Schema("classification", ("a", "b"), (), weighted=True)
-    confusion = SparseCounts((1, 2, 2), np.array([0, 3]), np.array([[1, 2, 3], [4, 2**60, 6]]))
+    schema = Schema("classification", ("a", "b"), (), weighted=True, place=-36)
+    sums = np.array([[1, 2, 4], [4, 2**2100, 2**4198 + 1]], object)
+    confusion = SparseCounts((1, 2, 2), np.array([0, 3]), sums)
     write_counts(tmp_path / "w", Tally(schema, confusion))
     assert same_tally(read_counts(tmp_path / "w"), Tally(schema, confusion))
 
@@ -202,7 +203,9 @@ def _set(*keys: Any) -> Any:
         (_set("schema", "axes", 0, "levels", ["x", "\ud800"]), "invalid json"),
         (_set("schema", "axes", 0, "name", "age"), "one name"),
         (_set("schema", "positive", "maybe"), "not among the classes"),
-        (_set("schema", "unit", 0), "unit"),
+        (_set("schema", "place", 1), "place"),
+        (_set("schema", "place", -37), "place"),
+        (_set("schema", "unit", 1e-6), "'schema.unit'"),
         (_set("schema", "clients", []), "not in order"),
         (_set("schema", "clients", [str(i) for i in range(10)]), ""),
         (_set("schema", "bins", -1), "bins"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from evaluation.audit.read import (
     tally_arrays,
     tally_frame,
 )
-from evaluation.audit.schema import WEIGHT_UNIT
 from evaluation.counts import GroupCounts
 from evaluation.errors import InputError
 
@@ -82,9 +82,12 @@ def test_no_row_gives_counts_of_nothing() -> None:
     assert (tally + whole).n == 1
 
 
-def test_weights_are_summed_in_whole_units() -> None:
+def test_weights_are_summed_exactly() -> None:
     tally = tally_arrays([1, 1], [1, 1], weight=[0.1, 2**19], score=[1, 0.5], positive=1, bins=2)
-    expected = [2, round(0.1 / WEIGHT_UNIT) + 2**39, round(0.01 / WEIGHT_UNIT) + 2**58]
+    # The float 0.1 is a multiple of 2⁻⁵⁵, and so of the finest digit, 2⁻⁶⁰.
+    assert tally.schema.place == -2
+    tenth = int(Fraction(0.1) * 2**60)
+    expected = [2, tenth + 2**79, tenth**2 + 2**158]
     assert tally.confusion is not None
     assert tally.scores is not None
     assert tally.confusion.values.tolist() == [expected]
@@ -92,19 +95,21 @@ def test_weights_are_summed_in_whole_units() -> None:
     assert (tally.scores.keys.tolist(), tally.scores.values.tolist()) == ([3], [expected])
 
 
-def test_errors_are_prediction_less_truth_in_units() -> None:
-    tally = tally_arrays([1.0, 2.0], [1.5, 1.0], task="regression", unit=0.25)
+def test_errors_are_prediction_less_truth() -> None:
+    tally = tally_arrays([1.0, 2.0], [1.5, 1.0], task="regression")
     assert tally.errors is not None
-    assert tally.errors.values.tolist() == [[2, 2 - 4, 2 + 4, 1 + 4]]
+    assert tally.schema.place == -1
+    unit = 2**30
+    errors = [2, -0.5 * unit, 1.5 * unit, 1.25 * unit**2]
+    assert tally.errors.values.tolist() == [errors]
 
 
-def test_sums_that_overflow_are_refused() -> None:
-    with pytest.raises(
-        InputError, match="row 2, column 'y_pred': 1e\\+20 is too large.*larger unit"
-    ):
-        tally_arrays([0, 0], [0, 1e10], task="regression")
-    with pytest.raises(InputError, match="exceed 64 bits"):
-        tally_arrays(np.zeros(9), np.full(9, 1e6), task="regression")
+def test_errors_whose_squares_are_no_numbers_are_refused() -> None:
+    for far in (1e151, -1e200):
+        with pytest.raises(InputError, match=r"row 2, column 'y_pred': an error of .*larger unit"):
+            tally_arrays([0, 0], [0, far], task="regression")
+    with pytest.raises(InputError, match="an error of inf"):
+        tally_arrays([-1.7e308], [1.7e308], task="regression")
 
 
 def test_a_score_alone_predicts_at_the_threshold() -> None:
@@ -167,7 +172,6 @@ def test_a_positive_class_that_is_misspelt_is_noticed() -> None:
         ({"prediction": "p", "task": "regression", "positive": 1}, "no positive class"),
         ({"score": "s", "task": "regression"}, "regression has no score"),
         ({"prediction": "p", "bins": 0}, "at least 1 bin"),
-        ({"prediction": "p", "unit": 0.0}, "number above 0"),
     ],
 )
 def test_settings_that_contradict_are_refused(given: dict[str, Any], said: str) -> None:

@@ -21,6 +21,7 @@ from evaluation.audit.subgroup_cells import cells_of
 from evaluation.audit.subgroups import search_subgroups, worst_subgroups
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
+from tests.evaluation.audit.tallies import errors_tally
 
 Ints = NDArray[np.int64]
 
@@ -233,16 +234,14 @@ def test_more_classes_are_judged_by_the_error_rate() -> None:
     assert (found.where, found.metric) == ((("c1", "v2"),), "error_rate")
 
 
-def _regression(rows: int, seed: int, scale: float, unit: float = 1e-3) -> Tally:
+def _regression(rows: int, seed: int, scale: float) -> Tally:
     rng = np.random.default_rng(seed)
     levels = (3, 4)
     groups = np.stack([rng.integers(0, n, rows) for n in levels])
     errors = rng.normal(size=rows) * np.where(groups[1] == 1, scale, 1.0)
-    sums = np.stack([np.ones(rows), errors / unit, abs(errors) / unit, errors**2 / unit], axis=1)
-    schema = Schema("regression", (), _axes(levels), unit=unit)
+    schema = Schema("regression", (), _axes(levels))
     flat = np.ravel_multi_index((np.zeros(rows, np.int64), *groups), schema.group_shape)
-    counted = SparseCounts.collect(schema.group_shape, flat, np.rint(sums).astype(np.int64))
-    return Tally(schema, errors=counted)
+    return errors_tally(schema, errors, flat)
 
 
 def test_regression_finds_larger_errors() -> None:
@@ -263,9 +262,10 @@ def test_regression_without_difference_finds_nothing() -> None:
 
 
 def test_errors_without_any_spread_are_compared_as_they_are() -> None:
-    judge = ErrorJudge(0.5)
-    # 30 rows with |e| = 2 against 40 with |e| = 1, in units of a half.
-    own, other = np.array([30, 120, 240]), np.array([40, 80, 80])
+    judge = ErrorJudge(unit=0.5, centre=3.0)
+    # 30 rows with |e| = 2 against 40 with |e| = 1: distances of 1 and -1 in units of a half.
+    own, other = np.array([30.0, 30.0, 30.0]), np.array([40.0, -40.0, 40.0])
+    assert judge.failures(own) == pytest.approx([60.0])
     assert judge.shortfall(own, other, 0.01) == pytest.approx([1.0])
 
 
