@@ -216,8 +216,7 @@ def quantile_cuts(
     Returns
     -------
     tuple of float
-        At most ``n − 1`` points of three significant digits, increasing; fewer where many rows
-        share a value.
+        At most ``n − 1`` points, increasing; fewer where many rows share a number.
 
     Raises
     ------

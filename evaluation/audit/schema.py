@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from evaluation.audit.number_text import number_text
 from evaluation.errors import InputError
 
 VERSION = 1
@@ -123,7 +124,7 @@ def cut_levels(cuts: Sequence[float]) -> tuple[str, ...]:
     >>> cut_levels((25, 45))
     ('< 25', '25 to < 45', '>= 45')
     """
-    texts = [f"{cut:g}" for cut in cuts]
+    texts = [number_text(cut) for cut in cuts]
     between = [f"{low} to < {high}" for low, high in pairwise(texts)]
     return (f"< {texts[0]}", *between, f">= {texts[-1]}")
 

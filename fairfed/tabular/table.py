@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.audit.number_text import number_text
 from fairfed.data.columns import filled_texts, read_split, require_columns
 from fairfed.data.table import LabelledTable, encode_groups, encode_labels
 from fairfed.tabular.read import read_table
@@ -219,7 +220,7 @@ def _grouped(column: pd.Series, schema: TableConfig, where: str) -> list[str | N
 
 def _between(edges: npt.NDArray[np.float64]) -> list[str]:
     """Names of the stretches that cut points make: ``< 25``, ``25 to < 45``, ``≥ 45``."""
-    texts = [f"{edge:g}" for edge in edges]
+    texts = [number_text(edge) for edge in edges]
     inner = [f"{low} to < {high}" for low, high in itertools.pairwise(texts)]
     return [f"< {texts[0]}", *inner, f"≥ {texts[-1]}"]
 
