@@ -93,7 +93,7 @@ def tally_of(content: Content, where: str) -> Tally:
     noised = any(release.noised for release in content.releases)
     width = 3 if schema.weighted else 1
     lead, classes = schema.group_shape, len(schema.classes)
-    scored = (*lead, len(schema.score_classes), 2, schema.bins)
+    scored = (*lead, len(schema.score_classes), 2, schema.bins or 0)
     regression = schema.task == "regression"
     expected = {
         "confusion": None if regression else ((*lead, classes, classes), width),
@@ -110,7 +110,7 @@ def tally_of(content: Content, where: str) -> Tally:
         if given is not None and form is not None:
             place = f"{where}: field '{part}'"
             found[part] = _sparse(given, *form, signed=noised or regression, where=place)
-    return Tally(schema, **found)
+    return Tally(schema, found["confusion"], found["scores"], found["errors"])
 
 
 def _check_schema(schema: Schema, where: str) -> None:
@@ -121,6 +121,8 @@ def _check_schema(schema: Schema, where: str) -> None:
         problem = "two sensitive columns have one name"
     elif schema.positive is not None and schema.positive not in schema.classes:
         problem = f"the positive class {schema.positive!r} is not among the classes"
+    elif schema.bins is None:
+        problem = "scores are not in bins"
     elif not (isfinite(schema.unit) and schema.unit > 0 and schema.bins >= 0):
         problem = "bins or unit are below 0"
     elif not all(map(isfinite, cuts)):

@@ -67,8 +67,8 @@ class Schema:
         Sorted; ``("all",)`` without a client column.
     positive : str or None
         The class that the user named as positive.
-    bins : int
-        Bins of the score histograms over [0, 1]; 0: no score.
+    bins : int or None
+        Equal bins of the score histograms over [0, 1]; None: scores as they are; 0: no score.
     weighted : bool
         Whether rows have weights.
     unit : float
@@ -82,7 +82,7 @@ class Schema:
     axes: tuple[Axis, ...]
     clients: tuple[str, ...] = (EVERYONE,)
     positive: str | None = None
-    bins: int = 0
+    bins: int | None = 0
     weighted: bool = False
     unit: float = 1e-6
     columns: tuple[tuple[str, str], ...] = ()
@@ -95,7 +95,7 @@ class Schema:
     @property
     def score_classes(self) -> tuple[str, ...]:
         """Classes that have a score: the positive one where it is named, else all of them."""
-        if not self.bins:
+        if self.bins == 0:
             return ()
         return self.classes if self.positive is None else (self.positive,)
 
@@ -142,8 +142,9 @@ def united(a: Schema, b: Schema) -> Schema:
     InputError
         If they were counted with different settings.
     """
-    for what in ("task", "positive", "bins", "weighted", "unit"):
+    for what in ("task", "positive", "weighted", "unit"):
         _same(what, getattr(a, what), getattr(b, what))
+    _same("number of bins", *("exact" if x.bins is None else x.bins for x in (a, b)))
     _same("sensitive columns", [x.name for x in a.axes], [x.name for x in b.axes])
     axes = []
     for own, other in zip(a.axes, b.axes, strict=True):

@@ -77,8 +77,10 @@ class ReadSettings:
     invalid : {"error", "drop"}
         Rows without truth, prediction or score (nothing, NaN, infinite): refused, or left out and
         said.
-    bins : int
-        Of the score histograms over [0, 1].
+    bins : int, optional
+        Equal bins of the score histograms over [0, 1]. None: scores are kept as they are, up to
+        131,072 different ones, and beyond in intervals that follow them. Only counts in bins leave
+        a site.
     unit : float
         Of regression: errors are rounded to multiples of it.
 
@@ -103,7 +105,7 @@ class ReadSettings:
     quantiles: int = 4
     missing: Literal["group", "drop", "error"] = "group"
     invalid: Literal["error", "drop"] = "error"
-    bins: int = 1024
+    bins: int | None = None
     unit: float = 1e-6
 
     def __post_init__(self) -> None:
@@ -174,7 +176,7 @@ class ReadSettings:
             if getattr(self, name) not in allowed:
                 wanted = " or ".join(repr(word) for word in allowed)
                 raise InputError(f"{name}: expected {wanted}, got {getattr(self, name)!r}")
-        if self.bins < 1 or self.quantiles < 2:
+        if (self.bins is not None and self.bins < 1) or self.quantiles < 2:
             raise InputError("expected at least 1 bin and 2 quantiles")
         if not (isfinite(self.unit) and self.unit > 0):
             raise InputError(f"unit: expected a number above 0, got {self.unit}")
