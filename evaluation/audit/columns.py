@@ -119,7 +119,8 @@ class Levels:
 def numbers(array: Any, column: str, place: Place) -> Floats:
     """An Arrow array as float64, shape ``(n,)``; NaN where nothing, NaN or an infinity stands.
 
-    Text is read as numbers, with the texts of `MISSING_TEXTS` as missing.
+    Text is read as numbers, with the texts of `MISSING_TEXTS` as missing. A number of a narrower
+    type, or a decimal, is what its text says, as in a CSV file: a float32 of 0.7 is 0.7.
 
     Raises
     ------
@@ -152,6 +153,9 @@ def _as_floats(array: Any) -> Floats:
         text = pc.utf8_trim_whitespace(array.cast(pa.large_string()))
         gone = pc.is_in(pc.utf8_lower(text), value_set=pa.array(MISSING_TEXTS, pa.large_string()))
         array = pc.if_else(gone, pa.scalar(None, pa.large_string()), text)
+    elif pa.types.is_float32(array.type) or pa.types.is_decimal(array.type):
+        # By way of text: cast as it is, a float32 of 0.7 is 0.699999988, a decimal may be one off.
+        array = array.cast(pa.string())
     floats = array.cast(pa.float64(), safe=False)
     return np.asarray(floats.to_numpy(zero_copy_only=False), np.float64)
 
@@ -220,7 +224,7 @@ def _readable(array: Any, column: str, place: Place) -> Any:
 
     types, kind = pa.types, array.type
     if types.is_float16(kind):
-        return array.cast(pa.float32())
+        return _widened(array)
     if types.is_null(kind) or types.is_date(kind) or types.is_timestamp(kind):
         return array.cast(pa.string())
     if types.is_fixed_size_binary(kind):
@@ -232,6 +236,16 @@ def _readable(array: Any, column: str, place: Place) -> Any:
         view = types.is_string_view(kind) or types.is_binary_view(kind)
         return array.cast(pa.large_binary()) if view else array
     raise place.column_error(column, WRONG_TYPE.format(type=kind))
+
+
+def _widened(array: Any) -> Any:
+    """Float16 as the float64 of their shortest texts, which Arrow does not know."""
+    import pyarrow as pa
+
+    halves, places = np.unique(array.to_numpy(zero_copy_only=False), return_inverse=True)
+    return pa.array(
+        halves.astype(str).astype(np.float64)[places], mask=array.is_null().to_numpy(False)
+    )
 
 
 def _is_text(kind: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.audit.columns import Place, numbers
-from evaluation.audit.counting import Counting, relabelled
+from evaluation.audit.counting import Counting
 from evaluation.audit.exact_sums import digits_of
 from evaluation.audit.gather import Gather
 from evaluation.audit.schema import Schema
@@ -55,4 +55,4 @@ class Errors(Counting):
         schema = Schema(
             "regression", (), axes, clients, place=self.errors.place, columns=self._columns
         )
-        return Tally(schema, errors=relabelled(counted, maps, schema.group_shape))
+        return Tally(schema, errors=counted.relabelled(maps, schema.group_shape))

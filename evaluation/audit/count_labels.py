@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.columns import Codes, Floats, Levels, Place, numbers
-from evaluation.audit.counting import Counting, relabelled
+from evaluation.audit.counting import Counting
 from evaluation.audit.exact_sums import Digits, digits_of
 from evaluation.audit.gather import Gather
 from evaluation.audit.labels import class_text
+from evaluation.audit.leading_bits import Cells
+from evaluation.audit.number_text import number_text
 from evaluation.audit.schema import Schema, ordered_classes
+from evaluation.audit.score_gather import ScoreGather
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
@@ -22,7 +25,9 @@ from evaluation.errors import InputError
 OTHER = " other than the positive class "
 """Stands for the class that a low score predicts until it is known; no label has such spaces."""
 
-OUTSIDE = "score {value:g} is outside 0 to 1; give probabilities"
+OUTSIDE = "score {value} is outside 0 to 1; give probabilities"
+ROUNDING = 1e-6
+"""How far beyond 0 or 1 a score may lie: sums of probabilities in float32 do."""
 BAD_WEIGHT = "expected a weight, finite and not negative, got {value}"
 NO_POSITIVE = (
     "the positive class {positive!r} does not occur among {found} in column {column!r}; name one "
@@ -56,7 +61,8 @@ class Labels(Counting):
             self.classes.code(name)
         self.first_seen: dict[str, str] = {}
         powers = () if settings.weight is None else (1, 2)
-        self.confusion, self.histograms = Gather(powers), Gather(powers)
+        self.confusion = Gather(powers)
+        self.histograms = ScoreGather(settings.bins, Gather(powers))
 
     def _add(self, batch: Any, place: Place) -> None:
         settings, n = self.settings, batch.num_rows
@@ -86,12 +92,12 @@ class Labels(Counting):
     def _add_scores(
         self, lead: IntArray, truth: Codes, scores: dict[str, Floats], addends: list[Digits]
     ) -> None:
-        bins, scored = self.settings.bins, list(self.settings.scored)
+        scored = list(self.settings.scored)
         for i, name in enumerate(scored):
-            place = np.minimum((scores[name] * bins).astype(np.int64), bins - 1)
             side = truth == self.classes.codes[name]
-            flat = ((lead * len(scored) + i) * 2 + side) * bins + place
-            self.histograms.add((*self.groups.sizes, len(scored), 2, bins), flat, addends)
+            flat = (lead * len(scored) + i) * 2 + side
+            sizes = (*self.groups.sizes, len(scored), 2)
+            self.histograms.add(sizes, flat, scores[name], addends)
 
     def _encode(self, batch: Any, column: str, place: Place) -> Codes:
         self.classes.column = column
@@ -116,8 +122,12 @@ class Labels(Counting):
             own = numbers(batch.column(column), column, place)
             outside = (own < 0) | (own > 1)
             if outside.any():
-                row = int(np.argmax(outside))
-                raise place.error(row, column, OUTSIDE.format(value=own[row]))
+                wrong = (own < -ROUNDING) | (own > 1 + ROUNDING)
+                if wrong.any():
+                    row = int(np.argmax(wrong))
+                    raise place.error(row, column, OUTSIDE.format(value=number_text(own[row])))
+                self.clipped[column] += int(np.count_nonzero(outside))
+                own = np.clip(own, 0.0, 1.0)
             scores[name] = own
         return scores
 
@@ -170,16 +180,20 @@ class Labels(Counting):
             columns=self._columns,
         )
         lead, c = schema.group_shape, len(classes)
-        tallied = relabelled(confusion, [*maps, places, places], (*lead, c, c))
-        return Tally(schema, tallied, self._histograms(schema, maps))
+        tallied = confusion.relabelled([*maps, places, places], (*lead, c, c))
+        scores, cells = self._histograms(schema, maps)
+        return Tally(schema, tallied, scores, cells=cells)
 
-    def _histograms(self, schema: Schema, maps: list[NDArray[np.int64]]) -> SparseCounts | None:
-        s, bins = len(self.settings.scored), self.settings.bins
+    def _histograms(
+        self, schema: Schema, maps: list[NDArray[np.int64]]
+    ) -> tuple[SparseCounts | None, Cells | None]:
+        s = len(self.settings.scored)
         if not s:
-            return None
-        counted = self.histograms.counts((*self.groups.sizes, s, 2, bins))
-        same = [np.arange(size) for size in (s, 2, bins)]
-        return relabelled(counted, [*maps, *same], (*schema.group_shape, s, 2, bins))
+            return None, None
+        counted, cells = self.histograms.counts((*self.groups.sizes, s, 2))
+        last = counted.shape[-3:]
+        same = [np.arange(size) for size in last]
+        return counted.relabelled([*maps, *same], (*schema.group_shape, *last)), cells
 
     def _class_places(self, found: Mapping[str, int]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """Classes of the schema, and the place among them of every index.

@@ -16,7 +16,7 @@ from evaluation.audit.columns import Codes, Place
 from evaluation.audit.gather import ravelled
 from evaluation.audit.groups import Groups
 from evaluation.audit.settings import ReadSettings
-from evaluation.audit.sparse import IntArray, SparseCounts
+from evaluation.audit.sparse import IntArray
 from evaluation.audit.tally import Tally
 
 Mask = NDArray[np.bool_]
@@ -34,6 +34,8 @@ class Counting(ABC):
     ----------
     dropped : Counter of str
         Rows left out, by the first column that was the reason.
+    clipped : Counter of str
+        Scores that rounding had put beyond 0 or 1, by column.
     rows : int
         Rows seen, those left out among them.
     """
@@ -42,6 +44,7 @@ class Counting(ABC):
         self.settings = settings
         self.groups = Groups(settings)
         self.dropped: Counter[str] = Counter()
+        self.clipped: Counter[str] = Counter()
         self.rows = 0
 
     def add(self, batch: Any, place: Place) -> None:
@@ -98,13 +101,3 @@ class Counting(ABC):
     @property
     def _columns(self) -> tuple[tuple[str, str], ...]:
         return tuple(self.settings.columns())
-
-
-def relabelled(
-    counted: SparseCounts, maps: list[NDArray[np.int64]], shape: tuple[int, ...]
-) -> SparseCounts:
-    """The same counts under other indices; see `SparseCounts.relabelled`."""
-    if len(counted.keys):
-        return counted.relabelled(maps, shape)
-    # No row: some axis may have no level, which numpy cannot number.
-    return SparseCounts(shape, counted.keys, counted.values)

@@ -94,7 +94,7 @@ def tally_of(content: Content, where: str) -> Tally:
     noised = any(release.noised for release in content.releases)
     width = 1 + len(schema.sums)
     lead, classes = schema.group_shape, len(schema.classes)
-    scored = (*lead, len(schema.score_classes), 2, schema.bins)
+    scored = (*lead, len(schema.score_classes), 2, schema.bins or 0)
     regression = schema.task == "regression"
     expected = {
         "confusion": None if regression else ((*lead, classes, classes), width),
@@ -112,7 +112,7 @@ def tally_of(content: Content, where: str) -> Tally:
             place = f"{where}: field '{part}'"
             found[part] = _sparse(given, *form, signed=noised, where=place)
             _check_sums(given, schema, place)
-    return Tally(schema, **found)
+    return Tally(schema, found["confusion"], found["scores"], found["errors"])
 
 
 def _check_schema(schema: Schema, where: str) -> None:
@@ -123,6 +123,8 @@ def _check_schema(schema: Schema, where: str) -> None:
         problem = "two sensitive columns have one name"
     elif schema.positive is not None and schema.positive not in schema.classes:
         problem = f"the positive class {schema.positive!r} is not among the classes"
+    elif schema.bins is None:
+        problem = "scores are not in bins"
     elif schema.bins < 0:
         problem = "bins are below 0"
     elif not FINEST_PLACE <= schema.place <= 0:

@@ -87,7 +87,14 @@ def write_merged(path: str | Path, merged: CountsFile) -> None:
 
 
 def encode_counts(tally: Tally, releases: Sequence[Release], sites: Sequence[str] = ()) -> bytes:
-    """The content of a file of counts; `sites` are the checksums of those that it merges."""
+    """The content of a file of counts; `sites` are the checksums of those that it merges.
+
+    Raises
+    ------
+    InputError
+        If scores were counted as they are.
+    """
+    tally.refuse_exact_scores()
     canonical = tally.under(united(tally.schema, tally.schema))
     content = as_content(
         Content(

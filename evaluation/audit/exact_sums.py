@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.sparse import ExactArray
+from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.rates import FloatArray
 
 BITS = 30
@@ -138,6 +138,27 @@ def weights_of(table: ExactArray) -> FloatArray:
     if table.shape[-1] == 1:
         return np.asarray(table[..., 0], np.float64)
     return rounded(table[..., 1], -_powers(table))
+
+
+def weights_by(values: ExactArray, group: IntArray) -> FloatArray:
+    """Weights of cells that stand one by one, as `weights_of`.
+
+    Parameters
+    ----------
+    values : ndarray, shape (m, 1 or 3)
+        Rows, and with weights Σw and Σw², of each cell.
+    group : ndarray of int64, shape (m,)
+        Group of each cell, from 0.
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+    """
+    if values.shape[-1] == 1:
+        return np.asarray(values[:, 0], np.float64)
+    totals = np.zeros((int(group.max(initial=-1)) + 1, values.shape[-1]), object)
+    np.add.at(totals, group, values)
+    return rounded(values[:, 1], -_powers(totals)[group])
 
 
 def weight_moments(table: ExactArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -87,11 +87,11 @@ def dense_tally(
         table[schema.clients.index(client), places] = moved
     histograms = None
     if scores is not None:
-        s = len(schema.score_classes)
-        filled = np.zeros((*table.shape[:2], s, 2, schema.bins), np.int64)
+        last = (len(schema.score_classes), 2, schema.bins or 0)
+        filled = np.zeros((*table.shape[:2], *last), np.int64)
         for client, values in scores.items():
             filled[schema.clients.index(client), places] = values
-        histograms = _occupied(filled, (*lead, s, 2, schema.bins))
+        histograms = _occupied(filled, (*lead, *last))
     return Tally(schema, _occupied(table, shape), histograms)
 
 

@@ -7,7 +7,8 @@ accuracy and rates are linear in the shares, and the best accuracy within a gap 
 solved exactly for every constraint, equalized odds included. Groups' histograms are all it takes:
 from counts merged over sites the frontier is the federation's own, and no site shares a row.
 
-Thresholds lie at edges of bins, so what a finer threshold could gain is left out. The frontier is
+Thresholds lie between scores, or at edges of cells where these hold several: what a finer threshold
+could gain is then left out, and what is said is still reached. The frontier is
 fitted to these very rows: on new rows, the more so in small groups, expect a little less.
 """
 
@@ -103,7 +104,7 @@ def _predicted(tally: Tally, confusion: SparseCounts, table: ScoreTable) -> Floa
 
 def _of_table(table: ScoreTable, counts: FloatArray) -> list[Frontier]:
     right = float(np.einsum("gcc->", counts) / counts.sum()) if counts.any() else np.nan
-    hulls = [roc_hull(histogram) for histogram in table.compared]
+    hulls = [roc_hull(own.weights, own.grid) for own in table.compared]
     found = []
     for constraint in CONSTRAINTS:
         now = float(constraint.gap(counts))

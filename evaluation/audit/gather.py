@@ -95,6 +95,30 @@ class Gather:
             sums.append(assembled(own, len(keys), place * power))
         return SparseCounts(tuple(sizes), keys, np.stack(sums, axis=1))
 
+    def renumber(self, sizes: Sequence[int], numbers: IntArray) -> tuple[int, ...]:
+        """Give cells other numbers along the last axis; those that get the same one add up.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            Of the axes now.
+        numbers : ndarray of int64, shape (sizes[-1],)
+            The new ones.
+
+        Returns
+        -------
+        tuple of int
+            Sizes of the axes from now on.
+        """
+        self._flush()
+        self._compact(tuple(sizes))
+        ((_, keys, columns),) = self._parts
+        outer, inner = np.divmod(keys, sizes[-1])
+        last = int(numbers.max(initial=-1)) + 1
+        renumbered = (*sizes[:-1], last)
+        self._parts = [(renumbered, outer * last + numbers[inner], columns)]
+        return renumbered
+
     def _add_dense(self, sizes: tuple[int, ...], flat: IntArray, addends: Sequence[Digits]) -> None:
         if sizes != self._sizes:
             self._flush()

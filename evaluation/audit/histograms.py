@@ -1,12 +1,12 @@
 """Metrics of scores, computed from histograms.
 
-A histogram is an array ``(..., 2, bins)``: rows that are not (0) and that are (1) of the scored
-class, by bin of the score. Bin `b` of `B` covers ``[b/B, (b+1)/B)``, the last one also 1. Every
-function is vectorised over leading axes and accepts rows or sums of weights.
+A histogram is an array ``(..., 2, k)``: rows that are not (0) and that are (1) of the scored class,
+by cell of a `Grid` of the scores. Every function is vectorised over leading axes and accepts rows
+or sums of weights; cells without rows change nothing.
 
-A score is known up to its bin and stands for the bin's centre. Each metric therefore comes with a
-bound: the value from the scores themselves is never further away. It is 0 for scores that are the
-centres of bins, up to what a bin hides of the order of its rows.
+A score is known up to its cell and stands for the cell's centre. Each metric therefore comes with a
+bound: the value from the scores themselves is never further away. It is 0 where every cell is one
+score.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.audit.grid import Grid
 from evaluation.rates import FloatArray, ratio_or_nan
 
 CALIBRATION_BINS = 15
 """Equal bins of the score within which calibration is judged (Guo et al. 2017)."""
 
-Metric = Callable[[FloatArray], FloatArray]
+Metric = Callable[[FloatArray, Grid], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,7 @@ class ScoreKind:
     error: Metric
 
 
-def centres(bins: int) -> FloatArray:
-    """Middle of every bin, shape ``(bins,)``, in (0, 1)."""
-    return (np.arange(bins) + 0.5) / bins
-
-
-def roc_auc(histogram: FloatArray) -> FloatArray:
+def roc_auc(histogram: FloatArray, grid: Grid) -> FloatArray:
     """Probability that a row of the class scores above one that is not, ties counting half.
 
     Shape ``(...)``, in [0, 1]; NaN where one of the two kinds has no rows.
@@ -53,16 +49,19 @@ def roc_auc(histogram: FloatArray) -> FloatArray:
     return ratio_or_nan(won, _pairs(histogram))
 
 
-def roc_auc_error(histogram: FloatArray) -> FloatArray:
-    """Half the probability that such a pair shares a bin: its order is unknown."""
+def roc_auc_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+    """Half the probability that such a pair shares a cell of several scores: its order is unknown.
+
+    Shape ``(...)``, as of all errors here.
+    """
     negative, positive = _kinds(histogram)
-    return ratio_or_nan((positive * negative).sum(axis=-1) / 2, _pairs(histogram))
+    return ratio_or_nan((positive * negative * grid.wide).sum(axis=-1) / 2, _pairs(histogram))
 
 
-def average_precision(histogram: FloatArray) -> FloatArray:
+def average_precision(histogram: FloatArray, grid: Grid) -> FloatArray:
     """Precision averaged over the rows of the class, each at its own score as threshold.
 
-    Without interpolation, as scikit-learn has it; rows of one bin are ties. It depends on how
+    Without interpolation, as scikit-learn has it; rows of one cell are ties. It depends on how
     frequent the class is, so groups of other base rates differ in it even where ranked alike.
     Shape ``(...)``, in [0, 1]; NaN without rows of the class.
     """
@@ -71,12 +70,12 @@ def average_precision(histogram: FloatArray) -> FloatArray:
     return ratio_or_nan((positive * precise).sum(axis=-1), positive.sum(axis=-1))
 
 
-def average_precision_error(histogram: FloatArray) -> FloatArray:
-    """Distance to the better or worse end that orders within the bins can reach.
+def average_precision_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+    """Distance to the better or worse end that orders within the cells can reach.
 
-    Best, the rows of the class tie at the top of their bin. Worst, they follow all others of the
-    bin one by one; the sum of their precisions is at least ``p − c ln((t + p + c) / (t + c))``, its
-    integral, with `p` such rows, `t` above the bin, and `c` others down to the bin's end.
+    Best, the rows of the class tie at the top of their cell. Worst, they follow all others of the
+    cell one by one; the sum of their precisions is at least ``p − c ln((t + p + c) / (t + c))``,
+    its integral, with `p` such rows, `t` above the cell, and `c` others down to the cell's end.
     """
     negative, positive = _kinds(histogram)
     hits, alarms = _from_top(positive), _from_top(negative)
@@ -85,65 +84,63 @@ def average_precision_error(histogram: FloatArray) -> FloatArray:
     ratio = np.divide(positive, start, out=np.zeros_like(start), where=start > 0)
     worst = positive - alarms * np.log1p(ratio)
     tied = positive * _share(hits, alarms)
-    up, down = (best - tied).sum(axis=-1), (tied - worst).sum(axis=-1)
+    up = ((best - tied) * grid.wide).sum(axis=-1)
+    down = ((tied - worst) * grid.wide).sum(axis=-1)
     return ratio_or_nan(np.maximum(up, down), positive.sum(axis=-1))
 
 
-def calibration_terms(histogram: FloatArray) -> FloatArray:
+def calibration_terms(histogram: FloatArray, grid: Grid) -> FloatArray:
     """Mean score less observed rate of every calibration bin, times the bin's share of the rows.
 
-    Shape ``(..., k)`` with ``k = min(15, bins)``; NaN without rows.
+    Shape ``(..., 15)``; NaN without rows.
     """
-    excess, into = _excess(histogram), _merging(histogram.shape[-1])
-    return ratio_or_nan(excess @ into, _total(histogram)[..., None])
+    negative, positive = _kinds(histogram)
+    excess = (negative + positive) * grid.centre - positive
+    return ratio_or_nan(binned(excess, grid.centre, CALIBRATION_BINS), _total(histogram)[..., None])
 
 
-def calibration_error(histogram: FloatArray) -> FloatArray:
+def calibration_error(histogram: FloatArray, grid: Grid) -> FloatArray:
     """Expected calibration error over 15 equal bins of the score.
 
     Equation 3 of Guo et al. 2017 (arXiv:1706.04599); shape ``(...)``, in [0, 1]. Noise adds to it:
     a group of few rows shows a larger one than a large group that is calibrated as well.
     """
-    return np.asarray(np.abs(calibration_terms(histogram)).sum(axis=-1), np.float64)
+    return np.asarray(np.abs(calibration_terms(histogram, grid)).sum(axis=-1), np.float64)
 
 
-def calibration_error_error(histogram: FloatArray) -> FloatArray:
-    """Half a bin, and what the rows can move whose bin lies across the edge of two of the 15."""
-    bins = histogram.shape[-1]
-    into, index = min(CALIBRATION_BINS, bins), np.arange(bins)
-    across = index * into // bins != ((index + 1) * into - 1) // bins
+def calibration_error_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+    """Half a cell, and what the rows can move whose cell lies across the edge of two of the 15."""
+    across = place(grid.low, CALIBRATION_BINS) != place(grid.high, CALIBRATION_BINS)
     negative, positive = _kinds(histogram)
-    centre = centres(bins)
     # What rows of the two kinds move is of opposite sign: one kind alone is the worst case.
-    moved = (np.maximum(negative * centre, positive * (1 - centre)) * across).sum(axis=-1)
-    return np.asarray(0.5 / bins + 2 * ratio_or_nan(moved, _total(histogram)))
+    most = np.maximum(negative * grid.centre, positive * (1 - grid.centre))
+    moved = (most * across).sum(axis=-1)
+    return mean_score_error(histogram, grid) + 2 * ratio_or_nan(moved, _total(histogram))
 
 
-def brier(histogram: FloatArray) -> FloatArray:
+def brier(histogram: FloatArray, grid: Grid) -> FloatArray:
     """Mean squared distance between the score and 1 (of the class) or 0 (not); in [0, 1]."""
-    centre = centres(histogram.shape[-1])
     negative, positive = _kinds(histogram)
-    return ratio_or_nan(negative @ centre**2 + positive @ (1 - centre) ** 2, _total(histogram))
+    squares = negative @ grid.centre**2 + positive @ (1 - grid.centre) ** 2
+    return ratio_or_nan(squares, _total(histogram))
 
 
-def brier_error(histogram: FloatArray) -> FloatArray:
-    """With `h` half a bin and `d` a row's distance, the mean of ``2 h d + h²``."""
-    bins = histogram.shape[-1]
-    centre, half = centres(bins), 0.5 / bins
+def brier_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+    """With `h` half a cell and `d` a row's distance, the mean of ``2 h d + h²``."""
     negative, positive = _kinds(histogram)
-    distance = ratio_or_nan(negative @ centre + positive @ (1 - centre), _total(histogram))
-    return np.asarray(2 * half * distance + half**2)
+    centre, half = grid.centre, grid.half
+    low, high = half * (2 * centre + half), half * (2 * (1 - centre) + half)
+    return ratio_or_nan(negative @ low + positive @ high, _total(histogram))
 
 
-def mean_score(histogram: FloatArray) -> FloatArray:
+def mean_score(histogram: FloatArray, grid: Grid) -> FloatArray:
     """Mean of the score; in [0, 1], NaN without rows."""
-    rows = histogram.sum(axis=-2)
-    return ratio_or_nan(rows @ centres(histogram.shape[-1]), _total(histogram))
+    return ratio_or_nan(histogram.sum(axis=-2) @ grid.centre, _total(histogram))
 
 
-def mean_score_error(histogram: FloatArray) -> FloatArray:
-    """Half a bin."""
-    return np.where(_total(histogram) > 0, 0.5 / histogram.shape[-1], np.nan)
+def mean_score_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+    """Mean of half a cell."""
+    return ratio_or_nan(histogram.sum(axis=-2) @ grid.half, _total(histogram))
 
 
 KINDS = (
@@ -167,15 +164,16 @@ KINDS = (
 )
 
 
-def coarser(histogram: NDArray[np.generic], bins: int) -> NDArray[np.generic]:
-    """Merge neighbouring bins, `bins` being a divisor of their number."""
-    *lead, old = histogram.shape
-    return np.asarray(histogram.reshape(*lead, bins, old // bins).sum(axis=-1))
+def place(scores: FloatArray, bins: int) -> NDArray[np.int64]:
+    """Index of the one of equal bins of [0, 1] that each score lies in; see `equal_bins`."""
+    return np.minimum((scores * bins).astype(np.int64), bins - 1)
 
 
-def binned(histogram: FloatArray, bins: int) -> FloatArray:
-    """Sums over `bins` equal parts of [0, 1] (the finer bins go where their centre lies)."""
-    return np.asarray(histogram @ _merging(histogram.shape[-1], bins), np.float64)
+def binned(values: FloatArray, scores: FloatArray, bins: int) -> FloatArray:
+    """Sums ``(..., bins)`` over equal bins of values ``(..., k)`` that stand at `k` scores."""
+    into = np.zeros((len(scores), bins))
+    into[np.arange(len(scores)), place(scores, bins)] = 1.0
+    return np.asarray(values @ into, np.float64)
 
 
 def _kinds(histogram: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -192,7 +190,7 @@ def _total(histogram: FloatArray) -> FloatArray:
 
 
 def _from_top(counts: FloatArray) -> FloatArray:
-    """Rows in this bin and above."""
+    """Rows in this cell and above."""
     return np.asarray(np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1], np.float64)
 
 
@@ -200,17 +198,3 @@ def _share(hits: FloatArray, alarms: FloatArray) -> FloatArray:
     """Precision; 0 where nothing is selected (it is then multiplied by no rows)."""
     selected = hits + alarms
     return np.divide(hits, selected, out=np.zeros_like(selected), where=selected > 0)
-
-
-def _excess(histogram: FloatArray) -> FloatArray:
-    """Sum of score less outcome, by bin."""
-    negative, positive = _kinds(histogram)
-    return np.asarray((negative + positive) * centres(histogram.shape[-1]) - positive, np.float64)
-
-
-def _merging(bins: int, into: int = CALIBRATION_BINS) -> FloatArray:
-    """Matrix ``(bins, min(into, bins))`` that adds every bin to the coarser one of its centre."""
-    into, index = min(into, bins), np.arange(bins)
-    matrix = np.zeros((bins, into))
-    matrix[index, (2 * index + 1) * into // (2 * bins)] = 1.0
-    return matrix

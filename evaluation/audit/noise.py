@@ -152,9 +152,10 @@ def protect(
     Raises
     ------
     InputError
-        If noise is asked for and names are not declared, the cross is too large or rows have
-        weights; or options do not go together.
+        If scores were counted as they are; if noise is asked for and names are not declared, the
+        cross is too large or rows have weights; or options do not go together.
     """
+    tally.refuse_exact_scores()
     if epsilon is None:
         if delta is not None:
             raise InputError("delta without epsilon; give both for noise, or neither")
@@ -186,7 +187,7 @@ def leave_out_small(tally: Tally, min_cell: int) -> tuple[Tally, Release]:
         dropped_cells=_rounded_up(int(dropped_cells), min_cell),
         dropped_rows=_rounded_up(int(dropped_rows), min_cell),
     )
-    return Tally(tally.schema, **kept), release
+    return Tally(tally.schema, kept["confusion"], kept["scores"], kept["errors"]), release
 
 
 def _rounded_up(number: int, unit: int) -> int:

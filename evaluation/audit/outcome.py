@@ -29,6 +29,8 @@ class Estimate:
         Of the interval: ``wilson``, ``bootstrap``, ``exact``, ``normal``, or ``none``.
     undefined : float
         Share of the bootstrap replicates in which it was undefined (a group vanished).
+    binning : float
+        How far the value may be off because it comes from bins of scores; the interval holds it.
     """
 
     value: float
@@ -37,6 +39,7 @@ class Estimate:
     n: int = 0
     how: str = "none"
     undefined: float = 0.0
+    binning: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,6 @@ class ScoreMetric:
         The class whose score it is.
     overall, groups
         Estimates.
-    binning : float
-        Largest error of the overall value that the histogram's bins can make.
     """
 
     name: str
@@ -149,7 +150,6 @@ class ScoreMetric:
     scored: str
     overall: Estimate
     groups: tuple[Estimate, ...]
-    binning: float
 
 
 @dataclass(frozen=True)

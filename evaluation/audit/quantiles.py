@@ -1,48 +1,48 @@
 """Cut points of numeric columns at their quantiles, from one reading in bounded memory.
 
-Values are counted after rounding to three significant digits, of which there are few; the counts
-do not depend on the order of rows, so that the same rows always give the same cut points.
+Rows are counted by number, and beyond `evaluation.audit.leading_bits.LIMIT` different numbers by
+cell: the same rows give the same cut points in any order. A cut point lies between two numbers that
+occur, at the place where the rows below come nearest to the share that is wanted, and is the
+shortest number there: it never moves a row.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evaluation.audit.columns import Floats, Place, numbers
+from evaluation.audit.columns import Place, numbers
 from evaluation.audit.groups import NUMERIC
+from evaluation.audit.leading_bits import Cells, IntArray, codes_of, distinct
+from evaluation.audit.number_text import number_text, simplest
 from evaluation.audit.settings import ReadSettings
 from evaluation.errors import InputError
 
-DIGITS = 3
-"""Significant digits of a cut point."""
-
 CONSTANT = "column {column!r} has no cut points: its rows hold no two different numbers"
-NOTE = "{column} was cut at its {n}-quantiles, rounded to {digits} digits: {cuts}"
+NOTE = "{column} was cut at {cuts} into groups of {shares} % of its rows (asked: {n} equal ones)"
 
 
-class Rounded:
-    """Numbers of one column, counted after rounding.
+class Counted:
+    """Rows of one column by its numbers.
 
     Attributes
     ----------
-    counts : Counter of float
-        Rows by rounded value.
-    distinct : set of float
-        The first values, one more than `NUMERIC` at most.
+    cells : Cells
+        Numbers that occur.
+    rows : ndarray of int64, shape (len(cells),)
+        How often.
     problem : InputError or None
         Why the column is none of numbers.
     """
 
     def __init__(self, column: str) -> None:
         self.column = column
-        self.counts: Counter[float] = Counter()
-        self.distinct: set[float] = set()
+        self.cells = Cells(np.zeros(0, np.int64))
+        self.rows: IntArray = np.zeros(0, np.int64)
         self.problem: InputError | None = None
 
     def add(self, batch: Any, place: Place) -> None:
@@ -54,41 +54,46 @@ class Rounded:
         except InputError as error:
             self.problem = error
             return
-        values, rows = np.unique(floats[~np.isnan(floats)], return_counts=True)
-        if len(self.distinct) <= NUMERIC:
-            self.distinct.update(values.tolist())
-        for value, n in zip(significant(values).tolist(), rows.tolist(), strict=True):
-            self.counts[value] += n
+        codes, places = distinct(codes_of(floats[~np.isnan(floats)]))
+        own, rows = Cells(codes), np.bincount(places, minlength=len(codes))
+        cells = self.cells.united(own)
+        total = np.zeros(len(cells), np.int64)
+        np.add.at(total, self.cells.places(cells), self.rows)
+        np.add.at(total, own.places(cells), rows)
+        self.cells, self.rows = cells, total
 
     def cuts(self, n: int) -> tuple[float, ...]:
         """At most ``n − 1`` cut points that leave about equally many rows in each of `n` groups.
 
+        Fewer where many rows share a number: it is then a group alone, or with its neighbours.
+
         Raises
         ------
         InputError
-            If the column is none of numbers, or has no two that differ in their first digits.
+            If the column is none of numbers, or has no two that differ.
         """
         if self.problem is not None:
             raise self.problem
-        if len(self.counts) < 2:
+        if len(self.cells) < 2:
             raise InputError(CONSTANT.format(column=self.column))
-        values = np.array(sorted(self.counts))
-        below = np.cumsum([self.counts[float(value)] for value in values])
-        total = int(below[-1])
-        wanted = [-(-total * part // n) for part in range(1, n)]
-        chosen = {float(values[np.searchsorted(below, rows)]) for rows in wanted}
-        # A cut at the least value would leave an empty group below it.
-        return tuple(sorted(chosen - {float(values[0])}))
+        below = np.cumsum(self.rows)[:-1]
+        wanted = self.rows.sum() * np.arange(1, n) / n
+        # Of two places that are equally near, the lower one.
+        chosen = np.unique([int(np.argmin(np.abs(below - rows))) for rows in wanted])
+        low, high = self.cells.low, self.cells.high
+        return tuple(simplest(float(high[i]), float(low[i + 1])) for i in chosen)
+
+    def shares(self, cuts: tuple[float, ...]) -> tuple[float, ...]:
+        """Share of the rows in each group that cut points of `cuts` make."""
+        ends = [0, *np.searchsorted(self.cells.low, cuts), len(self.rows)]
+        return tuple(
+            float(self.rows[start:end].sum() / self.rows.sum()) for start, end in pairwise(ends)
+        )
 
 
-def significant(values: Floats) -> NDArray[np.float64]:
-    """Values rounded to `DIGITS` significant digits, each as the nearest number of that text."""
-    return np.array([float(f"{value:.{DIGITS}g}") for value in values], np.float64)
-
-
-def measured(columns: Iterable[str], batches: Iterable[tuple[Any, Place]]) -> tuple[Rounded, ...]:
+def measured(columns: Iterable[str], batches: Iterable[tuple[Any, Place]]) -> tuple[Counted, ...]:
     """The numbers of columns, counted."""
-    counted = tuple(Rounded(column) for column in columns)
+    counted = tuple(Counted(column) for column in columns)
     for batch, place in batches:
         for column in counted:
             column.add(batch, place)
@@ -103,10 +108,15 @@ def with_cuts(
     notes = []
     open_columns = [column for column in settings.sensitive if column not in cuts]
     for own in measured(open_columns, batches):
-        if own.problem is None and len(own.distinct) > NUMERIC:
-            cuts[own.column] = own.cuts(settings.quantiles)
-            shown = ", ".join(f"{cut:g}" for cut in cuts[own.column])
+        if own.problem is None and len(own.cells) > NUMERIC:
+            found = cuts[own.column] = own.cuts(settings.quantiles)
+            shares = (f"{100 * share:.1f}" for share in own.shares(found))
             notes.append(
-                NOTE.format(column=own.column, n=settings.quantiles, digits=DIGITS, cuts=shown)
+                NOTE.format(
+                    column=own.column,
+                    n=settings.quantiles,
+                    cuts=", ".join(map(number_text, found)),
+                    shares=", ".join(shares),
+                )
             )
     return replace(settings, cuts=cuts, auto_cuts=False), tuple(notes)

@@ -36,6 +36,7 @@ __all__ = [
 
 NO_ROWS = "no row to audit in {source}: {why}"
 DROPPED = "{n:,} of {rows:,} rows were left out: no value in {column!r}"
+CLIPPED = "{n:,} scores in {column!r} lay beyond 0 or 1 by rounding, and count as 0 or 1"
 SAME_NAME = "sensitive column {name!r} has the name of another argument; rename it"
 
 
@@ -216,8 +217,7 @@ def quantile_cuts(
     Returns
     -------
     tuple of float
-        At most ``n − 1`` points of three significant digits, increasing; fewer where many rows
-        share a value.
+        At most ``n − 1`` points, increasing; fewer where many rows share a number.
 
     Raises
     ------
@@ -252,4 +252,6 @@ def _reading(counted: Counting, source: tuple[str, ...], notes: tuple[str, ...])
         DROPPED.format(n=n, rows=counted.rows, column=column)
         for column, n in sorted(counted.dropped.items())
     )
-    return Reading(counted.tally(), counted.settings, source, (*notes, *dropped), counted.rows)
+    clipped = tuple(CLIPPED.format(n=n, column=name) for name, n in sorted(counted.clipped.items()))
+    notes = (*notes, *dropped, *clipped)
+    return Reading(counted.tally(), counted.settings, source, notes, counted.rows)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from evaluation.audit.number_text import number_text
 from evaluation.errors import InputError
 
 VERSION = 2
@@ -64,8 +65,8 @@ class Schema:
         Sorted; ``("all",)`` without a client column.
     positive : str or None
         The class that the user named as positive.
-    bins : int
-        Bins of the score histograms over [0, 1]; 0: no score.
+    bins : int or None
+        Equal bins of the score histograms over [0, 1]; None: scores as they are; 0: no score.
     weighted : bool
         Whether rows have weights.
     place : int
@@ -80,7 +81,7 @@ class Schema:
     axes: tuple[Axis, ...]
     clients: tuple[str, ...] = (EVERYONE,)
     positive: str | None = None
-    bins: int = 0
+    bins: int | None = 0
     weighted: bool = False
     place: int = 0
     columns: tuple[tuple[str, str], ...] = ()
@@ -93,7 +94,7 @@ class Schema:
     @property
     def score_classes(self) -> tuple[str, ...]:
         """Classes that have a score: the positive one where it is named, else all of them."""
-        if not self.bins:
+        if self.bins == 0:
             return ()
         return self.classes if self.positive is None else (self.positive,)
 
@@ -129,7 +130,7 @@ def cut_levels(cuts: Sequence[float]) -> tuple[str, ...]:
     >>> cut_levels((25, 45))
     ('< 25', '25 to < 45', '>= 45')
     """
-    texts = [f"{cut:g}" for cut in cuts]
+    texts = [number_text(cut) for cut in cuts]
     between = [f"{low} to < {high}" for low, high in pairwise(texts)]
     return (f"< {texts[0]}", *between, f">= {texts[-1]}")
 
@@ -147,8 +148,9 @@ def united(a: Schema, b: Schema) -> Schema:
     InputError
         If they were counted with different settings.
     """
-    for what in ("task", "positive", "bins", "weighted"):
+    for what in ("task", "positive", "weighted"):
         _same(what, getattr(a, what), getattr(b, what))
+    _same("number of bins", *("exact" if x.bins is None else x.bins for x in (a, b)))
     _same("sensitive columns", [x.name for x in a.axes], [x.name for x in b.axes])
     axes = []
     for own, other in zip(a.axes, b.axes, strict=True):

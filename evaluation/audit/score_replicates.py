@@ -1,9 +1,11 @@
 """Bootstrap of score histograms: replicates of every metric, and intervals from them.
 
-A bootstrap of rows is a multinomial draw over the cells (group, is it that class, bin). Replicates
-use coarser bins: that moves a metric by far less than its own noise, and what it moves it by is
-added back. Weights: a drawn row has the mean weight of its cell, so where weights vary within
-cells the intervals are a little narrow.
+A bootstrap of rows is a multinomial draw over the cells (group, is it that class, score). For
+replicates neighbouring scores of a group are merged, so that none of the cells that this makes
+holds more than a hundredth or so of its rows, unless it is one score: that moves a metric by far
+less than its own noise, wherever the scores lie, and what it moves it by is added back. Weights: a
+drawn row has the mean weight of its cell, so where weights vary within cells the intervals are a
+little narrow.
 """
 
 from __future__ import annotations
@@ -13,16 +15,14 @@ from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evaluation.audit.histograms import Metric, coarser
+from evaluation.audit.histograms import Metric
+from evaluation.audit.merged_scores import merged
 from evaluation.audit.outcome import NAN
-from evaluation.audit.score_table import ScoreTable
-from evaluation.bootstrap import resample
+from evaluation.audit.score_table import Histogram, ScoreTable
+from evaluation.audit.sparse import IntArray
 from evaluation.rates import FloatArray
 
-COARSE = 128
-"""Bins of a replicate at most, where the histogram's number has a divisor between half and this."""
 CHUNK = 2_000_000
 """Cells of the replicates that are held at a time."""
 
@@ -46,20 +46,18 @@ def bootstrapped(
     Returns
     -------
     dict of str to ndarray, shape (replicates, n_groups + 1, ...)
-        Shifted by what coarser bins do to the value from the data.
+        Shifted by what merged scores do to the value from the data.
     """
-    rows, unit = _coarse(table)
     rng = np.random.default_rng(seed)
-    parts = [
-        _measured(resample(rows, size, rng) * unit, metrics)
-        for size in _chunks(replicates, rows.size)
+    n, sizes = table.overall.n, [own.n for own in table.compared]
+    # A replicate's rows fall to the groups at random; the last are those too small to compare.
+    drawn = rng.multinomial(n, np.array([*sizes, n - sum(sizes)]) / n, size=replicates)
+    drawn[:, -1] = n
+    found = [
+        _replicates(own, drawn[:, i], metrics, rng)
+        for i, own in enumerate((*table.compared, table.overall))
     ]
-    fine = _measured(table.weights[None], metrics)
-    coarse = _measured((rows * unit)[None], metrics)
-    return {
-        name: np.concatenate([part[name] for part in parts]) + (fine[name] - coarse[name])
-        for name in metrics
-    }
+    return {name: np.stack([own[name] for own in found], axis=1) for name in metrics}
 
 
 def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, seed: int) -> Drawn:
@@ -73,19 +71,17 @@ def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, see
     -------
     dict of str to ndarray, shape (replicates, n_groups)
     """
-    rows, unit = _coarse(table)
-    rows, weights = rows[:-1], (rows * unit)[:-1].sum(axis=0)
-    pooled = rows.sum(axis=0)
-    totals = pooled.sum(axis=-1, keepdims=True)
+    few = merged(table.pooled)
+    totals = few.rows.sum(axis=-1, keepdims=True)
     # A kind without rows is never drawn from; any valid probabilities will do.
-    chances = np.where(totals > 0, pooled / np.maximum(totals, 1), 1 / pooled.shape[-1])
-    mean = weights / np.maximum(pooled, 1)
+    chances = np.where(totals > 0, few.rows / np.maximum(totals, 1), 1 / few.rows.shape[-1])
     rng = np.random.default_rng(seed)
-    sizes = rows.sum(axis=-1)
+    sizes = np.array([own.rows.sum(axis=-1) for own in table.compared])
     found = []
-    for size in _chunks(replicates, rows.size):
-        drawn = rng.multinomial(sizes, chances, size=(size, *sizes.shape)) * mean
-        found.append({name: metric(drawn) for name, metric in metrics.items()})
+    for chunk in _chunks(replicates, len(sizes) * few.rows.size):
+        drawn = rng.multinomial(sizes, chances, size=(chunk.stop - chunk.start, *sizes.shape))
+        weights = drawn * few.mean_weights
+        found.append({name: metric(weights, few.grid) for name, metric in metrics.items()})
     return {name: np.concatenate([part[name] for part in found]) for name in metrics}
 
 
@@ -169,27 +165,25 @@ def gap_interval(values: FloatArray, drawn: FloatArray, level: float) -> tuple[f
     return low, min(1.0, high)
 
 
-def _coarse(table: ScoreTable) -> tuple[NDArray[np.int64], FloatArray]:
-    """Rows in coarser bins, and the weight of one row of each cell."""
-    bins = _coarse_bins(table.rows.shape[-1])
-    rows = np.asarray(coarser(table.rows, bins), np.int64)
-    weights = np.asarray(coarser(table.weights, bins), np.float64)
-    return rows, weights / np.maximum(rows, 1)
+def _replicates(
+    histogram: Histogram, sizes: IntArray, metrics: Mapping[str, Metric], rng: np.random.Generator
+) -> Drawn:
+    """Metrics of replicates of so many rows each."""
+    few = merged(histogram)
+    chances = (few.rows / few.n).ravel()
+    parts = []
+    for chunk in _chunks(len(sizes), chances.size):
+        rows = rng.multinomial(sizes[chunk], chances).reshape(-1, *few.rows.shape)
+        weights = rows * few.mean_weights
+        parts.append({name: metric(weights, few.grid) for name, metric in metrics.items()})
+    found = {}
+    for name, metric in metrics.items():
+        shift = metric(histogram.weights, histogram.grid) - metric(few.weights, few.grid)
+        found[name] = np.concatenate([part[name] for part in parts]) + shift
+    return found
 
 
-def _coarse_bins(bins: int) -> int:
-    fitting = [n for n in range(COARSE // 2, COARSE + 1) if bins % n == 0]
-    return max(fitting, default=bins) if bins > COARSE else bins
-
-
-def _measured(histograms: FloatArray, metrics: Mapping[str, Metric]) -> Drawn:
-    """Metrics of all but the last group, which holds the small ones, and of all together."""
-    overall = histograms.sum(axis=1, keepdims=True)
-    shown = np.concatenate([histograms[:, :-1], overall], axis=1)
-    return {name: metric(shown) for name, metric in metrics.items()}
-
-
-def _chunks(replicates: int, cells: int) -> Iterator[int]:
+def _chunks(replicates: int, cells: int) -> Iterator[slice]:
     size = max(1, CHUNK // max(cells, 1))
     for start in range(0, replicates, size):
-        yield min(size, replicates - start)
+        yield slice(start, min(start + size, replicates))

@@ -5,46 +5,70 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evaluation.audit.exact_sums import weights_of
+from evaluation.audit.exact_sums import weights_by
+from evaluation.audit.grid import Grid
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.schema import Schema
-from evaluation.audit.sparse import IntArray
+from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
+class Histogram:
+    """Scores of some rows, in the cells that these occupy.
+
+    Parameters
+    ----------
+    grid : Grid
+        Their `k` cells.
+    rows : ndarray of int64, shape (2, k)
+        Rows that are not (0) and that are (1) of the class.
+    weights : ndarray of float64, shape (2, k)
+        Sums of weights, relative to the mean weight; the rows where there are none.
+    """
+
+    grid: Grid
+    rows: IntArray
+    weights: FloatArray
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return int(self.rows.sum())
+
+    @property
+    def mean_weights(self) -> FloatArray:
+        """Of a row of each cell; 0 without rows."""
+        return np.asarray(self.weights / np.maximum(self.rows, 1))
+
+
+@dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """Histograms by group; the last one is of all groups that are too small to compare.
+    """Histograms by group.
 
     Parameters
     ----------
     by, scored
         Columns, and the class whose score it is.
     groups : tuple of str
-        Compared groups: the first of the histograms.
-    rows : ndarray of int64, shape (n_groups + 1, 2, bins)
-        Rows that are not (0) and that are (1) of the class.
-    weights : ndarray of float64, same shape
-        Sums of weights, relative to the mean weight; the rows where there are none.
+        Compared groups.
+    compared : tuple of Histogram
+        Of each of them.
+    pooled : Histogram
+        Of all of them together.
+    overall : Histogram
+        Of all rows, those in groups that are too small to compare among them.
     """
 
     by: tuple[str, ...]
     scored: str
     groups: tuple[str, ...]
-    rows: IntArray
-    weights: FloatArray
-
-    @property
-    def compared(self) -> FloatArray:
-        """Weights of the compared groups, shape ``(n_groups, 2, bins)``."""
-        return self.weights[:-1]
-
-    @property
-    def overall(self) -> FloatArray:
-        """Weights of all rows, shape ``(2, bins)``."""
-        return np.asarray(self.weights.sum(axis=0))
+    compared: tuple[Histogram, ...]
+    pooled: Histogram
+    overall: Histogram
 
 
 def crosses(schema: Schema, options: AuditOptions) -> tuple[tuple[str, ...], ...]:
@@ -71,19 +95,45 @@ def score_table(
     """
     if tally.scores is None:
         return None
-    counted, names = tally.grouped(tally.scores, by)
-    if not names:
+    counted = _of_class(tally, tally.scores, by, scored)
+    if not len(counted.keys):
         return None
-    of_class = np.maximum(counted[:, tally.schema.score_classes.index(scored)], 0)
-    rows, weights = of_class[..., 0].astype(np.int64), weights_of(of_class)
-    size = rows.sum(axis=(1, 2))
-    if not size.any():
-        return None
-    large = size >= max(options.min_group, 1)
+    *_, side, cell = counted.index()
+    present, group = np.unique(counted.keys // (2 * counted.shape[-1]), return_inverse=True)
+    rows, weights = counted.rows, weights_by(counted.values, group)
+    large = np.bincount(group, rows) >= max(options.min_group, 1)
+    grid = tally.grid
+
+    def histogram(part: slice | NDArray[np.bool_]) -> Histogram:
+        return _histogram(grid, side[part], cell[part], rows[part], weights[part])
+
+    # Keys increase, so the cells of a group stand together.
+    ends = np.searchsorted(group, np.arange(len(present) + 1))
     return ScoreTable(
         by=tuple(by),
         scored=scored,
-        groups=tuple(name for name, keep in zip(names, large, strict=True) if keep),
-        rows=np.concatenate([rows[large], rows[~large].sum(axis=0, keepdims=True)]),
-        weights=np.concatenate([weights[large], weights[~large].sum(axis=0, keepdims=True)]),
+        groups=tuple(tally.group_name(by, int(key)) for key in present[large]),
+        compared=tuple(histogram(slice(ends[i], ends[i + 1])) for i in np.flatnonzero(large)),
+        pooled=histogram(large[group]),
+        overall=histogram(slice(None)),
     )
+
+
+def _of_class(tally: Tally, scores: SparseCounts, by: tuple[str, ...], scored: str) -> SparseCounts:
+    """Counts ``[*groups, is it the class, cell]`` of one class's scores, where there are rows."""
+    lead = len(tally.schema.group_shape)
+    own = scores.along(lead) == tally.schema.score_classes.index(scored)
+    chosen = SparseCounts(scores.shape, scores.keys[own], scores.values[own])
+    axes = [1 + tally.schema.axis(name) for name in by]
+    found = chosen.marginal([*axes, lead + 1, lead + 2])
+    held = found.values[:, 0] > 0
+    return SparseCounts(found.shape, found.keys[held], found.values[held])
+
+
+def _histogram(
+    grid: Grid, side: IntArray, cell: IntArray, rows: IntArray, weights: FloatArray
+) -> Histogram:
+    cells, place = np.unique(cell, return_inverse=True)
+    flat, size = side * len(cells) + place, 2 * len(cells)
+    counted, weighed = (np.bincount(flat, own, size).reshape(2, -1) for own in (rows, weights))
+    return Histogram(grid.take(cells), counted.astype(np.int64), np.asarray(weighed, np.float64))

@@ -1,7 +1,7 @@
 """Scores over groups: how well they rank, how far they are calibrated, and the gaps in that.
 
 Everything comes from the mergeable histograms of a `Tally`: merged from many sites, the result is
-that of all rows, up to the stated binning error.
+that of all rows, up to the stated binning error, by which every interval is wider.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from evaluation.audit.histograms import (
     ScoreKind,
     binned,
     calibration_terms,
-    centres,
 )
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Estimate, Gap, ScoreComparison, ScoreMetric
@@ -27,8 +26,13 @@ from evaluation.audit.score_replicates import (
     gap_interval,
     interval,
 )
-from evaluation.audit.score_table import ScoreTable, crosses, score_table, scored_classes
-from evaluation.audit.sparse import IntArray
+from evaluation.audit.score_table import (
+    Histogram,
+    ScoreTable,
+    crosses,
+    score_table,
+    scored_classes,
+)
 from evaluation.audit.tally import Tally
 from evaluation.intervals import wilson_interval
 from evaluation.rates import FloatArray, ratio_or_nan
@@ -100,11 +104,9 @@ def _chance(table: ScoreTable, options: AuditOptions) -> Drawn:
 
 
 def _metric(kind: ScoreKind, table: ScoreTable, drawn: Drawn, options: AuditOptions) -> ScoreMetric:
-    histograms = [*table.compared, table.overall]
-    rows = [*table.rows[:-1], table.rows.sum(axis=0)]
     estimates = [
-        _estimate(kind, histogram, own, i, drawn, options.level)
-        for i, (histogram, own) in enumerate(zip(histograms, rows, strict=True))
+        _estimate(kind, histogram, i, drawn, options.level)
+        for i, histogram in enumerate((*table.compared, table.overall))
     ]
     return ScoreMetric(
         name=kind.name,
@@ -113,32 +115,40 @@ def _metric(kind: ScoreKind, table: ScoreTable, drawn: Drawn, options: AuditOpti
         scored=table.scored,
         overall=estimates[-1],
         groups=tuple(estimates[:-1]),
-        binning=float(kind.error(table.overall)),
     )
 
 
 def _estimate(
-    kind: ScoreKind, histogram: FloatArray, rows: IntArray, index: int, drawn: Drawn, level: float
+    kind: ScoreKind, histogram: Histogram, index: int, drawn: Drawn, level: float
 ) -> Estimate:
-    n = int(rows.sum())
-    value = float(kind.value(histogram))
-    if np.isnan(value) or not drawn:
-        return Estimate(value, n=n)
+    value = float(kind.value(histogram.weights, histogram.grid))
+    if np.isnan(value):
+        return Estimate(value, n=histogram.n)
+    error = min(1.0, float(kind.error(histogram.weights, histogram.grid)))
+    plain = Estimate(value, n=histogram.n, binning=error)
+    if not drawn:
+        return plain
     replicates = drawn[kind.name][:, index]
-    undefined = float(np.isnan(replicates).mean())
+    plain = replace(plain, undefined=float(np.isnan(replicates).mean()))
     if kind.name == "roc_auc" and value in (0.0, 1.0):
-        pairs = int(rows.sum(axis=-1).min())
+        pairs = int(histogram.rows.sum(axis=-1).min())
         wilson = wilson_interval(int(value) * pairs, pairs, level)
-        return Estimate(value, wilson.low, wilson.high, n, "wilson", undefined)
+        return _widened(replace(plain, low=wilson.low, high=wilson.high, how="wilson"))
     low, high = interval(value, replicates, level)
     if np.isnan(low):
-        return Estimate(value, n=n, undefined=undefined)
+        return plain
     if kind.name == "calibration_error":
-        off = np.abs(drawn[TERMS][:, index] - calibration_terms(histogram)).sum(axis=-1)
+        terms = calibration_terms(histogram.weights, histogram.grid)
+        off = np.abs(drawn[TERMS][:, index] - terms).sum(axis=-1)
         low = value - float(np.quantile(off[~np.isnan(off)], level))
-    # Clipped, and never short of the value: coarser bins and skew may leave it just outside.
-    low, high = max(0.0, min(low, value)), min(1.0, max(high, value))
-    return Estimate(value, low, high, n, "bootstrap", undefined)
+    # Never short of the value: merged scores and skew may leave it just outside.
+    return _widened(replace(plain, low=min(low, value), high=max(high, value), how="bootstrap"))
+
+
+def _widened(estimate: Estimate) -> Estimate:
+    """With the binning error in the interval: it may be all that the value is off."""
+    low, high = estimate.low - estimate.binning, estimate.high + estimate.binning
+    return replace(estimate, low=max(0.0, low), high=min(1.0, high))
 
 
 def _gap(
@@ -183,30 +193,38 @@ def _difference(
     if (~np.isnan(values)).sum() < 2:
         return Estimate(NAN, n=n), None
     ends = int(np.nanargmin(values)), int(np.nanargmax(values))
-    value = float(values[ends[1]] - values[ends[0]])
+    # Between two groups, the value is off by both their errors at most.
+    errors = np.sort([own.binning for own in metric.groups])
+    plain = Estimate(
+        float(values[ends[1]] - values[ends[0]]), n=n, binning=min(1.0, float(errors[-2:].sum()))
+    )
     if not drawn:
-        return Estimate(value, n=n), ends
+        return plain, ends
     replicates = drawn[metric.name][:, :-1]
     low, high = gap_interval(values, replicates, level)
     undefined = float(((~np.isnan(replicates)).sum(axis=1) < 2).mean())
-    return Estimate(value, low, high, n, "bootstrap", undefined), ends
+    found = replace(plain, low=low, high=high, how="bootstrap", undefined=undefined)
+    return _widened(found), ends
 
 
 def _densities(table: ScoreTable) -> tuple[tuple[float, ...], ...]:
-    rows = binned(table.compared.sum(axis=-2), DENSITY_BINS)
-    shares = ratio_or_nan(rows, rows.sum(axis=-1, keepdims=True))
-    return tuple(tuple(float(share) for share in group) for group in shares)
+    found = []
+    for own in table.compared:
+        rows = binned(own.weights.sum(axis=0), own.grid.centre, DENSITY_BINS)
+        found.append(tuple(float(share) for share in ratio_or_nan(rows, rows.sum(keepdims=True))))
+    return tuple(found)
 
 
 def _calibration(table: ScoreTable) -> tuple[tuple[tuple[float, float, int], ...], ...]:
     """Of every group the points of its calibration curve, from low to high scores."""
-    centre = centres(table.rows.shape[-1])
     curves = []
-    for rows, weights in zip(table.rows[:-1], table.compared, strict=True):
-        n = binned(rows.sum(axis=0).astype(np.float64), CALIBRATION_BINS)
-        weight = binned(weights.sum(axis=0), CALIBRATION_BINS)
-        score = ratio_or_nan(binned(weights.sum(axis=0) * centre, CALIBRATION_BINS), weight)
-        rate = ratio_or_nan(binned(weights[1], CALIBRATION_BINS), weight)
+    for own in table.compared:
+        centre, weights = own.grid.centre, own.weights.sum(axis=0)
+        n, weight, score, hits = (
+            binned(values, centre, CALIBRATION_BINS)
+            for values in (own.rows.sum(axis=0), weights, weights * centre, own.weights[1])
+        )
+        mean, rate = ratio_or_nan(score, weight), ratio_or_nan(hits, weight)
         held = np.flatnonzero(weight > 0)
-        curves.append(tuple((float(score[b]), float(rate[b]), int(n[b])) for b in held))
+        curves.append(tuple((float(mean[b]), float(rate[b]), int(n[b])) for b in held))
     return tuple(curves)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import isfinite
+from math import isfinite, nan
 from typing import Any, Literal
 
 from evaluation.audit.labels import class_text
-from evaluation.audit.schema import Task, cut_levels, ordered_classes
+from evaluation.audit.number_text import stated
+from evaluation.audit.schema import Task, ordered_classes
 from evaluation.errors import InputError
 
 NO_PREDICTION = "give a column of predictions, of scores, or both"
@@ -23,10 +24,10 @@ TWO_CLASSES = (
 )
 THRESHOLD = 0.5
 UNUSED_THRESHOLD = (
-    "threshold {value:g} is for one score without predictions: leave it out, or leave out the "
+    "threshold {value} is for one score without predictions: leave it out, or leave out the "
     "column of predictions"
 )
-WRONG_THRESHOLD = "threshold: expected a number from 0 to 1, as scores are, got {value:g}"
+WRONG_THRESHOLD = "threshold: expected a number from 0 to 1, as scores are, got {value}"
 NOT_STATED = "{what} {name!r} is not among the classes: {classes}"
 UNSCORED = "every class needs a score: {classes} are stated, {scored} have a column"
 WRONG_CUTS = "cut points of {column!r}: expected finite numbers that increase, got {cuts}"
@@ -76,8 +77,10 @@ class ReadSettings:
     invalid : {"error", "drop"}
         Rows without truth, prediction or score (nothing, NaN, infinite): refused, or left out and
         said.
-    bins : int
-        Of the score histograms over [0, 1].
+    bins : int, optional
+        Equal bins of the score histograms over [0, 1]. None: scores are kept as they are, up to
+        131,072 different ones, and beyond in intervals that follow them. Only counts in bins leave
+        a site.
 
     Raises
     ------
@@ -100,7 +103,7 @@ class ReadSettings:
     quantiles: int = 4
     missing: Literal["group", "drop", "error"] = "group"
     invalid: Literal["error", "drop"] = "error"
-    bins: int = 1024
+    bins: int | None = None
 
     def __post_init__(self) -> None:
         if self.prediction is None and self.score is None:
@@ -109,10 +112,7 @@ class ReadSettings:
             raise InputError(f"sensitive columns must differ, got: {', '.join(self.sensitive)}")
         self._check_options()
         self._check_threshold()
-        for column, cuts in self.cuts.items():
-            if column not in self.sensitive:
-                raise InputError(UNUSED_CUTS.format(column=column))
-            _check_cuts(column, cuts)
+        self._check_cuts()
         if self.task == "regression":
             self._check_regression()
         else:
@@ -173,15 +173,27 @@ class ReadSettings:
             if getattr(self, name) not in allowed:
                 wanted = " or ".join(repr(word) for word in allowed)
                 raise InputError(f"{name}: expected {wanted}, got {getattr(self, name)!r}")
-        if self.bins < 1 or self.quantiles < 2:
+        if (self.bins is not None and self.bins < 1) or self.quantiles < 2:
             raise InputError("expected at least 1 bin and 2 quantiles")
 
     def _check_threshold(self) -> None:
-        if not 0 <= self.threshold <= 1:
+        threshold = _number(self.threshold)
+        if not 0 <= threshold <= 1:
             raise InputError(WRONG_THRESHOLD.format(value=self.threshold))
+        object.__setattr__(self, "threshold", threshold)
         alone = isinstance(self.score, str) and self.prediction is None
         if self.threshold != THRESHOLD and not alone:
             raise InputError(UNUSED_THRESHOLD.format(value=self.threshold))
+
+    def _check_cuts(self) -> None:
+        found = {column: tuple(map(_number, cuts)) for column, cuts in self.cuts.items()}
+        for column, cuts in found.items():
+            if column not in self.sensitive:
+                raise InputError(UNUSED_CUTS.format(column=column))
+            increasing = all(low < high for low, high in pairwise(cuts))
+            if not (increasing and all(map(isfinite, cuts))):
+                raise InputError(WRONG_CUTS.format(column=column, cuts=list(self.cuts[column])))
+        object.__setattr__(self, "cuts", found)
 
     def _check_regression(self) -> None:
         if self.weight is not None:
@@ -224,8 +236,9 @@ def _named(value: Any) -> str:
     return name
 
 
-def _check_cuts(column: str, cuts: tuple[float, ...]) -> None:
-    increasing = all(low < high for low, high in pairwise(cuts))
-    distinct = not cuts or len(set(cut_levels(cuts))) == len(cuts) + 1
-    if not (increasing and distinct and all(isfinite(cut) for cut in cuts)):
-        raise InputError(WRONG_CUTS.format(column=column, cuts=list(cuts)))
+def _number(value: Any) -> float:
+    """The number that is meant; NaN, which no check lets pass, where it is none."""
+    try:
+        return stated(value)
+    except (TypeError, ValueError):
+        return nan

@@ -107,6 +107,8 @@ class SparseCounts:
 
     def relabelled(self, maps: Sequence[NDArray[np.integer]], shape: Sequence[int]) -> SparseCounts:
         """The same counts under other indices: index `i` of axis `a` becomes ``maps[a][i]``."""
+        if not len(self.keys):  # some axis may have no place at all, which numpy cannot number
+            return SparseCounts(tuple(shape), self.keys, self.values)
         index = [np.asarray(m, np.int64)[i] for m, i in zip(maps, self.index(), strict=True)]
         return self.collect(shape, _ravel(index, shape), self.values)
 

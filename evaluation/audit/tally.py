@@ -1,9 +1,10 @@
 """The counts of an audit: all that its metrics need of the rows, and a sum over any split of them.
 
 Classification keeps confusion counts ``[client, *groups, true, predicted]`` and, with scores,
-histograms ``[client, *groups, scored class, is it that class, bin]``; regression keeps sums of
-errors ``[client, *groups]``. Sums are integers, so merging is exact in any order; those of weights
-and errors are in units of a power of two that is fine enough for all rows, ``schema.place``.
+histograms ``[client, *groups, scored class, is it that class, cell of the score]``; regression
+keeps sums of errors ``[client, *groups]``. Sums are integers, so merging is exact in any order;
+those of weights and errors are in units of a power of two that is fine enough for all rows,
+``schema.place``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import BASE
+from evaluation.audit.grid import Grid, equal_bins
+from evaluation.audit.leading_bits import Cells
 from evaluation.audit.schema import Schema, united
 from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
 from evaluation.counts import GroupCounts
@@ -22,6 +25,11 @@ from evaluation.errors import InputError
 
 CROSSED = " × "
 """Between the groups of crossed columns."""
+
+EXACT = (
+    "scores were counted as they are, which tells those of single rows: count them in bins before "
+    "they leave the site, as --bins 1024 does (Python: bins=1024)"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +44,26 @@ class Tally:
         Classification: shape ``(*schema.group_shape, C, C)``; the sums of a cell are its rows, and
         with weights also ``Σw`` and ``Σw²``.
     scores : SparseCounts or None
-        Shape ``(*schema.group_shape, S, 2, bins)`` with ``S = len(schema.score_classes)``; rows of
-        the class (index 1) or not (0), by bin; with weights also ``Σw`` and ``Σw²``.
+        Shape ``(*schema.group_shape, S, 2, k)`` with ``S = len(schema.score_classes)``; rows of
+        the class (index 1) or not (0), by cell of `grid`; with weights also ``Σw`` and ``Σw²``.
     errors : SparseCounts or None
         Regression: shape ``schema.group_shape``; rows, ``Σe``, ``Σ|e|`` and ``Σe²``.
+    cells : Cells or None
+        The cells of `scores` where ``schema.bins`` is None.
     """
 
     schema: Schema
     confusion: SparseCounts | None = None
     scores: SparseCounts | None = None
     errors: SparseCounts | None = None
+    cells: Cells | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """Where the scores lie that `scores` counts."""
+        if self.cells is not None:
+            return Grid(self.cells.low, self.cells.high)
+        return equal_bins(self.schema.bins or 0)
 
     @property
     def n(self) -> int:
@@ -62,23 +80,38 @@ class Tally:
             If they were counted with different settings.
         """
         schema = united(self.schema, other.schema)
-        a, b = self.under(schema), other.under(schema)
+        cells = self.cells
+        if cells is not None and other.cells is not None:
+            cells = cells.united(other.cells)
+        a, b = self.under(schema, cells), other.under(schema, cells)
         return Tally(
             schema,
             _sum(a.confusion, b.confusion),
             _sum(a.scores, b.scores),
             _sum(a.errors, b.errors),
+            cells,
         )
 
-    def under(self, schema: Schema) -> Tally:
-        """The same counts under a schema that has all names of this one (and maybe more)."""
+    def under(self, schema: Schema, cells: Cells | None = None) -> Tally:
+        """The same counts under a schema that has all names of this one (and maybe more).
+
+        Parameters
+        ----------
+        schema : Schema
+            The wider one.
+        cells : Cells, optional
+            Of the scores, of which these have to be parts; as they are otherwise.
+        """
         maps = [_places(self.schema.clients, schema.clients)]
         for own, wider in zip(self.schema.axes, schema.axes, strict=True):
             maps.append(_places(own.levels, wider.levels))
         classes = _places(self.schema.classes, schema.classes)
         scored = _places(self.schema.score_classes, schema.score_classes)
-        lead, c, bins = schema.group_shape, len(schema.classes), schema.bins
-        same, side = np.arange(bins), np.arange(2)
+        lead, c = schema.group_shape, len(schema.classes)
+        last, place = schema.bins or 0, np.arange(schema.bins or 0)
+        if self.cells is not None:
+            cells = cells or self.cells
+            last, place = len(cells), self.cells.places(cells)
         finer = self.schema.place - schema.place
         factors = [1, *(BASE ** (finer * power) for power in schema.sums)]
 
@@ -95,11 +128,23 @@ class Tally:
             moved(self.confusion, [*maps, classes, classes], (*lead, c, c)),
             moved(
                 self.scores,
-                [*maps, scored, side, same],
-                (*lead, len(schema.score_classes), 2, bins),
+                [*maps, scored, np.arange(2), place],
+                (*lead, len(schema.score_classes), 2, last),
             ),
             moved(self.errors, maps, lead),
+            cells,
         )
+
+    def refuse_exact_scores(self) -> None:
+        """Let no counts leave a site that tell the scores of single rows.
+
+        Raises
+        ------
+        InputError
+            If scores were counted as they are.
+        """
+        if self.schema.bins is None:
+            raise InputError(EXACT)
 
     def counts(self, by: Sequence[str], client: str | None = None) -> GroupCounts:
         """Confusion counts of the cross of some sensitive columns.
@@ -141,19 +186,19 @@ class Tally:
         # The leading axis of clients is summed over by leaving it out; an axis of size 1 stands in
         # where nothing would be left.
         kept = chosen.marginal([*axes, *rest]) if axes or rest else _total(chosen)
-        sizes = kept.shape[: len(axes)]
         tail = kept.shape[len(axes) :]
         width = int(np.prod(tail, dtype=np.int64))
         group, inner = np.divmod(kept.keys, max(width, 1))
         present, place = np.unique(group, return_inverse=True)
         table = np.zeros((len(present), max(width, 1), kept.values.shape[1]), kept.values.dtype)
         table[place.ravel(), inner] = kept.values
-        names = tuple(self._names(by, sizes, int(key)) for key in present) if by else ("all",)
+        names = tuple(self.group_name(by, int(key)) for key in present) if by else ("all",)
         return table.reshape(len(table), *tail, table.shape[-1]), names if len(table) else ()
 
-    def _names(self, by: Sequence[str], sizes: Sequence[int], key: int) -> str:
-        index = np.unravel_index(key, tuple(sizes))
+    def group_name(self, by: Sequence[str], key: int) -> str:
+        """Name of a cell, by its row-major index, of the cross of some sensitive columns."""
         levels = [self.schema.axes[self.schema.axis(name)].levels for name in by]
+        index = np.unravel_index(key, tuple(map(len, levels)))
         return CROSSED.join(own[int(i)] for own, i in zip(levels, index, strict=True))
 
     def _confusion(self) -> SparseCounts:

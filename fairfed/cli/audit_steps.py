@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from evaluation.audit.read import Reading
     from fairfed.config.audit import AuditConfig
 
+BINS = 1024
+"""Of the scores in counts that leave a site, unless another number is asked for."""
 RUN_FILE = "federation.json"
 """By which the directory of a run is recognised."""
 ONLY_RUNS = "{option} is for the directory of a run; {data} is none"
@@ -102,7 +104,7 @@ def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
         raise InputError(AUTO_CUTS)
     if config.site is not None and config.client is not None:
         raise InputError(CLIENTS_NAMED.format(client=config.client))
-    reading = _read(config)
+    reading = _read(config.model_copy(update={"bins": config.bins or BINS}))
     tally = reading.tally
     if config.site is not None:
         tally = replace(tally, schema=replace(tally.schema, clients=(config.site,)))
@@ -191,7 +193,7 @@ def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> 
     found = audit_run(
         directory,
         arm,
-        bins=config.bins,
+        bins=config.bins or BINS,
         epsilon=config.epsilon,
         delta=config.delta,
         min_cell=config.min_cell,

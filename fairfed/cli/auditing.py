@@ -91,7 +91,12 @@ Invalid = Annotated[
 ]
 Task = Annotated[str | None, _option("classification (the default) or regression.", panel=COLUMNS)]
 Bins = Annotated[
-    int | None, _option("Bins of the score histograms; 1024 by default.", panel=COLUMNS)
+    int | None,
+    _option(
+        "Equal bins of scores. By default an audit here takes scores as they are, and what leaves "
+        "a site has 1024.",
+        panel=COLUMNS,
+    ),
 ]
 By = Annotated[
     list[str] | None,

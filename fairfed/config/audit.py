@@ -48,7 +48,12 @@ class AuditConfig(Section):
     invalid: Literal["error", "drop"] = Field(
         "error", description="Rows without truth, prediction or score."
     )
-    bins: int = Field(1024, ge=1, description="Of score histograms.")
+    bins: int | None = Field(
+        None,
+        ge=1,
+        description="Equal bins of scores; none given: 1024 where counts leave a site, and scores "
+        "as they are in an audit here.",
+    )
 
     by: Crosses = Field((), description="Crosses of sensitive columns; empty: each, and all.")
     metrics: Strings = Field((), description="Metrics; empty: all.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.audit.number_text import number_text
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def name_groups(
 
 def cut_titles(cuts: Sequence[float]) -> list[str]:
     """Names of the stretches that cut points make: ``< 25``, ``25 to < 45``, ``≥ 45``."""
-    texts = [f"{cut:g}" for cut in cuts]
+    texts = [number_text(cut) for cut in cuts]
     inner = [f"{low} to < {high}" for low, high in itertools.pairwise(texts)]
     return [f"< {texts[0]}", *inner, f"≥ {texts[-1]}"]
 

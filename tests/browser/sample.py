@@ -152,8 +152,10 @@ def _scores(rng: np.random.Generator) -> ScoreComparison:
     metrics = tuple(
         ScoreMetric(
             name, title, direction, "urgent", _around(a, 0.02, 2400),
-            tuple(_around(a + d, 0.03, n) for d, n in zip((-0.03, 0.03), sizes, strict=True)),
-            0.0007,
+            tuple(
+                replace(_around(a + d, 0.03, n), binning=0.0007)
+                for d, n in zip((-0.03, 0.03), sizes, strict=True)
+            ),
         )
         for name, title, direction, a in own
     )  # fmt: skip

@@ -210,7 +210,10 @@ def _scores(audit: Data, item: Data, index: int) -> Data:
         "panels": panels,
         "gaps": _gap_panels(audit, item["gaps"]),
         "curves": curves.scores(item),
-        "binning": max((m["binning"] or 0.0 for m in item["metrics"]), default=0.0),
+        "binning": [
+            max(own["binning"] or 0.0 for own in (metric["overall"], *metric["groups"]))
+            for metric in item["metrics"]
+        ],
     }
 
 

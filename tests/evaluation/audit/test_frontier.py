@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from evaluation.audit.frontier import CONSTRAINTS, frontiers
+from evaluation.audit.grid import equal_bins
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Frontier
-from evaluation.audit.roc_hull import roc_hull
+from evaluation.audit.roc_hull import NOBODY, roc_hull
 from evaluation.audit.tally import Tally
 from evaluation.audit.threshold_program import best_points
 from tests.evaluation.audit import scored
@@ -152,7 +153,7 @@ def test_equalized_odds_within_a_gap_beats_every_mix_of_a_search() -> None:
     ]  # fmt: skip
     mixes = []
     for histogram in table:
-        hull = roc_hull(histogram.astype(float))
+        hull = roc_hull(histogram.astype(float), equal_bins(BINS))
         share = np.linspace(0, 1, 41)[:, None]
         edges = [(1 - share) * a + share * b for a, b in pairwise(np.stack(
             [hull.alarms, hull.hits], axis=1))]  # fmt: skip
@@ -243,8 +244,8 @@ def test_predictions_that_are_fair_already_leave_one_point() -> None:
 
 def test_a_hull_by_hand() -> None:
     """From the top: a hit, an alarm, a hit; the alarm's corner lies below the line."""
-    hull = roc_hull(np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]]))
-    assert hull.thresholds.tolist() == [1.25, 0.75, 0.25, 0.0]
+    hull = roc_hull(np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]]), equal_bins(4))
+    assert hull.thresholds.tolist() == [NOBODY, 0.75, 0.25, 0.0]
     assert hull.alarms.tolist() == [0, 0, 1, 2]
     assert hull.hits.tolist() == [0, 1, 2, 2]
     (point,) = best_points([hull], ("selection",), [0.0])

@@ -48,7 +48,7 @@ RACE = Comparison(
 )  # fmt: skip
 SEX = Comparison(("sex",), ("f", "m"), (600, 700), (), 0, (), (_gap(0.05, 0.01, 0.3),))
 BOTH = Comparison(("sex", "race"), ("f × x",), (90,), (), 0, (), (_gap(NAN, NAN, NAN),))
-AUC = ScoreMetric("roc_auc", "ROC AUC", "higher", "yes", Estimate(0.8, 0.7, 0.9, 9), (), 0.001)
+AUC = ScoreMetric("roc_auc", "ROC AUC", "higher", "yes", Estimate(0.8, 0.7, 0.9, 9), ())
 SCORES = ScoreComparison(("sex",), (), (AUC,), (), (), ())
 AUDIT = Audit(
     Schema("classification", ("no", "yes"), ()), AuditOptions(), 1300,

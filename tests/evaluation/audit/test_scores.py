@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from evaluation.audit import histograms
+from evaluation.audit.grid import equal_bins, points
 from evaluation.audit.schema import Axis, Schema
 from evaluation.audit.scores import score_comparisons
 from evaluation.audit.sparse import SparseCounts
@@ -31,10 +32,17 @@ def histogram_of(
     return found
 
 
-def calibration_oracle(y: np.ndarray, score: np.ndarray, weight: np.ndarray, bins: int) -> float:
-    cell = bin_of(score, bins)
-    off = [abs(float((weight * (score - y))[cell == k].sum())) for k in range(bins)]
+def calibration_oracle(y: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
+    cell = bin_of(score, 15)
+    off = [abs(float((weight * (score - y))[cell == k].sum())) for k in range(15)]
     return sum(off) / float(weight.sum())
+
+
+def true_values(y: np.ndarray, score: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    """Every metric from rows."""
+    found = {name: oracle(y, score, sample_weight=weight) for name, oracle in ORACLES.items()}
+    found["mean_score"] = float(np.average(score, weights=weight))
+    return found | {"calibration_error": calibration_oracle(y, score, weight)}
 
 
 @st.composite
@@ -55,15 +63,10 @@ def test_scores_on_centres_give_sklearns_values(
     y, score, weight, bins = rows
     weight = weight if weighted else np.ones(len(y))
     centred = (bin_of(score, bins) + 0.5) / bins
-    histogram = histogram_of(y, centred, bins, weight)
+    histogram, grid = histogram_of(y, centred, bins, weight), equal_bins(bins)
     for kind in histograms.KINDS:
-        if kind.name in ORACLES:
-            expected = ORACLES[kind.name](y, centred, sample_weight=weight)
-            assert float(kind.value(histogram)) == pytest.approx(expected, abs=1e-9)
-    mean = np.average(centred, weights=weight)
-    assert float(histograms.mean_score(histogram)) == pytest.approx(mean, abs=1e-9)
-    expected = calibration_oracle(y, centred, weight, min(15, bins))
-    assert float(histograms.calibration_error(histogram)) == pytest.approx(expected, abs=1e-9)
+        expected = true_values(y, centred, weight)[kind.name]
+        assert float(kind.value(histogram, grid)) == pytest.approx(expected, abs=1e-9)
 
 
 @given(scored_rows(), st.booleans())
@@ -73,13 +76,11 @@ def test_any_scores_are_within_the_stated_error(
 ) -> None:
     y, score, weight, bins = rows
     weight = weight if weighted else np.ones(len(y))
-    histogram = histogram_of(y, score, bins, weight)
-    true = {name: oracle(y, score, sample_weight=weight) for name, oracle in ORACLES.items()}
-    true["mean_score"] = float(np.average(score, weights=weight))
-    true["calibration_error"] = calibration_oracle(y, score, weight, min(15, bins))
+    histogram, grid = histogram_of(y, score, bins, weight), equal_bins(bins)
+    true = true_values(y, score, weight)
     for kind in histograms.KINDS:
-        error = float(kind.error(histogram))
-        assert abs(float(kind.value(histogram)) - true[kind.name]) <= error + 1e-9, kind.name
+        error = float(kind.error(histogram, grid))
+        assert abs(float(kind.value(histogram, grid)) - true[kind.name]) <= error + 1e-9, kind.name
         assert error <= 1 or kind.name == "calibration_error"
 
 
@@ -88,7 +89,10 @@ def test_finer_bins_leave_a_smaller_error() -> None:
     y = rng.integers(0, 2, 4000)
     score = np.clip(rng.normal(0.4 + 0.2 * y, 0.2), 0, 1)
     for kind in histograms.KINDS:
-        errors = [float(kind.error(histogram_of(y, score, bins))) for bins in (16, 128, 1024)]
+        errors = [
+            float(kind.error(histogram_of(y, score, bins), equal_bins(bins)))
+            for bins in (16, 128, 1024)
+        ]
         assert errors[0] > errors[1] > errors[2]
         assert errors[2] < 0.01, kind.name
 
@@ -96,7 +100,9 @@ def test_finer_bins_leave_a_smaller_error() -> None:
 def test_an_error_that_is_reached() -> None:
     """One row of each kind in one bin: the order is unknown, so AUC is one half give or take."""
     both = np.array([[0.0, 1.0], [0.0, 1.0]])
-    assert (float(histograms.roc_auc(both)), float(histograms.roc_auc_error(both))) == (0.5, 0.5)
+    for grid, error in ((equal_bins(2), 0.5), (points(np.array([0.1, 0.9])), 0.0)):
+        assert float(histograms.roc_auc(both, grid)) == 0.5
+        assert float(histograms.roc_auc_error(both, grid)) == error
 
 
 def test_groups_are_compared() -> None:
