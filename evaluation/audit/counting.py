@@ -27,7 +27,7 @@ LARGEST = 2.0**61
 
 NO_VALUE = (
     "no value (nothing, NaN or infinite); leave such rows out with --invalid drop "
-    "(Python: invalid='drop')"
+    "(Python: invalid='drop'), or say with --missing-values which texts are none (missing_values=)"
 )
 TOO_LARGE = "{value:g} is too large to be summed exactly in units of {unit:g}{hint}"
 HINT = "; give a larger unit"

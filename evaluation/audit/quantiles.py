@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from evaluation.audit.columns import Floats, Place, numbers
 from evaluation.audit.groups import NUMERIC
+from evaluation.audit.labels import MISSING_TEXTS
 from evaluation.audit.settings import ReadSettings
 from evaluation.errors import InputError
 
@@ -39,8 +40,8 @@ class Rounded:
         Why the column is none of numbers.
     """
 
-    def __init__(self, column: str) -> None:
-        self.column = column
+    def __init__(self, column: str, missing: frozenset[str] = MISSING_TEXTS) -> None:
+        self.column, self.missing = column, missing
         self.counts: Counter[float] = Counter()
         self.distinct: set[float] = set()
         self.problem: InputError | None = None
@@ -50,7 +51,7 @@ class Rounded:
         if self.problem is not None:
             return
         try:
-            floats = numbers(batch.column(self.column), self.column, place)
+            floats = numbers(batch.column(self.column), self.column, place, self.missing)
         except InputError as error:
             self.problem = error
             return
@@ -86,9 +87,13 @@ def significant(values: Floats) -> NDArray[np.float64]:
     return np.array([float(f"{value:.{DIGITS}g}") for value in values], np.float64)
 
 
-def measured(columns: Iterable[str], batches: Iterable[tuple[Any, Place]]) -> tuple[Rounded, ...]:
+def measured(
+    columns: Iterable[str],
+    batches: Iterable[tuple[Any, Place]],
+    missing: frozenset[str] = MISSING_TEXTS,
+) -> tuple[Rounded, ...]:
     """The numbers of columns, counted."""
-    counted = tuple(Rounded(column) for column in columns)
+    counted = tuple(Rounded(column, missing) for column in columns)
     for batch, place in batches:
         for column in counted:
             column.add(batch, place)
@@ -102,7 +107,7 @@ def with_cuts(
     cuts: dict[str, tuple[float, ...]] = {**settings.cuts}
     notes = []
     open_columns = [column for column in settings.sensitive if column not in cuts]
-    for own in measured(open_columns, batches):
+    for own in measured(open_columns, batches, settings.missing_texts):
         if own.problem is None and len(own.distinct) > NUMERIC:
             cuts[own.column] = own.cuts(settings.quantiles)
             shown = ", ".join(f"{cut:g}" for cut in cuts[own.column])
