@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import csv
 import difflib
-import gzip
+import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from evaluation.audit.columns import Place
-from evaluation.audit.files import DataFile
+from evaluation.audit.files import DataFile, open_content
 from evaluation.errors import InputError
 
 Progress = Callable[[Path, int], None]
@@ -66,8 +68,9 @@ def check_columns(source: str, present: Sequence[str], needed: Sequence[str]) ->
     """Refuse a table that lacks a column, and name the nearest that it has."""
     for column in needed:
         if column not in present:
-            close = difflib.get_close_matches(column, present, 1)
-            near = NEAR.format(name=close[0]) if close else ""
+            folded = {name.casefold(): name for name in present}
+            close = difflib.get_close_matches(column.casefold(), folded, 1)
+            near = NEAR.format(name=folded[close[0]]) if close else ""
             shown = ", ".join(present) or "none"
             what = NO_COLUMN.format(source=source, column=column, near=near, columns=shown)
             raise InputError(what)
@@ -76,20 +79,27 @@ def check_columns(source: str, present: Sequence[str], needed: Sequence[str]) ->
 
 
 def _readable(file: DataFile, columns: list[str]) -> Iterator[Any]:
-    """The batches of one file; what Arrow raises becomes an error for the user."""
-    import pyarrow as pa
-
-    try:
+    """The batches of one file."""
+    with _errors(file):
         fragment = _fragment(file, columns)
         yield from fragment.to_batches(
             columns=columns, batch_size=ROWS, batch_readahead=AHEAD, fragment_readahead=1
         )
+
+
+@contextmanager
+def _errors(file: DataFile) -> Iterator[None]:
+    """What Arrow raises becomes an error for the user."""
+    import pyarrow as pa
+
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise InputError(NOT_UTF8_HEADER.format(path=file.path)) from error
     except InputError:
         raise
     # Arrow's errors derive from these; ValueError and KeyError are its ArrowInvalid, ArrowKeyError.
-    except (pa.ArrowException, OSError, ValueError, KeyError, EOFError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, EOFError, zlib.error) as error:
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         what = what.split("Invalid: ")[-1]
         raise InputError(
@@ -97,20 +107,35 @@ def _readable(file: DataFile, columns: list[str]) -> Iterator[Any]:
         ) from error
 
 
-def _fragment(file: DataFile, columns: list[str]) -> Any:
-    from pyarrow.fs import LocalFileSystem
+def column_names(file: DataFile, wanted: Sequence[str] = ()) -> list[str]:
+    """Names of a file's columns; `wanted` help to tell what parts those of a CSV file.
 
-    if file.path.stat().st_size == 0:
-        raise InputError(f"{file.path}: is empty; it lacks even the names of columns")
-    system = LocalFileSystem()
-    path = str(file.path)
-    fragment = _format(file, columns, ()).make_fragment(path, filesystem=system)
-    check_columns(path, fragment.physical_schema.names, columns)
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    with _errors(file):
+        return list(_opened(file, wanted).physical_schema.names)
+
+
+def _fragment(file: DataFile, columns: list[str]) -> Any:
+    fragment = _opened(file, columns)
+    check_columns(str(file.path), fragment.physical_schema.names, columns)
     if file.kind != "parquet":
         return fragment
     schema = fragment.physical_schema
     text = tuple(name for name in columns if str(schema.field(name).type) in ("string", "binary"))
-    return _format(file, columns, text).make_fragment(path, filesystem=system)
+    return _opened(file, columns, text)
+
+
+def _opened(file: DataFile, columns: Sequence[str], text: Sequence[str] = ()) -> Any:
+    from pyarrow.fs import LocalFileSystem
+
+    if file.path.stat().st_size == 0:
+        raise InputError(f"{file.path}: is empty; it lacks even the names of columns")
+    kind = _format(file, columns, text)
+    return kind.make_fragment(str(file.path), filesystem=LocalFileSystem())
 
 
 def _format(file: DataFile, columns: Sequence[str], text: Sequence[str]) -> Any:
@@ -124,19 +149,32 @@ def _format(file: DataFile, columns: Sequence[str], text: Sequence[str]) -> Any:
     if file.kind == "parquet":
         return ds.ParquetFileFormat(dictionary_columns=set(text))
     return ds.CsvFileFormat(
-        parse_options=pc.ParseOptions(delimiter=_delimiter(file.path), newlines_in_values=True),
+        parse_options=pc.ParseOptions(
+            delimiter=_delimiter(file.path, columns), newlines_in_values=True
+        ),
         read_options=pc.ReadOptions(block_size=BLOCK),
         convert_options=pc.ConvertOptions(column_types=dict.fromkeys(columns, pa.binary())),
     )
 
 
-def _delimiter(path: Path) -> str:
-    """The separator that occurs most in the header: comma, semicolon, tab or bar."""
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if zipped else path.open("rb") as file:
-        header = file.readline(HEADER).decode("utf-8")
-    counted = {
-        mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in (",", ";", "\t", "|")
-    }
-    return max(counted, key=lambda mark: counted[mark])
+def _delimiter(path: Path, columns: Sequence[str]) -> str:
+    """Comma, semicolon, tab or bar: what parts the header into most of the needed columns.
+
+    Of equal ones, into most columns: names may hold any of the others in quotes.
+    """
+    with open_content(path) as file:
+        # What is no UTF-8 may be a value, of which the reader says the row.
+        start = file.read(HEADER).decode("utf-8-sig", "surrogateescape")
+    headers = {mark: _header(start, mark) for mark in (",", ";", "\t", "|")}
+
+    def found(mark: str) -> tuple[int, int]:
+        return len(set(columns) & set(headers[mark])), len(headers[mark])
+
+    return max(headers, key=found)
+
+
+def _header(start: str, mark: str) -> list[str]:
+    """The names of the columns if `mark` parts them."""
+    lines = io.StringIO(start, newline=None)  # any kind of line ends
+    names = next(csv.reader(lines, delimiter=mark), [])
+    return [name.encode("utf-8", "surrogateescape").decode("utf-8") for name in names]

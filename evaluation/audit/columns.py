@@ -72,11 +72,15 @@ class Levels:
         The name of a value, None where it is missing: `group_text` or `class_text`.
     closed : tuple of str
         The only names allowed; empty: any.
+    limit, crowded
+        Names that there may be, and what an error says of more.
     """
 
     column: str
     name: Callable[[Any], str | None]
     closed: tuple[str, ...] = ()
+    limit: int = LEVELS
+    crowded: str = IDENTIFIER
     codes: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -111,16 +115,19 @@ class Levels:
             what = UNKNOWN.format(name=_short(name), classes=", ".join(self.closed))
             raise place.error(_first(indices, index), self.column, what)
         code = self.code(name)
-        if len(self) > LEVELS:
-            raise place.column_error(self.column, IDENTIFIER.format(limit=LEVELS))
+        if len(self) > self.limit:
+            raise place.column_error(self.column, self.crowded.format(limit=self.limit))
         return code
 
 
-def numbers(array: Any, column: str, place: Place) -> Floats:
+def numbers(
+    array: Any, column: str, place: Place, missing: frozenset[str] = MISSING_TEXTS
+) -> Floats:
     """An Arrow array as float64, shape ``(n,)``; NaN where nothing, NaN or an infinity stands.
 
-    Text is read as numbers, with the texts of `MISSING_TEXTS` as missing. A number of a narrower
-    type, or a decimal, is what its text says, as in a CSV file: a float32 of 0.7 is 0.7.
+    Text is read as numbers, with the texts `missing` (in lower case) and empty text as missing. A
+    number of a narrower type, or a decimal, is what its text says, as in a CSV file: a float32 of
+    0.7 is 0.7.
 
     Raises
     ------
@@ -131,11 +138,29 @@ def numbers(array: Any, column: str, place: Place) -> Floats:
 
     plain = _plain(array, column, place)
     try:
-        floats = _as_floats(plain)
+        floats = _as_floats(plain, missing)
     except pa.ArrowInvalid:
-        row = _first_failing(plain)
+        row = _first_failing(plain, missing)
         raise place.error(row, column, _no_number(plain[row].as_py())) from None
     return np.where(np.isfinite(floats), floats, np.nan)
+
+
+def texts(array: Any, rows: NDArray[np.bool_]) -> dict[str, int]:
+    """Text of some rows that is not empty, and how often it occurs; nothing of other types."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if not _is_text(array.type):
+        return {}
+    counted = pc.value_counts(array.filter(pa.array(rows)).cast(pa.large_binary())).to_pylist()
+    found: dict[str, int] = {}
+    for own in counted:
+        text = (own["values"] or b"").decode("utf-8", "replace").strip()
+        if text:
+            found[text] = found.get(text, 0) + own["counts"]
+    return found
 
 
 def all_numbers(names: Any) -> bool:
@@ -143,7 +168,7 @@ def all_numbers(names: Any) -> bool:
     return all(is_number(name) for name in names)
 
 
-def _as_floats(array: Any) -> Floats:
+def _as_floats(array: Any, missing: frozenset[str]) -> Floats:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -151,7 +176,7 @@ def _as_floats(array: Any) -> Floats:
         array = array.cast(pa.uint8())
     elif _is_text(array.type):
         text = pc.utf8_trim_whitespace(array.cast(pa.large_string()))
-        gone = pc.is_in(pc.utf8_lower(text), value_set=pa.array(MISSING_TEXTS, pa.large_string()))
+        gone = pc.is_in(pc.utf8_lower(text), value_set=pa.array(missing | {""}, pa.large_string()))
         array = pc.if_else(gone, pa.scalar(None, pa.large_string()), text)
     elif pa.types.is_float32(array.type) or pa.types.is_decimal(array.type):
         # By way of text: cast as it is, a float32 of 0.7 is 0.699999988, a decimal may be one off.
@@ -160,7 +185,7 @@ def _as_floats(array: Any) -> Floats:
     return np.asarray(floats.to_numpy(zero_copy_only=False), np.float64)
 
 
-def _first_failing(array: Any) -> int:
+def _first_failing(array: Any, missing: frozenset[str]) -> int:
     """The first row that does not convert, by halving: the array as a whole does not."""
     import pyarrow as pa
 
@@ -168,7 +193,7 @@ def _first_failing(array: Any) -> int:
     while stop - start > 1:
         middle = (start + stop) // 2
         try:
-            _as_floats(array.slice(start, middle - start))
+            _as_floats(array.slice(start, middle - start), missing)
             start = middle
         except pa.ArrowInvalid:
             stop = middle
@@ -225,8 +250,10 @@ def _readable(array: Any, column: str, place: Place) -> Any:
     types, kind = pa.types, array.type
     if types.is_float16(kind):
         return _widened(array)
-    if types.is_null(kind) or types.is_date(kind) or types.is_timestamp(kind):
+    if types.is_null(kind) or types.is_date(kind):
         return array.cast(pa.string())
+    if types.is_timestamp(kind):
+        return _moments(array)
     if types.is_fixed_size_binary(kind):
         return array.cast(pa.binary())
     scalar = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
@@ -246,6 +273,18 @@ def _widened(array: Any) -> Any:
     return pa.array(
         halves.astype(str).astype(np.float64)[places], mask=array.is_null().to_numpy(False)
     )
+
+
+def _moments(array: Any) -> Any:
+    """Points in time as text: no empty fractions, and a day alone where none has a time of day.
+
+    Each value by itself, as everywhere.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.replace_substring_regex(array.cast(pa.string()), r"\.0+(Z|[+-][0-9]+)?$", r"\1")
+    return pc.replace_substring_regex(text, " 00:00:00$", "")
 
 
 def _is_text(kind: Any) -> bool:

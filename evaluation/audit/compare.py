@@ -30,6 +30,7 @@ from evaluation.audit.score_table import crosses
 from evaluation.audit.significance import SAME_TEST, corrected, gap_test
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
+from evaluation.audit.vocabulary import check_positive
 from evaluation.bootstrap import chance_gaps
 from evaluation.rates import CountArray, FloatArray
 
@@ -55,8 +56,9 @@ def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...
     Raises
     ------
     InputError
-        If a column or a metric is unknown.
+        If a column or a metric is unknown, or it is not known which class is the positive one.
     """
+    check_positive(tally, options)
     one = regression.compare_one if tally.schema.task == "regression" else _compare
     crossed = crosses(tally.schema, options)
     return corrected_gaps([one(tally, by, options) for by in crossed])

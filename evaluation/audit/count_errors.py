@@ -31,10 +31,11 @@ class Errors(Counting):
 
     def _add(self, batch: Any, place: Place) -> None:
         columns = (self.settings.truth, str(self.settings.prediction))
-        truth, predicted = (numbers(batch.column(name), name, place) for name in columns)
+        gone = self.settings.missing_texts
+        truth, predicted = (numbers(batch.column(name), name, place, gone) for name in columns)
         wrong = [(columns[0], np.isnan(truth)), (columns[1], np.isnan(predicted))]
-        codes, gone = self.groups.encode(batch, place)
-        keep = self._kept(wrong, gone, place, batch.num_rows)
+        codes, lost = self.groups.encode(batch, place)
+        keep = self._kept(wrong, lost, place, batch.num_rows)
         lead = self._lead(codes, keep, batch.num_rows)
         # An overflow becomes infinite, and is refused below.
         with np.errstate(over="ignore"):

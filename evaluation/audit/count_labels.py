@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.columns import Codes, Floats, Levels, Place, numbers
+from evaluation.audit.classes import ordered_classes
+from evaluation.audit.columns import LEVELS, Codes, Floats, Levels, Place, numbers
 from evaluation.audit.counting import Counting
 from evaluation.audit.exact_sums import Digits, digits_of
 from evaluation.audit.gather import Gather
 from evaluation.audit.labels import class_text
 from evaluation.audit.leading_bits import Cells
 from evaluation.audit.number_text import number_text
-from evaluation.audit.schema import Schema, ordered_classes
+from evaluation.audit.schema import Schema
 from evaluation.audit.score_gather import ScoreGather
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
+from evaluation.audit.vocabulary import (
+    CONTINUOUS,
+    FRACTIONAL,
+    FRACTIONS,
+    LABELS,
+    Vocabulary,
+    check_vocabulary,
+    is_fraction,
+)
 from evaluation.errors import InputError
 
 OTHER = " other than the positive class "
@@ -29,17 +40,6 @@ OUTSIDE = "score {value} is outside 0 to 1; give probabilities"
 ROUNDING = 1e-6
 """How far beyond 0 or 1 a score may lie: sums of probabilities in float32 do."""
 BAD_WEIGHT = "expected a weight, finite and not negative, got {value}"
-NO_POSITIVE = (
-    "the positive class {positive!r} does not occur among {found} in column {column!r}; name one "
-    "of them, or state all classes"
-)
-ODD = (
-    "the positive class {positive!r} is one of two, and there are {n} labels. Beside the usual "
-    "ones: {odd}. Correct them; for an audit of {n} classes leave out --positive, or state them "
-    "all with --classes (Python: positive=, classes=)"
-)
-SHOWN = 5
-"""Odd labels that an error names."""
 NO_OTHER = (
     "column {column!r} holds {positive!r} alone, and a low score predicts the other class: state "
     "both with --classes (Python: classes=)"
@@ -55,11 +55,15 @@ class Labels(Counting):
 
     def __init__(self, settings: ReadSettings) -> None:
         super().__init__(settings)
-        self.classes = Levels(settings.truth, class_text, settings.known_classes)
+        stated = settings.known_classes
+        named = partial(class_text, missing=settings.missing_texts)
+        limit = LEVELS if stated else LABELS
+        self.classes = Levels(settings.truth, named, stated, limit, CONTINUOUS)
         for name in settings.scored:
             # Histograms ask for its index even before a row has it.
             self.classes.code(name)
         self.first_seen: dict[str, str] = {}
+        self.sources: dict[str, set[int]] = {}
         powers = () if settings.weight is None else (1, 2)
         self.confusion = Gather(powers)
         self.histograms = ScoreGather(settings.bins, Gather(powers))
@@ -105,7 +109,14 @@ class Labels(Counting):
         codes = self.classes.encode(batch.column(column), place)
         if len(self.classes) > known:
             self._remember(codes, known, column, place)
+            self._check_fractions(column, place)
+        occurring = np.flatnonzero(np.bincount(codes + 1)[1:])
+        self.sources.setdefault(place.source, set()).update(occurring.tolist())
         return codes
+
+    def _check_fractions(self, column: str, place: Place) -> None:
+        if not self.classes.closed and sum(map(is_fraction, self.classes.codes)) > FRACTIONS:
+            raise place.column_error(column, FRACTIONAL.format(limit=FRACTIONS))
 
     def _remember(self, codes: Codes, known: int, column: str, place: Place) -> None:
         """Where each label that was not known before stands first."""
@@ -119,7 +130,7 @@ class Labels(Counting):
         columns = self.settings.score_columns if alone else self.settings.scored
         scores = {}
         for name, column in columns.items():
-            own = numbers(batch.column(column), column, place)
+            own = numbers(batch.column(column), column, place, self.settings.missing_texts)
             outside = (own < 0) | (own > 1)
             if outside.any():
                 wrong = (own < -ROUNDING) | (own > 1 + ROUNDING)
@@ -150,7 +161,7 @@ class Labels(Counting):
         column = self.settings.weight
         if column is None:
             return None
-        weights = numbers(batch.column(column), column, place)
+        weights = numbers(batch.column(column), column, place, self.settings.missing_texts)
         wrong = np.isnan(weights) | (weights < 0)
         if wrong.any():
             row = int(np.argmax(wrong))
@@ -165,9 +176,8 @@ class Labels(Counting):
         confusion = self.confusion.counts((*self.groups.sizes, c, c))
         index = confusion.index()
         clients, axes, maps = self.groups.axes(index[:-2])
-        rows = np.bincount(np.concatenate(index[-2:]), np.tile(confusion.rows, 2), c)
-        found = {name: int(n) for name, n in zip(self.classes.codes, rows, strict=True) if n}
-        classes, places = self._class_places(found)
+        rows = [np.bincount(own, confusion.rows, c).astype(np.float64) for own in index[-2:]]
+        classes, places = self._class_places(rows, self._parts(index))
         schema = Schema(
             "classification",
             classes,
@@ -195,45 +205,56 @@ class Labels(Counting):
         same = [np.arange(size) for size in last]
         return counted.relabelled([*maps, *same], (*schema.group_shape, *last)), cells
 
-    def _class_places(self, found: Mapping[str, int]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    def _parts(self, index: Sequence[NDArray[np.int64]]) -> list[list[set[int]]]:
+        """The labels of each file; of each client."""
+        client = np.concatenate((index[0], index[0]))
+        label = np.concatenate((index[-2], index[-1]))
+        pairs = np.unique(np.stack((client, label), axis=1), axis=0)
+        clients = [set(pairs[pairs[:, 0] == own, 1].tolist()) for own in np.unique(pairs[:, 0])]
+        return [list(self.sources.values()), clients]
+
+    def _class_places(
+        self, rows: Sequence[NDArray[np.float64]], parts: Iterable[Iterable[set[int]]]
+    ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """Classes of the schema, and the place among them of every index.
 
-        `found` counts how often each name occurs, as truth or as prediction.
+        `rows` are those of each index as truth and as prediction.
         """
         settings, positive = self.settings, self.settings.positive_class
         classes = settings.known_classes
         if not classes:
-            names = {name: n for name, n in found.items() if name != OTHER}
-            self._check_found(names, OTHER in found)
+            names = list(self.classes.codes)
+            truth, predicted = (
+                {names[i]: int(own[i]) for i in np.flatnonzero(own)} for own in rows
+            )
+            low = predicted.pop(OTHER, 0) > 0
+            if isinstance(settings.score, str) and settings.prediction is None:
+                self._check_scored(truth, low)
+            else:
+                columns = [settings.truth, *filter(None, [settings.prediction])]
+                own_parts = [
+                    [frozenset(names[i] for i in part) for part in split] for split in parts
+                ]
+                check_vocabulary(
+                    Vocabulary(tuple(columns), truth, predicted, self.first_seen, own_parts),
+                    positive,
+                )
             stated = () if positive is None else (positive,)
-            classes = ordered_classes((*names, *stated), positive)
+            classes = ordered_classes((*truth, *predicted, *stated), positive)
         places = {name: place for place, name in enumerate(classes)}
         # The other of two classes comes first.
         places[OTHER] = 0
         return classes, np.array([places.get(name, 0) for name in self.classes.codes], np.int64)
 
-    def _check_found(self, names: Mapping[str, int], low: bool) -> None:
-        settings, positive = self.settings, self.settings.positive_class
-        others, shown = [n for n in names if n != positive], ", ".join(map(repr, sorted(names)))
-        column = settings.truth
-        if isinstance(settings.score, str) and settings.prediction is None:
-            if len(others) > 1:
-                raise InputError(NOT_BINARY.format(column=column, found=shown))
-            if low and not others:
-                raise InputError(NO_OTHER.format(column=column, positive=positive))
-        if positive is not None and positive not in names and len(others) > 1:
-            what = NO_POSITIVE.format(positive=positive, found=shown, column=column)
-            raise InputError(what)
-        if positive is not None and len(others) > 1:
-            raise InputError(ODD.format(positive=positive, n=len(names), odd=self._odd(names)))
-
-    def _odd(self, names: Mapping[str, int]) -> str:
-        """Labels beside the positive one and the commonest other, each with its first place."""
-        others = [name for name in names if name != self.settings.positive_class]
-        odd = sorted(others, key=lambda name: (-names[name], name))[1:]
-        shown = [f"{name!r} ({self.first_seen[name]})" for name in odd[:SHOWN]]
-        more = [f"{len(odd) - SHOWN} more"] if len(odd) > SHOWN else []
-        return ", ".join([*shown, *more])
+    def _check_scored(self, truth: Mapping[str, int], low: bool) -> None:
+        """Refuse what one score cannot predict: more than two classes, or one that is unnamed."""
+        column, positive = self.settings.truth, self.settings.positive_class
+        others = [name for name in truth if name != positive]
+        if len(others) > 1:
+            shown = ", ".join(map(repr, sorted(truth)))
+            raise InputError(NOT_BINARY.format(column=column, found=shown))
+        if low and not others:
+            raise InputError(NO_OTHER.format(column=column, positive=positive))
 
 
 def _addends(weights: Floats | None) -> list[Digits]:

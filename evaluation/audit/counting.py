@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 
 NO_VALUE = (
     "no value (nothing, NaN or infinite); leave such rows out with --invalid drop "
-    "(Python: invalid='drop')"
+    "(Python: invalid='drop'), or say with --missing-values which texts are none (missing_values=)"
 )
 
 

@@ -132,7 +132,7 @@ def _check_schema(schema: Schema, where: str) -> None:
     elif not all(map(isfinite, cuts)):
         problem = "a cut point is not a finite number"
     elif united(schema, schema) != schema or not schema.clients:
-        problem = "names are repeated or not in order"
+        problem = "names are repeated or not in order; count again with this fairfed"
     if problem:
         raise InputError(f"{where}: field 'schema': {problem}")
 

@@ -41,8 +41,8 @@ TWICE = (
     "equal counts need names: `fairfed audit count --site NAME`"
 )
 ODD_CLASSES = (
-    "the positive class {positive!r} is one of two, and these files together have {n} labels: "
-    "{labels}. Correct them and count again, or state them all with --classes at each site"
+    "these files have {n} labels together, and none of them knows all: {labels}. Correct them and "
+    "count again, or state them all with --classes at each site"
 )
 OVERFLOW = "the counts of these files add up to more than 64 bits hold; is one of them damaged?"
 
@@ -172,7 +172,7 @@ def add_up(files: Iterable[tuple[str, CountsFile]]) -> CountsFile:
     ------
     InputError
         If there is none, two hold the same counts, or they were counted with different settings,
-        or only together have more than two classes, one of them named as positive.
+        or only together have more than two classes.
     """
     tally: Tally | None = None
     releases: list[Release] = []
@@ -202,14 +202,14 @@ def add_up(files: Iterable[tuple[str, CountsFile]]) -> CountsFile:
 
 def _check_classes(total: Tally, classes: Mapping[str, tuple[str, ...]]) -> None:
     """Refuse a third class that no file knows of: a label mistyped at one site is none."""
-    merged, positive = total.schema.classes, total.schema.positive
-    if positive is None or len(merged) < 3 or merged in classes.values():
+    merged = total.schema.classes
+    if len(merged) < 3 or merged in classes.values():
         return
     first: dict[str, str] = {}
     for name, own in classes.items():
         first = dict.fromkeys(own, name) | first
     labels = ", ".join(f"{label!r} ({first[label]})" for label in merged)
-    raise InputError(ODD_CLASSES.format(positive=positive, n=len(merged), labels=labels))
+    raise InputError(ODD_CLASSES.format(n=len(merged), labels=labels))
 
 
 def _largest(tally: Tally) -> int:

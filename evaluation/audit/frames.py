@@ -16,6 +16,7 @@ SOURCE = "table"
 """Name of a table in memory, in messages."""
 
 NOT_COLUMN = "{source}, column {column!r}: expected one value per row, got {what}"
+NOT_TABLE = "{source}: expected a DataFrame, a pyarrow.Table or arrays by name, got {what}"
 LENGTHS = "{source}: columns differ in length: {lengths}; give one value per row in each"
 
 
@@ -36,8 +37,8 @@ def frame_batches(frame: Any, columns: Sequence[str]) -> Iterator[tuple[Any, Pla
     """
     import pyarrow as pa
 
-    wanted = list(dict.fromkeys(columns))
-    names = _names(frame)
+    wanted, frame = list(dict.fromkeys(columns)), collected(frame)
+    names = column_names(frame)
     check_columns(SOURCE, [str(name) for name in names], wanted)
     keys = {str(name): name for name in names}
     arrays = {name: _array(frame[keys[name]], name) for name in wanted}
@@ -51,10 +52,29 @@ def frame_batches(frame: Any, columns: Sequence[str]) -> Iterator[tuple[Any, Pla
             rows += part.num_rows
 
 
-def _names(frame: Any) -> Sequence[Any]:
-    if isinstance(frame, Mapping):
-        return list(frame)
-    return list(getattr(frame, "column_names", None) or frame.columns)
+def collected(table: Any) -> Any:
+    """A lazy frame, as polars has them, with its rows; anything else as it is."""
+    return table.collect() if hasattr(table, "collect") else table
+
+
+def column_names(table: Any) -> list[Any]:
+    """Names of the columns of a table in memory.
+
+    Raises
+    ------
+    InputError
+        If it is no table.
+    """
+    if isinstance(table, Mapping):
+        return list(table)
+    names = getattr(table, "column_names", None)  # of Arrow, whose `columns` are arrays
+    if names is None:
+        names = getattr(table, "columns", None)
+    if names is None:
+        names = getattr(getattr(table, "dtype", None), "names", None)  # a structured array
+    if names is None:
+        raise InputError(NOT_TABLE.format(source=SOURCE, what=type(table).__name__))
+    return list(names)
 
 
 def _array(values: Any, column: str) -> Any:
@@ -64,18 +84,53 @@ def _array(values: Any, column: str) -> Any:
         return values
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise InputError(NOT_COLUMN.format(source=SOURCE, column=column, what=repr(values)))
-    if not hasattr(values, "dtype"):
+    try:
+        return _converted(values, column)
+    except (pa.ArrowException, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(NOT_COLUMN.format(source=SOURCE, column=column, what=error)) from error
+
+
+def _converted(values: Any, column: str) -> Any:
+    """An Arrow array of whatever holds one value per row."""
+    import pyarrow as pa
+
+    if hasattr(values, "to_arrow"):
+        return values.to_arrow()
+    if hasattr(values, "detach"):  # a tensor of torch, maybe on a GPU
+        values = np.asarray(values.detach().cpu())
+    if not hasattr(values, "dtype") and not hasattr(values, "iloc"):
         values = np.asarray(values, _dtype(values))
-    shape = getattr(values, "shape", (len(values),))
-    if len(shape) != 1:
-        what = f"an array of shape {tuple(shape)}"
-        raise InputError(NOT_COLUMN.format(source=SOURCE, column=column, what=what))
+    values = _one_column(values, column)
     if str(values.dtype) == "object":
         return _mixed(values)
     try:
-        return pa.array(values, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise InputError(NOT_COLUMN.format(source=SOURCE, column=column, what=error)) from error
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError):
+        return pa.array(np.asarray(values))
+    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    return _named(values) if isinstance(kind, pa.BaseExtensionType) else array
+
+
+def _one_column(values: Any, column: str) -> Any:
+    """The same of shape ``(n,)``: a single column is what scikit-learn takes for it, too."""
+    shape = tuple(values.shape)
+    if len(shape) == 2 and shape[1] == 1:
+        return values.iloc[:, 0] if hasattr(values, "iloc") else values[:, 0]
+    if len(shape) != 1:
+        what = f"an array of shape {shape}"
+        raise InputError(NOT_COLUMN.format(source=SOURCE, column=column, what=what))
+    return values
+
+
+def _named(values: Any) -> Any:
+    """Intervals, periods and the like by their names, each of which is made once."""
+    import pandas
+    import pyarrow as pa
+
+    found = pandas.Categorical(values)
+    codes = pa.array(found.codes, mask=found.codes < 0)
+    names = pa.array([str(value) for value in found.categories], pa.large_string())
+    return pa.DictionaryArray.from_arrays(codes, names)
 
 
 def _dtype(values: Any) -> Any:
@@ -101,6 +156,7 @@ def _mixed(values: Any) -> Any:
 def _bytes(value: Any) -> bytes | None:
     if isinstance(value, bytes):
         return value
-    text = group_text(value)
+    # Which texts are missing is for the settings to say.
+    text = group_text(value, frozenset())
     # What is no text fails later, where its row is known.
     return None if text is None else text.encode("utf-8", "surrogatepass")

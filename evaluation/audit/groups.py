@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.columns import Codes, Levels, Place, all_numbers, numbers
+from evaluation.audit.columns import Codes, Levels, Place, all_numbers, numbers, texts
 from evaluation.audit.labels import group_text
 from evaluation.audit.schema import EVERYONE, MISSING, Axis, cut_levels, ordered_levels
 from evaluation.audit.settings import ReadSettings
@@ -37,10 +39,11 @@ class Named:
 
     column: str
     check: bool
+    missing_texts: frozenset[str]
     levels: Levels = field(init=False)
 
     def __post_init__(self) -> None:
-        self.levels = Levels(self.column, group_text)
+        self.levels = Levels(self.column, partial(group_text, missing=self.missing_texts))
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -77,13 +80,14 @@ class Cut:
 
     column: str
     cuts: tuple[float, ...]
+    missing_texts: frozenset[str]
 
     def __len__(self) -> int:
         return len(self.cuts) + 2
 
     def encode(self, array: Any, place: Place) -> Codes:
         """Index of the interval of each row's number."""
-        floats = numbers(array, self.column, place)
+        floats = numbers(array, self.column, place, self.missing_texts)
         codes = np.searchsorted(np.asarray(self.cuts), floats, side="right").astype(np.int32)
         codes[np.isnan(floats)] = -1
         return codes
@@ -102,16 +106,25 @@ Grouping = Named | Cut
 
 
 class Groups:
-    """The client and sensitive columns of a table."""
+    """The client and sensitive columns of a table.
+
+    Attributes
+    ----------
+    read_as_missing : Counter of (str, str)
+        Rows by column and text, where a text stood for a missing value.
+    """
 
     def __init__(self, settings: ReadSettings) -> None:
-        self._settings = settings
-        client = [] if settings.client is None else [Named(settings.client, False)]
+        self._settings, self._gone = settings, settings.missing_texts
+        client = [] if settings.client is None else [Named(settings.client, False, self._gone)]
         self.columns: list[Grouping] = [*client, *map(self._grouping, settings.sensitive)]
+        self.read_as_missing: Counter[tuple[str, str]] = Counter()
 
     def _grouping(self, column: str) -> Grouping:
         cuts = tuple(float(cut) for cut in self._settings.cuts.get(column, ()))
-        return Cut(column, cuts) if cuts else Named(column, column not in self._settings.cuts)
+        if cuts:
+            return Cut(column, cuts, self._gone)
+        return Named(column, column not in self._settings.cuts, self._gone)
 
     def encode(self, batch: Any, place: Place) -> tuple[list[Codes], list[tuple[str, Any]]]:
         """Indices of a batch's rows along each axis, and the rows to leave out, by column.
@@ -123,9 +136,12 @@ class Groups:
         """
         codes, dropped = [], []
         for grouping in self.columns:
-            own = grouping.encode(batch.column(grouping.column), place)
+            array = batch.column(grouping.column)
+            own = grouping.encode(array, place)
             gone = own < 0
             if gone.any():
+                for text, n in texts(array, gone).items():
+                    self.read_as_missing[grouping.column, text] += n
                 if self._settings.missing == "error":
                     raise place.error(int(np.argmax(gone)), grouping.column, NO_GROUP)
                 if self._settings.missing == "drop":

@@ -16,6 +16,7 @@ from random import Random, SystemRandom
 
 import numpy as np
 
+from evaluation.audit.classes import ordered_classes
 from evaluation.audit.discrete_noise import (
     check_budget,
     discrete_gaussian,
@@ -31,7 +32,6 @@ from evaluation.audit.schema import (
     Axis,
     Schema,
     cut_levels,
-    ordered_classes,
     ordered_levels,
 )
 from evaluation.audit.sparse import IntArray, SparseCounts

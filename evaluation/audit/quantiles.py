@@ -17,6 +17,7 @@ import numpy as np
 
 from evaluation.audit.columns import Place, numbers
 from evaluation.audit.groups import NUMERIC
+from evaluation.audit.labels import MISSING_TEXTS
 from evaluation.audit.leading_bits import Cells, IntArray, codes_of, distinct
 from evaluation.audit.number_text import number_text, simplest
 from evaluation.audit.settings import ReadSettings
@@ -39,8 +40,8 @@ class Counted:
         Why the column is none of numbers.
     """
 
-    def __init__(self, column: str) -> None:
-        self.column = column
+    def __init__(self, column: str, missing: frozenset[str] = MISSING_TEXTS) -> None:
+        self.column, self.missing = column, missing
         self.cells = Cells(np.zeros(0, np.int64))
         self.rows: IntArray = np.zeros(0, np.int64)
         self.problem: InputError | None = None
@@ -50,7 +51,7 @@ class Counted:
         if self.problem is not None:
             return
         try:
-            floats = numbers(batch.column(self.column), self.column, place)
+            floats = numbers(batch.column(self.column), self.column, place, self.missing)
         except InputError as error:
             self.problem = error
             return
@@ -91,9 +92,13 @@ class Counted:
         )
 
 
-def measured(columns: Iterable[str], batches: Iterable[tuple[Any, Place]]) -> tuple[Counted, ...]:
+def measured(
+    columns: Iterable[str],
+    batches: Iterable[tuple[Any, Place]],
+    missing: frozenset[str] = MISSING_TEXTS,
+) -> tuple[Counted, ...]:
     """The numbers of columns, counted."""
-    counted = tuple(Counted(column) for column in columns)
+    counted = tuple(Counted(column, missing) for column in columns)
     for batch, place in batches:
         for column in counted:
             column.add(batch, place)
@@ -107,7 +112,7 @@ def with_cuts(
     cuts: dict[str, tuple[float, ...]] = {**settings.cuts}
     notes = []
     open_columns = [column for column in settings.sensitive if column not in cuts]
-    for own in measured(open_columns, batches):
+    for own in measured(open_columns, batches, settings.missing_texts):
         if own.problem is None and len(own.cells) > NUMERIC:
             found = cuts[own.column] = own.cuts(settings.quantiles)
             shares = (f"{100 * share:.1f}" for share in own.shares(found))

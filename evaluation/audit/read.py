@@ -17,7 +17,7 @@ from evaluation.audit.count_errors import Errors
 from evaluation.audit.count_labels import Labels
 from evaluation.audit.counting import Counting
 from evaluation.audit.files import find_files
-from evaluation.audit.frames import frame_batches
+from evaluation.audit.frames import collected, column_names, frame_batches
 from evaluation.audit.quantiles import measured, with_cuts
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.tally import Tally
@@ -37,6 +37,10 @@ __all__ = [
 NO_ROWS = "no row to audit in {source}: {why}"
 DROPPED = "{n:,} of {rows:,} rows were left out: no value in {column!r}"
 CLIPPED = "{n:,} scores in {column!r} lay beyond 0 or 1 by rounding, and count as 0 or 1"
+READ_AS_MISSING = (
+    "{rows} with {text!r} in {column!r} taken as missing; where that is a name, say with "
+    "--missing-values which texts stand for nothing (Python: missing_values=)"
+)
 SAME_NAME = "sensitive column {name!r} has the name of another argument; rename it"
 
 
@@ -227,15 +231,16 @@ def quantile_cuts(
     if column not in settings.sensitive or n < 2:
         raise InputError(f"expected a sensitive column and at least 2 groups, got {column!r}, {n}")
     files, _ = find_files(patterns)
-    (counted,) = measured([column], batches(files, [column]))
+    (counted,) = measured([column], batches(files, [column]), settings.missing_texts)
     return counted.cuts(n)
 
 
 def _sensitive(given: Any) -> dict[str, Any]:
     if given is None:
         return {}
+    given = collected(given)
     if isinstance(given, Mapping) or hasattr(given, "columns"):
-        return {str(name): given[name] for name in list(getattr(given, "columns", given))}
+        return {str(name): given[name] for name in column_names(given)}
     return {"group": given}
 
 
@@ -252,6 +257,12 @@ def _reading(counted: Counting, source: tuple[str, ...], notes: tuple[str, ...])
         DROPPED.format(n=n, rows=counted.rows, column=column)
         for column, n in sorted(counted.dropped.items())
     )
+    missing = tuple(
+        READ_AS_MISSING.format(
+            rows=f"{n:,} row" + ("" if n == 1 else "s"), column=column, text=text
+        )
+        for (column, text), n in sorted(counted.groups.read_as_missing.items())
+    )
     clipped = tuple(CLIPPED.format(n=n, column=name) for name, n in sorted(counted.clipped.items()))
-    notes = (*notes, *dropped, *clipped)
+    notes = (*notes, *missing, *dropped, *clipped)
     return Reading(counted.tally(), counted.settings, source, notes, counted.rows)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from evaluation.audit.classes import ordered_classes
 from evaluation.audit.number_text import number_text
 from evaluation.errors import InputError
 
@@ -58,7 +59,8 @@ class Schema:
     task : {"classification", "regression"}
         What was predicted.
     classes : tuple of str
-        Label space: sorted, the positive class last. Empty for regression.
+        Label space in the order of `ordered_classes`, the positive class last. Empty for
+        regression.
     axes : tuple of Axis
         Sensitive columns, as the user ordered them.
     clients : tuple of str
@@ -133,11 +135,6 @@ def cut_levels(cuts: Sequence[float]) -> tuple[str, ...]:
     texts = [number_text(cut) for cut in cuts]
     between = [f"{low} to < {high}" for low, high in pairwise(texts)]
     return (f"< {texts[0]}", *between, f">= {texts[-1]}")
-
-
-def ordered_classes(names: Iterable[str], positive: str | None) -> tuple[str, ...]:
-    """Classes in the order of a schema: sorted, the positive one last."""
-    return tuple(sorted(set(names), key=lambda name: (name == positive, name)))
 
 
 def united(a: Schema, b: Schema) -> Schema:

@@ -8,9 +8,10 @@ from itertools import pairwise
 from math import isfinite, nan
 from typing import Any, Literal
 
-from evaluation.audit.labels import class_text
+from evaluation.audit.classes import ordered_classes
+from evaluation.audit.labels import MISSING_TEXTS, class_text
 from evaluation.audit.number_text import stated
-from evaluation.audit.schema import Task, ordered_classes
+from evaluation.audit.schema import Task
 from evaluation.errors import InputError
 
 NO_PREDICTION = "give a column of predictions, of scores, or both"
@@ -33,6 +34,10 @@ UNSCORED = "every class needs a score: {classes} are stated, {scored} have a col
 WRONG_CUTS = "cut points of {column!r}: expected finite numbers that increase, got {cuts}"
 UNUSED_CUTS = "cut points are given for {column!r}, which is not a sensitive column"
 NO_WEIGHTS = "errors of a regression are counted without weights: leave out the column of weights"
+MISSING_NAME = (
+    "stands for a missing value; where it is a name, say with --missing-values which texts are not "
+    "(Python: missing_values=)"
+)
 NOT_FOR_REGRESSION = "a regression has no {what}"
 
 
@@ -60,7 +65,8 @@ class ReadSettings:
     positive : str or int or bool, optional
         The positive class; it comes last.
     classes : tuple of (str or int or bool)
-        All classes; another label is then an error. Empty: those that occur, and `positive`.
+        All classes; another label is then an error. Empty: those that occur, and `positive`, where
+        truth and prediction clearly share them (`evaluation.audit.vocabulary`).
     threshold : float
         Of a score alone, in [0, 1].
     cuts : mapping of str to tuple of float
@@ -77,6 +83,10 @@ class ReadSettings:
     invalid : {"error", "drop"}
         Rows without truth, prediction or score (nothing, NaN, infinite): refused, or left out and
         said.
+    missing_values : tuple of str, optional
+        Texts that stand for a missing value, in any case, in every column; by default
+        `MISSING_TEXTS` of `evaluation.audit.labels`. Nothing and empty text always do. ``()``:
+        these alone, so that ``NA`` is a name.
     bins : int, optional
         Equal bins of the score histograms over [0, 1]. None: scores are kept as they are, up to
         131,072 different ones, and beyond in intervals that follow them. Only counts in bins leave
@@ -103,6 +113,7 @@ class ReadSettings:
     quantiles: int = 4
     missing: Literal["group", "drop", "error"] = "group"
     invalid: Literal["error", "drop"] = "error"
+    missing_values: tuple[str, ...] | None = None
     bins: int | None = None
 
     def __post_init__(self) -> None:
@@ -119,9 +130,16 @@ class ReadSettings:
             self._check_classes()
 
     @property
+    def missing_texts(self) -> frozenset[str]:
+        """Texts in lower case that stand for a missing value."""
+        if self.missing_values is None:
+            return MISSING_TEXTS
+        return frozenset(text.strip().lower() for text in self.missing_values)
+
+    @property
     def positive_class(self) -> str | None:
         """Name of the positive class."""
-        return None if self.positive is None else class_text(self.positive)
+        return None if self.positive is None else class_text(self.positive, self.missing_texts)
 
     @property
     def scored(self) -> dict[str, str]:
@@ -136,18 +154,24 @@ class ReadSettings:
             return {}
         if isinstance(self.score, str):
             return {str(self.positive_class): self.score}
-        named = {_named(name): column for name, column in self.score.items()}
+        named = {self._named(name): column for name, column in self.score.items()}
         return {name: named[name] for name in ordered_classes(named, self.positive_class)}
 
     @property
     def known_classes(self) -> tuple[str, ...]:
         """Classes that are stated, or follow from one score per class; empty: found in the data."""
         if self.classes:
-            return ordered_classes(map(_named, self.classes), self.positive_class)
+            return ordered_classes(map(self._named, self.classes), self.positive_class)
         by_class = isinstance(self.score, Mapping)
         if by_class and (self.positive is None or self.prediction is None):
             return tuple(self.score_columns)
         return ()
+
+    def _named(self, value: Any) -> str:
+        name = class_text(value, self.missing_texts)
+        if name is None:
+            raise InputError(f"classes: {value!r} {MISSING_NAME}")
+        return name
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Role and name of every column that is read."""
@@ -206,7 +230,7 @@ class ReadSettings:
     def _check_classes(self) -> None:
         known, positive = self.known_classes, self.positive_class
         if self.positive is not None and positive is None:
-            raise InputError(f"positive: {self.positive!r} stands for a missing value")
+            raise InputError(f"positive: {self.positive!r} {MISSING_NAME}")
         if isinstance(self.score, str):
             if positive is None:
                 raise InputError(NO_POSITIVE)
@@ -227,13 +251,6 @@ class ReadSettings:
         if (positive is None or self.prediction is None) and set(columns) != set(known):
             scored = ", ".join(columns) or "none"
             raise InputError(UNSCORED.format(classes=", ".join(known), scored=scored))
-
-
-def _named(value: Any) -> str:
-    name = class_text(value)
-    if name is None:
-        raise InputError(f"classes: {value!r} stands for a missing value")
-    return name
 
 
 def _number(value: Any) -> float:

@@ -96,6 +96,7 @@ def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
     """
     from evaluation.audit.counts_file import write_counts
     from evaluation.audit.noise import protect
+    from evaluation.audit.vocabulary import check_positive
 
     check_output(path, force)
     if not config.data:
@@ -106,6 +107,7 @@ def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
         raise InputError(CLIENTS_NAMED.format(client=config.client))
     reading = _read(config.model_copy(update={"bins": config.bins or BINS}))
     tally = reading.tally
+    check_positive(tally)
     if config.site is not None:
         tally = replace(tally, schema=replace(tally.schema, clients=(config.site,)))
     tally, release = protect(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
@@ -60,12 +61,111 @@ def test_a_directory_of_several_kinds_is_ambiguous(tmp_path: Path) -> None:
     assert "several kinds (csv, parquet)" in refused(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["none.csv", "*.csv", "."])
+@pytest.mark.parametrize("name", ["none.csv", "*.csv"])
 def test_what_matches_nothing_is_named(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert refused(name).startswith(f"{name}: no such file, directory or match")
+
+
+def test_a_directory_without_tables_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("y")
+    assert refused(tmp_path).startswith(f"{tmp_path}: this directory holds no file that ends in .c")
+
+
+def test_a_table_that_is_there_gzipped_too_is_counted_once(tmp_path: Path) -> None:
+    rows = "".join(f"{i % 2},{i % 3 % 2},{'fm'[i % 2]}\n" for i in range(20_000))
+    whole = f"y,p,sex\n{rows}".encode()
+    plain = csv_file(tmp_path, whole)
+    zipped = csv_file(tmp_path, gzip.compress(whole[:50]) + gzip.compress(whole[50:]), "a.csv.gz")
+    reading = read_files([tmp_path], SETTINGS)
+    assert reading.tally.n == 20_000
+    assert reading.notes == (f"{zipped} is {plain}, compressed or not, and counted once",)
+    csv_file(tmp_path, gzip.compress(whole[:-2] + b"f\n"), "a.csv.gz")
+    assert read_files([plain, zipped], SETTINGS).tally.n == 40_000
+
+
+def test_a_copy_under_another_name_is_found_compressed_or_not(tmp_path: Path) -> None:
+    csv_file(tmp_path)
+    csv_file(tmp_path, gzip.compress(GOOD.encode()), "b.csv.gz")
+    csv_file(tmp_path, gzip.compress(GOOD.replace("m", "x").encode()), "c.csv.gz")
+    reading = read_files([tmp_path], SETTINGS)
+    assert reading.tally.n == 6
+    assert [note.split(": both")[0] for note in reading.notes] == [
+        f"{tmp_path / 'b.csv.gz'} seems to be a copy of {tmp_path / 'a.csv'}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y,p,sex\r1,1,f\r0,1,m\r",
+        'y;p;"age, in years, at visit, rounded";sex\n1;1;30;f\n0;1;40;m\n',
+        'y,p,"(f; m; d; x; none)",sex\n1,1,?,f\n0,1,?,m\n',
+        '"two\nlines; in; a; name"|y|p|sex\n?|1|1|f\n?|0|1|m\n',
+        "y\tp\tsex\r\n1\t1\tf\r\n0\t1\tm\r\n",
+        '\ufeffsex,y,"p, or: a; b; c; d; e",p\nf,1,?,1\nm,0,?,1\n',
+    ],
+)
+def test_line_ends_and_what_parts_columns_are_recognised(text: str, tmp_path: Path) -> None:
+    counts = tally_files([csv_file(tmp_path, text)], SETTINGS).counts(["sex"])
+    assert counts.groups == ("f", "m")
+    assert counts.values.tolist() == [[[0, 0], [0, 1]], [[0, 1], [0, 0]]]
+
+
+def test_a_column_in_other_case_is_suggested(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "y,p,SEX\n1,1,f\n")
+    assert "has no column 'sex' (did you mean 'SEX'?)" in refused(path)
+
+
+MISSING = "y,p,sex\n1,1,NA\n0,1, na \n0,0,Null\n1,0,\n1,0,Inf\n1,1,f\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "groups", "noted"),
+    [
+        (None, ("f", "(missing)"), ("'Inf'", "'NA'", "'Null'", "'na'")),
+        ((), ("Inf", "NA", "Null", "f", "na", "(missing)"), ()),
+        (("NULL", "?"), ("Inf", "NA", "f", "na", "(missing)"), ("'Null'",)),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "parquet", "dictionary"])
+def test_which_texts_are_missing_can_be_said_and_is_noted(
+    form: str,
+    texts: tuple[str, ...] | None,
+    groups: tuple[str, ...],
+    noted: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    path = csv_file(tmp_path, MISSING)
+    if form != "csv":
+        as_text = pa.csv.ConvertOptions(strings_can_be_null=False)
+        table = pa.csv.read_csv(path, convert_options=as_text)
+        if form == "dictionary":
+            table = table.set_column(2, "sex", table["sex"].dictionary_encode())
+        path = tmp_path / "a.parquet"
+        pa.parquet.write_table(table, path)
+    how = ReadSettings("y", "p", sensitive=("sex",), missing_values=texts)
+    reading = read_files([path], how)
+    assert reading.tally.schema.axes[0].levels == groups
+    assert [note.split(";")[0] for note in reading.notes] == [
+        f"1 row with {text} in 'sex' taken as missing" for text in noted
+    ]
+
+
+def test_texts_that_are_missing_are_so_in_every_column(tmp_path: Path) -> None:
+    text = "y,p,s,sex,site,age\nNA,1,0.5,f,a,30\n0,1,?,m,a,40\n0,1,0.5,f,?,?\n0,1,0.5,?,NA,50\n"
+    how = ReadSettings(
+        "y", "p", "s", ("sex", "age"), "site", positive=1, cuts={"age": (45,)}, invalid="drop",
+        missing_values=("?",), classes=(0, 1, "NA"),
+    )  # fmt: skip
+    tally = read_files([csv_file(tmp_path, text)], how).tally
+    assert tally.n == 3
+    assert tally.schema.clients == ("(missing)", "NA", "a")
+    assert [axis.levels[-1] for axis in tally.schema.axes] == ["(missing)", "(missing)"]
+    with pytest.raises(InputError, match="'na' stands for a missing value"):
+        ReadSettings("y", "p", classes=("na", "b"))
 
 
 def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
