@@ -99,6 +99,8 @@ def read_run(run_dir: Path) -> Run:
         config_text=_config(run_dir / "config.toml"),
         notes=notes,
         unit=top.text_or_none("unit") or "images",
+        unknown=top.strings("unknown"),
+        clients=top.strings("clients"),
     )
 
 
@@ -123,6 +125,7 @@ def _arms(top: Fields, splits: dict[str, Split]) -> tuple[Arm, ...]:
             split=fields.text("split"),
             reference=fields.flag("reference", False),
             own_models=fields.flag("own_models", False),
+            as_published=fields.flag("as_published", False),
         )
         if arm.split not in splits:
             raise fields.error("split", f"one of {sorted(splits)}", arm.split)
@@ -217,6 +220,7 @@ def _client(fields: Fields, clients: int, cells: tuple[int, int]) -> ClientRound
         raw_weight=fields.number_or_none("raw_weight"),
         weight=fields.number_or_none("weight"),
         guard=fields.text_or_none("guard"),
+        drawn_down=fields.flag_or_none("drawn_down"),
         seconds=fields.number_or("seconds", 0.0),
         bytes_down=fields.integer_or("bytes_down", 0),
         bytes_up=fields.integer_or("bytes_up", 0),

@@ -81,7 +81,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "changes": [(c, changes(c)) for c in comparisons],
         "change_titles": _change_titles(comparisons),
         "columns": shown,
-        "comparison": tables.comparison_rows(summaries, shown),
+        "comparison": tables.comparison_rows(run, summaries, comparisons, shown),
         "no_groups": "" if run.has_groups else NO_GROUPS.format(run.groups[0]),
         "splits": [_split(run, arm) for arm in _one_arm_per_split(run)],
         "gallery": figures.gallery_rows(run),
