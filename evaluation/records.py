@@ -192,6 +192,8 @@ class Run:
         What the data are, in the plural: ``images`` or ``rows``.
     unknown : tuple of str
         Groups of rows whose sensitive value is unknown: no metric compares them.
+    gallery_split : str
+        Whose the real images of the gallery are: ``test``, as far as fairfed writes it.
     clients : tuple of str
         Names of the clients; empty where the run does not say.
     """
@@ -215,6 +217,7 @@ class Run:
     unit: str = "images"
     unknown: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
+    gallery_split: str = "test"
 
     @property
     def has_groups(self) -> bool:

@@ -96,6 +96,7 @@ def read_run(run_dir: Path) -> Run:
         history=history,
         synthesis=_synthesis(run_dir / "synthetic" / "clients.json", cells),
         gallery=_gallery(run_dir, classes, groups),
+        gallery_split=_gallery_split(run_dir),
         config_text=_config(run_dir / "config.toml"),
         notes=notes,
         unit=top.text_or_none("unit") or "images",
@@ -285,6 +286,12 @@ def _gallery(
                 raise fields.error(key, f"one of {list(names)}", name)
         cells.append(cell)
     return tuple(cells)
+
+
+def _gallery_split(run_dir: Path) -> str:
+    """Whose real images the gallery shows; those of earlier versions, which did not say, test's."""
+    path = run_dir / "synthetic" / "gallery.json"
+    return (read_object(path).text_or_none("split") if path.is_file() else None) or "test"
 
 
 def _inside(run_dir: Path, name: str, where: str) -> Path:

@@ -14,10 +14,11 @@ from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
 from evaluation.report.charts import mark_svg
-from evaluation.report.costs import costs, fronts, privacy_statement
+from evaluation.report.costs import costs, fronts
 from evaluation.report.files import replace_text
 from evaluation.report.headline import changes, headline
 from evaluation.report.loop import loop_tables
+from evaluation.report.privacy import privacy_statement
 from evaluation.report.style import duration, ends, looks, number, percent, points
 from evaluation.report.words import CHANGE_TITLES, GAP_TITLES, definitions
 from evaluation.run import read_run
