@@ -10,14 +10,26 @@ from typing import Any
 from markupsafe import Markup
 
 from evaluation.compare_measures import MEASURES, Measure
-from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison
+from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, difference
 from evaluation.errors import InputError
 from evaluation.export import plain
 from evaluation.intervals import Interval
-from evaluation.report.headline import BETTER, SYMBOLS, UNCLEAR, UNDEFINED, WORSE, verdict
+from evaluation.report.headline import cost, warnings
 from evaluation.report.scales import amount, bare_gap, ends, nice_scale
 from evaluation.report.strips import axis, strip
 from evaluation.report.style import duration, number, percent
+from evaluation.report.verdicts import (
+    BETTER,
+    LEVELLED,
+    SYMBOLS,
+    UNCLEAR,
+    UNDEFINED,
+    WORSE,
+    judged,
+    none_above,
+    recommended,
+    verdict,
+)
 
 SCHEMA = 1
 CANNOT = "{path}: the comparison cannot be written there ({reason}); give another directory"
@@ -76,6 +88,7 @@ def _entry_data(entry: Entry) -> Data:
     return {
         "label": entry.label,
         "reference": entry.reference,
+        "drawn_down": entry.drawn_down,
         "seeds": entry.seeds,
         "runs": [str(run.path) for run in entry.runs],
         "values": entry.values,
@@ -86,24 +99,72 @@ def _entry_data(entry: Entry) -> Data:
 
 
 def headline(found: RunComparison) -> str:
-    """The main finding in words."""
-    name = "accuracy"
-    candidates = [d for d in found.differences if not _entry(found, d.label).reference]
-    if not candidates:
+    """The main finding in words: the cheapest of those that cannot be told from the best."""
+    others = [d for d in found.differences if not entry_of(found, d.label).reference]
+    if not others:
         return f"{found.baseline} is the only arm: there is nothing to compare it with."
-    best = max(candidates, key=lambda d: _ordered(d.changes[name].value))
-    change, word = best.changes[name], verdict(best.changes[name], "higher")
-    how = f"paired over {len(best.seeds)} seeds" if best.how == PAIRED else "from counts"
-    numbers = (
+    candidates = [d for d in others if not entry_of(found, d.label).drawn_down]
+    if not candidates:
+        return (
+            f"No arm can be recommended over {found.baseline}: each of the others drew a client "
+            "down."
+        )
+    chosen = recommended(
+        candidates,
+        lambda one, other: _apart(found, one, other),
+        lambda d: _cheapest(entry_of(found, d.label)),
+    )
+    if chosen is None:
+        changes = {d.label: d.changes["accuracy"] for d in candidates}
+        what, closest = none_above(changes, found.baseline)
+        numbers = _numbers(next(d for d in candidates if d.label == closest))
+        return f"{what[0].upper()}{what[1:]}; the closest is {closest}: {numbers}."
+    best, ties = chosen
+    what = f"{best.label} is clearly more accurate than {found.baseline}: {_numbers(best)}"
+    return f"{what}{_tie(best, ties)}."
+
+
+def _tie(best: Difference, ties: list[Difference]) -> str:
+    """Name those that cost more and are neither better nor worse."""
+    if not ties:
+        return ""
+    ahead = best.changes["accuracy"].value
+    listed = ", ".join(
+        f"{d.label} ({bare_gap(d.changes['accuracy'].value - ahead, signed=True)} points)"
+        for d in ties
+    )
+    return f"; within noise of it, and no cheaper: {listed}"
+
+
+def _numbers(item: Difference) -> str:
+    change = item.changes["accuracy"]
+    how = f"paired over {len(item.seeds)} seeds" if item.how == PAIRED else "from counts"
+    return (
         f"{bare_gap(change.value, signed=True)} points of test accuracy (95 % interval "
         f"{ends(change.low, change.high, signed=True) or 'unknown'}, {how})"
     )
-    if word == BETTER:
-        return f"{best.label} is clearly more accurate than {found.baseline}: {numbers}."
-    return (
-        f"No arm is clearly more accurate than {found.baseline}; the closest is {best.label}: "
-        f"{numbers}."
-    )
+
+
+def _apart(found: RunComparison, one: Difference, other: Difference) -> bool:
+    """Whether two arms can be told apart by their accuracy."""
+    between = difference(entry_of(found, one.label), entry_of(found, other.label))
+    return verdict(between.changes["accuracy"], "higher") in (BETTER, WORSE)
+
+
+def _cheapest(entry: Entry) -> tuple[float, ...]:
+    """What an arm costs, on the mean over its seeds."""
+    costs = [cost(summary) for summary in entry.summaries]
+    return tuple(sum(each) / len(costs) for each in zip(*costs, strict=True))
+
+
+def warned(found: RunComparison) -> list[str]:
+    """What a reader must not miss: clients that a rule drew down, run by run."""
+    return [
+        f"{entry.label}, seed {run.seed}: {line}"
+        for entry in found.entries
+        for run, summary in zip(entry.runs, entry.summaries, strict=True)
+        for line in warnings(run.unit, [summary])
+    ]
 
 
 def context(found: RunComparison) -> Data:
@@ -112,6 +173,7 @@ def context(found: RunComparison) -> Data:
     return {
         "found": found,
         "headline": headline(found),
+        "warnings": warned(found),
         "lines": _lines(found),
         "measures": used,
         "panels": [_panel(m, found) for m in used],
@@ -126,13 +188,18 @@ def _lines(found: RunComparison) -> list[str]:
     runs = {run.path for entry in found.entries for run in entry.runs}
     lines = [f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}."]
     measure = "equalized_odds_difference"
-    words: dict[str, list[str]] = {BETTER: [], WORSE: []}
+    words: dict[str, list[str]] = {BETTER: [], WORSE: [], LEVELLED: []}
     for item in found.differences:
-        word = verdict(item.changes[measure], "lower")
+        word = judged(item.changes, measure, "lower")
         if word in words:
             change = bare_gap(item.changes[measure].value, signed=True)
             words[word].append(f"{item.label} ({change} points)")
-    for word, start in ((BETTER, "clearly smaller"), (WORSE, "clearly larger")):
+    starts = {
+        BETTER: "clearly smaller",
+        WORSE: "clearly larger",
+        LEVELLED: "levelled down, smaller and nobody better served,",
+    }
+    for word, start in starts.items():
         if words[word]:
             lines.append(
                 f"Group gap (equalized odds) {start} than {found.baseline}'s: "
@@ -146,7 +213,7 @@ def _panel(measure: Measure, found: RunComparison) -> Data:
     scale = nice_scale(
         [v for i in values for v in (i.value, i.low, i.high)], "share", limit=(0.0, 1.0)
     )
-    base = _entry(found, found.baseline).values[measure.name]
+    base = entry_of(found, found.baseline).values[measure.name]
     rows = [
         {
             "name": entry.label,
@@ -176,7 +243,7 @@ def _changes(measure: Measure, found: RunComparison) -> Data:
 
 
 def _change(item: Difference, own: Interval, measure: Measure, scale: Any) -> Data:
-    word = verdict(own, measure.direction)
+    word = judged(item.changes, measure.name, measure.direction)
     css = {BETTER: "c2", WORSE: "c1"}.get(word, "ref")
     return {
         "name": item.label,
@@ -185,7 +252,7 @@ def _change(item: Difference, own: Interval, measure: Measure, scale: Any) -> Da
         "sort": _sortable(own.value),
         "small": ends(own.low, own.high, signed=True),
         "verdict": {UNDEFINED: "no interval"}.get(word, word),
-        "order": {BETTER: 2, UNCLEAR: 1, WORSE: 0}.get(word, -1),
+        "order": {BETTER: 2, UNCLEAR: 1, LEVELLED: 1, WORSE: 0}.get(word, -1),
         "symbol": SYMBOLS[word],
         "css": {BETTER: "better", WORSE: "worse"}.get(word, "soft"),
         "how": f"paired, {len(item.seeds)} seeds" if item.how == PAIRED else "counts",
@@ -208,16 +275,13 @@ def _strip(own: Interval, scale: Any, *, rule: float | None = None, css: str) ->
     return strip(scale, own.value, own.low, own.high, rule=rule, css=css)
 
 
-def _entry(found: RunComparison, label: str) -> Entry:
+def entry_of(found: RunComparison, label: str) -> Entry:
+    """The entry that a label names."""
     return next(entry for entry in found.entries if entry.label == label)
 
 
 def _known(value: Interval) -> bool:
     return not math.isnan(value.value)
-
-
-def _ordered(value: float) -> float:
-    return -math.inf if math.isnan(value) else value
 
 
 def _sortable(value: float) -> str:

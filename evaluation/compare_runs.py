@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -18,15 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.bootstrap import REPLICATES, difference_interval
-from evaluation.clients import weighted_recall
+from evaluation.comparable import comparable
 from evaluation.compare_measures import MEASURES, Measure
 from evaluation.errors import InputError
 from evaluation.intervals import LEVEL, Interval
-from evaluation.rates import CountArray, FloatArray, accuracy
+from evaluation.rates import FloatArray
 from evaluation.records import Arm, Run
-from evaluation.registry import METRICS
 from evaluation.run import read_run
-from evaluation.summary import ArmSummary, final_counts, missing_weights, summarise_arm
+from evaluation.summary import ArmSummary, final_counts, functions, summarise_arm
 
 TWICE = (
     "{first} and {second} are the same configuration with the same seed {seed}: the second adds "
@@ -60,6 +58,11 @@ class Entry:
     arms: tuple[Arm, ...]
     summaries: tuple[ArmSummary, ...]
     values: dict[str, Interval]
+
+    @property
+    def drawn_down(self) -> bool:
+        """Whether a client was drawn down in one of the runs."""
+        return any(summary.drawn_down for summary in self.summaries)
 
     def per_seed(self, measure: Measure) -> FloatArray:
         """One value per seed."""
@@ -126,7 +129,7 @@ def compare_runs(paths: Sequence[str | Path], *, level: float = LEVEL) -> RunCom
     if not entries:
         raise InputError(NO_ROUND.format(paths=", ".join(str(run.path) for run in runs)))
     base = _baseline(entries)
-    differences = tuple(_difference(e, base, level) for e in entries if e is not base)
+    differences = tuple(difference(e, base, level) for e in entries if e is not base)
     return RunComparison(tuple(entries), base.label, differences, tuple(_notes(runs, entries)))
 
 
@@ -218,7 +221,8 @@ def _baseline(entries: Sequence[Entry]) -> Entry:
     return next((e for e in entries if first is not None and e.arms[0] == first), entries[0])
 
 
-def _difference(entry: Entry, base: Entry, level: float) -> Difference:
+def difference(entry: Entry, base: Entry, level: float = LEVEL) -> Difference:
+    """Compare an entry with another, over the seeds that both were run with."""
     common = tuple(seed for seed in entry.seeds if seed in base.seeds)
     if len(common) < 2:
         return Difference(entry.label, base.label, common, COUNTS, _counted(entry, base, level))
@@ -235,24 +239,17 @@ def _difference(entry: Entry, base: Entry, level: float) -> Difference:
 def _counted(entry: Entry, base: Entry, level: float) -> dict[str, Interval]:
     """Differences from the counts alone; a measure that is no function of them has no interval."""
     a, b = entry.counts(), base.counts()
-    seed, same = base.runs[0].seed, base.runs[0].classes == entry.runs[0].classes
+    run = base.runs[0]
+    every = functions(run, base.arms[0], comparable(run, b))
+    seed, same = run.seed, base.runs[0].classes == entry.runs[0].classes
     found = {}
     for measure in MEASURES:
-        function = _function(measure.name, base) if measure.counted else None
+        function = every.get(measure.name)
         value = float(np.mean(entry.per_seed(measure)) - np.mean(base.per_seed(measure)))
         found[measure.name] = Interval(value, math.nan, math.nan, int(a.sum()), level)
         if function is not None and same and not math.isnan(value):
             found[measure.name] = difference_interval(a, b, function, level=level, seed=seed)
     return found
-
-
-def _function(name: str, base: Entry) -> Callable[[CountArray], FloatArray]:
-    if name == "accuracy":
-        return accuracy
-    if name == "missing_recall":
-        weights = missing_weights(base.runs[0], base.arms[0])
-        return partial(weighted_recall, weights=weights)
-    return METRICS[name].function
 
 
 def _notes(runs: Sequence[Run], entries: Sequence[Entry]) -> list[str]:

@@ -39,6 +39,8 @@ def _flat(summary: ArmSummary) -> dict[str, Any]:
         elif field.name == "gaps":
             for name in GAPS:
                 row |= _flat_interval(name, value.get(name))
+        elif isinstance(value, tuple):
+            row[field.name] = len(value)
         elif not isinstance(value, dict):
             row[field.name] = plain(value)
     return row

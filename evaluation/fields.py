@@ -62,6 +62,10 @@ class Fields:
         """Return a boolean, or the default for a missing key."""
         return bool(self._typed(key, (bool,), "true or false")) if key in self._value else default
 
+    def flag_or_none(self, key: str) -> bool | None:
+        """Return a boolean, or None for null or a missing key."""
+        return None if self._value.get(key) is None else self.flag(key, False)
+
     def names(self, key: str) -> tuple[str, ...]:
         """Return a list of unique strings that is not empty."""
         values = self._typed(key, (list,), "a list of names")

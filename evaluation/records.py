@@ -17,7 +17,8 @@ FloatArray = NDArray[np.float64]
 class Arm:
     """One training arm: an aggregation rule, with or without augmentation, on a split.
 
-    With `own_models`, every client is measured with a model of its own.
+    With `own_models`, every client is measured with a model of its own; `as_published`, the rule
+    was applied without cap and floor.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Arm:
     split: str
     reference: bool
     own_models: bool = False
+    as_published: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,9 @@ class ClientRound:
         The fairness signal that the rule read; None when undefined.
     raw_weight, weight : float or None
         Aggregation weight before and after the guards and normalisation.
+    drawn_down : bool or None
+        Whether the client was raised to the floor, or counted for less than half of its share of
+        the real examples; None where the log does not say.
     guard : str or None
         Why a guard acted.
     test_counts : ndarray of int64, shape (n_groups, n_classes, n_classes), or None
@@ -79,6 +84,7 @@ class ClientRound:
     bytes_up: int
     test_loss: float | None
     test_counts: IntArray | None
+    drawn_down: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +200,12 @@ class Run:
         What the run allowed although its models do not know the data.
     unit : str
         What the data are, in the plural: ``images`` or ``rows``.
+    unknown : tuple of str
+        Groups of rows whose sensitive value is unknown: no metric compares them.
+    gallery_split : str
+        Whose the real images of the gallery are: ``test``, as far as fairfed writes it.
+    clients : tuple of str
+        Names of the clients; empty where the run does not say.
     """
 
     path: Path
@@ -214,11 +226,19 @@ class Run:
     notes: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
     unit: str = "images"
+    unknown: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+    gallery_split: str = "test"
 
     @property
     def has_groups(self) -> bool:
         """Whether there are at least two groups to compare."""
-        return len(self.groups) > 1
+        return len(self.groups) - len(self.unknown) > 1
+
+    def client_name(self, client: int) -> str:
+        """What a client is called: its number, with its name where it has one."""
+        name = self.clients[client] if client < len(self.clients) else str(client)
+        return f"client {client}" if name == str(client) else f"{name} (client {client})"
 
     @property
     def baseline(self) -> Arm | None:

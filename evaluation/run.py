@@ -96,10 +96,13 @@ def read_run(run_dir: Path) -> Run:
         history=history,
         synthesis=_synthesis(run_dir / "synthetic" / "clients.json", cells),
         gallery=_gallery(run_dir, classes, groups),
+        gallery_split=_gallery_split(run_dir),
         config_text=_config(run_dir / "config.toml"),
         notes=(*top.strings("remarks"), *notes),
         warnings=top.strings("warnings"),
         unit=top.text_or_none("unit") or "images",
+        unknown=top.strings("unknown"),
+        clients=top.strings("clients"),
     )
 
 
@@ -124,6 +127,7 @@ def _arms(top: Fields, splits: dict[str, Split]) -> tuple[Arm, ...]:
             split=fields.text("split"),
             reference=fields.flag("reference", False),
             own_models=fields.flag("own_models", False),
+            as_published=fields.flag("as_published", False),
         )
         if arm.split not in splits:
             raise fields.error("split", f"one of {sorted(splits)}", arm.split)
@@ -218,6 +222,7 @@ def _client(fields: Fields, clients: int, cells: tuple[int, int]) -> ClientRound
         raw_weight=fields.number_or_none("raw_weight"),
         weight=fields.number_or_none("weight"),
         guard=fields.text_or_none("guard"),
+        drawn_down=fields.flag_or_none("drawn_down"),
         seconds=fields.number_or("seconds", 0.0),
         bytes_down=fields.integer_or("bytes_down", 0),
         bytes_up=fields.integer_or("bytes_up", 0),
@@ -283,6 +288,12 @@ def _gallery(
                 raise fields.error(key, f"one of {list(names)}", name)
         cells.append(cell)
     return tuple(cells)
+
+
+def _gallery_split(run_dir: Path) -> str:
+    """Whose real images the gallery shows; those of earlier versions, which did not say, test's."""
+    path = run_dir / "synthetic" / "gallery.json"
+    return (read_object(path).text_or_none("split") if path.is_file() else None) or "test"
 
 
 def _inside(run_dir: Path, name: str, where: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,11 @@ from evaluation.clients import (
     missing_class_weights,
     weighted_recall,
 )
+from evaluation.comparable import Comparable, Metric, comparable
+from evaluation.drawn_down import DrawnDown, drawn_down
 from evaluation.intervals import Interval, wilson_interval
 from evaluation.metrics import worst_cell_recall, worst_group_accuracy
-from evaluation.rates import CountArray, FloatArray, accuracy, recall_by_cell
+from evaluation.rates import FloatArray, accuracy, recall_by_cell
 from evaluation.records import Arm, Round, Run
 from evaluation.registry import METRICS
 
@@ -28,6 +29,9 @@ GAPS = (
     "equal_opportunity_difference",
     "equalized_odds_difference",
 )
+
+OF_GROUPS = ("accuracy_difference", "demographic_parity_difference")
+"""Gaps of rates over all rows of a group; those of the others are over rows of one class."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,12 @@ class ArmSummary:
         Model bytes sent down and up over all rounds, in 10⁶ bytes.
     failures, guards : int
         Client replies that were errors; times that a guard acted on a weight.
+    synthetic : int
+        Synthetic images that the clients trained on, in the round with most of them.
+    as_published : bool
+        Whether the rule was applied without cap and floor.
+    drawn_down : tuple of DrawnDown
+        Clients that the rule drew to the floor, or below half of their share, for several rounds.
     """
 
     name: str
@@ -91,6 +101,9 @@ class ArmSummary:
     mb_sent: float
     failures: int
     guards: int
+    synthetic: int = 0
+    as_published: bool = False
+    drawn_down: tuple[DrawnDown, ...] = ()
 
     @property
     def measured(self) -> bool:
@@ -116,6 +129,7 @@ HEADLINE_METRICS = {
     "accuracy": "higher",
     "missing_recall": "higher",
     "worst_cell_recall": "higher",
+    "worst_group_accuracy": "higher",
     "equalized_odds_difference": "lower",
 }
 
@@ -132,17 +146,26 @@ def missing_weights(run: Run, arm: Arm) -> FloatArray:
     return missing_class_weights(run.splits[split].train)
 
 
-def _functions(run: Run, arm: Arm) -> dict[str, Callable[[CountArray], FloatArray]]:
+def functions(run: Run, arm: Arm, kept: Comparable) -> dict[str, Metric]:
+    """Metrics of an arm's counts by name; gaps and worst cases see only what can be compared."""
     weights = missing_weights(run, arm)
-    functions: dict[str, Callable[[CountArray], FloatArray]] = {
+    found: dict[str, Metric] = {
         "accuracy": accuracy,
         "missing_recall": lambda counts: weighted_recall(counts, weights),
-        "worst_cell_recall": worst_cell_recall,
-        "worst_group_accuracy": worst_group_accuracy,
+        "worst_cell_recall": kept.by_cell(worst_cell_recall),
+        "worst_group_accuracy": kept.by_group(worst_group_accuracy),
     }
-    if run.has_groups:
-        functions |= {name: METRICS[name].function for name in GAPS}
-    return functions
+    return found | gap_functions(run, kept)
+
+
+def gap_functions(run: Run, kept: Comparable) -> dict[str, Metric]:
+    """Gaps between the groups that can be compared; none where there are no groups."""
+    if not run.has_groups:
+        return {}
+    return {
+        name: (kept.by_group if name in OF_GROUPS else kept.by_cell)(METRICS[name].function)
+        for name in GAPS
+    }
 
 
 def final_counts(run: Run, arm: Arm) -> NDArray[np.int64]:
@@ -157,9 +180,9 @@ def _intervals(
     run: Run, arm: Arm, pooled: NDArray[np.int64], replicates: int
 ) -> dict[str, Interval]:
     """Percentile intervals of means, cautious ones of gaps and worst cases (extremes)."""
-    functions = _functions(run, arm)
-    means = {name: functions[name] for name in ("accuracy", "missing_recall")}
-    extremes = {name: f for name, f in functions.items() if name not in means}
+    every = functions(run, arm, comparable(run, pooled))
+    means = {name: every[name] for name in ("accuracy", "missing_recall")}
+    extremes = {name: f for name, f in every.items() if name not in means}
     options: dict[str, Any] = {"replicates": replicates, "seed": run.seed}
     return bootstrap_intervals(pooled, means, **options) | bootstrap_intervals(
         pooled, extremes, kind="hull", **options
@@ -167,8 +190,8 @@ def _intervals(
 
 
 def _chance(run: Run, pooled: NDArray[np.int64], replicates: int) -> dict[str, float]:
-    functions = {name: METRICS[name].function for name in GAPS} if run.has_groups else {}
-    return chance_gaps(pooled, functions, replicates=replicates, seed=run.seed)
+    gaps = gap_functions(run, comparable(run, pooled))
+    return chance_gaps(pooled, gaps, replicates=replicates, seed=run.seed)
 
 
 def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSummary:
@@ -177,7 +200,8 @@ def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSum
     final, history = run.final_round(arm), run.history[arm.name]
     measured = _intervals(run, arm, pooled, replicates)
     entries = [entry for item in history for entry in item.clients]
-    fairness = client_fairness(round_accuracies(final, run.splits[arm.split].clients))
+    accuracies = round_accuracies(final, run.splits[arm.split].clients)
+    fairness = client_fairness(accuracies)
     synthesis = run.synthesis.seconds if arm.augment and run.synthesis else 0.0
     return ArmSummary(
         name=arm.name,
@@ -207,6 +231,9 @@ def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSum
         mb_sent=sum(entry.bytes_up + entry.bytes_down for entry in entries) / 1e6,
         failures=sum(entry.error is not None for entry in entries),
         guards=sum(entry.guard is not None for entry in entries),
+        synthetic=max((sum(e.n_synthetic for e in item.clients) for item in history), default=0),
+        as_published=arm.as_published,
+        drawn_down=drawn_down(run, arm, accuracies),
     )
 
 
@@ -227,13 +254,13 @@ def compare(run: Run, *, replicates: int = REPLICATES) -> list[Comparison]:
             baseline.name,
             {
                 name: difference_interval(
-                    final_counts(run, arm), theirs, function, replicates=replicates, seed=run.seed
+                    ours, theirs, function, replicates=replicates, seed=run.seed
                 )
-                for name, function in _functions(run, arm).items()
+                for name, function in functions(run, arm, comparable(run, ours, theirs)).items()
                 if name in HEADLINE_METRICS
             },
         )
-        for arm in run.arms
+        for arm, ours in ((arm, final_counts(run, arm)) for arm in run.arms)
         if arm != baseline and run.final_round(arm) and run.final_round(baseline)
     ]
 
@@ -248,7 +275,7 @@ def round_accuracies(item: Round | None, clients: int) -> FloatArray:
 
 
 def _worst_cell(pooled: NDArray[np.int64], run: Run) -> str:
-    recalls = recall_by_cell(pooled)
+    recalls = recall_by_cell(pooled * comparable(run, pooled).cells[:, :, None])
     if np.isnan(recalls).all():
         return ""
     group, label = np.unravel_index(int(np.nanargmin(recalls)), recalls.shape)

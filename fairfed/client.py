@@ -16,6 +16,7 @@ from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fairfed import local_training, site
+from fairfed.engines.deployment import refuse_site
 from fairfed.request import Metrics, Request
 from fairfed.withholding import withhold
 
@@ -37,7 +38,7 @@ SYSTEMS = {
 }
 """Handlers of the systems that train something else than a classifier, by kind and action."""
 
-app = ClientApp(mods=[withhold])
+app = ClientApp(mods=[withhold, refuse_site])
 
 
 @app.query("describe")

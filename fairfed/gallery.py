@@ -18,6 +18,8 @@ from semantic.space import known_groups
 
 IMAGES_PER_CELL = 4
 MOST_CELLS = 40
+SPLIT = "test"
+"""Whose real images are shown, in `gallery.json` for the privacy statement."""
 
 
 def write_gallery(run: RunDirectory) -> None:
@@ -44,7 +46,7 @@ def write_gallery(run: RunDirectory) -> None:
             synthetic.append({"file": file, "score": entry.score, "margin": entry.margin})
         cell = {"class": table.classes[c], "group": table.group_names[g]}
         cells.append({**cell, "lacking": int(lacking[c, g]), "real": real, "synthetic": synthetic})
-    run.write_json("synthetic/gallery.json", {"cells": cells})
+    run.write_json("synthetic/gallery.json", {"split": SPLIT, "cells": cells})
 
 
 def _pool(run: RunDirectory, c: int, g: int) -> Pool:

@@ -108,6 +108,9 @@ def server_app(
     @made.main()
     def main(grid: Grid, context: Context) -> None:
         from evaluation.report import write_report
+        from fairfed.engines.deployment import refuse_deployment
+
+        refuse_deployment(grid)
 
         chosen = config or _configured(context)
         with occupied(chosen):

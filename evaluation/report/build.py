@@ -14,10 +14,11 @@ from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
 from evaluation.report.charts import mark_svg
-from evaluation.report.costs import costs, fronts, privacy_statement
+from evaluation.report.costs import costs, fronts
 from evaluation.report.files import replace_text
 from evaluation.report.headline import changes, headline
 from evaluation.report.loop import loop_tables
+from evaluation.report.privacy import privacy_statement
 from evaluation.report.style import duration, ends, looks, number, percent, points
 from evaluation.report.words import CHANGE_TITLES, GAP_TITLES, definitions
 from evaluation.run import read_run
@@ -81,7 +82,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "changes": [(c, changes(c)) for c in comparisons],
         "change_titles": _change_titles(comparisons),
         "columns": shown,
-        "comparison": tables.comparison_rows(summaries, shown),
+        "comparison": tables.comparison_rows(run, summaries, comparisons, shown),
         "no_groups": "" if run.has_groups else NO_GROUPS.format(run.groups[0]),
         "splits": [_split(run, arm) for arm in _one_arm_per_split(run)],
         "gallery": figures.gallery_rows(run),

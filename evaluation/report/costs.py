@@ -1,32 +1,19 @@
-"""Accuracy against fairness, what an arm cost, and what left the clients."""
+"""Accuracy against fairness, and what an arm cost."""
 
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
-from evaluation.records import Arm, Run
+from evaluation.records import Run
 from evaluation.report.charts import Series
 from evaluation.report.plots import Axes, Dot, xy_chart
 from evaluation.report.scales import nice_scale
 from evaluation.report.style import Look
 from evaluation.report.words import GAP_TITLES
 from evaluation.summary import ArmSummary
-
-PLAIN = frozenset({"fedavg", "local", "centralised", "zero-shot", "synthetic"})
-"""Rules and systems that weigh clients by their examples alone, or not at all."""
-SENDS_NO_MODEL = frozenset({"local", "zero-shot", "synthetic"})
-"""Systems whose clients send no model."""
-NOISED = {
-    "augment": "the class prototypes that they sent once for one-shot arms",
-    "shared": "the sums that they sent once to centre images and captions",
-    "peers": "the class prototypes that a peer sends, anew in each of its releases",
-}
-"""What clients add noise to, by the section of the configuration that has its budget."""
 
 
 @dataclass(frozen=True)
@@ -116,80 +103,3 @@ def costs(run: Run, summaries: list[ArmSummary]) -> list[Cost]:
             )
         )
     return found
-
-
-def privacy_statement(run: Run) -> list[str]:
-    """What left the clients in this run, and what was done to it."""
-    unit = run.unit
-    lines = [
-        f"Every client sent {_updates(run)}its mean losses, its number of training and test {unit} "
-        f"by class and group, and counts of how the model classifies its training and its test "
-        f"{unit}, by group, true and predicted class. No {unit.removesuffix('s')}, file name or "
-        "prediction of a single one is among them.",
-    ]
-    steered = sorted({_rule(arm) for arm in run.arms} - PLAIN)
-    if steered:
-        lines.append(
-            "The server sees all of this client by client. Arms with the rule "
-            f"{' or '.join(steered)} weigh clients by it: by fairness signals, losses, counts or "
-            "updates."
-        )
-    if any(arm.augment for arm in run.arms):
-        lines.append(
-            f"Synthetic {unit} were made and kept at the clients; the server learnt how many were "
-            "asked for, accepted and rejected by class and group."
-        )
-    if run.gallery:
-        lines.append(
-            "This report shows real training images beside synthetic ones (the gallery): remove "
-            "synthetic/gallery before you pass it on if they are not public."
-        )
-    if (run.path / "columns.json").is_file():
-        lines.append(
-            "So that columns could be scaled and encoded, every client also sent sums, coarse "
-            "ranges and frequent categories of its training rows."
-        )
-    lines += _noised(run)
-    lines.append(
-        "No noise was added to model updates, losses and counts: counts of small groups and model "
-        "updates can tell something about single examples. Nothing here is a guarantee against "
-        "that."
-    )
-    return lines
-
-
-def _updates(run: Run) -> str:
-    """Model updates among what clients sent, if some arm has clients that send them."""
-    return "model updates, " if any(_rule(arm) not in SENDS_NO_MODEL for arm in run.arms) else ""
-
-
-def _rule(arm: Arm) -> str:
-    """The arm's rule, or its system; what else differs in it stands behind a comma."""
-    return arm.rule.split(", ")[0]
-
-
-def _noised(run: Run) -> list[str]:
-    """What clients sent with noise and with which budget, a sentence each."""
-    try:
-        settings = tomllib.loads(run.config_text)
-    except tomllib.TOMLDecodeError:
-        return []  # a configuration of another tool: nothing to say about it
-    sections = {name: found for name, found in settings.items() if isinstance(found, dict)}
-    return [
-        f"Clients added noise to {NOISED[name]}: differential privacy with {name}.epsilon = "
-        f"{sections[name]['epsilon']:g} and {name}.delta = {sections[name]['delta']:g}."
-        for name in _used_budgets(run, sections)
-        if {"epsilon", "delta"} <= sections[name].keys()
-    ]
-
-
-def _used_budgets(run: Run, sections: dict[str, dict[str, Any]]) -> list[str]:
-    """Which of `NOISED` the run releases; a configuration has budgets that nothing spends, too."""
-    one_shot = any("one-shot" in arm.rule.split(", ") for arm in run.arms)
-    peers = sections.get("peers", {"seeded_noise": True})
-    used = {
-        "augment": one_shot and "augment" in sections,
-        "shared": sections.get("shared", {}).get("centre", False),
-        "peers": not peers.get("seeded_noise", False),  # noise that others know protects nobody
-    }
-    return [name for name, chosen in used.items() if chosen]

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from evaluation.intervals import Interval
+from evaluation.comparable import left_out
+from evaluation.rates import accuracy
 from evaluation.records import Run
 from evaluation.report.style import ends, percent, points
-from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison
-
-BETTER, WORSE, UNCLEAR, UNDEFINED = "better", "worse", "no clear change", "undefined"
-SYMBOLS = {BETTER: "▲", WORSE: "▼", UNCLEAR: "≈", UNDEFINED: "–"}
+from evaluation.report.verdicts import (
+    BETTER,
+    LEVELLED,
+    SYMBOLS,
+    UNCLEAR,
+    UNDEFINED,
+    WORSE,
+    clearly_apart,
+    judged,
+    none_above,
+    recommended,
+    verdict,
+)
+from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_counts
 
 
 @dataclass(frozen=True)
@@ -27,19 +38,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Headline:
-    """The conclusion: one sentence, and what else a reader must know."""
+    """The conclusion: one sentence, and what else a reader must know.
+
+    `warnings` come before all: what a reader must not miss.
+    """
 
     title: str
     lines: tuple[str, ...]
-
-
-def verdict(interval: Interval, direction: str) -> str:
-    """Say whether a difference is clear of 0, and on which side."""
-    if not interval.defined or math.isnan(interval.low):
-        return UNDEFINED
-    if interval.low <= 0 <= interval.high:
-        return UNCLEAR
-    return BETTER if (interval.low > 0) == (direction == "higher") else WORSE
+    warnings: tuple[str, ...] = ()
 
 
 def changes(comparison: Comparison) -> dict[str, Change]:
@@ -49,7 +55,7 @@ def changes(comparison: Comparison) -> dict[str, Change]:
         interval = comparison.changes.get(name)
         if interval is None:
             continue
-        word = verdict(interval, direction)
+        word = judged(comparison.changes, name, direction)
         found[name] = Change(
             word, SYMBOLS[word], points(interval.value), ends(interval, signed=True)
         )
@@ -57,43 +63,105 @@ def changes(comparison: Comparison) -> dict[str, Change]:
 
 
 def headline(run: Run, summaries: list[ArmSummary], comparisons: list[Comparison]) -> Headline:
-    """Conclude from the numbers; says so when nothing helped or nothing can be said yet."""
+    """Conclude from the numbers; says so when nothing helped or nothing can be said yet.
+
+    An arm that drew a client down is warned of and never recommended. Of arms that cannot be told
+    apart, the cheapest is.
+    """
     by_name = {summary.name: summary for summary in summaries}
     measured = [summary for summary in summaries if summary.measured]
+    warned = tuple(warnings(run.unit, summaries))
     if not measured:
-        return Headline("No round is over yet: there is nothing to conclude.", ())
-    candidates = [c for c in comparisons if not by_name[c.arm].reference]
-    baseline = run.baseline
-    if baseline is None or not candidates:
+        return Headline("No round is over yet: there is nothing to conclude.", (), warned)
+    others = [c for c in comparisons if not by_name[c.arm].reference]
+    if run.baseline is None or not others:
         first = measured[0]
         return Headline(
             f"{first.name} reached a test accuracy of {percent(first.accuracy.value)}; "
             "there is no second arm to compare it with.",
             tuple(_caveats(run, measured)),
+            warned,
         )
-    title = _title(by_name, candidates)
-    lines = [*_groups_of_arms(by_name, candidates), *_reference(run, by_name, candidates)]
-    return Headline(title, (*lines, *_caveats(run, measured)))
+    candidates = [c for c in others if not by_name[c.arm].drawn_down]
+    chosen, title = _conclusion(run, by_name, others[0].baseline, candidates)
+    lines = [*_groups_of_arms(by_name, others), *_reference(run, by_name, chosen)]
+    return Headline(title, (*lines, *_caveats(run, measured)), warned)
 
 
-def _title(by_name: dict[str, ArmSummary], candidates: list[Comparison]) -> str:
-    base = by_name[candidates[0].baseline]
-    helped = [c for c in candidates if verdict(c.changes["accuracy"], "higher") == BETTER]
-    if not helped:
-        best = max(candidates, key=lambda c: c.changes["accuracy"].value)
-        change = best.changes["accuracy"]
-        return (
-            f"Nothing helped test accuracy: no arm is clearly above {base.name} "
-            f"({percent(base.accuracy.value)}); the closest is {best.arm} with "
-            f"{points(change.value)} points (95 % interval {ends(change, signed=True)})."
+def warnings(unit: str, summaries: Iterable[ArmSummary]) -> Iterator[str]:
+    """Name the clients that a rule drew down, and how the model serves them."""
+    for summary in summaries:
+        for own in summary.drawn_down:
+            served = "no test " + unit
+            if not math.isnan(own.accuracy):
+                served = f"{percent(own.accuracy)} of its test {unit} are classified correctly"
+            yield (
+                f"{summary.name}{' (rule as published)' if summary.as_published else ''} draws "
+                f"{own.name} down: in {own.rounds} of {own.of} rounds it counted for no more than "
+                f"half of its share of the training {unit} (weight down to "
+                f"{percent(own.weight, 2)}, share {percent(own.share)}; {served}). The others may "
+                "gain by what it lost, so this arm is not recommended."
+            )
+
+
+def _conclusion(
+    run: Run, by_name: dict[str, ArmSummary], baseline: str, candidates: list[Comparison]
+) -> tuple[str, str]:
+    """The arm to recommend, and the sentence that says so."""
+    base = by_name[baseline]
+    if not candidates:
+        return baseline, (
+            f"No arm can be recommended over {baseline} ({percent(base.accuracy.value)}): each of "
+            "the others drew a client down."
         )
-    best = max(helped, key=lambda c: c.changes["accuracy"].value)
-    arm, change = by_name[best.arm], best.changes["accuracy"]
-    return (
-        f"{best.arm} raised test accuracy over {base.name} from {percent(base.accuracy.value)} to "
-        f"{percent(arm.accuracy.value)}: {points(change.value)} points "
-        f"(95 % interval {ends(change, signed=True)}){_missing(best, arm, base)}."
+    found = recommended(
+        candidates,
+        lambda one, other: _apart(run, one.arm, other.arm),
+        lambda c: cost(by_name[c.arm]),
     )
+    if found is None:
+        return baseline, _nothing_helped(base, candidates)
+    chosen, ties = found
+    arm, change = by_name[chosen.arm], chosen.changes["accuracy"]
+    return chosen.arm, (
+        f"{arm.name} raised test accuracy over {baseline} from {percent(base.accuracy.value)} to "
+        f"{percent(arm.accuracy.value)}: {points(change.value)} points (95 % interval "
+        f"{ends(change, signed=True)}){_missing(chosen, arm, base)}"
+        f"{_tie(arm, [by_name[c.arm] for c in ties])}."
+    )
+
+
+def _nothing_helped(base: ArmSummary, candidates: list[Comparison]) -> str:
+    changes = {c.arm: c.changes["accuracy"] for c in candidates}
+    what, closest = none_above(changes, f"{base.name} ({percent(base.accuracy.value)})")
+    change = changes[closest]
+    return (
+        f"Nothing helped test accuracy: {what}; the closest is {closest} with "
+        f"{points(change.value)} points (95 % interval {ends(change, signed=True)})."
+    )
+
+
+def cost(summary: ArmSummary) -> tuple[float, ...]:
+    """What an arm costs, to be compared: synthetic images, a rule to steer by, bytes, seconds."""
+    return summary.synthetic, summary.rule != "fedavg", summary.mb_sent, summary.seconds
+
+
+def _apart(run: Run, one: str, other: str) -> bool:
+    """Whether the accuracies of two arms can be told apart."""
+    arms = {arm.name: arm for arm in run.arms}
+    ours, theirs = (final_counts(run, arms[name]) for name in (one, other))
+    return clearly_apart(run, ours, theirs, accuracy)
+
+
+def _tie(chosen: ArmSummary, others: list[ArmSummary]) -> str:
+    """Name those that cost more and are neither better nor worse."""
+    if not others:
+        return ""
+    listed = ", ".join(
+        f"{other.name} ({points(other.accuracy.value - chosen.accuracy.value)} points)"
+        for other in others
+    )
+    return f"; within noise of it, and no cheaper: {listed}"
 
 
 def _missing(best: Comparison, arm: ArmSummary, base: ArmSummary) -> str:
@@ -132,16 +200,20 @@ def _groups_of_arms(by_name: dict[str, ArmSummary], candidates: list[Comparison]
 
 
 def _gap_line(candidates: list[Comparison], gap: str, base: str) -> str:
-    verdicts = {c.arm: verdict(c.changes[gap], "lower") for c in candidates}
-    narrowed = [arm for arm, word in verdicts.items() if word == BETTER]
-    widened = [arm for arm, word in verdicts.items() if word == WORSE]
-    if not narrowed and not widened:
+    verdicts = {c.arm: judged(c.changes, gap, "lower") for c in candidates}
+    narrowed, widened, levelled = (
+        [arm for arm, word in verdicts.items() if word == wanted]
+        for wanted in (BETTER, WORSE, LEVELLED)
+    )
+    if not narrowed and not widened and not levelled:
         return f"Group gap (equalized odds): no arm differs clearly from {base}."
     parts = []
     if narrowed:
         parts.append(f"clearly smaller than {base}'s with {', '.join(narrowed)}")
     if widened:
         parts.append(f"clearly larger with {', '.join(widened)}")
+    if levelled:
+        parts.append(f"levelled down, smaller and nobody better served, with {', '.join(levelled)}")
     return f"Group gap (equalized odds): {'; '.join(parts)}."
 
 
@@ -155,16 +227,15 @@ def _beyond_chance(summaries: Iterable[ArmSummary], gap: str) -> str:
     return f" Larger than chance alone makes: {', '.join(beyond)}."
 
 
-def _reference(run: Run, by_name: dict[str, ArmSummary], candidates: list[Comparison]) -> list[str]:
+def _reference(run: Run, by_name: dict[str, ArmSummary], chosen: str) -> list[str]:
     lines = []
-    best = max(candidates, key=lambda c: by_name[c.arm].accuracy.value)
     for arm in run.arms:
         summary = by_name[arm.name]
         if arm.reference and summary.measured:
-            gap = by_name[best.arm].accuracy.value - summary.accuracy.value
+            gap = by_name[chosen].accuracy.value - summary.accuracy.value
             side = "below" if gap < 0 else "above"
             lines.append(
-                f"{best.arm} is {abs(100 * gap):.1f} points {side} the reference {arm.name} "
+                f"{chosen} is {abs(100 * gap):.1f} points {side} the reference {arm.name} "
                 f"({percent(summary.accuracy.value)})."
             )
     return lines
@@ -175,6 +246,10 @@ def _caveats(run: Run, measured: list[ArmSummary]) -> list[str]:
         f"One run with seed {run.seed}: the intervals cover the choice of test {run.unit}, not the "
         "randomness of training. Repeat with other seeds before you rely on a small difference."
     ]
+    baseline = run.baseline or run.arms[0]
+    unfit = left_out(run, final_counts(run, baseline))
+    if unfit and run.has_groups:
+        lines.append(unfit)
     if len({summary.rounds for summary in measured}) > 1 or measured[0].under_way:
         done = ", ".join(f"{s.name} {s.rounds}" for s in measured)
         lines.append(f"The run is not complete; rounds so far: {done} of {run.rounds}.")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.comparable import comparable
 from evaluation.records import Arm, Run, Synthesis
 from evaluation.report.style import DASH, NBSP, duration, ends, number, percent
+from evaluation.report.verdicts import clearly_apart, levelled_down
 from evaluation.report.words import REASONS
-from evaluation.summary import ArmSummary
+from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_counts, functions
 
 MAX_EVENTS = 60
 
@@ -30,11 +32,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the comparison: how to fill it and which values are best."""
+    """A column of the comparison: how to fill it, and the metric that says which are best.
+
+    Without a metric nothing is starred: no interval tells noise from a difference.
+    """
 
     title: str
     cell: Callable[[ArmSummary], Cell]
-    direction: str | None = None
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,26 +67,25 @@ def columns(run: Run) -> list[Column]:
         Column(
             "Test accuracy",
             lambda s: Cell(percent(s.accuracy.value), ends(s.accuracy), s.accuracy.value),
-            "higher",
+            "accuracy",
         ),
         Column(
             "Recall of missing classes",
             lambda s: Cell(
                 percent(s.missing_recall.value), ends(s.missing_recall), s.missing_recall.value
             ),
-            "higher",
+            "missing_recall",
         ),
-        Column("Client mean", _client_mean, "higher"),
-        Column("Worst client", lambda s: _share(s.client_fairness.worst), "higher"),
+        Column("Client mean", _client_mean),
+        Column("Worst client", lambda s: _share(s.client_fairness.worst)),
         Column(
             "Jain index",
             lambda s: Cell(number(s.client_fairness.jain, 3), "", s.client_fairness.jain),
-            "higher",
         ),
-        Column("Worst cell", _worst_cell, "higher"),
+        Column("Worst cell", _worst_cell, "worst_cell_recall"),
     ]
     if run.has_groups:
-        found.append(Column("Equalized odds diff.", _odds, "lower"))
+        found.append(Column("Equalized odds diff.", _odds, "equalized_odds_difference"))
     return [
         *found,
         Column("Rounds", _rounds),
@@ -92,22 +96,49 @@ def columns(run: Run) -> list[Column]:
 
 
 def comparison_rows(
-    summaries: list[ArmSummary], shown: list[Column]
+    run: Run, summaries: list[ArmSummary], comparisons: list[Comparison], shown: list[Column]
 ) -> list[tuple[ArmSummary, list[Cell]]]:
-    """Fill the comparison; the best value of each column among the arms that are no reference."""
+    """Fill the comparison, and star in each column who cannot be told apart from the best."""
     rows = [(summary, [column.cell(summary) for column in shown]) for summary in summaries]
     ordered = sorted(rows, key=lambda row: row[0].reference)
     for i, column in enumerate(shown):
-        values = [cells[i].sort for summary, cells in ordered if not summary.reference]
-        defined = [round(value, 4) for value in values if not math.isnan(value)]
-        if column.direction is None or len(defined) < 2:
+        if not column.metric:
             continue
-        best = max(defined) if column.direction == "higher" else min(defined)
+        starred = _starred(run, summaries, comparisons, column.metric)
         for summary, cells in ordered:
-            cell = cells[i]
-            if not summary.reference and round(cell.sort, 4) == best:
-                cells[i] = Cell(cell.text, cell.small, cell.sort, best=True)
+            if summary.name in starred:
+                cells[i] = replace(cells[i], best=True)
     return ordered
+
+
+def _starred(
+    run: Run, summaries: list[ArmSummary], comparisons: list[Comparison], metric: str
+) -> set[str]:
+    """Arms that no other is clearly better than; nobody where that is true of all.
+
+    Out of the running are references, arms that drew a client down and, where a smaller value is
+    better, those that reached it by levelling down.
+    """
+    direction = HEADLINE_METRICS[metric]
+    levelled = {c.arm for c in comparisons if direction == "lower" and levelled_down(c.changes)}
+    running = [s for s in summaries if s.measured and not s.reference and not s.drawn_down]
+    arms = {arm.name: arm for arm in run.arms}
+    counts = {s.name: final_counts(run, arms[s.name]) for s in running if s.name not in levelled}
+    kept = comparable(run, *counts.values()) if counts else None
+    if kept is None or len(counts) < 2:
+        return set()
+    function = functions(run, arms[next(iter(counts))], kept)[metric]
+    values = {name: float(function(own)) for name, own in counts.items()}
+    values = {name: value for name, value in values.items() if not math.isnan(value)}
+    if len(values) < 2:
+        return set()
+    best = (max if direction == "higher" else min)(values, key=lambda name: values[name])
+    level = {
+        name
+        for name in values
+        if name == best or not clearly_apart(run, counts[best], counts[name], function)
+    }
+    return level if len(level) < len(values) else set()
 
 
 def heat_map(counts: NDArray[np.int64]) -> list[list[HeatCell]]:

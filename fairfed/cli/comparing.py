@@ -29,7 +29,7 @@ def compare_here(
     runs: Sequence[Path], out: Path | None = None, console: Console | None = None
 ) -> None:
     """Print the arms of some runs and their differences; write the reports into `out`."""
-    from evaluation.compare_report import headline, write_comparison
+    from evaluation.compare_report import headline, warned, write_comparison
     from evaluation.compare_runs import compare_runs
 
     console = console or Console()
@@ -38,6 +38,8 @@ def compare_here(
     if found.differences:
         console.print()
         console.print(_differences(found))
+    for line in warned(found):
+        console.print(f"\n{line}", style="red", highlight=False, soft_wrap=True, markup=False)
     console.print(f"\n{headline(found)}", soft_wrap=True, markup=False)
     for note in found.notes:
         console.print(note, style="dim", soft_wrap=True, markup=False)
@@ -63,7 +65,8 @@ def _arm(entry: Entry) -> list[str]:
 
 
 def _differences(found: RunComparison) -> Table:
-    title = f"Difference from {escape(found.baseline)}, in points; ▲ better, ▼ worse, ≈ not clear"
+    title = f"Difference from {escape(found.baseline)}, in points; ▲ better, ▼ worse, ≈ not clear, "
+    title += "◇ levelled down"
     table = Table(title=title, **PLAIN)
     table.add_column("arm")
     table.add_column("interval")
@@ -77,13 +80,13 @@ def _differences(found: RunComparison) -> Table:
 def _difference(item: Difference) -> list[str]:
     from evaluation.compare_measures import MEASURES
     from evaluation.compare_runs import PAIRED
-    from evaluation.report.headline import SYMBOLS, verdict
+    from evaluation.report.verdicts import SYMBOLS, judged
 
     directions = {measure.name: measure.direction for measure in MEASURES}
     cells = []
     for name in SHOWN:
         own = item.changes[name]
-        symbol = SYMBOLS[verdict(own, directions[name])]
+        symbol = SYMBOLS[judged(item.changes, name, directions[name])]
         cells.append(f"{symbol} {_shown(own, signed=True)}")
     how = f"{len(item.seeds)} seeds" if item.how == PAIRED else "counts"
     return [escape(item.label), how, *cells]

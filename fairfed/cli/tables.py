@@ -125,6 +125,7 @@ def _with_interval(interval: Interval | None) -> str:
 
 def print_summary(run_dir: Path, console: Console | None = None) -> None:
     """One row per arm: accuracy, recall of lacking classes, clients, group gap, cost."""
+    from evaluation.report.headline import warnings
     from evaluation.run import read_run
     from evaluation.summary import summarise
 
@@ -141,6 +142,8 @@ def print_summary(run_dir: Path, console: Console | None = None) -> None:
         table.add_row(*_row(arm))
     console.print()
     console.print(table)
+    for line in warnings(run.unit, arms):
+        console.print(line, style="red", highlight=False, soft_wrap=True, markup=False)
     words = LEGEND.format(unit=run.unit, one=run.unit.removesuffix("s"))
     console.print(words, style="dim")
 
@@ -148,6 +151,7 @@ def print_summary(run_dir: Path, console: Console | None = None) -> None:
 def _row(arm: ArmSummary) -> list[str]:
     clients = arm.client_fairness
     name = f"[italic]{arm.name}[/italic]" if arm.reference else arm.name
+    name += " (as published)" if arm.as_published else ""
     return [
         name if arm.rounds == arm.rounds_planned else f"{name} ({arm.rounds}/{arm.rounds_planned})",
         _percent(arm.accuracy.value),

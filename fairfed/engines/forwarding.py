@@ -40,6 +40,11 @@ class ForwardingGrid(MessagingGrid):
     def __init__(self, inner: Grid) -> None:
         self._inner = inner
 
+    @property
+    def inner(self) -> Grid:
+        """The grid that does the work."""
+        return self._inner
+
     def set_run(self, run: Run) -> None:
         """Set the run that messages belong to."""
         self._inner.set_run(run)

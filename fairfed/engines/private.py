@@ -24,6 +24,7 @@ from flwr.proto.message_pb2 import Message as ProtoMessage
 from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
+from flwr.superlink.grid.inmemory_grid import InMemoryGrid as SimulationGrid
 
 SERVER_NODE_ID = 1
 """The node id of the server side, as in Flower's SuperLink."""
@@ -33,6 +34,7 @@ _running = threading.Lock()
 __all__ = [
     "SERVER_NODE_ID",
     "Run",
+    "SimulationGrid",
     "empty_run",
     "over_the_wire",
     "records_from_bytes",

@@ -96,10 +96,12 @@ class Cohort:
 
     @cached_property
     def by_group(self) -> tuple[Counts, ...]:
-        """Counts of every client, those of unknown groups set to 0: a metric leaves them out."""
-        if self.known is None:
-            return self.counts
-        return tuple(counts * self.known[:, None, None] for counts in self.counts)
+        """Counts of every client as a metric of groups shall see them."""
+        return tuple(map(self.of_known, self.counts))
+
+    def of_known(self, counts: Counts) -> Counts:
+        """Return counts ``[G, C, C]``, those of unknown groups set to 0: metrics leave them out."""
+        return counts if self.known is None else counts * self.known[:, None, None]
 
     @cached_property
     def pooled(self) -> Counts:

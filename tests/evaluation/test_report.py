@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, Interval, read_run, write_report
-from evaluation.report.headline import verdict
 from evaluation.report.style import duration, ends, number, percent, points
+from evaluation.report.verdicts import verdict
 from tests.evaluation.fixtures import ARMS, build_run
 
 VOID = {"meta", "img", "br", "line", "path", "rect", "circle", "polyline"}
@@ -150,7 +150,7 @@ def test_nothing_helped_is_said(tmp_path: Path) -> None:
     first = json.loads(path.read_text().splitlines()[0])
     path.write_text(json.dumps(first) + "\n" + json.dumps({**first, "arm": "Same"}) + "\n")
     _, page = page_of(run_dir)
-    assert "Nothing helped test accuracy: no arm is clearly above FedAvg" in page.text
+    assert "Nothing helped test accuracy: no arm is clearly more accurate than FedAvg" in page.text
 
 
 def test_references_only(tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def entry(client: int, counts: Any, **more: Any) -> dict[str, Any]:
 
 
 def test_numbers_by_hand(tmp_path: Path) -> None:
-    first = [[[3, 1], [0, 0]], [[4, 0], [0, 0]]]  # client 0: 7 of 8 of class x
-    second = [[[0, 0], [2, 2]], [[0, 0], [1, 3]]]  # client 1: 5 of 8 of class y
+    first = [[[30, 10], [0, 0]], [[40, 0], [0, 0]]]  # client 0: 7 of 8 of class x
+    second = [[[0, 0], [20, 20]], [[0, 0], [10, 30]]]  # client 1: 5 of 8 of class y
     lines = [
         {"arm": "A", "round": 1, "seconds": 1.5, "clients": [entry(0, first)]},
         {"arm": "A", "round": 2, "seconds": 2.0,
@@ -51,7 +51,7 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     arm, ceiling = summarise(run)
     assert arm.accuracy.value == pytest.approx(12 / 16)
     assert arm.accuracy.low < 12 / 16 < arm.accuracy.high
-    assert (arm.n, arm.clients_measured, arm.rounds, arm.rounds_planned) == (16, 2, 2, 2)
+    assert (arm.n, arm.clients_measured, arm.rounds, arm.rounds_planned) == (160, 2, 2, 2)
     # client 0 lacks y (5 of 8), client 1 lacks x (7 of 8)
     assert arm.missing_recall.value == pytest.approx((5 / 8 + 7 / 8) / 2)
     final = run.final_round(run.arms[0])
@@ -60,7 +60,7 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     assert by_function == pytest.approx(arm.missing_recall.value)
     assert arm.client_fairness.accuracies == (7 / 8, 5 / 8)
     assert arm.worst_cell_recall.value == 0.5
-    assert arm.worst_cell == "y, a (n = 4)"
+    assert arm.worst_cell == "y, a (n = 40)"
     assert arm.worst_class_recall == 5 / 8
     assert arm.group_accuracy["a"].value == 5 / 8
     assert arm.gaps["accuracy_difference"].value == pytest.approx(7 / 8 - 5 / 8)
@@ -79,7 +79,7 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
 def test_an_arm_without_rounds_and_a_single_group(tmp_path: Path) -> None:
     lines = [
         {"arm": "A", "round": 1, "clients": [
-            {"client": 0, "error": "boom"}, entry(1, [[[0, 0], [1, 3]]])]},
+            {"client": 0, "error": "boom"}, entry(1, [[[0, 0], [10, 30]]])]},
         {"arm": "A", "round": 2, "clients": [
             {"client": 0, "error": "boom"}, {"client": 1, "error": "boom"}]},
     ]  # fmt: skip
@@ -88,7 +88,7 @@ def test_an_arm_without_rounds_and_a_single_group(tmp_path: Path) -> None:
     assert (arm.failures, arm.rounds, arm.clients_measured) == (3, 2, 1)
     assert arm.accuracy.value == 0.75  # of round 1: in round 2 nobody answered
     assert arm.gaps == {}
-    assert arm.worst_cell == "y (n = 4)"
+    assert arm.worst_cell == "y (n = 40)"
     assert not ceiling.measured
     assert math.isnan(ceiling.accuracy.value)
     assert ceiling.worst_cell == ""

@@ -12,6 +12,8 @@ import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from evaluation import read_run
+from evaluation.report.privacy import TOLD, privacy_statement, told
 from fairfed.client import SYSTEMS, app
 from fairfed.config import Config, parse_config
 from fairfed.engines import ENGINES
@@ -77,6 +79,34 @@ def test_replies_hold_weights_and_counts_and_nothing_else(small: Callable[..., C
             shapes = {name: tuple(array.numpy().shape) for name, array in record.items()}
             assert shapes == {name: tuple(value.shape) for name, value in state.items()}
     assert {"received-loss", "generated", "reused"} <= seen  # by those that are asked
+
+
+def _read(reply: Message) -> set[str]:
+    """Names of what a reply tells: its records, and its metrics."""
+    metrics = reply.content.metric_records["metrics"]
+    records = {name for name, record in reply.content.array_records.items() if record}
+    return records | {"rejected" if name.startswith("rejected-") else name for name in metrics}
+
+
+def test_the_reports_privacy_statement_says_what_the_messages_and_the_files_hold(
+    small: Callable[..., Config],
+) -> None:
+    from PIL import Image
+
+    config = small(ARMS)
+    seen = set().union(*map(_read, _watch(config)))
+    found = read_run(config.run_directory)
+    assert {TOLD[name] for name in seen} == {TOLD[name] for name in told(found)}
+    said = " ".join(privacy_statement(found))
+    for name in seen:
+        assert TOLD[name].format(unit="images") in said
+    assert f"This page shows real {found.gallery_split} images" in said
+    table = federation(config.to_toml(), False).table
+    own = table.images[table.test if found.gallery_split == "test" else ~table.test]
+    known = {image.tobytes() for image in own}
+    shown = [path for cell in found.gallery for path in cell.real]
+    assert shown
+    assert all(np.asarray(Image.open(path)).tobytes() in known for path in shown)
 
 
 def test_no_reply_holds_the_bytes_of_an_image_or_its_file_name(

@@ -8,7 +8,7 @@ import pytest
 
 from evaluation import read_run
 from evaluation.records import Arm, Run
-from evaluation.report.costs import NOISED, privacy_statement
+from evaluation.report.privacy import NOISED, privacy_statement
 from fairfed.config import Config, parse_config
 from tests.evaluation.fixtures import ARMS, build_run
 

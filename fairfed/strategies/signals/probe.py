@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fairfed.strategies.aggregate import Model
 from fairfed.strategies.cohort import Cohort, Counts
 from fairfed.strategies.signals.base import Kind, MetricFn, Signal, Signals, lower_is_fairer
 
@@ -41,10 +42,13 @@ class ProbeUnfairness(Signal):
         ValueError
             The cohort has no probe.
         """
-        if cohort.probe is None:
+        probe = cohort.probe
+        if probe is None:
             raise ValueError(NO_PROBE)
-        values = [unfairness(cohort.probe(model), self.metric) for model in cohort.models]
-        reference = float("nan")
-        if cohort.received:
-            reference = unfairness(cohort.probe(cohort.received), self.metric)
+
+        def judged(model: Model) -> float:
+            return unfairness(cohort.of_known(probe(model)), self.metric)
+
+        values = [judged(model) for model in cohort.models]
+        reference = judged(cohort.received) if cohort.received else float("nan")
         return Signals(np.asarray(values, np.float64), (None,) * len(values), self.kind, reference)

@@ -47,6 +47,16 @@ def test_the_worst_group_is_one_that_is_known(cohort: Make) -> None:
     assert signals.values.tolist() == [1.0]
 
 
+def test_the_probe_judges_by_known_groups_alone(cohort: Make) -> None:
+    def probe(model: Any) -> Any:
+        return np.asarray([*RIGHT, AWFUL if model["x"][0] > 0 else FINE])
+
+    metric = get_metric("accuracy_difference")
+    parts = combine("fairfed", {}, "probe", metric, "fedavg", None, Bounds(), probe)
+    given = cohort([1, 1], x=[[1, 0], [-1, 0]], probe=probe, known=KNOWN)
+    assert parts.run(given).signals.values.tolist() == [0.0, 0.0]
+
+
 def test_parity_leaves_the_examples_of_unknown_people_as_they_are(cohort: Make) -> None:
     """Its target has no share for them: they would weigh 0."""
     parts = combine("parity", {}, None, None, "fedavg", None, Bounds(), None)

@@ -1,0 +1,130 @@
+"""What left the clients of a run, in sentences made from what their messages hold."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from evaluation.records import Arm, Run
+
+PLAIN = frozenset({"fedavg", "local", "centralised", "zero-shot", "synthetic"})
+"""Rules and systems that weigh clients by their examples alone, or not at all."""
+SENDS_NO_MODEL = frozenset({"local", "zero-shot", "synthetic"})
+"""Systems whose clients send no model."""
+NOISED = {
+    "augment": "the class prototypes that they sent once for one-shot arms",
+    "shared": "the sums that they sent once to centre images and captions",
+    "peers": "the class prototypes that a peer sends, anew in each of its releases",
+}
+"""What clients add noise to, by the section of the configuration that has its budget."""
+MADE = "how many synthetic {unit} were asked for, accepted, rejected, made and found again"
+CELLS = "its number of training and test {unit} by class and group"
+ROWS = "how many real and synthetic {unit} it trained on"
+COUNTS = (
+    "counts of how the model classifies its training and its test {unit}, by group, true and "
+    "predicted class"
+)
+TOLD = {
+    "arrays": "model updates",
+    "control": "control variates as large as those",
+    "loss": "its mean losses",
+    "received-loss": "its mean losses",
+    "train-cells": CELLS,
+    "test-cells": CELLS,
+    "n-real": ROWS,
+    "n-synthetic": ROWS,
+    "seconds": "the seconds that took",
+    "inversion-seconds": "the seconds that took",
+    "partition-id": "its position among the clients",
+    "requested-cells": MADE,
+    "accepted-cells": MADE,
+    "rejected": MADE,
+    "generated": MADE,
+    "reused": MADE,
+    "counts": COUNTS,
+}
+"""What a client tells the server, in words, by record or metric of its replies (of `rejected-…`,
+the part before the reason). A test compares it with the messages of a run."""
+
+
+def privacy_statement(run: Run) -> list[str]:
+    """What left the clients in this run, and what was done to it."""
+    unit = run.unit
+    *first, last = dict.fromkeys(TOLD[key].format(unit=unit) for key in told(run))
+    lines = [
+        f"Every client sent {', '.join(first)}, and {last}. No {unit.removesuffix('s')}, file name "
+        "or prediction of a single one is among them.",
+    ]
+    steered = sorted({_rule(arm) for arm in run.arms} - PLAIN)
+    if steered:
+        lines.append(
+            "The server sees all of this client by client. Arms with the rule "
+            f"{' or '.join(steered)} weigh clients by it: by fairness signals, losses, counts or "
+            "updates."
+        )
+    if any(arm.augment for arm in run.arms):
+        lines.append(f"Synthetic {unit} were made and kept at the clients.")
+    if run.gallery:
+        lines.append(
+            f"This page shows real {run.gallery_split} images beside synthetic ones (the gallery), "
+            "and so does the folder synthetic/gallery. Before you pass either on, remove the "
+            "folder and synthetic/gallery.json and write the report again if they are not public."
+        )
+    if (run.path / "columns.json").is_file():
+        lines.append(
+            "So that columns could be scaled and encoded, every client also sent sums, coarse "
+            "ranges and frequent categories of its training rows."
+        )
+    lines += _noised(run)
+    lines.append(
+        "No noise was added to model updates, losses and counts: counts of small groups and model "
+        "updates can tell something about single examples. Nothing here is a guarantee against "
+        "that."
+    )
+    return lines
+
+
+def told(run: Run) -> list[str]:
+    """Which of `TOLD` the clients of a run sent, in that order."""
+    rules = [arm.rule.split(", ") for arm in run.arms]
+    inverts = any("inversion at the client" in parts for parts in rules)
+    made = any(arm.augment for arm in run.arms)
+    unsent = {
+        "arrays": all(parts[0] in SENDS_NO_MODEL for parts in rules),
+        "control": not any("scaffold" in parts for parts in rules),
+        "inversion-seconds": not inverts,
+        **{key: not (made or inverts) for key, words in TOLD.items() if words == MADE},
+    }
+    return [key for key in TOLD if not unsent.get(key, False)]
+
+
+def _rule(arm: Arm) -> str:
+    """The arm's rule, or its system; what else differs in it stands behind a comma."""
+    return arm.rule.split(", ")[0]
+
+
+def _noised(run: Run) -> list[str]:
+    """What clients sent with noise and with which budget, a sentence each."""
+    try:
+        settings = tomllib.loads(run.config_text)
+    except tomllib.TOMLDecodeError:
+        return []  # a configuration of another tool: nothing to say about it
+    sections = {name: found for name, found in settings.items() if isinstance(found, dict)}
+    return [
+        f"Clients added noise to {NOISED[name]}: differential privacy with {name}.epsilon = "
+        f"{sections[name]['epsilon']:g} and {name}.delta = {sections[name]['delta']:g}."
+        for name in _used_budgets(run, sections)
+        if {"epsilon", "delta"} <= sections[name].keys()
+    ]
+
+
+def _used_budgets(run: Run, sections: dict[str, dict[str, Any]]) -> list[str]:
+    """Which of `NOISED` the run releases; a configuration has budgets that nothing spends, too."""
+    one_shot = any("one-shot" in arm.rule.split(", ") for arm in run.arms)
+    peers = sections.get("peers", {"seeded_noise": True})
+    used = {
+        "augment": one_shot and "augment" in sections,
+        "shared": sections.get("shared", {}).get("centre", False),
+        "peers": not peers.get("seeded_noise", False),  # noise that others know protects nobody
+    }
+    return [name for name, chosen in used.items() if chosen]
