@@ -82,6 +82,12 @@ def _to_8_bits(read: list[Decoded], where: str, data: DataConfig) -> Pixels:
             f"{where}: {see_through:,} of {len(read):,} images are transparent in parts and laid "
             f"on {data.background} (data.background)"
         )
+    halved = sum(one.halved for one in read)
+    if halved:
+        say(
+            f"{where}: {halved:,} of {len(read):,} images have colours of 16 bits, of which the "
+            "upper 8 are used; images that use fewer bits come out dark: save them with 8"
+        )
     deep = [one for one in read if one.spread is not None]
     window = (0.0, 1.0)
     if deep:

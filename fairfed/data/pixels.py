@@ -35,12 +35,15 @@ class Decoded(NamedTuple):
         Of the latter, whether all values are whole numbers.
     see_through
         Whether a background shows.
+    halved
+        Whether the file has colours of 16 bits, of which Pillow reads the upper 8.
     """
 
     pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
     spread: tuple[float, float] | None = None
     whole: bool = True
     see_through: bool = False
+    halved: bool = False
 
 
 def read_image(content: Path | bytes, side: int, background: str, megapixels: float) -> Decoded:
@@ -56,7 +59,8 @@ def read_image(content: Path | bytes, side: int, background: str, megapixels: fl
         with _any_size(), Image.open(source) as image:
             size = image.width * image.height / MEGAPIXEL
             if size <= megapixels:
-                return decode(image, side, background)
+                halved = ";16" in str(getattr(image, "tile", "")) and image.mode[0] in "RL"
+                return decode(image, side, background)._replace(halved=halved)
     except UNREADABLE as error:
         raise InputError(f"not a readable image ({error})") from error
     raise InputError(
