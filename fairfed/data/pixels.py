@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -131,7 +131,7 @@ def choose_window(deep: list[Decoded]) -> tuple[float, float]:
     return low, high if high > low else low + 1
 
 
-def through_window(values: npt.NDArray[np.float32], window: tuple[float, float]) -> Pixels:
+def through_window(values: npt.NDArray[Any], window: tuple[float, float]) -> Pixels:
     """Grey ``[H, W, 3]`` of 8 bits from values, clipped to the window."""
     low, high = window
     shares = np.clip((values.astype(np.float64) - low) / (high - low), 0, 1)
