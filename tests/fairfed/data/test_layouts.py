@@ -218,3 +218,12 @@ def test_too_few_rows_to_set_any_aside_say_so(folder: Path) -> None:
     with pytest.raises(InputError, match="no class of a client has the 3 images.*'split'"):
         _load(folder, 'data.client = "site"')
     assert _load(folder).test.sum() == 2
+
+
+def test_names_that_differ_in_case_alone_are_said(folder: Path, caplog: Caplog) -> None:
+    rows = [[row[0], row[1].upper() if n < 6 else row[1], row[2]] for n, row in enumerate(ROWS)]
+    rows[0][2] = "F"
+    table = _load(_table(folder, rows), 'data.sensitive = ["sex"]')
+    assert table.classes == ("A", "B", "a", "b")
+    assert "the classes 'A' and 'a' differ in case alone, and count as two" in caplog.text
+    assert "sex: the values 'F' and 'f' differ in case alone" in caplog.text
