@@ -206,6 +206,8 @@ def test_ages_need_cut_points(folder: Path) -> None:
     assert np.bincount(table.groups).tolist() == [4, 3, 1, 4]
     named = _load(folder, asked, 'data.table.groups = { age = ["25", "30"] }')
     assert named.group_names == ("25", "30", "missing", "other")
+    with pytest.raises(InputError, match="groups: 'years' is not one of data.sensitive"):
+        _load(folder, asked, "data.table.groups = { years = [40, 60] }")
     rows[4][2] = "old"
     with pytest.raises(InputError, match="row 5 has age = 'old', expected a number"):
         _load(_table(folder, rows, ["file_name", "label", "age"]), asked,
