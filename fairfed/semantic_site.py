@@ -89,7 +89,8 @@ def _by_class_alone(config: PipelineConfig) -> PipelineConfig:
     """The configuration without the sensitive columns, which a class has no use for."""
     if config.data.source in SHADED_SOURCES:
         return config  # the tint changes the images themselves
-    data = config.data.model_copy(update={"sensitive": ()})
+    columns = config.data.table.model_copy(update={"groups": {}})
+    data = config.data.model_copy(update={"sensitive": (), "table": columns})
     synthesis = config.synthesis.model_copy(update={"groups": ()})
     return config.model_copy(update={"data": data, "synthesis": synthesis})
 

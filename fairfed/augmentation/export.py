@@ -62,15 +62,10 @@ class _Draft:
         self.rows.append({"file_name": file, **row, **ours})
 
     def close(self) -> None:
-        columns = dict.fromkeys(name for row in self.rows for name in row)
-        ours = [name for name in columns if name in self.own.values()]
         buffer = io.StringIO(newline="")
-        writer = csv.DictWriter(
-            buffer,
-            [name for name in columns if name not in ours] + ours,
-            restval="",
-            lineterminator="\n",
-        )
+        # The first row is a real one where there are any, and has all columns.
+        columns = list(self.rows[0])
+        writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         with explained(self.path / METADATA):

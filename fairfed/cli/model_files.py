@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConfig, load_model
 
-_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _INDEX = "model_index.json"
 
 
@@ -72,13 +70,17 @@ def _generator(config: GeneratorConfig) -> Iterator[ModelFile]:
 def _diffusers_model(model: str) -> ModelFile:
     from huggingface_hub import try_to_load_from_cache
 
+    from generators.diffusion.families import HUB_NAME, SINGLE_FILE
+
     setting = "generator.model"
     if model == "bundled":
         return ModelFile(setting, model)
     if Path(model).is_dir():
         remedy = "give a directory that diffusers' save_pretrained wrote"
         return ModelFile(setting, model, _missing_parts(Path(model)), remedy)
-    if not _HUB_NAME.fullmatch(model):
+    if Path(model).is_file():
+        return ModelFile(setting, model, "the directory", SINGLE_FILE.format(model=model))
+    if not HUB_NAME.fullmatch(model):
         return ModelFile(setting, model, "the directory", "give a directory or ORGANISATION/NAME")
     cached = try_to_load_from_cache(model, _INDEX)
     missing = _missing_parts(Path(cached).parent) if isinstance(cached, str) else "the model"

@@ -69,14 +69,13 @@ def print_federation(console: Console, federation: dict[str, Any]) -> None:
     counts = np.concatenate([by_class, by_group], axis=1)
     most = [int(by_class.max())] * by_class.shape[1] + [int(by_group.max())] * by_group.shape[1]
     names = [name[:SHORT] for name in (*federation["classes"], *federation["groups"])]
-    title = f"Training {federation['unit']} per client"
+    console.print(f"Training {federation['unit']} per client", style="table.title")
     wide = [max(len(name), len(str(most[n]))) + 1 for n, name in enumerate(names)]
     for part in _fitting(wide, console.width - len("client ")):
-        table = titled(title, right=("client", *(names[n] for n in part)))
+        table = titled("", right=("client", *(names[n] for n in part)))
         for client, row in enumerate(counts):
             table.add_row(str(client), *(_heat(int(row[n]), most[n]) for n in part))
         console.print(table)
-        title = ""
     console.print(f"classes: {', '.join(federation['classes'])}", style="dim")
     if federation["sensitive"]:
         console.print(f"{federation['sensitive']}: {', '.join(federation['groups'])}", style="dim")

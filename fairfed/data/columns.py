@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def require_columns(found: Sequence[str], data: DataConfig, where: str) -> None:
-    """Check that the columns which the configuration names exist.
+    """Check that the columns which the configuration names exist, and groups are of sensitive ones.
 
     Raises
     ------
@@ -37,6 +37,9 @@ def require_columns(found: Sequence[str], data: DataConfig, where: str) -> None:
                 f"{where}: no column {name!r}, which {setting} names; there are: "
                 f"{', '.join(found)}{near(name, found)}{advice}"
             )
+    for name in data.table.groups:
+        if name not in data.sensitive:
+            raise InputError(f"data.table.groups: {name!r} is not one of data.sensitive; add it")
 
 
 def near(name: str, found: Sequence[str]) -> str:

@@ -107,7 +107,9 @@ def _listed(
     first: dict[Path, tuple[Path, int]] = {}
     for _, path, own in read:
         _check_once(path, own, first)
-    others = sorted(str(path) for path in _images(directory) if path.resolve() not in first)
+    named = {file for _, _, own in read for file, _ in own}
+    unnamed = (path for path in _images(directory) if path not in named)
+    others = sorted(str(path) for path in unnamed if path.resolve() not in first)
     if others:
         say(
             f"{directory}: {len(others):,} images are in no row of {tables[0][1].name} and are "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 MOST_UNREADABLE = 0.01
 """Share of the images that may be left out as unreadable."""
 MOST_LISTED = 1000
+NOTES = {
+    "see_through": "are transparent in parts and laid on {background} (data.background)",
+    "halved": "have colours of 16 bits, of which the upper 8 are used; images that use fewer bits "
+    "come out dark: save them with 8",
+}
+"""What is said of images of which `Decoded` says so."""
 
 
 def read_images(
@@ -36,19 +43,37 @@ def read_images(
     semantic.errors.InputError
         If too many files are unreadable; it lists them.
     """
-    read: list[Decoded | None] = []
-    bad: list[str] = []
-    for row in rows:
+    side, where = data.image_size, records.where
+    images = np.empty((len(rows), side, side, 3), np.uint8)
+    deep: dict[int, Decoded] = {}
+    bad: dict[int, str] = {}
+    noted: Counter[str] = Counter()
+    for place, row in enumerate(rows):
         try:
-            read.append(_read(records, row, data))
+            one = _read(records, row, data)
         except InputError as error:
-            read.append(None)
-            bad.append(f"{records.name(row)}: {error}")
+            bad[place] = f"{records.name(row)}: {error}"
+            continue
+        noted.update(note for note in NOTES if getattr(one, note))
+        if one.spread is not None:
+            deep[place] = one
+        else:
+            images[place] = one.pixels
     if bad:
-        _judge(bad, len(rows), records.where, data)
-    kept = np.array([place for place, one in enumerate(read) if one is not None], np.int64)
-    good = [one for one in read if one is not None]
-    return _to_8_bits(good, records.where, data), kept
+        _judge(list(bad.values()), len(rows), where, data)
+    of = f"of {len(rows) - len(bad):,} images"
+    for note, count in noted.items():
+        say(f"{where}: {count:,} {of} {NOTES[note].format(background=data.background)}")
+    if deep:
+        low, high = window = data.window or choose_window(list(deep.values()))
+        say(
+            f"{where}: {len(deep):,} {of} have more than 8 bits; values from {low:g} to {high:g} "
+            "become 0 to 255 (data.window)"
+        )
+        for place, one in deep.items():
+            images[place] = through_window(one.pixels, window)
+    kept = np.array([place for place in range(len(rows)) if place not in bad], np.int64)
+    return images[kept] if bad else images, kept
 
 
 def _read(records: Records, row: int, data: DataConfig) -> Decoded:
@@ -72,28 +97,3 @@ def _judge(bad: list[str], total: int, where: str, data: DataConfig) -> None:
         f"{found}{limit if data.unreadable == 'skip' else ''}; replace them, or remove their "
         f"rows:\n  {listed}"
     )
-
-
-def _to_8_bits(read: list[Decoded], where: str, data: DataConfig) -> Pixels:
-    """All images in 8 bits; what had to be decided for that is said."""
-    see_through = sum(one.see_through for one in read)
-    if see_through:
-        say(
-            f"{where}: {see_through:,} of {len(read):,} images are transparent in parts and laid "
-            f"on {data.background} (data.background)"
-        )
-    deep = [one for one in read if one.spread is not None]
-    window = (0.0, 1.0)
-    if deep:
-        window = data.window or choose_window(deep)
-        say(
-            f"{where}: {len(deep):,} of {len(read):,} images have more than 8 bits; values from "
-            f"{window[0]:g} to {window[1]:g} become 0 to 255 (data.window)"
-        )
-    side = data.image_size
-    images = np.empty((len(read), side, side, 3), np.uint8)
-    for place, one in enumerate(read):
-        images[place] = (
-            one.pixels if one.pixels.dtype == np.uint8 else through_window(one.pixels, window)  # type: ignore[arg-type]
-        )
-    return images

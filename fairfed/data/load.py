@@ -71,8 +71,11 @@ def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:
     known = label_rows(records, rows.tolist(), test, synthetic[rows], data, seed)
     require_both(known.test, where)
     images, read = read_images(records, rows.tolist(), data)
-    names = [Path(records.name(row)).name for row in rows[read].tolist()]
-    kept = check_content(images, known.labels[read], known.test[read], names, where, data)
+
+    def name(place: int) -> str:
+        return Path(records.name(int(rows[read[place]]))).name
+
+    kept = check_content(images, known.labels[read], known.test[read], name, where, data)
     chosen = read[kept]
     if len(chosen) < records.size:
         images = images[kept]

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,12 +35,15 @@ class Decoded(NamedTuple):
         Of the latter, whether all values are whole numbers.
     see_through
         Whether a background shows.
+    halved
+        Whether the file has colours of 16 bits, of which Pillow reads the upper 8.
     """
 
     pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
     spread: tuple[float, float] | None = None
     whole: bool = True
     see_through: bool = False
+    halved: bool = False
 
 
 def read_image(content: Path | bytes, side: int, background: str, megapixels: float) -> Decoded:
@@ -56,7 +59,8 @@ def read_image(content: Path | bytes, side: int, background: str, megapixels: fl
         with _any_size(), Image.open(source) as image:
             size = image.width * image.height / MEGAPIXEL
             if size <= megapixels:
-                return decode(image, side, background)
+                halved = ";16" in str(getattr(image, "tile", "")) and image.mode[0] in "RL"
+                return decode(image, side, background)._replace(halved=halved)
     except UNREADABLE as error:
         raise InputError(f"not a readable image ({error})") from error
     raise InputError(
@@ -127,7 +131,7 @@ def choose_window(deep: list[Decoded]) -> tuple[float, float]:
     return low, high if high > low else low + 1
 
 
-def through_window(values: npt.NDArray[np.float32], window: tuple[float, float]) -> Pixels:
+def through_window(values: npt.NDArray[Any], window: tuple[float, float]) -> Pixels:
     """Grey ``[H, W, 3]`` of 8 bits from values, clipped to the window."""
     low, high = window
     shares = np.clip((values.astype(np.float64) - low) / (high - low), 0, 1)

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.data.saying import say
 from semantic.errors import InputError
 from semantic.space import CROSSED
 
@@ -107,6 +108,7 @@ def encode_labels(
     classes = tuple(declared) or natural_order(labels)
     for name in classes:
         refuse_crossed(name, f"{where}: the class")
+    say_likeness(classes, f"{where}: the classes")
     for place, label in enumerate(labels):
         if label not in classes:
             row = place if rows is None else rows[place]
@@ -135,6 +137,7 @@ def encode_groups(
     for name, column in columns.items():
         for value in dict.fromkeys(column):
             refuse_crossed(value or "", f"data.sensitive: the value of {name}")
+        say_likeness(natural_order([value or MISSING for value in column]), f"{name}: the values")
     texts = [[value or MISSING for value in column] for column in columns.values()]
     crossed = [CROSSED.join(parts) for parts in zip(*texts, strict=True)]
     groups = natural_order(crossed)
@@ -155,6 +158,16 @@ def refuse_crossed(name: str, what: str) -> None:
             f"{what}, {name!r}, has {CROSSED.strip()!r} between blanks, which joins the values of "
             f"crossed groups; write it otherwise, as {plain!r}"
         )
+
+
+def say_likeness(names: Sequence[str], what: str) -> None:
+    """Say which names differ in case alone: they count as two, and seldom are."""
+    spelt: dict[str, list[str]] = {}
+    for name in names:
+        spelt.setdefault(name.casefold(), []).append(name)
+    for alike in spelt.values():
+        if len(alike) > 1:
+            say(f"{what} {' and '.join(map(repr, alike))} differ in case alone, and count as two")
 
 
 def draw_test_rows(

@@ -91,7 +91,7 @@ def table_from(
     schema = data.table
     found = list(frame.columns)
     require_columns(found, data, where)
-    _require(found, schema, data.sensitive, where)
+    _require(found, schema, where)
     sensitive = {name: _grouped(frame[name], schema, where) for name in data.sensitive}
     features = _features(frame, sensitive, data, where)
     names, classes = _binary(filled_texts(frame[data.label], where, data.label), data, where)
@@ -179,10 +179,8 @@ def _binary(names: list[str], data: DataConfig, where: str) -> tuple[list[str], 
     return [name if name == positive else negative for name in names], (negative, positive)
 
 
-def _require(
-    found: Sequence[str], schema: TableConfig, sensitive: Sequence[str], where: str
-) -> None:
-    """Check that the columns that the schema names exist, and that groups are of sensitive ones."""
+def _require(found: Sequence[str], schema: TableConfig, where: str) -> None:
+    """Check that the columns that the schema names exist."""
     named = {"numeric": schema.numeric, "categorical": schema.categorical, "drop": schema.drop}
     for setting, columns in named.items():
         for name in columns:
@@ -190,9 +188,6 @@ def _require(
                 close = difflib.get_close_matches(name, found, n=1)
                 advice = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(found)}"
                 raise InputError(f"data.table.{setting}: {where} has no column {name!r}; {advice}")
-    for name in schema.groups:
-        if name not in sensitive:
-            raise InputError(f"data.table.groups: {name!r} is not one of data.sensitive; add it")
 
 
 def _grouped(column: pd.Series, schema: TableConfig, where: str) -> list[str | None]:

@@ -7,6 +7,7 @@ because a solver keeps state.
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,14 @@ _FAMILIES = (
 
 The unCLIP pipeline, whatever its name, starts from noise: the image enters as an embedding.
 """
+
+
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_VARIANT = re.compile(r"\.(\w+)(?:-\d+-of-\d+)?\.\w+$")
+SINGLE_FILE = (
+    "generator.model {model!r} is a single file, and a diffusers directory is needed; make one: "
+    "diffusers.StableDiffusionPipeline.from_single_file({model!r}).save_pretrained('DIRECTORY')"
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ def load_networks(settings: DiffusionSettings) -> Networks:
     safety = _safety(index, settings)
     try:
         pipeline = getattr(diffusers, from_noise).from_pretrained(
-            folder, dtype=getattr(torch, settings.dtype), **safety
+            folder, dtype=getattr(torch, settings.dtype), variant=variant_of(folder), **safety
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
@@ -172,6 +181,13 @@ def _find(model: str) -> tuple[Path, str]:
         if not (folder / "model_index.json").is_file():
             raise InputError(f"{folder} holds no model_index.json; it is no diffusers directory")
         return folder, hash_folder(folder)
+    if folder.is_file():
+        raise InputError(SINGLE_FILE.format(model=model))
+    if not HUB_NAME.fullmatch(model):
+        raise InputError(
+            f"generator.model {model!r} is no directory, and no ORGANISATION/NAME of a hub; give "
+            "a diffusers directory that there is, or 'bundled'"
+        )
     try:
         folder = Path(diffusers.DiffusionPipeline.download(model))
     except (OSError, ValueError) as error:
@@ -182,6 +198,13 @@ def _find(model: str) -> tuple[Path, str]:
         ) from error
     # The hub's cache names a snapshot's directory by its commit.
     return folder, f"{model}@{folder.name}"
+
+
+def variant_of(folder: Path) -> str | None:
+    """The variant (``fp16``) that a directory holds, where it holds nothing but variants."""
+    files = [p.name for p in folder.glob("*/*") if p.suffix in (".safetensors", ".bin")]
+    found = [match[1] if (match := _VARIANT.search(name)) else None for name in files]
+    return next(iter(found), None) if None not in found else None
 
 
 def _first_words(error: Exception) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from generators.diffusion import DiffusionSettings, StableDiffusionGenerator, load_generator
+from generators.diffusion.families import variant_of
 from generators.requests import Request, Source, request_seed
 from semantic.errors import InputError
 from semantic.space import Cell
@@ -141,6 +142,38 @@ def test_damaged_weights_are_named(tiny_family: Family, tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"damaged cannot be read .*copy the model again"):
         load_generator(_settings(folder, "sd1"))
+
+
+def test_a_directory_of_half_precision_files_alone_is_read(
+    tiny_family: Family, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_family("sd1"), tmp_path / "half")
+    assert variant_of(folder) is None
+    for path in folder.glob("*/*.safetensors"):
+        path.rename(path.with_suffix(".fp16.safetensors"))
+    assert variant_of(folder) == "fp16"
+    images = load_generator(_settings(folder, "sd1")).generate(_requests("sd1", 2))
+    expected = load_generator(_settings(tiny_family("sd1"), "sd1")).generate(_requests("sd1", 2))
+    assert np.array_equal(images, expected)
+    names = ("model.fp16-00001-of-00002.safetensors", "model.fp16-00002-of-00002.safetensors")
+    for name in names:
+        (tmp_path / "sharded" / "unet").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sharded" / "unet" / name).write_bytes(b"")
+    assert variant_of(tmp_path / "sharded") == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("model.safetensors", "is a single file.*from_single_file"),
+        ("no/such/model", "is no directory, and no ORGANISATION/NAME of a hub"),
+    ],
+)
+def test_what_no_hub_has_is_not_looked_for_there(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(InputError, match=said) as raised:
+        load_generator(DiffusionSettings(model=str(tmp_path / name)))
+    assert "hf download" not in str(raised.value)
 
 
 def test_an_unknown_pipeline_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from fairfed.augmentation.source import load_source
 from fairfed.config import PipelineConfig
+from fairfed.semantic_site import prototype_sums
 from semantic.errors import InputError
 
 Configured = Callable[..., PipelineConfig]
@@ -57,3 +58,10 @@ def test_synthetic_rows_are_never_taken_for_real_ones(
     (folder / "metadata.csv").write_text("\n".join(marked))
     with pytest.raises(InputError, match="row 3 is synthetic"):
         load_source(augmentation(f"data.source={folder}"))
+
+
+def test_what_is_said_of_classes_alone_needs_no_groups(augmentation: Configured) -> None:
+    declared = 'data.classes=["bag", "coat", "dress"]'
+    config = augmentation(declared, 'data.table.groups={sex=["f"]}')
+    assert load_source(config).table.group_names == ("f", "other")
+    assert prototype_sums(config, "class").names == ("bag", "coat", "dress", "hat")

@@ -93,7 +93,7 @@ def test_data_of_the_command_line_and_its_settings_win(
         (["--engine", "spark"], "--engine 'spark' is unknown"),
         (["--set", "semantic.attributes=bundled"], "class 'bag' is in no row"),
         (["--set", "semantic.encoder=/nowhere"], "'/nowhere' (semantic.encoder) is not known"),
-        (["--set", "generator.model=/nowhere"], "hf download"),
+        (["--set", "generator.model=/nowhere"], "is no directory, and no"),
         (["--set", "generator.scheduler=magic"], "'magic' is unknown"),
         (["--set", "data.source=/nowhere"], "no directory '/nowhere'"),
         (["--set", 'data.sensitive=["tint"]'], "data.sensitive = []"),

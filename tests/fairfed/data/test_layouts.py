@@ -206,6 +206,8 @@ def test_ages_need_cut_points(folder: Path) -> None:
     assert np.bincount(table.groups).tolist() == [4, 3, 1, 4]
     named = _load(folder, asked, 'data.table.groups = { age = ["25", "30"] }')
     assert named.group_names == ("25", "30", "missing", "other")
+    with pytest.raises(InputError, match="groups: 'years' is not one of data.sensitive"):
+        _load(folder, asked, "data.table.groups = { years = [40, 60] }")
     rows[4][2] = "old"
     with pytest.raises(InputError, match="row 5 has age = 'old', expected a number"):
         _load(_table(folder, rows, ["file_name", "label", "age"]), asked,
@@ -218,3 +220,12 @@ def test_too_few_rows_to_set_any_aside_say_so(folder: Path) -> None:
     with pytest.raises(InputError, match="no class of a client has the 3 images.*'split'"):
         _load(folder, 'data.client = "site"')
     assert _load(folder).test.sum() == 2
+
+
+def test_names_that_differ_in_case_alone_are_said(folder: Path, caplog: Caplog) -> None:
+    rows = [[row[0], row[1].upper() if n < 6 else row[1], row[2]] for n, row in enumerate(ROWS)]
+    rows[0][2] = "F"
+    table = _load(_table(folder, rows), 'data.sensitive = ["sex"]')
+    assert table.classes == ("A", "B", "a", "b")
+    assert "the classes 'A' and 'a' differ in case alone, and count as two" in caplog.text
+    assert "sex: the values 'F' and 'f' differ in case alone" in caplog.text

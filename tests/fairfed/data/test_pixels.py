@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +109,26 @@ def test_transparent_images_are_laid_on_white(tmp_path: Path, caplog: Caplog) ->
     assert np.array_equal(found[1], noise(1))
     assert "3 of 4 images are transparent in parts and laid on white" in caplog.text
     assert (_loaded(folder, 'data.background = "#101010"')[0, :2] == 16).all()
+
+
+def _png_of_16_bit_colours(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """A PNG that Pillow does not write: two bytes a colour, the lower one 0."""
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + (row.astype(np.uint16) << 8).astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def test_colours_of_16_bits_are_said(tmp_path: Path, caplog: Caplog) -> None:
+    folder = write(tmp_path, noises(4), ["a", "b"])
+    colours = np.stack([noise(1), noise(2), noise(3)], axis=-1)
+    (folder / "0.png").write_bytes(_png_of_16_bit_colours(colours))
+    assert np.array_equal(load_images(configure(folder)).images[0], colours)
+    assert "1 of 4 images have colours of 16 bits, of which the upper 8 are used" in caplog.text
 
 
 def test_a_large_image_says_what_to_raise(tmp_path: Path) -> None:

@@ -99,6 +99,18 @@ def test_the_datas_own_split_is_kept(tabular: Callable[..., Config], people: pd.
     assert ((table.test & ~split) == table.measured).all()
 
 
+def test_validation_rows_of_the_datas_own_are_kept(
+    tabular: Callable[..., Config], people: pd.DataFrame
+) -> None:
+    from fairfed.tabular.table import table_from
+
+    words = np.array(["training", "Val", "test", "train"])[np.arange(len(people)) % 4]
+    data = tabular("data.table.measure=validation").data
+    table = table_from(people.assign(split=words), data, 0, "x")
+    assert (table.measured == (words == "Val")).all()
+    assert (~table.test == np.isin(words, ["training", "train"])).all()
+
+
 def test_training_rows_do_not_depend_on_what_is_measured(tabular: Callable[..., Config]) -> None:
     test, validation = (
         load_rows(tabular(f"data.table.measure={m}")) for m in ("test", "validation")
@@ -140,6 +152,7 @@ def test_dirichlet_divides_by_cell_and_by_group(tabular: Callable[..., Config], 
             "groups: 'race' is not one of data.sensitive",
         ),
         ('data.table.groups={sex=["q"]}', "'sex' is nowhere 'q' in .*; there are: f, m"),
+        ('data.sensitive=["age"]', "'age' has .* different numbers.*give cut points"),
         ("data.table.missing=[]", "row .* has age = '\\?', expected a number"),
     ],
 )
