@@ -33,6 +33,9 @@ NO_ARMS = (
     "results; report, compare and audit are for runs of arms"
 )
 
+CROSSED = " × "
+"""Joins the values of several sensitive columns to one group."""
+
 
 def refuse_own_results(run_dir: Path) -> None:
     """Refuse the directory of a run that compares no arms.
@@ -266,6 +269,8 @@ def _gallery(
     if not path.is_file():
         return ()
     cells = []
+    # Where nothing is said of some sensitive columns, their values are "all".
+    values = {value for group in groups for value in group.split(CROSSED)} | {"all"}
     for fields in read_object(path).objects("cells"):
         cell = GalleryCell(
             class_name=fields.text("class"),
@@ -280,12 +285,10 @@ def _gallery(
                 for image in fields.objects("synthetic")
             ),
         )
-        for key, name, names in (
-            ("class", cell.class_name, classes),
-            ("group", cell.group, groups),
-        ):
-            if name not in names:
-                raise fields.error(key, f"one of {list(names)}", name)
+        if cell.class_name not in classes:
+            raise fields.error("class", f"one of {list(classes)}", cell.class_name)
+        if not values.issuperset(cell.group.split(CROSSED)):
+            raise fields.error("group", f"one of {list(groups)}", cell.group)
         cells.append(cell)
     return tuple(cells)
 

@@ -33,9 +33,17 @@ def write_gallery(run: RunDirectory) -> None:
     lacking = (data.train_cells() == 0).sum(0) * known_groups(table.group_names)
     rng = np.random.default_rng(config.seed)
     cells = []
+    said = site.sight(toml).spoken(table.group_names)
+    names = [said.get(name, name) for name in table.group_names]
+    shown_as: set[tuple[int, str]] = set()
     for c, g in np.argwhere(lacking > 0)[:MOST_CELLS].tolist():
+        if (c, names[g]) in shown_as:  # of both, the same is said and shown
+            continue
+        shown_as.add((c, names[g]))
+        alike = [i for i, name in enumerate(names) if name == names[g]]
         pool = _pool(run, c, g)
-        rows = np.flatnonzero(table.test & (table.labels == c) & (table.groups == g))
+        of_cell = (table.labels == c) & np.isin(table.groups, alike)
+        rows = np.flatnonzero(table.test & of_cell)
         shown = rng.permutation(rows)[:IMAGES_PER_CELL]
         real = [_write(run, f"real-{c}-{g}-{i}", table.images[row]) for i, row in enumerate(shown)]
         synthetic: list[dict[str, Any]] = []
@@ -44,7 +52,7 @@ def write_gallery(run: RunDirectory) -> None:
                 break
             file = _write(run, f"synthetic-{c}-{g}-{i}", image)
             synthetic.append({"file": file, "score": entry.score, "margin": entry.margin})
-        cell = {"class": table.classes[c], "group": table.group_names[g]}
+        cell = {"class": table.classes[c], "group": names[g]}
         cells.append({**cell, "lacking": int(lacking[c, g]), "real": real, "synthetic": synthetic})
     run.write_json("synthetic/gallery.json", {"split": SPLIT, "cells": cells})
 

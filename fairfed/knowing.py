@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from fairfed import site
 from fairfed.config import Config
-from fairfed.sight import WHAT_TO_DO, unknown_class
+from fairfed.sight import check_words, unknown_class
 from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from semantic.encoder import ClipEncoder
 
 FARTHEST = 25.0
 """Mean difference (0 to 255) of images and their renderings, above which an autoencoder does not
@@ -36,9 +41,7 @@ def check_models(toml: str) -> None:
         shape = len(maker.space.classes), len(maker.space.groups)
         maker.check(np.full(shape, config.augment.pool, np.int64))
     elif _relies_on_clip(config):
-        unknown = _unknown(toml)
-        if unknown and not config.semantic.allow_unknown:
-            raise InputError(f"{unknown}. {WHAT_TO_DO}")
+        check_words(config.semantic, *_classes_and_clip(toml))
     if config.augment.autoencode and any(site.matches_domains(config, a) for a in config.arms):
         _check_rendering(toml)
 
@@ -49,7 +52,10 @@ def said(toml: str) -> dict[str, list[str]]:
     if synthesises(config):
         seen = site.sight(toml)
         return {"warnings": list(seen.warnings), "remarks": list(seen.notes)}
-    unknown = _unknown(toml) if _relies_on_clip(config) else ""
+    unknown = ""
+    if _relies_on_clip(config):
+        classes, encoder = _classes_and_clip(toml)
+        unknown = unknown_class(config.semantic, classes, encoder.known_words)
     return {"warnings": [f"semantic.allow_unknown: {unknown}"] if unknown else [], "remarks": []}
 
 
@@ -63,12 +69,11 @@ def _relies_on_clip(config: Config) -> bool:
     return not config.data.tabular and (zero_shot or config.model in ("clip-head", "clip"))
 
 
-def _unknown(toml: str) -> str:
+def _classes_and_clip(toml: str) -> tuple[tuple[str, ...], ClipEncoder]:
     from semantic.encoder import load_encoder
 
-    config = site.configuration(toml)
-    classes = site.federation(toml, False).table.classes
-    return unknown_class(config.semantic, classes, load_encoder(config.semantic.encoder))
+    encoder = load_encoder(site.configuration(toml).semantic.encoder)
+    return site.federation(toml, False).table.classes, encoder
 
 
 def _check_rendering(toml: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fairfed.config import Config, load_model
+from fairfed.differing import differing
 from fairfed.files import write_whole
 from semantic.errors import InputError
 
@@ -32,8 +33,8 @@ RESOLVED = frozenset((
 
 NO_FOLDER = "{path} is a file, and a run needs a directory; give another 'out'"
 OTHER_RUN = (
-    f"{{path}} holds a run with another configuration (see its {CONFIG}); give this run another "
-    "'name' or 'out', or start over with --fresh"
+    "{path} holds a run with another configuration: {differing}. A run keeps the settings that it "
+    "began with; give this one another 'name' or 'out', or start over with --fresh"
 )
 NO_RUN = "{path} is not empty and holds no run; give another 'out', or empty it"
 FOREIGN = (
@@ -64,7 +65,8 @@ def check_folder(config: Config, fresh: bool = False) -> None:
         if not _resolved(stored):
             raise InputError(FOREIGN.format(path=path))
         if not fresh:
-            raise InputError(OTHER_RUN.format(path=path))
+            found = differing(stored.read_text(encoding="utf-8"), config.to_toml())
+            raise InputError(OTHER_RUN.format(path=path, differing=found))
     elif path.is_dir() and any(
         file.name not in (LOCK, f"{CONFIG}.part") for file in path.iterdir()
     ):

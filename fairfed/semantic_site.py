@@ -14,6 +14,7 @@ import numpy as np
 from fairfed.augmentation.source import Source, load_source
 from fairfed.config import PipelineConfig
 from fairfed.data.federation import SHADED_SOURCES
+from fairfed.sight import check_words
 from semantic.errors import InputError
 from semantic.induction_file import ScoredSums
 from semantic.space import Cell
@@ -39,6 +40,7 @@ def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> Score
     source = load_source(_by_class_alone(config))
     encoder = _encoder(config)
     rows, table = source.train, source.table
+    check_words(config.semantic, table.classes, encoder, vocabulary)
     sums = induce(encoder, table.images[rows], table.labels[rows], table.classes, vocabulary)
     return ScoredSums(sums, encoder.fingerprint)
 
@@ -65,6 +67,7 @@ def prototype_sums(config: PipelineConfig, by: str) -> PrototypeSums:
     source = load_source(config if by == "cell" else _by_class_alone(config))
     rows, names, which = _cells(config, source) if by == "cell" else _classes(source)
     encoder = _encoder(config)
+    check_words(config.semantic, source.table.classes, encoder)
     embeddings = encoder.embed_images(source.table.images[rows]).numpy()
     return sum_prototypes(embeddings, which, names, encoder=encoder.fingerprint)
 

@@ -29,6 +29,10 @@ UNKNOWN_CLASS = (
     "class {name!r} is called {noun!r}, and semantic.encoder {encoder!r} does not know {words}: it "
     "was trained on {about}, and can judge no other images"
 )
+UNKNOWN_PHRASE = (
+    "attribute {phrase!r}: semantic.encoder {encoder!r} does not know {words}: it was trained on "
+    "{about}, and cannot say where it sees that"
+)
 BLIND = "semantic.encoder {encoder!r} does not tell the classes apart: {why}"
 WHAT_TO_DO = (
     "Give a semantic.encoder that knows the classes (an open_clip model), or describe them in "
@@ -121,7 +125,7 @@ def look(
     labels[rows] = table.labels[rows]
     reader = Reader(encoder, space, table.images, labels)
     classes = reader.classes()
-    unknown = unknown_class(semantic, table.classes, encoder)
+    unknown = unknown_class(semantic, table.classes, encoder.known_words)
     if not unknown and classes.blind:
         unknown = BLIND.format(encoder=semantic.encoder, why=classes.explain())
     readings, found = [classes], {}
@@ -144,11 +148,12 @@ def look(
     )
 
 
-def unknown_class(semantic: SemanticConfig, classes: tuple[str, ...], encoder: ClipEncoder) -> str:
+def unknown_class(
+    semantic: SemanticConfig, classes: tuple[str, ...], known: KnownWords | None
+) -> str:
     """Why a CLIP that lists its words does not know a class; empty where it knows all."""
     from semantic.attributes import table_from_names
 
-    known = encoder.known_words
     if known is None:
         return ""
     table = attribute_table(semantic, classes)
@@ -163,6 +168,35 @@ def unknown_class(semantic: SemanticConfig, classes: tuple[str, ...], encoder: C
                 words=", ".join(map(repr, words)),
             )  # fmt: skip
     return ""
+
+
+def check_words(
+    semantic: SemanticConfig,
+    classes: tuple[str, ...],
+    encoder: ClipEncoder,
+    phrases: Iterable[str] = (),
+) -> None:
+    """Refuse classes and phrases that a CLIP which lists its words does not know.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        With what to do, unless `semantic.allow_unknown`.
+    """
+    if semantic.allow_unknown:
+        return
+    unknown = unknown_class(semantic, classes, encoder.known_words)
+    known = encoder.known_words
+    if not unknown and known is not None:
+        found = ((phrase, known.unknown(phrase)) for phrase in phrases)
+        for phrase, words in ((phrase, words) for phrase, words in found if words):
+            unknown = UNKNOWN_PHRASE.format(
+                phrase=phrase, encoder=semantic.encoder, about=known.about,
+                words=", ".join(map(repr, words)),
+            )  # fmt: skip
+            break
+    if unknown:
+        raise InputError(f"{unknown}. {WHAT_TO_DO}")
 
 
 def forget(table: ImageTable, hidden: tuple[int, ...]) -> ImageTable:

@@ -23,6 +23,7 @@ from evaluation.quality.kernel import SUBSET_SIZE, SUBSETS, cmmd, kid
 from evaluation.quality.manifold import NEIGHBOURS, manifold_measures
 from evaluation.quality.measured import Measured, share
 from evaluation.quality.privacy import QUANTILES, closeness, membership
+from evaluation.quality.verdict import Verdict, verdict
 
 SCHEMA = 1
 OVERALL = "overall"
@@ -61,10 +62,16 @@ class QualityReport:
     left_out: tuple[str, ...]
     settings: dict[str, float]
 
+    @property
+    def verdict(self) -> Verdict:
+        """How far the synthetic images resemble real ones, in words."""
+        return verdict(self.overall)
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON; a refused measure has a null value and its reason."""
         return {
             "schema": SCHEMA,
+            "verdict": plain(self.verdict),
             "settings": self.settings,
             OVERALL: _measures_json(self.overall),
             "cells": {cell: _measures_json(measures) for cell, measures in self.cells.items()},

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
 from generators.requests import Generator, Image, Request
 
-MOST_BATCHES = 4
-"""Images made ahead are kept in memory, at most so many batches of them."""
+MOST_BYTES = 2**28
+"""Images made ahead are kept in memory up to this; the oldest give way, and are made again if they
+are asked for after all."""
 
 
 class LookAhead:
@@ -71,13 +73,14 @@ class LookAhead:
         images = np.stack([self._ahead[request] for request in requests])
         for request in requests:
             self._ahead.pop(request, None)
+        for request in list(self._ahead)[: -(MOST_BYTES // images[0].nbytes)]:
+            del self._ahead[request]
         return images
 
     def _make(self, lacking: list[Request]) -> None:
-        """Make requests, and announced ones as far as a batch and the memory have room."""
+        """Make requests, and announced ones as far as the batch has room."""
         batch = self.inner.batch_size
-        room = min(-len(lacking) % batch, max(0, MOST_BATCHES * batch - len(self._ahead)))
-        further = list(self._queue)[:room]
+        further = list(islice(self._queue, -len(lacking) % batch))
         start = time.monotonic()
         images = self.inner.generate([*lacking, *further])
         self._seconds += time.monotonic() - start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,7 +64,12 @@ def most_per_cell(wanted: Cells, max_tries: Floats) -> Cells:
 
 
 def estimate(
-    wanted: Cells, in_store: int, rate: Rate | None, max_tries: Floats, real_bytes: float
+    wanted: Cells,
+    in_store: int,
+    rate: Rate | None,
+    max_tries: Floats,
+    real_bytes: float,
+    batch: int = 1,
 ) -> dict[str, Any]:
     """What the plan costs.
 
@@ -79,6 +85,8 @@ def estimate(
         Budget of each cell, as a multiple of the images wanted; gives the upper ends.
     real_bytes
         Size of the real images that are copied.
+    batch
+        Images made together: the last batch of a step costs as much as a full one.
     """
     images = int(wanted.sum())
     cost: dict[str, Any] = {
@@ -94,11 +102,19 @@ def estimate(
         # Every new image is written to the store; every one that is accepted to the export, too.
         disk = rate.size * (cost["to_make_at_most"] + images) + real_bytes
         cost |= {
-            "seconds": round(rate.seconds * cost["to_make"], 3),
-            "seconds_at_most": round(rate.seconds * cost["to_make_at_most"], 3),
+            "seconds": round(rate.seconds * _filled(cost["to_make"], batch), 3),
+            # One batch more: generating and replacing each end with one that is not full.
+            "seconds_at_most": round(
+                rate.seconds * _filled(cost["to_make_at_most"] + batch - 1, batch), 3
+            ),
             "disk_mb": round(disk / 1e6, 2),
         }
     return cost
+
+
+def _filled(images: int, batch: int) -> int:
+    """Images that are paid for where whole batches are."""
+    return math.ceil(images / batch) * batch
 
 
 def plan_document(

@@ -104,7 +104,9 @@ def plan(job: Job) -> None:
     tried = 0
     if rate is None and wanted.any():
         rate, tried = _time_a_batch(job, maker, wanted)
-    cost = estimate(wanted, in_store, rate, tries, _real_bytes(job)) | {"made_to_time": tried}
+    batch = job.generator.batch_size
+    cost = estimate(wanted, in_store, rate, tries, _real_bytes(job), batch)
+    cost |= {"made_to_time": tried}
     facts = {
         "generator": {"kind": config.synthesis.generator, "fingerprint": job.store.generator},
         "max_tries": tries.tolist(),

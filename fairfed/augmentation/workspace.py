@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairfed.config import PipelineConfig, load_model
+from fairfed.differing import differing
 from fairfed.files import json_lines
 from fairfed.rundir import write_json, write_text
 from semantic.errors import InputError
@@ -61,10 +62,11 @@ class Workspace:
             _check_ours(stored)
             if fresh:
                 self._outdated = True
-            elif stored.read_text(encoding="utf-8") != config.to_toml():
+            elif (there := stored.read_text(encoding="utf-8")) != config.to_toml():
                 raise InputError(
-                    f"{path} holds an augmentation with another configuration or other data (see "
-                    f"its {CONFIG}); give another --out, or start over with --fresh"
+                    f"{path} holds an augmentation with another configuration or other data: "
+                    f"{differing(there, config.to_toml())}; give another --out, or start over with "
+                    "--fresh"
                 )
         elif path.is_dir() and any(path.iterdir()):
             raise InputError(

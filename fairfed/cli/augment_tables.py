@@ -11,6 +11,12 @@ from fairfed.cli.tables import print_said, titled
 if TYPE_CHECKING:
     from generators.audit import GeneratorAudit
 
+HOPELESS = (
+    "Look at them with --preview; give a generator.model that knows the class, describe it better "
+    "(the column 'prompt' of a table in semantic.attributes), or invert a classifier of your own "
+    'images (synthesis.generator = "inversion")'
+)
+"""What helps where every image of a cell was rejected."""
 MOST_ROWS = 40
 """Rows of a table in the terminal; the files hold all of them."""
 SKILL = 0.05
@@ -100,10 +106,20 @@ def print_curation(console: Console, curation: dict[str, Any]) -> None:
         f"({curation['short']} images are lacking)[/bold red]"
     )
     console.print(table)
-    console.print(
-        "Raise curation.max_tries, lower curation.margin, or look at what is made with --preview.",
-        style="dim",
-    )
+    hopeless = [_cell(row) for row in short if not row["accepted"]]
+    if len(hopeless) < len(short):
+        console.print(
+            "Raise curation.max_tries, lower curation.margin, or look at what is made with "
+            "--preview.",
+            style="dim",
+        )
+    if hopeless:
+        console.print(
+            f"Nothing was accepted of {', '.join(hopeless[:4])}"
+            + (f" and {len(hopeless) - 4} more" if len(hopeless) > 4 else "")
+            + f": more tries would not change that. {HOPELESS}",
+            style="yellow",
+        )
 
 
 def _print_group_reading(console: Console, reading: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from fairfed.augmentation.workspace import (
     Workspace,
 )
 from fairfed.cli.augment_tables import (
+    HOPELESS,
     print_audit,
     print_curation,
     print_plan,
@@ -29,6 +30,7 @@ from fairfed.cli.augment_tables import (
 from fairfed.cli.quality_tables import print_quality
 from fairfed.cli.running import columns, share_cores
 from fairfed.config import PipelineConfig, load_model
+from fairfed.errors import RunError
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -143,6 +145,20 @@ def augment_here(
             watcher.loaded()
     if not (audit or preview):
         _say_where(console, workspace, steps)
+        _refuse_nothing(workspace, steps)
+
+
+def _refuse_nothing(workspace: Workspace, steps: tuple[str, ...]) -> None:
+    """End with an error where all that was asked for was rejected."""
+    if not {"curate", "export"} & set(steps):
+        return
+    found = workspace.read(CURATION, "curate")
+    if found["requested"] and not found["accepted"]:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in found["rejected"].items())
+        raise RunError(
+            f"none of the {found['requested']} images asked for could be made: all were rejected "
+            f"({reasons}). {HOPELESS}"
+        )
 
 
 def _engine(name: str) -> Engine:

@@ -102,4 +102,9 @@ def _print_models(console: Console, path: Path) -> bool:
             console.print(f"    {escape(model.remedy)}", soft_wrap=True)
         else:
             console.print(f"[green]✓[/green] {name}")
+            if model.about:
+                console.print(
+                    f"    [yellow]![/yellow] it knows {escape(model.about)}, and no other classes",
+                    soft_wrap=True,
+                )
     return not any(model.missing for model in models)

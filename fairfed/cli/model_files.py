@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConfig, load_model
+from fairfed.semantics import attribute_table
+from generators.diffusion.settings import BUNDLED_MODEL
+from semantic.encoder import BUNDLED_CLIP
+from semantic.known_words import load_known_words
 
 _INDEX = "model_index.json"
 
@@ -25,12 +29,15 @@ class ModelFile:
         What is not on disk, empty where all is.
     remedy
         The command that fetches it, or what else to do.
+    about
+        What it was trained on, where it says so and that is not the usual wealth.
     """
 
     setting: str
     value: str
     missing: str = ""
     remedy: str = ""
+    about: str = ""
 
 
 def configured_models(path: Path) -> list[ModelFile]:
@@ -42,7 +49,33 @@ def configured_models(path: Path) -> list[ModelFile]:
         If the file is not a valid configuration.
     """
     config = _read(path)
-    return [*_generator(config.generator), _encoder(config.semantic)]
+    found = [*_generator(config.generator), _encoder(config.semantic)]
+    return [_knowing(config, model) for model in found]
+
+
+def _knowing(config: Config | PipelineConfig, model: ModelFile) -> ModelFile:
+    """The model; as missing something, where it does not know the classes that are declared."""
+    from fairfed.sight import WHAT_TO_DO
+    from semantic.attributes import table_from_names
+
+    declared = config.data.classes
+    if isinstance(config, PipelineConfig):
+        declared += config.synthesis.classes
+    known = load_known_words(_folder(model)) if model.about else None
+    if known is None or config.semantic.allow_unknown:
+        return model
+    table = attribute_table(config.semantic, declared)
+    if not set(declared) <= set(table.classes):
+        table = table_from_names(declared)
+    unknown = [name for name in declared if known.unknown(table.noun(name))]
+    if not unknown:
+        return model
+    return replace(model, missing=f"knowledge of {', '.join(unknown)} is", remedy=WHAT_TO_DO)
+
+
+def _folder(model: ModelFile) -> Path:
+    bundled = BUNDLED_MODEL if model.setting == "generator.model" else BUNDLED_CLIP
+    return bundled if model.value == "bundled" else Path(model.value)
 
 
 def _read(path: Path) -> Config | PipelineConfig:
@@ -74,10 +107,11 @@ def _diffusers_model(model: str) -> ModelFile:
 
     setting = "generator.model"
     if model == "bundled":
-        return ModelFile(setting, model)
+        return ModelFile(setting, model, about=_about(BUNDLED_MODEL))
     if Path(model).is_dir():
         remedy = "give a directory that diffusers' save_pretrained wrote"
-        return ModelFile(setting, model, _missing_parts(Path(model)), remedy)
+        missing = _missing_parts(Path(model))
+        return ModelFile(setting, model, missing, remedy, _about(Path(model)))
     if Path(model).is_file():
         return ModelFile(setting, model, "the directory", SINGLE_FILE.format(model=model))
     if not HUB_NAME.fullmatch(model):
@@ -85,6 +119,11 @@ def _diffusers_model(model: str) -> ModelFile:
     cached = try_to_load_from_cache(model, _INDEX)
     missing = _missing_parts(Path(cached).parent) if isinstance(cached, str) else "the model"
     return ModelFile(setting, model, missing, f"hf download {model}")
+
+
+def _about(folder: Path) -> str:
+    known = load_known_words(folder)
+    return known.about if known is not None else ""
 
 
 def _missing_parts(folder: Path) -> str:
@@ -103,7 +142,7 @@ def _encoder(config: SemanticConfig) -> ModelFile:
 
     setting, source = "semantic.encoder", config.encoder
     if source == "bundled":
-        return ModelFile(setting, source)
+        return ModelFile(setting, source, about=_about(BUNDLED_CLIP))
     folder = Path(source.removeprefix("local-dir:"))
     if folder.is_dir():
         whole = (folder / "open_clip_config.json").is_file()

@@ -12,6 +12,7 @@ from fairfed.cli.tables import titled
 
 if TYPE_CHECKING:
     from evaluation.quality import Measured, QualityReport
+    from evaluation.quality.verdict import Verdict
 
 MOST_ROWS = 40
 """Rows of a table in the terminal; the files hold all of them."""
@@ -46,6 +47,13 @@ def print_quality(console: Console, report: QualityReport) -> None:
     _print_refused(console, {n: m for n, m in filled.items() if n not in shown})
     _print_close(console, report.overall[CLOSE])
     _print_classifiers(console, report)
+    _print_verdict(console, report.verdict)
+
+
+def _print_verdict(console: Console, verdict: Verdict) -> None:
+    """Say in words what the numbers mean; loudly where the images are others."""
+    style = {"alike": "green", "apart": "yellow", "unlike": "bold red", "unknown": "dim"}
+    console.print(verdict.words, style=style[verdict.level])
 
 
 def _stated(measures: dict[str, Measured]) -> bool:

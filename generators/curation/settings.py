@@ -9,7 +9,7 @@ from semantic.errors import InputError
 
 REASONS = {
     "corrupt": "no image at all: not finite, or of the wrong type or shape",
-    "black": "blackened, as a safety checker leaves it",
+    "black": "black, as a safety checker leaves it, or arithmetic that overflows",
     "blank": "nearly one flat colour",
     "margin": "CLIP reads another class or group in it",
     "attributes": "CLIP does not see the attributes of its class",

@@ -135,8 +135,9 @@ def load_networks(settings: DiffusionSettings) -> Networks:
         ) from error
     apply_adapters(pipeline, settings)
     _refuse_size(pipeline, settings)
-    for network in pipeline.components.values():
+    for name, network in pipeline.components.items():
         if isinstance(network, torch.nn.Module):
+            _refuse_broken(settings.model, name, network)
             network.requires_grad_(False).to(device)
     options = {k: v for k, v in pipeline.config.items() if not isinstance(v, list | tuple)}
     # Provenance is written beside the pixels, not into them.
@@ -146,6 +147,19 @@ def load_networks(settings: DiffusionSettings) -> Networks:
         dict(pipeline.components), from_noise, from_image, options, folder, identity,
         known_words_of(settings),
     )  # fmt: skip
+
+
+def _refuse_broken(model: str, name: str, network: Any) -> None:
+    """Refuse weights that are not finite: every image would come out black."""
+    import torch
+
+    for parameter, values in network.named_parameters():
+        if not torch.isfinite(values).all():
+            raise InputError(
+                f"generator.model {model!r}: the weights {parameter!r} of its {name} are not "
+                "finite (NaN or infinite), so that it can make no image; copy the model again, or "
+                "train it anew"
+            )
 
 
 def known_words_of(settings: DiffusionSettings) -> KnownWords | None:

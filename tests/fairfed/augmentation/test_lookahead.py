@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
-from fairfed.augmentation.lookahead import MOST_BATCHES, LookAhead
+from fairfed.augmentation import lookahead
+from fairfed.augmentation.lookahead import LookAhead
 from generators.requests import Image, Request
 from semantic.space import Cell
 
@@ -50,13 +52,29 @@ def test_without_an_announcement_nothing_is_added() -> None:
     assert LookAhead(inner).generate([]).shape == (0, 2, 2, 3)
 
 
-def test_announced_images_that_nobody_asks_for_do_not_fill_the_memory() -> None:
+def test_images_made_ahead_that_nobody_asks_for_cost_no_later_batch() -> None:
+    inner = Counting()
+    ahead = LookAhead(inner)
+    ahead.announce(_requests(*range(1000, 1200), *range(40)))
+    for seed in range(40):
+        ahead.generate(_requests(seed))
+    # 240 images fill 30 batches; before, the memory was full after four, and each image cost one.
+    assert len(inner.calls) <= 240 / inner.batch_size
+    assert set(inner.calls) == {inner.batch_size}
+
+
+def test_memory_for_images_made_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookahead, "MOST_BYTES", 8 * 12)
     inner = Counting()
     ahead = LookAhead(inner)
     ahead.announce(_requests(*range(1000, 1200)))
-    for seed in range(20):
+    for seed in range(4):
         ahead.generate(_requests(seed))
-    assert sum(inner.calls) == 20 + MOST_BATCHES * inner.batch_size
+    made = sum(inner.calls)
+    ahead.generate(_requests(*range(1020, 1028)))  # the youngest are there, the oldest made anew
+    assert sum(inner.calls) == made
+    ahead.generate(_requests(1000))
+    assert sum(inner.calls) > made
 
 
 def test_it_stands_for_the_generator() -> None:

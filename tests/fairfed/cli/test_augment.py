@@ -26,6 +26,7 @@ sensitive = ["sex"]
 image_size = 16
 [semantic]
 attributes = "names"
+allow_unknown = true
 [generator]
 model = "{tiny_pipeline}"
 steps = 1
