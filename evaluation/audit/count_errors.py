@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluation.audit.columns import Place, numbers
 from evaluation.audit.counting import Counting, relabelled
-from evaluation.audit.exact_sums import digits_of
+from evaluation.audit.exact_sums import absolute, digits_of, squared
 from evaluation.audit.gather import Gather
 from evaluation.audit.schema import Schema
 from evaluation.audit.settings import ReadSettings
@@ -45,7 +45,7 @@ class Errors(Counting):
             what = TOO_LARGE.format(value=error[row], largest=LARGEST)
             raise place.error(row, columns[1], what)
         digits = digits_of(error if keep is None else error[keep])
-        addends = [digits, digits.absolute(), digits.squared()]
+        addends = [digits, absolute(digits), squared(digits)]
         self.errors.add(self.groups.sizes, lead, addends)
 
     def tally(self) -> Tally:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evaluation.audit.columns import Codes, Floats, Levels, Place, numbers
 from evaluation.audit.counting import Counting, relabelled
-from evaluation.audit.exact_sums import Digits, digits_of
+from evaluation.audit.exact_sums import Digits, digits_of, squared
 from evaluation.audit.gather import Gather
 from evaluation.audit.labels import class_text
 from evaluation.audit.schema import Schema, ordered_classes
@@ -227,4 +227,4 @@ def _addends(weights: Floats | None) -> list[Digits]:
     if weights is None:
         return []
     digits = digits_of(weights)
-    return [digits, digits.squared()]
+    return [digits, squared(digits)]

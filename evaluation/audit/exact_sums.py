@@ -31,66 +31,92 @@ FAINT = 300
 """A group may weigh less than the mean of all rows by this power of two; beyond, it is lifted."""
 
 
+Rows = NDArray[np.intp] | slice
+
+
 @dataclass(frozen=True, eq=False)
-class Digits:
-    """Numbers in base 2³⁰: the sum of ``digits[k] · BASE^(first − k)``.
+class Block:
+    """Numbers of about one size in base 2³⁰: the sum of ``digits[k] · BASE^(first − k)``.
 
     Parameters
     ----------
-    first : ndarray of int, shape (n,)
-        Place of each number's first digit.
+    rows : ndarray of int, shape (n,), or slice
+        Which of all rows they are.
+    first : int
+        Place of the first digit.
     digits : tuple of ndarray of float64, each of shape (n,)
         Whole, below `BASE`, of the sign of the number.
     """
 
-    first: NDArray[np.integer]
+    rows: Rows
+    first: int
     digits: tuple[FloatArray, ...]
 
-    def places(self) -> Iterator[tuple[int, NDArray[np.bool_] | slice, FloatArray]]:
-        """Place, rows, and those rows' digits there, as far as any is not 0."""
-        if not len(self.first):
-            return
-        low, high = int(self.first.min()), int(self.first.max())
-        for first in range(low, high + 1):
-            rows = slice(None) if low == high else self.first == first
-            for k, digits in enumerate(self.digits):
-                own = digits[rows]
-                if own.any():
-                    yield first - k, rows, own
-
-    def absolute(self) -> Digits:
+    def absolute(self) -> Block:
         """Without the signs."""
-        return Digits(self.first, tuple(np.abs(own) for own in self.digits))
+        return Block(self.rows, self.first, tuple(np.abs(own) for own in self.digits))
 
-    def squared(self) -> Digits:
+    def squared(self) -> Block:
         """Squares, by long multiplication: nothing overflows, and nothing is too small."""
-        own = [np.abs(digits).astype(np.int64) for digits in self.digits]
+        own = [digits.astype(np.int64) for digits in self.digits]
         n = len(own)
-        found: list[FloatArray] = []
-        carry = np.zeros(len(self.first), np.int64)
+        carry, found = np.zeros(len(own[0]), np.int64), []
         for k in reversed(range(2 * n - 1)):
             # At most three products of 60 bits, and the carry.
-            for i in range(max(0, k - n + 1), min(k, n - 1) + 1):
-                carry += own[i] * own[k - i]
+            for i in range(max(0, k - n + 1), (k + 1) // 2):
+                carry += 2 * own[i] * own[k - i]
+            if k % 2 == 0:
+                carry += own[k // 2] ** 2
             found.append((carry & (BASE - 1)).astype(np.float64))
             carry >>= BITS
         found.append(carry.astype(np.float64))
-        return Digits(2 * self.first + 1, tuple(found[::-1]))
+        return Block(self.rows, 2 * self.first + 1, tuple(found[::-1]))
+
+
+Digits = list[Block]
+"""Of all rows; those that are 0 are in none."""
 
 
 def digits_of(values: FloatArray) -> Digits:
-    """Numbers, all finite, as digits; without a last one that is 0 for all of them."""
+    """Numbers, all finite, as digits."""
     mantissa, exponent = np.frexp(values)
     first = (exponent - 1) // BITS
-    rest = np.ldexp(mantissa, exponent - BITS * first)
-    found = []
+    blocks = []
+    for place in _distinct(first[mantissa != 0]):
+        rows = np.flatnonzero((first == place) & (mantissa != 0))
+        whole = len(rows) == len(values)
+        own = slice(None) if whole else rows
+        rest = np.ldexp(mantissa[own], exponent[own] - BITS * place)
+        blocks.append(Block(own, place, tuple(_digits(rest))))
+    return blocks
+
+
+def absolute(digits: Digits) -> Digits:
+    """Numbers without their signs."""
+    return [block.absolute() for block in digits]
+
+
+def squared(digits: Digits) -> Digits:
+    """Squares of numbers."""
+    return [block.squared() for block in digits]
+
+
+def _digits(rest: FloatArray) -> Iterator[FloatArray]:
+    """Digits of numbers below `BASE`, without a last one that is 0 for all of them."""
     for _ in range(DIGITS):
         digit = np.trunc(rest)
-        found.append(digit)
+        yield digit
         rest = (rest - digit) * BASE
         if not rest.any():
-            break
-    return Digits(first, tuple(found))
+            return
+
+
+def _distinct(places: NDArray[np.integer]) -> list[int]:
+    """The different ones; there are few, over a small range."""
+    if not len(places):
+        return []
+    low = int(places.min())
+    return [low + int(i) for i in np.flatnonzero(np.bincount(places - low))]
 
 
 def finest_place(places: Iterator[int]) -> int:
@@ -160,7 +186,7 @@ def _powers(table: ExactArray) -> NDArray[np.int64]:
     are lifted, to `FAINT`: their own rates and intervals then come out as they are, and what they
     add to everyone's is still nothing.
     """
-    groups = table.reshape(len(table), -1, table.shape[-1])[..., :2].sum(axis=1)
+    groups = table[..., :2].sum(axis=tuple(range(1, table.ndim - 1)))
     sums = [(int(rows), int(weight)) for rows, weight in groups]
     mean = bits(sum(weight for _, weight in sums), sum(rows for rows, _ in sums))
     own = [min(mean, bits(weight, rows) + FAINT) if weight else mean for rows, weight in sums]

@@ -142,9 +142,13 @@ def ravelled(codes: Sequence[NDArray[np.int32]], sizes: Sequence[int], n: int) -
 def _sums(cells: IntArray, size: int, addends: Sequence[Digits]) -> Columns:
     found: Columns = {ROWS: np.bincount(cells, minlength=size)}
     for i, addend in enumerate(addends, 1):
-        for place, rows, digits in addend.places():
-            sums = np.bincount(cells[rows], digits, size).astype(np.int64)
-            found[i, place] = found.get((i, place), 0) + sums
+        for block in addend:
+            own = cells[block.rows]
+            for place, digits in enumerate(block.digits):
+                column = i, block.first - place
+                if digits.any():
+                    sums = np.bincount(own, digits, size).astype(np.int64)
+                    found[column] = found[column] + sums if column in found else sums
     return found
 
 
