@@ -8,7 +8,6 @@ import numpy as np
 
 from evaluation.audit.columns import Place, numbers
 from evaluation.audit.counting import Counting, relabelled
-from evaluation.audit.exact_sums import absolute, digits_of, squared
 from evaluation.audit.gather import Gather
 from evaluation.audit.schema import Schema
 from evaluation.audit.settings import ReadSettings
@@ -27,7 +26,7 @@ class Errors(Counting):
 
     def __init__(self, settings: ReadSettings) -> None:
         super().__init__(settings)
-        self.errors = Gather((1, 1, 2))
+        self.errors = Gather(("plain", "absolute", "squared"))
 
     def _add(self, batch: Any, place: Place) -> None:
         columns = (self.settings.truth, str(self.settings.prediction))
@@ -44,9 +43,7 @@ class Errors(Counting):
             row = int(np.argmax(large))
             what = TOO_LARGE.format(value=error[row], largest=LARGEST)
             raise place.error(row, columns[1], what)
-        digits = digits_of(error if keep is None else error[keep])
-        addends = [digits, absolute(digits), squared(digits)]
-        self.errors.add(self.groups.sizes, lead, addends)
+        self.errors.add(self.groups.sizes, lead, error if keep is None else error[keep])
 
     def tally(self) -> Tally:
         """Sums of errors of all rows."""

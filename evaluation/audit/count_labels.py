@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from evaluation.audit.columns import Codes, Floats, Levels, Place, numbers
 from evaluation.audit.counting import Counting, relabelled
-from evaluation.audit.exact_sums import Digits, digits_of, squared
 from evaluation.audit.gather import Gather
 from evaluation.audit.labels import class_text
 from evaluation.audit.schema import Schema, ordered_classes
@@ -55,8 +54,9 @@ class Labels(Counting):
             # Histograms ask for its index even before a row has it.
             self.classes.code(name)
         self.first_seen: dict[str, str] = {}
-        powers = () if settings.weight is None else (1, 2)
-        self.confusion, self.histograms = Gather(powers), Gather(powers)
+        unweighted = settings.weight is None
+        self.confusion = Gather(() if unweighted else ("plain", "squared"))
+        self.histograms = Gather(() if unweighted else ("plain",))
 
     def _add(self, batch: Any, place: Place) -> None:
         settings, n = self.settings, batch.num_rows
@@ -79,19 +79,18 @@ class Labels(Counting):
             scores = {name: own[keep] for name, own in scores.items()}
         c = len(self.classes)
         flat = (lead * c + truth) * c + predicted
-        addends = _addends(weights)
-        self.confusion.add((*self.groups.sizes, c, c), flat, addends)
-        self._add_scores(lead, truth, scores, addends)
+        self.confusion.add((*self.groups.sizes, c, c), flat, weights)
+        self._add_scores(lead, truth, scores, weights)
 
     def _add_scores(
-        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], addends: list[Digits]
+        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], weights: Floats | None
     ) -> None:
         bins, scored = self.settings.bins, list(self.settings.scored)
         for i, name in enumerate(scored):
             place = np.minimum((scores[name] * bins).astype(np.int64), bins - 1)
             side = truth == self.classes.codes[name]
             flat = ((lead * len(scored) + i) * 2 + side) * bins + place
-            self.histograms.add((*self.groups.sizes, len(scored), 2, bins), flat, addends)
+            self.histograms.add((*self.groups.sizes, len(scored), 2, bins), flat, weights)
 
     def _encode(self, batch: Any, column: str, place: Place) -> Codes:
         self.classes.column = column
@@ -220,11 +219,3 @@ class Labels(Counting):
         shown = [f"{name!r} ({self.first_seen[name]})" for name in odd[:SHOWN]]
         more = [f"{len(odd) - SHOWN} more"] if len(odd) > SHOWN else []
         return ", ".join([*shown, *more])
-
-
-def _addends(weights: Floats | None) -> list[Digits]:
-    """``w`` and ``w²`` of every row, or nothing."""
-    if weights is None:
-        return []
-    digits = digits_of(weights)
-    return [digits, squared(digits)]

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,8 @@ FAINT = 300
 
 
 Rows = NDArray[np.intp] | slice
+Sum = Literal["plain", "absolute", "squared"]
+"""What of the numbers is summed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +56,13 @@ class Block:
     first: int
     digits: tuple[FloatArray, ...]
 
-    def absolute(self) -> Block:
-        """Without the signs."""
-        return Block(self.rows, self.first, tuple(np.abs(own) for own in self.digits))
+    def summed(self, kind: Sum) -> Block:
+        """Numbers as they are, without their signs, or squared."""
+        if kind == "squared":
+            return self.squared()
+        if kind == "absolute":
+            return Block(self.rows, self.first, tuple(np.abs(own) for own in self.digits))
+        return self
 
     def squared(self) -> Block:
         """Squares, by long multiplication: nothing overflows, and nothing is too small."""
@@ -73,32 +81,18 @@ class Block:
         return Block(self.rows, 2 * self.first + 1, tuple(found[::-1]))
 
 
-Digits = list[Block]
-"""Of all rows; those that are 0 are in none."""
-
-
-def digits_of(values: FloatArray) -> Digits:
-    """Numbers, all finite, as digits."""
+def digits_of(values: FloatArray) -> list[Block]:
+    """Numbers, all finite, as digits: a block for each place that a first digit has."""
     mantissa, exponent = np.frexp(values)
     first = (exponent - 1) // BITS
+    low = int(first.min(initial=0))
     blocks = []
-    for place in _distinct(first[mantissa != 0]):
-        rows = np.flatnonzero((first == place) & (mantissa != 0))
-        whole = len(rows) == len(values)
-        own = slice(None) if whole else rows
+    for place in np.flatnonzero(np.bincount(first - low)) + low:
+        rows = np.flatnonzero(first == place)
+        own = rows if len(rows) < len(values) else slice(None)
         rest = np.ldexp(mantissa[own], exponent[own] - BITS * place)
-        blocks.append(Block(own, place, tuple(_digits(rest))))
+        blocks.append(Block(own, int(place), tuple(_digits(rest))))
     return blocks
-
-
-def absolute(digits: Digits) -> Digits:
-    """Numbers without their signs."""
-    return [block.absolute() for block in digits]
-
-
-def squared(digits: Digits) -> Digits:
-    """Squares of numbers."""
-    return [block.squared() for block in digits]
 
 
 def _digits(rest: FloatArray) -> Iterator[FloatArray]:
@@ -109,14 +103,6 @@ def _digits(rest: FloatArray) -> Iterator[FloatArray]:
         rest = (rest - digit) * BASE
         if not rest.any():
             return
-
-
-def _distinct(places: NDArray[np.integer]) -> list[int]:
-    """The different ones; there are few, over a small range."""
-    if not len(places):
-        return []
-    low = int(places.min())
-    return [low + int(i) for i in np.flatnonzero(np.bincount(places - low))]
 
 
 def finest_place(places: Iterator[int]) -> int:
@@ -149,21 +135,28 @@ def _shifted(value: int, power: int) -> float:
     return float(value << power) if power >= 0 else value / (1 << -power)
 
 
-def weights_of(table: ExactArray) -> FloatArray:
+def relative_weights(values: ExactArray, group: NDArray[np.integer]) -> FloatArray:
     """Weights of cells relative to the mean weight; rows where there are no weights.
 
     Parameters
     ----------
-    table : ndarray, shape (groups, ..., 1 or 3)
-        Rows, and with weights Σw and Σw²: see `evaluation.audit.tally.Tally.grouped`.
+    values : ndarray, shape (m, 1 or more)
+        Rows, and with weights Σw.
+    group : ndarray of int, shape (m,)
+        Which group each cell belongs to, from 0.
 
     Returns
     -------
-    ndarray of float64, shape (groups, ...)
+    ndarray of float64, shape (m,)
     """
-    if table.shape[-1] == 1:
-        return np.asarray(table[..., 0], np.float64)
-    return rounded(table[..., 1], -_powers(table))
+    if values.shape[1] == 1:
+        return values[:, 0].astype(np.float64)
+    return rounded(values[:, 1], -_powers(values, group))
+
+
+def weights_of(table: ExactArray) -> FloatArray:
+    """The same of a full table, shape ``(groups, ..., k)`` to ``(groups, ...)``."""
+    return relative_weights(*_flat(table)).reshape(table.shape[:-1])
 
 
 def weight_moments(table: ExactArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -171,23 +164,33 @@ def weight_moments(table: ExactArray) -> tuple[FloatArray, FloatArray, FloatArra
 
     In the unit of `weights_of`, and its square.
     """
-    rows, total, squares = (table[..., i] for i in range(3))
-    powers = _powers(table)
+    values, group = _flat(table)
+    powers = _powers(values, group)
+    rows, total, squares = values.T
     # Of integers: weights that hardly differ leave nothing of the difference in floating point.
     variance = rounded(rows * squares - total * total, -2 * powers)
     deviation = np.sqrt(variance) / np.maximum(rows.astype(np.float64), 1)
-    return rounded(total, -powers), rounded(squares, -2 * powers), deviation
+    found = rounded(total, -powers), rounded(squares, -2 * powers), deviation
+    total, squares, deviation = (own.reshape(table.shape[:-1]) for own in found)
+    return total, squares, deviation
 
 
-def _powers(table: ExactArray) -> NDArray[np.int64]:
-    """Powers of two by which to divide weights, one for each group, so that none gets lost.
+def _flat(table: ExactArray) -> tuple[ExactArray, NDArray[np.integer]]:
+    """Cells of a table below each other, and the group of each."""
+    cells = prod(table.shape[1:-1])
+    return table.reshape(-1, table.shape[-1]), np.repeat(np.arange(len(table)), cells)
+
+
+def _powers(values: ExactArray, group: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Powers of two by which to divide weights, so that none gets lost; alike within a group.
 
     They bring the mean weight of all rows near 1. Only groups that weigh nothing beside the others
     are lifted, to `FAINT`: their own rates and intervals then come out as they are, and what they
     add to everyone's is still nothing.
     """
-    groups = table[..., :2].sum(axis=tuple(range(1, table.ndim - 1)))
-    sums = [(int(rows), int(weight)) for rows, weight in groups]
-    mean = bits(sum(weight for _, weight in sums), sum(rows for rows, _ in sums))
+    sums = np.zeros((int(group.max(initial=-1)) + 1, 2), object)
+    np.add.at(sums, group, values[:, :2])
+    rows, weight = (int(own) for own in sums.sum(axis=0))
+    mean = bits(weight, rows)
     own = [min(mean, bits(weight, rows) + FAINT) if weight else mean for rows, weight in sums]
-    return np.array(own, np.int64).reshape(-1, *[1] * (table.ndim - 2))
+    return np.asarray(np.array(own, np.int64)[group])
