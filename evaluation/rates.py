@@ -111,15 +111,49 @@ def true_positive_rate(counts: CountArray, convention: Convention = "exclude") -
 def false_positive_rate(counts: CountArray, convention: Convention = "exclude") -> FloatArray:
     """P(Ŷ = c | Y ≠ c, A = a), one-vs-rest; shapes and convention as in `true_positive_rate`."""
     array = check_counts(counts)
-    negatives = array.sum(axis=(-2, -1))[..., None] - array.sum(axis=-1)
-    alarms = array.sum(axis=-2) - np.diagonal(array, axis1=-2, axis2=-1)
-    return _fill(ratio_or_nan(alarms, negatives), array, convention)
+    _, alarms, _, rest = confusion_cells(array)
+    return _fill(ratio_or_nan(alarms, alarms + rest), array, convention)
 
 
 def precision(counts: CountArray) -> FloatArray:
     """P(Y = c | Ŷ = c, A = a); shape ``(..., n_groups, n_classes)``, NaN if none is predicted."""
     array = check_counts(counts)
     return ratio_or_nan(np.diagonal(array, axis1=-2, axis2=-1), array.sum(axis=-2))
+
+
+def confusion_cells(array: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """True and false positives, false and true negatives of each class.
+
+    Nothing is subtracted: of weights of very different size the difference would be noise.
+
+    Parameters
+    ----------
+    array : ndarray of float64, shape (..., n_groups, n_classes, n_classes)
+        Confusion counts.
+
+    Returns
+    -------
+    tuple of ndarray, each of shape (..., n_groups, n_classes)
+    """
+    tp = _diagonal(array)
+    if array.shape[-1] == 2:
+        fp = np.stack([array[..., 1, 0], array[..., 0, 1]], axis=-1)
+        return tp, fp, fp[..., ::-1], tp[..., ::-1]
+    missed = _others(array, -1)
+    return tp, _diagonal(_others(array, -2)), _diagonal(missed), _diagonal(_others(missed, -2))
+
+
+def _diagonal(array: FloatArray) -> FloatArray:
+    return np.diagonal(array, axis1=-2, axis2=-1)
+
+
+def _others(array: FloatArray, axis: int) -> FloatArray:
+    """Along an axis, at each place the sum of all other places."""
+    moved = np.moveaxis(array, axis, -1)
+    found = np.zeros_like(moved)
+    found[..., 1:] = np.cumsum(moved[..., :-1], axis=-1)
+    found[..., :-1] += np.cumsum(moved[..., :0:-1], axis=-1)[..., ::-1]
+    return np.moveaxis(found, -1, axis)
 
 
 def pool_groups(counts: NDArray[Any]) -> NDArray[Any]:

@@ -135,7 +135,7 @@ def _counted(tally: Tally) -> SparseCounts:
 
 def _rows(sums: ExactArray) -> IntArray:
     """Rows of each group."""
-    return np.asarray(sums[..., 0].reshape(len(sums), -1).sum(axis=1), np.int64)
+    return np.asarray(sums[..., 0].sum(axis=tuple(range(1, sums.ndim - 1))), np.int64)
 
 
 class _Table:

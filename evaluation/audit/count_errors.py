@@ -8,7 +8,6 @@ import numpy as np
 
 from evaluation.audit.columns import Place, numbers
 from evaluation.audit.counting import Counting
-from evaluation.audit.exact_sums import digits_of
 from evaluation.audit.gather import Gather
 from evaluation.audit.schema import Schema
 from evaluation.audit.settings import ReadSettings
@@ -27,7 +26,7 @@ class Errors(Counting):
 
     def __init__(self, settings: ReadSettings) -> None:
         super().__init__(settings)
-        self.errors = Gather((1, 1, 2))
+        self.errors = Gather(("plain", "absolute", "squared"))
 
     def _add(self, batch: Any, place: Place) -> None:
         columns = (self.settings.truth, str(self.settings.prediction))
@@ -45,9 +44,7 @@ class Errors(Counting):
             row = int(np.argmax(large))
             what = TOO_LARGE.format(value=error[row], largest=LARGEST)
             raise place.error(row, columns[1], what)
-        digits = digits_of(error if keep is None else error[keep])
-        addends = [digits, digits.absolute(), digits.squared()]
-        self.errors.add(self.groups.sizes, lead, addends)
+        self.errors.add(self.groups.sizes, lead, error if keep is None else error[keep])
 
     def tally(self) -> Tally:
         """Sums of errors of all rows."""

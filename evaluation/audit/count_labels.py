@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from evaluation.audit.classes import ordered_classes
 from evaluation.audit.columns import LEVELS, Codes, Floats, Levels, Place, numbers
 from evaluation.audit.counting import Counting
-from evaluation.audit.exact_sums import Digits, digits_of
 from evaluation.audit.gather import Gather
 from evaluation.audit.labels import class_text
 from evaluation.audit.leading_bits import Cells
@@ -64,9 +63,9 @@ class Labels(Counting):
             self.classes.code(name)
         self.first_seen: dict[str, str] = {}
         self.sources: dict[str, set[int]] = {}
-        powers = () if settings.weight is None else (1, 2)
-        self.confusion = Gather(powers)
-        self.histograms = ScoreGather(settings.bins, Gather(powers))
+        unweighted = settings.weight is None
+        self.confusion = Gather(() if unweighted else ("plain", "squared"))
+        self.histograms = ScoreGather(settings.bins, Gather(() if unweighted else ("plain",)))
 
     def _add(self, batch: Any, place: Place) -> None:
         settings, n = self.settings, batch.num_rows
@@ -89,19 +88,18 @@ class Labels(Counting):
             scores = {name: own[keep] for name, own in scores.items()}
         c = len(self.classes)
         flat = (lead * c + truth) * c + predicted
-        addends = _addends(weights)
-        self.confusion.add((*self.groups.sizes, c, c), flat, addends)
-        self._add_scores(lead, truth, scores, addends)
+        self.confusion.add((*self.groups.sizes, c, c), flat, weights)
+        self._add_scores(lead, truth, scores, weights)
 
     def _add_scores(
-        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], addends: list[Digits]
+        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], weights: Floats | None
     ) -> None:
         scored = list(self.settings.scored)
         for i, name in enumerate(scored):
             side = truth == self.classes.codes[name]
             flat = (lead * len(scored) + i) * 2 + side
             sizes = (*self.groups.sizes, len(scored), 2)
-            self.histograms.add(sizes, flat, scores[name], addends)
+            self.histograms.add(sizes, flat, scores[name], weights)
 
     def _encode(self, batch: Any, column: str, place: Place) -> Codes:
         self.classes.column = column
@@ -255,11 +253,3 @@ class Labels(Counting):
             raise InputError(NOT_BINARY.format(column=column, found=shown))
         if low and not others:
             raise InputError(NO_OTHER.format(column=column, positive=positive))
-
-
-def _addends(weights: Floats | None) -> list[Digits]:
-    """``w`` and ``w²`` of every row, or nothing."""
-    if weights is None:
-        return []
-    digits = digits_of(weights)
-    return [digits, digits.squared()]

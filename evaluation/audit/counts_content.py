@@ -98,7 +98,7 @@ def tally_of(content: Content, where: str) -> Tally:
     regression = schema.task == "regression"
     expected = {
         "confusion": None if regression else ((*lead, classes, classes), width),
-        "scores": (scored, width) if schema.bins and not regression else None,
+        "scores": (scored, min(width, 2)) if schema.bins and not regression else None,
         "errors": (lead, width) if regression else None,
     }
     found: dict[str, SparseCounts | None] = {}
@@ -159,7 +159,8 @@ def _sparse(
 def _check_sums(given: Counted, schema: Schema, where: str) -> None:
     """Refuse sums that no numbers have: ``(Σ|x|)² / n ≤ Σx² ≤ (Σ|x|)²``, and ``|Σx| ≤ Σ|x|``."""
     for rows, *sums in given.values if schema.sums else ():
-        total, squares = sums[-2:]
+        # Of scores there are no squares.
+        total, squares = sums[-2:] if len(sums) > 1 else (sums[0], sums[0] ** 2)
         within = total >= abs(sums[0]) and squares <= total**2 <= rows * squares
         if not within or total > rows << (MOST_BITS - BITS * schema.place):
             raise InputError(f"{where}: {sums} are not the sums of {rows} numbers")

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.sparse import ExactArray, IntArray
+from evaluation.audit.sparse import ExactArray
 from evaluation.rates import FloatArray
 
 BITS = 30
@@ -31,66 +33,76 @@ FAINT = 300
 """A group may weigh less than the mean of all rows by this power of two; beyond, it is lifted."""
 
 
+Rows = NDArray[np.intp] | slice
+Sum = Literal["plain", "absolute", "squared"]
+"""What of the numbers is summed."""
+
+
 @dataclass(frozen=True, eq=False)
-class Digits:
-    """Numbers in base 2³⁰: the sum of ``digits[k] · BASE^(first − k)``.
+class Block:
+    """Numbers of about one size in base 2³⁰: the sum of ``digits[k] · BASE^(first − k)``.
 
     Parameters
     ----------
-    first : ndarray of int, shape (n,)
-        Place of each number's first digit.
+    rows : ndarray of int, shape (n,), or slice
+        Which of all rows they are.
+    first : int
+        Place of the first digit.
     digits : tuple of ndarray of float64, each of shape (n,)
         Whole, below `BASE`, of the sign of the number.
     """
 
-    first: NDArray[np.integer]
+    rows: Rows
+    first: int
     digits: tuple[FloatArray, ...]
 
-    def places(self) -> Iterator[tuple[int, NDArray[np.bool_] | slice, FloatArray]]:
-        """Place, rows, and those rows' digits there, as far as any is not 0."""
-        if not len(self.first):
-            return
-        low, high = int(self.first.min()), int(self.first.max())
-        for first in range(low, high + 1):
-            rows = slice(None) if low == high else self.first == first
-            for k, digits in enumerate(self.digits):
-                own = digits[rows]
-                if own.any():
-                    yield first - k, rows, own
+    def summed(self, kind: Sum) -> Block:
+        """Numbers as they are, without their signs, or squared."""
+        if kind == "squared":
+            return self.squared()
+        if kind == "absolute":
+            return Block(self.rows, self.first, tuple(np.abs(own) for own in self.digits))
+        return self
 
-    def absolute(self) -> Digits:
-        """Without the signs."""
-        return Digits(self.first, tuple(np.abs(own) for own in self.digits))
-
-    def squared(self) -> Digits:
+    def squared(self) -> Block:
         """Squares, by long multiplication: nothing overflows, and nothing is too small."""
-        own = [np.abs(digits).astype(np.int64) for digits in self.digits]
+        own = [digits.astype(np.int64) for digits in self.digits]
         n = len(own)
-        found: list[FloatArray] = []
-        carry = np.zeros(len(self.first), np.int64)
+        carry, found = np.zeros(len(own[0]), np.int64), []
         for k in reversed(range(2 * n - 1)):
             # At most three products of 60 bits, and the carry.
-            for i in range(max(0, k - n + 1), min(k, n - 1) + 1):
-                carry += own[i] * own[k - i]
+            for i in range(max(0, k - n + 1), (k + 1) // 2):
+                carry += 2 * own[i] * own[k - i]
+            if k % 2 == 0:
+                carry += own[k // 2] ** 2
             found.append((carry & (BASE - 1)).astype(np.float64))
             carry >>= BITS
         found.append(carry.astype(np.float64))
-        return Digits(2 * self.first + 1, tuple(found[::-1]))
+        return Block(self.rows, 2 * self.first + 1, tuple(found[::-1]))
 
 
-def digits_of(values: FloatArray) -> Digits:
-    """Numbers, all finite, as digits; without a last one that is 0 for all of them."""
+def digits_of(values: FloatArray) -> list[Block]:
+    """Numbers, all finite, as digits: a block for each place that a first digit has."""
     mantissa, exponent = np.frexp(values)
     first = (exponent - 1) // BITS
-    rest = np.ldexp(mantissa, exponent - BITS * first)
-    found = []
+    low = int(first.min(initial=0))
+    blocks = []
+    for place in np.flatnonzero(np.bincount(first - low)) + low:
+        rows = np.flatnonzero(first == place)
+        own = rows if len(rows) < len(values) else slice(None)
+        rest = np.ldexp(mantissa[own], exponent[own] - BITS * place)
+        blocks.append(Block(own, int(place), tuple(_digits(rest))))
+    return blocks
+
+
+def _digits(rest: FloatArray) -> Iterator[FloatArray]:
+    """Digits of numbers below `BASE`, without a last one that is 0 for all of them."""
     for _ in range(DIGITS):
         digit = np.trunc(rest)
-        found.append(digit)
+        yield digit
         rest = (rest - digit) * BASE
         if not rest.any():
-            break
-    return Digits(first, tuple(found))
+            return
 
 
 def finest_place(places: Iterator[int]) -> int:
@@ -123,42 +135,28 @@ def _shifted(value: int, power: int) -> float:
     return float(value << power) if power >= 0 else value / (1 << -power)
 
 
-def weights_of(table: ExactArray) -> FloatArray:
+def relative_weights(values: ExactArray, group: NDArray[np.integer]) -> FloatArray:
     """Weights of cells relative to the mean weight; rows where there are no weights.
 
     Parameters
     ----------
-    table : ndarray, shape (groups, ..., 1 or 3)
-        Rows, and with weights Σw and Σw²: see `evaluation.audit.tally.Tally.grouped`.
-
-    Returns
-    -------
-    ndarray of float64, shape (groups, ...)
-    """
-    if table.shape[-1] == 1:
-        return np.asarray(table[..., 0], np.float64)
-    return rounded(table[..., 1], -_powers(table))
-
-
-def weights_by(values: ExactArray, group: IntArray) -> FloatArray:
-    """Weights of cells that stand one by one, as `weights_of`.
-
-    Parameters
-    ----------
-    values : ndarray, shape (m, 1 or 3)
-        Rows, and with weights Σw and Σw², of each cell.
-    group : ndarray of int64, shape (m,)
-        Group of each cell, from 0.
+    values : ndarray, shape (m, 1 or more)
+        Rows, and with weights Σw.
+    group : ndarray of int, shape (m,)
+        Which group each cell belongs to, from 0.
 
     Returns
     -------
     ndarray of float64, shape (m,)
     """
-    if values.shape[-1] == 1:
-        return np.asarray(values[:, 0], np.float64)
-    totals = np.zeros((int(group.max(initial=-1)) + 1, values.shape[-1]), object)
-    np.add.at(totals, group, values)
-    return rounded(values[:, 1], -_powers(totals)[group])
+    if values.shape[1] == 1:
+        return values[:, 0].astype(np.float64)
+    return rounded(values[:, 1], -_powers(values, group))
+
+
+def weights_of(table: ExactArray) -> FloatArray:
+    """The same of a full table, shape ``(groups, ..., k)`` to ``(groups, ...)``."""
+    return relative_weights(*_flat(table)).reshape(table.shape[:-1])
 
 
 def weight_moments(table: ExactArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -166,23 +164,33 @@ def weight_moments(table: ExactArray) -> tuple[FloatArray, FloatArray, FloatArra
 
     In the unit of `weights_of`, and its square.
     """
-    rows, total, squares = (table[..., i] for i in range(3))
-    powers = _powers(table)
+    values, group = _flat(table)
+    powers = _powers(values, group)
+    rows, total, squares = values.T
     # Of integers: weights that hardly differ leave nothing of the difference in floating point.
     variance = rounded(rows * squares - total * total, -2 * powers)
     deviation = np.sqrt(variance) / np.maximum(rows.astype(np.float64), 1)
-    return rounded(total, -powers), rounded(squares, -2 * powers), deviation
+    found = rounded(total, -powers), rounded(squares, -2 * powers), deviation
+    total, squares, deviation = (own.reshape(table.shape[:-1]) for own in found)
+    return total, squares, deviation
 
 
-def _powers(table: ExactArray) -> NDArray[np.int64]:
-    """Powers of two by which to divide weights, one for each group, so that none gets lost.
+def _flat(table: ExactArray) -> tuple[ExactArray, NDArray[np.integer]]:
+    """Cells of a table below each other, and the group of each."""
+    cells = prod(table.shape[1:-1])
+    return table.reshape(-1, table.shape[-1]), np.repeat(np.arange(len(table)), cells)
+
+
+def _powers(values: ExactArray, group: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Powers of two by which to divide weights, so that none gets lost; alike within a group.
 
     They bring the mean weight of all rows near 1. Only groups that weigh nothing beside the others
     are lifted, to `FAINT`: their own rates and intervals then come out as they are, and what they
     add to everyone's is still nothing.
     """
-    groups = table.reshape(len(table), -1, table.shape[-1])[..., :2].sum(axis=1)
-    sums = [(int(rows), int(weight)) for rows, weight in groups]
-    mean = bits(sum(weight for _, weight in sums), sum(rows for rows, _ in sums))
+    sums = np.zeros((int(group.max(initial=-1)) + 1, 2), object)
+    np.add.at(sums, group, values[:, :2])
+    rows, weight = (int(own) for own in sums.sum(axis=0))
+    mean = bits(weight, rows)
     own = [min(mean, bits(weight, rows) + FAINT) if weight else mean for rows, weight in sums]
-    return np.array(own, np.int64).reshape(-1, *[1] * (table.ndim - 2))
+    return np.asarray(np.array(own, np.int64)[group])

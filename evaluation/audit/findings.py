@@ -14,9 +14,12 @@ from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Estimate, Gap
 from evaluation.audit.significance import detectable_gap
 from evaluation.metrics import skipping_nan
+from evaluation.rates import FloatArray
 
 OVERALL = "overall"
 """Stands for everyone at an end of a gap to the overall value."""
+TIED = 1e-12
+"""Rates that differ by less are equal but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def _ends(kind: GapKind, parts: Mapping[str, Measured], names: tuple[str, ...]) 
         return "", ""
     column = values[:, 0]
     if kind.method == "between_groups":
-        return names[int(np.nanargmin(column))], names[int(np.nanargmax(column))]
+        return names[_largest(-column)], names[_largest(column)]
     place, below = _farthest(kind, part)
     return (names[place], OVERALL) if below else (OVERALL, names[place])
 
@@ -153,8 +156,13 @@ def _farthest(kind: GapKind, part: Measured) -> tuple[int, bool]:
         far = 1 - low / np.where(high > 0, high, np.nan)
     if np.isnan(far).all():
         return 0, False
-    place = int(np.nanargmax(far))
+    place = _largest(far)
     return place, bool(column[place] < overall)
+
+
+def _largest(values: FloatArray) -> int:
+    """The first of the largest: rounding, as of weights on another scale, breaks no tie."""
+    return int(np.flatnonzero(values >= np.nanmax(values) - TIED)[0])
 
 
 def _detectable(kind: GapKind, parts: Mapping[str, Measured], options: AuditOptions) -> float:

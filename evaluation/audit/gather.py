@@ -8,14 +8,17 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.exact_sums import Digits, assembled, finest_place
+from evaluation.audit.exact_sums import Block, Sum, assembled, digits_of, finest_place
 from evaluation.audit.sparse import IntArray, SparseCounts, check_size
 from evaluation.errors import InputError
+from evaluation.rates import FloatArray
 
 DENSE = 4
 """Cells per row of a batch up to which all are kept; beyond, only those that occur."""
 PENDING = 4_000_000
 """Sums of occurring cells that are gathered before they are added up."""
+CHUNK = 2**15
+"""Rows whose digits are made at once, unless there are more cells: they fit a cache."""
 MOST = 2**33
 """Rows whose digits an int64 can add."""
 TOO_MANY = "more than {most:,} rows with weights or errors: count them in parts, and merge those"
@@ -31,19 +34,19 @@ class Gather:
 
     Parameters
     ----------
-    powers : sequence of int
-        Of each sum: 1 for numbers, 2 for squares of them.
+    sums : sequence of {"plain", "absolute", "squared"}
+        What is summed of the number that every row comes with; nothing: rows are counted alone.
     """
 
-    def __init__(self, powers: Sequence[int] = ()) -> None:
-        self._powers = tuple(powers)
+    def __init__(self, sums: Sequence[Sum] = ()) -> None:
+        self._of = tuple(sums)
         self._sizes: tuple[int, ...] | None = None
         self._dense: Columns = {}
         self._parts: list[tuple[tuple[int, ...], IntArray, Columns]] = []
         self._pending = 0
         self._rows = 0
 
-    def add(self, sizes: Sequence[int], flat: IntArray, addends: Sequence[Digits] = ()) -> None:
+    def add(self, sizes: Sequence[int], flat: IntArray, numbers: FloatArray | None = None) -> None:
         """Count rows and add their numbers.
 
         Parameters
@@ -52,8 +55,8 @@ class Gather:
             Size of every axis now; none ever shrinks.
         flat : ndarray of int64, shape (n,)
             Row-major cell of each row, ``n`` at most 2²⁰.
-        addends : sequence of Digits
-            What each row adds to each of the sums.
+        numbers : ndarray of float64, shape (n,), optional
+            Of each row, finite; needed where there are sums.
 
         Raises
         ------
@@ -63,20 +66,20 @@ class Gather:
         sizes = tuple(sizes)
         check_size(sizes)
         self._rows += len(flat)
-        if addends and self._rows > MOST:
+        if numbers is not None and self._rows > MOST:
             raise InputError(TOO_MANY.format(most=MOST))
         if prod(sizes) <= DENSE * len(flat):
-            self._add_dense(sizes, flat, addends)
+            self._add_dense(sizes, flat, numbers)
         else:
             keys, place = np.unique(flat, return_inverse=True)
-            self._keep(sizes, keys, _sums(place.ravel(), len(keys), addends))
+            self._keep(sizes, keys, self._sums(place.ravel(), len(keys), numbers))
 
     @property
     def place(self) -> int:
         """Place of the finest digit of any number so far, at most 0; squares have twice it."""
         self._flush()
         columns = (column for _, _, part in self._parts for column in part)
-        return finest_place(place for i, place in columns if i and self._powers[i - 1] == 1)
+        return finest_place(place for i, place in columns if i and self._power(i) == 1)
 
     def counts(self, sizes: Sequence[int]) -> SparseCounts:
         """All counts and sums, under the final sizes of the axes.
@@ -87,13 +90,16 @@ class Gather:
         self._compact(tuple(sizes))
         _, keys, columns = self._parts[0]
         rows = columns[ROWS][:, None]
-        if not self._powers:
+        if not self._of:
             return SparseCounts(tuple(sizes), keys, rows)
         sums = [rows[:, 0].astype(object)]
-        for i, power in enumerate(self._powers, 1):
+        for i in range(1, len(self._of) + 1):
             own = {digit: column for (j, digit), column in columns.items() if j == i}
-            sums.append(assembled(own, len(keys), place * power))
+            sums.append(assembled(own, len(keys), place * self._power(i)))
         return SparseCounts(tuple(sizes), keys, np.stack(sums, axis=1))
+
+    def _power(self, i: int) -> int:
+        return 2 if self._of[i - 1] == "squared" else 1
 
     def renumber(self, sizes: Sequence[int], numbers: IntArray) -> tuple[int, ...]:
         """Give cells other numbers along the last axis; those that get the same one add up.
@@ -119,15 +125,14 @@ class Gather:
         self._parts = [(renumbered, outer * last + numbers[inner], columns)]
         return renumbered
 
-    def _add_dense(self, sizes: tuple[int, ...], flat: IntArray, addends: Sequence[Digits]) -> None:
+    def _add_dense(
+        self, sizes: tuple[int, ...], flat: IntArray, numbers: FloatArray | None
+    ) -> None:
         if sizes != self._sizes:
             self._flush()
             self._sizes = sizes
-        for column, sums in _sums(flat, prod(sizes), addends).items():
-            if column in self._dense:
-                self._dense[column] += sums
-            else:
-                self._dense[column] = sums
+        for column, sums in self._sums(flat, prod(sizes), numbers).items():
+            _grow(self._dense, column, sums)
 
     def _flush(self) -> None:
         if self._sizes is not None:
@@ -142,6 +147,18 @@ class Gather:
             self._compact(sizes)
             # Not again before as much more came as there is: that would be quadratic.
             self._pending = -len(self._parts[0][1]) * len(self._parts[0][2])
+
+    def _sums(self, cells: IntArray, size: int, numbers: FloatArray | None) -> Columns:
+        found: Columns = {ROWS: np.bincount(cells, minlength=size)}
+        if numbers is None:
+            return found
+        step = max(CHUNK, size)
+        for start in range(0, len(cells), step):
+            own = cells[start : start + step]
+            for block in digits_of(numbers[start : start + step]):
+                for i, kind in enumerate(self._of, 1):
+                    _add_block(found, i, block.summed(kind), own, size)
+        return found
 
     def _compact(self, sizes: tuple[int, ...]) -> None:
         names = sorted({ROWS, *(name for _, _, columns in self._parts for name in columns)})
@@ -163,13 +180,19 @@ def ravelled(codes: Sequence[NDArray[np.int32]], sizes: Sequence[int], n: int) -
     return flat
 
 
-def _sums(cells: IntArray, size: int, addends: Sequence[Digits]) -> Columns:
-    found: Columns = {ROWS: np.bincount(cells, minlength=size)}
-    for i, addend in enumerate(addends, 1):
-        for place, rows, digits in addend.places():
-            sums = np.bincount(cells[rows], digits, size).astype(np.int64)
-            found[i, place] = found.get((i, place), 0) + sums
-    return found
+def _add_block(found: Columns, i: int, block: Block, cells: IntArray, size: int) -> None:
+    own = cells[block.rows]
+    for k, digits in enumerate(block.digits):
+        if digits.any():
+            sums = np.bincount(own, digits, size).astype(np.int64)
+            _grow(found, (i, block.first - k), sums)
+
+
+def _grow(columns: Columns, name: Column, sums: IntArray) -> None:
+    if name in columns:
+        columns[name] += sums
+    else:
+        columns[name] = sums
 
 
 def _resized(keys: IntArray, sizes: tuple[int, ...], wider: tuple[int, ...]) -> IntArray:

@@ -22,7 +22,14 @@ from numpy.typing import NDArray
 
 from evaluation.errors import InputError
 from evaluation.metrics import Across, over_classes, skipping_nan
-from evaluation.rates import Convention, FloatArray, check_counts, ratio_or_nan, recall_by_cell
+from evaluation.rates import (
+    Convention,
+    FloatArray,
+    check_counts,
+    confusion_cells,
+    ratio_or_nan,
+    recall_by_cell,
+)
 
 Direction = Literal["higher", "lower", "none"]
 Parts = tuple[FloatArray, FloatArray]
@@ -80,12 +87,9 @@ def one_vs_rest(counts: NDArray[Any]) -> dict[str, FloatArray]:
 
     Of two classes only the last is there.
     """
-    array = check_counts(counts)
-    tp = np.diagonal(array, axis1=-2, axis2=-1)
-    fn, fp = array.sum(axis=-1) - tp, array.sum(axis=-2) - tp
-    tn = array.sum(axis=(-2, -1))[..., None] - tp - fn - fp
-    cells = {"tp": tp, "fp": fp, "fn": fn, "tn": tn}
-    if array.shape[-1] != 2:
+    found = confusion_cells(check_counts(counts))
+    cells = dict(zip(("tp", "fp", "fn", "tn"), found, strict=True))
+    if found[0].shape[-1] != 2:
         return cells
     return {name: cell[..., 1:] for name, cell in cells.items()}
 
@@ -107,8 +111,8 @@ def _right(counts: NDArray[Any]) -> Parts:
 
 
 def _wrong(counts: NDArray[Any]) -> Parts:
-    hits, rows = _right(counts)
-    return rows - hits, rows
+    missed = confusion_cells(check_counts(counts))[2]
+    return missed.sum(axis=-1, keepdims=True), _right(counts)[1]
 
 
 def _balanced(counts: NDArray[Any]) -> Parts:

@@ -170,11 +170,11 @@ def moments(sums: ExactArray, size: int) -> Moments:
     n = rows.astype(np.float64)
 
     def mean(sums: ExactArray, power: int = 1) -> FloatArray:
-        return rounded(sums, -power * size) / n
+        return np.asarray(rounded(sums, -power * size) / n)
 
     def variance(sums: ExactArray) -> FloatArray:
         # Of integers: in floating point the difference is noise where errors hardly vary.
-        return mean(rows * squares - sums * sums, 2) / n
+        return np.asarray(mean(rows * squares - sums * sums, 2) / n)
 
     return Moments(
         rows.astype(np.int64),

@@ -102,7 +102,10 @@ class Schema:
 
     @property
     def sums(self) -> tuple[int, ...]:
-        """What is summed beside rows, as powers: Σw and Σw²; Σe, Σ|e| and Σe² of a regression."""
+        """What is summed beside rows, as powers: Σw and Σw²; Σe, Σ|e| and Σe² of a regression.
+
+        Histograms of scores have the first alone.
+        """
         if self.task == "regression":
             return (1, 1, 2)
         return (1, 2) if self.weighted else ()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.audit.columns import Floats
-from evaluation.audit.exact_sums import Digits
 from evaluation.audit.gather import Gather
 from evaluation.audit.histograms import place
 from evaluation.audit.leading_bits import Cells, codes_of, distinct, surplus
@@ -40,7 +39,7 @@ class ScoreGather:
         return len(self._codes) if self._bins is None else self._bins
 
     def add(
-        self, lead: Sequence[int], flat: IntArray, scores: Floats, addends: Sequence[Digits]
+        self, lead: Sequence[int], flat: IntArray, scores: Floats, weights: Floats | None
     ) -> None:
         """Count rows.
 
@@ -52,12 +51,12 @@ class ScoreGather:
             Cell of each row among these.
         scores : ndarray of float64, shape (n,)
             In [0, 1].
-        addends : sequence of Digits
+        weights : ndarray of float64, optional
             As `Gather.add` takes them.
         """
         numbers = self._numbers(scores) if self._bins is None else place(scores, self._bins)
         self._lead = tuple(lead)
-        self._sums.add((*lead, self.size), flat * self.size + numbers, addends)
+        self._sums.add((*lead, self.size), flat * self.size + numbers, weights)
 
     def counts(self, lead: Sequence[int]) -> tuple[SparseCounts, Cells | None]:
         """All counts under the final sizes of the leading axes, and what the last axis stands for.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.exact_sums import weights_by
+from evaluation.audit.exact_sums import relative_weights
 from evaluation.audit.grid import Grid
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.schema import Schema
@@ -100,7 +100,7 @@ def score_table(
         return None
     *_, side, cell = counted.index()
     present, group = np.unique(counted.keys // (2 * counted.shape[-1]), return_inverse=True)
-    rows, weights = counted.rows, weights_by(counted.values, group)
+    rows, weights = counted.rows, relative_weights(counted.values, group)
     large = np.bincount(group, rows) >= max(options.min_group, 1)
     grid = tally.grid
 

@@ -45,7 +45,7 @@ class Tally:
         with weights also ``Σw`` and ``Σw²``.
     scores : SparseCounts or None
         Shape ``(*schema.group_shape, S, 2, k)`` with ``S = len(schema.score_classes)``; rows of
-        the class (index 1) or not (0), by cell of `grid`; with weights also ``Σw`` and ``Σw²``.
+        the class (index 1) or not (0), by cell of `grid`; with weights also ``Σw``.
     errors : SparseCounts or None
         Regression: shape ``schema.group_shape``; rows, ``Σe``, ``Σ|e|`` and ``Σe²``.
     cells : Cells or None
@@ -121,7 +121,8 @@ class Tally:
             if counted is None:
                 return None
             own = counted.relabelled(maps, shape)
-            return replace(own, values=own.values * factors) if finer else own
+            width = own.values.shape[1]
+            return replace(own, values=own.values * factors[:width]) if finer else own
 
         return Tally(
             schema,

@@ -68,14 +68,16 @@ def nice_scale(
     if zero:
         known.append(0.0)
     low, high = min(known), max(known)
-    if high - low < 1e-12:
-        low, high = low - 0.05, high + 0.05
+    size = max(abs(low), abs(high)) if unit == "number" else 1.0
+    if high - low <= 1e-12 * size:
+        reach = 0.05 * (size or 1.0)
+        low, high = low - reach, high + reach
     step = _step((high - low) / most)
     start, end = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     if limit is not None:
         start, end = max(start, limit[0]), min(end, limit[1])
-    count = round((end - start) / step)
-    ticks = tuple(round(start + i * step, 10) for i in range(count + 1))
+    count, places = round((end - start) / step), 3 - math.floor(math.log10(step))
+    ticks = tuple(round(start + i * step, places) for i in range(count + 1))
     return Scale(start, max(end, start + step), ticks, unit)
 
 
@@ -105,7 +107,7 @@ def amount(value: float | None, unit: Unit = "share") -> str:
     elif unit == "ratio":
         text = f"{value:.2f}"
     else:
-        text = _digits(value)
+        text = number(value)
     return text.replace("-", MINUS)
 
 
@@ -152,10 +154,13 @@ def count(value: int | float | str | None) -> str:
     return f"{value:,.0f}".replace(",", NBSP)
 
 
-def _digits(value: float) -> str:
-    if value == 0:
+def number(value: float) -> str:
+    """Write a number of any size to three digits; whole ones from 1,000."""
+    size = abs(value)
+    if size == 0:
         return "0"
-    if abs(value) >= 1000:
+    if not 1e-4 <= size < 1e9:
+        return f"{value:.2e}"
+    if size >= 1000:
         return f"{value:,.0f}".replace(",", NBSP)
-    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if abs(value) >= 1e-4 else 0
-    return f"{value:.{min(digits, 4)}f}" if abs(value) >= 1e-4 else f"{value:.1e}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(size)))}f}"

@@ -13,6 +13,7 @@ from rich.text import Text
 from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup
 from evaluation.audit.release import Release
 from evaluation.audit.tally import CROSSED, Tally
+from evaluation.report.scales import number
 from fairfed.cli.tables import titled
 
 GAPS = 5
@@ -71,9 +72,9 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
         estimate = gap.estimate
         table.add_row(
             escape(gap.title),
-            _number(estimate.value),
-            _interval(estimate),
-            _number(gap.chance),
+            _number(estimate.value, audit),
+            _interval(estimate, audit),
+            _number(gap.chance, audit),
             _count(estimate.n, audit),
             _p(gap.p_holm),
             escape(gap.lowest),
@@ -97,9 +98,9 @@ def _print_subgroups(console: Console, audit: Audit) -> None:
         table.add_row(
             escape(_where(subgroup)),
             escape(subgroup.metric),
-            _number(subgroup.estimate.value),
-            _number(subgroup.rest),
-            _number(subgroup.shortfall),
+            _number(subgroup.estimate.value, audit),
+            _number(subgroup.rest, audit),
+            _number(subgroup.shortfall, audit),
             _count(subgroup.n, audit),
         )
     console.print(table)
@@ -116,14 +117,17 @@ def _count(number: int, audit: Audit) -> str:
     return f"{number:,}"
 
 
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+def _number(value: float, audit: Audit) -> str:
+    """Shares to three places; errors of a regression, which may be of any size, to three digits."""
+    if math.isnan(value):
+        return "–"
+    return number(value) if audit.schema.task == "regression" else f"{value:.3f}"
 
 
-def _interval(estimate: Estimate) -> str:
+def _interval(estimate: Estimate, audit: Audit) -> str:
     if math.isnan(estimate.low) or math.isnan(estimate.high):
         return "–"
-    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+    return f"{_number(estimate.low, audit)} to {_number(estimate.high, audit)}"
 
 
 def _p(value: float) -> str:

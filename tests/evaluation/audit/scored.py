@@ -36,7 +36,10 @@ def tally_of(
     flat = np.ravel_multi_index((0 * y, group, 0 * y, y, bin_of(score, bins)), shape)
     confused = np.ravel_multi_index((0 * y, group, y, (score >= 0.5).astype(int)), (*lead, 2, 2))
     rows, scores = weighted((*lead, 2, 2), confused, weight), weighted(shape, flat, weight)
-    counted = rows.counts((*lead, 2, 2)), scores.counts(shape)
+    # Of scores there are no squares of weights.
+    histograms = scores.counts(shape)
+    histograms = replace(histograms, values=histograms.values[:, :2])
+    counted = rows.counts((*lead, 2, 2)), histograms
     return Tally(replace(schema, place=rows.place), *counted)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.audit.exact_sums import digits_of
 from evaluation.audit.gather import Gather
 from evaluation.audit.schema import EVERYONE, Axis, Schema
 from evaluation.audit.tally import Tally
@@ -47,9 +46,9 @@ def tally_of(
 
 def weighted(shape: tuple[int, ...], flat: Any, weight: Any) -> Gather:
     """Rows gathered by cell, with their weights unless these are None."""
-    gather = Gather(() if weight is None else (1, 2))
-    digits = None if weight is None else digits_of(np.asarray(weight, np.float64))
-    gather.add(shape, np.asarray(flat), [] if digits is None else [digits, digits.squared()])
+    gather = Gather(() if weight is None else ("plain", "squared"))
+    numbers = None if weight is None else np.asarray(weight, np.float64)
+    gather.add(shape, np.asarray(flat), numbers)
     return gather
 
 
@@ -61,8 +60,7 @@ def tally_of_errors(errors: Any, group: Any, levels: int) -> Tally:
 
 def errors_tally(schema: Schema, errors: Any, flat: Any) -> Tally:
     """Sum errors by cell of a schema."""
-    digits, gather = digits_of(np.asarray(errors, np.float64)), Gather((1, 1, 2))
-    addends = [digits, digits.absolute(), digits.squared()]
-    gather.add(schema.group_shape, np.asarray(flat, np.int64), addends)
+    gather = Gather(("plain", "absolute", "squared"))
+    gather.add(schema.group_shape, np.asarray(flat, np.int64), np.asarray(errors, np.float64))
     counted = gather.counts(schema.group_shape)
     return Tally(replace(schema, place=gather.place), errors=counted)

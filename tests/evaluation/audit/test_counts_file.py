@@ -22,6 +22,7 @@ from evaluation.audit.counts_file import (
     write_merged,
 )
 from evaluation.audit.options import AuditOptions
+from evaluation.audit.read import tally_arrays
 from evaluation.audit.release import Release
 from evaluation.audit.run import audit
 from evaluation.audit.schema import Axis, Schema, cut_levels
@@ -269,3 +270,73 @@ def test_the_audit_of_merged_files_is_that_of_the_pooled_rows_to_the_last_digit(
     options = AuditOptions(replicates=10, min_group=2, by=(("race",),))
     # A record's text holds every number in full, and NaN equals NaN there.
     assert repr(audit(merged, options)) == repr(audit(_tally(named), options))
+
+
+def _as_first_version(path: Path, unit: float = 1e-6, **changes: Any) -> None:
+    """Write a file as fairfed 0.1 did: with a unit in its schema."""
+
+    def change(content: Any) -> None:
+        del content["schema"]["place"]
+        content["schema"] |= {"unit": unit} | changes
+        content["version"] = 1
+
+    _changed(path, change)
+
+
+def test_counts_of_rows_of_the_first_version_are_read(tmp_path: Path) -> None:
+    write_counts(tmp_path / "old", _tally(ROWS[:2]))
+    write_counts(tmp_path / "new", _tally(ROWS[2:]))
+    _as_first_version(tmp_path / "old")
+    assert same_tally(read_counts(tmp_path / "old"), _tally(ROWS[:2]))
+    merged = merge_counts([tmp_path / "old", tmp_path / "new"]).tally
+    assert same_tally(merged, _tally(ROWS))
+
+
+def test_rounded_sums_of_the_first_version_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    for changes, said in (
+        ({"weighted": True}, "rounded weights to multiples of 2\\^-20"),
+        ({"task": "regression"}, "rounded errors to multiples of 1e-06"),
+    ):
+        write_counts(path, _tally(ROWS))
+        _as_first_version(path, **changes)
+        with pytest.raises(InputError, match=f"{said}.*Count again"):
+            read_counts(path)
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [
+        [2, -3, 9],  # negative weights
+        [2, 3, 10],  # squares above the square of the sum
+        [2, 4, 7],  # squares below that of equal weights
+        [2, 2**1061, 2**2122],  # beyond all floats
+    ],
+)
+def test_sums_that_no_weights_have_are_refused(tmp_path: Path, sums: list[int]) -> None:
+    schema = Schema("classification", ("a", "b"), (), weighted=True, place=-1)
+    values = np.array([[2, 4, 10]], object)
+    write_counts(tmp_path / "w", Tally(schema, SparseCounts((1, 2, 2), np.array([1]), values)))
+    assert read_counts(tmp_path / "w").n == 2
+    _changed(tmp_path / "w", _set("confusion", "values", [sums]))
+    with pytest.raises(InputError, match="are not the sums of 2 numbers"):
+        read_counts(tmp_path / "w")
+
+
+def test_sums_of_other_fineness_merge_exactly(tmp_path: Path) -> None:
+    """Each site has the digits that its own weights need."""
+    sites = (["a", [3.0, 1e18]], ["b", [0.1, 1e-12]], ["c", [0.0, 0.0]])
+    for name, weight in sites:
+        write_counts(tmp_path / name, _sites_tally([weight], [name]))
+    whole = _sites_tally([weight for _, weight in sites], [name for name, _ in sites])
+    paths = [tmp_path / name for name, _ in sites]
+    for order in (paths, paths[::-1]):
+        assert same_tally(merge_counts(order).tally, whole)
+
+
+def _sites_tally(weights: list[list[float]], names: list[str]) -> Tally:
+    clients = [name for name in names for _ in range(2)]
+    return tally_arrays(
+        [0, 1] * len(names), [0, 1] * len(names), client=clients, positive=1,
+        weight=[own for part in weights for own in part],
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.audit.compare import compare_groups
+from evaluation.audit.exact_sums import weights_of
 from evaluation.audit.gaps import canonical, gap_kinds
 from evaluation.audit.metrics import ALIASES, BY_GROUP, chosen
 from evaluation.audit.options import AuditOptions
@@ -52,12 +53,18 @@ def rows(draw: st.DrawFn, classes: int = 2) -> Rows:
     def column(top: int) -> np.ndarray:
         return np.array(draw(st.lists(st.integers(0, top - 1), min_size=n, max_size=n)))
 
+    # Weights of any size: the metrics are those of scikit-learn all the same.
+    size, steps = draw(st.floats(-250, 250)), draw(st.sampled_from([0.3, 1.0, 2.0]))
+
+    def scaled(whole: np.ndarray) -> np.ndarray:
+        return np.asarray(10.0**size * whole.astype(float) * 10.0 ** (steps * column(8)))
+
     return {
         "y_true": column(classes),
         "y_pred": column(classes),
         "group": column(draw(st.integers(1, 4))),
         "client": column(4),
-        "weight": (1 + column(16)) / 8 if draw(st.booleans()) else None,
+        "weight": scaled(1 + column(16)) if draw(st.booleans()) else None,
     }
 
 
@@ -83,7 +90,7 @@ def counted(data: Rows, classes: int = 2) -> np.ndarray:
     assert other.confusion is not None
     np.testing.assert_array_equal(merged.confusion.values, other.confusion.values)
     table, _ = merged.grouped(merged.confusion, ("g",))
-    return table[..., 0].astype(float) if data["weight"] is None else table[..., 1] / 2**20
+    return weights_of(table)
 
 
 def frame(function: Callable[..., float], data: Rows) -> fm.MetricFrame:
