@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.audit.columns import Place, numbers
-from evaluation.audit.counting import Counting, whole
+from evaluation.audit.counting import Counting, relabelled, whole
 from evaluation.audit.gather import Gather
 from evaluation.audit.schema import Schema
 from evaluation.audit.settings import ReadSettings
@@ -43,4 +43,4 @@ class Errors(Counting):
         clients, axes, maps = self.groups.axes(counted.index())
         unit, columns = self.settings.unit, self._columns
         schema = Schema("regression", (), axes, clients, unit=unit, columns=columns)
-        return Tally(schema, errors=counted.relabelled(maps, schema.group_shape))
+        return Tally(schema, errors=relabelled(counted, maps, schema.group_shape))

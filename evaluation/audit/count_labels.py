@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.columns import Codes, Floats, Levels, Place, numbers
-from evaluation.audit.counting import Counting, whole
+from evaluation.audit.counting import Counting, relabelled, whole
 from evaluation.audit.gather import Gather
 from evaluation.audit.labels import class_text
 from evaluation.audit.leading_bits import Cells
@@ -181,7 +181,7 @@ class Labels(Counting):
             columns=self._columns,
         )
         lead, c = schema.group_shape, len(classes)
-        tallied = confusion.relabelled([*maps, places, places], (*lead, c, c))
+        tallied = relabelled(confusion, [*maps, places, places], (*lead, c, c))
         scores, cells = self._histograms(schema, maps)
         return Tally(schema, tallied, scores, cells=cells)
 
@@ -194,7 +194,7 @@ class Labels(Counting):
         counted, cells = self.histograms.counts((*self.groups.sizes, s, 2))
         last = counted.shape[-3:]
         same = [np.arange(size) for size in last]
-        return counted.relabelled([*maps, *same], (*schema.group_shape, *last)), cells
+        return relabelled(counted, [*maps, *same], (*schema.group_shape, *last)), cells
 
     def _class_places(self, found: Mapping[str, int]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """Classes of the schema, and the place among them of every index.

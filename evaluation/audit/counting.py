@@ -17,7 +17,7 @@ from evaluation.audit.gather import ravelled
 from evaluation.audit.groups import Groups
 from evaluation.audit.schema import WEIGHT_UNIT
 from evaluation.audit.settings import ReadSettings
-from evaluation.audit.sparse import IntArray
+from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
 
 Mask = NDArray[np.bool_]
@@ -125,3 +125,13 @@ def whole(values: Floats, unit: float, column: str, place: Place) -> IntArray:
         hint = "" if unit == WEIGHT_UNIT else HINT
         raise place.error(row, column, TOO_LARGE.format(value=values[row], unit=unit, hint=hint))
     return scaled.astype(np.int64)
+
+
+def relabelled(
+    counted: SparseCounts, maps: list[NDArray[np.int64]], shape: tuple[int, ...]
+) -> SparseCounts:
+    """The same counts under other indices; see `SparseCounts.relabelled`."""
+    if len(counted.keys):
+        return counted.relabelled(maps, shape)
+    # No row: some axis may have no level, which numpy cannot number.
+    return SparseCounts(shape, counted.keys, counted.values)
