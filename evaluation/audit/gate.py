@@ -54,6 +54,10 @@ NO_INTERVAL = (
     "{condition}: could not be audited, {what} has no interval {where}; ask for bootstrap "
     "replicates, or judge the value itself"
 )
+COARSE = (
+    "it comes from bins of scores and may be off by {error:.4g}, to the other side of the limit, "
+    "so it does not hold: count with more --bins, or audit the rows themselves, which needs none"
+)
 
 _WHOLE = re.compile(
     r"\s*(?P<quantity>[^@<>=]*?)\s*(?:@(?P<columns>.*?))?(?P<op><=|>=|<|>)\s*(?P<number>[^<>=]*?)\s*",
@@ -105,6 +109,11 @@ class Condition:
     def compared(self, found: Found) -> float:
         """What of a quantity is held against `number`."""
         return self.wanted.compared(found.estimate)
+
+    def undecided(self, found: Found) -> bool:
+        """Whether bins of scores hide on which side of `number` a quantity lies."""
+        low, high = self.wanted.reach(found.estimate)
+        return self.fails(low) != self.fails(high)
 
 
 def parse_condition(text: str) -> Condition:
@@ -190,10 +199,14 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
     if unbounded:
         raise _not_audited(NO_INTERVAL, condition, unbounded)
     worst = (max if condition.comparator in UPWARD else min)(defined, key=condition.compared)
+    hidden = [one for one in defined if condition.undecided(one)]
+    held = not condition.fails(condition.compared(worst)) and not hidden
+    if hidden and not condition.fails(condition.compared(worst)):
+        worst = hidden[0]
     estimate = worst.estimate
     return Verdict(
         condition=condition.text,
-        held=not condition.fails(condition.compared(worst)),
+        held=held,
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,
@@ -220,6 +233,8 @@ def _message(condition: Condition, one: Found, undefined: Sequence[Found], level
     ]
     if bounded and condition.fails(estimate.low) != condition.fails(estimate.high):
         parts.append("the interval reaches to both sides of the limit")
+    if condition.undecided(one):
+        parts.append(COARSE.format(error=estimate.binning))
     if one.chance > 0:
         parts.append(f"chance alone makes up to {one.chance:.4g}")
     if undefined:

@@ -56,6 +56,16 @@ class Wanted:
         ends = {"value": estimate.value, "lower": estimate.low, "upper": estimate.high}
         return ends[self.bound]
 
+    def reach(self, estimate: Estimate) -> tuple[float, float]:
+        """What that number may be without the binning error, which ends of intervals hold."""
+        error = estimate.binning
+        ends = {
+            "value": (estimate.value - error, estimate.value + error),
+            "lower": (estimate.low, estimate.low + 2 * error),
+            "upper": (estimate.high - 2 * error, estimate.high),
+        }
+        return ends[self.bound]
+
 
 @dataclass(frozen=True)
 class Found:
@@ -163,10 +173,11 @@ def _extreme(
     defined = [(name, estimate) for name, estimate in pairs if not isnan(estimate.value)]
     if not defined:
         return Found(title, f"in every group of {_cross(own)}", Estimate(NAN))
-    choose = min if wanted.scope == "min" else max
+    choose, end = (min, 0) if wanted.scope == "min" else (max, 1)
+    extreme = choose(defined, key=lambda pair: wanted.reach(pair[1])[end])
     # A group that has a value but not the end that is asked for must not be passed over.
     unbounded = [pair for pair in defined if isnan(wanted.compared(pair[1]))]
-    name, estimate = (unbounded or [choose(defined, key=lambda pair: wanted.compared(pair[1]))])[0]
+    name, estimate = (unbounded or [extreme])[0]
     return Found(title, f"for {name} ({_cross(own)})", estimate)
 
 

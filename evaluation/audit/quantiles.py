@@ -18,7 +18,7 @@ import numpy as np
 from evaluation.audit.columns import Place, numbers
 from evaluation.audit.groups import NUMERIC
 from evaluation.audit.labels import MISSING_TEXTS
-from evaluation.audit.leading_bits import Cells, IntArray, codes_of, distinct
+from evaluation.audit.leading_bits import Cells, IntArray, codes_of, places, present
 from evaluation.audit.number_text import number_text, simplest
 from evaluation.audit.settings import ReadSettings
 from evaluation.errors import InputError
@@ -55,8 +55,9 @@ class Counted:
         except InputError as error:
             self.problem = error
             return
-        codes, places = distinct(codes_of(floats[~np.isnan(floats)]))
-        own, rows = Cells(codes), np.bincount(places, minlength=len(codes))
+        codes = codes_of(floats[~np.isnan(floats)])
+        own = Cells(present(codes))
+        rows = np.bincount(places(codes, own.codes), minlength=len(own))
         cells = self.cells.united(own)
         total = np.zeros(len(cells), np.int64)
         np.add.at(total, self.cells.places(cells), self.rows)

@@ -9,7 +9,7 @@ import numpy as np
 from evaluation.audit.columns import Floats
 from evaluation.audit.gather import Gather
 from evaluation.audit.histograms import place
-from evaluation.audit.leading_bits import Cells, codes_of, distinct, surplus
+from evaluation.audit.leading_bits import Cells, codes_of, joined, places, present, surplus
 from evaluation.audit.sparse import IntArray, SparseCounts
 
 
@@ -73,15 +73,17 @@ class ScoreGather:
 
     def _numbers(self, scores: Floats) -> IntArray:
         """Number of the cell of every score, after room was made for it."""
-        codes, places = distinct(codes_of(scores) >> self._dropped)
-        extra = surplus(np.union1d(self._codes, codes))
+        codes = codes_of(scores) >> self._dropped
+        known = np.sort(self._codes)
+        wider = joined(known, present(codes))
+        extra = surplus(wider)
         if extra:
             self._coarsen(extra)
             return self._numbers(scores)
-        new = codes[~np.isin(codes, self._codes)]
-        self._codes = np.concatenate([self._codes, new])
-        order = np.argsort(self._codes)
-        return order[np.searchsorted(self._codes, codes, sorter=order)][places]
+        new = np.ones(len(wider), np.bool_)
+        new[places(known, wider)] = False
+        self._codes = np.concatenate([self._codes, wider[new]])
+        return np.argsort(self._codes)[places(codes, wider)]
 
     def _coarsen(self, extra: int) -> None:
         coarse, numbers = np.unique(self._codes >> extra, return_inverse=True)

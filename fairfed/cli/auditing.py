@@ -265,7 +265,7 @@ def merge(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Audit what sites counted: the same, bit for bit, as if their rows had been in one place."""
+    """Audit what sites counted: the same as of all their rows, bit for bit, in as many bins."""
     given = {name: value for name, value in locals().items() if name not in NO_SETTINGS}
     settings = _settings(given)
     with _could_not_audit():

@@ -185,7 +185,8 @@ def test_sites_merge_to_the_audit_of_all_rows_byte_by_byte(audit: Audit, tmp_pat
     sites = [f"{name}.counts" for name in ("south", "east", "north")]
     merged = audit("merge", *sites, *FAST, "--out", "merged", "--counts", "both.counts")
     assert merged.code == 0, merged.err
-    pooled = audit(EXAMPLE, *COLUMNS, "--client", "site", *FAST, "--out", "pooled")
+    bins = ("--bins", "1024")  # as in what leaves a site
+    pooled = audit(EXAMPLE, *COLUMNS, "--client", "site", *bins, *FAST, "--out", "pooled")
     assert pooled.code == 0, pooled.err
     contents = [
         json.loads((tmp_path / n / "report.json").read_text()) for n in ("merged", "pooled")
