@@ -50,9 +50,9 @@ class Labels(Counting):
     def __init__(self, settings: ReadSettings) -> None:
         super().__init__(settings)
         stated = settings.known_classes
-        name = partial(class_text, missing=settings.missing_texts)
+        named = partial(class_text, missing=settings.missing_texts)
         self.classes = Levels(
-            settings.truth, name, stated, LEVELS if stated else LABELS, CONTINUOUS
+            settings.truth, named, stated, LEVELS if stated else LABELS, CONTINUOUS
         )
         for name in settings.scored:
             # Histograms ask for its index even before a row has it.
@@ -202,7 +202,7 @@ class Labels(Counting):
         return [list(self.sources.values()), clients]
 
     def _class_places(
-        self, rows: Sequence[NDArray[np.float64]], parts: Iterable[Iterable[set[int]]]
+        self, rows: Sequence[NDArray[Any]], parts: Iterable[Iterable[set[int]]]
     ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """Classes of the schema, and the place among them of every index.
 

@@ -48,6 +48,9 @@ class AuditConfig(Section):
     invalid: Literal["error", "drop"] = Field(
         "error", description="Rows without truth, prediction or score."
     )
+    missing_values: Strings | None = Field(
+        None, description="Texts that stand for nothing; null: NA, NaN, null, inf and the like."
+    )
     bins: int = Field(1024, ge=1, description="Of score histograms.")
     unit: float = Field(1e-6, gt=0, description="Errors of a regression are whole multiples of it.")
 
