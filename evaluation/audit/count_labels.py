@@ -103,8 +103,7 @@ class Labels(Counting):
         if len(self.classes) > known:
             self._remember(codes, known, column, place)
             self._check_fractions(column, place)
-        occurring = np.flatnonzero(np.bincount(codes + 1)[1:])
-        self.sources.setdefault(place.source, set()).update(occurring.tolist())
+        self.sources.setdefault(place.source, set()).update(self.classes.latest)
         return codes
 
     def _check_fractions(self, column: str, place: Place) -> None:

@@ -93,7 +93,7 @@ def _positive(schema: Data) -> str | None:
 def _column(audit: Data, metric: Data, of: str = "") -> Data:
     return {
         "title": metric["title"] + of,
-        "short": SHORT.get(metric["name"], metric["title"]) + of,
+        "short": f"{SHORT.get(metric['name'], metric['title'])}{of}",
         "unit": unit_of(audit, metric["name"]),
         "groups": metric["groups"],
         "overall": metric["overall"],
