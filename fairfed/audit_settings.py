@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ NO_DATA = "no data to audit; give files, directories, globs, or the directory of
 PAIR = "{option} {text!r}: expected {form}"
 READ_NAMES = (
     "truth", "prediction", "score", "sensitive", "client", "weight", "task", "positive", "classes",
-    "threshold", "cuts", "auto_cuts", "quantiles", "missing", "invalid", "bins",
+    "threshold", "cuts", "auto_cuts", "quantiles", "missing", "invalid", "missing_values", "bins",
 )  # fmt: skip
 """Settings that say how rows are read."""
 NOT_A_NUMBER = "{option} {text!r}: {part!r} is no number; expected COLUMN=NUMBER,NUMBER"
@@ -67,7 +67,7 @@ def parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = dict(options)
     for name, parse in _PARSERS.items():
-        if found.get(name):
+        if found.get(name) not in (None, [], ()):
             found[name] = parse(found[name])
     for name in ("out", "junit"):
         if found.get(name) is not None:
@@ -75,10 +75,35 @@ def parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def needs_columns(config: AuditConfig) -> bool:
+    """Whether the names of the data's columns decide what settings mean; see `with_columns`."""
+    by_class = isinstance(config.score, str) and "=" in config.score
+    return by_class or any("," in name for name in config.sensitive)
+
+
+def with_columns(config: AuditConfig, columns: Collection[str]) -> AuditConfig:
+    """The settings, read with the names of the data's columns, which win over any other meaning.
+
+    ``sex,race`` are two sensitive columns where none has that very name, and ``1=p`` is the score
+    ``p`` of class 1.
+    """
+    names = ([name] if name in columns else _commas(name) for name in config.sensitive)
+    update: dict[str, Any] = {"sensitive": tuple(name for own in names for name in own)}
+    score = config.score
+    if isinstance(score, str) and "=" in score and score not in columns:
+        update["score"] = by_class = _scores_by_class([score])
+        name, column = next(iter(by_class.items()))
+        if config.positive is None or str(config.positive) == name:
+            update |= {"score": column, "positive": name}
+    return config.model_copy(update=update)
+
+
 def _scores(texts: list[str]) -> str | dict[str, str]:
-    """One column, or ``CLASS=COLUMN`` for each class."""
-    if len(texts) == 1 and "=" not in texts[0]:
-        return texts[0]
+    """``CLASS=COLUMN`` for each class; one text alone may be a column (see `with_columns`)."""
+    return texts[0] if len(texts) == 1 else _scores_by_class(texts)
+
+
+def _scores_by_class(texts: list[str]) -> dict[str, str]:
     return dict(_pair("--score", text, "CLASS=COLUMN for each of several") for text in texts)
 
 
@@ -87,7 +112,8 @@ def _cuts(texts: list[str]) -> dict[str, list[float]]:
 
 
 def _cut_pair(text: str) -> tuple[str, str]:
-    return _pair("--cuts", text, "COLUMN=NUMBER,NUMBER, such as age=25,45")
+    # Numbers have no "=", a column may.
+    return _pair("--cuts", text, "COLUMN=NUMBER,NUMBER, such as age=25,45", last=True)
 
 
 def _numbers(column: str, text: str) -> list[float]:
@@ -114,8 +140,8 @@ def _commas(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")]
 
 
-def _pair(option: str, text: str, form: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
+def _pair(option: str, text: str, form: str, *, last: bool = False) -> tuple[str, str]:
+    name, equals, value = text.rpartition("=") if last else text.partition("=")
     if not (name and equals and value):
         raise InputError(PAIR.format(option=option, text=text, form=form))
     return name.strip(), value
@@ -127,6 +153,7 @@ _PARSERS: dict[str, Any] = {
     "levels": _levels,
     "by": _crosses,
     "classes": _commas,
+    "missing_values": _commas,
 }
 
 
@@ -160,17 +187,18 @@ def audit_options(config: AuditConfig) -> AuditOptions:
 
 def declared_names(config: AuditConfig) -> Declared:
     """Names that the settings declare, written as the reader writes them."""
-    from evaluation.audit.labels import class_text, group_text
+    from evaluation.audit.labels import class_text, group_text, missing_texts
     from evaluation.audit.noise import Declared
     from evaluation.audit.schema import MISSING
 
+    texts = missing_texts(config.missing_values)
     levels = {
-        column: [group_text(value) or MISSING for value in values]
+        column: [group_text(value, texts) or MISSING for value in values]
         for column, values in config.levels.items()
     }
     clients = levels.pop(config.client, []) if config.client is not None else []
     missing = config.missing == "group"
     if clients and missing:
         clients = [*clients, MISSING]
-    classes = [class_text(value) or MISSING for value in config.classes]
+    classes = [class_text(value, texts) or MISSING for value in config.classes]
     return Declared(classes, levels, clients, missing)

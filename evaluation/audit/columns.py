@@ -74,6 +74,10 @@ class Levels:
         The only names allowed; empty: any.
     limit, crowded
         Names that there may be, and what an error says of more.
+    codes : dict of str to int
+        Numbers of the names so far.
+    latest : set of int
+        Those of the last rows that were encoded.
     """
 
     column: str
@@ -82,6 +86,7 @@ class Levels:
     limit: int = LEVELS
     crowded: str = IDENTIFIER
     codes: dict[str, int] = field(default_factory=dict)
+    latest: set[int] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -102,6 +107,7 @@ class Levels:
         checked = [
             self._checked(value, indices, i, place) for i, value in enumerate(_values(dictionary))
         ]
+        self.latest = {code for code in checked if code >= 0}
         return np.array([*checked, -1], np.int32)[indices]
 
     def _checked(self, value: Any, indices: Codes, index: int, place: Place) -> int:

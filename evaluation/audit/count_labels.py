@@ -108,8 +108,7 @@ class Labels(Counting):
         if len(self.classes) > known:
             self._remember(codes, known, column, place)
             self._check_fractions(column, place)
-        occurring = np.flatnonzero(np.bincount(codes + 1)[1:])
-        self.sources.setdefault(place.source, set()).update(occurring.tolist())
+        self.sources.setdefault(place.source, set()).update(self.classes.latest)
         return codes
 
     def _check_fractions(self, column: str, place: Place) -> None:
@@ -212,7 +211,7 @@ class Labels(Counting):
         return [list(self.sources.values()), clients]
 
     def _class_places(
-        self, rows: Sequence[NDArray[np.float64]], parts: Iterable[Iterable[set[int]]]
+        self, rows: Sequence[NDArray[Any]], parts: Iterable[Iterable[set[int]]]
     ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """Classes of the schema, and the place among them of every index.
 

@@ -129,8 +129,8 @@ def _without_twins(files: Iterable[DataFile]) -> tuple[tuple[DataFile, ...], lis
             notes.append(ZIPPED.format(path=file.path, first=twin))
             continue
         kept[file.path] = file
-        *start, end = _fingerprint(file.path)
-        earlier = seen.setdefault((start[0], start[1]), [])
+        start, end = _fingerprint(file.path)
+        earlier = seen.setdefault(start, [])
         # The end of a gzipped file's content costs reading all of it.
         first = next((path for path, own in earlier if own == end or not (own and end)), None)
         if first is not None:
@@ -164,8 +164,8 @@ def _same_content(a: Path, b: Path) -> bool:
     return False
 
 
-def _fingerprint(path: Path) -> tuple[int, bytes, bytes]:
-    """Size of the content (its lower 32 bits), its start, and its end, empty where unknown."""
+def _fingerprint(path: Path) -> tuple[tuple[int, bytes], bytes]:
+    """Size of the content (its lower 32 bits) and its start; its end, empty where unknown."""
     try:
         with path.open("rb") as file:
             start = file.read(BLOCK)
@@ -178,4 +178,5 @@ def _fingerprint(path: Path) -> tuple[int, bytes, bytes]:
                 size, end = int.from_bytes(end[-ISIZE:], "little"), b""
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return size % 2**32, hashlib.sha256(start).digest(), end and hashlib.sha256(end).digest()
+    begins = size % 2**32, hashlib.sha256(start).digest()
+    return begins, end and hashlib.sha256(end).digest()

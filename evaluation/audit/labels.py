@@ -15,6 +15,7 @@ reads alike:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
@@ -31,6 +32,13 @@ _DECIMAL = re.compile(r"(?:\+(?!-))?(-?(?:0|[1-9][0-9]*)\.[0-9]+)", re.ASCII)
 # Only with the sign of the exponent, as programs write it: "1e5" may be a ward.
 _POWER = re.compile(r"-?[0-9](?:\.[0-9]+)?e[+-][0-9]{2,3}", re.ASCII)
 _TRUTH = {"true": "1", "false": "0"}
+
+
+def missing_texts(values: Iterable[str] | None) -> frozenset[str]:
+    """Texts that stand for a missing value, in lower case: those given, or `MISSING_TEXTS`."""
+    if values is None:
+        return MISSING_TEXTS
+    return frozenset(value.strip().lower() for value in values)
 
 
 def group_text(value: Any, missing: frozenset[str] = MISSING_TEXTS) -> str | None:

@@ -9,7 +9,7 @@ from math import isfinite, nan
 from typing import Any, Literal
 
 from evaluation.audit.classes import ordered_classes
-from evaluation.audit.labels import MISSING_TEXTS, class_text
+from evaluation.audit.labels import class_text, missing_texts
 from evaluation.audit.number_text import stated
 from evaluation.audit.schema import Task
 from evaluation.errors import InputError
@@ -132,9 +132,7 @@ class ReadSettings:
     @property
     def missing_texts(self) -> frozenset[str]:
         """Texts in lower case that stand for a missing value."""
-        if self.missing_values is None:
-            return MISSING_TEXTS
-        return frozenset(text.strip().lower() for text in self.missing_values)
+        return missing_texts(self.missing_values)
 
     @property
     def positive_class(self) -> str | None:

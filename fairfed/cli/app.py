@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import logging
 import os
 import sys
@@ -29,6 +31,13 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 """Errors of a file system that Python raises without a path where a file is open already."""
+
+SIGNS = {
+    "✓": "OK", "✔": "OK", "✗": "X", "✘": "X", "–": "-", "−": "-", "×": "x", "·": ".", "…": "...",
+    "→": "->", "≈": "~", "±": "+-", "≥": ">=", "≤": "<=", "ε": "epsilon", "δ": "delta",
+    "\u202f": " ", "\u00a0": " ",
+}  # fmt: skip
+"""What is written where an encoding lacks a sign."""
 
 Override = Annotated[
     list[str] | None,
@@ -219,6 +228,7 @@ def doctor(
 
 def main() -> None:
     """Entry point: a user's mistake is one message and exit code 2, Ctrl-C is 130."""
+    _print_anywhere()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # No progress bars of others between ours, and no telemetry.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -245,6 +255,21 @@ def main() -> None:
         if ended.code == INTERRUPTED:  # typer makes Ctrl-C this code without a word
             typer.echo("Interrupted. Start the same command again to continue.", err=True)
         raise
+
+
+def _print_anywhere() -> None:
+    """Signs that the terminal's encoding lacks are written in others: no command fails for one."""
+    codecs.register_error("fairfed", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="fairfed")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(SIGNS.get(sign, "?") for sign in lacking), error.end
 
 
 def _named(error: OSError) -> str:

@@ -17,7 +17,9 @@ from fairfed.audit_settings import (
     READ_NAMES,
     audit_options,
     declared_names,
+    needs_columns,
     read_settings,
+    with_columns,
 )
 from fairfed.cli.audit_tables import print_audit, print_counts
 from fairfed.outputs import check_output
@@ -36,6 +38,14 @@ RUN_FILE = "federation.json"
 ONLY_RUNS = "{option} is for the directory of a run; {data} is none"
 CLIENTS_NAMED = "--site names the site that counts; the column {client!r} names clients already"
 NO_FILE = "--junit {path}: is a directory; give the path of a file"
+CARD_KEPT = (
+    "Model card: {path}; the model_card.md beside it has no marks of fairfed and was left as it is"
+)
+NO_RUN = "{run} is a run and {other} is none: audit runs apart from files of predictions"
+SAME_NAME = (
+    "several of these runs have one name, and {out} would keep the last alone: leave out --out, or "
+    "audit them apart"
+)
 AUTO_CUTS = "counts of different sites need the same cut points: state --cuts, leave out auto_cuts"
 NOT_OF_A_RUN = (
     "{run} is a run, whose rounds hold counts already: leave out what says how files of "
@@ -67,15 +77,13 @@ def audit_here(config: AuditConfig) -> bool:
     if not config.data:
         raise InputError(NO_DATA)
     _check_verdict(config)
-    run = Path(config.data[0])
-    if len(config.data) == 1:
-        refuse_own_results(run)
-    if len(config.data) == 1 and (run / RUN_FILE).is_file():
-        set_here = config.model_fields_set - {"bins"}
-        unread = ", ".join(name for name in READ_NAMES if name in set_here)
-        if unread:
-            raise InputError(NOT_OF_A_RUN.format(names=unread, run=run))
-        return _audited(config, _of_run(config, run))
+    paths = [Path(name) for name in config.data]
+    for path in paths:
+        refuse_own_results(path)
+    runs = [path for path in paths if (path / RUN_FILE).is_file()]
+    if runs:
+        _check_runs(config, runs, paths)
+        return _audited(config, [own for run in runs for own in _of_run(config, run, runs)])
     for option, given in (("--arm", config.arms), ("--ask", config.ask)):
         if given:
             raise InputError(ONLY_RUNS.format(option=option, data=config.data[0]))
@@ -83,6 +91,19 @@ def audit_here(config: AuditConfig) -> bool:
     directory = Path(config.out or "audit")
     subject = Subject(reading.tally, config.title, directory, reading.source, reading.notes)
     return _audited(config, [subject])
+
+
+def _check_runs(config: AuditConfig, runs: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Refuse what does not go with runs: options of how rows are read, files beside them."""
+    set_here = config.model_fields_set - {"bins"}
+    unread = ", ".join(name for name in READ_NAMES if name in set_here)
+    if unread:
+        raise InputError(NOT_OF_A_RUN.format(names=unread, run=runs[0]))
+    other = next((path for path in paths if path not in runs), None)
+    if other is not None:
+        raise InputError(NO_RUN.format(run=runs[0], other=other))
+    if config.out and len({run.resolve().name for run in runs}) < len(runs):
+        raise InputError(SAME_NAME.format(out=config.out))
 
 
 def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
@@ -146,11 +167,13 @@ def merge_here(
 
 
 def _read(config: AuditConfig) -> Reading:
+    from evaluation.audit.batches import column_names
     from evaluation.audit.files import find_files
     from evaluation.audit.read import read_files
 
-    if config.truth is None:
-        find_files(config.data)  # of a mistyped path, that is what is to be said
+    files, _ = find_files(config.data)  # of a mistyped path, that is what is to be said first
+    if needs_columns(config):
+        config = with_columns(config, column_names(files[0], _columns(config)))
     settings = read_settings(config)
     console = Console(stderr=True)
     with console.status("Counting") as status:
@@ -161,14 +184,23 @@ def _read(config: AuditConfig) -> Reading:
         )
 
 
-def _of_run(config: AuditConfig, directory: Path) -> list[Subject]:
-    """What is audited of a run: each of its arms, or those that are named."""
+def _columns(config: AuditConfig) -> list[str]:
+    """Names of columns that settings may mean."""
+    score = [config.score] if isinstance(config.score, str) else []
+    named = (config.truth, config.prediction, config.client, config.weight)
+    return [*filter(None, named), *config.sensitive, *score]
+
+
+def _of_run(config: AuditConfig, directory: Path, runs: Sequence[Path]) -> list[Subject]:
+    """What is audited of one of some runs: each of its arms, or those that are named."""
     from evaluation.audit.from_counts import run_tally
     from evaluation.run import read_run
 
     run = read_run(directory)
     arms = config.arms or tuple(arm.name for arm in run.arms)
     out = Path(config.out) if config.out else directory / "audit"
+    if config.out and len(runs) > 1:
+        out /= directory.resolve().name
     found = []
     for arm in arms:
         tally, notes = run_tally(run, arm)
@@ -229,6 +261,7 @@ def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
     """Audit, judge, print and report; whether every condition held for every subject."""
     from evaluation.audit.gate import judge
     from evaluation.audit.report import write_reports
+    from evaluation.audit.report.card import CARD
     from evaluation.audit.run import audit
 
     conditions = _conditions(config)
@@ -245,7 +278,10 @@ def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
         found = replace(found, gate=judge(found, conditions))
         written = write_reports(found, subject.directory)
         print_audit(console, found)
-        console.print(f"Report: {written['html']}\n", soft_wrap=True)
+        console.print(f"Report: {written['html']}", markup=False, soft_wrap=True)
+        if written["card"].name != CARD:
+            console.print(CARD_KEPT.format(path=written["card"]), markup=False, soft_wrap=True)
+        console.print()
         audits.append(found)
     if config.junit is not None:
         _write_junit(Path(config.junit), audits)

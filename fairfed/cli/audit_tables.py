@@ -1,33 +1,43 @@
-"""What `fairfed audit` prints: the gate, the widest gaps, the worst subgroups."""
+"""What `fairfed audit` prints: what was judged, rates by group, the widest gaps, the gate."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup
 from evaluation.audit.release import Release
+from evaluation.audit.report.head import basis, rates
+from evaluation.audit.report.redact import redacted
 from evaluation.audit.tally import CROSSED, Tally
-from evaluation.report.scales import number
+from evaluation.export import plain
+from evaluation.report.scales import Unit, amount, number
 from fairfed.cli.tables import titled
 
 GAPS = 5
 """Gaps that are shown of each cross of columns."""
 COMPLEMENTS = ("zero_one_loss", "true_negative_rate", "false_negative_rate", "false_discovery_rate")
 """Metrics that are 1 less another, so that their gap is the other's; it is in the report."""
+GROUPS = 20
+"""Groups whose rates are shown."""
 SUBGROUPS = 5
 """Subgroups that are shown."""
 
 
 def print_audit(console: Console, audit: Audit) -> None:
     """Summary of an audit; all of it is in the report."""
+    data = redacted(plain(audit), audit.options.redact)
     console.print(f"\n[bold]{escape(audit.title)}[/bold]: {_count(audit.n, audit)} rows")
-    for comparison in audit.comparisons:
+    console.print(basis(data), markup=False, highlight=False)
+    for comparison, shown in zip(audit.comparisons, data["comparisons"], strict=True):
+        _print_rates(console, data, shown)
         _print_gaps(console, audit, comparison)
     if audit.subgroups:
         _print_subgroups(console, audit)
@@ -43,7 +53,8 @@ def print_counts(
 ) -> None:
     """What a site's file of counts holds."""
     schema = tally.schema
-    console.print(f"{schema.task}: {', '.join(schema.classes) or 'errors'}")
+    known = {"schema": plain(schema), "options": plain(AuditOptions())}
+    console.print(basis(known), markup=False)
     for axis in schema.axes:
         console.print(f"{axis.name}: {', '.join(axis.levels)}", markup=False)
     console.print(f"clients: {', '.join(schema.clients)}", markup=False)
@@ -51,6 +62,22 @@ def print_counts(
         console.print(f"Note: {escape(note)}", style="dim")
     console.print(f"Released: {release.words()}", markup=False)
     console.print(f"Counts: {path}", markup=False, soft_wrap=True)
+
+
+def _print_rates(console: Console, audit: dict[str, Any], comparison: dict[str, Any]) -> None:
+    """Rates of every group, as the report has them: already redacted."""
+    columns = rates(audit, comparison)
+    if not columns:
+        return
+    by = escape(CROSSED.join(comparison["by"]))
+    table = titled("", by, right=("n", *(escape(own["short"]) for own in columns)))
+    for i, group in enumerate(comparison["groups"][:GROUPS]):
+        n = comparison["rows"][i]
+        values = [_rate(own["groups"][i]["value"], own["unit"]) for own in columns]
+        table.add_row(escape(group), n if isinstance(n, str) else f"{n:,}", *values)
+    console.print(table)
+    if len(comparison["groups"]) > GROUPS:
+        console.print(f"and {len(comparison['groups']) - GROUPS} more groups, in the report")
 
 
 def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
@@ -122,6 +149,11 @@ def _number(value: float, audit: Audit) -> str:
     if math.isnan(value):
         return "–"
     return number(value) if audit.schema.task == "regression" else f"{value:.3f}"
+
+
+def _rate(value: float | None, unit: Unit) -> str:
+    """As gaps are written; numbers that are no shares may be of any size."""
+    return amount(value, unit) if value is None or unit != "share" else f"{value:.3f}"
 
 
 def _interval(estimate: Estimate, audit: Audit) -> str:

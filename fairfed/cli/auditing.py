@@ -56,7 +56,8 @@ Score = Annotated[
     ),
 ]
 Sensitive = Annotated[
-    list[str] | None, _option("Column whose groups are compared; again for each.", panel=COLUMNS)
+    list[str] | None,
+    _option("Column whose groups are compared; again for each, or with commas.", panel=COLUMNS),
 ]
 Client = Annotated[str | None, _option("Column that names the client (site).", panel=COLUMNS)]
 Weight = Annotated[str | None, _option("Column of weights.", panel=COLUMNS)]
@@ -88,6 +89,14 @@ Missing = Annotated[
 Invalid = Annotated[
     str | None,
     _option("Rows without truth, prediction or score: error (the default) or drop.", panel=COLUMNS),
+]
+MissingValues = Annotated[
+    str | None,
+    _option(
+        "Texts that stand for a missing value, with commas, such as 'NA,unknown'; '' for none but "
+        "empty cells. By default NA, N/A, NaN, NaT, null, inf, in any case.",
+        panel=COLUMNS,
+    ),
 ]
 Task = Annotated[str | None, _option("classification (the default) or regression.", panel=COLUMNS)]
 Bins = Annotated[
@@ -151,6 +160,7 @@ def data(
     auto_cuts: AutoCuts = None,
     missing: Missing = None,
     invalid: Invalid = None,
+    missing_values: MissingValues = None,
     task: Task = None,
     bins: Bins = None,
     by: By = None,
@@ -204,6 +214,7 @@ def count(
     cuts: Cuts = None,
     missing: Missing = None,
     invalid: Invalid = None,
+    missing_values: MissingValues = None,
     task: Task = None,
     bins: Bins = None,
     site: Annotated[

@@ -48,6 +48,9 @@ class AuditConfig(Section):
     invalid: Literal["error", "drop"] = Field(
         "error", description="Rows without truth, prediction or score."
     )
+    missing_values: Strings | None = Field(
+        None, description="Texts that stand for nothing; null: NA, NaN, null, inf and the like."
+    )
     bins: int | None = Field(
         None,
         ge=1,

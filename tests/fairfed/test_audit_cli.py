@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -327,3 +330,127 @@ def test_what_is_no_users_mistake_is_exit_code_2_with_its_traceback(
     found = audit(EXAMPLE, *COLUMNS)
     assert found.code == 2
     assert "out of order" in found.err
+
+
+def _table(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+TINY = ("--min-group", "1", "--replicates", "0")
+
+
+def test_a_columns_own_name_wins_over_what_else_an_option_may_mean(
+    audit: Audit, tmp_path: Path
+) -> None:
+    text = 'y,p(y=1),age=years,"a,b",a,b\n1,0.9,30,x,u,v\n0,0.2,40,z,u,v\n'
+    path = _table(tmp_path / "a.csv", text)
+    call = (path, "--truth", "y", "--positive", "1", *TINY)
+    cuts = ("--sensitive", "age=years", "--cuts", "age=years=35")
+    named = audit(*call, "--score", "p(y=1)", *cuts)
+    assert named.code == 0, named.err
+    assert "< 35" in named.out
+    for score, positive in (("1=p(y=1)", ()), ("1=p(y=1)", ("--positive", "1"))):
+        found = audit(path, "--truth", "y", *TINY, *positive, "--score", score, *cuts)
+        assert found.code == 0, found.err
+        assert found.out == named.out
+    for given, axes in (("a,b", ["a,b"]), ("a, age=years", ["a", "age=years"])):
+        found = audit(*call, "--score", "p(y=1)", "--sensitive", given, "--out", "o")
+        assert found.code == 0, found.err
+        report = json.loads((tmp_path / "o" / "report.json").read_text())
+        assert [axis["name"] for axis in report["audit"]["schema"]["axes"]] == axes
+    found = audit(*call, "--score", "p(y=1)", "--sensitive", "a,Age=Years")
+    assert found.code == 2
+    assert "no column 'Age=Years' (did you mean 'age=years'?)" in found.err
+
+
+def test_what_is_missing_can_be_said(audit: Audit, tmp_path: Path) -> None:
+    path = _table(tmp_path / "a.csv", "y,p,g\n1,1,NA\n0,0,?\n1,0,NA\n0,1,b\n")
+    call = (path, "--truth", "y", "--prediction", "p", "--sensitive", "g", *TINY)
+    found = audit(*call)
+    assert "2 rows with 'NA' in 'g' taken as missing" in " ".join(found.out.split())
+    found = audit(*call, "--missing-values", "?, -")
+    assert "1 row with '?' in 'g' taken as missing" in " ".join(found.out.split())
+    assert "\nNA " in found.out
+    found = audit(*call, "--missing-values", "")
+    assert "taken as missing" not in found.out
+    assert all(f"\n{name} " in found.out for name in ("?", "NA", "b"))
+    declared = declared_names(
+        resolve(None, parse_options({"levels": ["g=NA,b"], "missing_values": "?"}))
+    )
+    assert declared.levels == {"g": ["NA", "b"]}
+
+
+def test_what_was_judged_is_said_first(audit: Audit, tmp_path: Path) -> None:
+    path = _table(tmp_path / "a.csv", "y,p,g\nhired,hired,f\nnot hired,hired,m\nhired,hired,m\n")
+    call = (path, "--truth", "y", "--prediction", "p", "--sensitive", "g", *TINY)
+    lines = audit(*call).out.strip().splitlines()
+    assert lines[1] == "Positive class: hired (of: not hired, hired)."
+    assert lines[2].split() == ["g", "n", "Base", "rate", "Selected", "TPR", "FPR"]
+    assert lines[3].split() == ["f", "1", "1.000", "1.000", "1.000", "–"]
+    assert lines[4].split() == ["m", "2", "0.500", "1.000", "1.000", "1.000"]
+    path.write_text(path.read_text().replace("not hired", "fired"))
+    asked = audit(*call)
+    assert asked.code == 2
+    said = "'fired' (1 true, 0 predicted), or 'hired' (2 true, 3 predicted)? Say it with --positive"
+    assert said in " ".join(asked.err.split())
+    assert not (tmp_path / "b").exists()
+    counted = audit("count", path, *call[1:7], "-o", "b.counts")
+    assert counted.code == 2
+    assert not (tmp_path / "b.counts").exists()
+
+
+def test_a_filled_in_card_is_kept(audit: Audit, tmp_path: Path) -> None:
+    call = (EXAMPLE, *PLAIN, "--replicates", "0")
+    assert audit(*call).code == 0
+    card = tmp_path / "audit" / "model_card.md"
+    card.write_text(card.read_text().replace("**TO FILL IN**", "we know"))
+    assert "Model card:" not in audit(*call, "--redact", "5").out
+    assert card.read_text().count("we know") > 5
+    card.write_text("Mine.")
+    said = " ".join(audit(*call).out.split())
+    assert "Model card: audit/model_card.new.md" in said
+    assert card.read_text() == "Mine."
+
+
+@pytest.mark.parametrize(("encoding", "tick"), [("ascii", "OK"), ("cp1252", "OK"), ("utf-8", "✓")])
+def test_any_encoding_of_the_terminal_will_do(
+    encoding: str, tick: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding))
+    arguments = (EXAMPLE, *PLAIN, "--replicates", "0", "--fail-on", "accuracy_difference > 0.9")
+    monkeypatch.setattr(sys, "argv", ["fairfed", "audit", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    sys.stdout.flush()
+    assert ended.value.code == 0
+    shown = raw.getvalue().decode(encoding)
+    assert f"{tick} held" in shown
+    assert "?" not in shown
+
+
+def test_a_script_of_the_user_is_not_taken_for_ours(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.py").write_text("raise SystemExit('of the user')")
+    path = str(Path(__file__).parents[2])
+    found = subprocess.run(
+        [sys.executable, "-m", "fairfed", "audit", "none.csv", "--truth", "y"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert found.returncode == 2
+    assert "none.csv: no such file" in found.stderr
+
+
+def test_runs_are_audited_together_but_not_with_files(audit: Audit, tmp_path: Path) -> None:
+    for name in ("a/run", "b/run"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "federation.json").write_text("{}")
+    mixed = audit("a/run", EXAMPLE)
+    assert mixed.code == 2
+    assert f"a/run is a run and {EXAMPLE} is none" in " ".join(mixed.err.split())
+    named = audit("a/run", "b/run", "--out", "both")
+    assert named.code == 2
+    assert "several of these runs have one name, and both would keep the last" in named.err
+    assert "leave out what says" in audit("a/run", "b/run", "--truth", "y").err

@@ -8,7 +8,15 @@ from dataclasses import replace
 from rich.console import Console
 
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup, Verdict
+from evaluation.audit.outcome import (
+    Audit,
+    Comparison,
+    Estimate,
+    Gap,
+    GroupMetric,
+    Subgroup,
+    Verdict,
+)
 from evaluation.audit.schema import Axis, Schema
 from fairfed.cli.audit_tables import print_audit
 
@@ -74,3 +82,20 @@ def test_gaps_subgroups_and_verdicts_are_shown() -> None:
 def test_small_counts_are_hidden() -> None:
     shown = _printed(replace(AUDIT, options=AuditOptions(redact=5)))
     assert shown.count("<= 5") == 2
+
+
+def test_rates_stand_before_gaps_and_long_tables_end() -> None:
+    metric = GroupMetric(
+        "true_positive_rate",
+        "Recall",
+        "higher",
+        Estimate(0.5),
+        (Estimate(0.25),) * 25,
+    )
+    groups = tuple(f"g{i}" for i in range(25))
+    many = Comparison(("sex",), groups, (7,) * 25, (), 0, (metric,), (GAP,))
+    shown = _printed(replace(AUDIT, comparisons=(many,)))
+    assert "Positive class: yes (of: no, yes)." in shown
+    assert shown.index("TPR") < shown.index("g19") < shown.index("and 5 more") < shown.index("gap")
+    assert "g20" not in shown
+    assert "0.250" in shown

@@ -16,8 +16,10 @@ def write_reports(audit: Audit, directory: str | Path) -> dict[str, Path]:
     """Write ``report.html``, ``report.json``, ``report.md`` and ``model_card.md``.
 
     Each is replaced in one step, so a reader never sees half a file; the same audit gives the same
-    bytes. With ``audit.options.redact`` small counts are out of all of them. ``report.json``
-    follows ``evaluation/audit/report/schema.json``.
+    bytes. Of a model card that is there, only what stands between fairfed's marks is replaced; one
+    without marks is left alone, and the new one is ``model_card.new.md``. With
+    ``audit.options.redact`` small counts are out of all of them. ``report.json`` follows
+    ``evaluation/audit/report/schema.json``.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ def write_reports(audit: Audit, directory: str | Path) -> dict[str, Path]:
     Raises
     ------
     InputError
-        If the directory cannot be made or written.
+        If the directory cannot be made or written, or cards without marks are in the way.
     """
     from evaluation.audit.report.build import write
 

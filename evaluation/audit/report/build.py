@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from evaluation.audit.outcome import Audit
+from evaluation.audit.report.card import card_to_write
 from evaluation.audit.report.document import document
 from evaluation.audit.report.page import render
 from evaluation.audit.report.texts import markdown, model_card
@@ -22,9 +23,10 @@ def write(audit: Audit, directory: Path) -> dict[str, Path]:
         "report.html": render(content),
         "report.json": json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "report.md": markdown(content),
-        "model_card.md": model_card(content),
     }
     try:
+        card, text = card_to_write(directory, model_card(content))
+        texts[card] = text
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             replace_text(directory / name, text)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from evaluation.audit.outcome import Audit
 from evaluation.audit.report import words
+from evaluation.audit.report.head import basis
 from evaluation.audit.report.redact import redacted
 from evaluation.export import plain
 
@@ -25,6 +26,8 @@ class Document:
         Always ``fairfed.audit``.
     version : int
         Of this structure.
+    basis : str
+        What was judged, in words: the positive class, or the classes. To be read first.
     headline : str
         The main finding in words.
     findings : tuple of str
@@ -39,6 +42,7 @@ class Document:
 
     kind: Literal["fairfed.audit"]
     version: Literal[1]
+    basis: str
     headline: str
     findings: tuple[str, ...]
     helps: tuple[str, ...]
@@ -52,6 +56,7 @@ def document(audit: Audit) -> dict[str, Any]:
     content = {
         "kind": KIND,
         "version": VERSION,
+        "basis": basis(data),
         "headline": words.headline(data),
         "findings": words.findings(data),
         "helps": words.helps(data),

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from evaluation.audit.report import curves, words
+from evaluation.audit.report.head import rates
 from evaluation.audit.report.judged import (
     CLEAR,
     SYMBOLS,
@@ -60,6 +61,7 @@ def context(document: Data) -> Data:
         "audit": audit,
         "level": level,
         "gate": audit["gate"],
+        "basis": document["basis"],
         "comparisons": [_comparison(audit, item, i) for i, item in enumerate(audit["comparisons"])],
         "scores": [_scores(audit, item, i) for i, item in enumerate(audit["scores"])],
         "subgroups": _subgroups(audit),
@@ -121,6 +123,7 @@ def _comparison(audit: Data, item: Data, index: int) -> Data:
         "chosen": chosen or next(iter(names), ""),
         "gaps": _gap_panels(audit, main),
         "more": _gap_panels(audit, other),
+        "rates": rates(audit, item),
         "units": {m["name"]: unit_of(audit, m["name"]) for m in item["metrics"]},
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evaluation.audit.report.head import rates
 from evaluation.audit.report.judged import (
     SYMBOLS,
     WORDS,
@@ -47,6 +48,7 @@ def _filled(name: str, document: Data) -> str:
         unit_of=lambda name: unit_of(audit, name),
         subgroup_unit=subgroup_unit,
         main=lambda gaps: [gap for gap in gaps if is_main(gap)],
+        rates=lambda comparison: rates(audit, comparison),
         cell=cell,
         gap_title=lambda name: gap_title(audit, name),
     )

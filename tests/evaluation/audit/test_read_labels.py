@@ -21,6 +21,9 @@ from evaluation.audit.labels import class_text, group_text, is_number
         ((1e16, "1e+16", 10**16), "10000000000000000"),
         ((1e-5, "1e-05"), "1e-05"),
         ((True, "true", "TRUE", np.True_), "true"),
+        (("+1", "+1.0", "1"), "1"),
+        (("+0.50", 0.5), "0.5"),
+        (("+-1",), "+-1"),
         (("007",), "007"),
         (("1E5",), "1E5"),
         (("Été ", "Été".encode()), "Été"),
@@ -29,6 +32,14 @@ from evaluation.audit.labels import class_text, group_text, is_number
 )
 def test_what_is_the_same_has_the_same_text(values: tuple[object, ...], text: str | None) -> None:
     assert {group_text(value) for value in values} == {text}
+
+
+def test_which_texts_are_missing_can_be_said() -> None:
+    only = frozenset({"?"})
+    assert [group_text(value, only) for value in ("NA", "?", " ", None, np.inf)] == [
+        "NA", None, None, None, None,
+    ]  # fmt: skip
+    assert class_text("nan", frozenset()) == "nan"
 
 
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.booleans()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -42,14 +43,15 @@ ROW = st.fixed_dictionaries(
     }
 )
 ROWS = st.lists(ROW, min_size=1, max_size=30)
-FORMS = st.sampled_from(["csv", "parquet", "feather"])
+FORMS = st.sampled_from(["csv", "csv.gz", "tsv", "tsv.gz", "parquet", "feather"])
 
 
 def write(folder: Path, i: int, rows: list[Row], form: str, variant: int) -> Path:
     path = folder / f"part{i}.{form}"
     table = {name: [row[name] for row in rows] for name in rows[0]}
-    if form == "csv":
-        with path.open("w", newline="", encoding="utf-8") as file:
+    if "sv" in form:
+        opened = gzip.open if form.endswith(".gz") else open
+        with opened(path, "wt", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, delimiter=",;\t"[variant])
             writer.writerow(table)
             writer.writerows(zip(*table.values(), strict=True))
