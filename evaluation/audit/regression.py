@@ -13,11 +13,12 @@ import numpy as np
 
 from evaluation.audit.findings import gap_records, split
 from evaluation.audit.gaps import kinds_of
+from evaluation.audit.lacks import Words
 from evaluation.audit.measured import Measured, normal_noise
 from evaluation.audit.metrics import Direction
+from evaluation.audit.null import alike_errors, null_gaps
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Comparison, Estimate, GroupMetric
-from evaluation.audit.significance import heterogeneity
 from evaluation.audit.sparse import IntArray
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
@@ -87,20 +88,22 @@ def compare_one(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Com
     groups = split(by, names, sums[:, 0], options.min_group)
     if not len(sums):
         return Comparison(by, (), (), (), 0, (), ())
-    seed = (options.seed, *(tally.schema.axis(name) for name in by))
     metrics = chosen_errors(options.metrics)
     unit = tally.schema.unit
     parts = {
-        m.name: measure_errors(m, sums[groups.kept], sums.sum(axis=0), unit, options, (*seed, i))
-        for i, m in enumerate(metrics)
+        m.name: measure_errors(m, sums[groups.kept], sums.sum(axis=0), unit, options)
+        for m in metrics
     }
     kinds = [k for m in metrics for k in kinds_of(m.name, m.title, ratios=m.ratios)]
     rates = {name: (part.values, part.overall[None]) for name, part in parts.items()}
     several = len(groups.names) > 1
     values = {k.name: float(k.value(rates, "macro")) if several else NAN for k in kinds}
     intervals = gap_intervals(kinds, parts, values, "macro", options.level) if several else {}
-    tests = {name: heterogeneity(part.values, part.spread) for name, part in parts.items()}
-    found = gap_records(kinds, parts, groups.names, values, intervals, {}, tests, options)
+    tested = [k for k in kinds if several and not np.isnan(parts[k.metric].spread).any()]
+    draw = alike_errors(parts, options.seed)
+    null = null_gaps(tested, draw, values, "macro", options.level)
+    words = Words({m.name: m.title.lower() for m in metrics})
+    found = gap_records(kinds, parts, groups.names, values, intervals, null, options, words)
     return Comparison(
         by,
         groups.names,
@@ -118,7 +121,6 @@ def measure_errors(
     total: IntArray,
     unit: float,
     options: AuditOptions,
-    seed: tuple[int, ...],
 ) -> Measured:
     """A metric of errors by group with its normal sampling errors.
 
@@ -130,20 +132,22 @@ def measure_errors(
         Rows, Σe, Σ|e|, Σe² of the compared groups, as in `Tally.errors`; `total` those of everyone.
     unit : float
         What errors are counted in.
-    options, seed
-        Level and replicates; seed of the draws for gaps.
+    options
+        Level, replicates, and seed of the draws for gaps.
     """
     values, spread, low, high = _normal(metric, sums, unit, options.level)
     overall, overall_spread, overall_low, overall_high = _normal(
         metric, total[None], unit, options.level
     )
     draws = options.replicates if metric.variance is not None else 0
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((options.seed, 1, list(BY_ERROR).index(metric.name)))
     column = values[:, None]
     return Measured(
         values=column,
         overall=overall,
         rows=sums[:, :1],
+        n=sums[:, 0],
+        made_of=column,
         low=low[:, None],
         high=high[:, None],
         overall_low=overall_low,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evaluation.audit.gate import Condition
     from evaluation.audit.outcome import Audit
     from evaluation.audit.read import Reading
+    from evaluation.audit.schema import Schema
     from fairfed.config.audit import AuditConfig
 
 RUN_FILE = "federation.json"
@@ -65,6 +66,8 @@ def audit_here(config: AuditConfig) -> bool:
     if not config.data:
         raise InputError(NO_DATA)
     _check_verdict(config)
+    if config.sensitive:
+        _check_names(config)
     run = Path(config.data[0])
     if len(config.data) == 1:
         refuse_own_results(run)
@@ -134,6 +137,7 @@ def merge_here(
     if merged_to is not None:
         check_output(merged_to, force, "--counts")
     merged = merge_counts(files)
+    _check_names(config, merged.tally.schema)
     if merged_to is not None:
         write_merged(merged_to, merged)
     source = tuple(str(path) for path in files)
@@ -168,6 +172,7 @@ def _of_run(config: AuditConfig, directory: Path) -> list[Subject]:
     found = []
     for arm in arms:
         tally, notes = run_tally(run, arm)
+        _check_names(config, tally.schema)
         subject = Subject(
             tally,
             f"{config.title}: {run.name}, {arm}",
@@ -215,6 +220,21 @@ def _check_verdict(config: AuditConfig) -> None:
         raise InputError(NO_FILE.format(path=config.junit))
 
 
+def _check_names(config: AuditConfig, schema: Schema | None = None) -> None:
+    """Find conditions on what will not be there, as far as the settings, or a schema, tell."""
+    from evaluation.audit.gate import check_gate
+    from evaluation.audit.gate_names import names_in, names_of
+
+    options = audit_options(config)
+    if schema is not None:
+        known = names_in(schema, options, scored=config.ask)
+    else:
+        scored = config.score is not None
+        classes = len(config.classes) or 2
+        known = names_of(config.task, config.sensitive, options, scored=scored, classes=classes)
+    check_gate(_conditions(config), known)
+
+
 def _conditions(config: AuditConfig) -> list[Condition]:
     from evaluation.audit.gate import parse_condition
 
@@ -222,8 +242,13 @@ def _conditions(config: AuditConfig) -> list[Condition]:
 
 
 def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
-    """Audit, judge, print and report; whether every condition held for every subject."""
-    from evaluation.audit.gate import judge
+    """Audit, judge, print and report; whether every condition held for every subject.
+
+    Raises
+    ------
+    InputError
+        If a condition could not be audited, when all reports are written.
+    """
     from evaluation.audit.report import write_reports
     from evaluation.audit.run import audit
 
@@ -237,15 +262,18 @@ def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
                 title=subject.title,
                 source=subject.source,
                 notes=subject.notes,
+                gate=conditions,
             )
-        found = replace(found, gate=judge(found, conditions))
         written = write_reports(found, subject.directory)
         print_audit(console, found)
         console.print(f"Report: {written['html']}\n", soft_wrap=True)
         audits.append(found)
     if config.junit is not None:
         _write_junit(Path(config.junit), audits)
-    return all(verdict.held for found in audits for verdict in found.gate)
+    verdicts = [verdict for found in audits for verdict in found.gate]
+    if unknown := [verdict.message for verdict in verdicts if not verdict.audited]:
+        raise InputError("\n".join(unknown))
+    return all(verdict.held for verdict in verdicts)
 
 
 def _write_junit(path: Path, audits: Sequence[Audit]) -> None:
