@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import REPLICATES, bootstrap_intervals, chance_gaps, difference_interval
+from evaluation.audit.null import chance_gaps
+from evaluation.bootstrap import REPLICATES, bootstrap_intervals, difference_interval
 from evaluation.clients import (
     ClientFairness,
     client_fairness,
@@ -53,7 +54,7 @@ class ArmSummary:
     gaps : dict of str to Interval
         Group gaps by name in `METRICS`; empty with fewer than two groups.
     chance_gaps : dict of str to float
-        The gap that chance alone stays under in 95 % of draws if all groups are treated alike.
+        The gap that chance alone stays under in 95 % of draws; see `evaluation.audit.null`.
     group_accuracy, class_recall : dict of str to Interval
         With Wilson intervals.
     seconds, synthesis_seconds : float
@@ -166,11 +167,6 @@ def _intervals(
     )
 
 
-def _chance(run: Run, pooled: NDArray[np.int64], replicates: int) -> dict[str, float]:
-    functions = {name: METRICS[name].function for name in GAPS} if run.has_groups else {}
-    return chance_gaps(pooled, functions, replicates=replicates, seed=run.seed)
-
-
 def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSummary:
     """Compute the numbers of one arm; intervals are seeded with the run's seed."""
     pooled = final_counts(run, arm)
@@ -199,7 +195,7 @@ def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSum
         worst_group_accuracy=measured["worst_group_accuracy"],
         client_fairness=fairness,
         gaps={name: measured[name] for name in GAPS if name in measured},
-        chance_gaps=_chance(run, pooled, replicates),
+        chance_gaps=chance_gaps(pooled, GAPS if run.has_groups else (), seed=run.seed),
         group_accuracy=_group_accuracy(pooled, run),
         class_recall=_class_recall(pooled, run),
         seconds=sum(item.seconds for item in history),

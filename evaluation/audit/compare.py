@@ -172,5 +172,5 @@ def _gaps(
         rates = {n: (part.values[:k], part.overall[None]) for n, part in parts.items()}
         values = {kind.name: float(kind.value(rates, across)) for kind in kinds}
         intervals = gap_intervals(kinds, parts, values, across, level)
-        null = null_gaps(kinds, permuted(parts, cells, options.seed), values, across, level)
+        null = null_gaps(kinds, permuted(cells, options.seed), values, across, level)
     return gap_records(kinds, parts, names, values, intervals, null, options, words)

@@ -27,13 +27,13 @@ Rao & Scott 1981).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.gaps import GapKind, Rates
+from evaluation.audit.gaps import GapKind, Rates, gap_kinds
 from evaluation.audit.measured import Cells, Measured
 from evaluation.audit.metrics import (
     BY_GROUP,
@@ -43,8 +43,9 @@ from evaluation.audit.metrics import (
     jaccard_parts,
     recall_parts,
 )
+from evaluation.intervals import LEVEL, check_level
 from evaluation.metrics import Across, skipping_nan
-from evaluation.rates import FloatArray, ratio_or_nan
+from evaluation.rates import CountArray, FloatArray, pool_groups, ratio_or_nan
 
 DRAWS = 3_999
 """The smallest p-value is one in one more; at 0.05 it errs by 0.0035."""
@@ -106,6 +107,36 @@ def null_gaps(
     return found
 
 
+def chance_gaps(
+    counts: CountArray, names: Iterable[str], *, level: float = LEVEL, seed: int = 0
+) -> dict[str, float]:
+    """How large gaps chance alone makes where groups do not differ; a smaller one is no evidence.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_groups, n_classes, n_classes)
+        Confusion counts.
+    names : iterable of str
+        Of gaps, such as ``equalized_odds_difference``.
+    level, seed
+        Share of the draws that stay within, in (0, 1), and seed of the draws.
+
+    Returns
+    -------
+    dict of str to float
+        NaN where the gap is undefined.
+    """
+    check_level(level)
+    rows = np.asarray(counts, np.int64)
+    sums = rows.astype(np.float64)
+    cells = Cells(rows, sums, sums, len(rows), False, np.zeros((0, *rows.shape)))
+    wanted = dict.fromkeys(names, np.nan)
+    kinds = [kind for kind in gap_kinds(BY_GROUP.values()) if kind.name in wanted]
+    values = {kind.name: float(kind.of_counts(rows)) for kind in kinds}
+    found = null_gaps(kinds, permuted(cells, seed), values, "macro", level)
+    return wanted | {name: band for name, (band, _) in found.items()}
+
+
 def judged(gaps: FloatArray, value: float, level: float) -> tuple[float, float]:
     """What draws of a gap stay within, and how often they reach a value (Monte Carlo test).
 
@@ -116,7 +147,7 @@ def judged(gaps: FloatArray, value: float, level: float) -> tuple[float, float]:
     return band, float((1 + (gaps >= value - TIE).sum()) / (1 + len(gaps)))
 
 
-def permuted(parts: Mapping[str, Measured], cells: Cells, seed: int) -> Drawn:
+def permuted(cells: Cells, seed: int) -> Drawn:
     """Draws of metrics by group whose hits are permuted over the compared groups.
 
     Streams of random numbers depend on the metric alone, and groups are put in the order of their
@@ -133,7 +164,8 @@ def permuted(parts: Mapping[str, Measured], cells: Cells, seed: int) -> Drawn:
             rates = f1_of_jaccard(rates)
         elif own == "balanced_accuracy":
             rates = skipping_nan("mean", rates, -1)[..., None]
-        return 1 - rates if own != name else rates, parts[name].overall[None]
+        overall = BY_GROUP[name].values(pool_groups(cells.weights))
+        return 1 - rates if own != name else rates, overall
 
     return draw
 
