@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.bootstrap import (
-    bootstrap_interval,
-    bootstrap_intervals,
-    chance_gaps,
-    difference_interval,
-)
+from evaluation.audit.null import chance_gaps
+from evaluation.bootstrap import bootstrap_interval, bootstrap_intervals, difference_interval
 from evaluation.clients import (
     ClientFairness,
     client_accuracies,

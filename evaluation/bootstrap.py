@@ -96,7 +96,8 @@ def bootstrap_intervals(
     its percentiles lie too high (too low), at times beyond the value itself, and near a gap of 0
     they never cover the truth. The hull is the cautious choice for gaps and worst cases: 85 to 97 %
     coverage in simulations with four groups of 50 to 500 rows and two classes. Averaged over many
-    classes with few rows each, even an honest model shows a gap: see `chance_gaps`.
+    classes with few rows each, even an honest model shows a gap: see
+    `evaluation.audit.null.chance_gaps`.
     """
     check_level(level)
     array = np.asarray(counts, dtype=np.int64)
@@ -122,43 +123,6 @@ def bootstrap_interval(
         counts, {"": function}, replicates=replicates, level=level, seed=seed, kind=kind
     )
     return found[""]
-
-
-def chance_gaps(
-    counts: CountArray,
-    functions: Mapping[str, Callable[[CountArray], FloatArray]],
-    *,
-    replicates: int = REPLICATES,
-    level: float = LEVEL,
-    seed: int = 0,
-) -> dict[str, float]:
-    """How large a gap chance alone makes when the model treats all groups alike.
-
-    Draws predictions of every group and class from the rates of that class over all groups, with
-    the rows per group and class as they are, and returns the quantile ``level`` of each metric. A
-    gap below it is no evidence of unequal treatment; NaN where the metric is undefined.
-
-    Parameters
-    ----------
-    counts : ndarray of int, shape (n_groups, n_classes, n_classes)
-        Confusion counts.
-    functions, replicates, level, seed
-        As in `bootstrap_intervals`.
-    """
-    check_level(level)
-    array = np.asarray(counts, dtype=np.int64)
-    pooled = array.sum(axis=0).astype(np.float64)
-    totals = pooled.sum(axis=1, keepdims=True)
-    # A class without rows is never drawn from; any valid probabilities will do.
-    rates = np.where(totals > 0, pooled / np.maximum(totals, 1), 1 / pooled.shape[1])
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(array.sum(axis=2), rates, size=(replicates, *array.shape[:2]))
-    found = {}
-    for name, function in functions.items():
-        values = function(drawn)
-        defined = values[~np.isnan(values)]
-        found[name] = float(np.quantile(defined, level)) if defined.size else float("nan")
-    return found
 
 
 def difference_interval(

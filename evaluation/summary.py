@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import REPLICATES, bootstrap_intervals, chance_gaps, difference_interval
+from evaluation.audit.null import chance_gaps
+from evaluation.bootstrap import REPLICATES, bootstrap_intervals, difference_interval
 from evaluation.clients import (
     ClientFairness,
     client_fairness,
@@ -57,7 +58,7 @@ class ArmSummary:
     gaps : dict of str to Interval
         Group gaps by name in `METRICS`; empty with fewer than two groups.
     chance_gaps : dict of str to float
-        The gap that chance alone stays under in 95 % of draws if all groups are treated alike.
+        The gap that chance alone stays under in 95 % of draws; see `evaluation.audit.null`.
     group_accuracy, class_recall : dict of str to Interval
         With Wilson intervals.
     seconds, synthesis_seconds : float
@@ -189,9 +190,16 @@ def _intervals(
     )
 
 
-def _chance(run: Run, pooled: NDArray[np.int64], replicates: int) -> dict[str, float]:
-    gaps = gap_functions(run, comparable(run, pooled))
-    return chance_gaps(pooled, gaps, replicates=replicates, seed=run.seed)
+def _chance(run: Run, pooled: NDArray[np.int64]) -> dict[str, float]:
+    """Gaps that chance makes between what can be compared."""
+    if not run.has_groups:
+        return {}
+    kept = comparable(run, pooled)
+    of_groups = [name for name in GAPS if name in OF_GROUPS]
+    of_cells = [name for name in GAPS if name not in OF_GROUPS]
+    groups, cells = pooled * kept.groups[:, None, None], pooled * kept.cells[:, :, None]
+    found = chance_gaps(groups, of_groups, seed=run.seed)
+    return found | chance_gaps(cells, of_cells, seed=run.seed)
 
 
 def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSummary:
@@ -223,7 +231,7 @@ def summarise_arm(run: Run, arm: Arm, *, replicates: int = REPLICATES) -> ArmSum
         worst_group_accuracy=measured["worst_group_accuracy"],
         client_fairness=fairness,
         gaps={name: measured[name] for name in GAPS if name in measured},
-        chance_gaps=_chance(run, pooled, replicates),
+        chance_gaps=_chance(run, pooled),
         group_accuracy=_group_accuracy(pooled, run),
         class_recall=_class_recall(pooled, run),
         seconds=sum(item.seconds for item in history),

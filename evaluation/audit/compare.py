@@ -6,17 +6,26 @@ out of that metric's gaps: fairlearn would count 0 (see `evaluation.metrics`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 
 from evaluation.audit import regression
+from evaluation.audit.families import in_families
 from evaluation.audit.findings import gap_records, split
-from evaluation.audit.gaps import GapKind, gap_kinds
-from evaluation.audit.measured import Cells, Measured, make_cells, measure, percentiles
-from evaluation.audit.metrics import BY_GROUP, ByGroup, chosen
+from evaluation.audit.gaps import gap_kinds
+from evaluation.audit.lacks import Words, group_lacks
+from evaluation.audit.measured import (
+    Cells,
+    Measured,
+    complement,
+    make_cells,
+    measure,
+    percentiles,
+)
+from evaluation.audit.metrics import BY_GROUP, COMPLEMENTS, ByGroup, chosen, says_nothing
+from evaluation.audit.null import null_gaps, permuted
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import (
     NAN,
@@ -24,17 +33,12 @@ from evaluation.audit.outcome import (
     Estimate,
     Gap,
     GroupMetric,
-    ScoreComparison,
 )
 from evaluation.audit.score_table import crosses
-from evaluation.audit.significance import SAME_TEST, corrected, gap_test
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
 from evaluation.audit.vocabulary import check_positive
-from evaluation.bootstrap import chance_gaps
-from evaluation.rates import CountArray, FloatArray
-
-Compared = TypeVar("Compared", bound=Comparison | ScoreComparison)
+from evaluation.rates import FloatArray
 
 
 def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...]:
@@ -50,8 +54,9 @@ def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...
     Returns
     -------
     tuple of Comparison
-        In the order of ``options.by``; p-values are corrected over all of them. A comparison of
-        fewer than two groups has gaps of NaN, one of no rows has neither metrics nor gaps.
+        In the order of ``options.by``. Each is the same whatever others there are, but for the
+        corrected p-values, which are of one family. One of fewer than two groups has gaps of NaN,
+        one of no rows has neither metrics nor gaps.
 
     Raises
     ------
@@ -61,30 +66,7 @@ def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...
     check_positive(tally, options)
     one = regression.compare_one if tally.schema.task == "regression" else _compare
     crossed = crosses(tally.schema, options)
-    return corrected_gaps([one(tally, by, options) for by in crossed])
-
-
-def corrected_gaps(comparisons: Sequence[Compared]) -> tuple[Compared, ...]:
-    """Correct the p-values of all gaps; gaps with one test (complements, ratios) count once."""
-    found: dict[tuple[int, str], float] = {}
-    for i, comparison in enumerate(comparisons):
-        for gap in comparison.gaps:
-            found.setdefault(_test_of(i, gap), gap.p)
-    holm, rate = corrected(list(found.values()))
-    places = {key: place for place, key in enumerate(found)}
-
-    def own(i: int, gap: Gap) -> Gap:
-        place = places[_test_of(i, gap)]
-        return replace(gap, p_holm=holm[place], p_bh=rate[place])
-
-    return tuple(
-        replace(comparison, gaps=tuple(own(i, gap) for gap in comparison.gaps))
-        for i, comparison in enumerate(comparisons)
-    )
-
-
-def _test_of(comparison: int, gap: Gap) -> tuple[int, str]:
-    return comparison, SAME_TEST.get(gap.metric, gap.metric)
+    return in_families([one(tally, by, options) for by in crossed])
 
 
 def _compare(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Comparison:
@@ -93,40 +75,53 @@ def _compare(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Compar
     table, names = tally.grouped(tally.confusion, by)
     table = np.maximum(table, 0)
     groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group)
-    seed = (options.seed, *(tally.schema.axis(name) for name in by))
-    metrics = chosen(options.metrics)
     if not len(table):
         return Comparison(by, (), (), (), 0, (), ())
+    metrics, classes = chosen(options.metrics), tally.schema.classes
     cells = make_cells(
-        table, groups.kept, replicates=options.replicates, rng=np.random.default_rng(seed)
+        table, groups.kept, replicates=options.replicates, rng=np.random.default_rng(options.seed)
     )
-    parts = {m.name: measure(m, cells, options.level, (*seed, 1, _place(m))) for m in metrics}
+    parts = _measured(metrics, cells, options)
+    # What a mean of recalls is made of.
+    titles = {m.name: m.title.lower() for m in metrics} | {"balanced_accuracy": "recall"}
+    words = Words(titles, classes)
     return Comparison(
         by,
         groups.names,
         groups.rows,
         groups.suppressed,
         groups.suppressed_rows,
-        tuple(_group_metric(m, parts[m.name], cells, options) for m in metrics),
-        _gaps(metrics, parts, cells, groups.names, options, seed),
+        tuple(
+            _group_metric(m, parts[m.name], cells.compared, options, words)
+            for m in metrics
+            if not says_nothing(m.name, len(classes), options.across)
+        ),
+        _gaps(metrics, parts, cells, groups.names, options, words),
     )
 
 
-def _place(metric: ByGroup) -> int:
-    """Which stream of random numbers a metric has, whatever others are computed."""
-    return list(BY_GROUP).index(metric.name)
+def _measured(
+    metrics: Sequence[ByGroup], cells: Cells, options: AuditOptions
+) -> dict[str, Measured]:
+    """Every metric with a stream of random numbers of its own, whatever others are computed."""
+    found: dict[str, Measured] = {}
+    for metric in metrics:
+        name = COMPLEMENTS.get(metric.name, metric.name)
+        seed = (options.seed, 1, list(BY_GROUP).index(name))
+        own = found.get(name) or measure(BY_GROUP[name], cells, options.level, seed)
+        found[metric.name] = own if name == metric.name else complement(own)
+    return found
 
 
 def _group_metric(
-    metric: ByGroup, part: Measured, cells: Cells, options: AuditOptions
+    metric: ByGroup, part: Measured, compared: int, options: AuditOptions, words: Words
 ) -> GroupMetric:
-    k, across = cells.compared, options.across
+    across = options.across
     values = metric.joined(part.values, across)
     draws = metric.joined(part.draws, across)
     overall = float(metric.joined(part.overall[None], across)[0])
     overall_draws = metric.joined(part.overall_draws, across)
     simple = part.values.shape[1] == 1
-    rows = part.rows[:, 0] if simple else cells.rows.sum(axis=(1, 2))
     if simple:
         low, high = part.low[:, 0], part.high[:, 0]
         overall_ends = (part.overall_low[0], part.overall_high[0])
@@ -135,14 +130,19 @@ def _group_metric(
         ends = percentiles(overall_draws[:, None], options.level)
         overall_ends = (ends[0][0], ends[1][0])
     how = "wilson" if simple else "bootstrap"
+    *lacks, lacks_overall = group_lacks(metric.name, part, words)
+    total = _estimate(overall, overall_ends, int(part.n.sum()), how, overall_draws)
     return GroupMetric(
         metric.name,
         metric.title,
         metric.direction,
-        _estimate(overall, overall_ends, int(rows.sum()), how, overall_draws),
+        replace(total, lacks=lacks_overall),
         tuple(
-            _estimate(float(values[g]), (low[g], high[g]), int(rows[g]), how, draws[:, g])
-            for g in range(k)
+            replace(
+                _estimate(float(values[g]), (low[g], high[g]), int(part.n[g]), how, draws[:, g]),
+                lacks=lacks[g],
+            )
+            for g in range(compared)
         ),
     )
 
@@ -164,55 +164,15 @@ def _gaps(
     cells: Cells,
     names: tuple[str, ...],
     options: AuditOptions,
-    seed: tuple[int, ...],
+    words: Words,
 ) -> tuple[Gap, ...]:
-    kinds, across, k = gap_kinds(metrics), options.across, cells.compared
+    kinds, across, level, k = gap_kinds(metrics), options.across, options.level, cells.compared
     values = {kind.name: NAN for kind in kinds}
     intervals: dict[str, tuple[float, float]] = {}
-    chance: dict[str, float] = {}
-    tests: dict[str, float] = {}
+    null: dict[str, tuple[float, float]] = {}
     if k > 1:
         rates = {n: (part.values[:k], part.overall[None]) for n, part in parts.items()}
         values = {kind.name: float(kind.value(rates, across)) for kind in kinds}
-        intervals = gap_intervals(kinds, parts, values, across, options.level)
-        chance = _chance(kinds, cells, options)
-        tests = _tests(kinds, parts, cells, seed)
-    return gap_records(kinds, parts, names, values, intervals, chance, tests, options)
-
-
-def _tests(
-    kinds: Sequence[GapKind],
-    parts: Mapping[str, Measured],
-    cells: Cells,
-    seed: tuple[int, ...],
-) -> dict[str, float]:
-    """p-values by metric; complements share one, down to the permutations that were drawn."""
-    streams = [*BY_GROUP, "equalized_odds"]
-    found: dict[str, float] = {}
-    for metric in dict.fromkeys(kind.metric for kind in kinds):
-        test = SAME_TEST.get(metric, metric)
-        if test not in found:
-            found[test] = gap_test(test, cells, parts.get(test), (*seed, 2, streams.index(test)))
-        found[metric] = found[test]
-    return found
-
-
-def _chance(kinds: Sequence[GapKind], cells: Cells, options: AuditOptions) -> dict[str, float]:
-    """Gaps that chance alone makes.
-
-    None for base rates, which are no decisions, and none for weighted rows, as it redraws rows.
-    """
-    if cells.weighted or not options.replicates:
-        return {}
-
-    def function(kind: GapKind) -> Callable[[CountArray], FloatArray]:
-        return lambda counts: kind.of_counts(counts, options.across, compared=cells.compared)
-
-    wanted = [k for k in kinds if k.kind == "difference" and k.metric != "base_rate"]
-    return chance_gaps(
-        cells.rows,
-        {kind.name: function(kind) for kind in wanted},
-        replicates=options.replicates,
-        level=options.level,
-        seed=options.seed,
-    )
+        intervals = gap_intervals(kinds, parts, values, across, level)
+        null = null_gaps(kinds, permuted(cells, options.seed), values, across, level)
+    return gap_records(kinds, parts, names, values, intervals, null, options, words)

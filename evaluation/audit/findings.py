@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.gaps import GapKind
+from evaluation.audit.lacks import Words, gap_lacks
 from evaluation.audit.measured import Measured
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Estimate, Gap
@@ -67,9 +68,9 @@ def gap_records(
     names: tuple[str, ...],
     values: Mapping[str, float],
     intervals: Mapping[str, tuple[float, float]],
-    chance: Mapping[str, float],
-    tests: Mapping[str, float],
+    null: Mapping[str, tuple[float, float]],
     options: AuditOptions,
+    words: Words,
 ) -> tuple[Gap, ...]:
     """Put together what was found about each gap.
 
@@ -77,12 +78,10 @@ def gap_records(
     ----------
     kinds, parts, names
         Definitions, measured metrics by name, and names of the compared groups.
-    values, intervals, chance
-        By name of gap; what is missing is undefined.
-    tests
-        p-values by metric.
-    options
-        Level and power.
+    values, intervals, null
+        By name of gap, `null` band and p-value; what is missing is undefined.
+    options, words
+        Level and power; names of metrics and classes.
     """
     return tuple(
         Gap(
@@ -91,11 +90,14 @@ def gap_records(
             metric=kind.metric,
             kind=kind.kind,
             method=kind.method,
-            estimate=_estimate(kind, parts, values[kind.name], intervals.get(kind.name), options),
+            estimate=replace(
+                _estimate(kind, parts, values[kind.name], intervals.get(kind.name), options),
+                lacks=gap_lacks(kind, parts, names, words),
+            ),
             lowest=ends[0],
             highest=ends[1],
-            chance=chance.get(kind.name, NAN),
-            p=tests.get(kind.metric, NAN),
+            chance=null[kind.name][0] if kind.kind == "difference" and kind.name in null else NAN,
+            p=null[kind.name][1] if kind.name in null else NAN,
             detectable=_detectable(kind, parts, options),
         )
         for kind in kinds
@@ -110,10 +112,10 @@ def _estimate(
     ends: tuple[float, float] | None,
     options: AuditOptions,
 ) -> Estimate:
-    # Classes share rows, and so do the two rates of equalized odds where there are many classes.
-    rows = [part.rows[: part.compared] for part in (parts[name] for name in kind.of)]
-    several = rows[0].shape[1] > 1
-    n = max(int(r.max(axis=1).sum()) for r in rows) if several else sum(int(r.sum()) for r in rows)
+    own = [parts[name] for name in kind.of]
+    rows = [int(part.n[: part.compared].sum()) for part in own]
+    # Rows of two classes have part in one rate of equalized odds, of more classes in both.
+    n = sum(rows) if own[0].values.shape[1] == 1 else max(rows)
     undefined = _undefined(kind, parts, options)
     if ends is None:
         return Estimate(value, n=n, undefined=undefined)

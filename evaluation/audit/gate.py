@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
 from typing import Literal, cast
 
-from evaluation.audit.gate_values import Bound, Found, Scope, Wanted, look_up
+from evaluation.audit.gate_names import Bound, Known, Scope, Wanted, check_names
+from evaluation.audit.gate_values import Found, look_up
 from evaluation.audit.outcome import Audit, Verdict
 from evaluation.errors import InputError
 
@@ -46,13 +47,11 @@ SYNTAX = (
     "0.1', 'lower(demographic_parity_difference) > 0.05', 'min(accuracy) < 0.7' or "
     "'max(false_positive_rate) @ sex, race > 0.2'"
 )
-UNDEFINED = (
-    "{condition}: could not be audited, {what} is undefined {where} (too few groups with enough "
-    "rows of what it rests on)"
-)
+UNDEFINED = "{condition}: could not be audited, {what} is undefined {where}{why}"
+TOO_FEW = " (too few groups with enough rows of what it rests on)"
+PARTLY = "{condition}: could not be audited, {what} {where} is not defined in every part: {why}"
 NO_INTERVAL = (
-    "{condition}: could not be audited, {what} has no interval {where}; ask for bootstrap "
-    "replicates, or judge the value itself"
+    "{condition}: could not be audited, {what} has no interval {where}; judge the value itself"
 )
 COARSE = (
     "it comes from bins of scores and may be off by {error:.4g}, to the other side of the limit, "
@@ -145,19 +144,37 @@ def parse_condition(text: str) -> Condition:
     )
 
 
-def judge(audit: Audit, conditions: Sequence[Condition]) -> tuple[Verdict, ...]:
-    """Judge an audit by conditions, each in the comparison where it fares worst.
-
-    Without columns, comparisons in which the quantity is undefined are passed over and named, as
-    long as there is another one; with columns it has to be defined.
+def check_gate(conditions: Sequence[Condition], known: Known) -> None:
+    """Refuse conditions on what an audit will not have, before anything is read.
 
     Raises
     ------
     InputError
-        If a condition names what the audit does not have, or what is undefined: it could not be
-        audited.
+        Of the first such condition.
+    """
+    for condition in conditions:
+        check_names(known, condition.wanted)
+
+
+def judge(audit: Audit, conditions: Sequence[Condition]) -> tuple[Verdict, ...]:
+    """Judge an audit by conditions, each in the comparison where it fares worst.
+
+    A condition on what is undefined, or lacks a part that is not defined, fails where the rest
+    fails it; it never holds, but could not be audited. Without columns, comparisons of fewer than
+    two groups are passed over and named, as long as there is another one.
+
+    Raises
+    ------
+    InputError
+        If a condition names what the audit does not have.
     """
     return tuple(_verdict(audit, condition) for condition in conditions)
+
+
+def looked_at(audit: Audit, conditions: Sequence[Condition]) -> set[tuple[int, str]]:
+    """Gaps that conditions look at: place of the comparison (scores last), and name."""
+    found = (one for condition in conditions for one in look_up(audit, condition.wanted))
+    return {one.gap for one in found if one.gap is not None}
 
 
 def _quantity(text: str, quantity: str) -> tuple[str, Bound, Scope | None]:
@@ -191,19 +208,23 @@ def _syntax(text: str, why: str) -> InputError:
 
 def _verdict(audit: Audit, condition: Condition) -> Verdict:
     found = look_up(audit, condition.wanted)
-    undefined = [one for one in found if isnan(one.estimate.value)]
-    if len(undefined) == len(found) or (undefined and condition.columns):
-        raise _not_audited(UNDEFINED, condition, undefined)
-    defined = [one for one in found if not isnan(one.estimate.value)]
-    unbounded = [one for one in defined if isnan(condition.compared(one))]
-    if unbounded:
-        raise _not_audited(NO_INTERVAL, condition, unbounded)
+    compared = [one for one in found if one.groups > 1 or not isnan(one.estimate.value)]
+    if condition.columns or not compared:
+        compared = list(found)
+    unknown = {one.where: why for one in compared if (why := _not_audited(condition, one))}
+    defined = [one for one in compared if not isnan(condition.compared(one))]
+    if not defined:
+        return _unjudged(condition, compared[0], unknown)
     worst = (max if condition.comparator in UPWARD else min)(defined, key=condition.compared)
+    held = not condition.fails(condition.compared(worst))
+    if held and unknown:
+        first = next(one for one in compared if one.where in unknown)
+        return _unjudged(condition, first, unknown)
     hidden = [one for one in defined if condition.undecided(one)]
-    held = not condition.fails(condition.compared(worst)) and not hidden
-    if hidden and not condition.fails(condition.compared(worst)):
-        worst = hidden[0]
+    if held and hidden:
+        worst, held = hidden[0], False
     estimate = worst.estimate
+    passed = [one.where for one in found if isnan(one.estimate.value)]
     return Verdict(
         condition=condition.text,
         held=held,
@@ -211,16 +232,36 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
         low=estimate.low,
         high=estimate.high,
         n=estimate.n,
-        message=_message(condition, worst, undefined, audit.options.level),
+        message=_message(condition, worst, passed, audit.options.level),
     )
 
 
-def _not_audited(message: str, condition: Condition, found: Sequence[Found]) -> InputError:
-    where = ", ".join(one.where for one in found)
-    return InputError(message.format(condition=condition.text, what=found[0].title, where=where))
+def _not_audited(condition: Condition, one: Found) -> str:
+    """Why a quantity cannot be held against a limit; empty where it can."""
+    words = {"condition": condition.text, "what": one.title, "where": one.where}
+    lacks = "; ".join(one.estimate.lacks)
+    if isnan(one.estimate.value):
+        return UNDEFINED.format(**words, why=f" ({lacks})" if lacks else TOO_FEW)
+    if lacks:
+        return PARTLY.format(**words, why=lacks)
+    return NO_INTERVAL.format(**words) if isnan(condition.compared(one)) else ""
 
 
-def _message(condition: Condition, one: Found, undefined: Sequence[Found], level: float) -> str:
+def _unjudged(condition: Condition, one: Found, why: Mapping[str, str]) -> Verdict:
+    own = one.estimate
+    return Verdict(
+        condition=condition.text,
+        held=False,
+        value=own.value,
+        low=own.low,
+        high=own.high,
+        n=own.n,
+        message="; ".join(why.values()),
+        audited=False,
+    )
+
+
+def _message(condition: Condition, one: Found, undefined: Sequence[str], level: float) -> str:
     """Value, interval, rows, limit, and what the interval says of it."""
     estimate = one.estimate
     bounded = not (isnan(estimate.low) or isnan(estimate.high))
@@ -230,6 +271,7 @@ def _message(condition: Condition, one: Found, undefined: Sequence[Found], level
         f"n = {estimate.n:,}) {one.where}",
         _compared(condition, one),
         one.detail,
+        *one.estimate.lacks,
     ]
     if bounded and condition.fails(estimate.low) != condition.fails(estimate.high):
         parts.append("the interval reaches to both sides of the limit")
@@ -238,7 +280,7 @@ def _message(condition: Condition, one: Found, undefined: Sequence[Found], level
     if one.chance > 0:
         parts.append(f"chance alone makes up to {one.chance:.4g}")
     if undefined:
-        parts.append(f"undefined {', '.join(other.where for other in undefined)}")
+        parts.append(f"undefined {', '.join(undefined)}")
     return "; ".join(part for part in parts if part)
 
 

@@ -37,8 +37,11 @@ def junit_xml(audit: Audit) -> str:
     from evaluation.export import plain
 
     told = redacted(plain(audit), audit.options.redact)
-    failures = str(sum(not verdict.held for verdict in audit.gate))
-    counts = {"tests": str(len(audit.gate)), "failures": failures, "errors": "0"}
+    errors = sum(not verdict.audited for verdict in audit.gate)
+    failures = sum(not verdict.held for verdict in audit.gate) - errors
+    counts = {
+        "tests": str(len(audit.gate)), "failures": str(failures), "errors": str(errors)
+    }  # fmt: skip
     root = ET.Element("testsuites", {"name": _text(audit.title), **counts, "time": TIME})
     suite = ET.SubElement(
         root, "testsuite", {"name": _text(audit.title), **counts, "skipped": "0", "time": TIME}
@@ -72,7 +75,8 @@ def _case(suite: ET.Element, verdict: dict[str, Any]) -> None:
     if verdict["held"]:
         ET.SubElement(case, "system-out").text = message
         return
-    failure = ET.SubElement(case, "failure", {"message": message, "type": "LimitExceeded"})
+    tag, kind = ("failure", "LimitExceeded") if verdict["audited"] else ("error", "NotAudited")
+    failure = ET.SubElement(case, tag, {"message": message, "type": kind})
     failure.text = f"{name}\n{message}"
 
 

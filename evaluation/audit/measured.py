@@ -20,10 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import weight_moments
-from evaluation.audit.metrics import ByGroup, Parts, jaccard_parts, recall_parts
+from evaluation.audit.metrics import (
+    ByGroup,
+    Parts,
+    f1_of_jaccard,
+    jaccard_of_f1,
+    jaccard_parts,
+    recall_parts,
+)
 from evaluation.audit.sparse import ExactArray
 from evaluation.bootstrap import resample
 from evaluation.intervals import wilson_limits
+from evaluation.metrics import skipping_nan
 from evaluation.rates import FloatArray, pool_groups, ratio_or_nan
 
 IntArray = NDArray[np.int64]
@@ -111,8 +119,12 @@ class Measured:
         Ends of an interval per group and class.
     overall_low, overall_high : ndarray, shape (classes,)
         The same for everyone.
+    n : ndarray of int, shape (groups,)
+        Rows of each group that the metric rests on, whichever its class.
+    made_of : ndarray, shape (groups, parts)
+        Rates whose mean is the metric, or else the metric itself: what may lack a denominator.
     size : ndarray or None
-        Effective rows where the metric is a proportion, else None.
+        Effective rows where the metric is a proportion (or F1, made of one), else None.
     share : ndarray, shape (groups, classes)
         Of each group in the overall denominator; 0 where it is no proportion.
     spread, overall_spread : ndarray
@@ -125,11 +137,15 @@ class Measured:
         The metric in bootstrap replicates; overall in `overall_draws`.
     top : float
         Largest value that the metric can have.
+    jaccard : bool
+        Whether it is F1: `size`, `share` and the noise are of its Jaccard index.
     """
 
     values: FloatArray
     overall: FloatArray
     rows: IntArray
+    n: IntArray
+    made_of: FloatArray
     low: FloatArray
     high: FloatArray
     overall_low: FloatArray
@@ -144,6 +160,7 @@ class Measured:
     draws: FloatArray
     overall_draws: FloatArray
     top: float = 1.0
+    jaccard: bool = False
 
 
 def measure(metric: ByGroup, cells: Cells, level: float, seed: Iterable[int]) -> Measured:
@@ -153,39 +170,84 @@ def measure(metric: ByGroup, cells: Cells, level: float, seed: Iterable[int]) ->
     draws = metric.values(cells.replicates)
     overall_draws = metric.values(pool_groups(cells.replicates))[:, 0]
     rng = np.random.default_rng(list(seed))
-    if metric.proportion:
-        parts, squares = metric.parts(cells.weights), metric.parts(cells.squares)
-        rows = metric.parts(cells.rows)[1].astype(np.int64)
-        size = effective_size(parts, squares)
-        share = np.nan_to_num(ratio_or_nan(parts[1], parts[1].sum(axis=0)))
+    total = cells.rows.sum(axis=(1, 2))
+    jaccard, simple = metric.name == "f1", values.shape[1] == 1
+    size, share, made_of = None, np.zeros_like(values), values
+    rows = np.broadcast_to(total[:, None], values.shape).astype(np.int64)
+    spread = overall_spread = np.full(values.shape, np.nan)
+    if metric.name == "balanced_accuracy":
+        made_of = ratio_or_nan(*recall_parts(cells.weights))
+        spread, overall_spread = _mean_errors(cells.weights, cells.squares)
     else:
-        total = cells.rows.sum(axis=(1, 2))[:, None]
-        rows = np.broadcast_to(total, values.shape).astype(np.int64)
-        size, share = None, np.zeros_like(values)
+        of = jaccard_parts if jaccard else metric.parts
+        parts = of(cells.weights)
+        size = effective_size(parts, of(cells.squares))
+        share = np.nan_to_num(ratio_or_nan(parts[1], parts[1].sum(axis=0)))
+        if metric.proportion:
+            rows = metric.parts(cells.rows)[1].astype(np.int64)
     low, high = _limits(metric, cells.weights, cells.squares, level)
     overall_low, overall_high = _limits(
         metric, pool_groups(cells.weights), pool_groups(cells.squares), level
     )
-    spread, overall_spread = _sd(draws), _sd(overall_draws)
-    simple = metric.proportion and values.shape[1] == 1
+    count, varied = len(draws), jaccard_of_f1(draws) if jaccard else draws
     return Measured(
-        values,
-        overall,
-        rows,
-        low,
-        high,
-        overall_low[0],
-        overall_high[0],
-        size,
-        share,
-        spread,
-        overall_spread,
-        _noise(None if simple else draws, spread, len(draws), rng),
-        _noise(overall_draws, overall_spread, len(draws), rng),
-        cells.compared,
-        draws,
-        overall_draws,
+        values=values,
+        overall=overall,
+        rows=rows,
+        n=rows[:, 0] if simple else total,
+        made_of=made_of,
+        low=low,
+        high=high,
+        overall_low=overall_low[0],
+        overall_high=overall_high[0],
+        size=size,
+        share=share,
+        spread=spread,
+        overall_spread=overall_spread[0],
+        # Of one class the normal's quantiles; several share rows, as replicates know.
+        noise=normal_noise(values.shape, count, rng) if simple else _noise(varied, rng),
+        overall_noise=normal_noise(overall.shape, count, rng),
+        compared=cells.compared,
+        draws=draws,
+        overall_draws=overall_draws,
+        jaccard=jaccard,
     )
+
+
+def complement(part: Measured) -> Measured:
+    """One less a metric, with the same sampling errors: error rate for accuracy, and the like."""
+    return replace(
+        part,
+        values=1 - part.values,
+        overall=1 - part.overall,
+        made_of=1 - part.made_of,
+        low=1 - part.high,
+        high=1 - part.low,
+        overall_low=1 - part.overall_high,
+        overall_high=1 - part.overall_low,
+        noise=-part.noise,
+        overall_noise=-part.overall_noise,
+        draws=1 - part.draws,
+        overall_draws=1 - part.overall_draws,
+    )
+
+
+def proportion_errors(p: FloatArray, size: FloatArray) -> FloatArray:
+    """Standard errors of proportions, one row of each outcome added (Agresti & Caffo 2000)."""
+    added = (p * size + 1) / (size + 2)
+    return np.sqrt(added * (1 - added) / np.where(size > 0, size, np.nan))
+
+
+def _mean_errors(weights: FloatArray, squares: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Standard errors of a mean of recalls, of groups and overall: ``(groups, 1)``, ``(1, 1)``."""
+
+    def errors(weights: FloatArray, squares: FloatArray) -> FloatArray:
+        parts = recall_parts(weights)
+        each = proportion_errors(ratio_or_nan(*parts), effective_size(parts, recall_parts(squares)))
+        classes = np.asarray((~np.isnan(each)).sum(axis=-1, keepdims=True), np.float64)
+        return ratio_or_nan(np.sqrt(np.nansum(each**2, axis=-1, keepdims=True)), classes)
+
+    return errors(weights, squares), errors(pool_groups(weights), pool_groups(squares))
 
 
 def _limits(
@@ -199,7 +261,7 @@ def _limits(
     """
     if metric.name == "f1":
         ends = _wilson(jaccard_parts(weights), jaccard_parts(squares), level)
-        return 2 * ends[0] / (1 + ends[0]), 2 * ends[1] / (1 + ends[1])
+        return f1_of_jaccard(ends[0]), f1_of_jaccard(ends[1])
     if metric.name != "balanced_accuracy":
         return _wilson(metric.parts(weights), metric.parts(squares), level)
     parts = recall_parts(weights)
@@ -244,31 +306,16 @@ def percentiles(draws: FloatArray, level: float) -> tuple[FloatArray, FloatArray
     return np.where(defined, low, np.nan), np.where(defined, high, np.nan)
 
 
-def _sd(draws: FloatArray) -> FloatArray:
-    if not len(draws):
-        return np.full(draws.shape[1:], np.nan)
-    defined = ~np.isnan(draws).all(axis=0)
-    filled = np.where(defined, draws, 0.0)
-    return np.where(defined, np.nanstd(filled, axis=0), np.nan)
-
-
-def _noise(
-    draws: FloatArray | None, spread: FloatArray, count: int, rng: np.random.Generator
-) -> FloatArray:
+def _noise(draws: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Standardised deviations of the replicates, or normal ones where these do not vary."""
-    normal = normal_noise(spread.shape, count, rng)
-    if draws is None or not count:
+    count, shape = len(draws), draws.shape[1:]
+    normal = normal_noise(shape, count, rng)
+    if not count:
         return normal
-    centred = np.nan_to_num(draws - np.nan_to_num(_mean(draws)))
-    varies = np.nan_to_num(spread) > 0
-    scaled = np.moveaxis(centred / np.where(varies, spread, 1.0), 0, -1)
-    return np.where(varies[..., None], scaled, normal)
-
-
-def _mean(draws: FloatArray) -> FloatArray:
-    defined = ~np.isnan(draws).all(axis=0)
-    filled = np.where(defined, draws, 0.0)
-    return np.asarray(np.nanmean(filled, axis=0), dtype=np.float64)
+    centred = np.nan_to_num(draws - skipping_nan("mean", draws, 0))
+    spread = np.sqrt((centred**2).mean(axis=0))
+    scaled = np.moveaxis(centred / np.where(spread > 0, spread, 1.0), 0, -1)
+    return np.where((spread > 0)[..., None], scaled, normal)
 
 
 def normal_noise(shape: tuple[int, ...], count: int, rng: np.random.Generator) -> FloatArray:

@@ -129,6 +129,17 @@ def recall_parts(counts: NDArray[Any]) -> Parts:
 jaccard_parts = _share("tp", "tp fp fn")
 """Numerator and denominator of Jaccard's index of each class against the rest."""
 
+
+def f1_of_jaccard(jaccard: FloatArray) -> FloatArray:
+    """F1 of Jaccard's index; below 0, where only sampling errors lead, along its tangent."""
+    return np.where(jaccard < 0, 2 * jaccard, 2 * jaccard / (1 + np.maximum(jaccard, 0)))
+
+
+def jaccard_of_f1(f1: FloatArray) -> FloatArray:
+    """Jaccard's index of F1."""
+    return f1 / (2 - f1)
+
+
 _ALL = "tp fp fn tn"
 _TABLE = (
     ByGroup("accuracy", "Accuracy", "higher", _right),
@@ -149,6 +160,14 @@ _TABLE = (
 BY_GROUP: dict[str, ByGroup] = {metric.name: metric for metric in _TABLE}
 """The metrics by group of classification; `evaluation.audit.regression` has its own."""
 
+COMPLEMENTS = {
+    "zero_one_loss": "accuracy",
+    "false_negative_rate": "true_positive_rate",
+    "true_negative_rate": "false_positive_rate",
+    "false_discovery_rate": "precision",
+}
+"""Metrics that are one less another: what is said of the one holds for the other."""
+
 ALIASES = {
     "accuracy_score": "accuracy",
     "balanced_accuracy_score": "balanced_accuracy",
@@ -161,6 +180,11 @@ ALIASES = {
     "error_rate": "zero_one_loss",
 }
 """Other names of the same metrics, fairlearn's among them."""
+
+
+def says_nothing(metric: str, classes: int, across: Across) -> bool:
+    """Whether it is a mean over classes of shares that add up to 1."""
+    return metric in ("selection_rate", "base_rate") and classes > 2 and across == "macro"
 
 
 def chosen(names: tuple[str, ...]) -> tuple[ByGroup, ...]:

@@ -46,3 +46,8 @@ class AuditOptions:
     depth: int = 3
     subgroups: int = 10
     redact: int = 0
+
+    def crosses(self, columns: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Columns to cross: as asked, else each sensitive column and the cross of all."""
+        singles = tuple((name,) for name in columns)
+        return self.by or ((*singles, columns) if len(columns) > 1 else singles)

@@ -31,6 +31,8 @@ class Estimate:
         Share of the bootstrap replicates in which it was undefined (a group vanished).
     binning : float
         How far the value may be off because it comes from bins of scores; the interval holds it.
+    lacks : tuple of str
+        Parts that are not defined, in words: the value is over the others, and passes no gate.
     """
 
     value: float
@@ -40,6 +42,7 @@ class Estimate:
     how: str = "none"
     undefined: float = 0.0
     binning: float = 0.0
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ class Gap:
     lowest, highest : str
         Groups at its ends; empty where it joins several rates.
     chance : float
-        What chance alone would reach at the audit's level if groups were treated alike; NaN for
-        ratios and where it is not computed.
-    p, p_holm, p_bh : float
-        Test of no difference between groups, alone and corrected over the family of this audit's
-        tests (Holm 1979; Benjamini & Hochberg 1995); NaN where there is no test.
+        What a share `level` of the gaps that chance alone makes stays within; NaN for ratios, and
+        where it is not computed. See `evaluation.audit.null`.
+    p : float
+        How often chance alone makes a gap so large, by the same draws; NaN where there is no test.
+    p_holm, p_bh : float
+        Corrected within its family: by Holm for gaps that a gate names, by Benjamini & Hochberg
+        for the plain differences of the others; else NaN. See `evaluation.audit.families`.
     detectable : float
         Smallest difference that this n detects with the audit's power; NaN for ratios.
     """
@@ -85,6 +90,12 @@ class Gap:
     p_holm: float = NAN
     p_bh: float = NAN
     detectable: float = NAN
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a plain difference between groups, of which other gaps are forms."""
+        plain = self.kind == "difference" and self.method == "between_groups"
+        return plain and not self.name.endswith("_mean")
 
 
 @dataclass(frozen=True)
@@ -272,7 +283,7 @@ class Frontier:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Outcome of one condition of a gate."""
+    """Outcome of one condition of a gate; one that could not be audited did not hold either."""
 
     condition: str
     held: bool
@@ -281,6 +292,7 @@ class Verdict:
     high: float
     n: int
     message: str
+    audited: bool = True
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ import numpy as np
 from evaluation.audit.exact_sums import BITS, bits, rounded
 from evaluation.audit.findings import gap_records, split
 from evaluation.audit.gaps import kinds_of
+from evaluation.audit.lacks import Words
 from evaluation.audit.measured import Measured, normal_noise
 from evaluation.audit.metrics import Direction
+from evaluation.audit.null import alike_errors, null_gaps
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap, GroupMetric
-from evaluation.audit.significance import heterogeneity
 from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
@@ -117,21 +118,21 @@ def compare_one(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Com
     groups = split(by, names, sums[:, 0], options.min_group)
     if not len(sums):
         return Comparison(by, (), (), (), 0, (), ())
-    seed = (options.seed, *(tally.schema.axis(name) for name in by))
     metrics = chosen_errors(options.metrics)
     total = sums.sum(axis=0, keepdims=True)
     size = size_of(total[0])
     own, everyone = (moments(part, size) for part in (sums[groups.kept], total))
-    parts = {
-        m.name: measure_errors(m, own, everyone, options, (*seed, i)) for i, m in enumerate(metrics)
-    }
+    parts = {m.name: measure_errors(m, own, everyone, options) for m in metrics}
     kinds = [k for m in metrics for k in kinds_of(m.name, m.title, ratios=m.ratios)]
     rates = {name: (part.values, part.overall[None]) for name, part in parts.items()}
     several = len(groups.names) > 1
     values = {k.name: float(k.value(rates, "macro")) if several else NAN for k in kinds}
     intervals = gap_intervals(kinds, parts, values, "macro", options.level) if several else {}
-    tests = {name: heterogeneity(part.values, part.spread) for name, part in parts.items()}
-    found = gap_records(kinds, parts, groups.names, values, intervals, {}, tests, options)
+    tested = [k for k in kinds if several and not np.isnan(parts[k.metric].spread).any()]
+    draw = alike_errors(parts, options.seed)
+    null = null_gaps(tested, draw, values, "macro", options.level)
+    words = Words({m.name: m.title.lower() for m in metrics})
+    found = gap_records(kinds, parts, groups.names, values, intervals, null, options, words)
     comparison = Comparison(
         by,
         groups.names,
@@ -219,7 +220,6 @@ def measure_errors(
     groups: Moments,
     everyone: Moments,
     options: AuditOptions,
-    seed: tuple[int, ...],
 ) -> Measured:
     """A metric of errors by group with its normal sampling errors.
 
@@ -229,18 +229,20 @@ def measure_errors(
         The metric.
     groups, everyone : Moments
         Of the compared groups, and of all rows.
-    options, seed
-        Level and replicates; seed of the draws for gaps.
+    options
+        Level, replicates, and seed of the draws for gaps.
     """
     values, spread, low, high = _normal(metric, groups, options.level)
     overall, overall_spread, overall_low, overall_high = _normal(metric, everyone, options.level)
     draws = options.replicates if metric.variance is not None else 0
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((options.seed, 1, list(BY_ERROR).index(metric.name)))
     column = values[:, None]
     return Measured(
         values=column,
         overall=overall,
         rows=groups.rows[:, None],
+        n=groups.rows,
+        made_of=column,
         low=low[:, None],
         high=high[:, None],
         overall_low=overall_low,

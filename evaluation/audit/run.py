@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from evaluation.audit.compare import compare_groups, corrected_gaps
+from evaluation.audit.compare import compare_groups
 from evaluation.audit.contributions import contributions
+from evaluation.audit.families import in_families
 from evaluation.audit.frontier import frontiers
+from evaluation.audit.gate import Condition, check_gate, judge, looked_at
+from evaluation.audit.gate_names import names_in
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Audit, Comparison, ScoreComparison
 from evaluation.audit.scores import score_comparisons
@@ -39,6 +43,7 @@ def audit(
     title: str = "Audit",
     source: Sequence[str] = (),
     notes: Sequence[str] = (),
+    gate: Sequence[Condition] = (),
 ) -> Audit:
     """Audit counts: groups, scores, clients, subgroups and thresholds, as far as they allow.
 
@@ -50,24 +55,25 @@ def audit(
         What to compute.
     title, source, notes
         For the record: a title, where the rows came from, what should be known of them.
+    gate : sequence of Condition
+        What the audit is judged by.
 
     Returns
     -------
     Audit
-        p-values are corrected over the tests of all sections together. It depends on the counts
-        alone: however rows were split before they were added up, it is the same.
+        It depends on the counts alone: however rows were split before they were added up, it is the
+        same. Corrected p-values are within the gate's tests, and within the others.
 
     Raises
     ------
     InputError
-        If a column or a metric is unknown.
+        If a column or a metric is unknown, also of a condition: that is checked first.
     """
     options = options or AuditOptions()
-    comparisons, scores = corrected_together(
-        compare_groups(tally, options), score_comparisons(tally, options)
-    )
+    check_gate(gate, names_in(tally.schema, options))
+    comparisons = compare_groups(tally, options)
     search = search_subgroups(tally, options) if options.depth else SubgroupSearch()
-    return Audit(
+    found = Audit(
         schema=tally.schema,
         options=options,
         n=tally.n,
@@ -79,24 +85,32 @@ def audit(
             *([search.note] if search.candidates else ()),
         ),
         comparisons=comparisons,
-        scores=scores,
+        scores=score_comparisons(tally, options),
         clients=clients_of(tally),
         contributions=contributions(tally, options),
         subgroups=search.found,
         frontiers=frontiers(tally, options),
         versions=versions(),
     )
+    return with_gate(found, gate)
 
 
-def corrected_together(
-    comparisons: Sequence[Comparison], scores: Sequence[ScoreComparison]
-) -> tuple[tuple[Comparison, ...], tuple[ScoreComparison, ...]]:
-    """Correct the p-values of both sections as one family."""
-    together: list[Comparison | ScoreComparison] = [*comparisons, *scores]
-    both = corrected_gaps(together)
-    return (
-        tuple(one for one in both if isinstance(one, Comparison)),
-        tuple(one for one in both if isinstance(one, ScoreComparison)),
+def with_gate(found: Audit, conditions: Sequence[Condition]) -> Audit:
+    """Judge an audit; the gaps that conditions look at become a family of tests of their own.
+
+    Raises
+    ------
+    InputError
+        If a condition names what the audit does not have.
+    """
+    named = looked_at(found, conditions)
+    every: list[Comparison | ScoreComparison] = [*found.comparisons, *found.scores]
+    both = in_families(every, named)
+    return replace(
+        found,
+        comparisons=tuple(one for one in both if isinstance(one, Comparison)),
+        scores=tuple(one for one in both if isinstance(one, ScoreComparison)),
+        gate=judge(found, conditions),
     )
 
 

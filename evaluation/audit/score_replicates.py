@@ -65,7 +65,7 @@ def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, see
 
     Every group keeps its rows of the class and not of the class, and draws their scores from those
     of all compared groups (with their mean weight): the counterpart of
-    `evaluation.bootstrap.chance_gaps`.
+    `evaluation.audit.null.permuted`.
 
     Returns
     -------

@@ -73,11 +73,7 @@ class ScoreTable:
 
 def crosses(schema: Schema, options: AuditOptions) -> tuple[tuple[str, ...], ...]:
     """Columns to cross: as asked, else each sensitive column and the cross of all."""
-    names = tuple(axis.name for axis in schema.axes)
-    if options.by:
-        return options.by
-    singles = tuple((name,) for name in names)
-    return (*singles, names) if len(names) > 1 else singles
+    return options.crosses(tuple(axis.name for axis in schema.axes))
 
 
 def scored_classes(schema: Schema) -> tuple[str, ...]:

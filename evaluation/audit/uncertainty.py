@@ -15,8 +15,9 @@ bootstrap lie higher still: near equality they never cover. Each end is therefor
   independent, which is cautious: they share rows.
 
 The sampling error of a proportion at p is ``sqrt(p̃(1-p̃)/n)`` with one row of each outcome added to
-p̃ (as Agresti & Caffo 2000); that of other metrics is the bootstrap's. Measured coverage:
-`docs/audit_coverage.json`, made by ``benchmarks/coverage.py``.
+p̃ (as Agresti & Caffo 2000): a bootstrap takes a rate of 0 or 1 for certain. F1 has that of its
+Jaccard index, a proportion; balanced accuracy those of the recalls whose mean it is. Measured
+coverage: `docs/audit_coverage.json`, made by ``benchmarks/coverage.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from typing import Literal
 import numpy as np
 
 from evaluation.audit.gaps import GapKind
-from evaluation.audit.measured import Measured
+from evaluation.audit.measured import Measured, proportion_errors
+from evaluation.audit.metrics import f1_of_jaccard, jaccard_of_f1
 from evaluation.metrics import Across, skipping_nan
 from evaluation.rates import FloatArray
 
@@ -140,20 +142,17 @@ def _noisy(
     part: Measured, values: FloatArray, overall: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """The values of a path with sampling errors: ``(groups, classes, steps, draws)``."""
-    error = standard_error(part, values)[..., None] * part.noise[:, :, None, :]
-    shared = np.einsum("gc,gcsd->csd", part.share, np.nan_to_num(error))
+    noise = part.noise[:, :, None, :]
     if part.size is None:
+        error = part.spread[..., None, None] * noise
         shared = (part.overall_spread[:, None] * part.overall_noise)[:, None, :]
-    return values[..., None] + error, overall[..., None] + shared
-
-
-def standard_error(part: Measured, values: FloatArray) -> FloatArray:
-    """Sampling errors at the values ``(groups, classes, steps)`` of a path."""
-    if part.size is None:
-        return np.broadcast_to(part.spread[..., None], values.shape)
-    size = part.size[..., None]
-    p = (values * size + 1) / (size + 2)
-    return np.sqrt(p * (1 - p) / np.where(size > 0, size, np.nan))
+        return values[..., None] + error, overall[..., None] + shared
+    if part.jaccard:
+        values, overall = jaccard_of_f1(values), jaccard_of_f1(overall)
+    error = proportion_errors(values, part.size[..., None])[..., None] * noise
+    shared = np.einsum("gc,gcsd->csd", part.share, np.nan_to_num(error))
+    both = values[..., None] + error, overall[..., None] + shared
+    return (f1_of_jaccard(both[0]), f1_of_jaccard(both[1])) if part.jaccard else both
 
 
 def _seen(values: FloatArray, overall: FloatArray, part: Measured) -> tuple[FloatArray, FloatArray]:
@@ -235,7 +234,7 @@ def _differences(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]
         upper = gaps + np.sqrt(up[:k, None] ** 2 + down[None, :k] ** 2)
         same = np.eye(k, dtype=bool)[..., None]
         return _widest(np.where(same, np.nan, gaps)), _widest(np.where(same, np.nan, upper))
-    if part.size is None:
+    if part.size is None or part.jaccard:
         others_down = np.broadcast_to((part.overall - part.overall_low) ** 2, theta.shape)
         others_up = np.broadcast_to((part.overall_high - part.overall) ** 2, theta.shape)
         own = np.ones_like(theta)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evaluation.audit.gate import Condition
     from evaluation.audit.outcome import Audit
     from evaluation.audit.read import Reading
+    from evaluation.audit.schema import Schema
     from fairfed.config.audit import AuditConfig
 
 BINS = 1024
@@ -77,6 +78,8 @@ def audit_here(config: AuditConfig) -> bool:
     if not config.data:
         raise InputError(NO_DATA)
     _check_verdict(config)
+    if config.sensitive:
+        _check_names(config)
     paths = [Path(name) for name in config.data]
     for path in paths:
         refuse_own_results(path)
@@ -159,6 +162,7 @@ def merge_here(
     if merged_to is not None:
         check_output(merged_to, force, "--counts")
     merged = merge_counts(files)
+    _check_names(config, merged.tally.schema)
     if merged_to is not None:
         write_merged(merged_to, merged)
     source = tuple(str(path) for path in files)
@@ -204,6 +208,7 @@ def _of_run(config: AuditConfig, directory: Path, runs: Sequence[Path]) -> list[
     found = []
     for arm in arms:
         tally, notes = run_tally(run, arm)
+        _check_names(config, tally.schema)
         subject = Subject(
             tally,
             f"{config.title}: {run.name}, {arm}",
@@ -251,6 +256,21 @@ def _check_verdict(config: AuditConfig) -> None:
         raise InputError(NO_FILE.format(path=config.junit))
 
 
+def _check_names(config: AuditConfig, schema: Schema | None = None) -> None:
+    """Find conditions on what will not be there, as far as the settings, or a schema, tell."""
+    from evaluation.audit.gate import check_gate
+    from evaluation.audit.gate_names import names_in, names_of
+
+    options = audit_options(config)
+    if schema is not None:
+        known = names_in(schema, options, scored=config.ask)
+    else:
+        scored = config.score is not None
+        classes = len(config.classes) or 2
+        known = names_of(config.task, config.sensitive, options, scored=scored, classes=classes)
+    check_gate(_conditions(config), known)
+
+
 def _conditions(config: AuditConfig) -> list[Condition]:
     from evaluation.audit.gate import parse_condition
 
@@ -258,8 +278,13 @@ def _conditions(config: AuditConfig) -> list[Condition]:
 
 
 def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
-    """Audit, judge, print and report; whether every condition held for every subject."""
-    from evaluation.audit.gate import judge
+    """Audit, judge, print and report; whether every condition held for every subject.
+
+    Raises
+    ------
+    InputError
+        If a condition could not be audited, when all reports are written.
+    """
     from evaluation.audit.report import write_reports
     from evaluation.audit.report.card import CARD
     from evaluation.audit.run import audit
@@ -274,8 +299,8 @@ def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
                 title=subject.title,
                 source=subject.source,
                 notes=subject.notes,
+                gate=conditions,
             )
-        found = replace(found, gate=judge(found, conditions))
         written = write_reports(found, subject.directory)
         print_audit(console, found)
         console.print(f"Report: {written['html']}", markup=False, soft_wrap=True)
@@ -285,7 +310,10 @@ def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
         audits.append(found)
     if config.junit is not None:
         _write_junit(Path(config.junit), audits)
-    return all(verdict.held for found in audits for verdict in found.gate)
+    verdicts = [verdict for found in audits for verdict in found.gate]
+    if unknown := [verdict.message for verdict in verdicts if not verdict.audited]:
+        raise InputError("\n".join(unknown))
+    return all(verdict.held for verdict in verdicts)
 
 
 def _write_junit(path: Path, audits: Sequence[Audit]) -> None:

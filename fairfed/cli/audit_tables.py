@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from evaluation.audit.metrics import COMPLEMENTS
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup
 from evaluation.audit.release import Release
 from evaluation.audit.report.head import basis, rates
+from evaluation.audit.report.judged import state
 from evaluation.audit.report.redact import redacted
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.export import plain
@@ -23,8 +25,6 @@ from fairfed.cli.tables import titled
 
 GAPS = 5
 """Gaps that are shown of each cross of columns."""
-COMPLEMENTS = ("zero_one_loss", "true_negative_rate", "false_negative_rate", "false_discovery_rate")
-"""Metrics that are 1 less another, so that their gap is the other's; it is in the report."""
 GROUPS = 20
 """Groups whose rates are shown."""
 SUBGROUPS = 5
@@ -44,7 +44,8 @@ def print_audit(console: Console, audit: Audit) -> None:
     for note in audit.notes:
         console.print(f"Note: {escape(note)}", style="dim")
     for verdict in audit.gate:
-        mark, style = ("✓ held", "green") if verdict.held else ("✗ failed", "bold red")
+        failed = "✗ failed" if verdict.audited else "✗ not audited"
+        mark, style = ("✓ held", "green") if verdict.held else (failed, "bold red")
         console.print(Text.assemble((mark, style), f"  {verdict.message}"))
 
 
@@ -92,7 +93,8 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
         console.print(f"{title}; nothing to compare")
         return
     level = f"{100 * audit.options.level:g} %"
-    table = titled(title, "widest gaps", right=("gap", level, "by chance", "n", "p (Holm)"))
+    table = titled(title, "widest gaps", right=("gap", level, "by chance", "detectable", "n", "p"))
+    table.add_column("verdict")
     table.add_column("lowest")
     table.add_column("highest")
     for gap in widest:
@@ -102,19 +104,33 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
             _number(estimate.value, audit),
             _interval(estimate, audit),
             _number(gap.chance, audit),
+            _number(gap.detectable, audit),
             _count(estimate.n, audit),
-            _p(gap.p_holm),
+            _p(gap.p),
+            _verdict(gap, audit),
             escape(gap.lowest),
             escape(gap.highest),
         )
     console.print(table)
+    for gap in comparison.gaps:
+        if gap.plain and gap.metric == "base_rate" and not math.isnan(gap.estimate.value):
+            ends = f"lowest {gap.lowest}, highest {gap.highest}"
+            console.print(
+                f"Base rate, of the data and not of the model: differs by "
+                f"{_number(gap.estimate.value, audit)} ({ends})",
+                markup=False,
+            )
+
+
+def _verdict(gap: Gap, audit: Audit) -> str:
+    found = state(plain(gap), audit.options.level)
+    return f"{found}, in part" if gap.estimate.lacks else found
 
 
 def _shown(gap: Gap) -> bool:
-    """Differences between groups, once each: ratios and other conventions are in the report."""
-    other = gap.kind != "difference" or gap.method != "between_groups"
-    other = other or gap.name.endswith("_mean") or gap.metric in COMPLEMENTS
-    return not (other or math.isnan(gap.estimate.value))
+    """Differences between groups, once each; other forms and complements are in the report."""
+    aside = gap.metric == "base_rate" or gap.metric in COMPLEMENTS
+    return gap.plain and not aside and not math.isnan(gap.estimate.value)
 
 
 def _print_subgroups(console: Console, audit: Audit) -> None:

@@ -169,19 +169,28 @@ def test_the_interval_of_a_gap_holds_its_value_and_no_gap() -> None:
         bootstrap_interval(even, metrics.accuracy_difference, kind="bca")
 
 
+GAP = "accuracy_difference"
+
+
 def test_chance_makes_gaps_where_groups_are_small() -> None:
-    functions = {"gap": metrics.accuracy_difference}
-    small = chance_gaps(np.array([[[8, 2], [2, 8]]] * 2), functions)
-    large = chance_gaps(np.array([[[800, 200], [200, 800]]] * 2), functions)
+    small = chance_gaps(np.array([[[8, 2], [2, 8]]] * 2), [GAP])
+    large = chance_gaps(np.array([[[800, 200], [200, 800]]] * 2), [GAP])
     # two groups of 20 at 80 %: the difference has sd sqrt(2 * .16 / 20)
-    assert small["gap"] == pytest.approx(1.96 * math.sqrt(2 * 0.16 / 20), abs=0.05)
-    assert large["gap"] == pytest.approx(1.96 * math.sqrt(2 * 0.16 / 2000), abs=0.005)
+    assert small[GAP] == pytest.approx(1.96 * math.sqrt(2 * 0.16 / 20), abs=0.06)
+    assert large[GAP] == pytest.approx(1.96 * math.sqrt(2 * 0.16 / 2000), abs=0.005)
 
 
 def test_a_real_gap_is_beyond_chance() -> None:
     counts = np.array([[[90, 10], [10, 90]], [[60, 40], [40, 60]]])
-    functions = {"gap": metrics.accuracy_difference}
-    assert chance_gaps(counts, functions)["gap"] < float(metrics.accuracy_difference(counts))
-    assert math.isnan(chance_gaps(counts[:1], functions)["gap"])
+    assert chance_gaps(counts, [GAP])[GAP] < float(metrics.accuracy_difference(counts))
+    assert math.isnan(chance_gaps(counts[:1], [GAP])[GAP])
     without_a_class = np.array([[[5, 1], [0, 0]], [[4, 2], [0, 0]]])
-    assert 0 < chance_gaps(without_a_class, functions)["gap"] < 1
+    assert 0 < chance_gaps(without_a_class, [GAP])[GAP] < 1
+    assert chance_gaps(counts, ()) == {}
+
+
+def test_base_rates_do_not_enter_what_chance_makes_of_parity() -> None:
+    """A perfect classifier of groups with 80 and 20 % positives: not 0.6, which is the gap."""
+    counts = np.array([[[20, 0], [0, 80]], [[80, 0], [0, 20]]])
+    parity = "demographic_parity_difference"
+    assert chance_gaps(counts, [parity])[parity] == pytest.approx(0.14, abs=0.021)

@@ -22,7 +22,7 @@ from fairfed.cli.audit_tables import print_audit
 
 GAP = Gap(
     "accuracy_difference", "Accuracy difference", "accuracy", "difference", "between_groups",
-    Estimate(0.125, 0.05, 0.2, 4), "f", "m", 0.04, 0.01, 0.0002, 0.01, 0.1,
+    Estimate(0.125, 0.05, 0.2, 4), "f", "m", 0.04, 0.0002, 0.01, 0.01, 0.1,
 )  # fmt: skip
 AUDIT = Audit(
     Schema("classification", ("no", "yes"), (Axis("sex", ("f", "m")),)),
@@ -43,6 +43,8 @@ AUDIT = Audit(
                 replace(GAP, name="odds_difference_mean", title="a mean"),
                 replace(GAP, metric="zero_one_loss", title="the same again"),
                 replace(GAP, title="undefined", estimate=Estimate(float("nan"))),
+                replace(GAP, name="base_rate_difference", metric="base_rate", title="in the data"),
+                replace(GAP, title="Odds", p=0.2, estimate=Estimate(0.01, n=4, lacks=("x",))),
                 GAP,
             ),
         ),
@@ -68,8 +70,12 @@ def test_gaps_subgroups_and_verdicts_are_shown() -> None:
     shown = _printed(AUDIT)
     assert "Loans [2026]: 4,000 rows" in shown
     row = next(line for line in shown.splitlines() if line.startswith("Accuracy difference"))
-    for part in ("0.125", "0.050 to 0.200", "0.040", " 4 ", "< 0.001", "f", "m"):
+    for part in ("0.125", "0.050 to 0.200", "0.040", "0.100", " 4 ", "< 0.001", "clear", "f", "m"):
         assert part in row
+    odds = next(line for line in shown.splitlines() if line.startswith("Odds"))
+    assert "not shown, in part" in odds
+    assert "in the data" not in shown
+    assert "Base rate, of the data and not of the model: differs by 0.125" in shown
     assert "2 groups, 1 more too small to compare" in shown
     assert "age: 1 group; nothing to compare" in shown
     assert not any(word in shown for word in ("a ratio", "a mean", "again", "undefined"))
@@ -81,7 +87,7 @@ def test_gaps_subgroups_and_verdicts_are_shown() -> None:
 
 def test_small_counts_are_hidden() -> None:
     shown = _printed(replace(AUDIT, options=AuditOptions(redact=5)))
-    assert shown.count("<= 5") == 2
+    assert shown.count("<= 5") == 3
 
 
 def test_rates_stand_before_gaps_and_long_tables_end() -> None:

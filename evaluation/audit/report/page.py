@@ -13,13 +13,13 @@ from evaluation.audit.report.head import rates
 from evaluation.audit.report.judged import (
     CLEAR,
     SYMBOLS,
-    WORDS,
     cross,
     gap_unit,
     is_main,
     state,
     subgroup_unit,
     unit_of,
+    verdict,
 )
 from evaluation.report import scales
 from evaluation.report.scales import Scale, Unit, nice_scale
@@ -186,7 +186,7 @@ def _gap_panel(audit: Data, unit: Unit, gaps: list[Data]) -> Panel:
             scale, own["value"], own["low"], own["high"],
             chance=gap["chance"], rule=1.0 if ratio else None, css=css,
         )  # fmt: skip
-        extra = gap | {"state": found, "symbol": SYMBOLS[found], "word": WORDS[found]}
+        extra = gap | {"state": found, "symbol": SYMBOLS[found], "word": verdict(gap, level, unit)}
         write = scales.amount if ratio else scales.bare_gap
         text = write(own["value"], unit)
         small = _interval(own, unit)

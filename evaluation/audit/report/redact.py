@@ -231,7 +231,7 @@ def _verdict(item: Data, most: int, total: int | None) -> Data:
             return item | {"message": message}
         about = _about(n, most)
         return item | {"n": about, "message": _N.sub(f"n {about}", message)}
-    word = "held" if item["held"] else "failed"
+    word = "held" if item["held"] else "failed" if item["audited"] else "could not be audited"
     message = f"{item['condition']}: {word}; numbers withheld, they rest on <= {most} rows"
     none = dict.fromkeys(("value", "low", "high"))
     return item | none | {"n": _count(n, most), "message": message}

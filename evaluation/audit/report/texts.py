@@ -7,12 +7,12 @@ from typing import Any
 from evaluation.audit.report.head import rates
 from evaluation.audit.report.judged import (
     SYMBOLS,
-    WORDS,
     gap_unit,
     is_main,
     state,
     subgroup_unit,
     unit_of,
+    verdict,
 )
 from evaluation.audit.report.page import template
 from evaluation.audit.report.words import gap_title
@@ -41,9 +41,9 @@ def _filled(name: str, document: Data) -> str:
         document=document,
         audit=audit,
         level=level,
-        state=lambda gap: state(gap, level),
-        symbols=SYMBOLS,
-        words=WORDS,
+        verdict=lambda gap: (
+            f"{SYMBOLS[state(gap, level)]} {verdict(gap, level, gap_unit(audit, gap))}"
+        ),
         gap_unit=lambda gap: gap_unit(audit, gap),
         unit_of=lambda name: unit_of(audit, name),
         subgroup_unit=subgroup_unit,

@@ -6,6 +6,7 @@ from typing import Any
 
 from evaluation.audit.report.judged import (
     CLEAR,
+    NOT_SHOWN,
     cross,
     gap_unit,
     is_finding,
@@ -16,6 +17,8 @@ from evaluation.audit.report.judged import (
 from evaluation.report.scales import Unit, amount, count, ends, gap
 
 Data = dict[str, Any]
+
+NONE_SHOWN = "No gap can be told from chance with these rows."
 
 
 def headline(audit: Data) -> str:
@@ -34,13 +37,14 @@ def headline(audit: Data) -> str:
     if clear:
         return sentence(audit, *max(clear, key=lambda item: _weight(*item))) + "."
     largest = max(found, key=lambda item: _weight(*item))
-    return f"No gap is clear of chance. The largest: {_lower(sentence(audit, *largest))}."
+    return f"{NONE_SHOWN} The largest: {_lower(sentence(audit, *largest))}."
 
 
 def findings(audit: Data) -> list[str]:
     """What else a reader must know first."""
     lines = [_gate(audit)] if audit["gate"] else []
     lines += [_clear_gaps(audit, item) for item in audit["comparisons"] if len(item["groups"]) > 1]
+    lines += [line for line in [_by_chance(audit)] if line]
     lines += [line for item in audit["comparisons"] if (line := _labels(audit, item))]
     if audit["subgroups"]:
         lines.append(_worst(audit["subgroups"][0]))
@@ -67,6 +71,9 @@ def sentence(audit: Data, comparison: Data, item: Data) -> str:
     details.append(f"n = {count(own['n'])}")
     if item["chance"] is not None:
         details.append(f"chance alone makes up to {gap(item['chance'], unit)}")
+    if state(item, _level(audit)) == NOT_SHOWN and item["detectable"] is not None:
+        details.append(f"detectable from {gap(item['detectable'], unit)}")
+    details += own["lacks"]
     return f"{start}; {', '.join(details)}"
 
 
@@ -106,7 +113,7 @@ def limits(audit: Data) -> list[str]:
         "or measured: an error in the labels that differs by group looks like a gap, or hides one."
     )
     lines.append(
-        "No gap found is not no gap: differences below the column “detectable” would be missed "
+        "Not shown is not even: differences below the column “detectable” would be missed "
         f"more often than in {100 * (1 - options['power']):.0f} of 100 audits of this size."
     )
     if audit["subgroups"]:
@@ -158,7 +165,7 @@ def _clear_gaps(audit: Data, comparison: Data) -> str:
     if not total:
         return f"By {by}: no gap was computed."
     if not clear:
-        return f"By {by}: none of {total} gaps is clear of chance."
+        return f"By {by}: none of {total} gaps can be told from chance with these rows."
     clear.sort(key=lambda item: -_weight(comparison, item)[1])
     named = ", ".join(
         f"{_lower(i['title'])} {gap(i['estimate']['value'], gap_unit(audit, i))}" for i in clear[:3]
@@ -168,12 +175,36 @@ def _clear_gaps(audit: Data, comparison: Data) -> str:
     return f"By {by}: {len(clear)} of {total} gaps {verb} clear of chance: {named}{more}."
 
 
+def _by_chance(audit: Data) -> str:
+    """How many gaps would be called clear if there were none."""
+    tested = [
+        item
+        for comparison in (*audit["comparisons"], *audit["scores"])
+        for item in comparison["gaps"]
+        if is_finding(item) and item["p"] is not None
+    ]
+    if len(tested) < 2:
+        return ""
+    alpha = 1 - _level(audit)
+    return (
+        f"Of {len(tested)} tests at {100 * alpha:g} %, chance alone would call about "
+        f"{len(tested) * alpha:.2g} clear if all groups were treated alike; p-values corrected for "
+        "that stand beside each gap."
+    )
+
+
 def _gate(audit: Data) -> str:
-    failed = [v for v in audit["gate"] if not v["held"]]
+    unknown = [v for v in audit["gate"] if not v["audited"]]
+    failed = [v for v in audit["gate"] if v["audited"] and not v["held"]]
     total = len(audit["gate"])
-    if not failed:
-        return f"Gate: ✔ all {total} conditions held." if total > 1 else "Gate: ✔ it held."
-    return f"Gate: ✘ {len(failed)} of {total} failed: {'; '.join(v['message'] for v in failed)}."
+    found = [
+        f"✘ {len(own)} of {total} {words}: {'; '.join(v['message'] for v in own)}."
+        for own, words in ((failed, "failed"), (unknown, "could not be audited"))
+        if own
+    ]
+    if found:
+        return f"Gate: {' '.join(found)}"
+    return f"Gate: ✔ all {total} conditions held." if total > 1 else "Gate: ✔ it held."
 
 
 def _worst(item: Data) -> str:

@@ -29,7 +29,8 @@ ALLOWED = {
     ),
     "properties": (set(), {"property"}),
     "property": ({"name", "value"}, set()),
-    "testcase": ({"name", "classname", "time"}, {"failure", "system-out"}),
+    "testcase": ({"name", "classname", "time"}, {"error", "failure", "system-out"}),
+    "error": ({"message", "type"}, set()),
     "failure": ({"message", "type"}, set()),
     "system-out": (set(), set()),
 }
@@ -69,6 +70,15 @@ def test_one_case_each_with_its_message() -> None:
         "n": "1234", "level": "0.95", "seed": "0", "columns": "sex", "source": "a.csv",
         "version of fairfed": "0.1.0",
     }  # fmt: skip
+
+
+def test_what_could_not_be_audited_is_an_error() -> None:
+    unknown = replace(FAILED, audited=False)
+    root = _parsed(replace(AUDIT, gate=(HELD, FAILED, unknown)))
+    _check(root)
+    assert [root.get(key) for key in ("tests", "failures", "errors")] == ["3", "1", "1"]
+    (error,) = root.iter("error")
+    assert error.get("message") == FAILED.message
 
 
 def test_no_condition_gives_an_empty_suite() -> None:

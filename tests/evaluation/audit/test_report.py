@@ -151,12 +151,15 @@ def test_says_the_main_finding_first(tmp_path: Path) -> None:
 def test_no_clear_gap_is_said_and_is_no_proof() -> None:
     audit = made_audit()
     near = tuple(
-        replace(c, gaps=tuple(replace(g, p_holm=0.4) for g in c.gaps if g.kind == "difference"))
+        replace(c, gaps=tuple(replace(g, p=0.4) for g in c.gaps if g.kind == "difference"))
         for c in audit.comparisons
     )
     content = document(replace(audit, comparisons=near))
-    assert content["headline"].startswith("No gap is clear of chance. The largest: ")
-    assert any("No gap found is not no gap" in line for line in content["limits"])
+    assert content["headline"].startswith(
+        "No gap can be told from chance with these rows. The largest: "
+    )
+    assert "detectable from" in content["headline"]
+    assert any("Not shown is not even" in line for line in content["limits"])
 
 
 def test_regression_is_written_in_its_own_unit() -> None:
@@ -201,23 +204,26 @@ def test_names_cannot_break_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"p_holm": 0.04}, "clear"),
-        ({"p_holm": 0.06, "chance": 0.01}, "not clear"),
+        ({"p": 0.04}, "clear"),
+        ({"p": 0.05}, "clear"),
+        ({"p": 0.06, "chance": 0.01}, "not shown"),
+        ({"p": 0.01, "chance": 0.2}, "not shown"),
+        ({"p": 0.01, "p_holm": 0.6, "p_bh": 0.6, "chance": 0.05}, "clear"),
         ({"chance": 0.05}, "clear"),
-        ({"chance": 0.2}, "not clear"),
+        ({"chance": 0.2}, "not shown"),
         ({}, "clear"),
-        ({"low": 0.0}, "not clear"),
+        ({"low": 0.0}, "not shown"),
         ({"low": None}, "undefined"),
         ({"value": None}, "undefined"),
         ({"kind": "ratio", "high": 0.9}, "clear"),
-        ({"kind": "ratio", "high": 1.0}, "not clear"),
+        ({"kind": "ratio", "high": 1.0}, "not shown"),
     ],
 )
 def test_a_gap_is_judged_by_its_test_then_chance_then_its_interval(
     changes: dict[str, Any], expected: str
 ) -> None:
     estimate = {"value": 0.1, "low": 0.05, "high": 0.15}
-    gap: dict[str, Any] = {"kind": "difference", "p_holm": None, "chance": None}
+    gap: dict[str, Any] = {"kind": "difference", "p": None, "chance": None}
     for key, value in changes.items():
         (estimate if key in estimate else gap)[key] = value
     assert state(gap | {"estimate": estimate}, 0.95) == expected
