@@ -27,6 +27,7 @@ from evaluation.audit.outcome import (
     ScoreComparison,
 )
 from evaluation.audit.score_table import crosses
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.significance import SAME_TEST, corrected, gap_test
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
@@ -36,7 +37,9 @@ from evaluation.rates import CountArray, FloatArray
 Compared = TypeVar("Compared", bound=Comparison | ScoreComparison)
 
 
-def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...]:
+def compare_groups(
+    tally: Tally, options: AuditOptions, shown: Shown = ALL
+) -> tuple[Comparison, ...]:
     """Compare the groups of every cross of columns.
 
     Parameters
@@ -45,6 +48,8 @@ def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...
         Counts; those that noise made negative are taken as 0.
     options : AuditOptions
         ``metrics`` restricts what is computed; equalized odds needs both of its rates.
+    shown : Shown
+        Groups that may be compared; the others are as those with too few rows.
 
     Returns
     -------
@@ -59,7 +64,7 @@ def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...
     """
     one = regression.compare_one if tally.schema.task == "regression" else _compare
     crossed = crosses(tally.schema, options)
-    return corrected_gaps([one(tally, by, options) for by in crossed])
+    return corrected_gaps([one(tally, by, options, shown) for by in crossed])
 
 
 def corrected_gaps(comparisons: Sequence[Compared]) -> tuple[Compared, ...]:
@@ -85,12 +90,14 @@ def _test_of(comparison: int, gap: Gap) -> tuple[int, str]:
     return comparison, SAME_TEST.get(gap.metric, gap.metric)
 
 
-def _compare(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Comparison:
+def _compare(
+    tally: Tally, by: tuple[str, ...], options: AuditOptions, shown: Shown = ALL
+) -> Comparison:
     if tally.confusion is None:
         raise ValueError("a tally of a classification has confusion counts")
     table, names = tally.grouped(tally.confusion, by)
     table = np.maximum(table, 0)
-    groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group)
+    groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group, shown)
     seed = (options.seed, *(tally.schema.axis(name) for name in by))
     metrics = chosen(options.metrics)
     if not len(table):

@@ -48,8 +48,9 @@ SYNTAX = (
 )
 UNDEFINED = (
     "{condition}: could not be audited, {what} is undefined {where} (too few groups with enough "
-    "rows of what it rests on)"
+    "rows of what it rests on{withheld})"
 )
+WITHHELD = "; or withheld by redaction: judge without --redact, where the report stays with you"
 NO_INTERVAL = (
     "{condition}: could not be audited, {what} has no interval {where}; ask for bootstrap "
     "replicates, or judge the value itself"
@@ -184,7 +185,8 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
     found = look_up(audit, condition.wanted)
     undefined = [one for one in found if isnan(one.estimate.value)]
     if len(undefined) == len(found) or (undefined and condition.columns):
-        raise _not_audited(UNDEFINED, condition, undefined)
+        withheld = WITHHELD if audit.options.redact else ""
+        raise _not_audited(UNDEFINED, condition, undefined, withheld=withheld)
     defined = [one for one in found if not isnan(one.estimate.value)]
     unbounded = [one for one in defined if isnan(condition.compared(one))]
     if unbounded:
@@ -202,9 +204,13 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
     )
 
 
-def _not_audited(message: str, condition: Condition, found: Sequence[Found]) -> InputError:
+def _not_audited(
+    message: str, condition: Condition, found: Sequence[Found], **more: str
+) -> InputError:
     where = ", ".join(one.where for one in found)
-    return InputError(message.format(condition=condition.text, what=found[0].title, where=where))
+    return InputError(
+        message.format(condition=condition.text, what=found[0].title, where=where, **more)
+    )
 
 
 def _message(condition: Condition, one: Found, undefined: Sequence[Found], level: float) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.schema import WEIGHT_UNIT, Schema
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import IntArray
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray
@@ -62,7 +63,7 @@ def scored_classes(schema: Schema) -> tuple[str, ...]:
 
 
 def score_table(
-    tally: Tally, by: tuple[str, ...], scored: str, options: AuditOptions
+    tally: Tally, by: tuple[str, ...], scored: str, options: AuditOptions, shown: Shown = ALL
 ) -> ScoreTable | None:
     """Histograms of a class's scores by group; None where no row has one.
 
@@ -79,7 +80,7 @@ def score_table(
     size = rows.sum(axis=(1, 2))
     if not size.any():
         return None
-    large = size >= max(options.min_group, 1)
+    large = (size >= max(options.min_group, 1)) & shown.mask(by, names)
     return ScoreTable(
         by=tuple(by),
         scored=scored,

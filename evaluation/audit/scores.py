@@ -28,6 +28,7 @@ from evaluation.audit.score_replicates import (
     interval,
 )
 from evaluation.audit.score_table import ScoreTable, crosses, score_table, scored_classes
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import IntArray
 from evaluation.audit.tally import Tally
 from evaluation.intervals import wilson_interval
@@ -37,7 +38,9 @@ DENSITY_BINS = 20
 TERMS = "calibration_terms"
 
 
-def score_comparisons(tally: Tally, options: AuditOptions) -> tuple[ScoreComparison, ...]:
+def score_comparisons(
+    tally: Tally, options: AuditOptions, shown: Shown = ALL
+) -> tuple[ScoreComparison, ...]:
     """Compare the scores of the groups of every cross of columns, class by class.
 
     Of two classes the positive one is scored; of more, every class against the rest, each in a
@@ -64,7 +67,7 @@ def score_comparisons(tally: Tally, options: AuditOptions) -> tuple[ScoreCompari
         _comparison(table, options, several=len(tally.schema.classes) > 2)
         for by in crosses(tally.schema, options)
         for scored in scored_classes(tally.schema)
-        if (table := score_table(tally, by, scored, options)) is not None
+        if (table := score_table(tally, by, scored, options, shown)) is not None
     )
 
 

@@ -134,10 +134,11 @@ class Tally:
         present, place = np.unique(group, return_inverse=True)
         table = np.zeros((len(present), max(width, 1), kept.values.shape[1]), np.int64)
         table[place.ravel(), inner] = kept.values
-        names = tuple(self._names(by, sizes, int(key)) for key in present) if by else ("all",)
+        names = tuple(self.group_name(by, sizes, int(key)) for key in present) if by else ("all",)
         return table.reshape(len(table), *tail, table.shape[-1]), names if len(table) else ()
 
-    def _names(self, by: Sequence[str], sizes: Sequence[int], key: int) -> str:
+    def group_name(self, by: Sequence[str], sizes: Sequence[int], key: int) -> str:
+        """Name of a group of a cross from its row-major index."""
         index = np.unravel_index(key, tuple(sizes))
         levels = [self.schema.axes[self.schema.axis(name)].levels for name in by]
         return CROSSED.join(own[int(i)] for own, i in zip(levels, index, strict=True))

@@ -25,7 +25,7 @@ SUBGROUPS = 5
 
 def print_audit(console: Console, audit: Audit) -> None:
     """Summary of an audit; all of it is in the report."""
-    console.print(f"\n[bold]{escape(audit.title)}[/bold]: {_count(audit.n, audit)} rows")
+    console.print(f"\n[bold]{escape(audit.title)}[/bold]: {_count(audit.n)} rows")
     for comparison in audit.comparisons:
         _print_gaps(console, audit, comparison)
     if audit.subgroups:
@@ -58,7 +58,7 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
     number = len(comparison.groups)
     groups = f"{number} group" + ("" if number == 1 else "s")
     if comparison.suppressed:
-        groups += f", {len(comparison.suppressed)} more too small to compare"
+        groups += f", {len(comparison.suppressed)} more not compared"
     title = f"{escape(CROSSED.join(comparison.by))}: {groups}"
     if not widest:
         console.print(f"{title}; nothing to compare")
@@ -74,7 +74,7 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
             _number(estimate.value),
             _interval(estimate),
             _number(gap.chance),
-            _count(estimate.n, audit),
+            _count(estimate.n),
             _p(gap.p_holm),
             escape(gap.lowest),
             escape(gap.highest),
@@ -100,7 +100,7 @@ def _print_subgroups(console: Console, audit: Audit) -> None:
             _number(subgroup.estimate.value),
             _number(subgroup.rest),
             _number(subgroup.shortfall),
-            _count(subgroup.n, audit),
+            _count(subgroup.n),
         )
     console.print(table)
 
@@ -109,10 +109,7 @@ def _where(subgroup: Subgroup) -> str:
     return ", ".join(f"{column} = {value}" for column, value in subgroup.where)
 
 
-def _count(number: int, audit: Audit) -> str:
-    """A count, redacted as in the report: terminals end up in logs."""
-    if 0 < number <= audit.options.redact:
-        return f"<= {audit.options.redact}"
+def _count(number: int) -> str:
     return f"{number:,}"
 
 

@@ -16,8 +16,7 @@ def write_reports(audit: Audit, directory: str | Path) -> dict[str, Path]:
     """Write ``report.html``, ``report.json``, ``report.md`` and ``model_card.md``.
 
     Each is replaced in one step, so a reader never sees half a file; the same audit gives the same
-    bytes. With ``audit.options.redact`` small counts are out of all of them. ``report.json``
-    follows ``evaluation/audit/report/schema.json``.
+    bytes. ``report.json`` follows ``evaluation/audit/report/schema.json``.
 
     Parameters
     ----------

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from evaluation.audit.outcome import Audit
 from evaluation.audit.report import words
-from evaluation.audit.report.redact import redacted
 from evaluation.export import plain
 
 VERSION = 1
@@ -34,7 +33,7 @@ class Document:
     limits : tuple of str
         What the numbers do not say.
     audit : Audit
-        All numbers; undefined ones are null, redacted counts are texts such as ``"<= 5"``.
+        All numbers; undefined ones are null.
     """
 
     kind: Literal["fairfed.audit"]
@@ -47,8 +46,8 @@ class Document:
 
 
 def document(audit: Audit) -> dict[str, Any]:
-    """Plain data of the reports of an audit, redacted as its options ask."""
-    data = redacted(plain(audit), audit.options.redact)
+    """Plain data of the reports of an audit."""
+    data = plain(audit)
     content = {
         "kind": KIND,
         "version": VERSION,

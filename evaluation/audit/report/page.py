@@ -35,7 +35,7 @@ class Row:
     chart: Markup
     value: str
     small: str
-    n: int | str | None
+    n: int | None
     sort: float | None
     extra: Data
 
@@ -66,6 +66,7 @@ def context(document: Data) -> Data:
         "contributions": _contributions(audit),
         "clients": _clients(audit),
         "frontiers": [curves.frontier(item) for item in audit["frontiers"]],
+        "why": words.not_compared(audit),
     }
 
 
@@ -96,6 +97,7 @@ def template(name: str, *, escape: bool) -> Any:
         cross=cross,
         sentence=words.sentence,
         interval=_interval,
+        several=words.several,
     )
     return environment.get_template(name)
 
@@ -151,7 +153,7 @@ def _metric_panel(audit: Data, item: Data, metric: Data) -> Panel:
     )
 
 
-def _row(name: str, own: Data, scale: Scale, overall: float | None, n: int | str) -> Row:
+def _row(name: str, own: Data, scale: Scale, overall: float | None, n: int) -> Row:
     chart = strip(scale, own["value"], own["low"], own["high"], rule=overall)
     text, small = scales.amount(own["value"], scale.unit), _interval(own, scale.unit)
     return Row(name, chart, text, small, n, own["value"], {"how": own["how"]})

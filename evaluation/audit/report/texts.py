@@ -14,7 +14,7 @@ from evaluation.audit.report.judged import (
     unit_of,
 )
 from evaluation.audit.report.page import template
-from evaluation.audit.report.words import gap_title
+from evaluation.audit.report.words import gap_title, not_compared
 
 Data = dict[str, Any]
 
@@ -40,6 +40,7 @@ def _filled(name: str, document: Data) -> str:
         document=document,
         audit=audit,
         level=level,
+        why=not_compared(audit),
         state=lambda gap: state(gap, level),
         symbols=SYMBOLS,
         words=WORDS,
@@ -55,5 +56,5 @@ def _filled(name: str, document: Data) -> str:
 
 def cell(text: object) -> str:
     """A name that cannot break a table or start a tag of Markdown."""
-    found = str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    found = str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<")
     return " ".join(found.splitlines())  # keeps the narrow spaces of numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from evaluation.audit.report.judged import (
@@ -16,6 +17,9 @@ from evaluation.audit.report.judged import (
 from evaluation.report.scales import Unit, amount, count, ends, gap
 
 Data = dict[str, Any]
+
+NAMES = 20
+"""Names that are listed in a sentence at most."""
 
 
 def headline(audit: Data) -> str:
@@ -128,10 +132,23 @@ def limits(audit: Data) -> list[str]:
         )
     if options["redact"]:
         lines.append(
-            f"Redacted: counts from 1 to {options['redact']}, and what rests on so few rows or so "
-            "few cases. Combining many crosses may still narrow a small count down."
+            f"Redacted: no count from 1 to {options['redact']} can be derived from these figures, "
+            "nor that one is so small. Who holds other figures of the same rows may know more: a "
+            "second audit, or a site its own rows."
         )
     return lines
+
+
+def not_compared(audit: Data) -> str:
+    """Why some groups are not compared."""
+    few = f"fewer than {audit['options']['min_group']} rows each"
+    return f"{few}, or withheld by redaction" if audit["options"]["redact"] else few
+
+
+def several(names: Sequence[str], most: int = NAMES) -> str:
+    """Names in a sentence: the first ones, and how many others there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _candidates(audit: Data) -> list[tuple[Data, Data]]:
