@@ -41,6 +41,8 @@ REDACTED = (
 )
 ONE_CLASS = "All rows are of one class ({name}): rates of other classes are not defined."
 LEFT_OUT = "{by}: {metric} is not defined for {groups} (no row to rest on); left out of its gaps."
+LISTED = 3
+"""Groups that a note names."""
 WEIGHTED = (
     "Rows are weighted: metrics use the weights, n are rows; intervals and tests use effective "
     "numbers of rows, which is an approximation."
@@ -186,6 +188,8 @@ def _comparison_notes(comparison: Comparison, options: AuditOptions) -> list[str
             if np.isnan(estimate.value)
         ]
         if lacking:
-            groups = ", ".join(lacking)
+            groups = ", ".join(lacking[:LISTED])
+            if len(lacking) > LISTED:
+                groups = f"{len(lacking)} groups ({groups} …)"
             found.append(LEFT_OUT.format(by=by, metric=metric.title.lower(), groups=groups))
     return found

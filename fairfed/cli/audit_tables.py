@@ -12,7 +12,10 @@ from rich.text import Text
 
 from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup
 from evaluation.audit.release import Release
+from evaluation.audit.report.words import condition, several
+from evaluation.audit.report.worst import unchecked
 from evaluation.audit.tally import CROSSED, Tally
+from evaluation.export import plain
 from fairfed.cli.tables import titled
 
 GAPS = 5
@@ -35,6 +38,8 @@ def print_audit(console: Console, audit: Audit) -> None:
     for verdict in audit.gate:
         mark, style = ("✓ held", "green") if verdict.held else ("✗ failed", "bold red")
         console.print(Text.assemble((mark, style), f"  {verdict.message}"))
+    if audit.gate and (more := unchecked(plain(audit))):
+        console.print(more, markup=False)
 
 
 def print_counts(
@@ -44,8 +49,8 @@ def print_counts(
     schema = tally.schema
     console.print(f"{schema.task}: {', '.join(schema.classes) or 'errors'}")
     for axis in schema.axes:
-        console.print(f"{axis.name}: {', '.join(axis.levels)}", markup=False)
-    console.print(f"clients: {', '.join(schema.clients)}", markup=False)
+        console.print(f"{axis.name}: {several(axis.levels)}", markup=False)
+    console.print(f"clients: {several(schema.clients)}", markup=False)
     for note in notes:
         console.print(f"Note: {escape(note)}", style="dim")
     console.print(f"Released: {release.words()}", markup=False)
@@ -76,8 +81,7 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
             _number(gap.chance),
             _count(estimate.n),
             _p(gap.p_holm),
-            escape(gap.lowest),
-            escape(gap.highest),
+            *(("", "") if gap.lowest == gap.highest else (escape(gap.lowest), escape(gap.highest))),
         )
     console.print(table)
 
@@ -106,7 +110,7 @@ def _print_subgroups(console: Console, audit: Audit) -> None:
 
 
 def _where(subgroup: Subgroup) -> str:
-    return ", ".join(f"{column} = {value}" for column, value in subgroup.where)
+    return ", ".join(condition(*one) for one in subgroup.where)
 
 
 def _count(number: int) -> str:

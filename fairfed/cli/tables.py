@@ -24,7 +24,7 @@ HEADS = (
 )  # fmt: skip
 PLAIN: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0), "title_justify": "left"}
 """Look of every table."""
-GAP = "·"
+EMPTY = "·"
 """Marks a class or group that a client lacks."""
 
 
@@ -43,7 +43,7 @@ def _heat(counts: np.ndarray[Any, np.dtype[np.int64]], most: int) -> list[Text]:
     cells = []
     for count in counts.tolist():
         if count == 0:
-            cells.append(Text(GAP, style="bold red"))
+            cells.append(Text(EMPTY, style="bold red"))
             continue
         level = int(60 + 150 * min(1.0, count / max(1, most)))
         cells.append(Text(str(count), style=f"white on rgb(0,{level // 3},{level})"))
@@ -51,7 +51,7 @@ def _heat(counts: np.ndarray[Any, np.dtype[np.int64]], most: int) -> list[Text]:
 
 
 def print_federation(console: Console, federation: dict[str, Any]) -> None:
-    """Heat maps of training rows, client × class and client × group, gaps marked."""
+    """Heat maps of training rows, client × class and client × group, empty cells marked."""
     splits = federation["splits"]
     cells = np.array(splits.get("main", next(iter(splits.values())))["train"])
     by_class, by_group = cells.sum(2), cells.sum(1)
@@ -65,7 +65,9 @@ def print_federation(console: Console, federation: dict[str, Any]) -> None:
     if federation["sensitive"]:
         console.print(f"{federation['sensitive']}: {', '.join(federation['groups'])}", style="dim")
     lacking = int((cells == 0).sum())
-    console.print(f"{GAP} none: {lacking} of {cells.size} client × class × group cells are empty\n")
+    console.print(
+        f"{EMPTY} none: {lacking} of {cells.size} client × class × group cells are empty\n"
+    )
 
 
 def _percent(value: float) -> str:

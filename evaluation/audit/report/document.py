@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from evaluation.audit.outcome import Audit
-from evaluation.audit.report import words
+from evaluation.audit.report import words, worst
 from evaluation.export import plain
 
 VERSION = 1
@@ -51,8 +51,8 @@ def document(audit: Audit) -> dict[str, Any]:
     content = {
         "kind": KIND,
         "version": VERSION,
-        "headline": words.headline(data),
-        "findings": words.findings(data),
+        "headline": worst.headline(data),
+        "findings": [*([worst.gate(data)] if data["gate"] else []), *words.findings(data)],
         "helps": words.helps(data),
         "limits": words.limits(data),
         "audit": data,

@@ -226,7 +226,7 @@ def _subgroups(audit: Data) -> list[Panel]:
         scale = nice_scale([*values, *(item["rest"] for item in own)], unit, zero=True)
         rows = tuple(
             Row(
-                ", ".join(f"{column}: {value}" for column, value in item["where"]),
+                ", ".join(words.condition(*one) for one in item["where"]),
                 strip(scale, *(item["estimate"][key] for key in keys), rule=item["rest"], css="c1"),
                 scales.amount(item["estimate"]["value"], unit),
                 _interval(item["estimate"], unit),

@@ -14,7 +14,7 @@ from evaluation.audit.report.judged import (
     unit_of,
 )
 from evaluation.audit.report.page import template
-from evaluation.audit.report.words import gap_title, not_compared
+from evaluation.audit.report.words import condition, gap_title, not_compared
 
 Data = dict[str, Any]
 
@@ -49,6 +49,7 @@ def _filled(name: str, document: Data) -> str:
         subgroup_unit=subgroup_unit,
         main=lambda gaps: [gap for gap in gaps if is_main(gap)],
         cell=cell,
+        condition=condition,
         gap_title=lambda name: gap_title(audit, name),
     )
     return text.rstrip() + "\n"

@@ -11,10 +11,18 @@ from typing import Any
 import pytest
 
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, GroupMetric
+from evaluation.audit.outcome import (
+    Audit,
+    Comparison,
+    Estimate,
+    Gap,
+    GroupMetric,
+    Subgroup,
+    Verdict,
+)
 from evaluation.audit.report import json_schema, write_reports
 from evaluation.audit.report.document import document
-from evaluation.audit.report.judged import state
+from evaluation.audit.report.judged import is_finding, state
 from evaluation.audit.schema import Axis, Schema
 from evaluation.errors import InputError
 from tests.browser.sample import made_audit
@@ -137,11 +145,13 @@ def test_says_the_main_finding_first(tmp_path: Path) -> None:
     texts, page = written(made_audit(), tmp_path)
     headline = json.loads(texts["json"])["headline"]
     assert headline == (
-        "Accuracy differs by 13.5 points between female (70.8\u202f%) and male (84.2\u202f%); "
-        "95 % interval 10.1 to 16.8, n = 2\u202f400, chance alone makes up to 2.3 points."
+        "Accuracy differs by 24.5 points between female × >= 65 (60.8\u202f%) and male × < 25 "
+        "(85.3\u202f%); 95 % interval 17.1 to 31.9, n = 2\u202f400, chance alone makes up to "
+        "5.2 points."
     )
-    for text in (page.text, texts["md"], texts["card"]):
-        assert headline in text
+    assert headline in page.text
+    for text in (texts["md"], texts["card"]):
+        assert headline.replace("<", "\\<") in text
     assert "✘ failed" in page.text
     assert "without losing accuracy" in page.text
     assert "Without client clinic C" in texts["md"]
@@ -154,7 +164,7 @@ def test_no_clear_gap_is_said_and_is_no_proof() -> None:
         replace(c, gaps=tuple(replace(g, p_holm=0.4) for g in c.gaps if g.kind == "difference"))
         for c in audit.comparisons
     )
-    content = document(replace(audit, comparisons=near))
+    content = document(replace(audit, comparisons=near, subgroups=()))
     assert content["headline"].startswith("No gap is clear of chance. The largest: ")
     assert any("No gap found is not no gap" in line for line in content["limits"])
 
@@ -242,3 +252,43 @@ def test_undefined_numbers_are_dashes(tmp_path: Path) -> None:
     texts, page = written(replace(audit, comparisons=none), tmp_path)
     assert "nan %" not in page.text
     assert not re.search(r"\bnan\b", texts["md"] + texts["card"])
+
+
+def test_the_worst_finding_comes_first() -> None:
+    """The largest clear gap of all crosses, or a subgroup that lies further behind."""
+    audit = made_audit()
+    content = document(audit)["audit"]
+    clear = [
+        g["estimate"]["value"]
+        for c in content["comparisons"]
+        for g in c["gaps"]
+        if is_finding(g) and state(g, 0.95) == "clear"
+    ]
+    assert f"differs by {100 * max(clear):.1f} points between" in document(audit)["headline"]
+    behind = Subgroup((("age", ">= 65"),), 40, "error_rate", Estimate(0.9, 0.8, 1.0), 0.1, 0.5, 0.3)
+    headline = document(replace(audit, subgroups=(behind,)))["headline"]
+    assert headline.startswith("Worst subgroup: age >= 65, error rate 90.0")
+    unsure = replace(behind, shortfall=-0.1)
+    assert "differs by" in document(replace(audit, subgroups=(unsure,)))["headline"]
+
+
+def test_what_the_gate_did_not_check_stands_beside_held() -> None:
+    held = Verdict("accuracy_difference @ sex > 0.9", True, 0.1, 0.0, 0.2, 9, "accuracy is even")
+    line = document(made_audit(gate=(held,), subgroups=()))["findings"][0]
+    assert line.startswith("Gate: ✔ it held. It did not check ")
+    assert "by sex × age, 24.5 points" in line
+    several = [f"{name} > 0.9" for name in ("accuracy_difference", "equalized_odds_difference")]
+    gate = tuple(replace(held, condition=condition) for condition in several)
+    audit = made_audit(gate=gate, subgroups=())
+    few = [c for c in audit.comparisons if c.by == ("sex",)]
+    line = document(replace(audit, comparisons=tuple(few)))["findings"][0]
+    assert line == "Gate: ✔ all 2 conditions held."
+
+
+def test_equal_groups_are_not_named() -> None:
+    audit = made_audit()
+    first = audit.comparisons[0]
+    even = tuple(replace(g, lowest="female", highest="female", p_holm=0.9) for g in first.gaps)
+    audit = replace(audit, comparisons=(replace(first, gaps=even),), subgroups=())
+    text = document(audit)["headline"]
+    assert "between groups of sex is" in text
