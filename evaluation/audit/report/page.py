@@ -20,6 +20,7 @@ from evaluation.audit.report.judged import (
     subgroup_unit,
     unit_of,
 )
+from evaluation.audit.report.shortened import extremes, leading, others, shortened
 from evaluation.report import scales
 from evaluation.report.scales import Scale, Unit, nice_scale
 from evaluation.report.strips import axis, bar, strip
@@ -110,17 +111,12 @@ def _comparison(audit: Data, item: Data, index: int) -> Data:
     panels = [_metric_panel(audit, item, metric) for metric in item["metrics"]]
     main = [gap for gap in item["gaps"] if is_main(gap)]
     other = [gap for gap in item["gaps"] if not is_main(gap)]
-    level = float(audit["options"]["level"])
-    clear = [gap for gap in main if state(gap, level) == CLEAR and gap["lowest"]]
-    clear.sort(key=lambda gap: -(gap["estimate"]["low"] or 0.0))
-    names = [panel.name for panel in panels]
-    chosen = next((gap["metric"] for gap in clear if gap["metric"] in names), None)
     return {
         "id": f"by-{index + 1}",
-        "item": item,
+        "item": shortened(audit, item),
         "title": cross(item["by"]),
         "panels": panels,
-        "chosen": chosen or next(iter(names), ""),
+        "chosen": leading(audit, item),
         "gaps": _gap_panels(audit, main),
         "more": _gap_panels(audit, other),
         "units": {m["name"]: unit_of(audit, m["name"]) for m in item["metrics"]},
@@ -136,9 +132,10 @@ def _metric_panel(audit: Data, item: Data, metric: Data) -> Panel:
         limit=limit,
         zero=metric["name"] == "count",
     )
+    shown = extremes([own["value"] for own in metric["groups"]])
     rows = [
-        _row(group, own, scale, overall["value"], n)
-        for group, own, n in zip(item["groups"], metric["groups"], item["rows"], strict=True)
+        _row(item["groups"][i], metric["groups"][i], scale, overall["value"], item["rows"][i])
+        for i in shown
     ]
     better = {"higher": "higher is better", "lower": "lower is better"}.get(metric["direction"], "")
     note = f"Dashed line: everyone, {scales.amount(overall['value'], unit)}"
@@ -147,7 +144,7 @@ def _metric_panel(audit: Data, item: Data, metric: Data) -> Panel:
     return Panel(
         metric["name"],
         metric["title"],
-        f"{note}{'; ' + better if better else ''}.",
+        f"{note}{'; ' + better if better else ''}. {others(len(item['groups']), len(shown))}",
         axis(scale),
         tuple(rows),
     )

@@ -14,6 +14,7 @@ from evaluation.audit.report.judged import (
     unit_of,
 )
 from evaluation.audit.report.page import template
+from evaluation.audit.report.shortened import shortened
 from evaluation.audit.report.words import condition, gap_title, not_compared
 
 Data = dict[str, Any]
@@ -40,6 +41,8 @@ def _filled(name: str, document: Data) -> str:
         document=document,
         audit=audit,
         level=level,
+        comparisons=[shortened(audit, item) for item in audit["comparisons"]],
+        scores=[shortened(audit, item) for item in audit["scores"]],
         why=not_compared(audit),
         state=lambda gap: state(gap, level),
         symbols=SYMBOLS,

@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from evaluation.audit import run
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import (
     Audit,
@@ -23,9 +25,11 @@ from evaluation.audit.outcome import (
 from evaluation.audit.report import json_schema, write_reports
 from evaluation.audit.report.document import document
 from evaluation.audit.report.judged import is_finding, state
+from evaluation.audit.report.shortened import extremes, others
 from evaluation.audit.schema import Axis, Schema
 from evaluation.errors import InputError
 from tests.browser.sample import made_audit
+from tests.evaluation.audit.tallies import tally_of
 
 SCHEMA = Path(json_schema.__file__).with_name("schema.json")
 VOID = {"meta", "br", "line", "path", "rect", "circle", "polyline", "input"}
@@ -292,3 +296,28 @@ def test_equal_groups_are_not_named() -> None:
     audit = replace(audit, comparisons=(replace(first, gaps=even),), subgroups=())
     text = document(audit)["headline"]
     assert "between groups of sex is" in text
+
+
+def test_many_groups_are_cut_short_on_pages_but_not_in_the_file(tmp_path: Path) -> None:
+    """160 × 2 groups: pages stay small; of every metric they show the lowest and the highest."""
+    rng = np.random.default_rng(0)
+    g, h = np.repeat(np.arange(160), 60), np.tile([0, 1], 4800)
+    y = rng.integers(0, 2, 9600)
+    wrong = rng.random(9600) < 0.2
+    wrong[g == 7] = True
+    found = run.audit(tally_of(y, y ^ wrong, {"g": g, "h": h}), AuditOptions(replicates=0))
+    texts, page = written(found, tmp_path)
+    assert len(json.loads(texts["json"])["audit"]["comparisons"][2]["groups"]) == 320
+    assert len(texts["html"]) < 1_500_000
+    assert len(texts["md"]) + len(texts["card"]) < 60_000
+    for text in (page.text, texts["md"], texts["card"]):
+        assert "7 × 0" in text  # the worst one
+        assert "The lowest and the highest of 320 groups; 300 others: report.json." in text
+
+
+def test_a_table_of_many_shows_both_ends() -> None:
+    values = [0.5, None, 0.1, 0.9, 0.2, 0.8]
+    assert extremes(values, 4) == [2, 3, 4, 5]
+    assert extremes(values, 6) == [0, 1, 2, 3, 4, 5]
+    assert extremes([None, 1.0, None], 2) == [1]
+    assert others(6, 6) == ""
