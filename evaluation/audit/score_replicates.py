@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from evaluation.audit.histograms import Metric, coarser
 from evaluation.audit.outcome import NAN
 from evaluation.audit.score_table import ScoreTable
+from evaluation.audit.studentised import largest_ratios, pair_scales
 from evaluation.bootstrap import resample
 from evaluation.rates import FloatArray
 
@@ -152,20 +153,11 @@ def gap_interval(values: FloatArray, drawn: FloatArray, level: float) -> tuple[f
     values, deviation = values[measured], (drawn - values)[:, measured]
     if len(values) < 2:
         return NAN, NAN
-    scales, largest = [], np.zeros(len(drawn))
-    for i in range(len(values) - 1):
-        # A group that vanished from a replicate does not deviate in it.
-        pair = np.nan_to_num(deviation[:, i, None] - deviation[:, i + 1 :])
-        scale = np.sqrt((pair**2).mean(axis=0))
-        ratio = np.divide(np.abs(pair), scale, out=np.zeros_like(pair), where=scale > 0)
-        largest = np.maximum(largest, ratio.max(axis=1))
-        scales.append(scale)
-    reach = float(np.quantile(largest, level))
-    low, high = 0.0, 0.0
-    for i, scale in enumerate(scales):
-        difference = np.abs(values[i] - values[i + 1 :])
-        low = max(low, float((difference - reach * scale).max()))
-        high = max(high, float((difference + reach * scale).max()))
+    scales = pair_scales(deviation)
+    reach = float(np.quantile(largest_ratios(deviation, scales), level))
+    differences = np.abs(values[:, None] - values)
+    low = max(0.0, float((differences - reach * scales).max()))
+    high = float((differences + reach * scales).max())
     return low, min(1.0, high)
 
 
