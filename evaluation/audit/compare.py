@@ -35,13 +35,16 @@ from evaluation.audit.outcome import (
     GroupMetric,
 )
 from evaluation.audit.score_table import crosses
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
 from evaluation.audit.vocabulary import check_positive
 from evaluation.rates import FloatArray
 
 
-def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...]:
+def compare_groups(
+    tally: Tally, options: AuditOptions, shown: Shown = ALL
+) -> tuple[Comparison, ...]:
     """Compare the groups of every cross of columns.
 
     Parameters
@@ -50,6 +53,8 @@ def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...
         Counts; those that noise made negative are taken as 0.
     options : AuditOptions
         ``metrics`` restricts what is computed; equalized odds needs both of its rates.
+    shown : Shown
+        Groups that may be compared; the others are as those with too few rows.
 
     Returns
     -------
@@ -66,15 +71,17 @@ def compare_groups(tally: Tally, options: AuditOptions) -> tuple[Comparison, ...
     check_positive(tally, options)
     one = regression.compare_one if tally.schema.task == "regression" else _compare
     crossed = crosses(tally.schema, options)
-    return in_families([one(tally, by, options) for by in crossed])
+    return in_families([one(tally, by, options, shown) for by in crossed])
 
 
-def _compare(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Comparison:
+def _compare(
+    tally: Tally, by: tuple[str, ...], options: AuditOptions, shown: Shown = ALL
+) -> Comparison:
     if tally.confusion is None:
         raise ValueError("a tally of a classification has confusion counts")
     table, names = tally.grouped(tally.confusion, by)
     table = np.maximum(table, 0)
-    groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group)
+    groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group, shown)
     if not len(table):
         return Comparison(by, (), (), (), 0, (), ())
     metrics, classes = chosen(options.metrics), tally.schema.classes

@@ -20,6 +20,7 @@ from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Contribution
 from evaluation.audit.schema import Schema
 from evaluation.audit.score_table import crosses
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.errors import InputError
@@ -33,7 +34,9 @@ from evaluation.rates import FloatArray
 Gaps = Mapping[str, Callable[[NDArray[Any]], FloatArray]]
 
 
-def contributions(tally: Tally, options: AuditOptions) -> tuple[Contribution, ...]:
+def contributions(
+    tally: Tally, options: AuditOptions, shown: Shown = ALL
+) -> tuple[Contribution, ...]:
     """Compare every main gap with what it would be without each client.
 
     Each number is what an audit of those rows alone would give: groups with fewer than
@@ -45,6 +48,8 @@ def contributions(tally: Tally, options: AuditOptions) -> tuple[Contribution, ..
         Counts of at least two clients; else there is nothing to compare.
     options : AuditOptions
         ``by``, ``min_group`` and ``across``.
+    shown : Shown
+        Groups that count, and clients that are listed.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def contributions(tally: Tally, options: AuditOptions) -> tuple[Contribution, ..
     return tuple(
         one
         for by in crosses(tally.schema, options)
-        for found in _by_gap(tally, by, gaps, max(1, options.min_group)).values()
+        for found in _by_gap(tally, by, gaps, max(1, options.min_group), shown).values()
         for one in sorted(found, key=lambda one: (np.isnan(one.share), -one.share))
     )
 
@@ -94,14 +99,13 @@ def _numbers(table: ExactArray, schema: Schema) -> FloatArray:
 
 
 def _by_gap(
-    tally: Tally, by: tuple[str, ...], gaps: Gaps, least: int
+    tally: Tally, by: tuple[str, ...], gaps: Gaps, least: int, shown: Shown
 ) -> dict[str, list[Contribution]]:
     """Contributions of all clients to each gap that is defined, over one cross of columns."""
-    axes = [1 + tally.schema.axis(name) for name in by]
-    table = _Table(_counted(tally), axes, tally.schema)
+    table = _Table(tally, by, shown)
 
     def values(sums: ExactArray) -> dict[str, float]:
-        enough = _rows(sums) >= least
+        enough = (_rows(sums) >= least) & table.shown
         if not enough.any():
             return dict.fromkeys(gaps, NAN)
         found = _numbers(sums[enough], tally.schema)
@@ -110,6 +114,8 @@ def _by_gap(
     whole = {name: value for name, value in values(table.whole).items() if not np.isnan(value)}
     found: dict[str, list[Contribution]] = {name: [] for name in whole}
     for k, client in enumerate(tally.schema.clients if whole else ()):
+        if not shown.contributes(by, client):
+            continue
         sums = table.of(k)
         own, without = values(sums), values(table.whole - sums)
         for name, value in whole.items():
@@ -141,7 +147,9 @@ def _rows(sums: ExactArray) -> IntArray:
 class _Table:
     """Sums by group, of one client at a time: all of them at once may not fit."""
 
-    def __init__(self, counted: SparseCounts, axes: list[int], schema: Schema) -> None:
+    def __init__(self, tally: Tally, by: tuple[str, ...], shown: Shown) -> None:
+        counted, schema = _counted(tally), tally.schema
+        axes = [1 + schema.axis(name) for name in by]
         lead, clients = len(schema.group_shape), len(schema.clients)
         self.tail = counted.shape[lead:]
         kept = counted.marginal([0, *axes, *range(lead, len(counted.shape))])
@@ -150,6 +158,7 @@ class _Table:
         client, group = np.divmod(place, groups)
         present, self.group = np.unique(group, return_inverse=True)
         self.size, self.values = len(present), kept.values
+        self.shown = shown.mask(by, [tally.group_name(by, int(key)) for key in present])
         # Keys rise, so the cells of a client lie together.
         self.starts = np.searchsorted(client, np.arange(clients + 1))
         self.whole = self._dense(self.group, self.cell, self.values)

@@ -13,6 +13,7 @@ from evaluation.audit.lacks import Words, gap_lacks
 from evaluation.audit.measured import Measured
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Estimate, Gap
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.significance import detectable_gap
 from evaluation.metrics import skipping_nan
 from evaluation.rates import FloatArray
@@ -48,10 +49,14 @@ class Split:
 
 
 def split(
-    by: tuple[str, ...], names: tuple[str, ...], rows: NDArray[np.int64], min_group: int
+    by: tuple[str, ...],
+    names: tuple[str, ...],
+    rows: NDArray[np.int64],
+    min_group: int,
+    shown: Shown = ALL,
 ) -> Split:
-    """Separate the groups that have enough rows from the others."""
-    kept = rows >= max(1, min_group)
+    """Separate the groups that have enough rows, and may be shown, from the others."""
+    kept = (rows >= max(1, min_group)) & shown.mask(by, names)
     return Split(
         by,
         kept,

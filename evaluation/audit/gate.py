@@ -48,7 +48,8 @@ SYNTAX = (
     "'max(false_positive_rate) @ sex, race > 0.2'"
 )
 UNDEFINED = "{condition}: could not be audited, {what} is undefined {where}{why}"
-TOO_FEW = " (too few groups with enough rows of what it rests on)"
+TOO_FEW = " (too few groups with enough rows of what it rests on{withheld})"
+WITHHELD = "; or withheld by redaction: judge without --redact, where the report stays with you"
 PARTLY = "{condition}: could not be audited, {what} {where} is not defined in every part: {why}"
 NO_INTERVAL = (
     "{condition}: could not be audited, {what} has no interval {where}; judge the value itself"
@@ -211,7 +212,10 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
     compared = [one for one in found if one.groups > 1 or not isnan(one.estimate.value)]
     if condition.columns or not compared:
         compared = list(found)
-    unknown = {one.where: why for one in compared if (why := _not_audited(condition, one))}
+    withheld = WITHHELD if audit.options.redact else ""
+    unknown = {
+        one.where: why for one in compared if (why := _not_audited(condition, one, withheld))
+    }
     defined = [one for one in compared if not isnan(condition.compared(one))]
     if not defined:
         return _unjudged(condition, compared[0], unknown)
@@ -236,12 +240,13 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
     )
 
 
-def _not_audited(condition: Condition, one: Found) -> str:
+def _not_audited(condition: Condition, one: Found, withheld: str) -> str:
     """Why a quantity cannot be held against a limit; empty where it can."""
     words = {"condition": condition.text, "what": one.title, "where": one.where}
     lacks = "; ".join(one.estimate.lacks)
     if isnan(one.estimate.value):
-        return UNDEFINED.format(**words, why=f" ({lacks})" if lacks else TOO_FEW)
+        why = f" ({lacks})" if lacks else TOO_FEW.format(withheld=withheld)
+        return UNDEFINED.format(**words, why=why)
     if lacks:
         return PARTLY.format(**words, why=lacks)
     return NO_INTERVAL.format(**words) if isnan(condition.compared(one)) else ""

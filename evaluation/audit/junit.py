@@ -8,10 +8,9 @@ audit knows no clock, so that the same counts give the same bytes: times are 0.
 from __future__ import annotations
 
 import re
-from typing import Any
 from xml.etree import ElementTree as ET
 
-from evaluation.audit.outcome import Audit
+from evaluation.audit.outcome import Audit, Verdict
 from evaluation.audit.tally import CROSSED
 
 CLASS = "fairfed.audit"
@@ -26,17 +25,13 @@ def junit_xml(audit: Audit) -> str:
     Parameters
     ----------
     audit : Audit
-        With `Audit.gate` judged. Counts up to ``options.redact`` are not told.
+        With `Audit.gate` judged.
 
     Returns
     -------
     str
         A document, to be saved as UTF-8. A character that XML cannot hold becomes U+FFFD.
     """
-    from evaluation.audit.report.redact import redacted
-    from evaluation.export import plain
-
-    told = redacted(plain(audit), audit.options.redact)
     errors = sum(not verdict.audited for verdict in audit.gate)
     failures = sum(not verdict.held for verdict in audit.gate) - errors
     counts = {
@@ -47,18 +42,18 @@ def junit_xml(audit: Audit) -> str:
         root, "testsuite", {"name": _text(audit.title), **counts, "skipped": "0", "time": TIME}
     )
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(audit, told["n"]).items():
+    for name, value in _properties(audit).items():
         ET.SubElement(properties, "property", {"name": _text(name), "value": _text(value)})
-    for verdict in told["gate"]:
+    for verdict in audit.gate:
         _case(suite, verdict)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _properties(audit: Audit, n: int | str) -> dict[str, str]:
+def _properties(audit: Audit) -> dict[str, str]:
     versions = {f"version of {name}": text for name, text in sorted(audit.versions.items())}
     return {
-        "n": str(n),
+        "n": str(audit.n),
         "level": f"{audit.options.level:g}",
         "seed": str(audit.options.seed),
         "columns": CROSSED.join(axis.name for axis in audit.schema.axes),
@@ -67,15 +62,15 @@ def _properties(audit: Audit, n: int | str) -> dict[str, str]:
     }
 
 
-def _case(suite: ET.Element, verdict: dict[str, Any]) -> None:
-    name = _text(verdict["condition"])
+def _case(suite: ET.Element, verdict: Verdict) -> None:
+    name = _text(verdict.condition)
     attributes = {"name": name, "classname": CLASS, "time": TIME}
     case = ET.SubElement(suite, "testcase", attributes)
-    message = _text(verdict["message"])
-    if verdict["held"]:
+    message = _text(verdict.message)
+    if verdict.held:
         ET.SubElement(case, "system-out").text = message
         return
-    tag, kind = ("failure", "LimitExceeded") if verdict["audited"] else ("error", "NotAudited")
+    tag, kind = ("failure", "LimitExceeded") if verdict.audited else ("error", "NotAudited")
     failure = ET.SubElement(case, tag, {"message": message, "type": kind})
     failure.text = f"{name}\n{message}"
 

@@ -15,6 +15,7 @@ from fractions import Fraction
 from random import Random, SystemRandom
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.audit.classes import ordered_classes
 from evaluation.audit.discrete_noise import (
@@ -169,7 +170,8 @@ def leave_out_small(tally: Tally, min_cell: int) -> tuple[Tally, Release]:
     """Counts without the cells of fewer than `min_cell` rows, and how many those were.
 
     A cell is one of the finest cross: of client, all sensitive columns, true and predicted class,
-    and of a histogram also the bin.
+    and of a histogram also the bin. Confusion counts and histograms are of the same rows, and
+    neither shall tell what the other leaves out: see `_told_by_confusion`.
     """
     dropped_cells = dropped_rows = 0
     kept: dict[str, SparseCounts | None] = {}
@@ -180,6 +182,8 @@ def leave_out_small(tally: Tally, min_cell: int) -> tuple[Tally, Release]:
             continue
         rows = counted.rows
         small = (rows > 0) & (rows < min_cell)
+        if part == "scores" and tally.confusion is not None:
+            small |= _told_by_confusion(tally, min_cell)
         dropped_cells, dropped_rows = dropped_cells + small.sum(), dropped_rows + rows[small].sum()
         kept[part] = SparseCounts(counted.shape, counted.keys[~small], counted.values[~small])
     release = Release(
@@ -188,6 +192,36 @@ def leave_out_small(tally: Tally, min_cell: int) -> tuple[Tally, Release]:
         dropped_rows=_rounded_up(int(dropped_rows), min_cell),
     )
     return Tally(tally.schema, kept["confusion"], kept["scores"], kept["errors"]), release
+
+
+def _told_by_confusion(tally: Tally, min_cell: int) -> NDArray[np.bool_]:
+    """Cells of the histograms that go because confusion counts are known, and the reverse.
+
+    Rows of a client and group that are of a class (or not) are both the sum of confusion cells and
+    that of bins. Where one of those confusion cells is left out, so are all bins: their sum would
+    tell it. Else, where fewer than `min_cell` rows are in bins that are left out, so are the next
+    smallest bins.
+    """
+    confusion, scores = tally.confusion, tally.scores
+    if confusion is None or scores is None:
+        raise ValueError("confusion counts and scores are compared")
+    classes, scored = tally.schema.classes, tally.schema.score_classes
+    c, bins = len(classes), scores.shape[-1]
+    rows = confusion.values[:, 0]
+    gone = np.unique(confusion.keys[(rows > 0) & (rows < min_cell)] // c)  # place and true class
+    block, rows = scores.keys // bins, scores.values[:, 0]
+    place, side = block // (2 * len(scored)), block % 2
+    own = place * c + np.array([classes.index(name) for name in scored])[block // 2 % len(scored)]
+    of_class = np.isin(own, gone)
+    at_place = (np.isin(place[:, None] * c + np.arange(c), gone)).sum(axis=1)
+    found = np.where(side == 1, of_class, at_place > of_class)
+    small = (rows > 0) & (rows < min_cell)
+    for one in np.unique(block[small & ~found]):
+        cells = np.flatnonzero(block == one)
+        cells = cells[np.argsort(rows[cells], kind="stable")]
+        enough = int(np.searchsorted(np.cumsum(rows[cells]), min_cell)) + 1
+        found[cells[:enough]] = True
+    return np.asarray(found)
 
 
 def _rounded_up(number: int, unit: int) -> int:

@@ -32,7 +32,8 @@ class AuditOptions:
     subgroups : int
         Subgroups that are reported.
     redact : int
-        Counts from 1 to this are written as "<= n" in everything that leaves a site. 0: none.
+        Counts from 1 to this shall not be derivable from the audit; see
+        `evaluation.audit.disclosure`. 0: everything is told.
     """
 
     by: tuple[tuple[str, ...], ...] = ()

@@ -120,7 +120,8 @@ class Comparison:
     groups : tuple of str
         Those that are compared, and `rows` of each.
     suppressed : tuple of str
-        Those with fewer rows than `AuditOptions.min_group`, and `suppressed_rows` in all.
+        Those with fewer rows than `AuditOptions.min_group` or withheld by redaction, and
+        `suppressed_rows` in all.
     metrics : tuple of GroupMetric
         Each with one estimate per group.
     gaps : tuple of Gap

@@ -24,6 +24,7 @@ from evaluation.audit.metrics import Direction
 from evaluation.audit.null import alike_errors, null_gaps
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap, GroupMetric
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import Tally
 from evaluation.audit.uncertainty import gap_intervals
@@ -110,12 +111,14 @@ def chosen_errors(names: tuple[str, ...]) -> tuple[ByError, ...]:
     return tuple(BY_ERROR[name] for name in wanted)
 
 
-def compare_one(tally: Tally, by: tuple[str, ...], options: AuditOptions) -> Comparison:
+def compare_one(
+    tally: Tally, by: tuple[str, ...], options: AuditOptions, shown: Shown = ALL
+) -> Comparison:
     """Compare the errors of the groups of one cross of columns; p-values are not yet corrected."""
     if tally.errors is None:
         raise ValueError("a tally of a regression has sums of errors")
     sums, names = tally.grouped(tally.errors, by)
-    groups = split(by, names, sums[:, 0], options.min_group)
+    groups = split(by, names, sums[:, 0], options.min_group, shown)
     if not len(sums):
         return Comparison(by, (), (), (), 0, (), ())
     metrics = chosen_errors(options.metrics)

@@ -77,6 +77,12 @@ def release_notes(releases: Sequence[Release]) -> tuple[str, ...]:
         for release, number in Counter(releases).items()
         if release != Release()
     ]
+    least = max((release.min_cell for release in releases), default=0)
+    if least:
+        notes.append(
+            "Where small cells were left out, a count of 0 may be any number below "
+            f"{least}: rates of small groups, above all those of 0 and 1, may be off by as much."
+        )
     noised = [release for release in releases if release.noised]
     if noised:
         spread = math.sqrt(sum(release.deviation**2 for release in noised))

@@ -11,6 +11,7 @@ import numpy as np
 
 from evaluation.audit.compare import compare_groups
 from evaluation.audit.contributions import contributions
+from evaluation.audit.disclosure import Redaction, without_counts, without_small
 from evaluation.audit.families import in_families
 from evaluation.audit.frontier import frontiers
 from evaluation.audit.gate import Condition, check_gate, judge, looked_at
@@ -18,6 +19,7 @@ from evaluation.audit.gate_names import names_in
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Audit, Comparison, ScoreComparison
 from evaluation.audit.scores import score_comparisons
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.subgroups import SubgroupSearch, search_subgroups
 from evaluation.audit.tally import Tally
 from evaluation.clients import ClientFairness, client_accuracies, client_fairness
@@ -28,8 +30,22 @@ NO_COLUMNS = "There is no sensitive column: groups are not compared."
 ONE_GROUP = "{by}: one group only ({group}) has enough rows; gaps are not defined."
 NO_GROUP = "{by}: no group has {least} rows; none is compared."
 SUPPRESSED = "{by}: {n} group(s) with fewer than {least} rows ({rows} rows in all) not compared."
+WITHHELD = (
+    "{by}: {n} group(s) not compared ({rows} rows in all): fewer than {least} rows, or withheld by "
+    "redaction."
+)
+LEFT_OUT_ROWS = (
+    "Redacted: the rows of {groups} are left out of every figure; these groups are too small, and "
+    "what everyone else holds would give them away."
+)
+REDACTED = (
+    "Redacted: no count from 1 to {most} can be derived from what is written. A group with such a "
+    "count, and what would give it away, is withheld; so are score curves and thresholds."
+)
 ONE_CLASS = "All rows are of one class ({name}): rates of other classes are not defined."
 LEFT_OUT = "{by}: {metric} is not defined for {groups} (no row to rest on); left out of its gaps."
+LISTED = 3
+"""Groups that a note names."""
 WEIGHTED = (
     "Rows are weighted: metrics use the weights, n are rows; intervals and tests use effective "
     "numbers of rows, which is an approximation."
@@ -71,8 +87,21 @@ def audit(
     """
     options = options or AuditOptions()
     check_gate(gate, names_in(tally.schema, options))
-    comparisons = compare_groups(tally, options)
+    redaction, shown = None, ALL
+    if options.redact:
+        # Groups that small are never shown, and no note may say that a group has fewer rows.
+        options = replace(options, min_group=max(options.min_group, options.redact + 1))
+        tally, gone = without_small(tally, options)
+        redaction = Redaction(tally, options)
+        shown, notes = redaction.shown(options), [without_counts(note) for note in notes]
+        notes += [LEFT_OUT_ROWS.format(groups=", ".join(gone))] if gone else []
+    comparisons = compare_groups(tally, options, shown)
+    scores = score_comparisons(tally, options, shown)
     search = search_subgroups(tally, options) if options.depth else SubgroupSearch()
+    subgroups = search.found
+    if redaction is not None:
+        subgroups = tuple(one for one in subgroups if redaction.allows(one.where))
+        scores = tuple(replace(one, densities=(), calibration=()) for one in scores)
     found = Audit(
         schema=tally.schema,
         options=options,
@@ -85,11 +114,11 @@ def audit(
             *([search.note] if search.candidates else ()),
         ),
         comparisons=comparisons,
-        scores=score_comparisons(tally, options),
-        clients=clients_of(tally),
-        contributions=contributions(tally, options),
-        subgroups=search.found,
-        frontiers=frontiers(tally, options),
+        scores=scores,
+        clients=clients_of(tally, shown),
+        contributions=contributions(tally, options, shown),
+        subgroups=subgroups,
+        frontiers=() if options.redact else frontiers(tally, options),
         versions=versions(),
     )
     return with_gate(found, gate)
@@ -114,13 +143,15 @@ def with_gate(found: Audit, conditions: Sequence[Condition]) -> Audit:
     )
 
 
-def clients_of(tally: Tally) -> ClientFairness | None:
+def clients_of(tally: Tally, shown: Shown = ALL) -> ClientFairness | None:
     """How even the accuracy is over clients; None without several, or for a regression."""
     if tally.confusion is None or len(tally.schema.clients) < 2:
         return None
     last = len(tally.confusion.shape)
     table = tally.confusion.marginal((0, last - 2, last - 1)).dense()[..., 0]
-    return client_fairness(client_accuracies(list(np.maximum(table, 0)[:, None])))
+    accuracies = client_accuracies(list(np.maximum(table, 0)[:, None]))
+    known = shown.clients_mask(tally.schema.clients)
+    return client_fairness(np.where(known, accuracies, np.nan))
 
 
 def versions() -> dict[str, str]:
@@ -141,6 +172,8 @@ def _notes(
     if not tally.n:
         return (EMPTY,)
     found = [] if schema.axes else [NO_COLUMNS]
+    if options.redact:
+        found.append(REDACTED.format(most=options.redact))
     if schema.weighted:
         found.append(WEIGHTED)
     if schema.task == "classification" and len(schema.classes) == 1:
@@ -154,11 +187,11 @@ def _comparison_notes(comparison: Comparison, options: AuditOptions) -> list[str
     by, least, found = " × ".join(comparison.by), options.min_group, []
     if comparison.suppressed:
         found.append(
-            SUPPRESSED.format(
+            (WITHHELD if options.redact else SUPPRESSED).format(
                 by=by, n=len(comparison.suppressed), least=least, rows=comparison.suppressed_rows
             )
         )
-    if not comparison.groups:
+    if not comparison.groups and not options.redact:
         found.append(NO_GROUP.format(by=by, least=least))
     if len(comparison.groups) == 1:
         found.append(ONE_GROUP.format(by=by, group=comparison.groups[0]))
@@ -169,6 +202,8 @@ def _comparison_notes(comparison: Comparison, options: AuditOptions) -> list[str
             if np.isnan(estimate.value)
         ]
         if lacking:
-            groups = ", ".join(lacking)
+            groups = ", ".join(lacking[:LISTED])
+            if len(lacking) > LISTED:
+                groups = f"{len(lacking)} groups ({groups} …)"
             found.append(LEFT_OUT.format(by=by, metric=metric.title.lower(), groups=groups))
     return found

@@ -21,6 +21,7 @@ from evaluation.audit.merged_scores import merged
 from evaluation.audit.outcome import NAN
 from evaluation.audit.score_table import Histogram, ScoreTable
 from evaluation.audit.sparse import IntArray
+from evaluation.audit.studentised import largest_ratios, pair_scales
 from evaluation.rates import FloatArray
 
 CHUNK = 2_000_000
@@ -148,20 +149,11 @@ def gap_interval(values: FloatArray, drawn: FloatArray, level: float) -> tuple[f
     values, deviation = values[measured], (drawn - values)[:, measured]
     if len(values) < 2:
         return NAN, NAN
-    scales, largest = [], np.zeros(len(drawn))
-    for i in range(len(values) - 1):
-        # A group that vanished from a replicate does not deviate in it.
-        pair = np.nan_to_num(deviation[:, i, None] - deviation[:, i + 1 :])
-        scale = np.sqrt((pair**2).mean(axis=0))
-        ratio = np.divide(np.abs(pair), scale, out=np.zeros_like(pair), where=scale > 0)
-        largest = np.maximum(largest, ratio.max(axis=1))
-        scales.append(scale)
-    reach = float(np.quantile(largest, level))
-    low, high = 0.0, 0.0
-    for i, scale in enumerate(scales):
-        difference = np.abs(values[i] - values[i + 1 :])
-        low = max(low, float((difference - reach * scale).max()))
-        high = max(high, float((difference + reach * scale).max()))
+    scales = pair_scales(deviation)
+    reach = float(np.quantile(largest_ratios(deviation, scales), level))
+    differences = np.abs(values[:, None] - values)
+    low = max(0.0, float((differences - reach * scales).max()))
+    high = float((differences + reach * scales).max())
     return low, min(1.0, high)
 
 

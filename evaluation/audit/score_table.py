@@ -11,6 +11,7 @@ from evaluation.audit.exact_sums import relative_weights
 from evaluation.audit.grid import Grid
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.schema import Schema
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray
@@ -83,7 +84,7 @@ def scored_classes(schema: Schema) -> tuple[str, ...]:
 
 
 def score_table(
-    tally: Tally, by: tuple[str, ...], scored: str, options: AuditOptions
+    tally: Tally, by: tuple[str, ...], scored: str, options: AuditOptions, shown: Shown = ALL
 ) -> ScoreTable | None:
     """Histograms of a class's scores by group; None where no row has one.
 
@@ -96,8 +97,10 @@ def score_table(
         return None
     *_, side, cell = counted.index()
     present, group = np.unique(counted.keys // (2 * counted.shape[-1]), return_inverse=True)
+    names = [tally.group_name(by, int(key)) for key in present]
     rows, weights = counted.rows, relative_weights(counted.values, group)
     large = np.bincount(group, rows) >= max(options.min_group, 1)
+    large &= shown.mask(by, names)
     grid = tally.grid
 
     def histogram(part: slice | NDArray[np.bool_]) -> Histogram:
@@ -108,7 +111,7 @@ def score_table(
     return ScoreTable(
         by=tuple(by),
         scored=scored,
-        groups=tuple(tally.group_name(by, int(key)) for key in present[large]),
+        groups=tuple(names[i] for i in np.flatnonzero(large)),
         compared=tuple(histogram(slice(ends[i], ends[i + 1])) for i in np.flatnonzero(large)),
         pooled=histogram(large[group]),
         overall=histogram(slice(None)),

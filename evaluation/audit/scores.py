@@ -34,6 +34,7 @@ from evaluation.audit.score_table import (
     score_table,
     scored_classes,
 )
+from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.tally import Tally
 from evaluation.intervals import wilson_interval
 from evaluation.rates import FloatArray, ratio_or_nan
@@ -44,7 +45,9 @@ RANKINGS = ("roc_auc", "average_precision")
 """Metrics that no replicate moves where every pair is ranked right."""
 
 
-def score_comparisons(tally: Tally, options: AuditOptions) -> tuple[ScoreComparison, ...]:
+def score_comparisons(
+    tally: Tally, options: AuditOptions, shown: Shown = ALL
+) -> tuple[ScoreComparison, ...]:
     """Compare the scores of the groups of every cross of columns, class by class.
 
     Of two classes the positive one is scored; of more, every class against the rest, each in a
@@ -72,7 +75,7 @@ def score_comparisons(tally: Tally, options: AuditOptions) -> tuple[ScoreCompari
         _comparison(table, options, several=len(tally.schema.classes) > 2)
         for by in crosses(tally.schema, options)
         for scored in scored_classes(tally.schema)
-        if (table := score_table(tally, by, scored, options)) is not None
+        if (table := score_table(tally, by, scored, options, shown)) is not None
     )
 
 

@@ -145,12 +145,10 @@ def probability(value: float | None) -> str:
     return "<" + NBSP + "0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def count(value: int | float | str | None) -> str:
-    """Write a count with thousands apart; a redacted one stays in words."""
+def count(value: int | float | None) -> str:
+    """Write a count with thousands apart."""
     if value is None:
         return DASH
-    if isinstance(value, str):
-        return value.replace("<= ", f"≤{NBSP}")
     return f"{value:,.0f}".replace(",", NBSP)
 
 

@@ -17,7 +17,8 @@ from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup
 from evaluation.audit.release import Release
 from evaluation.audit.report.head import basis, rates
 from evaluation.audit.report.judged import state
-from evaluation.audit.report.redact import redacted
+from evaluation.audit.report.words import condition, several
+from evaluation.audit.report.worst import unchecked
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.export import plain
 from evaluation.report.scales import Unit, amount, number
@@ -33,8 +34,8 @@ SUBGROUPS = 5
 
 def print_audit(console: Console, audit: Audit) -> None:
     """Summary of an audit; all of it is in the report."""
-    data = redacted(plain(audit), audit.options.redact)
-    console.print(f"\n[bold]{escape(audit.title)}[/bold]: {_count(audit.n, audit)} rows")
+    data = plain(audit)
+    console.print(f"\n[bold]{escape(audit.title)}[/bold]: {_count(audit.n)} rows")
     console.print(basis(data), markup=False, highlight=False)
     for comparison, shown in zip(audit.comparisons, data["comparisons"], strict=True):
         _print_rates(console, data, shown)
@@ -47,6 +48,8 @@ def print_audit(console: Console, audit: Audit) -> None:
         failed = "✗ failed" if verdict.audited else "✗ not audited"
         mark, style = ("✓ held", "green") if verdict.held else (failed, "bold red")
         console.print(Text.assemble((mark, style), f"  {verdict.message}"))
+    if audit.gate and (more := unchecked(plain(audit))):
+        console.print(more, markup=False)
 
 
 def print_counts(
@@ -57,8 +60,8 @@ def print_counts(
     known = {"schema": plain(schema), "options": plain(AuditOptions())}
     console.print(basis(known), markup=False)
     for axis in schema.axes:
-        console.print(f"{axis.name}: {', '.join(axis.levels)}", markup=False)
-    console.print(f"clients: {', '.join(schema.clients)}", markup=False)
+        console.print(f"{axis.name}: {several(axis.levels)}", markup=False)
+    console.print(f"clients: {several(schema.clients)}", markup=False)
     for note in notes:
         console.print(f"Note: {escape(note)}", style="dim")
     console.print(f"Released: {release.words()}", markup=False)
@@ -87,7 +90,7 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
     number = len(comparison.groups)
     groups = f"{number} group" + ("" if number == 1 else "s")
     if comparison.suppressed:
-        groups += f", {len(comparison.suppressed)} more too small to compare"
+        groups += f", {len(comparison.suppressed)} more not compared"
     title = f"{escape(CROSSED.join(comparison.by))}: {groups}"
     if not widest:
         console.print(f"{title}; nothing to compare")
@@ -105,11 +108,10 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
             _interval(estimate, audit),
             _number(gap.chance, audit),
             _number(gap.detectable, audit),
-            _count(estimate.n, audit),
+            _count(estimate.n),
             _p(gap.p),
             _verdict(gap, audit),
-            escape(gap.lowest),
-            escape(gap.highest),
+            *(("", "") if gap.lowest == gap.highest else (escape(gap.lowest), escape(gap.highest))),
         )
     console.print(table)
     for gap in comparison.gaps:
@@ -144,19 +146,16 @@ def _print_subgroups(console: Console, audit: Audit) -> None:
             _number(subgroup.estimate.value, audit),
             _number(subgroup.rest, audit),
             _number(subgroup.shortfall, audit),
-            _count(subgroup.n, audit),
+            _count(subgroup.n),
         )
     console.print(table)
 
 
 def _where(subgroup: Subgroup) -> str:
-    return ", ".join(f"{column} = {value}" for column, value in subgroup.where)
+    return ", ".join(condition(*one) for one in subgroup.where)
 
 
-def _count(number: int, audit: Audit) -> str:
-    """A count, redacted as in the report: terminals end up in logs."""
-    if 0 < number <= audit.options.redact:
-        return f"<= {audit.options.redact}"
+def _count(number: int) -> str:
     return f"{number:,}"
 
 

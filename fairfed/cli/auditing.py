@@ -140,7 +140,9 @@ Out = Annotated[
 ]
 Title = Annotated[str | None, _option("Of the report.", panel=OUTPUT)]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file of counts if it exists.")]
-Redact = Annotated[int | None, _option("Hide counts up to this in reports.", panel=OUTPUT)]
+Redact = Annotated[
+    int | None, _option("Publish nothing that tells a count from 1 to this.", panel=OUTPUT)
+]
 
 
 @app.command()

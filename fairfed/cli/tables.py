@@ -26,7 +26,7 @@ PLAIN: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0), "title_justify": 
 """Look of every table."""
 SHORT = 4
 """Letters of a class or group at the head of a column."""
-GAP = "·"
+EMPTY = "·"
 """Marks a class or group that a client lacks."""
 
 
@@ -43,7 +43,7 @@ def titled(title: str, *left: str, right: tuple[str, ...] = ()) -> Table:
 def _heat(count: int, most: int) -> Text:
     """A count, darker for more, marked where there is nothing."""
     if count == 0:
-        return Text(GAP, style="bold red")
+        return Text(EMPTY, style="bold red")
     level = int(60 + 150 * min(1.0, count / max(1, most)))
     return Text(str(count), style=f"white on rgb(0,{level // 3},{level})")
 
@@ -62,7 +62,7 @@ def _fitting(widths: list[int], room: int) -> list[list[int]]:
 
 
 def print_federation(console: Console, federation: dict[str, Any]) -> None:
-    """Heat maps of training rows, client × class and client × group, gaps marked."""
+    """Heat maps of training rows, client × class and client × group, empty cells marked."""
     splits = federation["splits"]
     cells = np.array(splits.get("main", next(iter(splits.values())))["train"])
     by_class, by_group = cells.sum(2), cells.sum(1)
@@ -80,7 +80,9 @@ def print_federation(console: Console, federation: dict[str, Any]) -> None:
     if federation["sensitive"]:
         console.print(f"{federation['sensitive']}: {', '.join(federation['groups'])}", style="dim")
     lacking = int((cells == 0).sum())
-    console.print(f"{GAP} none: {lacking} of {cells.size} client × class × group cells are empty\n")
+    console.print(
+        f"{EMPTY} none: {lacking} of {cells.size} client × class × group cells are empty\n"
+    )
     print_said(console, federation)
 
 

@@ -68,7 +68,9 @@ class AuditConfig(Section):
     power: float = Field(0.8, gt=0, lt=1, description="Of the smallest gap that is detected.")
     depth: int = Field(3, ge=0, description="Columns that a searched subgroup crosses at most.")
     subgroups: int = Field(10, ge=0, description="Subgroups that are reported.")
-    redact: int = Field(0, ge=0, description="Counts up to this are hidden in reports.")
+    redact: int = Field(
+        0, ge=0, description="No count from 1 to this can be derived from what is reported."
+    )
 
     fail_on: Strings = Field((), description="Conditions that fail the audit.")
     title: str = Field("Audit", min_length=1, description="Of the report.")

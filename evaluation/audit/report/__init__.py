@@ -17,8 +17,7 @@ def write_reports(audit: Audit, directory: str | Path) -> dict[str, Path]:
 
     Each is replaced in one step, so a reader never sees half a file; the same audit gives the same
     bytes. Of a model card that is there, only what stands between fairfed's marks is replaced; one
-    without marks is left alone, and the new one is ``model_card.new.md``. With
-    ``audit.options.redact`` small counts are out of all of them. ``report.json`` follows
+    without marks is left alone, and the new one is ``model_card.new.md``. ``report.json`` follows
     ``evaluation/audit/report/schema.json``.
 
     Parameters

@@ -37,6 +37,7 @@ def scores(item: Data) -> Data:
     return {
         "legend": [(mark_svg(looks[i]), item["groups"][i]) for i in shown],
         "left_out": len(known) - len(shown),
+        "shown": shown,
         "density": _densities(item, looks),
         "calibration": _calibration(item, looks),
     }
@@ -91,6 +92,8 @@ def frontier(item: Data) -> Data:
     title = f"Accuracy against the gap in {constraint} by {cross(item['by'])}"
     return {
         "item": item,
+        "groups": item["groups"][:MOST],
+        "left_out": max(0, len(item["groups"]) - MOST),
         "title": f"{cross(item['by'])}: {constraint}",
         "chart": xy_chart(axes, [line], title, dots=dots, named=True) if points else None,
         "legend": [(mark_svg(look), line.name), (mark_svg(here), "the predictions as they are")],

@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from evaluation.audit.outcome import Audit
-from evaluation.audit.report import words
+from evaluation.audit.report import words, worst
 from evaluation.audit.report.head import basis
-from evaluation.audit.report.redact import redacted
 from evaluation.export import plain
 
 VERSION = 1
@@ -37,7 +36,7 @@ class Document:
     limits : tuple of str
         What the numbers do not say.
     audit : Audit
-        All numbers; undefined ones are null, redacted counts are texts such as ``"<= 5"``.
+        All numbers; undefined ones are null.
     """
 
     kind: Literal["fairfed.audit"]
@@ -51,14 +50,14 @@ class Document:
 
 
 def document(audit: Audit) -> dict[str, Any]:
-    """Plain data of the reports of an audit, redacted as its options ask."""
-    data = redacted(plain(audit), audit.options.redact)
+    """Plain data of the reports of an audit."""
+    data = plain(audit)
     content = {
         "kind": KIND,
         "version": VERSION,
         "basis": basis(data),
-        "headline": words.headline(data),
-        "findings": words.findings(data),
+        "headline": worst.headline(data),
+        "findings": [*([worst.gate(data)] if data["gate"] else []), *words.findings(data)],
         "helps": words.helps(data),
         "limits": words.limits(data),
         "audit": data,

@@ -12,14 +12,6 @@ from typing import Any
 from evaluation.audit.report.document import VERSION, Document
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-COUNTS = ("n", "rows", "suppressed_rows")
-"""Fields that redaction may turn into text."""
-COUNT = {
-    "anyOf": [
-        {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": "^(<=|about) [0-9]+$"},
-    ]
-}
 
 
 def build() -> dict[str, Any]:
@@ -38,7 +30,7 @@ def text() -> str:
 
 
 def _relax(node: Any) -> None:
-    """Undefined numbers are null, redacted counts are text, and every field is always there."""
+    """Undefined numbers are null, and every field is always there."""
     if isinstance(node, list):
         for item in node:
             _relax(item)
@@ -54,17 +46,6 @@ def _relax(node: Any) -> None:
         # The record's docstring has the fields too, in numpydoc: its first line says what it is.
         if "description" in node:
             node["description"] = node["description"].split("\n\n")[0]
-        for name in set(node["properties"]) & set(COUNTS):
-            own = node["properties"][name]
-            if own.get("type") == "array":
-                own["items"] = COUNT
-            else:
-                node["properties"][name] = COUNT
-    if "prefixItems" in node:  # mean, rate and rows of a bin of the calibration
-        node["prefixItems"] = [
-            {"anyOf": [COUNT, {"type": "null"}]} if own.get("type") == "integer" else own
-            for own in node["prefixItems"]
-        ]
     for key, item in node.items():
         if isinstance(item, dict) and key == "properties":
             for own in item.values():

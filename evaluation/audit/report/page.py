@@ -21,6 +21,7 @@ from evaluation.audit.report.judged import (
     unit_of,
     verdict,
 )
+from evaluation.audit.report.shortened import extremes, leading, others, shortened
 from evaluation.report import scales
 from evaluation.report.scales import Scale, Unit, nice_scale
 from evaluation.report.strips import axis, bar, strip
@@ -36,7 +37,7 @@ class Row:
     chart: Markup
     value: str
     small: str
-    n: int | str | None
+    n: int | None
     sort: float | None
     extra: Data
 
@@ -68,6 +69,7 @@ def context(document: Data) -> Data:
         "contributions": _contributions(audit),
         "clients": _clients(audit),
         "frontiers": [curves.frontier(item) for item in audit["frontiers"]],
+        "why": words.not_compared(audit),
     }
 
 
@@ -98,6 +100,7 @@ def template(name: str, *, escape: bool) -> Any:
         cross=cross,
         sentence=words.sentence,
         interval=_interval,
+        several=words.several,
     )
     return environment.get_template(name)
 
@@ -110,17 +113,12 @@ def _comparison(audit: Data, item: Data, index: int) -> Data:
     panels = [_metric_panel(audit, item, metric) for metric in item["metrics"]]
     main = [gap for gap in item["gaps"] if is_main(gap)]
     other = [gap for gap in item["gaps"] if not is_main(gap)]
-    level = float(audit["options"]["level"])
-    clear = [gap for gap in main if state(gap, level) == CLEAR and gap["lowest"]]
-    clear.sort(key=lambda gap: -(gap["estimate"]["low"] or 0.0))
-    names = [panel.name for panel in panels]
-    chosen = next((gap["metric"] for gap in clear if gap["metric"] in names), None)
     return {
         "id": f"by-{index + 1}",
-        "item": item,
+        "item": shortened(audit, item),
         "title": cross(item["by"]),
         "panels": panels,
-        "chosen": chosen or next(iter(names), ""),
+        "chosen": leading(audit, item),
         "gaps": _gap_panels(audit, main),
         "more": _gap_panels(audit, other),
         "rates": rates(audit, item),
@@ -137,9 +135,10 @@ def _metric_panel(audit: Data, item: Data, metric: Data) -> Panel:
         limit=limit,
         zero=metric["name"] == "count",
     )
+    shown = extremes([own["value"] for own in metric["groups"]])
     rows = [
-        _row(group, own, scale, overall["value"], n)
-        for group, own, n in zip(item["groups"], metric["groups"], item["rows"], strict=True)
+        _row(item["groups"][i], metric["groups"][i], scale, overall["value"], item["rows"][i])
+        for i in shown
     ]
     better = {"higher": "higher is better", "lower": "lower is better"}.get(metric["direction"], "")
     note = f"Dashed line: everyone, {scales.amount(overall['value'], unit)}"
@@ -148,13 +147,13 @@ def _metric_panel(audit: Data, item: Data, metric: Data) -> Panel:
     return Panel(
         metric["name"],
         metric["title"],
-        f"{note}{'; ' + better if better else ''}.",
+        f"{note}{'; ' + better if better else ''}. {others(len(item['groups']), len(shown))}",
         axis(scale),
         tuple(rows),
     )
 
 
-def _row(name: str, own: Data, scale: Scale, overall: float | None, n: int | str) -> Row:
+def _row(name: str, own: Data, scale: Scale, overall: float | None, n: int) -> Row:
     chart = strip(scale, own["value"], own["low"], own["high"], rule=overall)
     text, small = scales.amount(own["value"], scale.unit), _interval(own, scale.unit)
     return Row(name, chart, text, small, n, own["value"], {"how": own["how"]})
@@ -230,7 +229,7 @@ def _subgroups(audit: Data) -> list[Panel]:
         scale = nice_scale([*values, *(item["rest"] for item in own)], unit, zero=True)
         rows = tuple(
             Row(
-                ", ".join(f"{column}: {value}" for column, value in item["where"]),
+                ", ".join(words.condition(*one) for one in item["where"]),
                 strip(scale, *(item["estimate"][key] for key in keys), rule=item["rest"], css="c1"),
                 scales.amount(item["estimate"]["value"], unit),
                 _interval(item["estimate"], unit),

@@ -15,7 +15,8 @@ from evaluation.audit.report.judged import (
     verdict,
 )
 from evaluation.audit.report.page import template
-from evaluation.audit.report.words import gap_title
+from evaluation.audit.report.shortened import shortened
+from evaluation.audit.report.words import condition, gap_title, not_compared
 
 Data = dict[str, Any]
 
@@ -44,12 +45,16 @@ def _filled(name: str, document: Data) -> str:
         verdict=lambda gap: (
             f"{SYMBOLS[state(gap, level)]} {verdict(gap, level, gap_unit(audit, gap))}"
         ),
+        comparisons=[shortened(audit, item) for item in audit["comparisons"]],
+        scores=[shortened(audit, item) for item in audit["scores"]],
+        why=not_compared(audit),
         gap_unit=lambda gap: gap_unit(audit, gap),
         unit_of=lambda name: unit_of(audit, name),
         subgroup_unit=subgroup_unit,
         main=lambda gaps: [gap for gap in gaps if is_main(gap)],
         rates=lambda comparison: rates(audit, comparison),
         cell=cell,
+        condition=condition,
         gap_title=lambda name: gap_title(audit, name),
     )
     return text.rstrip() + "\n"
@@ -57,5 +62,5 @@ def _filled(name: str, document: Data) -> str:
 
 def cell(text: object) -> str:
     """A name that cannot break a table or start a tag of Markdown."""
-    found = str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    found = str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<")
     return " ".join(found.splitlines())  # keeps the narrow spaces of numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from evaluation.audit.report.judged import (
@@ -18,36 +19,17 @@ from evaluation.report.scales import Unit, amount, count, ends, gap
 
 Data = dict[str, Any]
 
-NONE_SHOWN = "No gap can be told from chance with these rows."
-
-
-def headline(audit: Data) -> str:
-    """The main finding: the largest clear gap, or that there is none."""
-    if audit["n"] == 0:
-        return "There is no row: nothing was audited."
-    found = _candidates(audit)
-    if not found:
-        return (
-            "There are not two groups to compare: gaps are undefined, and this audit can say how "
-            "good the predictions are but not how even."
-        )
-    clear = [item for item in found if state(item[1], _level(audit)) == CLEAR]
-    # The more columns are crossed, the larger the largest gap: single columns tell more.
-    clear = [item for item in clear if len(item[0]["by"]) == 1] or clear
-    if clear:
-        return sentence(audit, *max(clear, key=lambda item: _weight(*item))) + "."
-    largest = max(found, key=lambda item: _weight(*item))
-    return f"{NONE_SHOWN} The largest: {_lower(sentence(audit, *largest))}."
+NAMES = 20
+"""Names that are listed in a sentence at most."""
 
 
 def findings(audit: Data) -> list[str]:
     """What else a reader must know first."""
-    lines = [_gate(audit)] if audit["gate"] else []
-    lines += [_clear_gaps(audit, item) for item in audit["comparisons"] if len(item["groups"]) > 1]
+    lines = [_clear_gaps(audit, item) for item in audit["comparisons"] if len(item["groups"]) > 1]
     lines += [line for line in [_by_chance(audit)] if line]
     lines += [line for item in audit["comparisons"] if (line := _labels(audit, item))]
     if audit["subgroups"]:
-        lines.append(_worst(audit["subgroups"][0]))
+        lines.append(worst_subgroup(audit["subgroups"][0]))
     return lines
 
 
@@ -57,7 +39,7 @@ def sentence(audit: Data, comparison: Data, item: Data) -> str:
     metric = metric_of(comparison, item["metric"])
     value = gap(own["value"], unit)
     ends_known = {item["lowest"], item["highest"]} <= set(comparison["groups"])
-    if metric is not None and ends_known:
+    if metric is not None and ends_known and item["lowest"] != item["highest"]:
         rates = dict(zip(comparison["groups"], metric["groups"], strict=True))
         low, high = (
             f"{_named(comparison, group)} ({amount(rates[group]['value'], unit)})"
@@ -135,19 +117,28 @@ def limits(audit: Data) -> list[str]:
         )
     if options["redact"]:
         lines.append(
-            f"Redacted: counts from 1 to {options['redact']}, and what rests on so few rows or so "
-            "few cases. Combining many crosses may still narrow a small count down."
+            f"Redacted: no count from 1 to {options['redact']} can be derived from these figures, "
+            "nor that one is so small. Who holds other figures of the same rows may know more: a "
+            "second audit, or a site its own rows."
         )
     return lines
 
 
-def _candidates(audit: Data) -> list[tuple[Data, Data]]:
-    return [
-        (comparison, item)
-        for comparison in audit["comparisons"]
-        for item in comparison["gaps"]
-        if is_finding(item) and item["estimate"]["value"] is not None
-    ]
+def condition(column: str, value: str, verb: str = "=") -> str:
+    """A column and its value: ``sex = f``, but ``age >= 65``."""
+    return f"{column} {value}" if value[:1] in ("<", ">") else f"{column} {verb} {value}"
+
+
+def not_compared(audit: Data) -> str:
+    """Why some groups are not compared."""
+    few = f"fewer than {audit['options']['min_group']} rows each"
+    return f"{few}, or withheld by redaction" if audit["options"]["redact"] else few
+
+
+def several(names: Sequence[str], most: int = NAMES) -> str:
+    """Names in a sentence: the first ones, and how many others there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _weight(comparison: Data, item: Data) -> tuple[bool, float, float]:
@@ -168,7 +159,8 @@ def _clear_gaps(audit: Data, comparison: Data) -> str:
         return f"By {by}: none of {total} gaps can be told from chance with these rows."
     clear.sort(key=lambda item: -_weight(comparison, item)[1])
     named = ", ".join(
-        f"{_lower(i['title'])} {gap(i['estimate']['value'], gap_unit(audit, i))}" for i in clear[:3]
+        f"{lowered(i['title'])} {gap(i['estimate']['value'], gap_unit(audit, i))}"
+        for i in clear[:3]
     )
     more = f" and {len(clear) - 3} more" if len(clear) > 3 else ""
     verb = "is" if len(clear) == 1 else "are"
@@ -193,21 +185,8 @@ def _by_chance(audit: Data) -> str:
     )
 
 
-def _gate(audit: Data) -> str:
-    unknown = [v for v in audit["gate"] if not v["audited"]]
-    failed = [v for v in audit["gate"] if v["audited"] and not v["held"]]
-    total = len(audit["gate"])
-    found = [
-        f"✘ {len(own)} of {total} {words}: {'; '.join(v['message'] for v in own)}."
-        for own, words in ((failed, "failed"), (unknown, "could not be audited"))
-        if own
-    ]
-    if found:
-        return f"Gate: {' '.join(found)}"
-    return f"Gate: ✔ all {total} conditions held." if total > 1 else "Gate: ✔ it held."
-
-
-def _worst(item: Data) -> str:
+def worst_subgroup(item: Data) -> str:
+    """The worst subgroup in words."""
     own, unit = item["estimate"], subgroup_unit(item["metric"])
     shortfall = item["shortfall"]
     surely = (
@@ -277,15 +256,16 @@ def gap_title(audit: Data, name: str) -> str:
     """A gap as a gate names it, in words: ``equalized_odds_difference @ sex`` and the like."""
     own, _, by = name.partition(" @ ")
     titles = {g["name"]: g["title"] for c in audit["comparisons"] for g in c["gaps"]}
-    title = _lower(str(titles.get(own, own.replace("_", " "))))
+    title = lowered(str(titles.get(own, own.replace("_", " "))))
     return f"{title} by {by}" if by else title
 
 
 def _where(item: Data) -> str:
-    return " and ".join(f"{column} is {value}" for column, value in item["where"])
+    return " and ".join(condition(column, value, "is") for column, value in item["where"])
 
 
-def _lower(text: str) -> str:
+def lowered(text: str) -> str:
+    """A title within a sentence."""
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
 
 

@@ -197,7 +197,7 @@ def test_noise_is_said_in_words() -> None:
     notes = release_notes([noised, noised])
     assert notes[0].startswith("2 of 2 sites released discrete laplace noise, ε = 0.5")
     assert "standard deviation 4.24" in notes[1]
-    assert len(release_notes([noised, Release(min_cell=3), Release()])) == 4
+    assert len(release_notes([noised, Release(min_cell=3), Release()])) == 5
     assert release_notes([Release()]) == ()
 
 
@@ -227,3 +227,46 @@ def test_exact_counts_are_not_touched() -> None:
     assert usable.confusion.values.min() > 0
     assert usable.n == max(0, noised.n)
     assert usable.counts(["sex"]).n == usable.n
+
+
+def _two_views(confusion: list[int], positive: list[int], negative: list[int]) -> Tally:
+    """One group; confusion cells tn, fp, fn, tp, and bins of the same rows by class."""
+    axes = (Axis("sex", ("f",)),)
+    bins = len(positive)
+    schema = Schema("classification", ("no", "yes"), axes, positive="yes", bins=bins)
+    cells = SparseCounts((1, 1, 2, 2), np.arange(4), np.array(confusion)[:, None])
+    rows = np.array([*negative, *positive])
+    scores = SparseCounts((1, 1, 1, 2, bins), np.arange(2 * bins), rows[:, None])
+    return Tally(schema, cells, scores)
+
+
+def test_histograms_do_not_tell_a_confusion_cell_that_was_left_out() -> None:
+    """2 false negatives: 12 rows of the class in bins, less 10 true positives."""
+    kept, _ = protect(_two_views([9, 9, 2, 10], [6, 6, 0], [6, 6, 6]), min_cell=5)
+    assert kept.confusion is not None
+    assert kept.scores is not None
+    assert kept.confusion.dense().ravel().tolist() == [9, 9, 0, 10]
+    assert kept.scores.dense().reshape(2, 3).tolist() == [[6, 6, 6], [0, 0, 0]]
+
+
+def test_confusion_counts_do_not_tell_a_bin_that_was_left_out() -> None:
+    """A bin of 2 rows: 18 rows of the class, less 16 in the other bins; the next smallest goes."""
+    kept, _ = protect(_two_views([9, 9, 8, 10], [2, 9, 7], [1, 2, 15]), min_cell=5)
+    assert kept.scores is not None
+    assert kept.scores.dense().reshape(2, 3).tolist() == [[0, 0, 0], [0, 9, 0]]
+
+
+@given(st.lists(st.integers(0, 12), min_size=8, max_size=8), st.integers(2, 6))
+def test_what_is_left_out_of_a_class_is_nothing_or_enough(bins: list[int], least: int) -> None:
+    negative, positive = bins[:4], bins[4:]
+    split = [0, sum(negative), sum(positive), 0]
+    kept, _ = protect(_two_views(split, positive, negative), min_cell=least)
+    assert kept.scores is not None
+    for before, after in zip((negative, positive), kept.scores.dense().reshape(2, 4), strict=True):
+        lost = sum(before) - int(after.sum())
+        assert lost == 0 or lost >= least or sum(before) < least
+
+
+def test_a_count_of_0_is_said_to_be_uncertain() -> None:
+    notes = release_notes([Release(min_cell=5, dropped_cells=5, dropped_rows=5)])
+    assert "a count of 0 may be any number below 5" in notes[1]

@@ -8,16 +8,28 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from evaluation.audit import run
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, GroupMetric
+from evaluation.audit.outcome import (
+    Audit,
+    Comparison,
+    Estimate,
+    Gap,
+    GroupMetric,
+    Subgroup,
+    Verdict,
+)
 from evaluation.audit.report import json_schema, write_reports
 from evaluation.audit.report.document import document
-from evaluation.audit.report.judged import state
+from evaluation.audit.report.judged import is_finding, state
+from evaluation.audit.report.shortened import extremes, others
 from evaluation.audit.schema import Axis, Schema
 from evaluation.errors import InputError
 from tests.browser.sample import made_audit
+from tests.evaluation.audit.tallies import tally_of
 
 SCHEMA = Path(json_schema.__file__).with_name("schema.json")
 VOID = {"meta", "br", "line", "path", "rect", "circle", "polyline", "input"}
@@ -137,11 +149,13 @@ def test_says_the_main_finding_first(tmp_path: Path) -> None:
     texts, page = written(made_audit(), tmp_path)
     headline = json.loads(texts["json"])["headline"]
     assert headline == (
-        "Accuracy differs by 13.5 points between female (70.8\u202f%) and male (84.2\u202f%); "
-        "95 % interval 10.1 to 16.8, n = 2\u202f400, chance alone makes up to 2.3 points."
+        "Accuracy differs by 24.5 points between female × >= 65 (60.8\u202f%) and male × < 25 "
+        "(85.3\u202f%); 95 % interval 17.1 to 31.9, n = 2\u202f400, chance alone makes up to "
+        "5.2 points."
     )
-    for text in (page.text, texts["md"], texts["card"]):
-        assert headline in text
+    assert headline in page.text
+    for text in (texts["md"], texts["card"]):
+        assert headline.replace("<", "\\<") in text
     assert "✘ failed" in page.text
     assert "without losing accuracy" in page.text
     assert "Without client clinic C" in texts["md"]
@@ -154,7 +168,7 @@ def test_no_clear_gap_is_said_and_is_no_proof() -> None:
         replace(c, gaps=tuple(replace(g, p=0.4) for g in c.gaps if g.kind == "difference"))
         for c in audit.comparisons
     )
-    content = document(replace(audit, comparisons=near))
+    content = document(replace(audit, comparisons=near, subgroups=()))
     assert content["headline"].startswith(
         "No gap can be told from chance with these rows. The largest: "
     )
@@ -193,7 +207,8 @@ def test_names_cannot_break_a_page(tmp_path: Path) -> None:
     assert "<script>x" not in texts["html"]
     assert bad in page.text
     for kind in ("md", "card"):
-        assert "<script>x" not in texts[kind]
+        assert not re.search(r"(?<!\\)<", texts[kind])  # a tag cannot start
+        assert "&lt;" not in texts[kind]
         tables = [line for line in texts[kind].splitlines() if line.startswith("|")]
         sizes = [len(re.findall(r"(?<!\\)\|", line)) for line in tables]
         rules = [i for i, line in enumerate(tables) if re.fullmatch(r"[|:-]+", line)]
@@ -247,3 +262,68 @@ def test_undefined_numbers_are_dashes(tmp_path: Path) -> None:
     texts, page = written(replace(audit, comparisons=none), tmp_path)
     assert "nan %" not in page.text
     assert not re.search(r"\bnan\b", texts["md"] + texts["card"])
+
+
+def test_the_worst_finding_comes_first() -> None:
+    """The largest clear gap of all crosses, or a subgroup that lies further behind."""
+    audit = made_audit()
+    content = document(audit)["audit"]
+    clear = [
+        g["estimate"]["value"]
+        for c in content["comparisons"]
+        for g in c["gaps"]
+        if is_finding(g) and state(g, 0.95) == "clear"
+    ]
+    assert f"differs by {100 * max(clear):.1f} points between" in document(audit)["headline"]
+    behind = Subgroup((("age", ">= 65"),), 40, "error_rate", Estimate(0.9, 0.8, 1.0), 0.1, 0.5, 0.3)
+    headline = document(replace(audit, subgroups=(behind,)))["headline"]
+    assert headline.startswith("Worst subgroup: age >= 65, error rate 90.0")
+    unsure = replace(behind, shortfall=-0.1)
+    assert "differs by" in document(replace(audit, subgroups=(unsure,)))["headline"]
+
+
+def test_what_the_gate_did_not_check_stands_beside_held() -> None:
+    held = Verdict("accuracy_difference @ sex > 0.9", True, 0.1, 0.0, 0.2, 9, "accuracy is even")
+    line = document(made_audit(gate=(held,), subgroups=()))["findings"][0]
+    assert line.startswith("Gate: ✔ it held. It did not check ")
+    assert "by sex × age, 24.5 points" in line
+    several = [f"{name} > 0.9" for name in ("accuracy_difference", "equalized_odds_difference")]
+    gate = tuple(replace(held, condition=condition) for condition in several)
+    audit = made_audit(gate=gate, subgroups=())
+    few = [c for c in audit.comparisons if c.by == ("sex",)]
+    line = document(replace(audit, comparisons=tuple(few)))["findings"][0]
+    assert line == "Gate: ✔ all 2 conditions held."
+
+
+def test_equal_groups_are_not_named() -> None:
+    audit = made_audit()
+    first = audit.comparisons[0]
+    even = tuple(replace(g, lowest="female", highest="female", p_holm=0.9) for g in first.gaps)
+    audit = replace(audit, comparisons=(replace(first, gaps=even),), subgroups=())
+    text = document(audit)["headline"]
+    assert "between groups of sex is" in text
+
+
+def test_many_groups_are_cut_short_on_pages_but_not_in_the_file(tmp_path: Path) -> None:
+    """160 × 2 groups: pages stay small; of every metric they show the lowest and the highest."""
+    rng = np.random.default_rng(0)
+    g, h = np.repeat(np.arange(160), 60), np.tile([0, 1], 4800)
+    y = rng.integers(0, 2, 9600)
+    wrong = rng.random(9600) < 0.2
+    wrong[g == 7] = True
+    found = run.audit(tally_of(y, y ^ wrong, {"g": g, "h": h}), AuditOptions(replicates=0))
+    texts, page = written(found, tmp_path)
+    assert len(json.loads(texts["json"])["audit"]["comparisons"][2]["groups"]) == 320
+    assert len(texts["html"]) < 1_500_000
+    assert len(texts["md"]) + len(texts["card"]) < 60_000
+    for text in (page.text, texts["md"], texts["card"]):
+        assert "7 × 0" in text  # the worst one
+        assert "The lowest and the highest of 320 groups; 300 others: report.json." in text
+
+
+def test_a_table_of_many_shows_both_ends() -> None:
+    values = [0.5, None, 0.1, 0.9, 0.2, 0.8]
+    assert extremes(values, 4) == [2, 3, 4, 5]
+    assert extremes(values, 6) == [0, 1, 2, 3, 4, 5]
+    assert extremes([None, 1.0, None], 2) == [1]
+    assert others(6, 6) == ""
