@@ -69,16 +69,15 @@ def print_counts(
 
 
 def _print_rates(console: Console, audit: dict[str, Any], comparison: dict[str, Any]) -> None:
-    """Rates of every group, as the report has them: already redacted."""
+    """Rates of every group."""
     columns = rates(audit, comparison)
     if not columns:
         return
     by = escape(CROSSED.join(comparison["by"]))
     table = titled("", by, right=("n", *(escape(own["short"]) for own in columns)))
     for i, group in enumerate(comparison["groups"][:GROUPS]):
-        n = comparison["rows"][i]
         values = [_rate(own["groups"][i]["value"], own["unit"]) for own in columns]
-        table.add_row(escape(group), n if isinstance(n, str) else f"{n:,}", *values)
+        table.add_row(escape(group), _count(comparison["rows"][i]), *values)
     console.print(table)
     if len(comparison["groups"]) > GROUPS:
         console.print(f"and {len(comparison['groups']) - GROUPS} more groups, in the report")
