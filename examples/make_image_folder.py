@@ -47,7 +47,6 @@ def main(directory: Path = Path("my-images")) -> None:
             colour = rng.choice(len(TINTS), p=COLOURS[site] if split == "train" else None)
             image = tint_images(table.images[row][None], np.array([colour]))[0]
             image = image if light == "day" else np.uint8(image * 0.9)
-            image = image[:, ::-1] if side == "right" else image
             Image.fromarray(np.ascontiguousarray(image)).save(directory / f"{row}.png")
             described = [list(TINTS)[colour], light, side, site, split]
             writer.writerow([f"{row}.png", label, *described])

@@ -38,7 +38,7 @@ class LogWatcher:
     def synthesised(self, synthetic: dict[str, Any]) -> None:
         """Log what was synthesised."""
         logger.info("%d images made, %d reused", synthetic["generated"], synthetic["reused"])
-        logger.info("rejected: %s", synthetic["rejected"])
+        logger.info("rejected: %s", synthetic.get("rejected", {}))
 
     def training(self, arm: Arm, first: int, rounds: int) -> None:
         """Log that an arm begins."""

@@ -65,7 +65,7 @@ class QualityReport:
     @property
     def verdict(self) -> Verdict:
         """How far the synthetic images resemble real ones, in words."""
-        return verdict(self.overall)
+        return verdict(self.overall, self.cells)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON; a refused measure has a null value and its reason."""

@@ -38,13 +38,25 @@ class Verdict:
     words: str
 
 
-def verdict(overall: Mapping[str, Measured]) -> Verdict:
-    """Judge the measures of all filled cells together (``QualityReport.overall``)."""
+def verdict(
+    overall: Mapping[str, Measured], cells: Mapping[str, Mapping[str, Measured]]
+) -> Verdict:
+    """Judge the measures of all filled cells together, and of each.
+
+    Together they also differ where the two kinds hold the cells in other shares, which is no fault:
+    if every cell with images enough is within chance, so is the verdict.
+
+    Parameters
+    ----------
+    overall, cells : mapping
+        Of a :class:`evaluation.quality.QualityReport`.
+    """
     kid, precision, coverage = (overall[name] for name in ("kid", "precision", "coverage"))
     if kid.value is None or kid.chance is None:
         why = kid.reason or "no chance level is known"
         return Verdict("unknown", f"Whether they resemble real ones cannot be said: {why}.")
-    if kid.value <= kid.chance:
+    alone = [own["kid"] for own in cells.values() if own["kid"].value is not None]
+    if not _beyond(kid) or (alone and not any(map(_beyond, alone))):
         return Verdict("alike", "CLIP sees no difference beyond chance from your real images.")
     numbers = f"KID {kid.value:.2f}, by chance at most {kid.chance:.2f}"
     within = [f"{100 * m.value:.0f} % {what}" for m, what in (
@@ -62,6 +74,10 @@ def verdict(overall: Mapping[str, Measured]) -> Verdict:
         f"These images differ from your real ones beyond chance ({numbers}): measure on real test "
         "images whether training on them helps.",
     )
+
+
+def _beyond(kid: Measured) -> bool:
+    return kid.value is not None and kid.chance is not None and kid.value > kid.chance
 
 
 def _below(value: float | None, limit: float) -> bool:

@@ -88,15 +88,15 @@ def print_federation(console: Console, federation: dict[str, Any]) -> None:
 
 def print_rejections(console: Console, synthetic: dict[str, Any]) -> None:
     """Say what curation rejected, and how many places stayed empty for it; loudly where many."""
-    parts = synthetic.get("clients", [synthetic])
-    requested, accepted = (
-        sum(int(np.sum(part[name])) for part in parts) for name in ("requested", "accepted")
-    )
-    rejected = synthetic["rejected"]
+    rejected = synthetic.get("rejected", {})
     if not sum(rejected.values()):
         return
     reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items() if count)
     console.print(f"  {sum(rejected.values())} rejected ({reasons})")
+    parts = synthetic.get("clients", [synthetic])
+    requested, accepted = (
+        sum(int(np.sum(part[name])) for part in parts) for name in ("requested", "accepted")
+    )
     short = requested - accepted
     if short:
         style = "bold red" if 2 * short > requested else "yellow"

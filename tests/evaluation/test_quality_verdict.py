@@ -28,13 +28,19 @@ def _overall(kid: float, precision: float, coverage: float) -> dict[str, Measure
     ],
 )
 def test_levels(kid: float, precision: float, coverage: float, level: str) -> None:
-    found = verdict(_overall(kid, precision, coverage))
+    found = verdict(_overall(kid, precision, coverage), {})
     assert found.level == level
     assert ("do not train on them" in found.words) == (level == "unlike")
 
 
 def test_too_few_images_are_no_verdict() -> None:
     few = Measured(None, 3, 2, reason="3 real images, needs 10")
-    found = verdict({"kid": few, "precision": few, "coverage": few})
+    found = verdict({"kid": few, "precision": few, "coverage": few}, {})
     assert found.level == "unknown"
     assert "3 real images, needs 10" in found.words
+
+
+def test_other_shares_of_the_cells_are_no_fault() -> None:
+    overall, near, far = _overall(0.9, 1.0, 0.5), _overall(0.05, 1.0, 0.9), _overall(0.3, 1.0, 0.5)
+    assert verdict(overall, {"a": near, "b": near}).level == "alike"
+    assert verdict(overall, {"a": near, "b": far}).level == "apart"

@@ -209,8 +209,10 @@ def test_cells_that_stay_short_are_shouted(
 ) -> None:
     flags = ["--set", 'curation.checks=["margin"]', "--set", "curation.margin=100"]
     command = ["--config", config_file, "--out", tmp_path / "out", *flags, "--until", "curate"]
-    assert _augment(monkeypatch, *command) == 0
-    shown = capsys.readouterr().out
+    assert _augment(monkeypatch, *command) == 1
+    said = capsys.readouterr()
+    assert "none of the 4 images asked for could be made" in said.err
+    shown = said.out
     assert "SHORT: 2 cells could not be filled (4 images are lacking)" in shown
     assert "CLIP reads another class or group in it" in shown
 

@@ -45,7 +45,8 @@ def test_two_sensitive_columns_are_crossed_and_split_again(
     augment: Augment, folder: Path, tmp_path: Path
 ) -> None:
     sensitive = 'data.sensitive=["tint", "light"]'
-    said = augment(folder, tmp_path / "out", sensitive, "synthesis.cell_target=2", until="export")
+    settings = sensitive, "synthesis.cell_target=2", "semantic.allow_unknown=true"
+    said = augment(folder, tmp_path / "out", *settings, until="export")
     assert "Bag × blue × bright" in said
     made = [row for row in _metadata(tmp_path / "out") if row["synthetic"] == "true"]
     found = [(row["label"], row["tint"], row["light"]) for row in made]
