@@ -14,6 +14,7 @@ from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup
 from evaluation.audit.release import Release
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.report.scales import number
+from evaluation.report.style import NBSP
 from fairfed.cli.tables import titled
 
 GAPS = 5
@@ -121,7 +122,9 @@ def _number(value: float, audit: Audit) -> str:
     """Shares to three places; errors of a regression, which may be of any size, to three digits."""
     if math.isnan(value):
         return "–"
-    return number(value) if audit.schema.task == "regression" else f"{value:.3f}"
+    if audit.schema.task == "regression":
+        return number(value).replace(NBSP, ",")
+    return f"{value:.3f}"
 
 
 def _interval(estimate: Estimate, audit: Audit) -> str:

@@ -74,3 +74,12 @@ def test_gaps_subgroups_and_verdicts_are_shown() -> None:
 def test_small_counts_are_hidden() -> None:
     shown = _printed(replace(AUDIT, options=AuditOptions(redact=5)))
     assert shown.count("<= 5") == 2
+
+
+def test_errors_of_a_regression_keep_their_digits() -> None:
+    gap = replace(GAP, metric="mean_absolute_error", estimate=Estimate(4e-4, 1.25e-7, 12345.6, 4))
+    comparison = replace(AUDIT.comparisons[0], gaps=(gap,))
+    errors = replace(AUDIT, schema=Schema("regression", (), ()), comparisons=(comparison,))
+    shown = _printed(errors)
+    assert "0.000400" in shown
+    assert "1.25e-07 to 12,346" in shown
