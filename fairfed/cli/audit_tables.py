@@ -22,6 +22,7 @@ from evaluation.audit.report.worst import unchecked
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.export import plain
 from evaluation.report.scales import Unit, amount, number
+from evaluation.report.style import NBSP
 from fairfed.cli.tables import titled
 
 GAPS = 5
@@ -162,7 +163,9 @@ def _number(value: float, audit: Audit) -> str:
     """Shares to three places; errors of a regression, which may be of any size, to three digits."""
     if math.isnan(value):
         return "–"
-    return number(value) if audit.schema.task == "regression" else f"{value:.3f}"
+    if audit.schema.task == "regression":
+        return number(value).replace(NBSP, ",")
+    return f"{value:.3f}"
 
 
 def _rate(value: float | None, unit: Unit) -> str:

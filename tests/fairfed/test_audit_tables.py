@@ -100,3 +100,12 @@ def test_rates_stand_before_gaps_and_long_tables_end() -> None:
     assert shown.index("TPR") < shown.index("g19") < shown.index("and 5 more") < shown.index("gap")
     assert "g20" not in shown
     assert "0.250" in shown
+
+
+def test_errors_of_a_regression_keep_their_digits() -> None:
+    gap = replace(GAP, metric="mean_absolute_error", estimate=Estimate(4e-4, 1.25e-7, 12345.6, 4))
+    comparison = replace(AUDIT.comparisons[0], gaps=(gap,))
+    errors = replace(AUDIT, schema=Schema("regression", (), ()), comparisons=(comparison,))
+    shown = _printed(errors)
+    assert "0.000400" in shown
+    assert "1.25e-07 to 12,346" in shown
