@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.rates import FloatArray, ratio_or_nan
 
@@ -71,7 +72,7 @@ def largest_ratios(deviation: FloatArray, scales: FloatArray) -> FloatArray:
     return found
 
 
-def _among(deviation: FloatArray, places: np.ndarray, scales: FloatArray) -> FloatArray:  # type: ignore[type-arg]
+def _among(deviation: FloatArray, places: NDArray[np.int64], scales: FloatArray) -> FloatArray:
     """The largest ratio of the pairs of some values, which differ by replicate."""
     own = np.take_along_axis(deviation, places, axis=1)
     differences = np.nan_to_num(np.abs(own[:, :, None] - own[:, None, :]))

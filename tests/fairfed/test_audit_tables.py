@@ -69,3 +69,21 @@ def test_gaps_subgroups_and_verdicts_are_shown() -> None:
     assert "Note: 3 rows were left out" in shown
     assert "✓ held  a is 0.1, at most 1" in shown
     assert "✗ failed  b is 0.1, above 0" in shown
+
+
+def test_intervals_are_read_as_conditions_and_equal_ends_have_no_names() -> None:
+    subgroup = replace(AUDIT.subgroups[0], where=(("age", ">= 65"), ("sex", "f")))
+    even = replace(GAP, estimate=Estimate(0.0, 0.0, 0.1, 4), lowest="f", highest="f")
+    comparison = replace(AUDIT.comparisons[0], gaps=(even,))
+    shown = _printed(replace(AUDIT, subgroups=(subgroup,), comparisons=(comparison,)))
+    assert "age >= 65, sex = f" in shown
+    row = next(line for line in shown.splitlines() if line.startswith("Accuracy difference"))
+    assert "f" not in row.removeprefix("Accuracy difference")
+
+
+def test_what_the_gate_did_not_check_is_said_after_its_verdicts() -> None:
+    verdict = replace(AUDIT.gate[0], condition="equalized_odds_difference @ sex > 0.9")
+    shown = _printed(replace(AUDIT, gate=(verdict,), subgroups=()))
+    assert "did not check 1 clear gap: accuracy difference by sex, 12.5 points" in shown
+    verdict = replace(verdict, condition="accuracy_difference > 0.9")
+    assert "did not check" not in _printed(replace(AUDIT, gate=(verdict,), subgroups=()))
