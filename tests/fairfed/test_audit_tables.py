@@ -109,3 +109,21 @@ def test_errors_of_a_regression_keep_their_digits() -> None:
     shown = _printed(errors)
     assert "0.000400" in shown
     assert "1.25e-07 to 12,346" in shown
+
+
+def test_intervals_are_read_as_conditions_and_equal_ends_have_no_names() -> None:
+    subgroup = replace(AUDIT.subgroups[0], where=(("age", ">= 65"), ("sex", "f")))
+    even = replace(GAP, estimate=Estimate(0.0, 0.0, 0.1, 4), lowest="f", highest="f")
+    comparison = replace(AUDIT.comparisons[0], gaps=(even,))
+    shown = _printed(replace(AUDIT, subgroups=(subgroup,), comparisons=(comparison,)))
+    assert "age >= 65, sex = f" in shown
+    row = next(line for line in shown.splitlines() if line.startswith("Accuracy difference"))
+    assert "f" not in row.removeprefix("Accuracy difference")
+
+
+def test_what_the_gate_did_not_check_is_said_after_its_verdicts() -> None:
+    verdict = replace(AUDIT.gate[0], condition="equalized_odds_difference @ sex > 0.9")
+    shown = _printed(replace(AUDIT, gate=(verdict,), subgroups=()))
+    assert "did not check 1 clear gap: accuracy difference by sex, 12.5 points" in shown
+    verdict = replace(verdict, condition="accuracy_difference > 0.9")
+    assert "did not check" not in _printed(replace(AUDIT, gate=(verdict,), subgroups=()))

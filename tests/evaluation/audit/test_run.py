@@ -188,3 +188,13 @@ def test_importing_the_audit_costs_numpy_only() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_many_groups_without_a_rate_are_one_short_note() -> None:
+    """40 groups without positive rows: a count and the first three, for each metric."""
+    group = np.repeat(np.arange(42), 30)
+    y = (group >= 40) * (np.arange(len(group)) % 2)
+    found = audit(tally_of(y, y, {"g": group}), AuditOptions(replicates=0))
+    notes = [note for note in found.notes if "recall" in note]
+    assert len(notes) == 1
+    assert "is not defined for 40 groups (0, 1, 2 …)" in notes[0]
