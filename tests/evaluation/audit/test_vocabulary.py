@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.audit.classes import implied_positive, ordered_classes
@@ -184,6 +184,7 @@ def counted(rows: list[tuple[int, int, int]], pair: tuple[Any, Any], form: Any) 
     return tally_arrays(*values, list(group), classes=pair)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(*[st.integers(0, 1)] * 3), min_size=1, max_size=12),
     st.sampled_from(WORDS),
