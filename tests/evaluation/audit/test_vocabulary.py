@@ -66,6 +66,16 @@ def test_many_classes_that_truth_and_prediction_share_need_not_be_stated(
     assert tally_arrays(truth, predicted).schema.classes == tuple(sorted({*truth, *predicted}))
 
 
+def test_classes_that_one_side_lacks_are_said() -> None:
+    truth, predicted = [*"abcdabcd"], [*"abcaabcb"]
+    (said,) = audit(tally_arrays(truth, predicted, ["x"] * 8), QUICK).notes[:1]
+    assert said.startswith("Never predicted, and in the averages over classes all the same: 'd'")
+    (said,) = audit(tally_arrays(predicted, truth, ["x"] * 8), QUICK).notes[:1]
+    assert said.startswith("Predicted and never true, and")
+    alike = audit(tally_arrays(truth, truth, ["x"] * 8), QUICK)
+    assert not any("averages over classes" in note for note in alike.notes)
+
+
 def test_the_same_numbers_are_one_vocabulary_however_they_are_written() -> None:
     tally = tally_arrays(["+1", "-1", "+1", "-1.0"], [1, -1, -1.0, "-1"])
     assert tally.schema.classes == ("-1", "1")
