@@ -43,6 +43,7 @@ REDACTED = (
     "count, and what would give it away, is withheld; so are score curves and thresholds."
 )
 ONE_CLASS = "All rows are of one class ({name}): rates of other classes are not defined."
+ONE_SIDED = "{never}, and in the averages over classes all the same: {names}."
 LEFT_OUT = "{by}: {metric} is not defined for {groups} (no row to rest on); left out of its gaps."
 LISTED = 3
 """Groups that a note names."""
@@ -178,9 +179,28 @@ def _notes(
         found.append(WEIGHTED)
     if schema.task == "classification" and len(schema.classes) == 1:
         found.append(ONE_CLASS.format(name=schema.classes[0]))
+    found.extend(_one_sided(tally))
     for comparison in comparisons:
         found.extend(_comparison_notes(comparison, options))
     return tuple(found)
+
+
+def _one_sided(tally: Tally) -> list[str]:
+    """Classes of many that only the truth has, or only the predictions: slips look like that."""
+    classes = tally.schema.classes
+    if tally.confusion is None or len(classes) < 3:
+        return []
+    table = tally.counts([]).values.sum(axis=0)
+    true, predicted = table.sum(axis=1) > 0, table.sum(axis=0) > 0
+    found = []
+    for lacking, never in (
+        (true & ~predicted, "Never predicted"),
+        (predicted & ~true, "Predicted and never true"),
+    ):
+        names = ", ".join(repr(classes[i]) for i in np.flatnonzero(lacking))
+        if names:
+            found.append(ONE_SIDED.format(names=names, never=never))
+    return found
 
 
 def _comparison_notes(comparison: Comparison, options: AuditOptions) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,12 @@ def test_every_arm_of_a_run_is_judged_and_reported(
     out = tmp_path / "asked"
     assert not audit_here(AuditConfig(**chosen, out=str(out), fail_on=("overall(accuracy) < 1.1",)))
     assert (out / "report.json").is_file()
+    other = tmp_path / "other"
+    shutil.copytree(config.run_directory, other)
+    both = {**options, "data": (str(config.run_directory), str(other)), "out": str(tmp_path / "b")}
+    assert audit_here(AuditConfig(**both))
+    for name in (config.run_directory.name, "other"):
+        assert (tmp_path / "b" / name / "fed-fair" / "report.json").is_file()
     said = capsys.readouterr().out
     assert "small, Fed + Fair" in said
     assert "were asked about the checkpoint's model" in said

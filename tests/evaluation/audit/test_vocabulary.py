@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.audit.classes import implied_positive, ordered_classes
@@ -64,6 +64,16 @@ def test_many_classes_that_truth_and_prediction_share_need_not_be_stated(
 ) -> None:
     truth = [*"abcabcab"] if "e" in predicted else [*"abcdabcd"]
     assert tally_arrays(truth, predicted).schema.classes == tuple(sorted({*truth, *predicted}))
+
+
+def test_classes_that_one_side_lacks_are_said() -> None:
+    truth, predicted = [*"abcdabcd"], [*"abcaabcb"]
+    (said,) = audit(tally_arrays(truth, predicted, ["x"] * 8), QUICK).notes[:1]
+    assert said.startswith("Never predicted, and in the averages over classes all the same: 'd'")
+    (said,) = audit(tally_arrays(predicted, truth, ["x"] * 8), QUICK).notes[:1]
+    assert said.startswith("Predicted and never true, and")
+    alike = audit(tally_arrays(truth, truth, ["x"] * 8), QUICK)
+    assert not any("averages over classes" in note for note in alike.notes)
 
 
 def test_the_same_numbers_are_one_vocabulary_however_they_are_written() -> None:
@@ -184,6 +194,7 @@ def counted(rows: list[tuple[int, int, int]], pair: tuple[Any, Any], form: Any) 
     return tally_arrays(*values, list(group), classes=pair)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(*[st.integers(0, 1)] * 3), min_size=1, max_size=12),
     st.sampled_from(WORDS),
