@@ -39,11 +39,11 @@ def simplest(above: float, up_to: float) -> float:
 
     Wherever no value lies between the two, it divides values just as `up_to` does.
 
-    >>> simplest(24.0, 25.0), simplest(0.29998, 0.30002), simplest(-0.5, 3.25)
-    (25.0, 0.3, 3.0)
+    >>> simplest(24.0, 25.0), simplest(0.29998, 0.30002), simplest(0.0001, 0.0009)
+    (25.0, 0.3, 0.0009)
     """
     for digits in range(1, DIGITS):
-        number = float(Context(prec=digits, rounding=ROUND_FLOOR).create_decimal_from_float(up_to))
+        number = float(Context(prec=digits, rounding=ROUND_FLOOR).create_decimal(repr(up_to)))
         if above < number <= up_to:
             return number
     return up_to

@@ -127,7 +127,7 @@ def _as_texts(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     columns = {
-        str(name): ["" if pd.isna(value) else str(value).strip() for value in frame[name]]
+        str(name): ["" if pd.isna(value) else str(value).strip() for value in frame[name].array]
         for name in frame.columns
     }
     return pd.DataFrame(columns)

@@ -210,6 +210,7 @@ def _set(*keys: Any) -> Any:
         (_set("schema", "clients", []), "not in order"),
         (_set("schema", "clients", [str(i) for i in range(10)]), ""),
         (_set("schema", "bins", -1), "bins"),
+        (_set("schema", "bins", None), "scores are not in bins"),
         (_set("schema", "task", "sorting"), "'schema.task'"),
     ],
 )

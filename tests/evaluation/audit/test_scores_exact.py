@@ -26,6 +26,8 @@ from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import ScoreComparison
 from evaluation.audit.read import ReadSettings, read_frame, tally_arrays, tally_files
 from evaluation.audit.release import Release
+from evaluation.audit.report.document import document
+from evaluation.audit.report.page import render
 from evaluation.audit.roc_hull import _upper
 from evaluation.audit.run import audit
 from evaluation.audit.scores import score_comparisons
@@ -223,9 +225,13 @@ def test_scores_of_1e_minus_10_rank() -> None:
 
 def test_thresholds_lie_between_the_scores() -> None:
     """Shortest numbers that select the same rows, in advice that bins could not give."""
-    found = frontiers(tally_of(*CROWDED, threshold=0.5), OPTIONS)[0]
+    tally = tally_of(*CROWDED, threshold=0.5)
+    found = frontiers(tally, OPTIONS)[0]
     assert found.points[0].accuracy == 0.75
-    assert {t for own in found.points[0].thresholds for t, _ in own} <= {0.0008, 0.0001, 1 + 2**-10}
+    assert found.points[0].thresholds[0] == ((0.0009, 1.0),)
+    page = render(document(audit(tally, AuditOptions(min_group=1, replicates=0, depth=0))))
+    assert "<td>0.0009</td>" in page
+    assert "nobody" in page
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -30,9 +31,12 @@ def test_csv_parquet_and_frame_give_the_same_texts(
 
 
 def test_values_of_a_frame_become_texts_and_absent_ones_blank() -> None:
-    register_frame("typed", pd.DataFrame({"n": [1, 2], "x": [0.5, None], "s": [None, "a "]}))
+    given = {"n": [1, 2], "x": [0.5, None], "s": [None, "a "], "f": np.array([0.7, 0.1], "f4")}
+    register_frame("typed", pd.DataFrame(given))
     frame, _ = read_table(DataConfig(source="frame:typed"))
-    assert frame.to_dict("list") == {"n": ["1", "2"], "x": ["0.5", ""], "s": ["", "a"]}
+    assert frame.to_dict("list") == {
+        "n": ["1", "2"], "x": ["0.5", ""], "s": ["", "a"], "f": ["0.7", "0.1"],
+    }  # fmt: skip
 
 
 def test_a_registered_frame_is_not_replaced() -> None:

@@ -55,6 +55,8 @@ def test_groups_are_values_or_other_or_stretches(load: Load, people: pd.DataFram
         expected = "missing" if age == "?" else "< 25" if int(age) < 25 else None
         expected = expected or ("≥ 45" if int(age) >= 45 else "25 to < 45")
         assert group == expected
+    table = load('data.sensitive=["age"]', "data.table.groups={age=[44.1234567]}")
+    assert table.group_names == ("< 44.1234567", "missing", "≥ 44.1234567")
 
 
 def test_columns_without_a_schema_are_inferred(load: Load) -> None:
