@@ -15,7 +15,8 @@ Conventions
   group the difference 0, exactly as fairlearn does; the two agree whenever every group has rows of
   every class.
 * A ratio whose largest rate is 0 is NaN, as in fairlearn. Where one of the two parts of equalized
-  odds is NaN the other is used (fairlearn's ``min`` depends on their order).
+  odds is NaN the other is used (fairlearn's ``min`` depends on their order); an audit says so, and
+  passes no gate on it (`evaluation.audit.lacks`).
 * **Equalized odds**: ``agg="worst_case"`` (fairlearn's default: the larger of the TPR and the FPR
   gap) or ``agg="mean"`` (FAIR-FATE's convention).
 """

@@ -49,6 +49,8 @@ from evaluation.rates import CountArray, FloatArray, pool_groups, ratio_or_nan
 
 DRAWS = 3_999
 """The smallest p-value is one in one more; at 0.05 it errs by 0.0035."""
+FEWEST, CELLS = 999, 160_000
+"""Draws × groups at most, for many groups, as long as there are so many draws."""
 LARGEST = 10**9
 """Rows from which the normal approximation is drawn: NumPy's hypergeometric ends there."""
 TIE = 1e-9
@@ -214,7 +216,8 @@ def _permuted(
     """Every table permuted, the groups drawn in the order of their counts."""
     order = np.lexsort(np.concatenate(tables, axis=1).T)
     back = np.argsort(order)
-    return [permuted_tables(table[order], DRAWS, rng)[:, back] for table in tables]
+    draws = min(DRAWS, max(FEWEST, CELLS // len(order)))
+    return [permuted_tables(table[order], draws, rng)[:, back] for table in tables]
 
 
 def _shares(name: str, cells: Cells, rng: np.random.Generator) -> FloatArray:
