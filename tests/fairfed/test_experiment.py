@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluation import read_run
 from fairfed import checkpoint
 from fairfed.cli.running import run_here
 from fairfed.config import Arm, Config
@@ -76,6 +78,31 @@ def test_gallery_shows_a_clients_own_images_where_none_are_shared(small: Small) 
     config = _run(small("augment.share=false"))
     gallery = json.loads((config.run_directory / "synthetic" / "gallery.json").read_text())
     assert all(len(cell["synthetic"]) == 4 for cell in gallery["cells"])
+
+
+def test_nothing_is_synthesised_nor_compared_for_people_of_unknown_group(
+    small: Small, image_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images"
+    shutil.copytree(image_folder, folder)
+    rows = (folder / "metadata.csv").read_text().splitlines()
+    blank = [row.replace(",f,", ",,") if i % 3 == 0 else row for i, row in enumerate(rows)]
+    (folder / "metadata.csv").write_text("\n".join(blank) + "\n")
+    arms = 'arms=[{name="Loop", rule="fairfed", augment=true, replan=1}]'
+    config = _run(small(f"data.source={folder}", "augment.cell_target=9", arms))
+    run = read_run(config.run_directory)
+    assert (run.groups, run.unknown, run.clients) == (
+        ("f", "m", "missing"), ("missing",), ("a", "b", "c"),
+    )  # fmt: skip
+    assert run.splits["main"].train[:, :, 2].any()
+    assert run.synthesis is not None
+    assert all(not own.requested[:, 2].any() for own in run.synthesis.clients)
+    assert any(own.requested[:, :2].any() for own in run.synthesis.clients)
+    plan = run.history["Loop"][0].loop
+    assert plan is not None
+    assert plan.asked[:, :2].any()
+    assert not plan.asked[:, 2].any()
+    assert {cell.group for cell in run.gallery} <= {"f", "m"}
 
 
 def test_synthetic_images_are_counted_apart_and_do_not_weigh(small: Small) -> None:

@@ -121,7 +121,8 @@ def test_a_line_has_the_keys_of_rounds_jsonl() -> None:
     row = line["clients"][2]
     assert list(row) == [
         "client", "error", "n_real", "n_synthetic", "loss", "signal", "raw_weight", "weight",
-        "guard", "note", "seconds", "bytes_down", "bytes_up", "test_loss", "test_counts",
+        "drawn_down", "guard", "note", "seconds", "bytes_down", "bytes_up", "test_loss",
+        "test_counts",
     ]  # fmt: skip
     assert (row["client"], row["error"], row["n_real"], row["n_synthetic"]) == (2, None, 12, 5)
     size = start().count_bytes()
