@@ -176,9 +176,15 @@ def check_source(source: str) -> None:
     if name.startswith(("local-dir:", "hf-hub:")):
         return
     found = name in open_clip.list_models()
-    if found and (pretrained is None or _has_weights(name, pretrained)):
+    if found and pretrained is not None and _has_weights(name, pretrained):
         return
     known = ["/".join(pair) for pair in open_clip.list_pretrained()]
+    if found and pretrained is None:
+        weights = [entry for entry in known if entry.startswith(f"{name}/")]
+        raise InputError(
+            f"CLIP model {source!r} (semantic.encoder) names no weights, so that it would be a "
+            f"random one; give MODEL/PRETRAINED: {', '.join(weights[:3]) or 'none are known of it'}"
+        )
     close = ", ".join(difflib.get_close_matches(source, known, n=3, cutoff=0.3))
     raise InputError(UNKNOWN.format(source=source, close=close or "'bundled'"))
 
