@@ -40,6 +40,7 @@ def check(config: Config) -> None:
     if config.data.tabular:
         raise InputError(NO_IMAGES.format(source=config.data.source))
     toml = config.to_toml()
+    site.sight(toml).check()
     specialiser(toml)
     captions(toml, site.images(toml, False).table.images[:1])
 

@@ -11,7 +11,7 @@ from generators.diffusion.families import known_words_of
 from generators.diffusion.settings import BUNDLED_MODEL, DiffusionSettings
 from semantic.attributes import load_attributes
 from semantic.conditioning import Conditioner
-from semantic.encoder import BUNDLED_CLIP, hash_folder
+from semantic.encoder import BUNDLED_CLIP, check_source, hash_folder
 from semantic.errors import InputError
 from semantic.known_words import KNOWN_WORDS, load_known_words, write_known_words
 from semantic.space import SemanticSpace
@@ -68,3 +68,9 @@ def test_textual_inversion_teaches_a_word() -> None:
     assert known is not None
     assert known.unknown("a photo of a brooch, tiara, crown") == ("crown",)
     assert json.loads((BUNDLED_MODEL / KNOWN_WORDS).read_text())["about"] == known.about
+
+
+def test_a_clip_without_named_weights_would_be_random_and_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'ViT-B-32' .*names no weights.*ViT-B-32/"):
+        check_source("ViT-B-32")
+    check_source("ViT-B-32/laion2b_s34b_b79k")

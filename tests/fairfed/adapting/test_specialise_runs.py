@@ -55,9 +55,9 @@ def test_a_run_leaves_a_lora_that_the_generator_reads(small: Small, play: Play) 
     assert len(outcome["losses"]) == 3
     assert outcome["losses"][-1] < outcome["losses"][0]
     assert f'lora = ["{folder / task.LORA}"]' in (folder / "results.md").read_text()
-    plain = StableDiffusionGenerator(settings_of(config.generator, 16))
+    plain = StableDiffusionGenerator(settings_of(config))
     adapted = small(NO_ARMS, f'generator.lora=["{folder / task.LORA}"]')
-    made = StableDiffusionGenerator(settings_of(adapted.generator, 16))
+    made = StableDiffusionGenerator(settings_of(adapted))
     assert made.fingerprint != plain.fingerprint
 
 
