@@ -139,21 +139,14 @@ def confusion_cells(array: FloatArray) -> tuple[FloatArray, FloatArray, FloatArr
     if array.shape[-1] == 2:
         fp = np.stack([array[..., 1, 0], array[..., 0, 1]], axis=-1)
         return tp, fp, fp[..., ::-1], tp[..., ::-1]
-    missed = _others(array, -1)
-    return tp, _diagonal(_others(array, -2)), _diagonal(missed), _diagonal(_others(missed, -2))
+    apart = 1 - np.eye(array.shape[-1])
+    # Rows of a true class that are predicted as another than each: on the diagonal, those missed.
+    others = array @ apart
+    return tp, (array * apart).sum(axis=-2), _diagonal(others), (others * apart).sum(axis=-2)
 
 
 def _diagonal(array: FloatArray) -> FloatArray:
     return np.diagonal(array, axis1=-2, axis2=-1)
-
-
-def _others(array: FloatArray, axis: int) -> FloatArray:
-    """Along an axis, at each place the sum of all other places."""
-    moved = np.moveaxis(array, axis, -1)
-    found = np.zeros_like(moved)
-    found[..., 1:] = np.cumsum(moved[..., :-1], axis=-1)
-    found[..., :-1] += np.cumsum(moved[..., :0:-1], axis=-1)[..., ::-1]
-    return np.moveaxis(found, -1, axis)
 
 
 def pool_groups(counts: NDArray[Any]) -> NDArray[Any]:

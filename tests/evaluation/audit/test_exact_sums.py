@@ -22,6 +22,7 @@ from evaluation.audit.outcome import Audit, Comparison
 from evaluation.audit.read import tally_arrays
 from evaluation.audit.run import audit
 from evaluation.audit.subgroups import worst_subgroups
+from evaluation.rates import confusion_cells
 
 ONE = AuditOptions(min_group=1, replicates=200)
 SMALLEST, LARGEST = 5e-324, 1.7976931348623157e308
@@ -224,3 +225,17 @@ def test_weights_of_a_table_are_relative_to_their_mean() -> None:
     weights = weights_of(table)
     assert weights[1, 0] == 3 * weights[0, 0]
     assert 0.5 < weights.sum() / 4 <= 2
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4])
+def test_cells_against_the_rest_lose_no_small_weights(classes: int) -> None:
+    # Powers of two that do not fit one float together: a difference would be 0.
+    table = 2.0 ** -(60 * np.arange(classes**2).reshape(1, classes, classes))
+    found = confusion_cells(table)
+    for c in range(classes):
+        rest = [i for i in range(classes) if i != c]
+        expected = [
+            table[0, c, c], table[0, rest, c].sum(), table[0, c, rest].sum(),
+            table[0][np.ix_(rest, rest)].sum(),
+        ]  # fmt: skip
+        assert [cell[0, c] for cell in found] == expected
