@@ -207,7 +207,8 @@ def test_names_cannot_break_a_page(tmp_path: Path) -> None:
     assert "<script>x" not in texts["html"]
     assert bad in page.text
     for kind in ("md", "card"):
-        assert not re.search(r"(?<!\\)<", texts[kind])  # a tag cannot start
+        own = re.sub(r"(?m)^<!-- fairfed: [a-z ]+ -->$", "", texts[kind])
+        assert not re.search(r"(?<!\\)<", own)  # a tag cannot start
         assert "&lt;" not in texts[kind]
         tables = [line for line in texts[kind].splitlines() if line.startswith("|")]
         sizes = [len(re.findall(r"(?<!\\)\|", line)) for line in tables]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_every_report_says_it_before_any_finding(tmp_path: Path) -> None:
     headline = document(audit)["headline"]
     assert json.loads(texts["json"])["basis"] == said
     for kind in ("html", "md", "card"):
-        text = texts[kind]
+        text = html.unescape(texts[kind]).replace("\\", "")
         body = text[text.index("<body>") :] if kind == "html" else text
         first_rate = body.index("True positive rate" if "True positive rate" in body else "Recall")
         assert body.index(said) < first_rate < body.index(headline)
