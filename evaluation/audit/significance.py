@@ -63,4 +63,4 @@ def detectable_gap(
         n = float(part.size[:, column].sum())
         p = (n * p + 1) / (n + 2)
         variance = ratio_or_nan(np.full(2, slope**2 * p * (1 - p)), part.size[list(ends), column])
-    return float(min(part.top, reach * np.sqrt(variance.sum())))
+    return float(np.minimum(part.top, reach * np.sqrt(variance.sum())))

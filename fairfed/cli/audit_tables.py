@@ -72,7 +72,7 @@ def print_counts(
 def _print_rates(console: Console, audit: dict[str, Any], comparison: dict[str, Any]) -> None:
     """Rates of every group."""
     columns = rates(audit, comparison)
-    if not columns:
+    if not columns or not comparison["groups"]:
         return
     by = escape(CROSSED.join(comparison["by"]))
     table = titled("", by, right=("n", *(escape(own["short"]) for own in columns)))
