@@ -31,6 +31,10 @@ GROUPS = 20
 """Groups whose rates are shown."""
 SUBGROUPS = 5
 """Subgroups that are shown."""
+WIDE = 110
+"""Characters of a line from which gaps have all their columns."""
+RATE = 8
+"""Characters that a column of rates takes; beside those of names and rows."""
 
 
 def print_audit(console: Console, audit: Audit) -> None:
@@ -71,7 +75,8 @@ def print_counts(
 
 def _print_rates(console: Console, audit: dict[str, Any], comparison: dict[str, Any]) -> None:
     """Rates of every group."""
-    columns = rates(audit, comparison)
+    # The more telling ones come first; all are in the report.
+    columns = rates(audit, comparison)[: max(4, console.width // RATE - 4)]
     if not columns or not comparison["groups"]:
         return
     by = escape(CROSSED.join(comparison["by"]))
@@ -96,23 +101,23 @@ def _print_gaps(console: Console, audit: Audit, comparison: Comparison) -> None:
         console.print(f"{title}; nothing to compare")
         return
     level = f"{100 * audit.options.level:g} %"
-    table = titled(title, "widest gaps", right=("gap", level, "by chance", "detectable", "n", "p"))
+    wide = console.width >= WIDE
+    more = ("detectable", "n") if wide else ()
+    table = titled(title, "widest gaps", right=("gap", level, "by chance", "p", *more))
+    table.columns[0].no_wrap = True
     table.add_column("verdict")
-    table.add_column("lowest")
-    table.add_column("highest")
+    table.add_column("lowest → highest")
     for gap in widest:
-        estimate = gap.estimate
-        table.add_row(
-            escape(gap.title),
-            _number(estimate.value, audit),
-            _interval(estimate, audit),
+        numbers = (
+            _number(gap.estimate.value, audit),
+            _interval(gap.estimate, audit),
             _number(gap.chance, audit),
-            _number(gap.detectable, audit),
-            _count(estimate.n),
             _p(gap.p),
-            _verdict(gap, audit),
-            *(("", "") if gap.lowest == gap.highest else (escape(gap.lowest), escape(gap.highest))),
+            *((_number(gap.detectable, audit), _count(gap.estimate.n)) if wide else ()),
         )
+        ends = "" if gap.lowest == gap.highest else f"{gap.lowest} → {gap.highest}"
+        name = gap.title.removesuffix(" difference")
+        table.add_row(escape(name), *numbers, _verdict(gap, audit), escape(ends))
     console.print(table)
     for gap in comparison.gaps:
         if gap.plain and gap.metric == "base_rate" and not math.isnan(gap.estimate.value):

@@ -60,17 +60,24 @@ AUDIT = Audit(
 )
 
 
-def _printed(audit: Audit) -> str:
+def _printed(audit: Audit, width: int = 200) -> str:
     target = io.StringIO()
-    print_audit(Console(file=target, width=200), audit)
+    print_audit(Console(file=target, width=width), audit)
     return target.getvalue()
+
+
+def test_a_narrow_terminal_gets_the_columns_that_fit() -> None:
+    row = next(x for x in _printed(AUDIT, 80).splitlines() if x.startswith("Accuracy "))
+    assert row.split() == [
+        "Accuracy", "0.125", "0.050", "to", "0.200", "0.040", "<", "0.001", "clear", "f", "→", "m",
+    ]  # fmt: skip
 
 
 def test_gaps_subgroups_and_verdicts_are_shown() -> None:
     shown = _printed(AUDIT)
     assert "Loans [2026]: 4,000 rows" in shown
-    row = next(line for line in shown.splitlines() if line.startswith("Accuracy difference"))
-    for part in ("0.125", "0.050 to 0.200", "0.040", "0.100", " 4 ", "< 0.001", "clear", "f", "m"):
+    row = next(line for line in shown.splitlines() if line.startswith("Accuracy "))
+    for part in ("0.125", "0.050 to 0.200", "0.040", "0.100", " 4 ", "< 0.001", "clear", "f → m"):
         assert part in row
     odds = next(line for line in shown.splitlines() if line.startswith("Odds"))
     assert "not shown, in part" in odds
@@ -117,8 +124,8 @@ def test_intervals_are_read_as_conditions_and_equal_ends_have_no_names() -> None
     comparison = replace(AUDIT.comparisons[0], gaps=(even,))
     shown = _printed(replace(AUDIT, subgroups=(subgroup,), comparisons=(comparison,)))
     assert "age >= 65, sex = f" in shown
-    row = next(line for line in shown.splitlines() if line.startswith("Accuracy difference"))
-    assert "f" not in row.removeprefix("Accuracy difference")
+    row = next(line for line in shown.splitlines() if line.startswith("Accuracy "))
+    assert "f" not in row.removeprefix("Accuracy")
 
 
 def test_what_the_gate_did_not_check_is_said_after_its_verdicts() -> None:
