@@ -1,3 +1,3 @@
 """Federated image models that stay fair where data is missing."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
