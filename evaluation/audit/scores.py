@@ -59,8 +59,8 @@ def score_comparisons(
     since noise only ever adds to such an error. Where every pair is ranked right (or wrong) no
     replicate differs; then `min(positives, negatives)` disjoint pairs, all won (lost), give the
     Wilson interval of the AUC, which average precision takes over, and which gaps to such a group
-    take part of. With 30 to 100 rows a nominal 95 % interval of AUC, average precision or
-    Brier score covers 93 to 98 % in simulations.
+    take part of. In simulations nominal 95 % intervals covered 93 to 97 % for the AUC and 92 to
+    98 % for its gap, 89 to 97 % and 91 to 98 % for average precision (250 of each setting).
 
     ``Gap.chance`` is the gap that is reached when scores have nothing to do with the group, given
     the class; ``Gap.p`` the Monte Carlo test of that, a parametric bootstrap (Davison & Hinkley
