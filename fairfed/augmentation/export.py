@@ -21,10 +21,11 @@ from typing import Any
 
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
+from fairfed.data.federation import SHADED_SOURCES
 from fairfed.data.metadata import METADATA
 from fairfed.data.originals import original_rows
 from fairfed.data.records import MARK, own_column
-from fairfed.data.table import ALL
+from fairfed.data.table import ALL, MISSING
 from generators.store import ImageStore
 from generators.writing import explained
 from semantic.errors import InputError
@@ -103,7 +104,7 @@ def export(
     if config.export.real == "copy":
         _add_real(config, source, draft)
     for entry in accepted:
-        _add_synthetic(config, entry, store, draft)
+        _add_synthetic(config, source, entry, store, draft)
     if not draft.rows:
         raise InputError(
             "nothing to export: no synthetic image was accepted, and export.real = 'none'"
@@ -131,14 +132,18 @@ def _add_real(config: PipelineConfig, source: Source, draft: _Draft) -> None:
         label = table.classes[int(table.labels[row])]
         group = table.group_names[int(table.groups[row])]
         client = table.clients[row] if table.clients is not None else ""
-        columns = _columns(config, label, group, client, split)
+        columns = _columns(config, source, label, group, client, split)
         kept = {**columns, **original.columns, config.data.label: label, config.data.split: split}
         file = f"real/{row:07d}{original.suffix}"
         draft.add(file, original.content, kept, synthetic="false", original=original.name)
 
 
 def _add_synthetic(
-    config: PipelineConfig, entry: dict[str, Any], store: ImageStore, draft: _Draft
+    config: PipelineConfig,
+    source: Source,
+    entry: dict[str, Any],
+    store: ImageStore,
+    draft: _Draft,
 ) -> None:
     path = store.path_of(entry["key"])
     if store.get(entry["key"]) is None:
@@ -146,7 +151,7 @@ def _add_synthetic(
             f"{path}: the accepted image is no longer in the store, or damaged; run the step "
             "'curate' again, which makes it anew"
         )
-    columns = _columns(config, entry["class_name"], entry["group"], OWNER_COLUMN, "train")
+    columns = _columns(config, source, entry["class_name"], entry["group"], OWNER_COLUMN, "train")
     draft.add(
         f"synthetic/{entry['key'][:32]}.png",
         path.read_bytes(),
@@ -161,13 +166,16 @@ def _add_synthetic(
 
 
 def _columns(
-    config: PipelineConfig, label: str, group: str, client: str, split: str
+    config: PipelineConfig, source: Source, label: str, group: str, client: str, split: str
 ) -> dict[str, str]:
     """The columns that the configuration names, as the row was read or made."""
     data = config.data
     row = {data.label: label}
-    values = [""] * len(data.sensitive) if group == ALL else group.split(CROSSED)
-    values = ["" if value in UNNAMED_GROUPS else value for value in values]
+    values = [ALL] * len(data.sensitive) if group == ALL else group.split(CROSSED)
+    # "all" stands for nothing, unless it is a value of the user's own.
+    own = group in source.as_given.group_names and data.source not in SHADED_SOURCES
+    unsaid = (MISSING,) if own else UNNAMED_GROUPS
+    values = ["" if value in unsaid else value for value in values]
     row |= dict(zip(data.sensitive, values, strict=True))
     if data.client is not None:
         row[data.client] = client
