@@ -49,7 +49,7 @@ def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, P
     InputError
         If the directory cannot be made or written.
     """
-    from evaluation.report.files import replace_text
+    from evaluation.files import replace_text
 
     directory = Path(directory)
     text = json.dumps(comparison_data(found), indent=1, ensure_ascii=False, allow_nan=False)

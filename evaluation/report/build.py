@@ -10,12 +10,12 @@ from typing import Any
 from evaluation.bootstrap import difference_interval
 from evaluation.clients import weighted_recall
 from evaluation.export import NO_GROUPS, report_data
+from evaluation.files import replace_text
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
 from evaluation.report.charts import mark_svg
 from evaluation.report.costs import costs, fronts
-from evaluation.report.files import replace_text
 from evaluation.report.headline import changes, headline
 from evaluation.report.loop import loop_tables
 from evaluation.report.privacy import privacy_statement

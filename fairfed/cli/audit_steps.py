@@ -26,7 +26,7 @@ from fairfed.outputs import check_output
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from evaluation.audit.gate import Condition
+    from evaluation.audit.gate_names import Condition
     from evaluation.audit.outcome import Audit
     from evaluation.audit.read import Reading
     from evaluation.audit.schema import Schema
@@ -321,7 +321,7 @@ def _write_junit(path: Path, audits: Sequence[Audit]) -> None:
     from xml.etree import ElementTree
 
     from evaluation.audit.junit import junit_xml
-    from fairfed.files import write_whole
+    from evaluation.files import write_whole
 
     texts = [junit_xml(found) for found in audits]
     if len(texts) == 1:
