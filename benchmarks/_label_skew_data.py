@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from _label_skew_rows import UNSEEN
 
+from evaluation.files import write_whole
 from fairfed.data.fashion import BUNDLED, FASHION_CLASSES
-from fairfed.files import write_whole
 from generators.idx import DEBIAN_DIRECTORY, read_idx
 from semantic.measures import measured_words
 from semantic.profiles import word_frequencies

@@ -36,8 +36,8 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 import numpy as np
 from _adaptation_tables import domain_table, task_table
 
+from evaluation.files import write_whole
 from fairfed.config import Config, load_config
-from fairfed.files import write_whole
 from fairfed.rundir import RunDirectory
 
 Settings = dict[str, Any]

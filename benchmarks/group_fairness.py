@@ -40,9 +40,9 @@ from _fairness_protocols import AS_PUBLISHED, COMPARED, METHODS, PROTOCOLS, Prot
 from _tables import mean_sd
 
 from evaluation import get_metric
+from evaluation.files import write_whole
 from fairfed.config import Config
 from fairfed.config.load import merged
-from fairfed.files import write_whole
 from fairfed.rundir import RunDirectory
 from semantic.errors import InputError
 

@@ -34,9 +34,9 @@ from _tables import mean_sd
 
 import fairfed.data.fashion as fashion
 from evaluation import get_metric
+from evaluation.files import write_whole
 from fairfed import checkpoint
 from fairfed.config import Arm, Config
-from fairfed.files import write_whole
 from fairfed.rundir import RunDirectory
 from generators.idx import DEBIAN_DIRECTORY
 from generators.training.dataset import load_training_images

@@ -42,9 +42,9 @@ from _label_skew_measures import measured
 from _label_skew_rows import IID_AS, PROTOCOL, ROWS, SPLITS, UNSEEN_ROW, Row, Settings
 from _label_skew_table import page
 
+from evaluation.files import write_whole
 from fairfed.config import Arm, Config, PartitionConfig
 from fairfed.config.load import merged
-from fairfed.files import write_whole
 from fairfed.server import LogWatcher
 
 QUICK: Settings = {

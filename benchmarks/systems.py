@@ -28,10 +28,10 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 # isort: split
 from _tables import mean_sd
 
+from evaluation.files import write_whole
 from evaluation.run import read_run
 from evaluation.summary import summarise
 from fairfed.config import Arm, Config, load_config
-from fairfed.files import write_whole
 
 Rows = dict[str, dict[str, float]]
 """Of each row of a table, its numbers; fractions in percent."""

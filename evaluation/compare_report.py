@@ -14,6 +14,7 @@ from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, di
 from evaluation.errors import InputError
 from evaluation.export import plain
 from evaluation.intervals import Interval
+from evaluation.report.filling import template
 from evaluation.report.headline import cost, warnings
 from evaluation.report.scales import amount, bare_gap, ends, nice_scale
 from evaluation.report.strips import axis, strip
@@ -49,7 +50,7 @@ def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, P
     InputError
         If the directory cannot be made or written.
     """
-    from evaluation.report.files import replace_text
+    from evaluation.files import replace_text
 
     directory = Path(directory)
     text = json.dumps(comparison_data(found), indent=1, ensure_ascii=False, allow_nan=False)
@@ -289,14 +290,6 @@ def _sortable(value: float) -> str:
 
 
 def _filled(name: str, values: Data, *, escape: bool) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("evaluation.report"),
-        autoescape=escape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent)
-    return environment.get_template(name).render(values).rstrip() + "\n"
+    page = template(name, "evaluation.report", escape=escape, percent=percent)
+    text: str = page.render(values)
+    return text.rstrip() + "\n"

@@ -115,12 +115,6 @@ def false_positive_rate(counts: CountArray, convention: Convention = "exclude") 
     return _fill(ratio_or_nan(alarms, alarms + rest), array, convention)
 
 
-def precision(counts: CountArray) -> FloatArray:
-    """P(Y = c | Ŷ = c, A = a); shape ``(..., n_groups, n_classes)``, NaN if none is predicted."""
-    array = check_counts(counts)
-    return ratio_or_nan(np.diagonal(array, axis1=-2, axis2=-1), array.sum(axis=-2))
-
-
 def confusion_cells(array: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """True and false positives, false and true negatives of each class.
 

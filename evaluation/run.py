@@ -8,17 +8,16 @@ from pathlib import Path
 
 from evaluation.errors import InputError
 from evaluation.fields import Fields, read_object
+from evaluation.gallery import gallery_split, read_gallery
 from evaluation.records import (
     Arm,
     ClientRound,
     ClientSynthesis,
-    GalleryCell,
     LoopPlan,
     Round,
     Run,
     Split,
     Synthesis,
-    SyntheticImage,
 )
 
 OWN_RESULTS = {
@@ -32,9 +31,6 @@ NO_ARMS = (
     "{path}: this run {does} (section [{section}]); when it has ended, results.md has its "
     "results; report, compare and audit are for runs of arms"
 )
-
-CROSSED = " × "
-"""Joins the values of several sensitive columns to one group."""
 
 
 def refuse_own_results(run_dir: Path) -> None:
@@ -98,8 +94,8 @@ def read_run(run_dir: Path) -> Run:
         splits=splits,
         history=history,
         synthesis=_synthesis(run_dir / "synthetic" / "clients.json", cells),
-        gallery=_gallery(run_dir, classes, groups),
-        gallery_split=_gallery_split(run_dir),
+        gallery=read_gallery(run_dir, classes, groups),
+        gallery_split=gallery_split(run_dir),
         config_text=_config(run_dir / "config.toml"),
         notes=(*top.strings("remarks"), *notes),
         warnings=top.strings("warnings"),
@@ -260,51 +256,6 @@ def _reasons(fields: Fields) -> dict[str, int]:
     rejected = fields.mapping("rejected")
     reasons = Fields(rejected, f"{fields.where}, rejected")
     return {reason: reasons.integer(reason) for reason in rejected}
-
-
-def _gallery(
-    run_dir: Path, classes: tuple[str, ...], groups: tuple[str, ...]
-) -> tuple[GalleryCell, ...]:
-    path = run_dir / "synthetic" / "gallery.json"
-    if not path.is_file():
-        return ()
-    cells = []
-    # Where nothing is said of some sensitive columns, their values are "all".
-    values = {value for group in groups for value in group.split(CROSSED)} | {"all"}
-    for fields in read_object(path).objects("cells"):
-        cell = GalleryCell(
-            class_name=fields.text("class"),
-            group=fields.text("group"),
-            real=tuple(_inside(run_dir, name, fields.where) for name in fields.strings("real")),
-            synthetic=tuple(
-                SyntheticImage(
-                    _inside(run_dir, image.text("file"), image.where),
-                    image.number_or_none("score"),
-                    image.number_or_none("margin"),
-                )
-                for image in fields.objects("synthetic")
-            ),
-        )
-        if cell.class_name not in classes:
-            raise fields.error("class", f"one of {list(classes)}", cell.class_name)
-        if not values.issuperset(cell.group.split(CROSSED)):
-            raise fields.error("group", f"one of {list(groups)}", cell.group)
-        cells.append(cell)
-    return tuple(cells)
-
-
-def _gallery_split(run_dir: Path) -> str:
-    """Whose real images the gallery shows; those of earlier versions, which did not say, test's."""
-    path = run_dir / "synthetic" / "gallery.json"
-    return (read_object(path).text_or_none("split") if path.is_file() else None) or "test"
-
-
-def _inside(run_dir: Path, name: str, where: str) -> Path:
-    """Resolve a path of the gallery, which must not lead out of the run directory."""
-    path = (run_dir / name).resolve()
-    if not path.is_relative_to(run_dir.resolve()):
-        raise InputError(f"{where}: file '{name}' lies outside the run directory")
-    return path
 
 
 def _config(path: Path) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairfed.files import write_whole
+from evaluation.files import write_whole
 from semantic.errors import InputError
 
 FORMAT = "fairfed-checkpoint"

@@ -1,25 +1,6 @@
-"""Writing a file so that it is there whole or not at all, also after a power cut; JSON lines."""
+"""Files of JSON lines."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside the target, flush to disk, rename; missing folders are created."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.part")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def json_lines(text: str) -> list[str]:

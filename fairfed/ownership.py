@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from evaluation.files import write_whole
 from fairfed.config import Config, load_model
 from fairfed.differing import differing
-from fairfed.files import write_whole
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")

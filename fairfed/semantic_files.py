@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fairfed.files import write_whole
+from evaluation.files import write_whole
 from semantic.attributes import AttributeTable, write_table
 from semantic.errors import InputError
 from semantic.induction_file import ScoredSums, merge_sums

@@ -24,6 +24,14 @@ def attribute_table(semantic: SemanticConfig, classes: tuple[str, ...]) -> Attri
     return table_from_names(classes) if source == "names" else load_attributes(source)
 
 
+def noun_table(semantic: SemanticConfig, classes: tuple[str, ...]) -> AttributeTable:
+    """What classes are called: as configured, or by their names where the table lacks any."""
+    from semantic.attributes import table_from_names
+
+    table = attribute_table(semantic, classes)
+    return table if set(classes) <= set(table.classes) else table_from_names(classes)
+
+
 def semantic_space(
     semantic: SemanticConfig, classes: tuple[str, ...], groups: tuple[str, ...]
 ) -> SemanticSpace:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fairfed.config import SemanticConfig
 from fairfed.data import ImageTable
-from fairfed.semantics import attribute_table, semantic_space
+from fairfed.semantics import noun_table, semantic_space
 from semantic.errors import InputError
 from semantic.known_words import KnownWords
 from semantic.sight import Reader, Reading, without
@@ -152,13 +152,9 @@ def unknown_class(
     semantic: SemanticConfig, classes: tuple[str, ...], known: KnownWords | None
 ) -> str:
     """Why a CLIP that lists its words does not know a class; empty where it knows all."""
-    from semantic.attributes import table_from_names
-
     if known is None:
         return ""
-    table = attribute_table(semantic, classes)
-    if not set(classes) <= set(table.classes):
-        table = table_from_names(classes)
+    table = noun_table(semantic, classes)
     for name in classes:
         noun = table.noun(name)
         words = known.unknown(noun)

@@ -19,6 +19,7 @@ from fairfed.config import Arm, Config, parse_config
 from fairfed.data import FederatedImages, Federation, load_federation
 from fairfed.errors import PublicInputError
 from fairfed.generation import NONE_ACCEPTED, settings_of, synthesiser_of
+from fairfed.once import once
 from fairfed.semantics import semantic_space
 from fairfed.sight import Sight, look
 from generators.plan import Budget, Cells, plan_cells, split_evenly
@@ -40,20 +41,15 @@ def configuration(toml: str) -> Config:
     return parse_config(toml, "the configuration sent by the server")
 
 
-@lru_cache(maxsize=4)
-def _federation(toml: str, iid: bool) -> Federation:
+@once(_LOADING)
+def federation(toml: str, iid: bool) -> Federation:
+    """Divided rows, loaded once per process."""
     config = configuration(toml)
     if config.data.tabular:
         from fairfed.tabular import load_rows
 
         return load_rows(config, iid)
     return load_federation(config, iid)
-
-
-def federation(toml: str, iid: bool) -> Federation:
-    """Divided rows, loaded once per process."""
-    with _LOADING:
-        return _federation(toml, iid)
 
 
 def images(toml: str, iid: bool) -> FederatedImages:
@@ -108,6 +104,7 @@ def training_rows(toml: str, arm: Arm, client: int) -> npt.NDArray[np.int64]:
     return np.sort(np.concatenate(data.train)) if client == 0 else np.zeros(0, np.int64)
 
 
+@once(_LOADING)
 def sight(toml: str) -> Sight:
     """What CLIP and the generator know of the classes and groups, looked at once per process.
 
@@ -116,12 +113,6 @@ def sight(toml: str) -> Sight:
     semantic.errors.InputError
         If the attribute table cannot be read, or has no row for a class.
     """
-    with _LOADING:
-        return _sight(toml)
-
-
-@lru_cache(maxsize=4)
-def _sight(toml: str) -> Sight:
     from generators.diffusion.families import known_words_of
     from semantic.encoder import load_encoder
 
@@ -129,11 +120,6 @@ def _sight(toml: str) -> Sight:
     rows = np.sort(np.concatenate(data.train))
     encoder, words = load_encoder(config.semantic.encoder), known_words_of(settings_of(config))
     return look(config.semantic, config.data.sensitive, data.table, rows, encoder, words)
-
-
-@lru_cache(maxsize=4)
-def _synthesiser(toml: str) -> Synthesiser:
-    return synthesiser_with(toml, None)
 
 
 def synthesiser_with(toml: str, conditioner: Conditioner | None) -> Synthesiser:
@@ -151,10 +137,10 @@ def synthesiser_with(toml: str, conditioner: Conditioner | None) -> Synthesiser:
     return synthesiser_of(config, space, conditioner)
 
 
+@once(_LOADING)
 def synthesiser(toml: str) -> Synthesiser:
     """The pipeline from plans to accepted images, loaded once per process."""
-    with _LOADING:
-        return _synthesiser(toml)
+    return synthesiser_with(toml, None)
 
 
 def plan(toml: str, real: Cells, domain_matching: bool) -> Cells:

@@ -157,14 +157,6 @@ class AttributeSums:
         }
 
 
-def zero_sums(classes: tuple[str, ...], attributes: tuple[str, ...]) -> AttributeSums:
-    """Sums over no image, the neutral element of `+`; nothing in them needs protection."""
-    shape = (len(classes), len(attributes))
-    return AttributeSums(
-        classes, attributes, np.zeros(shape[0]), np.zeros(shape), guarantee=Guarantee()
-    )
-
-
 def measured_sums(
     labels: npt.NDArray[np.int64], words: Sequence[Collection[str]], classes: tuple[str, ...]
 ) -> AttributeSums:

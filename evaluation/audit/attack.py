@@ -23,8 +23,6 @@ MOST_POOLS = 20_000
 SECONDS = 5.0
 """Longest search for one move."""
 
-Flags = NDArray[np.bool_]
-
 
 def gives_away(counts: IntArray, published: IntArray, guarded: IntArray, most: int) -> bool:
     """Whether published counts tell of some group that a count from 1 to `most` is no larger.

@@ -13,51 +13,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.audit.arrow import (
+    Codes,
+    Place,
+    dictionary_of,
+    is_text,
+    values_of,
+    without_dictionary,
+)
 from evaluation.audit.labels import MISSING_TEXTS, is_number
-from evaluation.errors import InputError
 
-Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
 LEVELS = 10_000
 """Names that one column may have: more are identifiers, not groups."""
 
 NOT_UTF8 = "is no UTF-8 text: save the file as UTF-8"
-WRONG_TYPE = "is of type {type}: expected text, numbers or booleans"
 NO_NUMBER = "expected a number, got {value!r}"
 UNKNOWN = "{name!r} is not among the classes: {classes}"
 IDENTIFIER = (
     "has more than {limit} different values, too many to compare: leave the column out, or give "
     "cut points if it holds numbers"
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a batch comes from.
-
-    Parameters
-    ----------
-    source : str
-        Name of the file or table.
-    first : int
-        Rows before the batch.
-    """
-
-    source: str
-    first: int = 0
-
-    def error(self, row: int, column: str, what: str) -> InputError:
-        """An error about one value: `row` within the batch, counted from 0."""
-        return InputError(f"{self.where(row, column)}: {what}")
-
-    def where(self, row: int, column: str) -> str:
-        """File, row and column of one value: `row` as `error` takes it."""
-        return f"{self.source} row {self.first + row + 1}, column {column!r}"
-
-    def column_error(self, column: str, what: str) -> InputError:
-        """An error about a column."""
-        return InputError(f"{self.source}, column {column!r}: {what}")
 
 
 @dataclass
@@ -103,9 +80,9 @@ class Levels:
         InputError
             If a value is no UTF-8, a class that is not stated, or there are too many values.
         """
-        indices, dictionary = _dictionary(array, self.column, place)
+        indices, dictionary = dictionary_of(array, self.column, place)
         checked = [
-            self._checked(value, indices, i, place) for i, value in enumerate(_values(dictionary))
+            self._checked(value, indices, i, place) for i, value in enumerate(values_of(dictionary))
         ]
         self.latest = {code for code in checked if code >= 0}
         return np.array([*checked, -1], np.int32)[indices]
@@ -142,7 +119,7 @@ def numbers(
     """
     import pyarrow as pa
 
-    plain = _plain(array, column, place)
+    plain = without_dictionary(array, column, place)
     try:
         floats = _as_floats(plain, missing)
     except pa.ArrowInvalid:
@@ -158,7 +135,7 @@ def texts(array: Any, rows: NDArray[np.bool_]) -> dict[str, int]:
 
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if not _is_text(array.type):
+    if not is_text(array.type):
         return {}
     counted = pc.value_counts(array.filter(pa.array(rows)).cast(pa.large_binary())).to_pylist()
     found: dict[str, int] = {}
@@ -180,7 +157,7 @@ def _as_floats(array: Any, missing: frozenset[str]) -> Floats:
 
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.uint8())
-    elif _is_text(array.type):
+    elif is_text(array.type):
         text = pc.utf8_trim_whitespace(array.cast(pa.large_string()))
         gone = pc.is_in(pc.utf8_lower(text), value_set=pa.array(missing | {""}, pa.large_string()))
         array = pc.if_else(gone, pa.scalar(None, pa.large_string()), text)
@@ -213,108 +190,6 @@ def _no_number(value: Any) -> str:
         except UnicodeDecodeError:
             return NOT_UTF8
     return NO_NUMBER.format(value=_short(str(value)))
-
-
-def _plain(array: Any, column: str, place: Place) -> Any:
-    """The array without a dictionary, of a type that can be read."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    return _readable(array, column, place)
-
-
-def _dictionary(array: Any, column: str, place: Place) -> tuple[Codes, Any]:
-    """Index of every row into an Arrow array of values that occur; its length where none stands."""
-    import pyarrow as pa
-
-    given = pa.types.is_dictionary(array.type)
-    if not given:
-        array = _readable(array, column, place).dictionary_encode()
-    values = _readable(array.dictionary, column, place)
-    indices = array.indices.cast(pa.int32())
-    if indices.null_count:
-        indices = indices.fill_null(len(values))
-    codes = np.asarray(indices.to_numpy(zero_copy_only=False), np.int32)
-    return _occurring(codes, values) if given else (codes, values)
-
-
-def _occurring(indices: Codes, values: Any) -> tuple[Codes, Any]:
-    """Leave out values of a dictionary that no row has."""
-    used = np.flatnonzero(np.bincount(indices, minlength=len(values) + 1)[:-1])
-    if len(used) == len(values):
-        return indices, values
-    places = np.full(len(values) + 1, len(used), np.int32)
-    places[used] = np.arange(len(used))
-    return places[indices], values.take(used)
-
-
-def _readable(array: Any, column: str, place: Place) -> Any:
-    """The array, maybe as a simpler type; what a file calls an extension is not guessed at."""
-    import pyarrow as pa
-
-    types, kind = pa.types, array.type
-    if types.is_float16(kind):
-        return _widened(array)
-    if types.is_null(kind) or types.is_date(kind):
-        return array.cast(pa.string())
-    if types.is_timestamp(kind):
-        return _moments(array)
-    if types.is_fixed_size_binary(kind):
-        return array.cast(pa.binary())
-    scalar = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
-    if scalar or types.is_decimal(kind):
-        return array
-    if _is_text(kind):
-        view = types.is_string_view(kind) or types.is_binary_view(kind)
-        return array.cast(pa.large_binary()) if view else array
-    raise place.column_error(column, WRONG_TYPE.format(type=kind))
-
-
-def _widened(array: Any) -> Any:
-    """Float16 as the float64 of their shortest texts, which Arrow does not know."""
-    import pyarrow as pa
-
-    halves, places = np.unique(array.to_numpy(zero_copy_only=False), return_inverse=True)
-    return pa.array(
-        halves.astype(str).astype(np.float64)[places], mask=array.is_null().to_numpy(False)
-    )
-
-
-def _moments(array: Any) -> Any:
-    """Points in time as text: no empty fractions, and a day alone where none has a time of day.
-
-    Each value by itself, as everywhere.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    text = pc.replace_substring_regex(array.cast(pa.string()), r"\.0+(Z|[+-][0-9]+)?$", r"\1")
-    return pc.replace_substring_regex(text, " 00:00:00$", "")
-
-
-def _is_text(kind: Any) -> bool:
-    from pyarrow import types
-
-    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
-    return bool(text or binary)
-
-
-def _values(dictionary: Any) -> Any:
-    import pyarrow as pa
-
-    # As numpy's scalars, which know that a float32 of 0.1 is 0.1.
-    if pa.types.is_floating(dictionary.type):
-        return dictionary.to_numpy(zero_copy_only=False)
-    return dictionary.cast(_bytes(dictionary.type)).to_pylist()
-
-
-def _bytes(kind: Any) -> Any:
-    """Text as bytes, so that decoding it, and its failure, are ours."""
-    import pyarrow as pa
-
-    return pa.large_binary() if _is_text(kind) else kind
 
 
 def _first(indices: Codes, index: int) -> int:

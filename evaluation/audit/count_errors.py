@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.audit.columns import Place, numbers
+from evaluation.audit.arrow import Place
+from evaluation.audit.columns import numbers
 from evaluation.audit.counting import Counting
 from evaluation.audit.gather import Gather
 from evaluation.audit.schema import Schema

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.columns import Codes, Place
+from evaluation.audit.arrow import Codes, Place
 from evaluation.audit.gather import ravelled
 from evaluation.audit.groups import Groups
 from evaluation.audit.settings import ReadSettings

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from evaluation.audit.release import Release
 from evaluation.audit.schema import VERSION, united
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
+from evaluation.files import write_whole
 
 FORMAT = "fairfed counts"
 LARGEST_SUM = 2**63 - 1
@@ -78,12 +78,12 @@ def write_counts(path: str | Path, tally: Tally, release: Release | None = None)
     release : Release, optional
         How they were protected; exact counts otherwise.
     """
-    _write_whole(Path(path), encode_counts(tally, (release or Release(),)))
+    _write(Path(path), encode_counts(tally, (release or Release(),)))
 
 
 def write_merged(path: str | Path, merged: CountsFile) -> None:
     """Write merged counts as a file that merges in turn; whole or not at all."""
-    _write_whole(Path(path), encode_counts(merged.tally, merged.releases, merged.sites))
+    _write(Path(path), encode_counts(merged.tally, merged.releases, merged.sites))
 
 
 def encode_counts(tally: Tally, releases: Sequence[Release], sites: Sequence[str] = ()) -> bytes:
@@ -249,16 +249,9 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
     return content
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write beside the target, flush, rename: a crash leaves the old file or the new one."""
+def _write(path: Path, data: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.part")
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.audit.arrow import Place
 from evaluation.audit.batches import check_columns, pieces
-from evaluation.audit.columns import Place
 from evaluation.audit.labels import group_text
 from evaluation.errors import InputError
 

@@ -16,26 +16,23 @@ A condition says what must *not* be, as ``--fail-on`` takes it::
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
-from typing import Literal, cast
+from typing import cast
 
-from evaluation.audit.gate_names import Bound, Known, Scope, Wanted, check_names
+from evaluation.audit.gate_names import (
+    Bound,
+    Comparator,
+    Condition,
+    Known,
+    Scope,
+    check_names,
+)
 from evaluation.audit.gate_values import Found, look_up
 from evaluation.audit.outcome import Audit, Verdict
 from evaluation.errors import InputError
 
-Comparator = Literal["<", "<=", ">", ">="]
-
-COMPARATORS: dict[Comparator, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 UPWARD = (">", ">=")
 """Those of which larger values are the failing ones."""
 WORDS = {"<": "below", "<=": "at or below", ">": "above", ">=": "at or above"}
@@ -65,55 +62,6 @@ _WHOLE = re.compile(
 )
 _CALL = re.compile(r"(\w+)\s*\(\s*(.*?)\s*\)", re.DOTALL)
 _NAME = re.compile(r"\w+")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What makes an audit fail.
-
-    Parameters
-    ----------
-    text : str
-        As the user wrote it.
-    name : str
-        Gap or metric.
-    comparator : {"<", "<=", ">", ">="}
-        The audit fails where the quantity compares so to `number`.
-    number : float
-        Finite.
-    bound : {"value", "lower", "upper"}
-        What of the estimate is compared.
-    scope : {"min", "max", "overall"}, optional
-        Of a metric by group.
-    columns : str
-        Sensitive columns, as written; empty: every cross.
-    """
-
-    text: str
-    name: str
-    comparator: Comparator
-    number: float
-    bound: Bound = "value"
-    scope: Scope | None = None
-    columns: str = ""
-
-    def fails(self, value: float) -> bool:
-        """Whether a defined value makes the audit fail."""
-        return COMPARATORS[self.comparator](value, self.number)
-
-    @property
-    def wanted(self) -> Wanted:
-        """What is to be looked up."""
-        return Wanted(self.text, self.name, self.bound, self.scope, self.columns)
-
-    def compared(self, found: Found) -> float:
-        """What of a quantity is held against `number`."""
-        return self.wanted.compared(found.estimate)
-
-    def undecided(self, found: Found) -> bool:
-        """Whether bins of scores hide on which side of `number` a quantity lies."""
-        low, high = self.wanted.reach(found.estimate)
-        return self.fails(low) != self.fails(high)
 
 
 def parse_condition(text: str) -> Condition:
@@ -154,7 +102,7 @@ def check_gate(conditions: Sequence[Condition], known: Known) -> None:
         Of the first such condition.
     """
     for condition in conditions:
-        check_names(known, condition.wanted)
+        check_names(known, condition)
 
 
 def judge(audit: Audit, conditions: Sequence[Condition]) -> tuple[Verdict, ...]:
@@ -174,7 +122,7 @@ def judge(audit: Audit, conditions: Sequence[Condition]) -> tuple[Verdict, ...]:
 
 def looked_at(audit: Audit, conditions: Sequence[Condition]) -> set[tuple[int, str]]:
     """Gaps that conditions look at: place of the comparison (scores last), and name."""
-    found = (one for condition in conditions for one in look_up(audit, condition.wanted))
+    found = (one for condition in conditions for one in look_up(audit, condition))
     return {one.gap for one in found if one.gap is not None}
 
 
@@ -208,7 +156,7 @@ def _syntax(text: str, why: str) -> InputError:
 
 
 def _verdict(audit: Audit, condition: Condition) -> Verdict:
-    found = look_up(audit, condition.wanted)
+    found = look_up(audit, condition)
     compared = [one for one in found if one.groups > 1 or not isnan(one.estimate.value)]
     if condition.columns or not compared:
         compared = list(found)
@@ -216,15 +164,17 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
     unknown = {
         one.where: why for one in compared if (why := _not_audited(condition, one, withheld))
     }
-    defined = [one for one in compared if not isnan(condition.compared(one))]
+    defined = [one for one in compared if not isnan(condition.compared(one.estimate))]
     if not defined:
         return _unjudged(condition, compared[0], unknown)
-    worst = (max if condition.comparator in UPWARD else min)(defined, key=condition.compared)
-    held = not condition.fails(condition.compared(worst))
+    worst = (max if condition.comparator in UPWARD else min)(
+        defined, key=lambda one: condition.compared(one.estimate)
+    )
+    held = not condition.fails(condition.compared(worst.estimate))
     if held and unknown:
         first = next(one for one in compared if one.where in unknown)
         return _unjudged(condition, first, unknown)
-    hidden = [one for one in defined if condition.undecided(one)]
+    hidden = [one for one in defined if condition.undecided(one.estimate)]
     if held and hidden:
         worst, held = hidden[0], False
     estimate = worst.estimate
@@ -249,7 +199,7 @@ def _not_audited(condition: Condition, one: Found, withheld: str) -> str:
         return UNDEFINED.format(**words, why=why)
     if lacks:
         return PARTLY.format(**words, why=lacks)
-    return NO_INTERVAL.format(**words) if isnan(condition.compared(one)) else ""
+    return NO_INTERVAL.format(**words) if isnan(condition.compared(one.estimate)) else ""
 
 
 def _unjudged(condition: Condition, one: Found, why: Mapping[str, str]) -> Verdict:
@@ -280,7 +230,7 @@ def _message(condition: Condition, one: Found, undefined: Sequence[str], level: 
     ]
     if bounded and condition.fails(estimate.low) != condition.fails(estimate.high):
         parts.append("the interval reaches to both sides of the limit")
-    if condition.undecided(one):
+    if condition.undecided(one.estimate):
         parts.append(COARSE.format(error=estimate.binning))
     if one.chance > 0:
         parts.append(f"chance alone makes up to {one.chance:.4g}")
@@ -291,5 +241,5 @@ def _message(condition: Condition, one: Found, undefined: Sequence[str], level: 
 
 def _compared(condition: Condition, one: Found) -> str:
     what = {"value": "this", "lower": "the lower end", "upper": "the upper end"}[condition.bound]
-    verb = "is" if condition.fails(condition.compared(one)) else "is not"
+    verb = "is" if condition.fails(condition.compared(one.estimate)) else "is not"
     return f"{what} {verb} {WORDS[condition.comparator]} the limit of {condition.number:g}"

@@ -1,9 +1,11 @@
-"""What a condition of a gate may name: checked before any row is read."""
+"""What a condition of a gate asks for, and what it may name: checked before any row is read."""
 
 from __future__ import annotations
 
 import difflib
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +21,14 @@ from evaluation.errors import InputError
 
 Bound = Literal["value", "lower", "upper"]
 Scope = Literal["min", "max", "overall"]
+Comparator = Literal["<", "<=", ">", ">="]
+
+COMPARATORS: dict[Comparator, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 UNKNOWN = "{condition}: no {kind} {name!r} in this audit{near}"
 NEAR = "; did you mean {names}?"
@@ -38,17 +48,41 @@ _BETWEEN_COLUMNS = re.compile(r"\s*[,×]\s*")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a condition asks for; see `evaluation.audit.gate.Condition`."""
+class Condition:
+    """What makes an audit fail.
+
+    Parameters
+    ----------
+    text : str
+        As the user wrote it.
+    name : str
+        Gap or metric.
+    comparator : {"<", "<=", ">", ">="}
+        The audit fails where the quantity compares so to `number`.
+    number : float
+        Finite.
+    bound : {"value", "lower", "upper"}
+        What of the estimate is compared.
+    scope : {"min", "max", "overall"}, optional
+        Of a metric by group.
+    columns : str
+        Sensitive columns, as written; empty: every cross.
+    """
 
     text: str
     name: str
-    bound: Bound
-    scope: Scope | None
-    columns: str
+    comparator: Comparator
+    number: float
+    bound: Bound = "value"
+    scope: Scope | None = None
+    columns: str = ""
+
+    def fails(self, value: float) -> bool:
+        """Whether a defined value makes the audit fail."""
+        return COMPARATORS[self.comparator](value, self.number)
 
     def compared(self, estimate: Estimate) -> float:
-        """The number of an estimate that is held against the limit."""
+        """What of an estimate is held against `number`."""
         ends = {"value": estimate.value, "lower": estimate.low, "upper": estimate.high}
         return ends[self.bound]
 
@@ -61,6 +95,11 @@ class Wanted:
             "upper": (estimate.high - 2 * error, estimate.high),
         }
         return ends[self.bound]
+
+    def undecided(self, estimate: Estimate) -> bool:
+        """Whether bins of scores hide on which side of `number` an estimate lies."""
+        low, high = self.reach(estimate)
+        return self.fails(low) != self.fails(high)
 
 
 @dataclass(frozen=True)
@@ -120,7 +159,7 @@ def names_in(schema: Schema, options: AuditOptions, *, scored: bool = False) -> 
     return names_of(schema.task, columns, options, scored=scored, classes=classes)
 
 
-def check_names(known: Known, wanted: Wanted) -> None:
+def check_names(known: Known, wanted: Condition) -> None:
     """Refuse a condition that asks for what there is not.
 
     Raises
@@ -151,7 +190,7 @@ def columns_of(text: str) -> list[str]:
     return sorted(_BETWEEN_COLUMNS.split(text.strip())) if text.strip() else []
 
 
-def _unknown(known: frozenset[str], wanted: Wanted) -> InputError:
+def _unknown(known: frozenset[str], wanted: Condition) -> InputError:
     kind = "metric by group" if wanted.scope is not None else "gap or metric"
     close = difflib.get_close_matches(wanted.name, sorted(known), 4, 0.6)
     listed = ", ".join(sorted(known)) or "none"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isnan
 
 from evaluation.audit.gaps import canonical
-from evaluation.audit.gate_names import Known, Wanted, check_names, columns_of
+from evaluation.audit.gate_names import Condition, Known, check_names, columns_of
 from evaluation.audit.metrics import ALIASES
 from evaluation.audit.outcome import (
     NAN,
@@ -53,7 +53,7 @@ class Found:
     groups: int = 0
 
 
-def look_up(audit: Audit, wanted: Wanted) -> tuple[Found, ...]:
+def look_up(audit: Audit, wanted: Condition) -> tuple[Found, ...]:
     """Find a quantity in every comparison that a condition means.
 
     Returns
@@ -95,7 +95,7 @@ def _known(every: list[AnyComparison], meant: list[AnyComparison]) -> Known:
     )
 
 
-def _gaps(place: int, own: AnyComparison, wanted: Wanted) -> Iterator[Found]:
+def _gaps(place: int, own: AnyComparison, wanted: Condition) -> Iterator[Found]:
     names = {wanted.name, canonical(wanted.name)}
     for gap in own.gaps if wanted.scope is None else ():
         if gap.name in names:
@@ -114,7 +114,7 @@ def _ends(gap: Gap) -> str:
     return f"lowest for {gap.lowest}, highest for {gap.highest}" if gap.lowest else ""
 
 
-def _metrics(own: AnyComparison, wanted: Wanted, several: bool) -> Iterator[Found]:
+def _metrics(own: AnyComparison, wanted: Condition, several: bool) -> Iterator[Found]:
     names = {wanted.name, ALIASES.get(wanted.name, wanted.name)}
     for metric in own.metrics:
         if metric.name not in names:
@@ -131,7 +131,7 @@ def _metrics(own: AnyComparison, wanted: Wanted, several: bool) -> Iterator[Foun
 def _extreme(
     own: AnyComparison,
     metric: GroupMetric | ScoreMetric,
-    wanted: Wanted,
+    wanted: Condition,
     title: str,
 ) -> Found:
     """The group with the lowest or highest of what is compared; what groups lack, it lacks."""

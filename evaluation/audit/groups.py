@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.columns import Codes, Levels, Place, all_numbers, numbers, texts
+from evaluation.audit.arrow import Codes, Place
+from evaluation.audit.columns import Levels, all_numbers, numbers, texts
 from evaluation.audit.labels import group_text
 from evaluation.audit.schema import EVERYONE, MISSING, Axis, cut_levels, ordered_levels
 from evaluation.audit.settings import ReadSettings

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.audit.columns import Place, numbers
+from evaluation.audit.arrow import Place
+from evaluation.audit.columns import numbers
 from evaluation.audit.groups import NUMERIC
 from evaluation.audit.labels import MISSING_TEXTS
 from evaluation.audit.leading_bits import Cells, IntArray, codes_of, places, present

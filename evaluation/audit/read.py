@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.audit.arrow import Place
 from evaluation.audit.batches import Progress, batches
-from evaluation.audit.columns import Place
 from evaluation.audit.count_errors import Errors
 from evaluation.audit.count_labels import Labels
 from evaluation.audit.counting import Counting

@@ -14,8 +14,8 @@ from evaluation.audit.contributions import contributions
 from evaluation.audit.disclosure import Redaction, without_counts, without_small
 from evaluation.audit.families import in_families
 from evaluation.audit.frontier import frontiers
-from evaluation.audit.gate import Condition, check_gate, judge, looked_at
-from evaluation.audit.gate_names import names_in
+from evaluation.audit.gate import check_gate, judge, looked_at
+from evaluation.audit.gate_names import Condition, names_in
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Audit, Comparison, ScoreComparison
 from evaluation.audit.scores import score_comparisons

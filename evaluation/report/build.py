@@ -10,12 +10,13 @@ from typing import Any
 from evaluation.bootstrap import difference_interval
 from evaluation.clients import weighted_recall
 from evaluation.export import NO_GROUPS, report_data
+from evaluation.files import replace_text
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
 from evaluation.report.charts import mark_svg
 from evaluation.report.costs import costs, fronts
-from evaluation.report.files import replace_text
+from evaluation.report.filling import template
 from evaluation.report.headline import changes, headline
 from evaluation.report.loop import loop_tables
 from evaluation.report.privacy import privacy_statement
@@ -112,19 +113,11 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
 
 def render(values: dict[str, Any]) -> str:
     """Fill the template; every text is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("evaluation.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=percent, points=points, ends=ends, number=number, duration=duration
-    )
-    return environment.get_template("report.html.j2").render(values)
+    text: str = template(
+        "report.html.j2", "evaluation.report", escape=True,
+        percent=percent, points=points, ends=ends, number=number, duration=duration,
+    ).render(values)  # fmt: skip
+    return text
 
 
 def _one_arm_per_split(run: Run) -> list[Arm]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from functools import lru_cache
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
@@ -22,6 +21,7 @@ from fairfed.config.adaptation import SpecialiseConfig
 from fairfed.draws import generator_of
 from fairfed.errors import PublicInputError
 from fairfed.generation import settings_of
+from fairfed.once import once
 from fairfed.semantics import semantic_space
 from generators.requests import Image
 from generators.specialise import Examples, Part, Specialiser
@@ -42,14 +42,9 @@ def settings(config: Config) -> SpecialiseConfig:
     return config.specialise
 
 
+@once(_LOADING, kept=2)
 def specialiser(toml: str) -> Specialiser:
     """The pipeline to specialise, loaded once per process."""
-    with _LOADING:
-        return _specialiser(toml)
-
-
-@lru_cache(maxsize=2)
-def _specialiser(toml: str) -> Specialiser:
     config = site.configuration(toml)
     generator = settings_of(config)
     return Specialiser(generator, settings(config).rank, config.seed)
@@ -109,14 +104,9 @@ def _received(message: Message) -> Part:
     return dict(message.content.array_records["arrays"].to_torch_state_dict())
 
 
+@once(_LOADING, kept=256)
 def examples(toml: str, client: int, test: bool) -> Examples:
     """A client's images as the UNet learns them, kept because every round asks for them."""
-    with _LOADING:
-        return _examples(toml, client, test)
-
-
-@lru_cache(maxsize=256)
-def _examples(toml: str, client: int, test: bool) -> Examples:
     config, data = site.configuration(toml), site.images(toml, False)
     rows = data.train[client]
     if test:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluation.files import write_whole
 from fairfed.config import Arm, Config
-from fairfed.files import write_whole
 from fairfed.rundir import RunDirectory, costs, write_text
 from fairfed.tasks import refuse_arms
 from semantic.errors import InputError

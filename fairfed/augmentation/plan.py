@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from generators.plan import Budget, Cells, plan_cells
 from semantic.errors import InputError
 
 Floats = npt.NDArray[np.float64]
-Status = Literal["missing class", "missing cell", "short", "full", "unnamed"]
 
 
 def wanted_cells(config: PipelineConfig, source: Source) -> Cells:
@@ -29,7 +28,7 @@ def wanted_cells(config: PipelineConfig, source: Source) -> Cells:
 
 
 def statuses(config: PipelineConfig, source: Source) -> npt.NDArray[np.str_]:
-    """What each cell lacks, ``[n_classes, n_groups]`` of `Status`."""
+    """What each cell lacks, in words, ``[n_classes, n_groups]``."""
     real = source.cells
     found = np.full(real.shape, "full", dtype="<U13")
     found[real < config.synthesis.cell_target] = "short"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.files import write_whole
 from fairfed.augmentation.job import OWNER, Job
 from fairfed.augmentation.plan import wanted_cells
 from fairfed.augmentation.workspace import PREVIEW
-from fairfed.files import write_whole
 from generators.plan import Cells
 from generators.requests import Image, Request
 from generators.store import encode_png, request_key

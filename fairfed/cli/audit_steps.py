@@ -2,67 +2,48 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from evaluation.audit.release import Release, release_notes
-from evaluation.audit.tally import Tally
 from fairfed.audit_settings import (
     NO_DATA,
-    READ_NAMES,
     audit_options,
     declared_names,
     needs_columns,
     read_settings,
     with_columns,
 )
+from fairfed.cli.audit_runs import (
+    BINS,
+    RUN_FILE,
+    Subject,
+    check_runs,
+    protected,
+    subjects_of,
+)
 from fairfed.cli.audit_tables import print_audit, print_counts
 from fairfed.outputs import check_output
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from evaluation.audit.gate import Condition
+    from evaluation.audit.gate_names import Condition
     from evaluation.audit.outcome import Audit
     from evaluation.audit.read import Reading
     from evaluation.audit.schema import Schema
     from fairfed.config.audit import AuditConfig
 
-BINS = 1024
-"""Of the scores in counts that leave a site, unless another number is asked for."""
-RUN_FILE = "federation.json"
-"""By which the directory of a run is recognised."""
 ONLY_RUNS = "{option} is for the directory of a run; {data} is none"
 CLIENTS_NAMED = "--site names the site that counts; the column {client!r} names clients already"
 NO_FILE = "--junit {path}: is a directory; give the path of a file"
 CARD_KEPT = (
     "Model card: {path}; the model_card.md beside it has no marks of fairfed and was left as it is"
 )
-NO_RUN = "{run} is a run and {other} is none: audit runs apart from files of predictions"
-SAME_NAME = (
-    "several of these runs have one name, and {out} would keep the last alone: leave out --out, or "
-    "audit them apart"
-)
 AUTO_CUTS = "counts of different sites need the same cut points: state --cuts, leave out auto_cuts"
-NOT_OF_A_RUN = (
-    "{run} is a run, whose rounds hold counts already: leave out what says how files of "
-    "predictions are read ({names})"
-)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Counts to audit, and what a report says about them."""
-
-    tally: Tally
-    title: str
-    directory: Path
-    source: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def audit_here(config: AuditConfig) -> bool:
@@ -85,8 +66,10 @@ def audit_here(config: AuditConfig) -> bool:
         refuse_own_results(path)
     runs = [path for path in paths if (path / RUN_FILE).is_file()]
     if runs:
-        _check_runs(config, runs, paths)
-        return _audited(config, [own for run in runs for own in _of_run(config, run, runs)])
+        check_runs(config, runs, paths)
+        check = partial(_check_names, config)
+        found = [own for run in runs for own in subjects_of(config, run, runs, check)]
+        return _audited(config, found)
     for option, given in (("--arm", config.arms), ("--ask", config.ask)):
         if given:
             raise InputError(ONLY_RUNS.format(option=option, data=config.data[0]))
@@ -94,19 +77,6 @@ def audit_here(config: AuditConfig) -> bool:
     directory = Path(config.out or "audit")
     subject = Subject(reading.tally, config.title, directory, reading.source, reading.notes)
     return _audited(config, [subject])
-
-
-def _check_runs(config: AuditConfig, runs: Sequence[Path], paths: Sequence[Path]) -> None:
-    """Refuse what does not go with runs: options of how rows are read, files beside them."""
-    set_here = config.model_fields_set - {"bins"}
-    unread = ", ".join(name for name in READ_NAMES if name in set_here)
-    if unread:
-        raise InputError(NOT_OF_A_RUN.format(names=unread, run=runs[0]))
-    other = next((path for path in paths if path not in runs), None)
-    if other is not None:
-        raise InputError(NO_RUN.format(run=runs[0], other=other))
-    if config.out and len({run.resolve().name for run in runs}) < len(runs):
-        raise InputError(SAME_NAME.format(out=config.out))
 
 
 def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
@@ -167,7 +137,7 @@ def merge_here(
         write_merged(merged_to, merged)
     source = tuple(str(path) for path in files)
     subject = Subject(merged.tally, config.title, Path(config.out or "audit"), source)
-    return _audited(config, [_protected(merged.tally, merged.releases, subject)])
+    return _audited(config, [protected(merged.tally, merged.releases, subject)])
 
 
 def _read(config: AuditConfig) -> Reading:
@@ -193,60 +163,6 @@ def _columns(config: AuditConfig) -> list[str]:
     score = [config.score] if isinstance(config.score, str) else []
     named = (config.truth, config.prediction, config.client, config.weight)
     return [*filter(None, named), *config.sensitive, *score]
-
-
-def _of_run(config: AuditConfig, directory: Path, runs: Sequence[Path]) -> list[Subject]:
-    """What is audited of one of some runs: each of its arms, or those that are named."""
-    from evaluation.audit.from_counts import run_tally
-    from evaluation.run import read_run
-
-    run = read_run(directory)
-    arms = config.arms or tuple(arm.name for arm in run.arms)
-    out = Path(config.out) if config.out else directory / "audit"
-    if config.out and len(runs) > 1:
-        out /= directory.resolve().name
-    found = []
-    for arm in arms:
-        tally, notes = run_tally(run, arm)
-        _check_names(config, tally.schema)
-        subject = Subject(
-            tally,
-            f"{config.title}: {run.name}, {arm}",
-            out if len(arms) == 1 else out / _slug(arm),
-            (str(directory),),
-            notes,
-        )
-        found.append(_asked(config, directory, arm, subject) if config.ask else subject)
-    return found
-
-
-def _slug(arm: str) -> str:
-    """Name of an arm's directory, as `fairfed.config.Arm.slug` names its checkpoint."""
-    return re.sub(r"[^a-z0-9]+", "-", arm.lower()).strip("-")
-
-
-def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> Subject:
-    """The same from the run's clients, asked anew, with scores."""
-    from fairfed.auditing import audit_run
-
-    found = audit_run(
-        directory,
-        arm,
-        bins=config.bins or BINS,
-        epsilon=config.epsilon,
-        delta=config.delta,
-        min_cell=config.min_cell,
-    )
-    notes = (f"Counts of arm {arm}: its clients were asked about the checkpoint's model.",)
-    return _protected(found.tally, found.releases, replace(subject, notes=notes))
-
-
-def _protected(tally: Tally, releases: Sequence[Release], subject: Subject) -> Subject:
-    """Counts that may carry noise, as metrics need them, and what was done to them."""
-    from evaluation.audit.noise import without_negative
-
-    notes = (*subject.notes, *release_notes(releases))
-    return replace(subject, tally=without_negative(tally), notes=notes)
 
 
 def _check_verdict(config: AuditConfig) -> None:
@@ -321,7 +237,7 @@ def _write_junit(path: Path, audits: Sequence[Audit]) -> None:
     from xml.etree import ElementTree
 
     from evaluation.audit.junit import junit_xml
-    from fairfed.files import write_whole
+    from evaluation.files import write_whole
 
     texts = [junit_xml(found) for found in audits]
     if len(texts) == 1:

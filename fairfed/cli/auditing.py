@@ -26,7 +26,7 @@ app = typer.Typer(
 
 COLUMNS, AUDIT, OUTPUT, PRIVACY = "Columns", "Audit", "Gate and reports", "What leaves the site"
 
-NO_SETTINGS = ("files", "counts", "force")
+NO_SETTINGS = ("config", "files", "counts", "force")
 """Parameters of commands that are no settings of an audit."""
 
 
@@ -245,8 +245,7 @@ def count(
     force: Force = False,
 ) -> None:
     """Count at a site: integers and names of classes and groups, no row, to be merged anywhere."""
-    given = {name: value for name, value in locals().items() if name not in NO_SETTINGS}
-    settings = _settings(given)
+    settings = _settings(locals())
     with _could_not_audit():
         from fairfed.cli.audit_steps import count_here
 
@@ -279,8 +278,7 @@ def merge(
     force: Force = False,
 ) -> None:
     """Audit what sites counted: the same as of all their rows, bit for bit, in as many bins."""
-    given = {name: value for name, value in locals().items() if name not in NO_SETTINGS}
-    settings = _settings(given)
+    settings = _settings(locals())
     with _could_not_audit():
         from fairfed.cli.audit_steps import merge_here
 
@@ -291,7 +289,7 @@ def merge(
 def _settings(options: Mapping[str, Any]) -> AuditConfig:
     from fairfed.audit_settings import parse_options, resolve
 
-    given = parse_options({name: value for name, value in options.items() if name != "config"})
+    given = parse_options({k: v for k, v in options.items() if k not in NO_SETTINGS})
     return resolve(options["config"], given)
 
 

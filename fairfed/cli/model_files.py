@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConfig, load_model
-from fairfed.semantics import attribute_table
+from fairfed.semantics import noun_table
 from generators.diffusion.settings import BUNDLED_MODEL
 from semantic.encoder import BUNDLED_CLIP
 from semantic.known_words import load_known_words
@@ -56,7 +56,6 @@ def configured_models(path: Path) -> list[ModelFile]:
 def _knowing(config: Config | PipelineConfig, model: ModelFile) -> ModelFile:
     """The model; as missing something, where it does not know the classes that are declared."""
     from fairfed.sight import WHAT_TO_DO
-    from semantic.attributes import table_from_names
 
     declared = config.data.classes
     if isinstance(config, PipelineConfig):
@@ -64,9 +63,7 @@ def _knowing(config: Config | PipelineConfig, model: ModelFile) -> ModelFile:
     known = load_known_words(_folder(model)) if model.about else None
     if known is None or config.semantic.allow_unknown:
         return model
-    table = attribute_table(config.semantic, declared)
-    if not set(declared) <= set(table.classes):
-        table = table_from_names(declared)
+    table = noun_table(config.semantic, declared)
     unknown = [name for name in declared if known.unknown(table.noun(name))]
     if not unknown:
         return model

@@ -27,6 +27,11 @@ Options = Annotated[dict[str, float], Field(strict=False)]
 """A TOML table of numbers, whole ones included."""
 
 
+def slug(name: str) -> str:
+    """A name in lower case with only letters, digits and dashes: a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 class FairnessConfig(Section):
     """The group fairness that steers the weights."""
 
@@ -179,8 +184,8 @@ class Arm(Section):
 
     @property
     def slug(self) -> str:
-        """The name in lower case with only letters, digits and dashes: a file name."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        """The name as that of files and directories."""
+        return slug(self.name)
 
     @property
     def method(self) -> str:

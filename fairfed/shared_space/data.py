@@ -15,6 +15,7 @@ from fairfed.config import Config
 from fairfed.data import load_images
 from fairfed.data.federation import shade_if_asked
 from fairfed.data.table import ImageTable
+from fairfed.once import once
 from fairfed.semantics import semantic_space
 from fairfed.shared_space.holdings import Holding, Rows, divide
 from fairfed.shared_space.variants import settings
@@ -29,8 +30,8 @@ _CAPTIONS = 42
 _TEXTS = 256
 
 
-@lru_cache(maxsize=4)
-def _images(toml: str) -> ImageTable:
+@once(_LOADING)
+def images(toml: str) -> ImageTable:
     """All images, shaded evenly where they are shaded: the clients differ in classes alone."""
     config = configuration(toml)
     table = load_images(config)
@@ -38,24 +39,13 @@ def _images(toml: str) -> ImageTable:
     return shade_if_asked(table, rows, config.data, config.seed, even=True)
 
 
-def images(toml: str) -> ImageTable:
-    """The configured images, loaded once."""
-    with _LOADING:
-        return _images(toml)
-
-
-@lru_cache(maxsize=4)
-def _holdings(toml: str) -> tuple[Holding, ...]:
+@once(_LOADING)
+def holdings(toml: str) -> tuple[Holding, ...]:
+    """Who holds what."""
     config, table = configuration(toml), images(toml)
     missing, arriving = positions(config, table.classes)
     shared = settings(config)
     return divide(table.labels, table.test, missing, arriving, shared, config.seed)
-
-
-def holdings(toml: str) -> tuple[Holding, ...]:
-    """Who holds what."""
-    with _LOADING:
-        return _holdings(toml)
 
 
 def positions(config: Config, classes: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -163,8 +153,9 @@ def _tells(toml: str, rows: bytes) -> npt.NDArray[np.bool_]:
     return np.array([held.search(text) is not None for text in written], np.bool_)
 
 
-@lru_cache(maxsize=4)
-def _class_vectors(toml: str) -> Tensor:
+@once(_LOADING)
+def class_vectors(toml: str) -> Tensor:
+    """Unit embeddings ``[C, d]`` that stand for the classes."""
     config, known = configuration(toml), space(toml)
     found = embed_texts(config, [class_text(known, name, config) for name in known.classes])
     if config.arrival is not None and config.arrival.recall:
@@ -173,12 +164,6 @@ def _class_vectors(toml: str) -> Tensor:
         row = known.classes.index(config.arrival.class_name)
         found[row] = recalled_vector(toml, found)
     return found
-
-
-def class_vectors(toml: str) -> Tensor:
-    """Unit embeddings ``[C, d]`` that stand for the classes."""
-    with _LOADING:
-        return _class_vectors(toml)
 
 
 def class_text(known: SemanticSpace, name: str, config: Config) -> str:

@@ -15,6 +15,7 @@ from fairfed.augmentation.recalling import RecallingConditioner
 from fairfed.config.shared import ArrivalConfig
 from fairfed.errors import PublicInputError
 from fairfed.generation import NONE_ACCEPTED, synthesiser_of
+from fairfed.once import once
 from fairfed.shared_space.data import (
     embed_texts,
     encoder,
@@ -78,6 +79,7 @@ def recalled_vector(toml: str, vectors: Tensor) -> Tensor:
     return F.normalize(F.normalize(moved, dim=0) + own, dim=0)
 
 
+@once(_LOADING, kept=64)
 def synthetic(toml: str, label: int) -> Tensor:
     """Embeddings ``[n, d]`` of synthetic images of a class, the same at all clients.
 
@@ -88,12 +90,6 @@ def synthetic(toml: str, label: int) -> Tensor:
     InputError
         If no image was accepted.
     """
-    with _LOADING:
-        return _synthetic(toml, label)
-
-
-@lru_cache(maxsize=64)
-def _synthetic(toml: str, label: int) -> Tensor:
     table = images(toml)
     groups = np.flatnonzero(known_groups(table.group_names)).tolist()
     per_cell = math.ceil(arrival_of(toml).images / max(1, len(groups)))
@@ -104,8 +100,9 @@ def _synthetic(toml: str, label: int) -> Tensor:
     return encoder(configuration(toml)).embed_images(np.stack(found))
 
 
-@lru_cache(maxsize=2)
-def _synthesiser(toml: str) -> Synthesiser:
+@once(_LOADING, kept=2)
+def synthesiser(toml: str) -> Synthesiser:
+    """What makes images; the arriving class is not called by its name."""
     config, known, arrival = configuration(toml), space(toml), arrival_of(toml)
     conditioner: Conditioner
     if arrival.recall:
@@ -117,12 +114,6 @@ def _synthesiser(toml: str) -> Synthesiser:
             known, "composition", unnamed=tuple(adds), emphasised=adds
         )
     return synthesiser_of(config, known, conditioner)
-
-
-def synthesiser(toml: str) -> Synthesiser:
-    """What makes images; the arriving class is not called by its name."""
-    with _LOADING:
-        return _synthesiser(toml)
 
 
 def check_synthesis(toml: str) -> None:

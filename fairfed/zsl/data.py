@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from fairfed.config import Config
+from fairfed.once import once
 from fairfed.semantics import attribute_table
 from fairfed.site import configuration
 from fairfed.zsl.split import Split, split_classes, split_rows
@@ -20,18 +20,6 @@ from semantic.formats import SPLITS_FILE
 from semantic.space import TEMPLATES, UNNAMED_GROUPS, Cell, SemanticSpace
 
 _LOADING = threading.RLock()
-
-
-def features(toml: str) -> FeatureTable:
-    """The rows of the configuration that the server sent."""
-    with _LOADING:
-        return _features(toml)
-
-
-def split(toml: str) -> Split:
-    """Who holds which of them, and what validates and tests."""
-    with _LOADING:
-        return _split(toml)
 
 
 def scale(toml: str) -> float:
@@ -46,8 +34,9 @@ def scale(toml: str) -> float:
     return float(dimension**0.5) if zsl.features is None else 1.0
 
 
-@lru_cache(maxsize=4)
-def _features(toml: str) -> FeatureTable:
+@once(_LOADING)
+def features(toml: str) -> FeatureTable:
+    """The rows of the configuration that the server sent."""
     config = configuration(toml)
     folder = settings(config).features
     if folder is None:
@@ -57,8 +46,9 @@ def _features(toml: str) -> FeatureTable:
     return load_xlsa17(Path(folder), _texts(config, table))
 
 
-@lru_cache(maxsize=4)
-def _split(toml: str) -> Split:
+@once(_LOADING)
+def split(toml: str) -> Split:
+    """Who holds which of them, and what validates and tests."""
     config, table = configuration(toml), features(toml)
     classes = split_classes(table, attributes_of(config, table.classes), settings(config))
     return split_rows(table, classes, config.partition.clients, config.seed)

@@ -18,7 +18,6 @@ def test_rates_by_hand() -> None:
     np.testing.assert_allclose(rates.selection_rate(COUNTS)[:, 1], [0.5, 0.6, np.nan])
     np.testing.assert_allclose(rates.true_positive_rate(COUNTS)[:, 1], [0.8, 2 / 3, np.nan])
     np.testing.assert_allclose(rates.false_positive_rate(COUNTS)[:, 1], [0.2, 0.5, np.nan])
-    np.testing.assert_allclose(rates.precision(COUNTS)[:, 1], [0.8, 2 / 3, np.nan])
 
 
 def test_gaps_by_hand_leave_out_the_group_without_rows() -> None:

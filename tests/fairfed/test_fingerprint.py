@@ -52,7 +52,7 @@ def test_what_has_no_content_has_no_fingerprint() -> None:
 
 def _again() -> None:
     """Forget what this process has loaded, as a later process has."""
-    site._federation.cache_clear()
+    site.federation.cache_clear()
     site._kept.clear()
 
 

@@ -82,7 +82,7 @@ def test_workers_and_interruptions_change_nothing(small: Small, tmp_path: Any) -
             play(cut, Interrupt(number), workers=3, wire=True)
         assert checkpoint.load(cut.run_directory / "checkpoints" / "loop.npz").round == number - 1
         site._kept.clear()  # as in a new process
-        site._synthesiser.cache_clear()
+        site.synthesiser.cache_clear()
         play(cut, workers=3, wire=True)
         assert without_costs(logged(cut)) == without_costs(logged(whole))
         ends = [checkpoint.load(c.run_directory / "checkpoints" / "loop.npz")

@@ -11,7 +11,7 @@ from evaluation.audit.report.document import document
 from evaluation.audit.report.page import render
 from evaluation.audit.report.texts import markdown, model_card
 from evaluation.errors import InputError
-from evaluation.report.files import replace_text
+from evaluation.files import replace_text
 
 CANNOT = "{path}: the reports cannot be written there ({reason}); give another directory"
 

@@ -22,7 +22,7 @@ from evaluation.audit.report.judged import (
     verdict,
 )
 from evaluation.audit.report.shortened import extremes, leading, others, shortened
-from evaluation.report import scales
+from evaluation.report import filling, scales
 from evaluation.report.scales import Scale, Unit, nice_scale
 from evaluation.report.strips import axis, bar, strip
 
@@ -81,28 +81,11 @@ def render(document: Data) -> str:
 
 def template(name: str, *, escape: bool) -> Any:
     """A template of this package, with the parts of the run report within its reach."""
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=ChoiceLoader(
-            [PackageLoader("evaluation.audit.report"), PackageLoader("evaluation.report")]
-        ),
-        autoescape=escape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        amount=scales.amount,
-        gap=scales.gap,
-        count=scales.count,
-        probability=scales.probability,
-        cross=cross,
-        sentence=words.sentence,
-        interval=_interval,
-        several=words.several,
-    )
-    return environment.get_template(name)
+    return filling.template(
+        name, "evaluation.audit.report", "evaluation.report", escape=escape,
+        amount=scales.amount, gap=scales.gap, count=scales.count, probability=scales.probability,
+        cross=cross, sentence=words.sentence, interval=_interval, several=words.several,
+    )  # fmt: skip
 
 
 def _interval(estimate: Data, unit: Unit = "share") -> str:

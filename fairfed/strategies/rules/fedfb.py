@@ -16,19 +16,16 @@ port does for equalized odds); we do not.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import check_range
-from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.rules.cells import array, errors_by_cell, nested, relative_weights
+from fairfed.strategies.rules.cells import errors_by_cell, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.presence import (
-    cells_by_client,
+    GroupRule,
     hear,
-    nested_cells,
     row_shares,
     stepped_where,
     with_newcomers,
@@ -67,7 +64,7 @@ def fedfb_shares(counts: Counts, shares: Floats | None, step: float) -> tuple[Fl
 
 
 @dataclass
-class FedFB(WeightRule):
+class FedFB(GroupRule):
     """Even out the groups' errors within every class, by the weights of training examples.
 
     Parameters
@@ -77,11 +74,9 @@ class FedFB(WeightRule):
     """
 
     name: ClassVar[str] = "fedfb"
-    weighs: ClassVar[bool] = False
     alpha: float = 0.3
     _shares: Floats | None = field(default=None, init=False, repr=False)
     _weights: Floats | None = field(default=None, init=False, repr=False)
-    _cells: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_range("alpha", self.alpha)
@@ -99,16 +94,3 @@ class FedFB(WeightRule):
     def cell_weights(self) -> Floats | None:
         """Return the share of each cell over what it holds; None before a round."""
         return self._weights
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return shares, weights and who holds what."""
-        return {
-            "shares": nested(self._shares),
-            "weights": nested(self._weights),
-            "cells": nested_cells(self._cells),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore them."""
-        self._shares, self._weights = array(state["shares"]), array(state["weights"])
-        self._cells = cells_by_client(state.get("cells", {}))

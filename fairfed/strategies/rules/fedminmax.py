@@ -14,21 +14,18 @@ known to us from secondary descriptions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import check_range
-from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.rules.cells import array, errors_by_cell, nested, relative_weights
+from fairfed.strategies.rules.cells import errors_by_cell, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.presence import (
-    cells_by_client,
+    GroupRule,
     hear,
-    nested_cells,
     row_shares,
     stepped_where,
     with_newcomers,
@@ -62,7 +59,7 @@ def minmax_mixture(counts: Counts, mixture: Floats, gamma: float) -> Floats:
 
 
 @dataclass
-class FedMinMax(WeightRule):
+class FedMinMax(GroupRule):
     """Train for the demographic group that is served worst.
 
     Parameters
@@ -72,11 +69,9 @@ class FedMinMax(WeightRule):
     """
 
     name: ClassVar[str] = "fedminmax"
-    weighs: ClassVar[bool] = False
     gamma: float = 0.1
     _mixture: Floats | None = field(default=None, init=False, repr=False)
     _weights: Floats | None = field(default=None, init=False, repr=False)
-    _cells: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_range("gamma", self.gamma)
@@ -94,16 +89,3 @@ class FedMinMax(WeightRule):
     def cell_weights(self) -> Floats | None:
         """Return ``mu / rho`` of each group, the same for every class; None before a round."""
         return self._weights
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return mixture, weights and who holds what."""
-        return {
-            "mixture": nested(self._mixture),
-            "weights": nested(self._weights),
-            "cells": nested_cells(self._cells),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore them."""
-        self._mixture, self._weights = array(state["mixture"]), array(state["weights"])
-        self._cells = cells_by_client(state.get("cells", {}))

@@ -17,18 +17,16 @@ A cell keeps at least `FLOOR` of its share, and an example weighs at most 10.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import check_range
-from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.rules.cells import array, errors_by_cell, nested
+from fairfed.strategies.rules.cells import errors_by_cell
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.rules.presence import cells_by_client, hear, nested_cells, row_shares
+from fairfed.strategies.rules.presence import GroupRule, hear, row_shares
 from fairfed.strategies.signals.base import Signals
 from fairfed.strategies.weights import Weights
 
@@ -104,7 +102,7 @@ def target(held: Floats, moves: Floats) -> Floats:
 
 
 @dataclass
-class Parity(WeightRule):
+class Parity(GroupRule):
     """Even out the groups' errors within every class by feedback, for one target distribution.
 
     Parameters
@@ -123,7 +121,6 @@ class Parity(WeightRule):
     """
 
     name: ClassVar[str] = "parity"
-    weighs: ClassVar[bool] = False
     integral: float = 0.07
     proportional: float = 2.0
     independent: float = 0.0
@@ -132,7 +129,6 @@ class Parity(WeightRule):
     _counts: Floats | None = field(default=None, init=False, repr=False)
     _moves: Floats | None = field(default=None, init=False, repr=False)
     _target: Floats | None = field(default=None, init=False, repr=False)
-    _cells: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_range("integral", self.integral)
@@ -159,18 +155,3 @@ class Parity(WeightRule):
     def cell_target(self) -> Floats | None:
         """Return the distribution that clients shall train for; None before a round."""
         return self._target
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the moving counts, the integral part, the target and who holds what."""
-        return {
-            "counts": nested(self._counts),
-            "moves": nested(self._moves),
-            "target": nested(self._target),
-            "cells": nested_cells(self._cells),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore them."""
-        self._counts, self._moves = array(state["counts"]), array(state["moves"])
-        self._target = array(state["target"])
-        self._cells = cells_by_client(state["cells"])

@@ -9,13 +9,15 @@ of all clients heard of so far.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.rules.cells import nested
+from fairfed.strategies.rules.base import WeightRule
+from fairfed.strategies.rules.cells import array, nested
 from fairfed.strategies.simplex import project_onto_simplex
 
 
@@ -89,11 +91,27 @@ def stepped_where(here: NDArray[np.bool_], shares: Floats, step: Floats) -> Floa
     return moved
 
 
-def nested_cells(cells: Mapping[int, Floats]) -> dict[str, Any]:
-    """Return rows by client as JSON holds them."""
-    return {str(client): nested(rows) for client, rows in sorted(cells.items())}
+@dataclass
+class GroupRule(WeightRule):
+    """A rule that steers the training by group; its state is arrays, and who holds what."""
 
+    weighs: ClassVar[bool] = False
+    _cells: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
-def cells_by_client(kept: Mapping[str, Any]) -> dict[int, Floats]:
-    """Undo :func:`nested_cells`."""
-    return {int(client): np.asarray(rows, np.float64) for client, rows in kept.items()}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the arrays by name, and the rows of every client heard of."""
+        arrays = {name: nested(getattr(self, f"_{name}")) for name in self._arrays()}
+        cells = {str(client): nested(rows) for client, rows in sorted(self._cells.items())}
+        return {**arrays, "cells": cells}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore them."""
+        for name in self._arrays():
+            setattr(self, f"_{name}", array(state[name]))
+        cells = state.get("cells", {})
+        self._cells = {int(client): np.asarray(rows, np.float64) for client, rows in cells.items()}
+
+    def _arrays(self) -> list[str]:
+        """Names of the state without the rows."""
+        state = [own.name.removeprefix("_") for own in fields(self) if not own.init]
+        return [name for name in state if name != "cells"]

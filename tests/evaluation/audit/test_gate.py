@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 
 from evaluation.audit.gate import (
     BOUNDS,
-    COMPARATORS,
     SCOPES,
-    Condition,
     check_gate,
     judge,
     parse_condition,
 )
-from evaluation.audit.gate_names import names_of
+from evaluation.audit.gate_names import COMPARATORS, Condition, names_of
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import (
     NAN,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
 from evaluation.audit import leading_bits, quantiles
-from evaluation.audit.columns import Place, numbers
+from evaluation.audit.arrow import Place
+from evaluation.audit.columns import numbers
 from evaluation.audit.leading_bits import Cells, codes_of, numbers_of, surplus
 from evaluation.audit.number_text import number_text, simplest
 from evaluation.audit.read import ReadSettings, quantile_cuts, read_frame, tally_files, tally_frame

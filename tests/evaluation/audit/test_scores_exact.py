@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
-from evaluation.audit.columns import Place
+from evaluation.audit.arrow import Place
 from evaluation.audit.count_labels import Labels
 from evaluation.audit.counts_file import encode_counts
 from evaluation.audit.frontier import frontiers

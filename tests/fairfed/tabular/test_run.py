@@ -111,7 +111,7 @@ def test_a_run_is_not_continued_on_a_changed_table(
     config = tabular("rounds=1", f"data.source={own}")
     _run(config)
     own.write_text(text.replace(",yes\n", ",no\n", 3))
-    site._federation.cache_clear()  # as a later process has loaded nothing
+    site.federation.cache_clear()  # as a later process has loaded nothing
     with pytest.raises(InputError, match=r"data of this run have changed.*own\.csv"):
         _run(config)
 

@@ -1,0 +1,110 @@
+"""The runs that `fairfed audit` is given: which of their arms, counted before or asked anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.audit.release import Release, release_notes
+from evaluation.audit.tally import Tally
+from fairfed.audit_settings import READ_NAMES
+from fairfed.config.arms import slug
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluation.audit.schema import Schema
+    from fairfed.config.audit import AuditConfig
+
+BINS = 1024
+"""Of the scores in counts that leave a site, unless another number is asked for."""
+RUN_FILE = "federation.json"
+"""By which the directory of a run is recognised."""
+NO_RUN = "{run} is a run and {other} is none: audit runs apart from files of predictions"
+SAME_NAME = (
+    "several of these runs have one name, and {out} would keep the last alone: leave out --out, or "
+    "audit them apart"
+)
+NOT_OF_A_RUN = (
+    "{run} is a run, whose rounds hold counts already: leave out what says how files of "
+    "predictions are read ({names})"
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Counts to audit, and what a report says about them."""
+
+    tally: Tally
+    title: str
+    directory: Path
+    source: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def check_runs(config: AuditConfig, runs: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Refuse what does not go with runs: options of how rows are read, files beside them."""
+    set_here = config.model_fields_set - {"bins"}
+    unread = ", ".join(name for name in READ_NAMES if name in set_here)
+    if unread:
+        raise InputError(NOT_OF_A_RUN.format(names=unread, run=runs[0]))
+    other = next((path for path in paths if path not in runs), None)
+    if other is not None:
+        raise InputError(NO_RUN.format(run=runs[0], other=other))
+    if config.out and len({run.resolve().name for run in runs}) < len(runs):
+        raise InputError(SAME_NAME.format(out=config.out))
+
+
+def subjects_of(
+    config: AuditConfig, directory: Path, runs: Sequence[Path], check: Callable[[Schema], None]
+) -> list[Subject]:
+    """What is audited of one of some runs: each of its arms, or those that are named.
+
+    Before its clients are asked, `check` sees what an arm's counts hold.
+    """
+    from evaluation.audit.from_counts import run_tally
+    from evaluation.run import read_run
+
+    run = read_run(directory)
+    arms = config.arms or tuple(arm.name for arm in run.arms)
+    out = Path(config.out) if config.out else directory / "audit"
+    if config.out and len(runs) > 1:
+        out /= directory.resolve().name
+    found = []
+    for arm in arms:
+        tally, notes = run_tally(run, arm)
+        check(tally.schema)
+        subject = Subject(
+            tally,
+            f"{config.title}: {run.name}, {arm}",
+            out if len(arms) == 1 else out / slug(arm),
+            (str(directory),),
+            notes,
+        )
+        found.append(_asked(config, directory, arm, subject) if config.ask else subject)
+    return found
+
+
+def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> Subject:
+    """The same from the run's clients, asked anew, with scores."""
+    from fairfed.auditing import audit_run
+
+    found = audit_run(
+        directory,
+        arm,
+        bins=config.bins or BINS,
+        epsilon=config.epsilon,
+        delta=config.delta,
+        min_cell=config.min_cell,
+    )
+    notes = (f"Counts of arm {arm}: its clients were asked about the checkpoint's model.",)
+    return protected(found.tally, found.releases, replace(subject, notes=notes))
+
+
+def protected(tally: Tally, releases: Sequence[Release], subject: Subject) -> Subject:
+    """Counts that may carry noise, as metrics need them, and what was done to them."""
+    from evaluation.audit.noise import without_negative
+
+    notes = (*subject.notes, *release_notes(releases))
+    return replace(subject, tally=without_negative(tally), notes=notes)
