@@ -2,11 +2,11 @@
 
 With `k` values there are about ``k²/2`` pairs in every replicate: of 1,600 groups over a billion.
 But a ratio ``(d_i - d_j) / s_ij`` cannot be large unless `d_i` lies far above its mean `b_i` or
-`d_j` far below its own: by Cauchy and Schwarz its square is at most ``(1 + z_i² + z_j²) / λ``, where
-z is that distance in standard deviations of one value (0 if it lies on the other side), and λ the
-least ``s_ij² / ((b_i - b_j)² + v_i + v_j)``, which is below 1 only by what values vary together. So
-in each replicate only the values farthest up are paired with those farthest down, as many as it
-takes to rule out all others.
+`d_j` far below its own. By Cauchy and Schwarz its square is at most ``(1 + z_i² + z_j²) / λ``: z is
+that distance in standard deviations of one value (0 if it lies on the other side), and λ the least
+``s_ij² / ((b_i - b_j)² + v_i + v_j)``, below 1 only by what values vary together. So in each
+replicate only the values farthest up are paired with those farthest down, as many as it takes to
+rule out all others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from evaluation.rates import FloatArray, ratio_or_nan
 
 FIRST = 16
-"""Values of either end that are paired at first; twice as many where that does not settle a replicate."""
+"""Values of either end that are paired at first; twice as many where that settles nothing."""
 CELLS = 2_000_000
 """Pairs that are held at once."""
 TIE = 1e-12
