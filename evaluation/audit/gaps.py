@@ -105,13 +105,13 @@ def narrowed(rates: Rates) -> Rates:
     groups, overall = rates
     if groups.shape[-2] <= 2 or (overall < 0).any():
         return rates
-    known = ~np.isnan(groups)
-    if known.all():
-        return np.stack([groups.min(axis=-2), groups.max(axis=-2)], axis=-2), overall
     ends = [skipping_nan("min", groups, -2), skipping_nan("max", groups, -2)]
-    # Of one group there is no gap.
-    enough = known.sum(axis=-2) >= 2
-    return np.stack([np.where(enough, end, np.nan) for end in ends], axis=-2), overall
+    known = ~np.isnan(groups)
+    if not known.all():  # of one group there is no gap
+        enough = known.sum(axis=-2) >= 2
+        ends = [np.where(enough, end, np.nan) for end in ends]
+    # Each of the two lies together in memory.
+    return np.moveaxis(np.stack(ends), 0, -2), overall
 
 
 def gap_kinds(metrics: Iterable[ByGroup]) -> tuple[GapKind, ...]:

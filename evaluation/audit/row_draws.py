@@ -7,6 +7,7 @@ a cell they are drawn one by one: the distribution is the same, and the time tha
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.audit.sparse import IntArray
 
@@ -16,7 +17,7 @@ LISTED = 2**20
 """Rows of which each has its cell listed; of more, the cell is searched for."""
 
 
-def few(rows: IntArray, cells: int) -> IntArray:
+def few(rows: IntArray | int, cells: int) -> NDArray[np.bool_]:
     """Whether so many rows, drawn over so many cells, are drawn one by one."""
     return np.asarray(rows <= FEW * cells)
 
