@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.metrics import BY_GROUP, ByGroup
@@ -22,6 +23,7 @@ from evaluation.metrics import (
     over_classes,
     rates_difference,
     rates_ratio,
+    skipping_nan,
 )
 from evaluation.rates import Convention, FloatArray, pool_groups
 
@@ -93,6 +95,23 @@ class GapKind:
             for name in self.of
         }
         return self.value(rates, across, convention)
+
+
+def narrowed(rates: Rates) -> Rates:
+    """The lowest and the highest group alone: no gap depends on what lies between them.
+
+    But for ratios to an overall value below 0, which only draws of it can be: then all groups stay.
+    """
+    groups, overall = rates
+    if groups.shape[-2] <= 2 or (overall < 0).any():
+        return rates
+    ends = [skipping_nan("min", groups, -2), skipping_nan("max", groups, -2)]
+    known = ~np.isnan(groups)
+    if not known.all():  # of one group there is no gap
+        enough = known.sum(axis=-2) >= 2
+        ends = [np.where(enough, end, np.nan) for end in ends]
+    # Each of the two lies together in memory.
+    return np.moveaxis(np.stack(ends), 0, -2), overall
 
 
 def gap_kinds(metrics: Iterable[ByGroup]) -> tuple[GapKind, ...]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,59 @@ from evaluation.rates import FloatArray, ratio_or_nan
 CALIBRATION_BINS = 15
 """Equal bins of the score within which calibration is judged (Guo et al. 2017)."""
 
-Metric = Callable[[FloatArray, Grid], FloatArray]
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """A histogram with the sums that several metrics are made of, each taken once."""
+
+    histogram: FloatArray
+    grid: Grid
+
+    @property
+    def negative(self) -> FloatArray:
+        """Rows that are not of the class."""
+        return self.histogram[..., 0, :]
+
+    @property
+    def positive(self) -> FloatArray:
+        """Rows of the class."""
+        return self.histogram[..., 1, :]
+
+    @cached_property
+    def both(self) -> FloatArray:
+        """Rows of either kind."""
+        return self.negative + self.positive
+
+    @cached_property
+    def kinds(self) -> FloatArray:
+        """How many there are of each kind, shape ``(..., 2)``."""
+        return np.asarray(self.histogram.sum(axis=-1), np.float64)
+
+    @property
+    def total(self) -> FloatArray:
+        """Rows, shape ``(...)``."""
+        return np.asarray(self.kinds.sum(axis=-1))
+
+    @property
+    def pairs(self) -> FloatArray:
+        """Pairs of one row of each kind, shape ``(...)``."""
+        return np.asarray(self.kinds[..., 0] * self.kinds[..., 1])
+
+    @cached_property
+    def from_top(self) -> FloatArray:
+        """Rows of each kind in this cell and above, shape ``(..., 2, k)``."""
+        falling = self.histogram[..., ::-1]
+        return np.asarray(np.cumsum(falling, axis=-1, dtype=np.float64)[..., ::-1])
+
+    @cached_property
+    def terms(self) -> FloatArray:
+        """See `calibration_terms`."""
+        excess = self.both * self.grid.centre - self.positive
+        found = binned(excess, self.grid.centre, CALIBRATION_BINS)
+        return ratio_or_nan(found, self.total[..., None])
+
+
+Metric = Callable[[Sums], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -34,113 +87,117 @@ class ScoreKind:
     name: str
     title: str
     direction: Literal["higher", "lower", "none"]
-    value: Metric
-    error: Metric
+    of: Metric
+    error_of: Metric
+
+    def value(self, histogram: FloatArray, grid: Grid) -> FloatArray:
+        """Return the metric of a histogram."""
+        return self.of(Sums(histogram, grid))
+
+    def error(self, histogram: FloatArray, grid: Grid) -> FloatArray:
+        """Return how far the value from the scores themselves may be away."""
+        return self.error_of(Sums(histogram, grid))
 
 
-def roc_auc(histogram: FloatArray, grid: Grid) -> FloatArray:
+def roc_auc(sums: Sums) -> FloatArray:
     """Probability that a row of the class scores above one that is not, ties counting half.
 
     Shape ``(...)``, in [0, 1]; NaN where one of the two kinds has no rows.
     """
-    negative, positive = _kinds(histogram)
-    below = np.cumsum(negative, axis=-1) - negative
-    won = (positive * (below + negative / 2)).sum(axis=-1)
-    return ratio_or_nan(won, _pairs(histogram))
+    alarms = sums.from_top[..., 0, :]
+    below = alarms[..., :1] - alarms
+    won = (sums.positive * (below + sums.negative / 2)).sum(axis=-1)
+    return ratio_or_nan(won, sums.pairs)
 
 
-def roc_auc_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+def roc_auc_error(sums: Sums) -> FloatArray:
     """Half the probability that such a pair shares a cell of several scores: its order is unknown.
 
     Shape ``(...)``, as of all errors here.
     """
-    negative, positive = _kinds(histogram)
-    return ratio_or_nan((positive * negative * grid.wide).sum(axis=-1) / 2, _pairs(histogram))
+    tied = sums.positive * sums.negative * sums.grid.wide
+    return ratio_or_nan(tied.sum(axis=-1) / 2, sums.pairs)
 
 
-def average_precision(histogram: FloatArray, grid: Grid) -> FloatArray:
+def average_precision(sums: Sums) -> FloatArray:
     """Precision averaged over the rows of the class, each at its own score as threshold.
 
     Without interpolation, as scikit-learn has it; rows of one cell are ties. It depends on how
     frequent the class is, so groups of other base rates differ in it even where ranked alike.
     Shape ``(...)``, in [0, 1]; NaN without rows of the class.
     """
-    negative, positive = _kinds(histogram)
-    precise = _share(_from_top(positive), _from_top(negative))
-    return ratio_or_nan((positive * precise).sum(axis=-1), positive.sum(axis=-1))
+    precise = _share(sums.from_top[..., 1, :], sums.from_top[..., 0, :])
+    return ratio_or_nan((sums.positive * precise).sum(axis=-1), sums.kinds[..., 1])
 
 
-def average_precision_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+def average_precision_error(sums: Sums) -> FloatArray:
     """Distance to the better or worse end that orders within the cells can reach.
 
     Best, the rows of the class tie at the top of their cell. Worst, they follow all others of the
     cell one by one; the sum of their precisions is at least ``p − c ln((t + p + c) / (t + c))``,
     its integral, with `p` such rows, `t` above the cell, and `c` others down to the cell's end.
     """
-    negative, positive = _kinds(histogram)
-    hits, alarms = _from_top(positive), _from_top(negative)
+    negative, positive = sums.negative, sums.positive
+    alarms, hits = sums.from_top[..., 0, :], sums.from_top[..., 1, :]
     best = positive * _share(hits, alarms - negative)
     start = hits - positive + alarms
     ratio = np.divide(positive, start, out=np.zeros_like(start), where=start > 0)
     worst = positive - alarms * np.log1p(ratio)
     tied = positive * _share(hits, alarms)
-    up = ((best - tied) * grid.wide).sum(axis=-1)
-    down = ((tied - worst) * grid.wide).sum(axis=-1)
-    return ratio_or_nan(np.maximum(up, down), positive.sum(axis=-1))
+    up = ((best - tied) * sums.grid.wide).sum(axis=-1)
+    down = ((tied - worst) * sums.grid.wide).sum(axis=-1)
+    return ratio_or_nan(np.maximum(up, down), sums.kinds[..., 1])
 
 
-def calibration_terms(histogram: FloatArray, grid: Grid) -> FloatArray:
+def calibration_terms(sums: Sums) -> FloatArray:
     """Mean score less observed rate of every calibration bin, times the bin's share of the rows.
 
     Shape ``(..., 15)``; NaN without rows.
     """
-    negative, positive = _kinds(histogram)
-    excess = (negative + positive) * grid.centre - positive
-    return ratio_or_nan(binned(excess, grid.centre, CALIBRATION_BINS), _total(histogram)[..., None])
+    return sums.terms
 
 
-def calibration_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+def calibration_error(sums: Sums) -> FloatArray:
     """Expected calibration error over 15 equal bins of the score.
 
     Equation 3 of Guo et al. 2017 (arXiv:1706.04599); shape ``(...)``, in [0, 1]. Noise adds to it:
     a group of few rows shows a larger one than a large group that is calibrated as well.
     """
-    return np.asarray(np.abs(calibration_terms(histogram, grid)).sum(axis=-1), np.float64)
+    return np.asarray(np.abs(sums.terms).sum(axis=-1), np.float64)
 
 
-def calibration_error_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+def calibration_error_error(sums: Sums) -> FloatArray:
     """Half a cell, and what the rows can move whose cell lies across the edge of two of the 15."""
-    across = place(grid.low, CALIBRATION_BINS) != place(grid.high, CALIBRATION_BINS)
-    negative, positive = _kinds(histogram)
+    centre = sums.grid.centre
+    across = place(sums.grid.low, CALIBRATION_BINS) != place(sums.grid.high, CALIBRATION_BINS)
     # What rows of the two kinds move is of opposite sign: one kind alone is the worst case.
-    most = np.maximum(negative * grid.centre, positive * (1 - grid.centre))
+    most = np.maximum(sums.negative * centre, sums.positive * (1 - centre))
     moved = (most * across).sum(axis=-1)
-    return mean_score_error(histogram, grid) + 2 * ratio_or_nan(moved, _total(histogram))
+    return mean_score_error(sums) + 2 * ratio_or_nan(moved, sums.total)
 
 
-def brier(histogram: FloatArray, grid: Grid) -> FloatArray:
+def brier(sums: Sums) -> FloatArray:
     """Mean squared distance between the score and 1 (of the class) or 0 (not); in [0, 1]."""
-    negative, positive = _kinds(histogram)
-    squares = negative @ grid.centre**2 + positive @ (1 - grid.centre) ** 2
-    return ratio_or_nan(squares, _total(histogram))
+    centre = sums.grid.centre
+    squares = sums.negative @ centre**2 + sums.positive @ (1 - centre) ** 2
+    return ratio_or_nan(squares, sums.total)
 
 
-def brier_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+def brier_error(sums: Sums) -> FloatArray:
     """With `h` half a cell and `d` a row's distance, the mean of ``2 h d + h²``."""
-    negative, positive = _kinds(histogram)
-    centre, half = grid.centre, grid.half
+    centre, half = sums.grid.centre, sums.grid.half
     low, high = half * (2 * centre + half), half * (2 * (1 - centre) + half)
-    return ratio_or_nan(negative @ low + positive @ high, _total(histogram))
+    return ratio_or_nan(sums.negative @ low + sums.positive @ high, sums.total)
 
 
-def mean_score(histogram: FloatArray, grid: Grid) -> FloatArray:
+def mean_score(sums: Sums) -> FloatArray:
     """Mean of the score; in [0, 1], NaN without rows."""
-    return ratio_or_nan(histogram.sum(axis=-2) @ grid.centre, _total(histogram))
+    return ratio_or_nan(sums.both @ sums.grid.centre, sums.total)
 
 
-def mean_score_error(histogram: FloatArray, grid: Grid) -> FloatArray:
+def mean_score_error(sums: Sums) -> FloatArray:
     """Mean of half a cell."""
-    return ratio_or_nan(histogram.sum(axis=-2) @ grid.half, _total(histogram))
+    return ratio_or_nan(sums.both @ sums.grid.half, sums.total)
 
 
 KINDS = (
@@ -176,25 +233,7 @@ def binned(values: FloatArray, scores: FloatArray, bins: int) -> FloatArray:
     return np.asarray(values @ into, np.float64)
 
 
-def _kinds(histogram: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return histogram[..., 0, :], histogram[..., 1, :]
-
-
-def _pairs(histogram: FloatArray) -> FloatArray:
-    both = np.asarray(histogram.sum(axis=-1), np.float64)
-    return np.asarray(both[..., 0] * both[..., 1])
-
-
-def _total(histogram: FloatArray) -> FloatArray:
-    return np.asarray(histogram.sum(axis=(-2, -1)), np.float64)
-
-
-def _from_top(counts: FloatArray) -> FloatArray:
-    """Rows in this cell and above."""
-    return np.asarray(np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1], np.float64)
-
-
 def _share(hits: FloatArray, alarms: FloatArray) -> FloatArray:
     """Precision; 0 where nothing is selected (it is then multiplied by no rows)."""
-    selected = hits + alarms
-    return np.divide(hits, selected, out=np.zeros_like(selected), where=selected > 0)
+    # Where nothing is selected there are no hits either.
+    return np.asarray(hits / np.maximum(hits + alarms, np.finfo(np.float64).tiny))

@@ -33,7 +33,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.gaps import GapKind, Rates, gap_kinds
+from evaluation.audit.gaps import GapKind, Rates, gap_kinds, narrowed
 from evaluation.audit.measured import Cells, Measured
 from evaluation.audit.metrics import (
     BY_GROUP,
@@ -98,8 +98,9 @@ def null_gaps(
         if not np.isnan(values[kind.name]):
             by_metrics.setdefault(kind.of, []).append(kind)
     found = {}
-    for names, same in by_metrics.items():
-        rates = {name: draw(name) for name in names}
+    # A metric and its complement one after the other: they have the same draws.
+    for names in sorted(by_metrics, key=lambda of: [COMPLEMENTS.get(name, name) for name in of]):
+        same, rates = by_metrics[names], {name: narrowed(draw(name)) for name in names}
         for kind in same:
             # A ratio of rates that are all 0 is undefined: nothing is uneven in that draw.
             gaps = np.nan_to_num(kind.value(rates, across), nan=kind.fair)
@@ -157,8 +158,7 @@ def permuted(cells: Cells, seed: int) -> Drawn:
     """
 
     @lru_cache(maxsize=4)  # equalized odds has the draws of its two rates
-    def draw(name: str) -> Rates:
-        own = COMPLEMENTS.get(name, name)
+    def drawn(own: str) -> FloatArray:
         joint = JOINT.get(own) if cells.rows.shape[-1] > 2 else None
         rng = np.random.default_rng((seed, 2, list(BY_GROUP).index(joint or own)))
         rates = _together(own, cells, rng) if joint else _shares(own, cells, rng)
@@ -166,7 +166,11 @@ def permuted(cells: Cells, seed: int) -> Drawn:
             rates = f1_of_jaccard(rates)
         elif own == "balanced_accuracy":
             rates = skipping_nan("mean", rates, -1)[..., None]
-        overall = BY_GROUP[name].values(pool_groups(cells.weights))
+        return rates
+
+    def draw(name: str) -> Rates:
+        own = COMPLEMENTS.get(name, name)
+        rates, overall = drawn(own), BY_GROUP[name].values(pool_groups(cells.weights))
         return 1 - rates if own != name else rates, overall
 
     return draw
@@ -275,20 +279,21 @@ def permuted_tables(
     if table.sum() >= LARGEST:
         return _normal_tables(table, draws, rng)
     groups, outcomes = table.shape
-    found = np.zeros((draws, groups, outcomes), np.int64)
-    left = np.repeat(table.sum(axis=0)[None], draws, axis=0)
+    # Draws last: they lie together in memory.
+    found = np.zeros((groups, outcomes, draws), np.int64)
+    left = np.repeat(table.sum(axis=0)[:, None], draws, axis=1)
     for g in range(groups - 1):
         wanted = np.full(draws, table[g].sum())
-        pool = left.sum(axis=1)
+        pool = left.sum(axis=0)
         for c in range(outcomes - 1):
-            pool = pool - left[:, c]
-            taken = rng.hypergeometric(left[:, c], pool, wanted)
-            found[:, g, c] = taken
+            pool = pool - left[c]
+            taken = rng.hypergeometric(left[c], pool, wanted)
+            found[g, c] = taken
             wanted = wanted - taken
-        found[:, g, -1] = wanted
-        left = left - found[:, g]
-    found[:, -1] = left
-    return found
+        found[g, -1] = wanted
+        left = left - found[g]
+    found[-1] = left
+    return np.moveaxis(found, -1, 0)
 
 
 def _normal_tables(

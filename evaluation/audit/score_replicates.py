@@ -16,16 +16,17 @@ from statistics import NormalDist
 
 import numpy as np
 
-from evaluation.audit.histograms import Metric
+from evaluation.audit.histograms import Metric, Sums
 from evaluation.audit.merged_scores import merged
 from evaluation.audit.outcome import NAN
+from evaluation.audit.row_draws import drawn_rows, few
 from evaluation.audit.score_table import Histogram, ScoreTable
 from evaluation.audit.sparse import IntArray
 from evaluation.audit.studentised import largest_ratios, pair_scales
 from evaluation.rates import FloatArray
 
-CHUNK = 2_000_000
-"""Cells of the replicates that are held at a time."""
+CHUNK = 100_000
+"""Cells of the replicates that are held at a time: few enough for the processor's cache."""
 
 Drawn = dict[str, FloatArray]
 
@@ -40,7 +41,7 @@ def bootstrapped(
     table : ScoreTable
         What to resample.
     metrics : mapping of str to callable
-        Of histograms; they may have axes of their own at the end.
+        Of `Sums`; they may have axes of their own at the end.
     replicates, seed : int
         Number of replicates (at least 1) and seed.
 
@@ -72,17 +73,15 @@ def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, see
     -------
     dict of str to ndarray, shape (replicates, n_groups)
     """
-    few = merged(table.pooled)
-    totals = few.rows.sum(axis=-1, keepdims=True)
-    # A kind without rows is never drawn from; any valid probabilities will do.
-    chances = np.where(totals > 0, few.rows / np.maximum(totals, 1), 1 / few.rows.shape[-1])
+    pooled = merged(table.pooled)
     rng = np.random.default_rng(seed)
     sizes = np.array([own.rows.sum(axis=-1) for own in table.compared])
     found = []
-    for chunk in _chunks(replicates, len(sizes) * few.rows.size):
-        drawn = rng.multinomial(sizes, chances, size=(chunk.stop - chunk.start, *sizes.shape))
-        weights = drawn * few.mean_weights
-        found.append({name: metric(weights, few.grid) for name, metric in metrics.items()})
+    for chunk in _chunks(replicates, len(sizes) * pooled.rows.size):
+        drawn = _by_kind(pooled.rows, sizes, chunk.stop - chunk.start, rng)
+        weights = drawn * pooled.mean_weights
+        sums = Sums(weights, pooled.grid)
+        found.append({name: metric(sums) for name, metric in metrics.items()})
     return {name: np.concatenate([part[name] for part in found]) for name in metrics}
 
 
@@ -157,20 +156,41 @@ def gap_interval(values: FloatArray, drawn: FloatArray, level: float) -> tuple[f
     return low, min(1.0, high)
 
 
+def _by_kind(
+    rows: IntArray, sizes: IntArray, replicates: int, rng: np.random.Generator
+) -> IntArray:
+    """Draw of rows ``(2, k)`` so many ``(n_groups, 2)`` of each kind, for every replicate."""
+    drawn = np.zeros((replicates, len(sizes), *rows.shape), np.int64)
+    small = few(sizes.sum(axis=-1), rows.size)
+    totals = rows.sum(axis=-1, keepdims=True)
+    # A kind without rows is never drawn from; any valid probabilities will do.
+    chances = np.where(totals > 0, rows / np.maximum(totals, 1), 1 / rows.shape[-1])
+    large = sizes[~small]
+    drawn[:, ~small] = rng.multinomial(large, chances, size=(replicates, *large.shape))
+    for kind, own in enumerate(rows):
+        each = np.broadcast_to(sizes[small, kind], (replicates, int(small.sum())))
+        drawn[:, small, kind] = drawn_rows(own, each, rng)
+    return drawn
+
+
 def _replicates(
     histogram: Histogram, sizes: IntArray, metrics: Mapping[str, Metric], rng: np.random.Generator
 ) -> Drawn:
     """Metrics of replicates of so many rows each."""
-    few = merged(histogram)
-    chances = (few.rows / few.n).ravel()
-    parts = []
-    for chunk in _chunks(len(sizes), chances.size):
-        rows = rng.multinomial(sizes[chunk], chances).reshape(-1, *few.rows.shape)
-        weights = rows * few.mean_weights
-        parts.append({name: metric(weights, few.grid) for name, metric in metrics.items()})
+    own = merged(histogram)
+    flat, parts = own.rows.ravel(), []
+    for chunk in _chunks(len(sizes), flat.size):
+        if few(own.n, flat.size):
+            rows = drawn_rows(flat, sizes[chunk], rng)
+        else:
+            rows = rng.multinomial(sizes[chunk], flat / own.n)
+        weights = rows.reshape(-1, *own.rows.shape) * own.mean_weights
+        sums = Sums(weights, own.grid)
+        parts.append({name: metric(sums) for name, metric in metrics.items()})
     found = {}
+    whole, shorter = Sums(histogram.weights, histogram.grid), Sums(own.weights, own.grid)
     for name, metric in metrics.items():
-        shift = metric(histogram.weights, histogram.grid) - metric(few.weights, few.grid)
+        shift = metric(whole) - metric(shorter)
         found[name] = np.concatenate([part[name] for part in parts]) + shift
     return found
 

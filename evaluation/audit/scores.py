@@ -15,6 +15,7 @@ from evaluation.audit.histograms import (
     CALIBRATION_BINS,
     KINDS,
     ScoreKind,
+    Sums,
     binned,
     calibration_terms,
 )
@@ -98,14 +99,14 @@ def _comparison(table: ScoreTable, options: AuditOptions, *, several: bool) -> S
 def _drawn(table: ScoreTable, options: AuditOptions) -> Drawn:
     if not options.replicates:
         return {}
-    metrics = {kind.name: kind.value for kind in KINDS} | {TERMS: calibration_terms}
+    metrics = {kind.name: kind.of for kind in KINDS} | {TERMS: calibration_terms}
     return bootstrapped(table, metrics, options.replicates, options.seed)
 
 
 def _chance(table: ScoreTable, options: AuditOptions) -> Drawn:
     if not options.replicates or len(table.groups) < 2:
         return {}
-    metrics = {kind.name: kind.value for kind in KINDS}
+    metrics = {kind.name: kind.of for kind in KINDS}
     # Another stream than that of the bootstrap.
     return alike(table, metrics, options.replicates, options.seed + 1)
 
@@ -145,7 +146,7 @@ def _estimate(
     if np.isnan(low):
         return plain
     if kind.name == "calibration_error":
-        terms = calibration_terms(histogram.weights, histogram.grid)
+        terms = calibration_terms(Sums(histogram.weights, histogram.grid))
         off = np.abs(drawn[TERMS][:, index] - terms).sum(axis=-1)
         low = value - float(np.quantile(off[~np.isnan(off)], level))
     # Never short of the value: merged scores and skew may leave it just outside.

@@ -1,10 +1,12 @@
 """The largest studentised difference of any two of many values, without looking at every pair.
 
 With `k` values there are about ``k²/2`` pairs in every replicate: of 1,600 groups over a billion.
-But no pair's ratio ``|d_i - d_j| / s_ij`` can be large unless one of its two deviations is: by
-Cauchy and Schwarz its square is at most ``(z_i² + z_j²) / (1 - κ)``, where ``z = d / s`` of one
-value and κ the largest share ``2 c_ij / (v_i + v_j)`` that a covariance has. So in each replicate
-only the values that lie farthest out are paired, as many as it takes to rule out all others.
+But a ratio ``(d_i - d_j) / s_ij`` cannot be large unless `d_i` lies far above its mean `b_i` or
+`d_j` far below its own. By Cauchy and Schwarz its square is at most ``(1 + z_i² + z_j²) / λ``: z is
+that distance in standard deviations of one value (0 if it lies on the other side), and λ the least
+``s_ij² / ((b_i - b_j)² + v_i + v_j)``, below 1 only by what values vary together. So in each
+replicate only the values farthest up are paired with those farthest down, as many as it takes to
+rule out all others.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from numpy.typing import NDArray
 
 from evaluation.rates import FloatArray, ratio_or_nan
 
-FIRST = 32
-"""Values that are paired at first; twice as many where that does not settle a replicate."""
+FIRST = 16
+"""Values of either end that are paired at first; twice as many where that settles nothing."""
 CELLS = 2_000_000
 """Pairs that are held at once."""
 TIE = 1e-12
@@ -53,32 +55,40 @@ def largest_ratios(deviation: FloatArray, scales: FloatArray) -> FloatArray:
         As in `pair_scales`, and its result.
     """
     replicates, k = deviation.shape
-    own = (np.nan_to_num(deviation) ** 2).sum(axis=0) / replicates
-    z = np.nan_to_num(ratio_or_nan(np.nan_to_num(deviation) ** 2, own))
-    both = own[:, None] + own
-    apart = np.where(scales > 0, ratio_or_nan(scales**2, both), 1.0)
-    least = float(apart.min())
+    known = ~np.isnan(deviation)
+    mean = np.nansum(deviation, axis=0) / np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, deviation - mean, 0.0)
+    own = (centred**2).mean(axis=0)
+    both = (mean[:, None] - mean) ** 2 + own[:, None] + own
+    shares = np.divide(scales**2, both, out=np.ones_like(both), where=(both > 0) & (scales > 0))
+    least = float(shares.min())
+    z = np.nan_to_num(ratio_or_nan(centred, np.sqrt(own)))
+    order = np.argsort(z, axis=1)
+    ranked = np.take_along_axis(z, order, axis=1)
+    down, up = np.minimum(ranked, 0) ** 2, np.maximum(ranked, 0) ** 2
     found, left, size = np.zeros(replicates), np.arange(replicates), min(FIRST, k)
     while left.size:
-        order = np.argpartition(-z[left], size - 1, axis=1)
-        inner, outer = order[:, :size], order[:, size:]
+        low, high = order[left, :size], order[left, k - size :]
         for some in _chunks(len(left), size):
-            found[left[some]] = _among(deviation[left[some]], inner[some], scales)
+            found[left[some]] = _between(deviation[left[some]], low[some], high[some], scales)
         if size == k:
             break
-        rest = np.take_along_axis(z[left], outer, axis=1).max(axis=1)
-        open_ = (rest + z[left].max(axis=1)) > found[left] ** 2 * least
-        left, size = left[open_], min(2 * size, k)
+        others = np.maximum(up[left, -1] + down[left, size], up[left, k - size - 1] + down[left, 0])
+        left = left[1 + others > found[left] ** 2 * least]
+        size = min(2 * size, k)
     return found
 
 
-def _among(deviation: FloatArray, places: NDArray[np.intp], scales: FloatArray) -> FloatArray:
-    """The largest ratio of the pairs of some values, which differ by replicate."""
-    own = np.take_along_axis(deviation, places, axis=1)
-    differences = np.nan_to_num(np.abs(own[:, :, None] - own[:, None, :]))
-    scale = scales[places[:, :, None], places[:, None, :]]
+def _between(
+    deviation: FloatArray, low: NDArray[np.intp], high: NDArray[np.intp], scales: FloatArray
+) -> FloatArray:
+    """The largest ratio of the pairs of some values with others, which differ by replicate."""
+    below, above = (np.take_along_axis(deviation, some, axis=1) for some in (low, high))
+    differences = np.abs(above[:, :, None] - below[:, None, :])
+    scale = scales[high[:, :, None], low[:, None, :]]
     ratios = np.divide(differences, scale, out=np.zeros_like(differences), where=scale > 0)
-    return np.asarray(ratios.max(axis=(1, 2)))
+    # A difference that is not defined is none.
+    return np.asarray(np.fmax.reduce(ratios, axis=(1, 2), initial=0.0))
 
 
 def _chunks(rows: int, size: int) -> Iterator[slice]:

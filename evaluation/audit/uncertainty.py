@@ -27,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 
-from evaluation.audit.gaps import GapKind
+from evaluation.audit.gaps import GapKind, narrowed
 from evaluation.audit.measured import Measured, proportion_errors
 from evaluation.audit.metrics import f1_of_jaccard, jaccard_of_f1
 from evaluation.metrics import Across, skipping_nan
@@ -39,8 +39,8 @@ REACH = 6.0
 """Standard errors below the value seen beyond which no end is looked for."""
 RAMP = 3.0
 """Standard errors at which both ends have half of the tail."""
-CELLS = 4_000_000
-"""Draws that are held at once."""
+CELLS = 400_000
+"""Draws that are held at once: few enough for the processor's cache."""
 
 Ends = tuple[float, float]
 
@@ -125,10 +125,13 @@ def _along(
 ) -> Iterator[tuple[GapKind, FloatArray, FloatArray]]:
     """Each gap on the path to equality, without and with sampling errors."""
     paths = {name: _path(part, steps) for name, part in parts.items()}
-    noisy = {name: _noisy(parts[name], *path) for name, path in paths.items()}
+    plain = {name: _seen(*path, parts[name]) for name, path in paths.items()}
+    noisy = {
+        name: narrowed(_seen(*_noisy(parts[name], *path), parts[name]))
+        for name, path in paths.items()
+    }
     for kind in kinds:
-        gap = kind.value({name: _seen(*p, parts[name]) for name, p in paths.items()}, across)
-        yield kind, gap, kind.value({n: _seen(*p, parts[n]) for n, p in noisy.items()}, across)
+        yield kind, kind.value(plain, across), kind.value(noisy, across)
 
 
 def _path(part: Measured, steps: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -101,8 +101,9 @@ def test_an_error_that_is_reached() -> None:
     """One row of each kind in one bin: the order is unknown, so AUC is one half give or take."""
     both = np.array([[0.0, 1.0], [0.0, 1.0]])
     for grid, error in ((equal_bins(2), 0.5), (points(np.array([0.1, 0.9])), 0.0)):
-        assert float(histograms.roc_auc(both, grid)) == 0.5
-        assert float(histograms.roc_auc_error(both, grid)) == error
+        sums = histograms.Sums(both, grid)
+        assert float(histograms.roc_auc(sums)) == 0.5
+        assert float(histograms.roc_auc_error(sums)) == error
 
 
 def test_groups_are_compared() -> None:
