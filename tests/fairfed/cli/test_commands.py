@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-Fairfed = Callable[..., tuple[int, str]]
+from fairfed.cli import main
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 def _fairfed(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -30,6 +32,24 @@ def config_file(small_toml: str, tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(small_toml)
     return path
+
+
+@pytest.fixture
+def run_here(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Function that does `fairfed run` in this process, with settings: exit code, both outputs."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*settings: str) -> tuple[int, str, str]:
+        replaced = [f"--set={setting}" for setting in settings]
+        monkeypatch.setattr(sys, "argv", ["fairfed", "run", str(config_file), *replaced])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        return int(ended.value.code or 0), shown.out, shown.err
+
+    return run
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -63,13 +83,12 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(
-    fairfed: Fairfed, config_file: Path, overrides: list[str], said: str
+    run_here: Command, overrides: list[str], said: str
 ) -> None:
-    flags = [part for override in overrides for part in ("--set", override)]
-    code, shown = fairfed("run", config_file, *flags)
-    assert code == 2, shown
-    assert said in shown.replace("\n", " ")
-    assert "Traceback" not in shown
+    code, _, complaint = run_here(*overrides)
+    assert code == 2, complaint
+    assert said in complaint
+    assert "Traceback" not in complaint
 
 
 def test_bad_input_ends_the_process_with_exit_code_2(config_file: Path, tmp_path: Path) -> None:
@@ -79,17 +98,15 @@ def test_bad_input_ends_the_process_with_exit_code_2(config_file: Path, tmp_path
     assert "Traceback" not in found.stderr
 
 
-def test_unreadable_image_is_named(
-    fairfed: Fairfed, config_file: Path, image_folder: Path, tmp_path: Path
-) -> None:
+def test_unreadable_image_is_named(run_here: Command, image_folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     for path in image_folder.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
     (copy / "7.png").write_bytes(b"no picture")
-    code, shown = fairfed("run", config_file, "--set", f"data.source={copy}")
+    code, _, complaint = run_here(f"data.source={copy}")
     assert code == 2
-    assert "7.png" in shown
+    assert "7.png" in complaint
 
 
 def test_doctor_finds_every_package_and_every_bundled_file_sound(tmp_path: Path) -> None:
@@ -112,11 +129,10 @@ def test_doctor_names_a_damaged_file(
 
 
 def test_federation_in_which_every_client_fails_ends_with_its_first_reason(
-    fairfed: Fairfed, config_file: Path, tmp_path: Path
+    run_here: Command, tmp_path: Path
 ) -> None:
-    settings = ("augment.margin=100", "augment.max_tries=1", "rounds=4")
-    code, said = fairfed("run", config_file, *(f"--set={setting}" for setting in settings))
-    last = said.splitlines()[-1]
+    code, _, complaint = run_here("augment.margin=100", "augment.max_tries=1", "rounds=4")
+    last = complaint.splitlines()[-1]
     assert code == 1
     assert last.startswith("Error: arm 'both': no client gave a usable reply in 3 rounds in a row")
     assert "ask for less (augment.margin)" in last
@@ -129,8 +145,7 @@ def test_report_of_a_folder_that_is_no_run(tmp_path: Path) -> None:
     assert "federation.json" in found.stderr
 
 
-def test_a_run_that_ends_well_has_exit_code_0(fairfed: Fairfed, config_file: Path) -> None:
-    only = ("--set", "rounds=1", "--set", "arms=[{name='FedAvg'}]")
-    code, said = fairfed("run", config_file, *only)
-    assert code == 0, said
-    assert "Report: " in said.splitlines()[-1]
+def test_a_run_that_ends_well_has_exit_code_0(run_here: Command) -> None:
+    code, shown, complaint = run_here("rounds=1", "arms=[{name='FedAvg'}]")
+    assert code == 0, complaint
+    assert "Report: " in shown.splitlines()[-1]
