@@ -21,7 +21,7 @@ demo: setup ## the whole loop on the bundled data and weights, in a few minutes
 	$(BIN)/fairfed demo
 
 test: setup ## all tests, with coverage, on up to four cores
-	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal --cov --cov-report=term --durations=15
 
 check: setup ## linter, formatter, types, arrows between the packages
 	$(BIN)/ruff check .

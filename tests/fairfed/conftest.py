@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from fairfed.config import Config, parse_config
+from tests.fairfed import configurations
+from tests.fairfed.runs import run_of
 
 CLASSES, CLIENTS, GROUPS = ("bag", "dress", "coat"), ("a", "b", "c"), ("f", "m")
 HELD = {"a": ("bag", "dress"), "b": ("dress", "coat"), "c": ("coat", "bag")}
@@ -50,47 +52,20 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_toml(image_folder: Path, tiny_pipeline: Path, tmp_path: Path) -> str:
     """Configuration text of a run over the small federation: every arm, two rounds."""
-    return f"""
-name = "small"
-rounds = 2
-workers = 2
-out = "{tmp_path}/run"
-[data]
-source = "{image_folder}"
-sensitive = ["sex"]
-client = "site"
-image_size = 16
-[partition]
-name = "column"
-[train]
-batch_size = 8
-[semantic]
-attributes = "names"
-allow_unknown = true
-[generator]
-model = "{tiny_pipeline}"
-steps = 1
-batch_size = 8
-device = "cpu"
-[augment]
-per_class = 8
-cell_target = 0
-pool = 4
-domain_matching_present = 4
-autoencode = 0.0
-margin = -100
-store = "{tmp_path}/store"
-[[arms]]
-name = "FedAvg"
-[[arms]]
-name = "Both"
-rule = "fairfed"
-augment = true
-[[arms]]
-name = "IID"
-iid = true
-reference = true
-"""
+    return configurations.small(tmp_path, image_folder, tiny_pipeline)
+
+
+@pytest.fixture(scope="session")
+def finished_small(
+    image_folder: Path, tiny_pipeline: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Config:
+    """Configuration of a finished run of the small federation, for tests that change nothing."""
+    text = configurations.small(tmp_path_factory.mktemp("small"), image_folder, tiny_pipeline)
+    config = parse_config(text, "small.toml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        run_of(config, workers=1)
+    return config
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import count_clients
 from fairfed.progress import Watcher
 from fairfed.server import server_app
+from tests.fairfed.dying import run_and_die
 
 
 def play(config: Config, watcher: Watcher | None = None, **options: Any) -> list[Message]:
@@ -34,40 +35,25 @@ def run_of(config: Config, **options: Any) -> Path:
     return config.run_directory
 
 
-DYING = """
-import os, signal, sys
-from fairfed.config import load_config
-from fairfed.server import LogWatcher, run
-
-class Dying(LogWatcher):
-    def trained_round(self, arm, row):
-        if row["round"] == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-run(load_config(sys.argv[1]), Dying())
-"""
+PRELOADED = "fairfed.client", "generators.diffusion.generator", "open_clip", "tests.fairfed.dying"
+"""Modules that import what a run needs."""
 
 
 def killed(config: Config, number: int, folder: Path) -> None:
-    """Run in a process of its own, which is killed when a round is logged and not yet kept."""
-    died = _elsewhere(config, folder, ["-c", DYING], str(number))
-    assert died.returncode == -signal.SIGKILL, died.stderr
-    assert logged(config)[-1]["round"] == number
+    """Run in a process of its own, which is killed when a round is logged and not yet kept.
 
-
-def run_elsewhere(config: Config, folder: Path) -> None:
-    """Run in a process of its own: Ray leaves threads and files behind."""
-    done = _elsewhere(config, folder, ["-m", "fairfed", "run"])
-    assert done.returncode == 0, done.stderr
-
-
-def _elsewhere(
-    config: Config, folder: Path, what: list[str], *further: str
-) -> subprocess.CompletedProcess[str]:
-    path = folder / "elsewhere.toml"
+    It is forked from one that has imported everything and done nothing: importing takes longer
+    than the run.
+    """
+    path = folder / "killed.toml"
     path.write_text(config.to_toml())
-    command = [sys.executable, *what, str(path), *further]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(list(PRELOADED))
+    process = server.Process(target=run_and_die, args=(str(path), number, dict(os.environ)))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert logged(config)[-1]["round"] == number
 
 
 def logged(run: Config | Path) -> list[dict[str, Any]]:

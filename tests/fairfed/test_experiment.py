@@ -30,9 +30,9 @@ def _run(config: Config, **options: Any) -> Config:
 
 
 def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
-    small: Small, tmp_path: Path
+    small: Small, finished_small: Config, tmp_path: Path
 ) -> None:
-    one = _run(small(f"out={tmp_path}/one"), workers=1)
+    one = finished_small  # by one worker, in process
     two = _run(small(f"out={tmp_path}/two"), workers=3, wire=True)
     assert len(logged(one)) == 6
     assert logged(one) == logged(two)
@@ -55,9 +55,8 @@ def test_a_run_from_python_checks_first_and_writes_a_report_if_wanted(
     assert not wrong.run_directory.exists()
 
 
-def test_run_directory_holds_what_the_report_needs(small: Small) -> None:
-    config = _run(small())
-    folder = config.run_directory
+def test_run_directory_holds_what_the_report_needs(finished_small: Config) -> None:
+    folder = finished_small.run_directory
     federation = json.loads((folder / "federation.json").read_text())
     assert federation["classes"] == ["bag", "coat", "dress"]
     assert federation["groups"] == ["f", "m"]
@@ -105,8 +104,8 @@ def test_nothing_is_synthesised_nor_compared_for_people_of_unknown_group(
     assert {cell.group for cell in run.gallery} <= {"f", "m"}
 
 
-def test_synthetic_images_are_counted_apart_and_do_not_weigh(small: Small) -> None:
-    rows = logged(_run(small()))
+def test_synthetic_images_are_counted_apart_and_do_not_weigh(finished_small: Config) -> None:
+    rows = logged(finished_small)
     augmented = [row for row in rows if row["arm"] == "Both"]
     assert all(c["n_real"] == 24 and c["n_synthetic"] == 16 for c in augmented[0]["clients"])
     plain = [row for row in rows if row["arm"] == "FedAvg"]
@@ -122,10 +121,12 @@ class _Interrupt(LogWatcher):
             raise KeyboardInterrupt
 
 
-def test_interrupted_run_continues_to_the_same_end(small: Small, tmp_path: Path) -> None:
+def test_interrupted_run_continues_to_the_same_end(
+    small: Small, finished_small: Config, tmp_path: Path
+) -> None:
     from fairfed.client import app
 
-    whole = _run(small(f"out={tmp_path}/whole"))
+    whole = finished_small
     config = small(f"out={tmp_path}/cut")
     with pytest.raises(KeyboardInterrupt):
         run_in_process(server_app(config, _Interrupt()), app, 3)
@@ -139,8 +140,8 @@ def test_interrupted_run_continues_to_the_same_end(small: Small, tmp_path: Path)
     assert all(np.array_equal(ends[0].arrays[k], ends[1].arrays[k]) for k in ends[0].arrays)
 
 
-def test_finished_run_is_neither_trained_nor_synthesised_again(small: Small) -> None:
-    config = _run(small())
+def test_finished_run_is_neither_trained_nor_synthesised_again(finished_small: Config) -> None:
+    config = finished_small
     files = [config.run_directory / name for name in ("rounds.jsonl", "synthetic/clients.json")]
     before = [file.read_bytes() for file in files]
     _run(config)

@@ -14,8 +14,8 @@ Small = Callable[..., Config]
 QUICK = ("inversion.steps=2", "inversion.per_class=4", "inversion.company=2", "inversion.start=2")
 
 
-def test_classifier_with_augmentation_and_steering(small: Small) -> None:
-    golden.check_golden("classifier", run_of(small()))
+def test_classifier_with_augmentation_and_steering(finished_small: Config) -> None:
+    golden.check_golden("classifier", finished_small.run_directory)
 
 
 @pytest.mark.parametrize("where", ["client", "server"])

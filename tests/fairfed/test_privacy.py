@@ -25,6 +25,7 @@ from fairfed.models import federated_model
 from fairfed.server import run, server_app
 from fairfed.site import federation
 from semantic.errors import InputError
+from tests.fairfed import configurations
 
 ALLOWED = {
     "partition-id", "train-cells", "test-cells", "requested-cells",
@@ -51,9 +52,20 @@ def _watch(config: Config) -> list[Message]:
     return seen
 
 
-def test_replies_hold_weights_and_counts_and_nothing_else(small: Callable[..., Config]) -> None:
-    config = small(ARMS)
-    replies = _watch(config)
+@pytest.fixture(scope="module")
+def watched(
+    image_folder: Path, tiny_pipeline: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Config, list[Message]]:
+    """A finished run with every arm, and every reply in it."""
+    text = configurations.small(tmp_path_factory.mktemp("watched"), image_folder, tiny_pipeline)
+    config = parse_config(text, "small.toml", (ARMS,))
+    return config, _watch(config)
+
+
+def test_replies_hold_weights_and_counts_and_nothing_else(
+    watched: tuple[Config, list[Message]],
+) -> None:
+    config, replies = watched
     table = federation(config.to_toml(), False).table
     groups, classes = len(table.group_names), len(table.classes)
     state = federated_model(config, classes).state_dict()
@@ -89,12 +101,12 @@ def _read(reply: Message) -> set[str]:
 
 
 def test_the_reports_privacy_statement_says_what_the_messages_and_the_files_hold(
-    small: Callable[..., Config],
+    watched: tuple[Config, list[Message]],
 ) -> None:
     from PIL import Image
 
-    config = small(ARMS)
-    seen = set().union(*map(_read, _watch(config)))
+    config, replies = watched
+    seen = set().union(*map(_read, replies))
     found = read_run(config.run_directory)
     assert {TOLD[name] for name in seen} == {TOLD[name] for name in told(found)}
     said = " ".join(privacy_statement(found))
@@ -110,12 +122,12 @@ def test_the_reports_privacy_statement_says_what_the_messages_and_the_files_hold
 
 
 def test_no_reply_holds_the_bytes_of_an_image_or_its_file_name(
-    small: Callable[..., Config],
+    watched: tuple[Config, list[Message]],
 ) -> None:
     from fairfed.engines.private import records_to_bytes
 
-    config = small(ARMS)
-    sent = b"".join(records_to_bytes(reply.content) for reply in _watch(config))
+    config, replies = watched
+    sent = b"".join(records_to_bytes(reply.content) for reply in replies)
     images: np.ndarray[Any, np.dtype[np.uint8]] = federation(config.to_toml(), False).table.images
     assert not any(image.tobytes()[:64] in sent for image in images)
     assert b".png" not in sent

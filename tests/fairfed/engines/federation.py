@@ -1,6 +1,6 @@
-"""A small federation that prints what came out; a program, because Ray leaves processes and files.
+"""A small federation that tells what came out, on either engine.
 
-``python federation.py inprocess`` and ``python federation.py ray`` must print the same line.
+``python federation.py ray`` prints it: a program, because Ray leaves processes and files.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def torch_app() -> ClientApp:
             loss = torch.nn.functional.cross_entropy(net(x), y)
             loss.backward()
             optimiser.step()
-        metrics |= {"loss": float(loss) if train else 0.0, "n-synthetic": 0}
+        metrics |= {"loss": loss.item() if train else 0.0, "n-synthetic": 0}
         content = RecordDict({"metrics": MetricRecord(metrics)})
         if train:
             content["arrays"] = ArrayRecord(net.state_dict())

@@ -24,15 +24,14 @@ from fairfed.engines import run_apps
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.engines.ray import GuardedClientApp, ObservedGrid
 from semantic.errors import InputError
+from tests.fairfed.engines import federation
 
-PROGRAM = Path(__file__).with_name("federation.py")
 
-
-def federate(engine: str) -> tuple[dict[str, Any], str]:
-    """Run the program on an engine; return what it printed and what it complained about."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "given"}
+def federate_on_ray() -> tuple[dict[str, Any], str]:
+    """Run the program on Ray; return what it printed and what it complained about."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), engine],
+        [sys.executable, federation.__file__, "ray"],
         env=environment,
         capture_output=True,
         text=True,
@@ -44,10 +43,13 @@ def federate(engine: str) -> tuple[dict[str, Any], str]:
 
 
 @pytest.mark.ray
-def test_ray_and_in_process_give_the_same_weights_bit_for_bit() -> None:
+def test_ray_and_in_process_give_the_same_weights_bit_for_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """One thread each, summed in partition order in float64: the tolerance is zero."""
-    on_ray, complaints = federate("ray")
-    here, _ = federate("inprocess")
+    monkeypatch.setenv("PYTHONPATH", "given")
+    on_ray, complaints = federate_on_ray()
+    here = json.loads(json.dumps(federation.federate("inprocess")))
     assert on_ray == here
     first, second = here["lines"]
     assert [row["error"] for row in first["clients"]] == [

@@ -20,7 +20,7 @@ from fairfed.peers.population import holder, leavers, members, peer_cost, unseen
 from fairfed.peers.task import TITLES
 from fairfed.server import LogWatcher
 from semantic.errors import InputError
-from tests.fairfed.runs import killed, logged, outcome_of, play, run_elsewhere
+from tests.fairfed.runs import killed, logged, outcome_of, play
 
 Peers = Callable[..., Config]
 METHODS = (*TITLES.values(), "FedAvg")
@@ -71,19 +71,6 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
     assert all(_lines(one, name) == _lines(two, name) for name in METHODS)
     other = _run(peers(f"out={tmp_path}/other", "rounds=2", "peers.meta=['reptile']", "seed=1"))
     assert _lines(one, METHODS[0]) != _lines(other, METHODS[0])
-
-
-@pytest.mark.ray
-def test_peers_meet_on_ray_as_in_process(peers: Peers, tmp_path: Path) -> None:
-    own = ("rounds=2", "peers.meta=['reptile']")
-    one, two = (peers(f"out={tmp_path}/{e}", f"engine={e}", *own) for e in ("inprocess", "ray"))
-    play(one)
-    run_elsewhere(two, tmp_path)
-    for mine, other in zip(logged(one), logged(two), strict=True):
-        assert mine.get("structure") == other.get("structure")
-        assert mine["links"] == other["links"]
-        losses = [[c["loss"] for c in line["clients"]] for line in (mine, other)]
-        assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
 
 class _Kill(LogWatcher):

@@ -16,7 +16,7 @@ from fairfed.experiment import check
 from fairfed.zsl.client import _rows
 from fairfed.zsl.data import features, scale, split
 from semantic.errors import InputError
-from tests.fairfed.runs import killed, logged, outcome_of, play, run_elsewhere, run_of
+from tests.fairfed.runs import killed, logged, outcome_of, run_of
 
 Small = Callable[..., Config]
 
@@ -85,19 +85,6 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
     assert outcome_of(one) == outcome_of(two)
     other = run_of(small_zsl(f"out={tmp_path}/other", "seed=1"))
     assert logged(one) != logged(other)
-
-
-@pytest.mark.ray
-def test_both_engines_end_the_same(small_zsl: Small, tmp_path: Path) -> None:
-    own = ("rounds=2", "zsl.variants=['ska']")
-    ends = []
-    for engine in ("inprocess", "ray"):
-        config = small_zsl(f"engine={engine}", f"out={tmp_path}/{engine}", *own)
-        run_elsewhere(config, tmp_path) if engine == "ray" else play(config)
-        path = config.run_directory / "checkpoints" / "fedzsl-ska.npz"
-        ends.append(checkpoint.load(path).arrays)
-    for name, array in ends[0].items():
-        assert array == pytest.approx(ends[1][name], abs=1e-5), name
 
 
 class _Killed(BaseException):
