@@ -30,7 +30,6 @@ COLUMNS = {
     "worst_class": "worst class",
     "equalized_odds": "equalized odds gap",
     "accuracy_gap": "accuracy gap",
-    "seconds": "seconds",
     "mb": "MB sent",
 }
 
@@ -47,7 +46,6 @@ def numbers(arm: ArmSummary) -> dict[str, float]:
         "worst_class": 100 * arm.worst_class_recall,
         "equalized_odds": 100 * arm.gaps["equalized_odds_difference"].value,
         "accuracy_gap": 100 * arm.gaps["accuracy_difference"].value,
-        "seconds": arm.seconds + arm.synthesis_seconds,
         "mb": arm.mb_sent,
     }
 
