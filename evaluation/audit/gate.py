@@ -30,7 +30,7 @@ from evaluation.audit.gate_names import (
     check_names,
 )
 from evaluation.audit.gate_values import Found, look_up
-from evaluation.audit.outcome import Audit, Verdict
+from evaluation.audit.outcome import Audit, Estimate, Verdict
 from evaluation.errors import InputError
 
 UPWARD = (">", ">=")
@@ -177,17 +177,9 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
     hidden = [one for one in defined if condition.undecided(one.estimate)]
     if held and hidden:
         worst, held = hidden[0], False
-    estimate = worst.estimate
     passed = [one.where for one in found if isnan(one.estimate.value)]
-    return Verdict(
-        condition=condition.text,
-        held=held,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=estimate.n,
-        message=_message(condition, worst, passed, audit.options.level),
-    )
+    message = _message(condition, worst, passed, audit.options.level)
+    return _outcome(condition, worst.estimate, message, held=held)
 
 
 def _not_audited(condition: Condition, one: Found, withheld: str) -> str:
@@ -203,17 +195,13 @@ def _not_audited(condition: Condition, one: Found, withheld: str) -> str:
 
 
 def _unjudged(condition: Condition, one: Found, why: Mapping[str, str]) -> Verdict:
-    own = one.estimate
-    return Verdict(
-        condition=condition.text,
-        held=False,
-        value=own.value,
-        low=own.low,
-        high=own.high,
-        n=own.n,
-        message="; ".join(why.values()),
-        audited=False,
-    )
+    return _outcome(condition, one.estimate, "; ".join(why.values()), held=False, audited=False)
+
+
+def _outcome(
+    condition: Condition, own: Estimate, message: str, *, held: bool, audited: bool = True
+) -> Verdict:
+    return Verdict(condition.text, held, own.value, own.low, own.high, own.n, message, audited)
 
 
 def _message(condition: Condition, one: Found, undefined: Sequence[str], level: float) -> str:

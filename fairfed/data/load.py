@@ -39,7 +39,7 @@ def load_images(config: Config | PipelineConfig) -> ImageTable:
         from fairfed.data.fashion import load_full
 
         return load_full(config.data)
-    from fairfed.data.records import read_records
+    from fairfed.data.reading import read_records
 
     return image_table(read_records(config.data), config.data, config.seed)
 

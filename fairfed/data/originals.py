@@ -43,7 +43,7 @@ def original_rows(config: PipelineConfig, table: ImageTable) -> Iterator[Origina
     if config.data.source in SHADED_SOURCES:
         yield from (Original(".png", _png(image), "", {}) for image in table.images)
         return
-    from fairfed.data.records import read_records
+    from fairfed.data.reading import read_records
 
     records = read_records(config.data)
     for row in table.rows.tolist() if table.rows is not None else range(records.size):

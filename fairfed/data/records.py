@@ -50,23 +50,6 @@ class Records:
     content: Callable[[int], Path | bytes | None]
 
 
-def read_records(data: DataConfig) -> Records:
-    """The rows of an image folder or a Hugging Face dataset.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the source, a column or a file is missing or damaged; it names the row.
-    """
-    if data.source.startswith("hf:"):
-        from fairfed.data.hub import read_hub
-
-        return read_hub(data.source.removeprefix("hf:"), data)
-    from fairfed.data.folder import read_folder
-
-    return read_folder(Path(data.source), data)
-
-
 def own_column(name: str, taken: Sequence[str]) -> str:
     """`name`, with `PREFIX` before it as often as it takes to be none of the columns `taken`."""
     while name in taken:
