@@ -1,152 +1,100 @@
-"""The Flower ClientApp: what a client answers, on every engine.
+"""The Flower ClientApp: what a site answers, on every engine.
 
-What leaves a client: its weights, and counts. No image, file name or value of a row does; of an
-error, only its kind.
+Of an error, only its kind leaves a site.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from fairfed import local_training, site
+from fairfed.config import Config, FederationConfig, load_config
 from fairfed.engines.deployment import refuse_site
-from fairfed.request import Metrics, Request
+from fairfed.sites.collection import MAIN, Sites
+from fairfed.sites.request import Request
+from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.site import Site
+from fairfed.system import simulation_of
 from fairfed.withholding import withhold
 
-Handler = Callable[[Message, Context], Message]
-
-SYSTEMS = {
+CLASSIFIER = "fairfed.systems.classifier.client"
+HANDLERS = {
+    ("query", "describe"): f"{CLASSIFIER}:describe",
+    ("query", "summarise"): f"{CLASSIFIER}:summarise",
+    ("query", "release"): f"{CLASSIFIER}:release",
+    ("query", "augment"): f"{CLASSIFIER}:augment",
+    ("query", "audit"): f"{CLASSIFIER}:audit",
+    ("train", "default"): f"{CLASSIFIER}:train",
+    ("evaluate", "default"): f"{CLASSIFIER}:evaluate",
     # federated zero-shot learning
-    ("train", "zsl"): ("fairfed.zsl.client", "train"),
+    ("train", "zsl"): "fairfed.zsl.client:train",
     # a topology without a server, and what it is compared with
-    ("query", "peer"): ("fairfed.peers.node", "act"),
-    ("query", "adapt"): ("fairfed.peers.node", "adapt"),
+    ("query", "peer"): "fairfed.peers.node:act",
+    ("query", "adapt"): "fairfed.peers.node:adapt",
     # domain specialisation of the generator
-    ("train", "specialise"): ("fairfed.adapting.client", "train"),
-    ("evaluate", "specialise"): ("fairfed.adapting.client", "evaluate"),
+    ("train", "specialise"): "fairfed.adapting.client:train",
+    ("evaluate", "specialise"): "fairfed.adapting.client:evaluate",
     # images and captions in a shared space
-    ("query", "shared"): ("fairfed.shared_space.client", "describe"),
-    ("train", "shared"): ("fairfed.shared_space.client", "train"),
-    ("evaluate", "shared"): ("fairfed.shared_space.client", "evaluate"),
+    ("query", "shared"): "fairfed.shared_space.client:describe",
+    ("train", "shared"): "fairfed.shared_space.client:train",
+    ("evaluate", "shared"): "fairfed.shared_space.client:evaluate",
 }
-"""Handlers of the systems that train something else than a classifier, by kind and action."""
-
-app = ClientApp(mods=[withhold, refuse_site])
+"""Who answers a message, by its kind and action; loaded with the first one."""
 
 
-@app.query("describe")
-def describe(message: Message, context: Context) -> Message:
-    """How many images the client holds in each cell; only who it is, if asked without settings."""
-    request = Request(message, context)
-    if "toml" not in request.sent:
-        return request.reply({})
-    data = site.federation(request.toml, request.arm.iid)
-    parts = {"train": data.train, "test": data.test}
-    return request.reply(
-        {
-            f"{name}-cells": data.table.cells(rows[request.client]).ravel().tolist()
-            for name, rows in parts.items()
-        }
-    )
+def client_app(sites: Sites) -> ClientApp:
+    """The app of clients that are these sites."""
+    made = ClientApp(mods=[withhold, refuse_site])
+    for (kind, action), place in HANDLERS.items():
+        getattr(made, kind)(action)(_Answering(sites, place))
+    return made
 
 
-@app.query("summarise")
-def summarise(message: Message, context: Context) -> Message:
-    """Say in sums what the columns of the client's training rows are like (tables only)."""
-    from fairfed.tabular.fit import to_records
-    from fairfed.tabular.summary import summary_of
-
-    request = Request(message, context)
-    data = site.rows(request.toml, request.arm.iid)
-    own = data.table.features.iloc[data.train[request.client]]
-    said = to_records(summary_of(request.config.data.table, own))
-    who = MetricRecord({"partition-id": request.client})
-    return Message(RecordDict({"metrics": who, **said}), reply_to=message)
-
-
-@app.query("release")
-def release(message: Message, context: Context) -> Message:
-    """Noised prototypes of the client's classes, once (system `one-shot`)."""
-    from fairfed.baselines.prototypes import release as released
-
-    request = Request(message, context)
-    content = released(request.toml, request.arm, request.client, context)
-    return Message(content, reply_to=message)
-
-
-@app.query("augment")
-def augment(message: Message, context: Context) -> Message:
-    """Fill the client's gaps with synthetic images, which stay with it; answer with counts."""
-    request = Request(message, context)
-    made = site.synthesise(request.toml, request.arm, request.client)
-    rejected: Metrics = {
-        f"rejected-{reason}": cells.ravel().tolist() for reason, cells in made.rejected.items()
-    }
-    return request.reply(
-        {
-            "requested-cells": made.requested.ravel().tolist(),
-            "accepted-cells": made.accepted.ravel().tolist(),
-            "generated": made.generated,
-            "reused": made.reused,
-            **rejected,
-        }
-    )
-
-
-@app.train()
-def train(message: Message, context: Context) -> Message:
-    """Measure the received model on the client's real images, then train it."""
-    return local_training.train(Request(message, context))
-
-
-@app.evaluate()
-def evaluate(message: Message, context: Context) -> Message:
-    """Count how the received model, or Ditto's personal one, classifies the client's test rows."""
-    import torch
-
-    from fairfed.models import confusion_counts
-
-    request = Request(message, context)
-    data = site.federation(request.toml, request.arm.iid)
-    table, rows = data.table, data.test[request.client]
-    counts, loss = confusion_counts(
-        request.own_model(),
-        site.model_rows(request.toml, request.arm, rows),
-        torch.from_numpy(table.labels[rows]),
-        torch.from_numpy(table.groups[rows]),
-        n_groups=len(table.group_names),
-        n_classes=len(table.classes),
-    )
-    return request.reply({"loss": loss, "n-real": len(rows), "counts": counts.ravel().tolist()})
-
-
-@app.query("audit")
-def audit(message: Message, context: Context) -> Message:
-    """Count the received model's predictions and scores on the client's test rows."""
-    from fairfed.auditing import client_counts
-
-    request = Request(message, context)
-    model = request.own_model()
-    content = client_counts(model, request.toml, request.arm, request.client, request.sent)
-    return Message(content, reply_to=message)
-
-
-def _imported_when_asked(module: str, name: str) -> Handler:
+class _Answering:
     """A handler whose module is loaded with its first message."""
 
-    def handle(message: Message, context: Context) -> Message:
-        reply: Message = getattr(import_module(module), name)(message, context)
+    def __init__(self, sites: Sites, place: str) -> None:
+        self._sites, self._place = sites, place
+
+    def __call__(self, message: Message, context: Context) -> Message:
+        """The site's answer."""
+        module, name = self._place.split(":")
+        handler = getattr(import_module(module), name)
+        reply: Message = handler(Request(message, context, self._sites))
         return reply
 
-    return handle
+
+def run_configuration(context: Context) -> Config:
+    """The run that `flwr run` was started with.
+
+    Its run configuration has `config` (path of a TOML file, empty for the defaults) and `overrides`
+    (`"rounds=3 train.lr=0.1"`).
+    """
+    path = str(context.run_config.get("config", ""))
+    overrides = str(context.run_config.get("overrides", "")).split()
+    return load_config(path or None, overrides)
 
 
-for (kind, action), (module, name) in SYSTEMS.items():
-    getattr(app, kind)(action)(_imported_when_asked(module, name))
+class SitesOfContext:
+    """The sites of a simulation that `flwr run` has started."""
+
+    def name(self, context: Context) -> str:
+        """What a client's site is called."""
+        return self._sites(context).name(context)
+
+    def site(
+        self, context: Context, study: FederationConfig, split: str = MAIN, pooled: bool = False
+    ) -> Site:
+        """A client's site under a study."""
+        return self._sites(context).site(context, study, split, pooled)
+
+    def _sites(self, context: Context) -> SimulatedSites:
+        return simulation_of(run_configuration(context))
+
+
+app = client_app(SitesOfContext())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fairfed.config import PipelineConfig
 from fairfed.semantic_files import read_prototypes
-from fairfed.semantics import attribute_table
+from fairfed.sites.semantics import attribute_table
 from semantic.attributes import AttributeTable, load_attributes
 from semantic.composable import composability
 from semantic.composable_cells import cell_composability

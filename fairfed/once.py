@@ -1,42 +1,42 @@
-"""What takes long to load is loaded once per process, whatever the number of threads."""
+"""What takes long to load is loaded once, whatever the number of threads."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import lru_cache, update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
-
-class Once(Generic[P, T]):
-    """A function whose latest results are kept; only one thread at a time asks for one."""
-
-    def __init__(
-        self, function: Callable[P, T], lock: AbstractContextManager[Any], kept: int
-    ) -> None:
-        self._cached, self._lock = lru_cache(maxsize=kept)(function), lock
-        self.cache_clear = self._cached.cache_clear
-        update_wrapper(self, function)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return the result for these arguments, which must be hashable."""
-        with self._lock:
-            return self._cached(*args, **kwargs)  # type: ignore[arg-type]
+_GUARD = threading.Lock()
 
 
-def once(
-    lock: AbstractContextManager[Any], kept: int = 4
-) -> Callable[[Callable[P, T]], Once[P, T]]:
-    """Decorate a function to be called once for the same arguments.
+class once(Generic[T]):  # noqa: N801  (used as a decorator, like `property`)
+    """A property that is worked out at its first use, by one thread, and kept by its object.
 
-    Parameters
-    ----------
-    lock
-        Held meanwhile; functions that call each other share one that is reentrant.
-    kept
-        Results that are kept: those asked for last.
+    Properties of one object share a lock, because they ask for each other.
     """
-    return lambda function: Once(function, lock, kept)
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self._function, self.__doc__ = function, function.__doc__
+        self._name = function.__name__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> once[T]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: object | None, owner: type) -> once[T] | T:
+        """The value; of the class, the property itself."""
+        if instance is None:
+            return self
+        kept = instance.__dict__
+        if self._name not in kept:
+            with _GUARD:
+                lock = kept.setdefault("_once_lock", threading.RLock())
+            with lock:
+                if self._name not in kept:
+                    kept[self._name] = self._function(instance)
+        value: T = kept[self._name]
+        return value

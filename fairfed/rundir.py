@@ -17,7 +17,7 @@ from fairfed.roundlog import standing
 from semantic.errors import InputError
 
 DATA = "data.json"
-"""What the run's data were, as a one-way hash; see `fairfed.fingerprint`."""
+"""What the run's data were, as a one-way hash; see `fairfed.data.fingerprint`."""
 OTHER_DATA = (
     "{path}: the data of this run have changed since it began: {source} does not hold the rows, "
     "labels, groups or parts that it held. Bring them back, start over with --fresh, or give this "
@@ -107,7 +107,7 @@ class RunDirectory:
         source
             What the data are called in messages.
         fingerprint
-            Their hash; see `fairfed.fingerprint`.
+            Their hash; see `fairfed.data.fingerprint`.
 
         Raises
         ------

@@ -14,7 +14,7 @@ import numpy as np
 from fairfed.augmentation.source import Source, load_source
 from fairfed.config import PipelineConfig
 from fairfed.data.federation import SHADED_SOURCES
-from fairfed.sight import check_words
+from fairfed.sites.sight import check_words
 from semantic.errors import InputError
 from semantic.induction_file import ScoredSums
 from semantic.space import Cell

@@ -1,4 +1,4 @@
-"""The Flower ServerApp: an experiment over whatever grid the engine gives."""
+"""The Flower ServerApp: a study over whatever grid the engine gives."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from fairfed.config import Arm, Config, load_config
+from evaluation.report import write_report
+from fairfed.client import client_app, run_configuration
+from fairfed.config import Arm, Config
 from fairfed.engines import run_apps
-from fairfed.experiment import check, count_clients, run_experiment
-from fairfed.gallery import write_gallery
+from fairfed.engines.deployment import refuse_deployment
 from fairfed.ownership import occupied
 from fairfed.progress import Watcher
-from fairfed.tasks import task_of
+from fairfed.sites.gallery import write_gallery
+from fairfed.sites.study import Study
+from fairfed.system import kind_of, simulated_study, system_of
 
 logger = logging.getLogger("fairfed")
 
@@ -68,36 +71,45 @@ def run(config: Config, watcher: Watcher | None = None, *, report: bool = True) 
     fairfed.errors.RunError
         If no client answers any more.
     """
-    check(config)
-    start(config, count_clients(config), watcher, report=report)
+    start(checked(config), watcher, report=report)
     return config.run_directory
 
 
-def start(
-    config: Config, clients: int, watcher: Watcher | None = None, *, report: bool = True
-) -> None:
-    """Run or continue an experiment that has been checked; see `run`."""
-    from fairfed.client import app as client_app
+def checked(config: Config) -> Study:
+    """The study of a simulation, once nothing is wrong with it.
 
+    Raises
+    ------
+    semantic.errors.InputError, evaluation.errors.InputError
+        If data, models or settings are not as they should be.
+    """
+    study = simulated_study(config)
+    system_of(config).check(study)
+    return study
+
+
+def start(study: Study, watcher: Watcher | None = None, *, report: bool = True) -> None:
+    """Run or continue a simulation that has been checked; see `run`."""
+    sites = study.simulated("a run on this machine")
     run_apps(
-        server_app(config, watcher, report=report),
-        client_app,
-        clients,
-        engine=config.engine,
-        workers=config.workers,
+        server_app(study, watcher, report=report),
+        client_app(sites),
+        len(sites.names),
+        engine=study.config.engine,
+        workers=study.config.workers,
     )
 
 
 def server_app(
-    config: Config | None = None, watcher: Watcher | None = None, *, report: bool = True
+    study: Study | None = None, watcher: Watcher | None = None, *, report: bool = True
 ) -> ServerApp:
     """ServerApp of an experiment.
 
     Parameters
     ----------
-    config
-        The experiment; None to take it from the run configuration's `config` (path of a TOML file,
-        empty for the defaults) and `overrides` (`"rounds=3 train.lr=0.1"`), as `flwr run` does.
+    study
+        The experiment; None to take it from the run configuration's `config` and `overrides`, as
+        `flwr run` does.
     watcher
         Is told about the progress; None to log it.
     report
@@ -107,26 +119,19 @@ def server_app(
 
     @made.main()
     def main(grid: Grid, context: Context) -> None:
-        from evaluation.report import write_report
-        from fairfed.engines.deployment import refuse_deployment
-
         refuse_deployment(grid)
 
-        chosen = config or _configured(context)
-        with occupied(chosen):
-            run = run_experiment(grid, chosen, watcher or LogWatcher())
-            if task_of(chosen) is not None or not report:
+        chosen = study or simulated_study(run_configuration(context))
+        config = chosen.config
+        with occupied(config):
+            run = system_of(config).run(grid, chosen, watcher or LogWatcher())
+            if kind_of(config) is not None or not report:
                 return
-            write_gallery(run)
+            if chosen.simulation is not None:
+                write_gallery(run, chosen.simulation)
             logger.info("report: %s", write_report(run.path))
 
     return made
-
-
-def _configured(context: Context) -> Config:
-    path = str(context.run_config.get("config", ""))
-    overrides = str(context.run_config.get("overrides", "")).split()
-    return load_config(path or None, overrides)
 
 
 app = server_app()

@@ -20,9 +20,9 @@ from fairfed.config import Config
 from fairfed.config.adaptation import SpecialiseConfig
 from fairfed.draws import generator_of
 from fairfed.errors import PublicInputError
-from fairfed.generation import settings_of
+from fairfed.sites.generation import settings_of
 from fairfed.once import once
-from fairfed.semantics import semantic_space
+from fairfed.sites.semantics import semantic_space
 from generators.requests import Image
 from generators.specialise import Examples, Part, Specialiser
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fairfed.augmentation.recalling import RecallingConditioner, memory_of
 from fairfed.augmentation.workspace import PROTOTYPES
-from fairfed.generation import settings_of
+from fairfed.sites.generation import diffusion_settings
 from fairfed.semantic_files import read_prototypes
 from generators.requests import Generator
 from semantic.conditioning import Conditioner
@@ -36,7 +36,9 @@ def build_generator(job: Job, closing: ExitStack) -> Generator:
     config = job.config
     if config.synthesis.generator == "inversion":
         return _inversion(job)
-    settings = settings_of(config)
+    settings = diffusion_settings(
+        config.generator, config.data.image_size, config.semantic.allow_unknown
+    )
     from generators.diffusion import load_generator
 
     if job.engine == "ray":

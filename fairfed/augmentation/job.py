@@ -18,9 +18,9 @@ from fairfed.augmentation.progress import Watcher
 from fairfed.augmentation.source import Source, load_source
 from fairfed.augmentation.workspace import Workspace
 from fairfed.config import PipelineConfig
-from fairfed.generation import settings_of
-from fairfed.semantics import semantic_space, store_directory
-from fairfed.sight import Sight, forget, look
+from fairfed.sites.generation import diffusion_settings
+from fairfed.sites.semantics import semantic_space, store_directory
+from fairfed.sites.sight import Sight, forget, look
 from generators.diffusion.families import known_words_of
 from generators.plan import Cells
 from generators.requests import Image, Request
@@ -104,7 +104,9 @@ class Job:
         inverts = config.synthesis.generator == "inversion"
         if inverts and CROSSED in "".join(config.inversion.outputs):
             return Sight()  # the classifier makes the groups, and no word is read
-        words = None if inverts else known_words_of(settings_of(config))
+        unknown = config.semantic.allow_unknown
+        made = diffusion_settings(config.generator, config.data.image_size, unknown)
+        words = None if inverts else known_words_of(made)
         return look(
             config.semantic, config.data.sensitive, given.table, given.train, self._encoder, words
         )

@@ -28,7 +28,7 @@ class Source:
         SHA-256 over everything that the table holds.
     as_given
         The same with all sensitive values, where `table` has forgotten some
-        (`fairfed.sight.forget`).
+        (`fairfed.sites.sight.forget`).
     """
 
     table: ImageTable

@@ -1,6 +1,6 @@
 """Class prototypes that clients send once: noised at home, merged at the server, kept there.
 
-They are drawn once in a run (`fairfed.releases`), whatever the number of arms that use them: the
+They are drawn once in a run (`fairfed.sites.dp_release`), whatever the number of arms that use them: the
 server keeps what it got in the run directory, from which other arms and a continued run go on. Only
 IID arms, whose clients hold other images, have a release of their own. Two runs of one seed differ
 in the noise.
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import Context, MetricRecord, RecordDict
+from flwr.app import Context, RecordDict
 
-from fairfed import releases, site
 from fairfed.config import Arm
+from fairfed.sites import dp_release
+from fairfed.sites.request import split_of
 from semantic.conditioning import Conditioner, Description
 from semantic.space import Cell
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
     from fairfed.rundir import RunDirectory
+    from fairfed.sites.site import Site
+    from fairfed.sites.study import Study
     from semantic.release import NoisedPrototypes
 
 
@@ -47,7 +50,7 @@ class ReleasedConditioner(Conditioner):
         return self.otherwise.describe(cell, seed)
 
 
-def release(toml: str, arm: Arm, client: int, context: Context) -> RecordDict:
+def release(site: Site, context: Context) -> RecordDict:
     """What a client answers: its noised sums and counts, the same ones whenever it is asked.
 
     Parameters
@@ -55,33 +58,23 @@ def release(toml: str, arm: Arm, client: int, context: Context) -> RecordDict:
     context
         The client's state, which keeps them.
     """
-    key = f"{releases.RELEASE}-{_split(arm)}"
-    answer = releases.kept(context, key, lambda: _noised(toml, arm, client))
-    answer["metrics"] = MetricRecord({"partition-id": client})
-    return answer
+    # All arms of a division of the images share one release.
+    return dp_release.kept(context, f"{dp_release.RELEASE}-{site.split}", lambda: _noised(site))
 
 
-def _split(arm: Arm) -> str:
-    """Which division of the images an arm is of; all its arms share one release."""
-    return "iid" if arm.iid else "main"
-
-
-def _noised(toml: str, arm: Arm, client: int) -> NoisedPrototypes:
+def _noised(site: Site) -> NoisedPrototypes:
     """A fresh release of the client's training images, by class."""
-    from semantic.encoder import load_encoder
     from semantic.prototypes import sum_prototypes
 
-    config, data = site.configuration(toml), site.images(toml, arm.iid)
-    rows = data.train[client]
-    encoder = load_encoder(config.semantic.encoder)
-    embeddings = encoder.embed_images(data.table.images[rows]).numpy()
-    labels = data.table.labels[rows]
-    sums = sum_prototypes(embeddings, labels, data.table.classes, encoder=encoder.fingerprint)
-    augment = config.augment
+    table, rows, encoder = site.images, site.rows.train, site.place.encoder
+    embeddings = encoder.embed_images(table.images[rows]).numpy()
+    labels = table.labels[rows]
+    sums = sum_prototypes(embeddings, labels, table.classes, encoder=encoder.fingerprint)
+    augment = site.study.augment
     return sums.release(augment.epsilon, augment.delta, augment.minimum)
 
 
-def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tuple[float, ...]]:
+def gather(grid: Grid, run: RunDirectory, study: Study, arm: Arm) -> dict[str, tuple[float, ...]]:
     """Usable prototypes of the federation by class, asked of the clients once in a run.
 
     ``synthetic/prototypes-main.json`` (of IID arms: ``-iid``) keeps the merged release, with its
@@ -98,12 +91,11 @@ def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tupl
     from fairfed.progress import TIMEOUT
     from semantic.release import NoisedPrototypes, merge_prototypes
 
-    file = f"synthetic/prototypes-{_split(arm)}.json"
+    file = f"synthetic/prototypes-{split_of(arm)}.json"
     kept = run.read_json(file)
     if kept is None:
-        request: dict[str, str | int] = {"toml": toml, "arm": arm.slug, "round": 0}
-        answers = query_records(grid, "release", request, TIMEOUT)
-        merged = merge_prototypes(map(releases.read, answers.values()))
+        answers = query_records(grid, "release", study.request(arm), TIMEOUT)
+        merged = merge_prototypes(map(dp_release.read, answers.values()))
         kept = {
             **merged.to_json(),
             "bytes": sum(a.array_records["arrays"].count_bytes() for a in answers.values()),

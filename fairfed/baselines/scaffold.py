@@ -31,7 +31,7 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 
-from fairfed.client_state import keep
+from fairfed.sites.state import keep
 from fairfed.strategies.aggregate import (
     Model,
     decode,

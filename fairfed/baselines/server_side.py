@@ -22,8 +22,8 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 
-from fairfed import site
 from fairfed.config import Arm
+from fairfed.config.training import training_settings
 from fairfed.strategies.aggregate import Model, decode, encode, flaw
 from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
@@ -31,6 +31,8 @@ from fairfed.strategies.steered import FairnessSteered
 if TYPE_CHECKING:
     from fairfed.progress import Watcher
     from fairfed.rundir import RunDirectory
+    from fairfed.sites.study import Study
+    from fairfed.sites.workplace import Workplace
     from generators.synthesis import Synthesiser, SyntheticSet
     from semantic.conditioning import Conditioner
 
@@ -93,7 +95,9 @@ class ServerTrained(FairnessSteered):
         return {**super().state_dict(), "server_rounds": self._server_rounds}
 
 
-def server_trainer(grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: Watcher) -> Trainer:
+def server_trainer(
+    grid: Grid, run: RunDirectory, study: Study, arm: Arm, watcher: Watcher
+) -> Trainer:
     """Synthesise the server's images, and return what trains on them.
 
     What was made and what it cost is written to ``synthetic/server-SLUG.json``.
@@ -106,19 +110,17 @@ def server_trainer(grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: 
     import torch
 
     from fairfed.draws import generator_of
-    from fairfed.models import federated_model, model_inputs, train_epochs
+    from fairfed.models import train_epochs
 
-    made = _server_images(grid, run, toml, arm, watcher)
-    config = site.configuration(toml)
-    inputs, labels = model_inputs(config, made.images, arm), torch.from_numpy(made.labels)
-    classes = len(site.federation(toml, arm.iid).table.classes)
+    made = _server_images(grid, run, study, arm, watcher)
+    place = study.place
+    inputs, labels = place.inputs(made.images, arm), torch.from_numpy(made.labels)
 
     def train(arrays: Model, server_round: int) -> Model:
-        model = federated_model(config, classes, arm)
+        model = place.model(arm)
         model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
-        # The server is the client after the last one, to whom no draw belongs.
-        draw = generator_of(config.seed, len(site.federation(toml, arm.iid).train), server_round)
-        how = site.training_settings(config, arm)
+        draw = generator_of(study.told.seed, study.server, server_round)
+        how = training_settings(study.told, arm)
         train_epochs(model, inputs, labels, **how, generator=draw)
         return decode(ArrayRecord(model.state_dict()))
 
@@ -126,22 +128,22 @@ def server_trainer(grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: 
 
 
 def _server_images(
-    grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: Watcher
+    grid: Grid, run: RunDirectory, study: Study, arm: Arm, watcher: Watcher
 ) -> SyntheticSet:
     """Images of every cell, as a client that holds nothing would plan them."""
-    from fairfed.generation import NONE_ACCEPTED
+    from fairfed.sites.generation import NONE_ACCEPTED
     from semantic.errors import InputError
 
-    config, data = site.configuration(toml), site.federation(toml, arm.iid)
+    augment, place = study.told.augment, study.place
     start = time.perf_counter()
-    maker = site.synthesiser(toml)
+    maker = place.synthesiser
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
-        maker, conditioned = _conditioned(grid, run, toml, arm)
-    shape = len(data.table.classes), len(data.table.group_names)
-    wanted = site.plan(toml, np.zeros(shape, np.int64), False)
+        maker, conditioned = _conditioned(grid, run, study, arm)
+    shape = len(place.labels.classes), len(place.labels.groups)
+    wanted = place.plan(np.zeros(shape, np.int64), False)
     watcher.synthesising(int(wanted.sum()))
-    made = maker.fill(wanted, len(data.train), config.augment.pool, config.augment.share)
+    made = maker.fill(wanted, study.server, augment.pool, augment.share)
     if not len(made.labels):
         raise InputError(NONE_ACCEPTED.format(who=f"arm '{arm.name}'"))
     content = {
@@ -161,27 +163,27 @@ def _server_images(
 
 
 def _conditioned(
-    grid: Grid, run: RunDirectory, toml: str, arm: Arm
+    grid: Grid, run: RunDirectory, study: Study, arm: Arm
 ) -> tuple[Synthesiser, tuple[str, ...]]:
     """The pipeline, conditioned on the clients' prototypes, and the classes that have one."""
     from fairfed.baselines.prototypes import gather
 
-    vectors = gather(grid, run, toml, arm)
-    return site.synthesiser_with(toml, _released(toml, vectors)), tuple(sorted(vectors))
+    vectors, place = gather(grid, run, study, arm), study.place
+    return place.synthesiser_with(_released(place, vectors)), tuple(sorted(vectors))
 
 
-def _released(toml: str, vectors: dict[str, tuple[float, ...]]) -> Conditioner:
+def _released(place: Workplace, vectors: dict[str, tuple[float, ...]]) -> Conditioner:
     """What conditions on prototypes, and composes or names the classes that have none."""
     from fairfed.baselines.prototypes import ReleasedConditioner
-    from fairfed.baselines.unseen import composing
+    from fairfed.sites.unseen import composing
     from semantic.conditioning import Conditioner
 
-    space, unseen = site.synthesiser(toml).space, site.configuration(toml).augment.unseen
+    space, unseen = place.synthesiser.space, place.study.augment.unseen
     otherwise = composing(space, unseen) if unseen else Conditioner(space)
     return ReleasedConditioner(space, "prototype", prototypes=vectors, otherwise=otherwise)
 
 
-def check_prototypes(toml: str) -> None:
+def check_prototypes(place: Workplace) -> None:
     """Refuse a generator that cannot be conditioned on prototypes, before a client releases any.
 
     Raises
@@ -189,13 +191,11 @@ def check_prototypes(toml: str) -> None:
     semantic.errors.InputError
         If it reads none, none of this CLIP, or nothing else: a class without one is described.
     """
-    from fairfed.generation import settings_of
     from generators.diffusion import load_generator
     from generators.requests import Request
-    from semantic.encoder import load_encoder
 
-    config, cell = site.configuration(toml), site.synthesiser(toml).space.cell(0, 0)
-    generator = load_generator(settings_of(config))
-    zeros = (0.0,) * load_encoder(config.semantic.encoder).dimension
+    cell = place.synthesiser.space.cell(0, 0)
+    generator = load_generator(place.diffusion)
+    zeros = (0.0,) * place.encoder.dimension
     for prototype in (zeros, ()):
         generator.refuse(Request(cell, "", 0, prototype=prototype))

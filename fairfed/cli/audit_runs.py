@@ -88,7 +88,7 @@ def subjects_of(
 
 def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> Subject:
     """The same from the run's clients, asked anew, with scores."""
-    from fairfed.auditing import audit_run
+    from fairfed.systems.classifier.auditing import audit_run
 
     found = audit_run(
         directory,

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fairfed import __version__
-from fairfed.experiment import PACKAGES
+from fairfed.systems.packages import PACKAGES
 
 BUNDLED = ("fairfed", "semantic", "generators")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConfig, load_model
-from fairfed.semantics import noun_table
+from fairfed.sites.semantics import noun_table
 from generators.diffusion.settings import BUNDLED_MODEL
 from semantic.encoder import BUNDLED_CLIP
 from semantic.known_words import load_known_words
@@ -55,7 +55,7 @@ def configured_models(path: Path) -> list[ModelFile]:
 
 def _knowing(config: Config | PipelineConfig, model: ModelFile) -> ModelFile:
     """The model; as missing something, where it does not know the classes that are declared."""
-    from fairfed.sight import WHAT_TO_DO
+    from fairfed.sites.sight import WHAT_TO_DO
 
     declared = config.data.classes
     if isinstance(config, PipelineConfig):

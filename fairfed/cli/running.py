@@ -17,7 +17,6 @@ from rich.progress import (
 
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
-from fairfed.tasks import task_of
 
 
 class TerminalWatcher:
@@ -87,26 +86,24 @@ def run_here(config: Config, fresh: bool = False) -> None:
     fresh
         Remove what a run has written to its directory, once all inputs are found sound.
     """
-    from fairfed.experiment import check, count_clients
     from fairfed.ownership import check_folder, clear
     from fairfed.progress import listening
-    from fairfed.server import start
+    from fairfed.server import checked, start
+    from fairfed.system import kind_of, system_of
 
     console = Console()
     check_folder(config, fresh)
     with console.status("Loading data and models"):
         share_cores(config.workers)
-        check(config)
-        clients = count_clients(config)
+        study = checked(config)
     if fresh:
         clear(config)
     with Progress(*columns(), console=console) as progress:
         watcher = TerminalWatcher(console, progress)
         with listening(watcher.images_done):
-            start(config, clients, watcher)
-    task = task_of(config)
-    if task is not None:
-        task.show(config.run_directory, console)
+            start(study, watcher)
+    if kind_of(config) is not None:
+        system_of(config).show(config.run_directory, console)
         return
     print_summary(config.run_directory, console)
     console.print(f"Report: {config.run_directory / 'report.html'}", soft_wrap=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fairfed.config.data import DataConfig, PartitionConfig, TintConfig
+from fairfed.config.federation import FederationConfig
+from fairfed.config.labels import LabelSpace
 from fairfed.config.load import load_config, load_model, parse_config, parse_model
 from fairfed.config.model import Config
 from fairfed.config.pipeline import PipelineConfig
@@ -22,7 +24,9 @@ __all__ = [
     "Config",
     "DataConfig",
     "FairnessConfig",
+    "FederationConfig",
     "GeneratorConfig",
+    "LabelSpace",
     "PartitionConfig",
     "PipelineConfig",
     "SemanticConfig",

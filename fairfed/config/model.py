@@ -1,4 +1,4 @@
-"""The configuration of one run."""
+"""The configuration of one run, and what of it the federation agrees on."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
 from fairfed.config.inversion import InversionConfig
 from fairfed.config.peers import PeersConfig
+from fairfed.config.labels import LabelSpace
 from fairfed.config.sections import (
     Arm,
     AugmentConfig,
+    AugmentSettings,
     FairnessConfig,
     GeneratorConfig,
+    GeneratorSettings,
     SemanticConfig,
+    SemanticSettings,
     TrainConfig,
 )
 from fairfed.config.shared import ArrivalConfig, SharedConfig
-from fairfed.config.zsl import ZslConfig
+from fairfed.config.zsl import ZslConfig, ZslSettings
 
 
-class Config(Section):
-    """Everything a run depends on. Relative paths start at the current directory."""
+class Agreement(Section):
+    """What all who take part agree on. Nothing in it says where anything is."""
 
     name: str = Field("run", min_length=1, description="Name of the run.")
     seed: int = Field(
@@ -36,6 +40,44 @@ class Config(Section):
     fraction: float = Field(
         1.0, gt=0, le=1, description="Share of the clients that train in a round; at least one."
     )
+    model: Literal[
+        "cnn-bn", "cnn-gn", "lenet", "lenet-bn", "clip-head", "clip", "logistic", "mlp"
+    ] = Field(
+        "cnn-bn",
+        description="The federated model. Of images: a small CNN with BatchNorm or with GroupNorm, "
+        "the LeNet of Flower's niid_bench without or with BatchNorm, a head on the frozen CLIP of "
+        "`semantic.encoder`, or that `clip` adapted as `[adapt]` says. Of a table: logistic "
+        "regression, or one hidden layer of 10 tanh units.",
+    )
+    train: TrainConfig = Field(default_factory=TrainConfig, description="See `[train]`.")
+    semantic: SemanticSettings = Field(
+        default_factory=SemanticSettings, description="See `[semantic]`."
+    )
+    generator: GeneratorSettings = Field(
+        default_factory=GeneratorSettings, description="See `[generator]`."
+    )
+    augment: AugmentSettings = Field(
+        default_factory=AugmentSettings, description="See `[augment]`."
+    )
+    fairness: FairnessConfig = Field(
+        default_factory=FairnessConfig, description="See `[fairness]`."
+    )
+    adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="See `[adapt]`.")
+    specialise: SpecialiseConfig | None = Field(None, description="See `[specialise]`.")
+    inversion: InversionConfig | None = Field(None, description="See `[inversion]`.")
+    zsl: ZslSettings | None = Field(None, description="See `[zsl]`.")
+    peers: PeersConfig | None = Field(None, description="See `[peers]`.")
+    shared: SharedConfig | None = Field(None, description="See `[shared]`.")
+    arrival: ArrivalConfig | None = Field(None, description="See `[arrival]`.")
+    arms: Annotated[tuple[Arm, ...], Field(strict=False)] = Field(
+        (Arm(name="FedAvg"),),
+        min_length=1,
+        description="The arms that are compared. See `[[arms]]`.",
+    )
+
+class Config(Agreement):
+    """Everything a run depends on. Relative paths start at the current directory."""
+
     engine: Literal["inprocess", "ray"] = Field(
         "inprocess",
         description="`inprocess` (no Ray, no ports) or `ray` (Flower's simulation; needs the extra "
@@ -56,16 +98,11 @@ class Config(Section):
     partition: PartitionConfig = Field(
         default_factory=PartitionConfig, description="See `[partition]`."
     )
-    model: Literal[
-        "cnn-bn", "cnn-gn", "lenet", "lenet-bn", "clip-head", "clip", "logistic", "mlp"
-    ] = Field(
-        "cnn-bn",
-        description="The federated model. Of images: a small CNN with BatchNorm or with GroupNorm, "
-        "the LeNet of Flower's niid_bench without or with BatchNorm, a head on the frozen CLIP of "
-        "`semantic.encoder`, or that `clip` adapted as `[adapt]` says. Of a table: logistic "
-        "regression, or one hidden layer of 10 tanh units.",
+    federation: LabelSpace | None = Field(
+        None,
+        description="See `[federation]`: what sites with data of their own agree on, instead of "
+        "`[data]` and `[partition]`, which cut one data set into the clients of a simulation.",
     )
-    train: TrainConfig = Field(default_factory=TrainConfig, description="See `[train]`.")
     semantic: SemanticConfig = Field(
         default_factory=SemanticConfig, description="See `[semantic]`."
     )
@@ -73,21 +110,7 @@ class Config(Section):
         default_factory=GeneratorConfig, description="See `[generator]`."
     )
     augment: AugmentConfig = Field(default_factory=AugmentConfig, description="See `[augment]`.")
-    fairness: FairnessConfig = Field(
-        default_factory=FairnessConfig, description="See `[fairness]`."
-    )
-    adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="See `[adapt]`.")
-    specialise: SpecialiseConfig | None = Field(None, description="See `[specialise]`.")
-    inversion: InversionConfig | None = Field(None, description="See `[inversion]`.")
     zsl: ZslConfig | None = Field(None, description="See `[zsl]`.")
-    peers: PeersConfig | None = Field(None, description="See `[peers]`.")
-    shared: SharedConfig | None = Field(None, description="See `[shared]`.")
-    arrival: ArrivalConfig | None = Field(None, description="See `[arrival]`.")
-    arms: Annotated[tuple[Arm, ...], Field(strict=False)] = Field(
-        (Arm(name="FedAvg"),),
-        min_length=1,
-        description="The arms that are compared. See `[[arms]]`.",
-    )
 
     @model_validator(mode="after")
     def _coherent(self) -> Config:

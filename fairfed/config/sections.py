@@ -56,19 +56,9 @@ def _filled_in(templates: tuple[str, ...]) -> tuple[str, ...]:
     return templates
 
 
-class SemanticConfig(Section):
-    """What classes mean: CLIP, attributes and prompts."""
+class SemanticSettings(Section):
+    """What classes mean, whatever the machine: prompts, and what may be unknown."""
 
-    encoder: str = Field(
-        "bundled",
-        description="CLIP: `bundled`, a directory in open_clip's format, or `MODEL/PRETRAINED` of "
-        "open_clip (`ViT-B-32/laion2b_s34b_b79k`). A model without weights is refused.",
-    )
-    attributes: str = Field(
-        "bundled",
-        description="Class × attribute table: `bundled` (Fashion-MNIST), the path of a CSV file, "
-        "or `names`: the class names alone, as they stand in the data.",
-    )
     templates: Annotated[Strings, AfterValidator(_filled_in)] = Field(
         (),
         description="Prompt templates with the fields `{noun}` (the class) and `{group}`. Empty: "
@@ -82,14 +72,24 @@ class SemanticConfig(Section):
     )
 
 
-class GeneratorConfig(Section):
-    """Stable Diffusion, through diffusers."""
+class SemanticConfig(SemanticSettings):
+    """What classes mean: CLIP, attributes and prompts."""
 
-    model: str = Field(
+    encoder: str = Field(
         "bundled",
-        description="`bundled`, a diffusers directory, or the name of a model on the hub: Stable "
-        "Diffusion 1, 2, Turbo, XL, LCM or unCLIP.",
+        description="CLIP: `bundled`, a directory in open_clip's format, or `MODEL/PRETRAINED` of "
+        "open_clip (`ViT-B-32/laion2b_s34b_b79k`). A model without weights is refused.",
     )
+    attributes: str = Field(
+        "bundled",
+        description="Class × attribute table: `bundled` (Fashion-MNIST), the path of a CSV file, "
+        "or `names`: the class names alone, as they stand in the data.",
+    )
+
+
+class GeneratorSettings(Section):
+    """How Stable Diffusion is asked for images, whatever the machine."""
+
     scheduler: str = Field(
         "dpmsolver++",
         description="Solver of the reverse process: `dpmsolver++`, `ddim`, `euler`, `unipc`, `lcm` "
@@ -126,13 +126,6 @@ class GeneratorConfig(Section):
         description="How far an image made from a real one departs from it (img2img): share of the "
         "steps that are run.",
     )
-    lora: Strings = Field(
-        (), description="LoRA files that are added to the model, as `FILE` or `FILE:WEIGHT`."
-    )
-    embeddings: Strings = Field(
-        (),
-        description="Files of textual inversion, as `FILE` or `FILE=TOKEN`: words for prompts.",
-    )
     safety_checker: bool = Field(
         False,
         description="Keep the model's safety checker. Images that it blackens are rejected as "
@@ -141,16 +134,33 @@ class GeneratorConfig(Section):
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
         "float32", description="Precision; on a CPU, `float32` is the fastest."
     )
+    batch_size: int = Field(64, ge=1, description="Images generated together.")
+
+
+class GeneratorConfig(GeneratorSettings):
+    """Stable Diffusion, through diffusers."""
+
+    model: str = Field(
+        "bundled",
+        description="`bundled`, a diffusers directory, or the name of a model on the hub: Stable "
+        "Diffusion 1, 2, Turbo, XL, LCM or unCLIP.",
+    )
+    lora: Strings = Field(
+        (), description="LoRA files that are added to the model, as `FILE` or `FILE:WEIGHT`."
+    )
+    embeddings: Strings = Field(
+        (),
+        description="Files of textual inversion, as `FILE` or `FILE=TOKEN`: words for prompts.",
+    )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
     )
-    batch_size: int = Field(64, ge=1, description="Images generated together.")
 
 
-class AugmentConfig(Section):
-    """Synthetic images for the cells that a client lacks, and domain matching."""
+class AugmentSettings(Section):
+    """Synthetic images for the cells that a client lacks, whatever the machine."""
 
     per_class: int = Field(
         120,
@@ -224,9 +234,14 @@ class AugmentConfig(Section):
     minimum: int = Field(
         20, ge=1, description="There, too: a class with fewer images (by noised count) is withheld."
     )
+    share: bool = Field(True, description="Let clients on one machine share images of the store.")
+
+
+class AugmentConfig(AugmentSettings):
+    """Synthetic images for the cells that a client lacks, and domain matching."""
+
     store: str | None = Field(
         None,
         description="Directory of the store of synthetic images. Without it, `fairfed` in the "
         "user's cache directory.",
     )
-    share: bool = Field(True, description="Let clients on one machine share images of the store.")

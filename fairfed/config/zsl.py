@@ -11,17 +11,12 @@ from fairfed.config.base import Once, Section, Strings
 VariantName = Literal["ska", "text", "attributes", "images"]
 
 
-class ZslConfig(Section):
-    """Federated zero-shot learning with mid-level semantics; its presence alone asks for it.
+class ZslSettings(Section):
+    """Federated zero-shot learning, whatever the machine.
 
     Defaults of the networks and their training are those of Sun et al. (arXiv 2208.13465).
     """
 
-    features: str | None = Field(
-        None,
-        description="Folder with xlsa17's `res101.mat` and `att_splits.mat`. Without it: CLIP "
-        "embeddings (`semantic.encoder`) of the images of `[data]`.",
-    )
     feature_scale: float | None = Field(
         None,
         gt=0,
@@ -78,11 +73,24 @@ class ZslConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _apart(self) -> ZslConfig:
+    def _apart(self) -> ZslSettings:
         both = sorted(set(self.unseen) & set(self.validation))
         if both:
             raise ValueError(f"unseen and validation both name {both[0]!r}; drop one")
         return self
+
+
+class ZslConfig(ZslSettings):
+    """Federated zero-shot learning with mid-level semantics; its presence alone asks for it.
+
+    Defaults of the networks and their training are those of Sun et al. (arXiv 2208.13465).
+    """
+
+    features: str | None = Field(
+        None,
+        description="Folder with xlsa17's `res101.mat` and `att_splits.mat`. Without it: CLIP "
+        "embeddings (`semantic.encoder`) of the images of `[data]`.",
+    )
 
     @model_validator(mode="after")
     def _images_to_embed(self) -> ZslConfig:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,11 @@ class LabelledTable:
         """Number of rows."""
         return len(self.labels)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Self:
+        """The table of some rows alone, in their order."""
+        columns = (one.name for one in fields(self) if one.name not in ("classes", "group_names"))
+        return replace(self, **{name: _taken(getattr(self, name), rows) for name in columns})
+
     def cells(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Count `rows` by cell: ``[n_classes, n_groups]``."""
         counts = np.zeros((len(self.classes), len(self.group_names)), np.int64)
@@ -74,6 +79,13 @@ class ImageTable(LabelledTable):
 
     images: npt.NDArray[np.uint8] = field(kw_only=True)
     rows: npt.NDArray[np.int64] | None = field(default=None, kw_only=True)
+
+
+def _taken(column: Any, rows: npt.NDArray[np.int64]) -> Any:
+    """Some rows of an array, of a tuple, or of a DataFrame; None of none."""
+    if isinstance(column, tuple):
+        return tuple(column[row] for row in rows.tolist())
+    return column if column is None else getattr(column, "iloc", column)[rows]
 
 
 def natural_order(names: Sequence[str]) -> tuple[str, ...]:

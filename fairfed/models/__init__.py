@@ -9,7 +9,6 @@ from fairfed.models.build import MODEL_NAMES, build_model
 from fairfed.models.clip_adapted import AdaptedClip
 from fairfed.models.clip_head import ClipHead, ImageEncoder
 from fairfed.models.cnn import SmallCnn
-from fairfed.models.configured import federated_model, model_inputs
 from fairfed.models.tabular import TabularModel
 from fairfed.models.training import (
     class_probabilities,
@@ -29,7 +28,5 @@ __all__ = [
     "class_probabilities",
     "confusion_counts",
     "epoch_rows",
-    "federated_model",
-    "model_inputs",
     "train_epochs",
 ]

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from evaluation import get_metric
+from fairfed.config.training import training_settings
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
@@ -20,6 +21,8 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from fairfed.baselines.server_side import Trainer
     from fairfed.config import Arm, Config
+    from fairfed.config.model import Agreement
+    from fairfed.sites.workplace import Workplace
 
 TWICE = (
     "rule 'parity' weighs examples towards one distribution, and debias '{debias}' would weigh "
@@ -42,9 +45,8 @@ NO_VALIDATION = (
 
 
 def build_strategy(
-    config: Config,
+    place: Workplace,
     arm: Arm,
-    shape: tuple[int, int],
     probe: Probe | None = None,
     trainer: Trainer | None = None,
     known: Sequence[bool] | None = None,
@@ -53,10 +55,10 @@ def build_strategy(
 
     Parameters
     ----------
-    config, arm
-        The run and one of its arms.
-    shape
-        Groups and classes of the federation.
+    place
+        The server's, with the study.
+    arm
+        One of its arms.
     probe
         Evaluates a model on examples of the server.
     trainer
@@ -70,6 +72,8 @@ def build_strategy(
         An option that the part has not, or parts that make no sense together; the message names
         the arm.
     """
+    config, labels = place.study, place.labels
+    shape = len(labels.groups), len(labels.classes)
     try:
         aggregator = None
         if arm.aggregator != "mean":
@@ -97,7 +101,7 @@ def build_strategy(
             **asdict(bounds_of(config, arm)),
             known=known,
             loop=_loop(config, arm, known),
-            inversion=inversion_of(config, arm, shape[1]),
+            inversion=inversion_of(place, arm),
             **further,
         )
     except InputError as error:
@@ -117,7 +121,7 @@ def _kind(arm: Arm, trainer: Trainer | None) -> tuple[type[FairnessSteered], dic
     return FairnessSteered, {}
 
 
-def bounds_of(config: Config, arm: Arm) -> Bounds:
+def bounds_of(config: Agreement, arm: Arm) -> Bounds:
     """Between what the rule of an arm may move a weight: nothing bounds it as it was published."""
     fairness = config.fairness
     if published(config, arm):
@@ -125,7 +129,7 @@ def bounds_of(config: Config, arm: Arm) -> Bounds:
     return Bounds(fairness.max_weight, fairness.min_share)
 
 
-def published(config: Config, arm: Arm) -> bool:
+def published(config: Agreement, arm: Arm) -> bool:
     """Say whether an arm runs its rule exactly as it was published."""
     return config.fairness.as_published if arm.as_published is None else arm.as_published
 
@@ -135,7 +139,7 @@ def needs_probe(arm: Arm) -> bool:
     return arm.rule == "fair-fate" or arm.signal == "probe"
 
 
-def check_arms(config: Config) -> None:
+def check_arms(config: Config, place: Workplace) -> None:
     """Build every arm's strategy once, to refuse what makes no sense before anything is trained.
 
     Raises
@@ -151,7 +155,7 @@ def check_arms(config: Config) -> None:
         reason = _no_probe(config) if needs_probe(arm) else None
         if reason is not None:
             raise InputError(f"arm '{arm.name}': {reason.format(rule=arm.rule)}")
-        build_strategy(config, arm, (1, 2), _promised if needs_probe(arm) else None)
+        build_strategy(place, arm, _promised if needs_probe(arm) else None)
 
 
 def _no_probe(config: Config) -> str | None:
@@ -169,7 +173,7 @@ def _promised(model: Mapping[str, Any]) -> Any:
     raise RuntimeError("the probe set is made when the run begins")
 
 
-def _loop(config: Config, arm: Arm, known: Sequence[bool] | None) -> ClosedLoop | None:
+def _loop(config: Agreement, arm: Arm, known: Sequence[bool] | None) -> ClosedLoop | None:
     """The closed loop of an arm that replans."""
     augment = config.augment
     if not arm.replan:
@@ -178,10 +182,8 @@ def _loop(config: Config, arm: Arm, known: Sequence[bool] | None) -> ClosedLoop 
     return ClosedLoop(every, budget, most, config.rounds, () if known is None else known)
 
 
-def _of_the_run(config: Config, arm: Arm) -> dict[str, float]:
+def _of_the_run(config: Agreement, arm: Arm) -> dict[str, float]:
     """Parameters of rules that follow from the rest of the configuration."""
-    from fairfed.site import training_settings
-
     of_rules: dict[str, dict[str, float]] = {
         "fairfed": {"beta": config.fairness.beta},
         "fairfed-exp": {"beta": config.fairness.beta},
@@ -191,6 +193,6 @@ def _of_the_run(config: Config, arm: Arm) -> dict[str, float]:
     return of_rules.get(arm.rule, {})
 
 
-def _of_optimiser(config: Config, arm: Arm) -> dict[str, float]:
+def _of_optimiser(config: Agreement, arm: Arm) -> dict[str, float]:
     """Parameters of server optimisers that follow from the rest of the configuration."""
     return {"rounds": config.rounds} if arm.server_optimiser == "fedavgm" else {}

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from flwr.app import RecordDict
     from flwr.serverapp import Grid
 
-    from fairfed.config import Config, TableConfig
+    from collections.abc import Mapping
+
+    from fairfed.config import Config, FederationConfig, TableConfig
     from fairfed.tabular.table import FeatureTable
 
 NUMERIC, CATEGORIES = "numeric", "categories"
@@ -32,18 +34,25 @@ def named_columns(config: Config, table: FeatureTable) -> Config:
     kinds = table.features.dtypes
     numeric = tuple(name for name in table.features if kinds[name].kind == "f")
     categorical = tuple(name for name in table.features if name not in numeric)
-    return _with(config, numeric=numeric, categorical=categorical)
+    columns = config.data.table.model_copy(
+        update={"numeric": numeric, "categorical": categorical}
+    )
+    return config.model_copy(
+        update={"data": config.data.model_copy(update={"table": columns})}
+    )
 
 
-def fit(grid: Grid, config: Config, timeout: float) -> Config:
-    """The configuration of a table with nothing left to fit; that of images as it is.
+def fit(grid: Grid, study: FederationConfig, request: Mapping[str, Any], timeout: float) -> FederationConfig:
+    """The study of a table with nothing left to fit; that of images as it is.
 
     Parameters
     ----------
     grid
         The clients, all of which are asked (``query.summarise``), unless nothing is lacking.
-    config
-        The run's.
+    study
+        What they are told so far; its columns are named.
+    request
+        What a message tells them.
     timeout
         Seconds that they have.
 
@@ -55,23 +64,18 @@ def fit(grid: Grid, config: Config, timeout: float) -> Config:
         If the clients together know too little of a column.
     """
     from fairfed.engines.exchange import query_records
-    from fairfed.site import rows
 
-    if not config.data.tabular:
-        return config
-    named = named_columns(config, rows(config.to_toml(), False).table)
-    if not unknown(named.data.table):
-        return named
-    request = {"toml": named.to_toml(), "arm": named.arms[0].slug}
+    if study.labels.kind != "table" or not unknown(study.table):
+        return study
     answers = query_records(grid, "summarise", request, timeout)
     merged = functools.reduce(operator.add, (from_records(one) for one in answers.values()))
-    fitted = _with(named, **fitted_fields(named.data.table, merged))
-    if not input_names(fitted.data.table):
+    table = study.table.model_copy(update=fitted_fields(study.table, merged))
+    if not input_names(table):
         raise InputError(
             "data.table: no input is left, for no category is frequent enough; lower min_count or "
             "give data.table.categories"
         )
-    return fitted
+    return study.model_copy(update={"table": table})
 
 
 def fitted_fields(schema: TableConfig, merged: Summary) -> dict[str, Any]:
@@ -140,8 +144,3 @@ def from_records(records: RecordDict) -> Summary:
 def _wide(low: float, high: float) -> tuple[float, float]:
     """A range that is not empty."""
     return (low, high) if low < high else (low, low + 1.0)
-
-
-def _with(config: Config, **fields: Any) -> Config:
-    table = config.data.table.model_copy(update=fields)
-    return config.model_copy(update={"data": config.data.model_copy(update={"table": table})})

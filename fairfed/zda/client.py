@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, Context
 
-from fairfed import site
 from generators.requests import Image
 from semantic.space import known_groups
 
@@ -29,25 +28,28 @@ if TYPE_CHECKING:
     from torch import nn
 
     from fairfed.config import Arm
+    from fairfed.sites.site import Site
+    from fairfed.sites.training_set import TrainingSet
 
 Labels = npt.NDArray[np.int64]
 
 
 def with_inverted(
     context: Context,
-    toml: str,
+    site: Site,
     arm: Arm,
-    client: int,
     number: int,
     model: nn.Module,
-    real: site.TrainingSet,
-) -> tuple[site.TrainingSet, dict[str, int | float]]:
+    real: TrainingSet,
+) -> tuple[TrainingSet, dict[str, int | float]]:
     """Add images of the classes that a client lacks to its real rows.
 
     Parameters
     ----------
     context
         The client's state; images are kept there if they serve for more than one round.
+    site
+        The client's.
     number
         The round, from 1.
     model
@@ -63,9 +65,8 @@ def with_inverted(
     """
     from fairfed.zda.images import inversion_settings, make_images
 
-    config = site.configuration(toml)
-    settings, table = inversion_settings(config), site.federation(toml, arm.iid).table
-    classes, groups = len(table.classes), np.flatnonzero(known_groups(table.group_names))
+    settings, labels, client = inversion_settings(site.study), site.study.labels, site.index
+    classes, groups = len(labels.classes), np.flatnonzero(known_groups(labels.groups))
     lacking = np.flatnonzero(np.bincount(real.labels.numpy(), minlength=classes) == 0)
     if number < settings.start or not len(lacking):
         return real, {}
@@ -75,22 +76,20 @@ def with_inverted(
         began = time.perf_counter()
         occasion = f"round {number}" if settings.share else f"round {number} client {client}"
         turned = np.roll(lacking, -(client % len(lacking)))  # workers begin with different classes
-        found, fresh = make_images(config, model, classes, turned.tolist(), occasion)
+        found, fresh = make_images(site.place, model, classes, turned.tolist(), occasion)
         images = np.concatenate([found[label] for label in lacking.tolist()])
         cost = {"generated": fresh, "reused": len(images) - fresh}
         cost["inversion-seconds"] = time.perf_counter() - began
         if settings.every > 1:
             _keep(context, arm, period, images)
-    return _joined(toml, arm, real, images, lacking, groups), cost
+    return _joined(site, arm, real, images, lacking, groups), cost
 
 
 def _joined(
-    toml: str, arm: Arm, real: site.TrainingSet, images: Image, lacking: Labels, groups: Labels
-) -> site.TrainingSet:
+    site: Site, arm: Arm, real: TrainingSet, images: Image, lacking: Labels, groups: Labels
+) -> TrainingSet:
     """Real rows first, then the images, as many of each class."""
     import torch
-
-    from fairfed.models import model_inputs
 
     each = len(images) // len(lacking)
     labels = np.repeat(lacking, each)
@@ -98,10 +97,10 @@ def _joined(
     spread = groups[turns]
     return replace(
         real,
-        inputs=torch.cat([real.inputs, model_inputs(site.configuration(toml), images)]),
+        inputs=torch.cat([real.inputs, site.place.inputs(images)]),
         labels=torch.cat([real.labels, torch.from_numpy(labels)]),
         groups=torch.cat([real.groups, torch.from_numpy(spread)]),
-        weights=site.sampling_weights(toml, arm, real.labels.numpy(), labels),
+        weights=site.sampling_weights(arm, real.labels.numpy(), labels),
         n_synthetic=len(images),
     )
 

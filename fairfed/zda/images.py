@@ -16,8 +16,9 @@ from generators.requests import Image, Request, request_seed
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from fairfed.config import Config
     from fairfed.config.inversion import InversionConfig
+    from fairfed.config.model import Agreement
+    from fairfed.sites.workplace import Workplace
 
 NO_BATCH_NORM = (
     "inversion = '{inversion}' makes images from the statistics that BatchNorm layers keep, and "
@@ -32,7 +33,7 @@ KEPT = 128
 """Classes of shared images that a process remembers."""
 
 
-def inversion_settings(config: Config) -> InversionConfig:
+def inversion_settings(config: Agreement) -> InversionConfig:
     """The section `[inversion]`, or its defaults where the file has none."""
     from fairfed.config.inversion import InversionConfig
 
@@ -93,8 +94,8 @@ class Inverter:
 
     Parameters
     ----------
-    config
-        The run; `[inversion]`, `data.image_size` and `generator.device` count.
+    place
+        The study, of which `[inversion]` counts, and this machine.
     model
         Takes RGB images in 0 to 1 and gives logits; copied.
     classes
@@ -106,19 +107,19 @@ class Inverter:
         If the model cannot be inverted: it has no BatchNorm statistics, or gives no finite logits.
     """
 
-    def __init__(self, config: Config, model: nn.Module, classes: Sequence[int]) -> None:
-        chosen = inversion_settings(config)
+    def __init__(self, place: Workplace, model: nn.Module, classes: Sequence[int]) -> None:
+        chosen = inversion_settings(place.study)
         settings = InversionSettings(
-            image_size=config.data.image_size,
+            image_size=place.labels.image_size,
             steps=chosen.steps,
             lr=chosen.lr,
             statistics=chosen.statistics,
             smoothness=chosen.smoothness,
             company=chosen.company * len(classes),
-            device=config.generator.device,
+            device=place.sources.device,
             batch_size=min(BATCH, chosen.per_class),
         )
-        self.seed, self.count = config.seed, chosen.per_class
+        self.seed, self.count = place.study.seed, chosen.per_class
         self._cells = dict(zip(classes, class_outputs([str(c) for c in classes]), strict=True))
         others = class_outputs([OTHERS]) if len(classes) == 1 else ()
         outputs = [*self._cells.values(), *others]
@@ -180,7 +181,7 @@ _made = _Made()
 
 
 def make_images(
-    config: Config, model: nn.Module, classes: int, wanted: Sequence[int], occasion: str
+    place: Workplace, model: nn.Module, classes: int, wanted: Sequence[int], occasion: str
 ) -> tuple[dict[int, Image], int]:
     """Images of a model by label, and how many of them were made now.
 
@@ -195,7 +196,7 @@ def make_images(
     occasion
         See `Inverter.images`.
     """
-    inverter = Inverter(config, model, range(classes))
+    inverter = Inverter(place, model, range(classes))
     _made.same(inverter)
     found = {label: _made.images(inverter, label, occasion) for label in wanted}
     images = {label: images for label, (images, _) in found.items()}

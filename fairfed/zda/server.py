@@ -95,15 +95,12 @@ class ServerInversion(Inversion):
 
     Parameters
     ----------
-    config
-        The run; `[inversion]` says when, from what and how many.
-    classes
-        Classes of the federation.
+    place
+        The study, whose `[inversion]` says when, from what and how many; and the server's machine.
     """
 
     name: ClassVar[str] = "inversion at the server"
-    config: Config
-    classes: int
+    place: Workplace
     _images: Image | None = field(default=None, init=False, repr=False)
     _labels: npt.NDArray[np.int64] | None = field(default=None, init=False, repr=False)
 
@@ -117,7 +114,7 @@ class ServerInversion(Inversion):
         """Fill the pool where an inversion is due, and fine-tune on it from the first one on."""
         from fairfed.zda.images import inversion_settings
 
-        settings = inversion_settings(self.config)
+        settings = inversion_settings(self.place.study)
         aggregate = outcome.model
         if number < settings.start or aggregate is None:
             return outcome, None
@@ -143,14 +140,14 @@ class ServerInversion(Inversion):
         """Add images of one source to the pool; return how many."""
         from fairfed.zda.images import Inverter, inversion_settings
 
-        inverter = Inverter(self.config, self._module(model), known)
+        inverter = Inverter(self.place, self._module(model), known)
         made = [inverter.images(label, f"server, round {number}, {name}") for label in known]
         images = np.concatenate(made)
         labels = np.repeat(np.asarray(known, np.int64), [len(each) for each in made])
         if self._images is not None and self._labels is not None:
             images = np.concatenate([self._images, images])
             labels = np.concatenate([self._labels, labels])
-        keep = _newest(labels, inversion_settings(self.config).pool)
+        keep = _newest(labels, inversion_settings(self.place.study).pool)
         self._images, self._labels = images[keep], labels[keep]
         return sum(len(each) for each in made)
 
@@ -159,22 +156,23 @@ class ServerInversion(Inversion):
         import torch
 
         from fairfed.draws import generator_of
-        from fairfed.models import model_inputs, train_epochs
+        from fairfed.models import train_epochs
         from fairfed.zda.images import inversion_settings
 
         if self._images is None or self._labels is None:
             return aggregate, "the pool is empty"
-        settings, train = inversion_settings(self.config), self.config.train
+        study = self.place.study
+        settings, train = inversion_settings(study), study.train
         module = self._module(aggregate)
         train_epochs(
             module,
-            model_inputs(self.config, self._images),
+            self.place.inputs(self._images),
             torch.from_numpy(self._labels),
             epochs=settings.tune_epochs,
             batch_size=train.batch_size,
             lr=settings.tune_lr,
             momentum=train.momentum,
-            generator=generator_of(self.config.seed, number, TUNING),
+            generator=generator_of(study.seed, number, TUNING),
         )
         tuned = {name: value.numpy() for name, value in module.state_dict().items()}
         reason = flaw(tuned, aggregate)
@@ -183,9 +181,7 @@ class ServerInversion(Inversion):
     def _module(self, model: Model) -> nn.Module:
         import torch
 
-        from fairfed.models import federated_model
-
-        module = federated_model(self.config, self.classes)
+        module = self.place.model()
         module.load_state_dict({name: torch.tensor(value) for name, value in model.items()})
         return module
 
@@ -227,7 +223,7 @@ def _newest(labels: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.bool_]:
     return keep
 
 
-def inversion_of(config: Config, arm: Arm, classes: int) -> Inversion | None:
+def inversion_of(place: Workplace, arm: Arm) -> Inversion | None:
     """The part for an arm that asks for inversion.
 
     Raises
@@ -237,11 +233,10 @@ def inversion_of(config: Config, arm: Arm, classes: int) -> Inversion | None:
     """
     if arm.inversion is None:
         return None
-    from fairfed.models import federated_model
     from fairfed.zda.images import require_batch_norm
 
-    require_batch_norm(federated_model(config, classes), config.model, arm.inversion)
-    return ClientInversion() if arm.inversion == "client" else ServerInversion(config, classes)
+    require_batch_norm(place.model(), place.study.model, arm.inversion)
+    return ClientInversion() if arm.inversion == "client" else ServerInversion(place)
 
 
 def save_inversion(part: Inversion | None) -> dict[str, Any]:

@@ -13,19 +13,20 @@ from flwr.app import Message
 
 from fairfed.config import Config
 from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import count_clients
+from fairfed.client import client_app
 from fairfed.progress import Watcher
 from fairfed.server import server_app
+from fairfed.system import simulated_study
 from tests.fairfed.dying import run_and_die
 
 
 def play(config: Config, watcher: Watcher | None = None, **options: Any) -> list[Message]:
     """Run or continue an experiment; the clients' replies, unless `on_reply` takes them."""
-    from fairfed.client import app
-
     seen: list[Message] = []
     options = {"on_reply": lambda done, total, reply: seen.append(reply), **options}
-    run_in_process(server_app(config, watcher), app, count_clients(config), **options)
+    study = simulated_study(config)
+    sites = study.simulated("a run in a test")
+    run_in_process(server_app(study, watcher), client_app(sites), len(sites.names), **options)
     return seen
 
 

@@ -9,25 +9,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fairfed import __version__
-from fairfed.config import Arm, Config
+from fairfed.config import Arm
+from fairfed.config.training import domain_matching_enabled
 from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rundir import RunDirectory
-from fairfed.tasks import task_of
+from fairfed.sites.collection import IID, MAIN
+from fairfed.sites.request import WHO, split_of
+from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.study import Study
+from fairfed.systems.packages import PACKAGES
 from generators.plan import Cells
-from semantic.errors import InputError
 from semantic.space import CROSSED, UNKNOWN, known_groups
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-PACKAGES = (
-    "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "flwr", "flwr-datasets",
-    "pydantic", "numpy",
-)  # fmt: skip
-"""Packages that a run needs, and whose versions it records."""
+UNITS = {"images": "images", "table": "rows"}
+"""What a row is called, in the plural, by the kind of a label space."""
+SITES = SimulatedSites
 
 
-def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     """Run or continue an experiment; returns its directory, without a report yet.
 
     Raises
@@ -38,50 +40,47 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     fairfed.errors.RunError
         If no client answers any more.
     """
-    from fairfed.fingerprint import know_again
-
-    task = task_of(config)
-    if task is not None:
-        return task.run(grid, config, watcher)
+    config = study.config
     run = RunDirectory(config)
-    toml = config.to_toml()
-    know_again(run)
+    verify_data_fingerprint(run, study)
     run.keep_rounds({arm.name: run.finished(arm) for arm in config.arms})
-    federation = describe(grid, config, toml)
+    federation = describe(grid, study)
     run.write_json("federation.json", federation)
     watcher.described(federation)
-    toml = _fitted(grid, run, toml)
+    study = _fitted(grid, run, study)
     # A continued run that has filled its gaps keeps the record of what that cost.
     filled = run.read_json("synthetic/clients.json") is not None
     if any(arm.augment for arm in config.arms) and not filled:
-        _augment(grid, run, toml, federation, watcher)
+        _augment(grid, run, study, federation, watcher)
     for arm in config.arms:
-        _train(grid, run, toml, arm, federation, watcher)
+        _train(grid, run, study, arm, federation, watcher)
     return run
 
 
-def _fitted(grid: Grid, run: RunDirectory, toml: str) -> str:
-    """The configuration that clients are sent: for a table, with its columns fitted."""
+def verify_data_fingerprint(run: RunDirectory, study: Study) -> None:
+    """Refuse to continue a simulation with other data than the run began with.
+
+    A real site compares its own data, at home.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If rows, labels, groups or the division are not what they were.
+    """
+    if study.simulation is not None:
+        run.keep_data(study.config.data.source, study.simulation.fingerprint())
+
+
+def _fitted(grid: Grid, run: RunDirectory, study: Study) -> Study:
+    """The study; of a table, with its columns fitted."""
     from fairfed.tabular.fit import fit
 
-    fitted = fit(grid, run.config, TIMEOUT)
-    if fitted is run.config:
-        return toml
-    run.write_json("columns.json", fitted.data.table.model_dump(mode="json"))
-    return fitted.to_toml()
-
-
-def _request(toml: str, arm: Arm) -> dict[str, Any]:
-    """What every message tells a client."""
-    from fairfed.site import configuration
-
-    config = configuration(toml)
-    known: dict[str, Any] = {"toml": toml, "arm": arm.slug, "round": 0}
-    if config.model == "clip":
-        from fairfed.adapting.classifier import identity
-
-        known |= identity(config)
-    return known
+    told = study.told
+    if told.labels.kind != "table":
+        return study
+    fitted = fit(grid, told, study.request(told.arms[0]), TIMEOUT)
+    run.write_json("columns.json", fitted.table.model_dump(mode="json"))
+    return study.with_told(fitted)
 
 
 def _ask_all(
@@ -94,82 +93,81 @@ def _ask_all(
     return {client: dict(found[client]) for client in sorted(found)}
 
 
-def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
+def describe(grid: Grid, study: Study) -> dict[str, Any]:
     """What the federation looks like (`federation.json`)."""
-    from fairfed.knowing import said
-    from fairfed.site import federation
+    from fairfed.engines.exchange import query_records
 
     # Class and group names are the federation's common knowledge; counts come from the clients.
-    held = federation(toml, False)
-    table = held.table
-    shape = len(table.classes), len(table.group_names)
-    splits = {}
-    for iid in (False, True):
-        arm = next((arm for arm in config.arms if arm.iid == iid), None)
+    config, labels = study.config, study.told.labels
+    shape = len(labels.classes), len(labels.groups)
+    splits, told = {}, []
+    for split in (MAIN, IID):
+        arm = next((arm for arm in config.arms if split_of(arm) == split), None)
         if arm is None:
             continue
-        answers = _ask_all(grid, "describe", _request(toml, arm), TIMEOUT)
-        splits[_split(iid)] = {
-            part: [np.reshape(a[f"{part}-cells"], shape).tolist() for a in answers.values()]
+        answers = query_records(grid, "describe", study.request(arm), TIMEOUT)
+        counts = [answer.metric_records["metrics"] for answer in answers.values()]
+        told = [answer.config_records[WHO] for answer in answers.values()]
+        splits[split] = {
+            part: [np.reshape(own[f"{part}-cells"], shape).tolist() for own in counts]
             for part in ("train", "test")
         }
-    sensitive = CROSSED.join(config.data.sensitive) if len(table.group_names) > 1 else None
+    sensitive = CROSSED.join(labels.sensitive) if len(labels.groups) > 1 else None
     return {
         "name": config.name,
         "seed": config.seed,
-        "classes": list(table.classes),
-        "groups": list(table.group_names),
-        "unknown": [name for name in table.group_names if UNKNOWN in name.split(CROSSED)],
-        "clients": list(held.names),
+        "classes": list(labels.classes),
+        "groups": list(labels.groups),
+        "unknown": [name for name in labels.groups if UNKNOWN in name.split(CROSSED)],
+        "clients": [str(who["name"]) for who in told],
         "sensitive": sensitive,
         "rounds": config.rounds,
         "engine": config.engine,
-        "unit": table.unit,
-        **said(toml),
+        "unit": UNITS[labels.kind],
+        "warnings": _every(told, "warnings"),
+        "remarks": _every(told, "remarks"),
         "versions": {"fairfed": __version__, **{name: version(name) for name in PACKAGES}},
-        "arms": [_arm_row(config, arm) for arm in config.arms],
+        "arms": [_arm_row(study, arm) for arm in config.arms],
         "splits": splits,
     }
 
 
-def _split(iid: bool) -> str:
-    """Name of a split in `federation.json`."""
-    return "iid" if iid else "main"
+def _every(told: list[Any], kind: str) -> list[str]:
+    """What any site has to say, once."""
+    return list(dict.fromkeys(str(text) for who in told for text in who.get(kind, [])))
 
 
-def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
-    from fairfed.site import matches_domains
+def _arm_row(study: Study, arm: Arm) -> dict[str, Any]:
     from fairfed.strategies.build import published
 
     return {
         "name": arm.name,
         "rule": arm.method,
         "augment": arm.augment,
-        "domain_matching": matches_domains(config, arm),
-        "split": _split(arm.iid),
+        "domain_matching": domain_matching_enabled(study.told, arm),
+        "split": split_of(arm),
         "reference": arm.reference,
         "own_models": arm.own_models,
-        "as_published": published(config, arm),
+        "as_published": published(study.told, arm),
     }
 
 
 def _augment(
-    grid: Grid, run: RunDirectory, toml: str, federation: dict[str, Any], watcher: Watcher
+    grid: Grid, run: RunDirectory, study: Study, federation: dict[str, Any], watcher: Watcher
 ) -> None:
     """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
-    from fairfed.site import matches_domains, plan
-
-    config = run.config
-    arms = [arm for arm in config.arms if arm.augment]
-    arm = next((arm for arm in arms if matches_domains(config, arm)), arms[0])
-    split = federation["splits"][_split(arm.iid)]["train"]
-    plans = [plan(toml, np.array(real), matches_domains(config, arm)) for real in split]
-    size = np.maximum(plans, config.augment.pool) * (np.array(plans) > 0)
-    pools = size.max(0) if config.augment.share else np.array(plans).sum(0)
-    batch = config.generator.batch_size
+    told = study.told
+    arms = [arm for arm in told.arms if arm.augment]
+    arm = next((arm for arm in arms if domain_matching_enabled(told, arm)), arms[0])
+    split = federation["splits"][split_of(arm)]["train"]
+    matching = domain_matching_enabled(told, arm)
+    plans = [study.place.plan(np.array(real), matching) for real in split]
+    size = np.maximum(plans, told.augment.pool) * (np.array(plans) > 0)
+    pools = size.max(0) if told.augment.share else np.array(plans).sum(0)
+    batch = told.generator.batch_size
     watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))
     start = time.perf_counter()
-    answers = _ask_all(grid, "augment", _request(toml, arm), AUGMENT_TIMEOUT)
+    answers = _ask_all(grid, "augment", study.request(arm), AUGMENT_TIMEOUT)
     shape = np.array(split[0]).shape
     generated = sum(int(answer["generated"]) for answer in answers.values())
     rejected = {client: _rejected(answer, shape) for client, answer in answers.items()}
@@ -184,7 +182,7 @@ def _augment(
     ]
     content = {
         "clients": rows,
-        "rejected": _together(list(rejected.values()), config.augment.share),
+        "rejected": _together(list(rejected.values()), told.augment.share),
         "seconds": round(time.perf_counter() - start, 3),
         "generated": generated,
         "reused": sum(int(answer["reused"]) for answer in answers.values()),
@@ -214,7 +212,7 @@ def _together(rejected: list[dict[str, Cells]], shared: bool) -> dict[str, int]:
 def _train(
     grid: Grid,
     run: RunDirectory,
-    toml: str,
+    study: Study,
     arm: Arm,
     federation: dict[str, Any],
     watcher: Watcher,
@@ -222,30 +220,27 @@ def _train(
     """Train one arm from its checkpoint, or from the start, to the last round."""
     from flwr.app import ArrayRecord
 
-    from fairfed.models import federated_model
-    from fairfed.probe import server_probe
     from fairfed.rounds import run_rounds
-    from fairfed.site import configuration
+    from fairfed.sites.probe import server_probe
     from fairfed.strategies.build import build_strategy, needs_probe
 
     config = run.config
     watcher.training(arm, run.finished(arm) + 1, config.rounds)
-    probe = server_probe(toml, arm) if needs_probe(arm) else None
+    probe = server_probe(study, arm) if needs_probe(arm) else None
     trainer = None
     if arm.server_trains and run.finished(arm) < (arm.server_rounds or config.rounds):
         from fairfed.baselines.server_side import server_trainer
 
-        trainer = server_trainer(grid, run, toml, arm, watcher)
-    shape = len(federation["groups"]), len(federation["classes"])
+        trainer = server_trainer(grid, run, study, arm, watcher)
     known = known_groups(federation["groups"]).tolist()
-    strategy = build_strategy(config, arm, shape, probe, trainer, known)
-    model = federated_model(configuration(toml), shape[1], arm)
+    strategy = build_strategy(study.place, arm, probe, trainer, known)
+    model = study.place.model(arm)
     run_rounds(
         grid,
         strategy,
         ArrayRecord(model.state_dict()) if arm.sends_model else ArrayRecord(),
         config.rounds,
-        config=_request(toml, arm),
+        config=study.request(arm),
         seed=config.seed,
         timeout=AUGMENT_TIMEOUT if arm.inversion == "client" else TIMEOUT,
         checkpoint=run.checkpoint(arm),
@@ -255,7 +250,7 @@ def _train(
     )
 
 
-def check(config: Config) -> None:
+def check(study: Study) -> None:
     """Find a user's mistakes before anything is written or trained.
 
     Loads what the clients of a simulation will load in this process anyway: data, CLIP, generator.
@@ -263,52 +258,30 @@ def check(config: Config) -> None:
     Raises
     ------
     semantic.errors.InputError, evaluation.errors.InputError
-        If the data, a model, the attribute table or the metric is not to be had.
+        If the data, a model, the attribute table or the metric is not to be had, or an arm needs
+        the data of all sites and they are real.
     """
     from evaluation import get_metric
     from fairfed.baselines.server_side import check_prototypes
-    from fairfed.baselines.zero_shot import zero_shot_head
-    from fairfed.knowing import check_models
-    from fairfed.probe import check_probe
-    from fairfed.site import federation
+    from fairfed.sites.known_models import check_models, check_rendering
+    from fairfed.sites.probe import check_probe
     from fairfed.strategies.build import check_arms, needs_probe
 
-    task = task_of(config)
-    if task is not None:
-        task.check(config)
-        return
+    config, arms, place = study.config, study.told.arms, study.place
     get_metric(config.fairness.metric)
-    check_arms(config)
-    toml = config.to_toml()
-    federation(toml, False)
-    check_models(toml)
-    if any(arm.system == "one-shot" for arm in config.arms):
-        check_prototypes(toml)
-    if any(arm.system == "zero-shot" for arm in config.arms):
-        zero_shot_head(toml, False)
-    if any(needs_probe(arm) for arm in config.arms):
-        check_probe(toml)
+    check_arms(config, place)
+    for arm in arms:
+        if arm.iid or arm.system == "centralised":
+            study.simulated(f"arm {arm.name!r} ({'iid' if arm.iid else arm.system})")
+    check_models(place)
+    if study.simulation is not None:
+        check_rendering(study.simulation)
+    if any(arm.system == "one-shot" for arm in arms):
+        check_prototypes(place)
+    if any(arm.system == "zero-shot" for arm in arms):
+        place.zero_shot_head()
+    if any(needs_probe(arm) for arm in arms):
+        check_probe(study)
     if config.model == "clip":
-        from fairfed.adapting.classifier import adapted_clip
-
-        for arm in config.arms:
-            adapted_clip(config, arm)
-
-
-def count_clients(config: Config) -> int:
-    """Number of clients of a federation on this machine.
-
-    Raises
-    ------
-    InputError
-        If the data or its division is not as the configuration says.
-    """
-    from fairfed.site import federation
-
-    task = task_of(config)
-    if task is not None:
-        return task.count_clients(config)
-    count = len(federation(config.to_toml(), False).train)
-    if count < 1:
-        raise InputError("the data holds no client; see 'data.client' and 'partition'")
-    return count
+        for arm in arms:
+            place.model(arm)

@@ -20,7 +20,7 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 # isort: split
 from flwr.app import ArrayRecord, Context
 
-from fairfed.client_state import keep
+from fairfed.sites.state import keep
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config import SemanticConfig
+from fairfed.config.labels import LabelSpace
 from fairfed.data import ImageTable
-from fairfed.semantics import noun_table, semantic_space
+from fairfed.sites.semantics import Meaning, noun_table, semantic_space
 from semantic.errors import InputError
 from semantic.known_words import KnownWords
 from semantic.sight import Reader, Reading, without
@@ -97,7 +98,7 @@ class Sight:
 
 
 def look(
-    semantic: SemanticConfig,
+    semantic: SemanticConfig | Meaning,
     sensitive: tuple[str, ...],
     table: ImageTable,
     rows: npt.NDArray[np.int64],
@@ -148,8 +149,28 @@ def look(
     )
 
 
+def read_names(
+    semantic: Meaning, labels: LabelSpace, encoder: ClipEncoder, words: KnownWords | None
+) -> Sight:
+    """Find out what CLIP and a generator know of classes and groups by their names alone.
+
+    For a machine that has no images to look at.
+    """
+    unknown = unknown_class(semantic, labels.classes, encoder.known_words)
+    if semantic.allow_unknown:
+        told = [ALLOWED.format(what=unknown)] if unknown else []
+        return Sight(warnings=tuple(told))
+    found = {}
+    for position, (column, values) in enumerate(labels.sensitive.items()):
+        why = _unknown_values(list(values), encoder.known_words, words)
+        if why:
+            found[position] = HIDDEN.format(column=column, why=why)
+    refusal = f"{unknown}. {WHAT_TO_DO}" if unknown else ""
+    return Sight(hidden=tuple(found), notes=tuple(found.values()), refusal=refusal)
+
+
 def unknown_class(
-    semantic: SemanticConfig, classes: tuple[str, ...], known: KnownWords | None
+    semantic: SemanticConfig | Meaning, classes: tuple[str, ...], known: KnownWords | None
 ) -> str:
     """Why a CLIP that lists its words does not know a class; empty where it knows all."""
     if known is None:
@@ -167,7 +188,7 @@ def unknown_class(
 
 
 def check_words(
-    semantic: SemanticConfig,
+    semantic: SemanticConfig | Meaning,
     classes: tuple[str, ...],
     encoder: ClipEncoder,
     phrases: Iterable[str] = (),

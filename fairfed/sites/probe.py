@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation import get_metric
-from fairfed import site
 from fairfed.strategies.aggregate import Model
 from semantic.errors import InputError
 from semantic.space import known_groups
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairfed.config import Arm
+    from fairfed.sites.study import Study
     from fairfed.strategies.cohort import Counts, Probe
+    from fairfed.tabular import FeatureTable
 
 SHORT = (
     "the server's probe set lacks images: curation left {found} of {wanted} of class {label!r}, "
@@ -35,7 +36,7 @@ UNDEFINED = (
 )
 
 
-def server_probe(toml: str, arm: Arm | None = None) -> Probe:
+def server_probe(study: Study, arm: Arm | None = None) -> Probe:
     """Make the probe that ``fairness.probe_source`` names, for models of an arm.
 
     Raises
@@ -43,11 +44,11 @@ def server_probe(toml: str, arm: Arm | None = None) -> Probe:
     InputError
         As :func:`synthetic_probe` and :func:`validation_rows`.
     """
-    validation = site.configuration(toml).fairness.probe_source == "validation"
-    return validation_probe(toml) if validation else synthetic_probe(toml, arm)
+    validation = study.told.fairness.probe_source == "validation"
+    return validation_probe(study) if validation else synthetic_probe(study, arm)
 
 
-def check_probe(toml: str) -> None:
+def check_probe(study: Study) -> None:
     """Find what is amiss with the probe, as far as that needs no training and no synthesis.
 
     Raises
@@ -55,19 +56,19 @@ def check_probe(toml: str) -> None:
     InputError
         If the generator cannot be loaded; as :func:`validation_rows`.
     """
-    if site.configuration(toml).fairness.probe_source == "validation":
-        validation_rows(toml)
+    if study.told.fairness.probe_source == "validation":
+        validation_rows(study)
     else:
-        site.synthesiser(toml)
+        study.place.synthesiser  # noqa: B018  (loaded, or refused)
 
 
-def synthetic_probe(toml: str, arm: Arm | None = None) -> Probe:
+def synthetic_probe(study: Study, arm: Arm | None = None) -> Probe:
     """Make or find the synthetic set of a run.
 
     Parameters
     ----------
-    toml
-        Configuration of the run; ``fairness.probe`` is the number of images of each cell.
+    study
+        The run; ``fairness.probe`` is the number of images of each cell.
     arm
         Whose models are judged; None where all arms have the configuration's own.
 
@@ -80,29 +81,25 @@ def synthetic_probe(toml: str, arm: Arm | None = None) -> Probe:
     InputError
         If curation leaves a cell short: the set would not be balanced.
     """
-    from fairfed.models import model_inputs
-
-    config, data = site.configuration(toml), site.federation(toml, False)
-    table, images = data.table, config.fairness.probe
-    known = known_groups(table.group_names)
-    wanted = np.tile(images * known.astype(np.int64), (len(table.classes), 1))
-    server = len(data.train)  # a partition id that no client has
-    made = site.synthesiser(toml).fill(wanted, server, images, share=False)
+    place, images = study.place, study.told.fairness.probe
+    labels = place.labels
+    known = known_groups(labels.groups)
+    wanted = np.tile(images * known.astype(np.int64), (len(labels.classes), 1))
+    made = place.synthesiser.fill(wanted, study.server, images, share=False)
     for label, group in np.argwhere(made.accepted < wanted):
         found = int(made.accepted[label, group])
-        names = {"label": table.classes[label], "group": table.group_names[group]}
+        names = {"label": labels.classes[label], "group": labels.groups[group]}
         raise InputError(SHORT.format(found=found, wanted=images, **names))
-    inputs = model_inputs(config, made.images, arm)
-    return _probe(toml, inputs, made.labels, made.groups, arm)
+    return _probe(study, place.inputs(made.images, arm), made.labels, made.groups, arm)
 
 
-def validation_probe(toml: str) -> Probe:
+def validation_probe(study: Study) -> Probe:
     """Judge models on the server's validation rows of a table (as FAIR-FATE, arXiv 2209.10678).
 
     Parameters
     ----------
-    toml
-        Configuration of the run, its columns fitted (`fairfed.tabular.fit`).
+    study
+        The run, its columns fitted (`fairfed.tabular.fit`).
 
     Returns
     -------
@@ -113,31 +110,36 @@ def validation_probe(toml: str) -> Probe:
     InputError
         As :func:`validation_rows`.
     """
-    table, chosen = site.rows(toml, False).table, validation_rows(toml)
-    inputs = site.inputs(toml, False, chosen)
-    return _probe(toml, inputs, table.labels[chosen], table.groups[chosen])
+    import torch
+
+    from fairfed.tabular import encode
+
+    table, chosen = validation_rows(study)
+    inputs = torch.from_numpy(encode(study.told.table, table.features.iloc[chosen]))
+    return _probe(study, inputs, table.labels[chosen], table.groups[chosen])
 
 
-def validation_rows(toml: str) -> NDArray[np.int64]:
-    """Rows of the table that the server has, ascending.
+def validation_rows(study: Study) -> tuple[FeatureTable, NDArray[np.int64]]:
+    """The table, and its rows that the server has, ascending.
 
     Raises
     ------
     InputError
-        If the fairness metric is undefined on them, whatever is predicted.
+        If the sites are real, or the fairness metric is undefined on the rows, whatever is
+        predicted.
     """
-    config, table = site.configuration(toml), site.rows(toml, False).table
+    table = study.simulated("fairness.probe_source = 'validation'").rows.table
     chosen = np.flatnonzero(table.server)
     by_group = table.cells(chosen).T
     # Every prediction once for every row: no rate is 0, so that ratios are defined, too.
     counts = np.repeat(by_group[:, :, np.newaxis], by_group.shape[1], axis=2)
-    if np.isnan(get_metric(config.fairness.metric)(counts)):
-        raise InputError(UNDEFINED.format(metric=config.fairness.metric, n=len(chosen)))
-    return chosen
+    if np.isnan(get_metric(study.told.fairness.metric)(counts)):
+        raise InputError(UNDEFINED.format(metric=study.told.fairness.metric, n=len(chosen)))
+    return table, chosen
 
 
 def _probe(
-    toml: str,
+    study: Study,
     inputs: Tensor,
     labels: NDArray[np.int64],
     members: NDArray[np.int64],
@@ -146,14 +148,14 @@ def _probe(
     """The probe on examples as the configured model takes them."""
     import torch
 
-    from fairfed.models import confusion_counts, federated_model
+    from fairfed.models import confusion_counts
 
-    config, table = site.configuration(toml), site.federation(toml, False).table
-    classes, groups = len(table.classes), len(table.group_names)
+    space, place = study.told.labels, study.place
+    classes, groups = len(space.classes), len(space.groups)
     truth = torch.from_numpy(labels), torch.from_numpy(members)
 
     def probe(arrays: Model) -> Counts:
-        model = federated_model(config, classes, arm)
+        model = place.model(arm)
         model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
         counts, _ = confusion_counts(model, inputs, *truth, n_groups=groups, n_classes=classes)
         return counts

@@ -11,10 +11,9 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 
-from fairfed import site
+from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
-from fairfed.extension import extended_set
-from fairfed.personal import keep_personal, recall_personal, train_personal
+from fairfed.sites.personal import keep_personal, recall_personal, train_personal
 from fairfed.zda.client import with_inverted
 
 if TYPE_CHECKING:
@@ -22,13 +21,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fairfed.baselines.scaffold import ClientVariate
-    from fairfed.request import Request
+    from fairfed.sites.request import Request
+    from fairfed.sites.training_set import TrainingSet
 
 
 def train(request: Request) -> Message:
     """Measure the received model on the client's real rows, then train it; weights and counts."""
     started = time.perf_counter()
-    arm, number = request.arm, int(request.sent["round"])  # type: ignore[arg-type]
+    arm, number = request.arm, request.round
     own = _training_set(request)
     model = request.received_model()
     if not arm.sends_model:
@@ -36,9 +36,7 @@ def train(request: Request) -> Message:
     counts, received_loss = _measured(request, model, own)
     inverting: dict[str, int | float] = {}
     if arm.inversion == "client":
-        own, inverting = with_inverted(
-            request.context, request.toml, arm, request.client, number, model, own
-        )
+        own, inverting = with_inverted(request.context, request.site, arm, number, model, own)
     how = _how(request, own, counts)
     if arm.personal is not None:
         _train_personal(request, model, own, how, number)
@@ -66,21 +64,20 @@ def train(request: Request) -> Message:
     return Message(reply, reply_to=request.message)
 
 
-def _training_set(request: Request) -> site.TrainingSet:
+def _training_set(request: Request) -> TrainingSet:
     """What the client trains on, with what the closed loop has planned for it."""
-    toml, arm, client = request.toml, request.arm, request.client
     if "extra-cells" not in request.sent:
-        return site.training_set(toml, arm, client)
+        return request.site.training_set(request.arm)
     groups, classes = request.shape
     extra, new = (
         np.reshape(np.asarray(request.sent[name], np.int64), (classes, groups))
         for name in ("extra-cells", "new-cells")
     )
-    return extended_set(toml, arm, client, extra, new)
+    return request.site.extended_set(request.arm, extra, new)
 
 
 def _measured(
-    request: Request, model: nn.Module, own: site.TrainingSet
+    request: Request, model: nn.Module, own: TrainingSet
 ) -> tuple[NDArray[np.int64], float]:
     """Confusion counts ``[G, C, C]`` of the received model on the client's real rows; its loss."""
     import torch
@@ -88,22 +85,21 @@ def _measured(
     from fairfed.models import confusion_counts
 
     groups, classes = request.shape
-    rows = site.training_rows(request.toml, request.arm, request.client)
-    table = site.federation(request.toml, request.arm.iid).table
+    rows = request.site.rows
     return confusion_counts(
         model,
         own.inputs[: own.n_real],
         own.labels[: own.n_real],
-        torch.from_numpy(table.groups[rows]),
+        torch.from_numpy(rows.table.groups[rows.train]),
         n_groups=groups,
         n_classes=classes,
     )
 
 
-def _how(request: Request, own: site.TrainingSet, counts: NDArray[np.int64]) -> dict[str, Any]:
+def _how(request: Request, own: TrainingSet, counts: NDArray[np.int64]) -> dict[str, Any]:
     """How every training of the round goes: settings of `fairfed.models.train_epochs`."""
     return {
-        **site.training_settings(request.config, request.arm),
+        **training_settings(request.study, request.arm),
         "weights": own.weights,
         "samples_per_epoch": own.size,
         "loss_weights": _loss_weights(request, own, counts),
@@ -113,7 +109,7 @@ def _how(request: Request, own: site.TrainingSet, counts: NDArray[np.int64]) -> 
 def _trained(
     request: Request,
     model: nn.Module,
-    own: site.TrainingSet,
+    own: TrainingSet,
     how: dict[str, Any],
     variate: ClientVariate | None,
     number: int,
@@ -129,30 +125,30 @@ def _trained(
         own.inputs,
         own.labels,
         **how,
-        generator=generator_of(request.config.seed, request.client, number),
+        generator=generator_of(request.study.seed, request.client, number),
         correction=None if variate is None else variate.correction,
     )
 
 
 def _train_personal(
-    request: Request, received: nn.Module, own: site.TrainingSet, how: dict[str, Any], number: int
+    request: Request, received: nn.Module, own: TrainingSet, how: dict[str, Any], number: int
 ) -> None:
     """Ditto's training beside the federated one, with random numbers of its own."""
-    draw = generator_of(request.config.seed, request.client, number, 1)
+    draw = generator_of(request.study.seed, request.client, number, 1)
     model = request.received_model()
     how = {**how, "generator": draw}
     train_personal(request.context, request.arm, received, model, own.inputs, own.labels, how)
 
 
 def _loss_weights(
-    request: Request, own: site.TrainingSet, counts: NDArray[np.int64]
+    request: Request, own: TrainingSet, counts: NDArray[np.int64]
 ) -> Tensor | None:
     """Weights of the training rows in the loss: local debiasing, and what the server asked for."""
     import torch
 
     from fairfed.strategies.local import loss_weights
 
-    train = request.config.train
+    train = request.study.train
     debias = request.arm.debias or train.debias
     cells = request.cells("cell-weights")
     if debias == "fairbatch":
@@ -177,7 +173,7 @@ def _fairbatch(request: Request, counts: NDArray[np.int64]) -> NDArray[np.float6
     key = f"fairbatch-{request.arm.slug}"
     kept = request.context.state.array_records.get(key)
     shares = None if kept is None else kept["shares"].numpy()
-    shares, weights = fairbatch(counts, shares, request.config.train.fairbatch_alpha)
+    shares, weights = fairbatch(counts, shares, request.study.train.fairbatch_alpha)
     request.context.state[key] = ArrayRecord({"shares": Array(shares)})
     return weights
 
@@ -195,6 +191,6 @@ def _variate(request: Request, model: nn.Module) -> ClientVariate | None:
 def _gradient_weight(request: Request, rows: int) -> float:
     from fairfed.baselines.scaffold import gradient_weight, local_steps
 
-    how = site.training_settings(request.config, request.arm)
+    how = training_settings(request.study, request.arm)
     steps = local_steps(rows, how["batch_size"], how["epochs"])
     return gradient_weight(steps, how["lr"], how["momentum"])

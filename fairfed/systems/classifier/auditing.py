@@ -19,15 +19,13 @@ from flwr.app import (
     ArrayRecord,
     ConfigRecord,
     ConfigRecordValues,
-    MetricRecord,
     RecordDict,
 )
 
 from evaluation.audit.counts_file import CountsFile, add_up, decode_counts, encode_counts
 from evaluation.audit.from_counts import crossed_schema, dense_tally
 from evaluation.audit.noise import Declared, protect
-from fairfed import site
-from fairfed.engines.exchange import METRICS_KEY, PARTITION_KEY, QueryError, query_records
+from fairfed.engines.exchange import QueryError, query_records
 from fairfed.errors import PublicInputError
 from semantic.errors import InputError
 
@@ -36,8 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from fairfed.config import Arm, Config
-    from fairfed.data import Federation
+    from fairfed.config import Arm, FederationConfig
+    from fairfed.sites.site import Site
 
 ACTION = "audit"
 COUNTS_KEY = "counts"
@@ -53,21 +51,24 @@ class AuditSettings:
 
     Parameters
     ----------
-    config : Config
-        The federation, as clients are sent it (a table's with its columns fitted).
+    study : FederationConfig
+        What clients are sent (a table's with its columns fitted).
     arm : Arm
         Whose data split, and for Ditto whose personal models, are meant.
     model : ArrayRecord
         Weights of the model that is audited.
+    clients : int
+        How many there are.
     bins : int
         Of score histograms; 0: count predictions alone.
     epsilon, delta, min_cell
         Protection at every client; see `evaluation.audit.noise.protect`.
     """
 
-    config: Config
+    study: FederationConfig
     arm: Arm
     model: ArrayRecord
+    clients: int
     bins: int = 0
     epsilon: float | None = None
     delta: float | None = None
@@ -76,8 +77,8 @@ class AuditSettings:
     def request(self) -> dict[str, ConfigRecordValues]:
         """What the message tells a client beside the weights."""
         asked: dict[str, ConfigRecordValues] = {
-            "toml": self.config.to_toml(), "arm": self.arm.slug, "round": 0,
-            "bins": self.bins, "min-cell": self.min_cell,
+            "study": self.study.to_json(), "arm": self.arm.slug, "round": 0,
+            "bins": self.bins, "min-cell": self.min_cell, "clients": self.clients,
         }  # fmt: skip
         budget = {"epsilon": self.epsilon, "delta": self.delta}
         return asked | {name: value for name, value in budget.items() if value is not None}
@@ -120,30 +121,28 @@ def _counts_in(answer: RecordDict, client: int) -> CountsFile:
     return decode_counts(data, f"client {client}")
 
 
-def client_counts(
-    model: nn.Module, toml: str, arm: Arm, client: int, asked: Mapping[str, Any]
-) -> RecordDict:
+def client_counts(model: nn.Module, site: Site, arm: Arm, asked: Mapping[str, Any]) -> RecordDict:
     """A client's answer: the file of counts of a model on its test rows.
 
     Parameters
     ----------
     model
         Gives logits; the received one, or the client's own.
-    toml, arm, client
+    site, arm
         Whose rows they are.
     asked
         The request's settings; see `AuditSettings.request`.
     """
-    data = site.federation(toml, arm.iid)
-    sensitive = site.configuration(toml).data.sensitive
-    table, bins = data.table, int(asked["bins"])
-    name = f"{client:0{len(str(len(data.test) - 1))}d}"
-    schema = crossed_schema(table.classes, table.group_names, sensitive, (name,), bins)
-    confusion, scores = _counts(model, toml, arm, data, client, schema.score_classes, bins)
+    labels, bins = site.study.labels, int(asked["bins"])
+    # Numbers are padded, so that they are sorted as numbers.
+    name = site.name.zfill(len(str(int(asked["clients"]) - 1))) if site.name.isdecimal() else site.name
+    sensitive = tuple(labels.sensitive)
+    schema = crossed_schema(labels.classes, labels.groups, sensitive, (name,), bins)
+    confusion, scores = _counts(model, site, arm, schema.score_classes, bins)
     tally = dense_tally(
         schema,
-        table.classes,
-        table.group_names,
+        labels.classes,
+        labels.groups,
         {name: confusion},
         None if scores is None else {name: scores},
     )
@@ -156,30 +155,19 @@ def client_counts(
         min_cell=int(asked.get("min-cell", 0)),
         declared=Declared(schema.classes, levels, (name,), missing=False),
     )
-    return RecordDict(
-        {
-            METRICS_KEY: MetricRecord({PARTITION_KEY: client}),
-            COUNTS_KEY: ConfigRecord({"file": encode_counts(tally, (release,))}),
-        }
-    )
+    return RecordDict({COUNTS_KEY: ConfigRecord({"file": encode_counts(tally, (release,))})})
 
 
 def _counts(
-    model: nn.Module,
-    toml: str,
-    arm: Arm,
-    data: Federation,
-    client: int,
-    scored: tuple[str, ...],
-    bins: int,
+    model: nn.Module, site: Site, arm: Arm, scored: tuple[str, ...], bins: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Confusion counts ``[groups, C, C]`` and histograms ``[groups, scored, 2, bins]``."""
     from fairfed.models import class_probabilities
 
-    table, rows = data.table, data.test[client]
+    table, rows = site.table, site.rows.test
     labels, groups = table.labels[rows], table.groups[rows]
-    n_groups, n_classes = len(table.group_names), len(table.classes)
-    probabilities = class_probabilities(model, site.model_rows(toml, arm, rows), n_classes)
+    n_groups, n_classes = site.shape
+    probabilities = class_probabilities(model, site.model_rows(rows, arm), n_classes)
     confusion = np.zeros((n_groups, n_classes, n_classes), np.int64)
     np.add.at(confusion, (groups, labels, probabilities.argmax(1)), 1)
     if not bins:
@@ -218,10 +206,10 @@ def audit_run(
     """
     from evaluation.run import refuse_own_results
     from fairfed import checkpoint
-    from fairfed.client import app
+    from fairfed.client import client_app
     from fairfed.config import load_config
     from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.experiment import count_clients
+    from fairfed.sites.simulated import simulated_sites
     from fairfed.strategies.aggregate import encode
 
     refuse_own_results(run_dir)
@@ -232,23 +220,21 @@ def audit_run(
         raise InputError(f"{run_dir}: no arm {arm_name!r}; there are: {known}")
     path = run_dir / "checkpoints" / f"{arm.slug}.npz"
     saved = checkpoint.load(path)
-    clients = count_clients(config)
-    settings = AuditSettings(
-        _with_columns(config, run_dir), arm, encode(saved.arrays), bins, **protection
-    )
-    with InProcessGrid(app, clients) as grid:
+    sites = simulated_sites(config)
+    study = _with_columns(sites.study, run_dir)
+    settings = AuditSettings(study, arm, encode(saved.arrays), len(sites.names), bins, **protection)
+    with InProcessGrid(client_app(sites), len(sites.names)) as grid:
         if saved.clients:
             grid.load_client_states(saved.clients)
         return audit_clients(grid, settings, timeout)
 
 
-def _with_columns(config: Config, run_dir: Path) -> Config:
-    """The configuration with the columns that the run fitted, if it is of a table."""
+def _with_columns(study: FederationConfig, run_dir: Path) -> FederationConfig:
+    """The study with the columns that the run fitted, if it is of a table."""
     from fairfed.config import TableConfig
 
     path = run_dir / "columns.json"
     if not path.is_file():
-        return config
+        return study
     table = TableConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    data = config.data.model_copy(update={"table": table})
-    return config.model_copy(update={"data": data})
+    return study.model_copy(update={"table": table})

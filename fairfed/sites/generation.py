@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairfed.progress import images_done
-from fairfed.semantics import store_directory
+from fairfed.sites.semantics import store_directory
 
 if TYPE_CHECKING:
-    from fairfed.config import Config, PipelineConfig
+    from fairfed.config import GeneratorConfig
     from generators.diffusion import DiffusionSettings
-    from generators.synthesis import Synthesiser
+    from generators.synthesis import Curation, Synthesiser
     from semantic.conditioning import Conditioner
+    from semantic.encoder import ClipEncoder
     from semantic.space import SemanticSpace
 
 
@@ -23,7 +24,9 @@ NONE_ACCEPTED = (
 )
 
 
-def settings_of(config: Config | PipelineConfig) -> DiffusionSettings:
+def diffusion_settings(
+    generator: GeneratorConfig, image_size: int, allow_unknown: bool
+) -> DiffusionSettings:
     """Settings of the generator of a run or of an augmentation.
 
     Raises
@@ -34,15 +37,17 @@ def settings_of(config: Config | PipelineConfig) -> DiffusionSettings:
     from generators.diffusion import DiffusionSettings
 
     return DiffusionSettings(
-        **config.generator.model_dump(),
-        image_size=config.data.image_size,
-        allow_unknown=config.semantic.allow_unknown,
+        **generator.model_dump(), image_size=image_size, allow_unknown=allow_unknown
     )
 
 
 def synthesiser_of(
-    config: Config,
+    settings: DiffusionSettings,
+    encoder: ClipEncoder,
     space: SemanticSpace,
+    curation: Curation,
+    store: str | None,
+    seed: int,
     conditioner: Conditioner | None,
     *,
     whole_batches: bool = True,
@@ -51,10 +56,10 @@ def synthesiser_of(
 
     Parameters
     ----------
-    config
-        Its `generator`, `semantic.encoder`, `augment` and `seed`.
-    space
-        Classes and groups, with what they are called.
+    settings, encoder, space
+        Of the generator; of CLIP; classes and groups, with what they are called.
+    curation, store, seed
+        Checks, the store's directory as configured, and the run's seed.
     conditioner
         What is asked for; None for each cell's first prompt.
     whole_batches
@@ -67,17 +72,16 @@ def synthesiser_of(
     """
     from generators.diffusion import load_generator
     from generators.store import ImageStore
-    from generators.synthesis import Curation, Synthesiser
-    from semantic.encoder import load_encoder
+    from generators.synthesis import Synthesiser
     from semantic.space import CellScorer
 
-    generator = load_generator(settings_of(config))
+    generator = load_generator(settings)
     return Synthesiser(
         generator,
-        CellScorer(load_encoder(config.semantic.encoder), space),
-        ImageStore(store_directory(config.augment.store), generator.fingerprint),
-        Curation(config.augment.margin, config.augment.max_tries),
-        config.seed,
+        CellScorer(encoder, space),
+        ImageStore(store_directory(store), generator.fingerprint),
+        curation,
+        seed,
         images_done,
         conditioner=conditioner,
         whole_batches=whole_batches,

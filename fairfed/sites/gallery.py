@@ -1,7 +1,7 @@
-"""The gallery of a run: real against synthetic images of the cells that clients lack.
+"""The gallery of a simulation: real against synthetic images of the cells that clients lack.
 
-It shows real images only from the test split, and is made only where this process can read the
-data itself, as in a simulation. Nothing of it ever travels in a message.
+It shows real images only from the test split, and is made only by somebody who has all of them.
+Nothing of it ever travels in a message.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fairfed import site
 from fairfed.rundir import RunDirectory
+from fairfed.sites.simulated import SimulatedSites
 from generators.store import encode_png
 from generators.synthesis import Pool, owner
 from semantic.space import known_groups
@@ -22,26 +22,23 @@ SPLIT = "test"
 """Whose real images are shown, in `gallery.json` for the privacy statement."""
 
 
-def write_gallery(run: RunDirectory) -> None:
+def write_gallery(run: RunDirectory, sites: SimulatedSites) -> None:
     """Write `synthetic/gallery.json` and its images, where anything was synthesised."""
-    config = run.config
-    toml = config.to_toml()
     if run.read_json("synthetic/clients.json") is None:
         return
-    data = site.images(toml, False)
+    data, place = sites.images, sites.place(sites.study)
     table = data.table
     lacking = (data.train_cells() == 0).sum(0) * known_groups(table.group_names)
-    rng = np.random.default_rng(config.seed)
+    rng = np.random.default_rng(run.config.seed)
     cells = []
-    said = site.sight(toml).spoken(table.group_names)
-    names = [said.get(name, name) for name in table.group_names]
+    names = [place.spoken.get(name, name) for name in table.group_names]
     shown_as: set[tuple[int, str]] = set()
     for c, g in np.argwhere(lacking > 0)[:MOST_CELLS].tolist():
         if (c, names[g]) in shown_as:  # of both, the same is said and shown
             continue
         shown_as.add((c, names[g]))
         alike = [i for i, name in enumerate(names) if name == names[g]]
-        pool = _pool(run, c, g)
+        pool = _pool(sites, c, g)
         of_cell = (table.labels == c) & np.isin(table.groups, alike)
         rows = np.flatnonzero(table.test & of_cell)
         shown = rng.permutation(rows)[:IMAGES_PER_CELL]
@@ -57,16 +54,15 @@ def write_gallery(run: RunDirectory) -> None:
     run.write_json("synthetic/gallery.json", {"split": SPLIT, "cells": cells})
 
 
-def _pool(run: RunDirectory, c: int, g: int) -> Pool:
+def _pool(sites: SimulatedSites, c: int, g: int) -> Pool:
     """Accepted images of a cell: the shared ones, or those of the first client that lacks it."""
-    config, toml = run.config, run.config.to_toml()
-    maker = site.synthesiser(toml)
-    if config.augment.share:
-        return maker.pool(c, g, config.augment.pool)
-    cells = site.federation(toml, False).train_cells()
+    augment, place = sites.study.augment, sites.place(sites.study)
+    if augment.share:
+        return place.synthesiser.pool(c, g, augment.pool)
+    cells = sites.data().train_cells()
     client = int(np.flatnonzero(cells[:, c, g] == 0)[0])
-    wanted = site.plan(toml, cells[client], config.augment.domain_matching)
-    return maker.pool(c, g, int(wanted[c, g]), owner(client))
+    wanted = place.plan(cells[client], augment.domain_matching)
+    return place.synthesiser.pool(c, g, int(wanted[c, g]), owner(client))
 
 
 def _write(run: RunDirectory, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> str:

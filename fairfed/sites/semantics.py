@@ -1,39 +1,57 @@
 """From the configuration to meaning: attribute table, label space, CLIP's scores, image store.
 
-Shared by the clients of a federation (`fairfed.site`) and by `fairfed.augmentation`.
+Shared by the sites of a federation and by `fairfed.augmentation`.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fairfed.config import SemanticConfig
-
-if TYPE_CHECKING:
-    from semantic.attributes import AttributeTable
-    from semantic.space import SemanticSpace
+from semantic.attributes import AttributeTable, load_attributes, table_from_names
+from semantic.space import TEMPLATES, SemanticSpace
 
 
-def attribute_table(semantic: SemanticConfig, classes: tuple[str, ...]) -> AttributeTable:
+@dataclass(frozen=True)
+class Meaning:
+    """What classes mean at a site: as `SemanticConfig`, with the table that was agreed on.
+
+    Attributes
+    ----------
+    encoder
+        The site's own source of CLIP.
+    attributes
+        The federation's table, or `names`.
+    templates, allow_unknown
+        As in `SemanticConfig`.
+    """
+
+    encoder: str
+    attributes: AttributeTable | str
+    templates: tuple[str, ...] = ()
+    allow_unknown: bool = False
+
+
+def attribute_table(
+    semantic: SemanticConfig | Meaning, classes: tuple[str, ...]
+) -> AttributeTable:
     """The class × attribute table of the configuration."""
-    from semantic.attributes import load_attributes, table_from_names
-
     source = semantic.attributes
+    if isinstance(source, AttributeTable):
+        return source
     return table_from_names(classes) if source == "names" else load_attributes(source)
 
 
-def noun_table(semantic: SemanticConfig, classes: tuple[str, ...]) -> AttributeTable:
+def noun_table(semantic: SemanticConfig | Meaning, classes: tuple[str, ...]) -> AttributeTable:
     """What classes are called: as configured, or by their names where the table lacks any."""
-    from semantic.attributes import table_from_names
-
     table = attribute_table(semantic, classes)
     return table if set(classes) <= set(table.classes) else table_from_names(classes)
 
 
 def semantic_space(
-    semantic: SemanticConfig, classes: tuple[str, ...], groups: tuple[str, ...]
+    semantic: SemanticConfig | Meaning, classes: tuple[str, ...], groups: tuple[str, ...]
 ) -> SemanticSpace:
     """Classes and groups with what they are called.
 
@@ -42,8 +60,6 @@ def semantic_space(
     semantic.errors.InputError
         If the attribute table cannot be read or has no row for a class.
     """
-    from semantic.space import TEMPLATES, SemanticSpace
-
     templates = semantic.templates or TEMPLATES
     return SemanticSpace(classes, groups, attribute_table(semantic, classes), templates)
 

@@ -1,0 +1,58 @@
+"""The adapted CLIP of an arm, before its training."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from fairfed.config.model import Agreement
+from fairfed.models.clip_adapted import AdaptedClip
+from fairfed.models.clip_head import SCALE
+from fairfed.models.clip_text import ClassVectors, LearnedContext
+from fairfed.models.clip_tower import reinitialise, with_biases, with_lora
+from fairfed.models.zero_shot import zero_shot_head
+from semantic.encoder import ClipEncoder
+from semantic.space import SemanticSpace
+
+
+def adapted_clip(
+    config: Agreement, method: str, scratch: bool, encoder: ClipEncoder, space: SemanticSpace
+) -> AdaptedClip:
+    """The untrained model of a method of adaptation.
+
+    Parameters
+    ----------
+    method
+        A name of `adapt.method`.
+    scratch
+        Whether the image tower is drawn anew.
+    encoder, space
+        The pretrained CLIP, and the classes with what they are called.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the encoder has no part that the method adapts, or a class has no name.
+    """
+    draw = torch.Generator().manual_seed(config.seed)
+    frozen = encoder.model
+    if method == "prompt":
+        nouns = [space.table.noun(name) for name in space.classes]
+        context = LearnedContext(frozen, encoder.tokenize, config.adapt.context, nouns)
+        return AdaptedClip(frozen.visual, context, encoder.scale)
+    start = zero_shot_head(encoder, space).weight.detach()
+    if method == "head":
+        return AdaptedClip(frozen.visual, ClassVectors(start), encoder.scale)
+    tower = copy.deepcopy(frozen.visual)
+    if method == "lora":
+        tower = with_lora(tower, config.adapt.rank, draw)
+    elif method == "bias":
+        tower = with_biases(tower)
+    else:
+        tower.requires_grad_(True)
+        if scratch:
+            tower = reinitialise(tower, draw)
+            start = torch.randn(start.shape, generator=draw)
+    scale = SCALE if scratch else encoder.scale
+    return AdaptedClip(tower, ClassVectors(start), scale, whole=method == "full")

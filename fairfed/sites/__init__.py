@@ -1,0 +1,1 @@
+"""Sites: who owns data, and what is done with them at home."""

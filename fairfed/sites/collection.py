@@ -1,0 +1,68 @@
+"""The sites of a federation, as an engine's clients ask for their own."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import Context
+
+from fairfed.config.federation import FederationConfig
+from fairfed.sites.site import Site
+
+MAIN, IID = "main", "iid"
+"""How rows are divided: as the sites own them, or evenly (of a simulation alone)."""
+
+
+class Sites(Protocol):
+    """Whoever knows which site a client is."""
+
+    def name(self, context: Context) -> str:
+        """What a client's site is called."""
+
+    def site(
+        self, context: Context, study: FederationConfig, split: str = MAIN, pooled: bool = False
+    ) -> Site:
+        """A client's site under a study.
+
+        Parameters
+        ----------
+        context
+            Of the client.
+        study
+            What the federation agrees on.
+        split
+            How rows are divided.
+        pooled
+            Whether the first client has all training rows, and the others none.
+
+        Raises
+        ------
+        fairfed.errors.PublicInputError
+            If the site cannot take part, or real sites are asked for what only a simulation has.
+        """
+
+
+def partition_of(context: Context) -> int:
+    """The number that an engine has given a client."""
+    return int(context.node_config["partition-id"])
+
+
+class StudyReader:
+    """Reads the text of a study once, and not with every message."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: tuple[str, FederationConfig] | None = None
+
+    def __call__(self, text: str) -> FederationConfig:
+        """The study that a message holds."""
+        last = self._last
+        if last is not None and last[0] == text:
+            return last[1]
+        with self._lock:
+            self._last = text, FederationConfig.model_validate_json(text)
+            return self._last[1]

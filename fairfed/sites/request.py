@@ -1,0 +1,132 @@
+"""What a client is asked, and by whom it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import numpy as np
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+
+from fairfed.sites.collection import IID, MAIN, Sites, StudyReader
+from fairfed.sites.personal import recall_personal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from fairfed.config import Arm
+    from fairfed.config.federation import FederationConfig
+    from fairfed.sites.site import Site
+
+Metrics = dict[str, int | float | list[int] | list[float]]
+STUDY, CLIENT, WHO = "study", "client", "who"
+"""Keys of a message's settings: the study, the client's position; and of an answer: its name."""
+
+_read = StudyReader()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A message, and the site that got it.
+
+    Attributes
+    ----------
+    message
+        What the server sent.
+    context
+        The client's state.
+    sites
+        Know which site the client is.
+    """
+
+    message: Message
+    context: Context
+    sites: Sites
+
+    @property
+    def sent(self) -> ConfigRecord:
+        """Settings that came with the message."""
+        return self.message.content.config_records["config"]
+
+    @cached_property
+    def client(self) -> int:
+        """The client's position among all, in order of names."""
+        given = self.sent.get(CLIENT, self.context.node_config.get("partition-id"))
+        return int(given)  # type: ignore[arg-type]
+
+    @property
+    def round(self) -> int:
+        """The round that the message is of."""
+        return int(self.sent["round"])  # type: ignore[arg-type]
+
+    @property
+    def name(self) -> str:
+        """What the site is called."""
+        return self.sites.name(self.context)
+
+    @cached_property
+    def study(self) -> FederationConfig:
+        """What the federation agrees on."""
+        return _read(str(self.sent[STUDY]))
+
+    @cached_property
+    def arm(self) -> Arm:
+        """The arm that the message is about."""
+        return next(arm for arm in self.study.arms if arm.slug == self.sent["arm"])
+
+    @cached_property
+    def site(self) -> Site:
+        """The site, with the rows that it has in the arm."""
+        pooled = self.arm.system == "centralised"
+        return self.sites.site(self.context, self.study, split_of(self.arm), pooled)
+
+    @cached_property
+    def own_site(self) -> Site:
+        """The site, with the rows that it owns in the arm's division, wherever they are trained."""
+        return self.sites.site(self.context, self.study, split_of(self.arm))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of groups and classes."""
+        return len(self.study.labels.groups), len(self.study.labels.classes)
+
+    def cells(self, name: str) -> NDArray[np.float64] | None:
+        """What the server sent by group and class under a name, ``[G, C]``; None if nothing."""
+        sent = self.sent.get(name)
+        return None if sent is None else np.reshape(np.asarray(sent, np.float64), self.shape)
+
+    def received_model(self) -> nn.Module:
+        """A new copy of the model that was sent; if none was, of the one that all begin with."""
+        place = self.site.place
+        if self.arm.system == "zero-shot":
+            return place.zero_shot_head()
+        model = place.model(self.arm)
+        if self.arm.sends_model:
+            model.load_state_dict(
+                self.message.content.array_records["arrays"].to_torch_state_dict()
+            )
+        return model
+
+    def own_model(self) -> nn.Module:
+        """The model that the client is measured with: the received one, or one of its own."""
+        model = self.received_model()
+        return recall_personal(self.context, self.arm, model) if self.arm.own_models else model
+
+    def reply(self, metrics: Metrics, **records: ConfigRecord) -> Message:
+        """An answer of numbers, with the client's position."""
+        record = MetricRecord({"partition-id": self.client, **metrics})
+        return self.answer(RecordDict({"metrics": record, **records}))
+
+    def answer(self, content: RecordDict) -> Message:
+        """An answer."""
+        return Message(content, reply_to=self.message)
+
+
+def split_of(arm: Arm) -> str:
+    """Which division of the rows an arm is of."""
+    return IID if arm.iid else MAIN

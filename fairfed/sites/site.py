@@ -1,0 +1,241 @@
+"""A site: who owns rows, and what it does with them at home.
+
+Everything here is private to it. What leaves it is what `fairfed.client` puts in a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.config import Arm
+from fairfed.config.training import domain_matching_enabled, embeds_once
+from fairfed.data import ImageTable, LabelledTable
+from fairfed.errors import PublicInputError
+from fairfed.sites.generation import NONE_ACCEPTED
+from fairfed.sites.training_set import TrainingSet, sampling_weights
+from generators.plan import Cells
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fairfed.config.federation import FederationConfig
+    from fairfed.sites.workplace import Workplace
+    from generators.synthesis import SyntheticSet
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class SiteRows:
+    """The rows of a site.
+
+    Attributes
+    ----------
+    table
+        Its rows, in the federation's label space.
+    train, test
+        Which of them are for training, and which models are measured on; ascending.
+    """
+
+    table: LabelledTable
+    train: Rows
+    test: Rows
+
+
+class Site:
+    """One participant of a federation.
+
+    Parameters
+    ----------
+    name
+        What it is called in tables, logs and reports.
+    index
+        Its position among the sites, in order of their names.
+    rows
+        What it owns.
+    place
+        The models of its machine, under the study.
+    split
+        Which division of a simulation's data the rows are of.
+    """
+
+    def __init__(
+        self, name: str, index: int, rows: SiteRows, place: Workplace, split: str = "main"
+    ) -> None:
+        self.name, self.index, self.rows, self.place, self.split = name, index, rows, place, split
+
+    @property
+    def study(self) -> FederationConfig:
+        """What the federation agrees on."""
+        return self.place.study
+
+    @property
+    def table(self) -> LabelledTable:
+        """Its rows."""
+        return self.rows.table
+
+    @property
+    def images(self) -> ImageTable:
+        """Its rows, where they are images."""
+        if not isinstance(self.rows.table, ImageTable):
+            raise TypeError("the site holds a table, not images")
+        return self.rows.table
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of groups and of classes."""
+        return len(self.study.labels.groups), len(self.study.labels.classes)
+
+    def cells(self, rows: Rows) -> Cells:
+        """Count rows by class and group: ``[n_classes, n_groups]``."""
+        return self.table.cells(rows)
+
+    # what models take
+
+    def inputs(self, rows: Rows, arm: Arm | None = None) -> Tensor:
+        """Rows as the study's model, or an arm's, takes them, ``[n, …]``."""
+        import torch
+
+        if self.study.labels.kind == "table":
+            from fairfed.tabular import FeatureTable, encode
+
+            table = self.table
+            if not isinstance(table, FeatureTable):
+                raise TypeError("the site holds images, not a table")
+            return torch.from_numpy(encode(self.study.table, table.features.iloc[rows]))
+        return self.place.inputs(self.images.images[rows], arm)
+
+    def model_rows(self, rows: Rows, arm: Arm) -> Tensor:
+        """Rows as an arm's model takes them: as `inputs`, or embedded once for all."""
+        if arm.system == "zero-shot" or embeds_once(self.study, arm):
+            return self.embeddings(rows)
+        return self.inputs(rows, arm)
+
+    def embeddings(self, rows: Rows) -> Tensor:
+        """CLIP embeddings of rows ``[n, d]``, kept, because every round asks for the same ones."""
+        return self.place.memory.get(
+            self._key("embeddings", rows.tobytes()),
+            lambda: self.place.encoder.embed_images(self.images.images[rows]),
+            lambda found: found.nbytes,
+        )
+
+    # synthesis
+
+    def plan(self, arm: Arm) -> Cells:
+        """Synthetic images that the site wants in an arm, per cell."""
+        matching = domain_matching_enabled(self.study, arm)
+        return self.place.plan(self.cells(self.rows.train), matching)
+
+    def synthesise(self, arm: Arm) -> SyntheticSet:
+        """Synthetic images of an arm, made now or taken from the store."""
+        augment = self.study.augment
+        wanted = self.plan(arm)
+        return self.place.synthesiser.fill(wanted, self.index, augment.pool, augment.share)
+
+    def training_set(self, arm: Arm) -> TrainingSet:
+        """What the site trains on in an arm."""
+        return self.place.memory.get(
+            self._key("training", arm.slug), lambda: self._assemble(arm), TrainingSet.nbytes
+        )
+
+    def extended_set(self, arm: Arm, extra: Cells, new: Cells) -> TrainingSet:
+        """What it trains on with images beyond those that fill its own gaps.
+
+        They are made (or found in the store) at the first call and kept in memory until the next
+        plan. Where sites share images, they get the same further ones.
+
+        Parameters
+        ----------
+        extra
+            All images that were planned so far, per cell, ``[n_classes, n_groups]``.
+        new
+            Those of them that the last plan added; ``spent`` is what they cost.
+        """
+        memory, key = self.place.memory, self._key("extended", arm.slug)
+        plan = extra.tobytes() + new.tobytes()
+        memory.forget(lambda kept: kept[:-1] == key and kept[-1] != plan)
+        return memory.get(
+            (*key, plan), lambda: self._extend(arm, extra, new), TrainingSet.nbytes
+        )
+
+    def sampling_weights(self, arm: Arm, real: Rows, synthetic: Rows) -> Tensor | None:
+        """Weights of a training set's rows, from the classes of its real and synthetic ones."""
+        augment = self.study.augment
+        share = augment.autoencode if domain_matching_enabled(self.study, arm) else 0.0
+        return sampling_weights(real, synthetic, share, augment.balance)
+
+    def _key(self, *parts: Hashable) -> tuple[Hashable, ...]:
+        return self.split, self.name, *parts
+
+    def _assemble(self, arm: Arm) -> TrainingSet:
+        import torch
+
+        own = self.rows.train
+        labels, groups = self.table.labels[own], self.table.groups[own]
+        if not arm.augment:
+            real = self.model_rows(own, arm)
+            truth = torch.from_numpy(labels), torch.from_numpy(groups)
+            return TrainingSet(real, *truth, None, len(own), 0)
+        augment, pixels = self.study.augment, self.images.images[own]
+        matching = domain_matching_enabled(self.study, arm)
+        made = self.synthesise(arm)
+        if made.requested.any() and len(made.labels) == 0:
+            raise PublicInputError(NONE_ACCEPTED.format(who=f"client {self.name}"))
+        share = augment.autoencode if matching else 0.0
+        rendered = self.place.synthesiser.autoencode(pixels) if share else pixels[:0]
+        synthetic = made.images if len(made.labels) else pixels[:0]
+        everything = np.concatenate([pixels, rendered, synthetic])
+        all_labels = np.concatenate([labels, labels[: len(rendered)], made.labels])
+        all_groups = np.concatenate([groups, groups[: len(rendered)], made.groups])
+        return TrainingSet(
+            self.place.inputs(everything, arm),
+            torch.from_numpy(all_labels),
+            torch.from_numpy(all_groups),
+            self.sampling_weights(arm, labels, made.labels),
+            len(own),
+            len(made.labels),
+        )
+
+    def _extend(self, arm: Arm, extra: Cells, new: Cells) -> TrainingSet:
+        import torch
+
+        from generators.further import further_images
+        from generators.synthesis import SHARED, owner
+
+        base, maker = self.training_set(arm), self.place.synthesiser
+        pools, before = self._pools(arm), extra - new
+        whose = SHARED if self.study.augment.share else owner(self.index)
+        plans = [
+            further_images(maker, pools, before, whose),
+            further_images(maker, pools + before, new, whose),
+        ]
+        inputs, labels, groups = [base.inputs], [base.labels], [base.groups]
+        for made in plans:
+            if len(made.labels):
+                inputs.append(self.place.inputs(made.images, arm))
+                labels.append(torch.from_numpy(made.labels))
+                groups.append(torch.from_numpy(made.groups))
+        added = sum(len(made.labels) for made in plans)
+        all_labels = torch.cat(labels)
+        synthetic = all_labels[len(all_labels) - base.n_synthetic - added :]
+        real = all_labels[: base.n_real]
+        return replace(
+            base,
+            inputs=torch.cat(inputs),
+            labels=all_labels,
+            groups=torch.cat(groups),
+            weights=self.sampling_weights(arm, real.numpy(), synthetic.numpy()),
+            n_synthetic=base.n_synthetic + added,
+            spent=(plans[-1].generated, plans[-1].reused),
+        )
+
+    def _pools(self, arm: Arm) -> Cells:
+        """Sizes of the pools that the site's own plan has drawn from, per cell."""
+        augment, wanted = self.study.augment, self.plan(arm)
+        least = augment.pool if augment.share else 0
+        return np.where(wanted > 0, np.maximum(wanted, least), 0)

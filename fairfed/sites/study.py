@@ -1,0 +1,97 @@
+"""A run at its server: what was asked for, what sites are told, and the server's own machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from fairfed.config import Arm, Config, FederationConfig
+from fairfed.sites.request import STUDY
+from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.workplace import Workplace
+from semantic.errors import InputError
+
+ONLY_SIMULATED = (
+    "{what} needs the data of all sites in one place, which only a simulation has ([data] and "
+    "[partition] in the configuration); leave it out"
+)
+SERVER = 2**31 - 1
+"""Stands for the server among real sites, whose number it need not know."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the server of a run goes by.
+
+    Attributes
+    ----------
+    config
+        The run's configuration: its directory, and the server's own models.
+    told
+        What the sites are told.
+    simulation
+        The sites, where this process has cut them from one data set.
+    """
+
+    config: Config
+    told: FederationConfig
+    simulation: SimulatedSites | None = None
+
+    @property
+    def server(self) -> int:
+        """The server as an owner of images and draws: the client after the last one."""
+        return len(self.simulation.names) if self.simulation is not None else SERVER
+
+    @cached_property
+    def place(self) -> Workplace:
+        """The server's models."""
+        if self.simulation is not None:
+            return self.simulation.place(self.told)
+        from fairfed.sites.workplace import sources_of
+
+        return Workplace(self.told, sources_of(self.config))
+
+    def simulated(self, what: str) -> SimulatedSites:
+        """The simulation that something needs.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If the sites are real.
+        """
+        if self.simulation is None:
+            raise InputError(ONLY_SIMULATED.format(what=what))
+        return self.simulation
+
+    def with_told(self, told: FederationConfig) -> Study:
+        """The same, with more to tell."""
+        return replace(self, told=told)
+
+    def request(self, arm: Arm | None = None) -> dict[str, Any]:
+        """What every message tells a client."""
+        asked: dict[str, Any] = {STUDY: self.text, "round": 0}
+        return asked if arm is None else {**asked, "arm": arm.slug}
+
+    @cached_property
+    def text(self) -> str:
+        """The study as messages carry it."""
+        return self.told.to_json()
+
+
+def study_of(config: Config, simulation: SimulatedSites | None) -> Study:
+    """The study of a run's configuration, over a simulation or over real sites.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the configuration names neither data to simulate with nor a label space.
+    """
+    if simulation is not None:
+        return Study(config, simulation.study, simulation)
+    from fairfed.config.federation import agreed
+    from fairfed.sites.simulated import attribute_rows, fingerprints
+
+    if config.federation is None:
+        raise InputError("federation: missing; sites with data of their own need [federation]")
+    return Study(config, agreed(config, config.federation, attribute_rows(config), fingerprints(config)))

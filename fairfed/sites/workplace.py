@@ -1,0 +1,271 @@
+"""What a machine has of its own under a study: CLIP, generator, what both know, and memory.
+
+A server has one as well as every site; the sites of a simulation share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.config import Arm, Config, GeneratorConfig
+from fairfed.config.federation import FederationConfig
+from fairfed.config.training import adaptation_of, embeds_once
+from fairfed.errors import PublicInputError
+from fairfed.once import once
+from fairfed.sites.generation import diffusion_settings, synthesiser_of
+from fairfed.sites.memory import Memory
+from fairfed.sites.semantics import Meaning, semantic_space
+from fairfed.sites.sight import Sight, look, read_names
+from generators.plan import Budget, Cells, plan_cells, split_evenly
+from semantic.attributes import AttributeTable
+from semantic.space import SemanticSpace, known_groups
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from fairfed.data import ImageTable
+    from fairfed.models import AdaptedClip, ClipHead
+    from generators.diffusion import DiffusionSettings
+    from generators.synthesis import Synthesiser
+    from semantic.conditioning import Conditioner
+    from semantic.encoder import ClipEncoder
+
+OTHER_WEIGHTS = (
+    "{what} {source!r} has other weights here ({own:.12}) than the study asks for ({asked:.12}); "
+    "install the same ones"
+)
+ENCODER = "encoder"
+"""Name of CLIP among the fingerprints of a study."""
+
+
+@dataclass(frozen=True)
+class ModelSources:
+    """Where a machine has its models; never sent.
+
+    Attributes
+    ----------
+    encoder, generator, lora, embeddings
+        As `semantic.encoder`, `generator.model`, `.lora` and `.embeddings` name them.
+    device
+        As `generator.device`.
+    store
+        Directory of the store of synthetic images; None for the user's cache.
+    """
+
+    encoder: str = "bundled"
+    generator: str = "bundled"
+    lora: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
+    device: str = "auto"
+    store: str | None = None
+
+
+def sources_of(config: Config) -> ModelSources:
+    """The models of the machine that a run's configuration is of."""
+    generator = config.generator
+    return ModelSources(
+        config.semantic.encoder, generator.model, generator.lora, generator.embeddings,
+        generator.device, config.augment.store,
+    )  # fmt: skip
+
+
+class Workplace:
+    """The models of one machine, as a study uses them; each is loaded at its first use.
+
+    Parameters
+    ----------
+    study
+        What the federation agrees on.
+    sources
+        Where the machine has its models.
+    looked_at
+        Gives the images by which CLIP's sight is judged, and which of their rows; None on a
+        machine without images.
+    """
+
+    def __init__(
+        self,
+        study: FederationConfig,
+        sources: ModelSources,
+        looked_at: Callable[[], tuple[ImageTable, npt.NDArray[np.int64]]] | None = None,
+    ) -> None:
+        self.study, self.sources = study, sources
+        self.labels = study.labels
+        self.memory = Memory()
+        self._looked_at = looked_at
+        self._templates: dict[tuple[str, bool], AdaptedClip] = {}
+
+    @once
+    def meaning(self) -> Meaning:
+        """What classes are called, and what may be unknown."""
+        rows = self.study.attributes
+        table: AttributeTable | str = "names"
+        if rows is not None:
+            table = AttributeTable(
+                rows.classes, rows.prompts, rows.attributes,
+                np.reshape(np.array(rows.values, np.float64), (len(rows.classes), -1)),
+            )  # fmt: skip
+        semantic = self.study.semantic
+        return Meaning(self.sources.encoder, table, semantic.templates, semantic.allow_unknown)
+
+    @once
+    def encoder(self) -> ClipEncoder:
+        """CLIP, with the weights that the study asks for.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If it is not to be had, or has other weights.
+        """
+        from semantic.encoder import load_encoder
+
+        found = load_encoder(self.sources.encoder)
+        asked = self.study.fingerprints.get(ENCODER, found.fingerprint)
+        if asked != found.fingerprint:
+            raise PublicInputError(
+                OTHER_WEIGHTS.format(
+                    what="semantic.encoder", source=self.sources.encoder, own=found.fingerprint,
+                    asked=asked,
+                )
+            )  # fmt: skip
+        return found
+
+    @once
+    def space(self) -> SemanticSpace:
+        """Classes and groups with what they are called."""
+        return semantic_space(self.meaning, self.labels.classes, self.labels.groups)
+
+    @once
+    def diffusion(self) -> DiffusionSettings:
+        """Settings of the generator."""
+        sources = self.sources
+        generator = GeneratorConfig(
+            **self.study.generator.model_dump(), model=sources.generator, lora=sources.lora,
+            embeddings=sources.embeddings, device=sources.device,
+        )  # fmt: skip
+        size, unknown = self.labels.image_size, self.study.semantic.allow_unknown
+        return diffusion_settings(generator, size, unknown)
+
+    @once
+    def sight(self) -> Sight:
+        """What CLIP and the generator know of the classes and groups."""
+        from generators.diffusion.families import known_words_of
+
+        words = known_words_of(self.diffusion)
+        if self._looked_at is None:
+            return read_names(self.meaning, self.labels, self.encoder, words)
+        table, rows = self._looked_at()
+        sensitive = tuple(self.labels.sensitive)
+        return look(self.meaning, sensitive, table, rows, self.encoder, words)
+
+    @once
+    def spoken(self) -> dict[str, str]:
+        """What is said of each group."""
+        return self.sight.spoken(self.labels.groups)
+
+    @once
+    def synthesiser(self) -> Synthesiser:
+        """The pipeline from plans to accepted images."""
+        return self.synthesiser_with(None)
+
+    def synthesiser_with(self, conditioner: Conditioner | None) -> Synthesiser:
+        """The pipeline with a conditioning of its own; not kept."""
+        self.sight.check()
+        augment = self.study.augment
+        space = replace(self.space, spoken=self.spoken)
+        if conditioner is None and augment.unseen:
+            from fairfed.sites.unseen import composing
+
+            conditioner = composing(space, augment.unseen)
+        return self.synthesiser_of(space, conditioner)
+
+    def synthesiser_of(
+        self, space: SemanticSpace, conditioner: Conditioner | None, whole_batches: bool = True
+    ) -> Synthesiser:
+        """The pipeline for a label space and a conditioning, whatever CLIP knows of them."""
+        from generators.synthesis import Curation
+
+        augment = self.study.augment
+        return synthesiser_of(
+            self.diffusion,
+            self.encoder,
+            space,
+            Curation(augment.margin, augment.max_tries),
+            self.sources.store,
+            self.study.seed,
+            conditioner,
+            whole_batches=whole_batches,
+        )
+
+    def plan(self, real: Cells, domain_matching: bool) -> Cells:
+        """Synthetic images that a client with these real ones shall have, per cell.
+
+        Groups of which the same is said are one to the plan; what it wants of them is spread evenly
+        over those whose values are known.
+        """
+        augment, names = self.study.augment, self.labels.groups
+        present = augment.domain_matching_present if domain_matching else 0
+        budget = Budget(augment.per_class, augment.cell_target, present)
+        known = known_groups(names)
+        said = [self.spoken.get(name, name) for name in names]
+        which = np.array([list(dict.fromkeys(said)).index(name) for name in said])
+        joined = np.arange(which.max() + 1)
+        held = np.stack([real[:, which == i].sum(1) for i in joined], 1)
+        named = np.array([known[which == i].any() for i in joined])
+        return split_evenly(plan_cells(held, budget, named), np.where(known, which, -1))
+
+    # classifiers
+
+    def zero_shot_head(self) -> ClipHead:
+        """CLIP's classifier of the classes by their names."""
+        from fairfed.models.zero_shot import zero_shot_head
+
+        return zero_shot_head(self.encoder, self.space)
+
+    def model(self, arm: Arm | None = None) -> nn.Module:
+        """The untrained model of the study, or of an arm; the same for server and sites."""
+        from fairfed.models import build_model
+
+        study, classes = self.study, len(self.labels.classes)
+        if study.model == "clip":
+            return self._adapted(arm)
+        if self.labels.kind == "table":
+            from fairfed.tabular import input_names
+
+            inputs = len(input_names(study.table))
+            return build_model(study.model, classes, seed=study.seed, inputs=inputs)
+        encoder = self.encoder if study.model == "clip-head" else None
+        size = self.labels.image_size
+        return build_model(study.model, classes, size, seed=study.seed, encoder=encoder)
+
+    def _adapted(self, arm: Arm | None) -> AdaptedClip:
+        """An adapted CLIP; frozen weights are shared by all copies of it."""
+        from fairfed.models.adapted import adapted_clip
+        from generators.lora import copy_sharing_frozen
+
+        method = str(adaptation_of(self.study, arm))
+        scratch = arm is not None and arm.from_scratch
+        with self.memory.lock:
+            if (method, scratch) not in self._templates:
+                made = adapted_clip(self.study, method, scratch, self.encoder, self.space)
+                self._templates[method, scratch] = made
+            return copy_sharing_frozen(self._templates[method, scratch])
+
+    def inputs(self, images: npt.NDArray[np.uint8], arm: Arm | None = None) -> Tensor:
+        """Images ``[n, H, W, 3]`` as the training of the model, or of an arm's, takes them.
+
+        Returns
+        -------
+        The images as a tensor; where the image encoder is frozen, their embeddings
+        ``[n, dimension]``, so that each image is embedded once and not in every round.
+        """
+        import torch
+
+        if embeds_once(self.study, arm):
+            return self.encoder.embed_images(images)
+        return torch.from_numpy(np.ascontiguousarray(images))

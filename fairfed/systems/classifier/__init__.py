@@ -1,0 +1,1 @@
+"""Federated classifiers: rules that steer, augmentation before and within rounds, baselines."""

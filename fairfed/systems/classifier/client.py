@@ -1,0 +1,104 @@
+"""What a site answers of federated classifiers.
+
+What leaves it: its weights, and counts. No image, file name or value of a row does.
+"""
+
+from __future__ import annotations
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import torch
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+
+from fairfed.config.training import synthesises
+from fairfed.models import confusion_counts
+from fairfed.sites.known_models import said
+from fairfed.sites.request import STUDY, WHO, Metrics, Request
+from fairfed.systems.classifier import auditing, training
+
+
+def describe(request: Request) -> Message:
+    """How many images the site holds in each cell; only who it is, if asked without a study."""
+    who = ConfigRecord({"name": request.name})
+    if STUDY not in request.sent:
+        return request.reply({}, **{WHO: who})
+    site = request.own_site
+    parts = {"train": site.rows.train, "test": site.rows.test}
+    for kind, texts in said(site.place).items():
+        who[kind] = texts
+    if synthesises(request.study):
+        who["hidden"] = list(site.place.sight.hidden)
+    return request.reply(
+        {f"{name}-cells": site.cells(rows).ravel().tolist() for name, rows in parts.items()},
+        **{WHO: who},
+    )
+
+
+def summarise(request: Request) -> Message:
+    """Say in sums what the columns of the site's training rows are like (tables only)."""
+    from fairfed.tabular import FeatureTable
+    from fairfed.tabular.fit import to_records
+    from fairfed.tabular.summary import summary_of
+
+    site = request.own_site
+    if not isinstance(site.table, FeatureTable):
+        raise TypeError("the site holds images, not a table")
+    own = site.table.features.iloc[site.rows.train]
+    told = to_records(summary_of(request.study.table, own))
+    who = MetricRecord({"partition-id": request.client})
+    return request.answer(RecordDict({"metrics": who, **told}))
+
+
+def release(request: Request) -> Message:
+    """Noised prototypes of the site's classes, once (system `one-shot`)."""
+    from fairfed.baselines.prototypes import release as released
+
+    content = released(request.own_site, request.context)
+    content["metrics"] = MetricRecord({"partition-id": request.client})
+    return request.answer(content)
+
+
+def augment(request: Request) -> Message:
+    """Fill the site's gaps with synthetic images, which stay with it; answer with counts."""
+    made = request.own_site.synthesise(request.arm)
+    rejected: Metrics = {
+        f"rejected-{reason}": cells.ravel().tolist() for reason, cells in made.rejected.items()
+    }
+    return request.reply(
+        {
+            "requested-cells": made.requested.ravel().tolist(),
+            "accepted-cells": made.accepted.ravel().tolist(),
+            "generated": made.generated,
+            "reused": made.reused,
+            **rejected,
+        }
+    )
+
+
+def train(request: Request) -> Message:
+    """Measure the received model on the site's real images, then train it."""
+    return training.train(request)
+
+
+def evaluate(request: Request) -> Message:
+    """Count how the received model, or Ditto's personal one, classifies the site's test rows."""
+    site = request.site
+    table, rows = site.table, site.rows.test
+    groups, classes = request.shape
+    counts, loss = confusion_counts(
+        request.own_model(),
+        site.model_rows(rows, request.arm),
+        torch.from_numpy(table.labels[rows]),
+        torch.from_numpy(table.groups[rows]),
+        n_groups=groups,
+        n_classes=classes,
+    )
+    return request.reply({"loss": loss, "n-real": len(rows), "counts": counts.ravel().tolist()})
+
+
+def audit(request: Request) -> Message:
+    """Count the received model's predictions and scores on the site's test rows."""
+    content = auditing.client_counts(request.own_model(), request.site, request.arm, request.sent)
+    content["metrics"] = MetricRecord({"partition-id": request.client})
+    return request.answer(content)
