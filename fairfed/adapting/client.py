@@ -20,8 +20,8 @@ from fairfed.config import Config
 from fairfed.config.adaptation import SpecialiseConfig
 from fairfed.draws import generator_of
 from fairfed.errors import PublicInputError
-from fairfed.sites.generation import settings_of
 from fairfed.once import once
+from fairfed.sites.generation import settings_of
 from fairfed.sites.semantics import semantic_space
 from generators.requests import Image
 from generators.specialise import Examples, Part, Specialiser

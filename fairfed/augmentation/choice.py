@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from fairfed.augmentation.recalling import RecallingConditioner, memory_of
 from fairfed.augmentation.workspace import PROTOTYPES
-from fairfed.sites.generation import diffusion_settings
 from fairfed.semantic_files import read_prototypes
+from fairfed.sites.generation import diffusion_settings
 from generators.requests import Generator
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from fairfed.config.base import Section, Strings, section_of
-from fairfed.config.table import TableConfig
 from fairfed.config.labels import LabelSpace
 from fairfed.config.model import Agreement, Config
+from fairfed.config.table import TableConfig
 
 
 class AttributeRows(Section):

@@ -12,8 +12,8 @@ from fairfed.config.base import Section
 from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
 from fairfed.config.inversion import InversionConfig
-from fairfed.config.peers import PeersConfig
 from fairfed.config.labels import LabelSpace
+from fairfed.config.peers import PeersConfig
 from fairfed.config.sections import (
     Arm,
     AugmentConfig,
@@ -74,6 +74,7 @@ class Agreement(Section):
         min_length=1,
         description="The arms that are compared. See `[[arms]]`.",
     )
+
 
 class Config(Agreement):
     """Everything a run depends on. Relative paths start at the current directory."""

@@ -34,9 +34,7 @@ class Meaning:
     allow_unknown: bool = False
 
 
-def attribute_table(
-    semantic: SemanticConfig | Meaning, classes: tuple[str, ...]
-) -> AttributeTable:
+def attribute_table(semantic: SemanticConfig | Meaning, classes: tuple[str, ...]) -> AttributeTable:
     """The class × attribute table of the configuration."""
     source = semantic.attributes
     if isinstance(source, AttributeTable):

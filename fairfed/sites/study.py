@@ -94,4 +94,6 @@ def study_of(config: Config, simulation: SimulatedSites | None) -> Study:
 
     if config.federation is None:
         raise InputError("federation: missing; sites with data of their own need [federation]")
-    return Study(config, agreed(config, config.federation, attribute_rows(config), fingerprints(config)))
+    return Study(
+        config, agreed(config, config.federation, attribute_rows(config), fingerprints(config))
+    )

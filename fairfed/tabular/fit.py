@@ -17,10 +17,10 @@ from fairfed.tabular.summary import Moments, Summary, unknown
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flwr.app import RecordDict
     from flwr.serverapp import Grid
-
-    from collections.abc import Mapping
 
     from fairfed.config import Config, FederationConfig, TableConfig
     from fairfed.tabular.table import FeatureTable
@@ -34,15 +34,13 @@ def named_columns(config: Config, table: FeatureTable) -> Config:
     kinds = table.features.dtypes
     numeric = tuple(name for name in table.features if kinds[name].kind == "f")
     categorical = tuple(name for name in table.features if name not in numeric)
-    columns = config.data.table.model_copy(
-        update={"numeric": numeric, "categorical": categorical}
-    )
-    return config.model_copy(
-        update={"data": config.data.model_copy(update={"table": columns})}
-    )
+    columns = config.data.table.model_copy(update={"numeric": numeric, "categorical": categorical})
+    return config.model_copy(update={"data": config.data.model_copy(update={"table": columns})})
 
 
-def fit(grid: Grid, study: FederationConfig, request: Mapping[str, Any], timeout: float) -> FederationConfig:
+def fit(
+    grid: Grid, study: FederationConfig, request: Mapping[str, Any], timeout: float
+) -> FederationConfig:
     """The study of a table with nothing left to fit; that of images as it is.
 
     Parameters

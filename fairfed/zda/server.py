@@ -25,7 +25,7 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from fairfed.config import Arm, Config
+    from fairfed.config import Arm
     from fairfed.strategies.replies import ClientReply
 
 TUNING = 2

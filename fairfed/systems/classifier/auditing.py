@@ -135,7 +135,9 @@ def client_counts(model: nn.Module, site: Site, arm: Arm, asked: Mapping[str, An
     """
     labels, bins = site.study.labels, int(asked["bins"])
     # Numbers are padded, so that they are sorted as numbers.
-    name = site.name.zfill(len(str(int(asked["clients"]) - 1))) if site.name.isdecimal() else site.name
+    name = (
+        site.name.zfill(len(str(int(asked["clients"]) - 1))) if site.name.isdecimal() else site.name
+    )
     sensitive = tuple(labels.sensitive)
     schema = crossed_schema(labels.classes, labels.groups, sensitive, (name,), bins)
     confusion, scores = _counts(model, site, arm, schema.score_classes, bins)

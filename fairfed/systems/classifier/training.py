@@ -140,9 +140,7 @@ def _train_personal(
     train_personal(request.context, request.arm, received, model, own.inputs, own.labels, how)
 
 
-def _loss_weights(
-    request: Request, own: TrainingSet, counts: NDArray[np.int64]
-) -> Tensor | None:
+def _loss_weights(request: Request, own: TrainingSet, counts: NDArray[np.int64]) -> Tensor | None:
     """Weights of the training rows in the loss: local debiasing, and what the server asked for."""
     import torch
 
