@@ -25,6 +25,7 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
+    from fairfed.sites.workplace import Workplace
     from fairfed.config import Arm
     from fairfed.strategies.replies import ClientReply
 

@@ -16,6 +16,7 @@ from fairfed.engines.inprocess import run_in_process
 from fairfed.client import client_app
 from fairfed.progress import Watcher
 from fairfed.server import server_app
+from fairfed.sites.workplace import Workplace
 from fairfed.system import simulated_study
 from tests.fairfed.dying import run_and_die
 
@@ -28,6 +29,11 @@ def play(config: Config, watcher: Watcher | None = None, **options: Any) -> list
     sites = study.simulated("a run in a test")
     run_in_process(server_app(study, watcher), client_app(sites), len(sites.names), **options)
     return seen
+
+
+def place_of(config: Config) -> Workplace:
+    """The models of a simulation's machine."""
+    return simulated_study(config).place
 
 
 def run_of(config: Config, **options: Any) -> Path:
