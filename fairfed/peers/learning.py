@@ -187,9 +187,7 @@ def local_steps(
         optimiser.step()
 
 
-def adapted_correct(
-    site: Site, weights: ArrayRecord, server_round: int
-) -> tuple[int, list[int]]:
+def adapted_correct(site: Site, weights: ArrayRecord, server_round: int) -> tuple[int, list[int]]:
     """Test rows of a site, and how many are correct after each of `STEPS` local steps.
 
     The batches depend on seed, client and round alone: every method adapts on the same ones.

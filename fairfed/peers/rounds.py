@@ -23,9 +23,9 @@ from fairfed.config import Config
 from fairfed.config.peers import MetaName
 from fairfed.loops import KeepsClientStates, give_up, saved_progress, saved_states
 from fairfed.peers.population import leavers, settings
-from fairfed.sites.study import Study
 from fairfed.peers.relay import Exchanged, Relay
 from fairfed.peers.schedule import PHASES
+from fairfed.sites.study import Study
 from semantic.errors import InputError
 
 NO_STATES = (

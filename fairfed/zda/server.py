@@ -25,8 +25,8 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from fairfed.sites.workplace import Workplace
     from fairfed.config import Arm
+    from fairfed.sites.workplace import Workplace
     from fairfed.strategies.replies import ClientReply
 
 TUNING = 2

@@ -96,7 +96,9 @@ def _recall_critic(
         critic.load_state_dict(kept.to_torch_state_dict())
 
 
-def _classifier(context: Context, rows: Rows, zsl: ZslSettings, seed: int, client: int) -> nn.Linear:
+def _classifier(
+    context: Context, rows: Rows, zsl: ZslSettings, seed: int, client: int
+) -> nn.Linear:
     """The client's classifier of its own classes, pretrained on real rows once, then frozen."""
     kept = context.state.array_records.get(CLASSIFIER_KEY)
     classes = range(int(rows.targets.max()) + 1)

@@ -20,15 +20,15 @@ from fairfed.config import Config
 from fairfed.draws import generator_of
 from fairfed.progress import TIMEOUT
 from fairfed.rundir import RunDirectory
+from fairfed.sites.study import Study
 from fairfed.strategies.aggregate import Model, decode
 from fairfed.zsl.classify import ZslScores
 from fairfed.zsl.draws import INITIAL, JUDGING, TESTING
 from fairfed.zsl.images import embed_generated
 from fairfed.zsl.judge import Judge, Source, generated, stored
 from fairfed.zsl.networks import Conditions, feature_generator, initialise
-from fairfed.sites.study import Study
-from fairfed.zsl.sites import ZslSites
 from fairfed.zsl.rounds import ZslPlan, train_rounds
+from fairfed.zsl.sites import ZslSites
 from fairfed.zsl.variants import Variant, settings
 
 if TYPE_CHECKING:
