@@ -90,8 +90,8 @@ class SharedSites(SimulatedSites):
             return np.searchsorted(rows, chosen)
 
         table = replace(self.table.take(rows), rows=rows)
-        parts = {name: here(getattr(own, name)) for name in ("rows", "held_out", "test")}
-        return SharedSite(index, replace(own, **parts), table, place)
+        cut = replace(own, rows=here(own.rows), held_out=here(own.held_out), test=here(own.test))
+        return SharedSite(index, cut, table, place)
 
 
 def shared_site(request: Request) -> SharedSite:
