@@ -1,0 +1,1 @@
+"""Sites: who owns rows, and what they are called in a federation."""
