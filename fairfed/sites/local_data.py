@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,9 @@ from fairfed.config.site import SiteConfig, SiteData
 from fairfed.config.table import Grouping, TableConfig
 from fairfed.data.columns import known_texts, require_columns, set_aside
 from fairfed.data.grouping import name_groups
-from fairfed.data.load import rows_in_use, with_images
+from fairfed.data.load import InUse, rows_in_use, with_images
 from fairfed.data.reading import read_records
+from fairfed.data.records import Records
 from fairfed.data.table import ImageTable, LabelledTable
 from fairfed.sites.mapping import Names, Renamed, group_positions, rename
 from fairfed.sites.report import DataReport, cell_counts
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fairfed.tabular import FeatureTable
-
-Columns = Mapping[str, Sequence[object]]
 
 
 def load_site_data(
@@ -78,10 +77,12 @@ def load_site_data(
 _KINDS = {"images": "a source of images", "table": "a table"}
 
 
-def reading_of(data: SiteData, image_size: int) -> DataConfig:
+def reading_of(data: SiteData, image_size: int | None = None) -> DataConfig:
     """How the readers of a run read a site's rows: its own columns, labels as they stand."""
-    own = {name: getattr(data, name) for name in ReadingConfig.model_fields}
-    return DataConfig(**own, sensitive=tuple(data.sensitive.values()), image_size=image_size)
+    own: dict[str, Any] = {name: getattr(data, name) for name in ReadingConfig.model_fields}
+    if image_size is not None:
+        own["image_size"] = image_size
+    return DataConfig(**own, sensitive=tuple(data.sensitive.values()))
 
 
 class Mapped(NamedTuple):
@@ -106,39 +107,25 @@ class Mapped(NamedTuple):
     renamed: dict[str, Renamed]
 
 
-def map_rows(
-    classes: Sequence[str | None],
-    sensitive: Mapping[str, Sequence[str | None]],
-    data: SiteData,
-    labels: LabelSpace,
-    where: str,
-    rows: Sequence[int],
-) -> Mapped:
+def map_rows(columns: Columns, data: SiteData, labels: LabelSpace) -> Mapped:
     """Call classes and sensitive values what the federation calls them.
-
-    Parameters
-    ----------
-    classes, sensitive
-        ``[n]`` texts in the site's own names, None where a row has none; `sensitive` by the
-        federation's column.
-    rows
-        ``[n]``, the rows' positions in the source, for errors.
 
     Raises
     ------
     semantic.errors.InputError
         If there is a name that nobody knows, and site.toml makes that an error.
     """
+    where, rows = columns.where, columns.rows
     names = Names(
         "labels", data.label, data.labels, labels.classes, "leaves the rows out", 'unknown = "drop"'
     )
-    named = rename(classes, names, where, rows, strict=data.unknown == "error", blank=False)
+    named = rename(columns.labels, names, where, rows, strict=data.unknown == "error", blank=False)
     kept = np.array([name is not None for name in named.values], bool)
     left = np.flatnonzero(kept).tolist()
     if not left:
         raise InputError(f"{where}: no row has a label that the federation knows, so none is left")
     renamed, values = {"labels": named}, {}
-    for column, texts in sensitive.items():
+    for column, texts in columns.sensitive.items():
         setting = f"groups.{column}"
         names = Names(
             setting, data.sensitive[column], data.groups.get(column, {}), labels.sensitive[column],
@@ -154,70 +141,113 @@ def map_rows(
     return Mapped(kept, found, group_positions(values, len(left), labels), values, renamed)
 
 
-def _images(data: SiteData, labels: LabelSpace, seed: int) -> tuple[ImageTable, DataReport]:
-    reading = reading_of(data, labels.image_size)
+class Columns(NamedTuple):
+    """What a site's rows are labelled with, before anything is mapped.
+
+    Attributes
+    ----------
+    where, size
+        The source, and how many rows it has.
+    rows
+        ``[n]``, positions of those that are used.
+    labels, sensitive
+        ``[n]`` texts in the site's own names, None where there is none; `sensitive` by the
+        federation's column.
+    """
+
+    where: str
+    size: int
+    rows: list[int]
+    labels: list[str | None]
+    sensitive: dict[str, list[str | None]]
+
+
+def site_columns(data: SiteData) -> Columns:
+    """Read what a site's rows are labelled with; no image is opened.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the source, a file or a column is not there.
+    """
+    return _table_columns(data)[1] if data.tabular else _image_columns(data)[2]
+
+
+def _image_columns(data: SiteData) -> tuple[Records, InUse, Columns]:
+    reading = reading_of(data)
     records = read_records(reading)
-    where, columns = records.where, records.columns
-    require_columns(list(columns), reading, where)
+    require_columns(list(records.columns), reading, records.where)
     use = rows_in_use(records, reading)
     rows = use.rows.tolist()
 
     def texts(column: str) -> list[str | None]:
-        return known_texts([columns[column][row] for row in rows], data.missing)
+        return known_texts([records.columns[column][row] for row in rows], data.missing)
 
-    sensitive = {
-        name: _grouped(texts(column), column, data, where, rows)
-        for name, column in data.sensitive.items()
-    }
-    mapped = map_rows(texts(data.label), sensitive, data, labels, where, rows)
+    return records, use, _columns(data, texts, records.where, records.size, rows)
+
+
+def _table_columns(data: SiteData) -> tuple[pd.DataFrame, Columns]:
+    from fairfed.tabular.read import read_table
+
+    reading = reading_of(data)
+    frame, where = read_table(reading)
+    require_columns(list(frame.columns), reading, where)
+
+    def texts(column: str) -> list[str | None]:
+        return [None if text in data.table.missing else text for text in frame[column]]
+
+    return frame, _columns(data, texts, where, len(frame), list(range(len(frame))))
+
+
+def _columns(
+    data: SiteData,
+    texts: Callable[[str], list[str | None]],
+    where: str,
+    size: int,
+    rows: list[int],
+) -> Columns:
+    """The columns, sensitive ones cut into groups where site.toml says how.
+
+    Without that their values stay as they are: those that nobody knows are found when they are
+    mapped.
+    """
+    sensitive = {}
+    for name, column in data.sensitive.items():
+        values, rule = texts(column), data.table.groups.get(column)
+        sensitive[name] = name_groups(values, column, rule, where, rows) if rule else values
+    return Columns(where, size, rows, texts(data.label), sensitive)
+
+
+def _images(data: SiteData, labels: LabelSpace, seed: int) -> tuple[ImageTable, DataReport]:
+    records, use, columns = _image_columns(data)
+    mapped = map_rows(columns, data, labels)
     test = None if use.test is None else use.test[mapped.kept]
     training = use.training[mapped.kept]
-    test = set_aside(test, training, mapped.labels, None, seed, where, data.split)
+    test = set_aside(test, training, mapped.labels, None, seed, columns.where, data.split)
     known = LabelledTable(mapped.labels, mapped.groups, test, labels.classes, labels.groups)
+    reading = reading_of(data, labels.image_size)
     table, lost = with_images(records, use.rows[mapped.kept], known, reading)
-    return table, _report(table, mapped, labels, data, where, records.size, use.unused, lost)
-
-
-def _grouped(
-    texts: list[str | None], column: str, data: SiteData, where: str, rows: Sequence[int]
-) -> list[str | None]:
-    """A sensitive column's values, cut into groups where site.toml says how.
-
-    Without that they stay as they are: what is no value of the federation's is found later.
-    """
-    rule = data.table.groups.get(column)
-    return name_groups(texts, column, rule, where, rows) if rule else texts
+    return table, _report(table, mapped, labels, data, columns, use.unused, lost)
 
 
 def _table(
     data: SiteData, labels: LabelSpace, seed: int, schema: TableConfig
 ) -> tuple[FeatureTable, DataReport]:
-    from fairfed.tabular.read import read_table
     from fairfed.tabular.table import with_features
 
-    reading = reading_of(data, labels.image_size)
-    frame, where = read_table(reading)
-    require_columns(list(frame.columns), reading, where)
-    rows = list(range(len(frame)))
-
-    def texts(column: str) -> list[str | None]:
-        return [None if text in data.table.missing else text for text in frame[column]]
-
-    sensitive = {
-        name: _grouped(texts(column), column, data, where, rows)
-        for name, column in data.sensitive.items()
-    }
-    mapped = map_rows(texts(data.label), sensitive, data, labels, where, rows)
-    lacking = [name for name in labels.sensitive if name not in sensitive]
-    own = _renamed(frame[mapped.kept], data, where).assign(**dict.fromkeys(lacking, ""))
+    frame, columns = _table_columns(data)
+    mapped = map_rows(columns, data, labels)
+    lacking = [name for name in labels.sensitive if name not in data.sensitive]
+    own = _renamed(frame[mapped.kept], data, columns.where).assign(**dict.fromkeys(lacking, ""))
     read = {"missing": data.table.missing, "groups": dict[str, Grouping](), "positive": None}
     settings = {"sensitive": tuple(labels.sensitive), "table": schema.model_copy(update=read)}
     nothing: list[str | None] = [None] * len(own)
-    found = {name: mapped.sensitive.get(name, nothing) for name in labels.sensitive}
+    sensitive = {name: mapped.sensitive.get(name, nothing) for name in labels.sensitive}
     none = np.zeros(len(own), bool)
     known = LabelledTable(mapped.labels, mapped.groups, none, labels.classes, labels.groups)
-    table = with_features(own, found, known, reading.model_copy(update=settings), seed, where)
-    return table, _report(table, mapped, labels, data, where, len(frame), {}, {})
+    reading = reading_of(data).model_copy(update=settings)
+    table = with_features(own, sensitive, known, reading, seed, columns.where)
+    return table, _report(table, mapped, labels, data, columns, {}, {})
 
 
 def _renamed(frame: pd.DataFrame, data: SiteData, where: str) -> pd.DataFrame:
@@ -241,8 +271,7 @@ def _report(
     mapped: Mapped,
     labels: LabelSpace,
     data: SiteData,
-    where: str,
-    read: int,
+    columns: Columns,
     unused: Mapping[str, int],
     lost: Mapping[str, int],
 ) -> DataReport:
@@ -253,9 +282,9 @@ def _report(
     }
     groups = {name: mapped.renamed[f"groups.{name}"] for name in mapped.sensitive}
     return DataReport(
-        where=where,
+        where=columns.where,
         unit=table.unit,
-        read=read,
+        read=columns.size,
         left_out={**unused, **others, **lost},
         emptied=dict(named.emptied),
         unknown=dict(named.unknown),

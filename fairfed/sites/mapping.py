@@ -7,6 +7,7 @@ number: a site with a subset of the classes counts them as every other site does
 from __future__ import annotations
 
 import difflib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -167,8 +168,10 @@ def _unknown(
     if len(named) > len(listed):
         lines.append(f"  … and {len(named) - len(listed):,} more")
     key = names.setting.partition(".")
-    entries = ", ".join(f'"{text}" = "{_nearest(text, names.known) or "…"}"' for text in listed)
-    table = f"{key[0]}.{_toml_key(key[2])}" if key[2] else key[0]
+    entries = ", ".join(
+        f"{toml_text(text)} = {toml_text(_nearest(text, names.known) or '…')}" for text in listed
+    )
+    table = f"{key[0]}.{toml_key(key[2])}" if key[2] else key[0]
     return (
         f"{where}: column {names.column!r} has values that the federation does not know:\n"
         + "\n".join(lines)
@@ -178,9 +181,15 @@ def _unknown(
     )
 
 
-def _toml_key(name: str) -> str:
+def toml_key(name: str) -> str:
+    """A name as a key of TOML: in quotes where it needs them."""
     plain = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
-    return name if plain else f'"{name}"'
+    return name if plain else toml_text(name)
+
+
+def toml_text(text: str) -> str:
+    """A text of TOML, which has JSON's quotes and escapes."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _rows(count: int) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairfed.config.labels import LabelSpace
 from fairfed.config.site import SiteData
-from fairfed.sites.local_data import map_rows
+from fairfed.sites.local_data import Columns, map_rows
 from fairfed.sites.mapping import Names, rename
 from semantic.errors import InputError
 
@@ -29,7 +29,8 @@ ROWS = [("MEL", "w"), ("nevus", "m"), ("L82.1", None), ("other", "x"), ("3", "d"
 
 def mapped(rows: list[tuple[str | None, str | None]], data: SiteData = DATA):  # noqa: ANN201
     classes, gender = zip(*rows, strict=True)
-    return map_rows(classes, {"sex": gender}, data, LABELS, "t.csv", range(len(rows)))
+    columns = Columns("t.csv", len(rows), [*range(len(rows))], [*classes], {"sex": [*gender]})
+    return map_rows(columns, data, LABELS)
 
 
 def test_names_codes_and_numbers_become_positions_and_left_out_rows_are_not_looked_at() -> None:
