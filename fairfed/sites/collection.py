@@ -50,9 +50,11 @@ class Sites(Protocol):
 
     def admit(self, request: Request) -> None:
         """Refuse what a site does not do; the clients of a simulation do all."""
+        return
 
     def released(self, request: Request, reply: Message) -> None:
         """Note what leaves a site; the clients of a simulation keep no ledger."""
+        return
 
 
 def partition_of(context: Context) -> int:
