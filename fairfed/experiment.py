@@ -10,15 +10,19 @@ import numpy as np
 
 from fairfed import __version__
 from fairfed.config import Arm, Config
-from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.tasks import task_of
 from generators.plan import Cells
 from semantic.errors import InputError
 from semantic.space import CROSSED, UNKNOWN, known_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flwr.serverapp import Grid
+
+    from fairfed.rounds.exchange import Client
 
 PACKAGES = (
     "torch", "torchvision", "diffusers", "transformers", "open_clip_torch", "flwr", "flwr-datasets",
@@ -39,6 +43,7 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
         If no client answers any more.
     """
     from fairfed.fingerprint import know_again
+    from fairfed.rounds.clients import handshake
 
     task = task_of(config)
     if task is not None:
@@ -46,25 +51,26 @@ def run_experiment(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory
     run = RunDirectory(config)
     toml = config.to_toml()
     know_again(run)
-    run.keep_rounds({arm.name: run.finished(arm) for arm in config.arms})
-    federation = describe(grid, config, toml)
+    run.truncate_log_to_checkpoint({arm.name: run.finished(arm) for arm in config.arms})
+    clients = handshake(grid, 1, TIMEOUT)
+    federation = describe(grid, clients, config, toml)
     run.write_json("federation.json", federation)
     watcher.described(federation)
-    toml = _fitted(grid, run, toml)
+    toml = _fitted(grid, clients, run, toml)
     # A continued run that has filled its gaps keeps the record of what that cost.
     filled = run.read_json("synthetic/clients.json") is not None
     if any(arm.augment for arm in config.arms) and not filled:
-        _augment(grid, run, toml, federation, watcher)
+        _augment(grid, clients, run, toml, federation, watcher)
     for arm in config.arms:
-        _train(grid, run, toml, arm, federation, watcher)
+        _train(grid, clients, run, toml, arm, federation, watcher)
     return run
 
 
-def _fitted(grid: Grid, run: RunDirectory, toml: str) -> str:
+def _fitted(grid: Grid, clients: Sequence[Client], run: RunDirectory, toml: str) -> str:
     """The configuration that clients are sent: for a table, with its columns fitted."""
     from fairfed.tabular.fit import fit
 
-    fitted = fit(grid, run.config, TIMEOUT)
+    fitted = fit(grid, clients, run.config, TIMEOUT)
     if fitted is run.config:
         return toml
     run.write_json("columns.json", fitted.data.table.model_dump(mode="json"))
@@ -84,19 +90,10 @@ def _request(toml: str, arm: Arm) -> dict[str, Any]:
     return known
 
 
-def _ask_all(
-    grid: Grid, action: str, request: dict[str, Any], timeout: float
-) -> dict[int, dict[str, Any]]:
-    """Every client's answer to a query, by partition id; any failure ends the run."""
-    from fairfed.engines.exchange import query_all
-
-    found = query_all(grid, action, request, timeout)
-    return {client: dict(found[client]) for client in sorted(found)}
-
-
-def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
+def describe(grid: Grid, clients: Sequence[Client], config: Config, toml: str) -> dict[str, Any]:
     """What the federation looks like (`federation.json`)."""
     from fairfed.knowing import said
+    from fairfed.rounds.clients import query_metrics
     from fairfed.site import federation
 
     # Class and group names are the federation's common knowledge; counts come from the clients.
@@ -108,7 +105,7 @@ def describe(grid: Grid, config: Config, toml: str) -> dict[str, Any]:
         arm = next((arm for arm in config.arms if arm.iid == iid), None)
         if arm is None:
             continue
-        answers = _ask_all(grid, "describe", _request(toml, arm), TIMEOUT)
+        answers = query_metrics(grid, clients, "describe", _request(toml, arm), TIMEOUT)
         splits[_split(iid)] = {
             part: [np.reshape(a[f"{part}-cells"], shape).tolist() for a in answers.values()]
             for part in ("train", "test")
@@ -154,9 +151,15 @@ def _arm_row(config: Config, arm: Arm) -> dict[str, Any]:
 
 
 def _augment(
-    grid: Grid, run: RunDirectory, toml: str, federation: dict[str, Any], watcher: Watcher
+    grid: Grid,
+    clients: Sequence[Client],
+    run: RunDirectory,
+    toml: str,
+    federation: dict[str, Any],
+    watcher: Watcher,
 ) -> None:
     """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
+    from fairfed.rounds.clients import query_metrics
     from fairfed.site import matches_domains, plan
 
     config = run.config
@@ -169,7 +172,7 @@ def _augment(
     batch = config.generator.batch_size
     watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))
     start = time.perf_counter()
-    answers = _ask_all(grid, "augment", _request(toml, arm), AUGMENT_TIMEOUT)
+    answers = query_metrics(grid, clients, "augment", _request(toml, arm), AUGMENT_TIMEOUT)
     shape = np.array(split[0]).shape
     generated = sum(int(answer["generated"]) for answer in answers.values())
     rejected = {client: _rejected(answer, shape) for client, answer in answers.items()}
@@ -213,6 +216,7 @@ def _together(rejected: list[dict[str, Cells]], shared: bool) -> dict[str, int]:
 
 def _train(
     grid: Grid,
+    clients: Sequence[Client],
     run: RunDirectory,
     toml: str,
     arm: Arm,
@@ -224,8 +228,11 @@ def _train(
 
     from fairfed.models import federated_model
     from fairfed.probe import server_probe
-    from fairfed.rounds import run_rounds
+    from fairfed.rounds.arm_server import Plan
+    from fairfed.rounds.loop import run_rounds
     from fairfed.site import configuration
+    from fairfed.strategies.aggregate import decode
+    from fairfed.strategies.arm_server import SteeredServer
     from fairfed.strategies.build import build_strategy, needs_probe
 
     config = run.config
@@ -235,24 +242,24 @@ def _train(
     if arm.server_trains and run.finished(arm) < (arm.server_rounds or config.rounds):
         from fairfed.baselines.server_side import server_trainer
 
-        trainer = server_trainer(grid, run, toml, arm, watcher)
+        trainer = server_trainer(grid, clients, run, toml, arm, watcher)
     shape = len(federation["groups"]), len(federation["classes"])
     known = known_groups(federation["groups"]).tolist()
     strategy = build_strategy(config, arm, shape, probe, trainer, known)
     model = federated_model(configuration(toml), shape[1], arm)
-    run_rounds(
-        grid,
-        strategy,
-        ArrayRecord(model.state_dict()) if arm.sends_model else ArrayRecord(),
-        config.rounds,
-        config=_request(toml, arm),
+    plan = Plan(
+        rounds=config.rounds,
         seed=config.seed,
         timeout=AUGMENT_TIMEOUT if arm.inversion == "client" else TIMEOUT,
-        checkpoint=run.checkpoint(arm),
-        log=run.logger(arm, watcher.trained_round),
         fraction=config.fraction,
-        synthesis_timeout=AUGMENT_TIMEOUT,
+        arm=arm.slug,
     )
+    start = decode(ArrayRecord(model.state_dict())) if arm.sends_model else {}
+    server = SteeredServer(
+        grid, clients, plan, strategy, start, _request(toml, arm), AUGMENT_TIMEOUT
+    )
+    log = run.logger(arm, watcher.trained_round)
+    run_rounds(grid, clients, server, plan, log, run.checkpoint(arm))
 
 
 def check(config: Config) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-    from fairfed.rundir import RunDirectory
+    from fairfed.rounds.run_directory import RunDirectory
 
 UNKNOWN = "no fingerprint of a {kind}"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fairfed import site
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
 from generators.store import encode_png
 from generators.synthesis import Pool, owner
 from semantic.space import known_groups

@@ -16,8 +16,8 @@ from fairfed.config import Arm, Config, load_config
 from fairfed.engines import run_apps
 from fairfed.experiment import check, count_clients, run_experiment
 from fairfed.gallery import write_gallery
-from fairfed.ownership import occupied
-from fairfed.progress import Watcher
+from fairfed.rounds.progress import Watcher
+from fairfed.rounds.run_lock import run_lock
 from fairfed.tasks import task_of
 
 logger = logging.getLogger("fairfed")
@@ -113,7 +113,7 @@ def server_app(
         refuse_deployment(grid)
 
         chosen = config or _configured(context)
-        with occupied(chosen):
+        with run_lock(chosen):
             run = run_experiment(grid, chosen, watcher or LogWatcher())
             if task_of(chosen) is not None or not report:
                 return

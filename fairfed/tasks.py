@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
     from rich.console import Console
 
-    from fairfed.progress import Watcher
-    from fairfed.rundir import RunDirectory
+    from fairfed.rounds.progress import Watcher
+    from fairfed.rounds.run_directory import RunDirectory
 
 
 HAS_ARMS = "arms: a run with [{section}] has no arms; leave [[arms]] out, or [{section}]"

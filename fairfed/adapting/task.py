@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.files import write_whole
 from fairfed.config import Arm, Config
-from fairfed.rundir import RunDirectory, costs, write_text
+from fairfed.rounds.run_directory import RunDirectory, costs, write_text
 from fairfed.tasks import refuse_arms
 from semantic.errors import InputError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
     from rich.console import Console
 
-    from fairfed.progress import Watcher
+    from fairfed.rounds.progress import Watcher
 
 NO_IMAGES = "data.source: {source!r} is a table, and [specialise] is of images; choose another"
 LORA = "lora.safetensors"
@@ -62,12 +62,13 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
+    from fairfed.adapting.arm_server import SpecialisingServer
     from fairfed.adapting.client import specialiser
-    from fairfed.adapting.rounds import train_rounds
-    from fairfed.engines.exchange import handshake
     from fairfed.fingerprint import know_again
-    from fairfed.loops import Plan
-    from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
+    from fairfed.rounds.arm_server import Plan
+    from fairfed.rounds.clients import handshake
+    from fairfed.rounds.loop import run_rounds
+    from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
     from generators.specialise import lora_bytes
 
     directory, toml = RunDirectory(config), config.to_toml()
@@ -75,21 +76,17 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     maker = specialiser(toml)
     done = directory.finished(ARM)
     log = directory.logger(ARM, watcher.trained_round)
-    directory.keep_rounds({ARM.name: done})
+    directory.truncate_log_to_checkpoint({ARM.name: done})
     watcher.training(ARM, done + 1, config.rounds)
-    plan = Plan(
-        sites=handshake(grid, count_clients(config), TIMEOUT),
-        request={"toml": toml, "weights": maker.identity},
-        rounds=config.rounds,
-        seed=config.seed,
-        fraction=config.fraction,
-        timeout=AUGMENT_TIMEOUT,
-    )
+    clients = handshake(grid, count_clients(config), TIMEOUT)
+    plan = Plan(config.rounds, config.seed, AUGMENT_TIMEOUT, config.fraction)
     start = {name: value.cpu().numpy() for name, value in maker.start.items()}
-    progress = train_rounds(grid, plan, start, directory.checkpoint(ARM), log)
-    write_whole(directory.path / LORA, lora_bytes(progress.arrays))
-    parameters = sum(int(value.size) for value in progress.arrays.values())
-    _write_outcome(directory, progress.losses, parameters)
+    request = {"toml": toml, "weights": maker.identity}
+    server = SpecialisingServer(clients, plan, start, request)
+    trained = run_rounds(grid, clients, server, plan, log, directory.checkpoint(ARM))
+    write_whole(directory.path / LORA, lora_bytes(trained))
+    parameters = sum(int(value.size) for value in trained.values())
+    _write_outcome(directory, server.losses, parameters)
     return directory
 
 

@@ -22,9 +22,12 @@ from semantic.conditioning import Conditioner, Description
 from semantic.space import Cell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flwr.serverapp import Grid
 
-    from fairfed.rundir import RunDirectory
+    from fairfed.rounds.exchange import Client
+    from fairfed.rounds.run_directory import RunDirectory
     from semantic.release import NoisedPrototypes
 
 
@@ -81,7 +84,9 @@ def _noised(toml: str, arm: Arm, client: int) -> NoisedPrototypes:
     return sums.release(augment.epsilon, augment.delta, augment.minimum)
 
 
-def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tuple[float, ...]]:
+def gather(
+    grid: Grid, clients: Sequence[Client], run: RunDirectory, toml: str, arm: Arm
+) -> dict[str, tuple[float, ...]]:
     """Usable prototypes of the federation by class, asked of the clients once in a run.
 
     ``synthetic/prototypes-main.json`` (of IID arms: ``-iid``) keeps the merged release, with its
@@ -89,20 +94,20 @@ def gather(grid: Grid, run: RunDirectory, toml: str, arm: Arm) -> dict[str, tupl
 
     Raises
     ------
-    fairfed.engines.exchange.QueryError
+    fairfed.rounds.clients.QueryError
         If a client does not answer.
     semantic.errors.InputError
         If clients use different CLIP models.
     """
-    from fairfed.engines.exchange import query_records
-    from fairfed.progress import TIMEOUT
+    from fairfed.rounds.clients import query
+    from fairfed.rounds.progress import TIMEOUT
     from semantic.release import NoisedPrototypes, merge_prototypes
 
     file = f"synthetic/prototypes-{_split(arm)}.json"
     kept = run.read_json(file)
     if kept is None:
         request: dict[str, str | int] = {"toml": toml, "arm": arm.slug, "round": 0}
-        answers = query_records(grid, "release", request, TIMEOUT)
+        answers = query(grid, clients, "release", request, TIMEOUT)
         merged = merge_prototypes(map(releases.read, answers.values()))
         kept = {
             **merged.to_json(),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
@@ -24,13 +24,14 @@ from flwr.serverapp import Grid
 
 from fairfed import site
 from fairfed.config import Arm
+from fairfed.rounds.exchange import Client
 from fairfed.strategies.aggregate import Model, decode, encode, flaw
 from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
 
 if TYPE_CHECKING:
-    from fairfed.progress import Watcher
-    from fairfed.rundir import RunDirectory
+    from fairfed.rounds.progress import Watcher
+    from fairfed.rounds.run_directory import RunDirectory
     from generators.synthesis import Synthesiser, SyntheticSet
     from semantic.conditioning import Conditioner
 
@@ -93,7 +94,14 @@ class ServerTrained(FairnessSteered):
         return {**super().state_dict(), "server_rounds": self._server_rounds}
 
 
-def server_trainer(grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: Watcher) -> Trainer:
+def server_trainer(
+    grid: Grid,
+    clients: Sequence[Client],
+    run: RunDirectory,
+    toml: str,
+    arm: Arm,
+    watcher: Watcher,
+) -> Trainer:
     """Synthesise the server's images, and return what trains on them.
 
     What was made and what it cost is written to ``synthetic/server-SLUG.json``.
@@ -108,7 +116,7 @@ def server_trainer(grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: 
     from fairfed.draws import generator_of
     from fairfed.models import federated_model, model_inputs, train_epochs
 
-    made = _server_images(grid, run, toml, arm, watcher)
+    made = _server_images(grid, clients, run, toml, arm, watcher)
     config = site.configuration(toml)
     inputs, labels = model_inputs(config, made.images, arm), torch.from_numpy(made.labels)
     classes = len(site.federation(toml, arm.iid).table.classes)
@@ -126,7 +134,12 @@ def server_trainer(grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: 
 
 
 def _server_images(
-    grid: Grid, run: RunDirectory, toml: str, arm: Arm, watcher: Watcher
+    grid: Grid,
+    clients: Sequence[Client],
+    run: RunDirectory,
+    toml: str,
+    arm: Arm,
+    watcher: Watcher,
 ) -> SyntheticSet:
     """Images of every cell, as a client that holds nothing would plan them."""
     from fairfed.generation import NONE_ACCEPTED
@@ -137,7 +150,7 @@ def _server_images(
     maker = site.synthesiser(toml)
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
-        maker, conditioned = _conditioned(grid, run, toml, arm)
+        maker, conditioned = _conditioned(grid, clients, run, toml, arm)
     shape = len(data.table.classes), len(data.table.group_names)
     wanted = site.plan(toml, np.zeros(shape, np.int64), False)
     watcher.synthesising(int(wanted.sum()))
@@ -161,12 +174,12 @@ def _server_images(
 
 
 def _conditioned(
-    grid: Grid, run: RunDirectory, toml: str, arm: Arm
+    grid: Grid, clients: Sequence[Client], run: RunDirectory, toml: str, arm: Arm
 ) -> tuple[Synthesiser, tuple[str, ...]]:
     """The pipeline, conditioned on the clients' prototypes, and the classes that have one."""
     from fairfed.baselines.prototypes import gather
 
-    vectors = gather(grid, run, toml, arm)
+    vectors = gather(grid, clients, run, toml, arm)
     return site.synthesiser_with(toml, _released(toml, vectors)), tuple(sorted(vectors))
 
 

@@ -88,8 +88,8 @@ def run_here(config: Config, fresh: bool = False) -> None:
         Remove what a run has written to its directory, once all inputs are found sound.
     """
     from fairfed.experiment import check, count_clients
-    from fairfed.ownership import check_folder, clear
-    from fairfed.progress import listening
+    from fairfed.rounds.progress import listening
+    from fairfed.rounds.run_lock import check_folder, clear
     from fairfed.server import start
 
     console = Console()

@@ -10,13 +10,13 @@ from fairfed.config.peers import MetaName
 from fairfed.peers.outcome import show as show
 from fairfed.peers.outcome import write_outcome
 from fairfed.peers.population import settings
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-    from fairfed.progress import Watcher
+    from fairfed.rounds.progress import Watcher
 
 TITLES: dict[MetaName, str] = {"reptile": "PPFM (Reptile)", "fomaml": "PPFM (FOMAML)"}
 """What the variants are called in logs and tables."""
@@ -129,11 +129,13 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no peer answers any more.
     """
-    from fairfed.engines.exchange import handshake
     from fairfed.fingerprint import know_again
+    from fairfed.peers.arm_server import PeersServer, is_measured
     from fairfed.peers.baseline import train_arm
-    from fairfed.peers.rounds import is_measured, train_peers
-    from fairfed.progress import TIMEOUT
+    from fairfed.rounds.arm_server import Plan
+    from fairfed.rounds.clients import handshake
+    from fairfed.rounds.loop import run_rounds
+    from fairfed.rounds.progress import TIMEOUT
 
     directory = RunDirectory(config)
     know_again(directory)
@@ -141,9 +143,8 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         (variant(kind), kind) for kind in dict.fromkeys(settings(config).meta)
     ]
     methods += [(arm, None) for arm in config.arms if not settings(config).drift_round]
-    directory.keep_rounds({arm.name: directory.finished(arm) for arm, _ in methods})
-    sites = handshake(grid, count_clients(config), TIMEOUT)
-    nodes = {peer: node for node, peer in sites.items()}
+    directory.truncate_log_to_checkpoint({arm.name: directory.finished(arm) for arm, _ in methods})
+    clients = handshake(grid, count_clients(config), TIMEOUT)
     numbers = [n for n in range(1, config.rounds + 1) if is_measured(config, n)]
     for arm, kind in methods:
         watcher.training(arm, directory.finished(arm) + 1, config.rounds)
@@ -151,11 +152,12 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         log = _log(directory, watcher, arm, keep)
         if kind is None:
             left = [number for number in numbers if str(number) not in keep.rounds]
-            train_arm(grid, directory, arm, nodes, TIMEOUT, log, keep, left)
+            train_arm(grid, directory, arm, clients, TIMEOUT, log, keep, left)
         else:
-            path = directory.checkpoint(arm)
-            train_peers(grid, config, kind, nodes, TIMEOUT, path, log)
-    write_outcome(directory, len(nodes), [arm.name for arm, _ in methods])
+            plan = Plan(config.rounds, config.seed, TIMEOUT, arm=kind)
+            server = PeersServer(config, kind, clients)
+            run_rounds(grid, clients, server, plan, log, directory.checkpoint(arm))
+    write_outcome(directory, len(clients), [arm.name for arm, _ in methods])
     return directory
 
 

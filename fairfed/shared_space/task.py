@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Config
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
@@ -14,10 +14,13 @@ from fairfed.tasks import refuse_arms
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flwr.app import RecordDict
     from flwr.serverapp import Grid
 
-    from fairfed.progress import Watcher
+    from fairfed.rounds.exchange import Client
+    from fairfed.rounds.progress import Watcher
 
 TOO_LATE = (
     "arrival.round is {round} of {rounds} rounds: nothing would be trained after it; lower it, or "
@@ -96,33 +99,37 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         If no client answers any more.
     """
     from fairfed.fingerprint import fingerprint
+    from fairfed.rounds.clients import handshake
+    from fairfed.rounds.progress import TIMEOUT
     from fairfed.shared_space.data import holdings, images
 
     directory, toml = RunDirectory(config), config.to_toml()
     directory.keep_data(config.data.source, fingerprint(images(toml), holdings(toml)))
     chosen = variants_of(config)
     finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
-    directory.keep_rounds(finished)
-    request = {"toml": toml, **_centres(_met(grid, directory, toml))}
+    directory.truncate_log_to_checkpoint(finished)
+    clients = handshake(grid, count_clients(config), TIMEOUT)
+    request = {"toml": toml, **_centres(_met(grid, clients, directory, toml))}
     for variant in chosen:
         rounds = rounds_of(config, variant)
         watcher.training(variant.arm, finished[variant.title] + 1, rounds)
-        _train(grid, directory, {**request, "arm": variant.arm.slug}, variant, watcher)
+        _train(grid, clients, directory, {**request, "arm": variant.arm.slug}, variant, watcher)
     write_outcome(directory, toml)
     return directory
 
 
-def _met(grid: Grid, directory: RunDirectory, toml: str) -> dict[str, Any]:
+def _met(
+    grid: Grid, clients: Sequence[Client], directory: RunDirectory, toml: str
+) -> dict[str, Any]:
     """What the clients say of themselves (`clients.json`), asked once in a run."""
-    from fairfed.engines.exchange import query_records, wait_for_nodes
-    from fairfed.progress import TIMEOUT
+    from fairfed.rounds.clients import query
+    from fairfed.rounds.progress import TIMEOUT
     from fairfed.shared_space.centring import means, merge
     from fairfed.shared_space.strategy import ACTION
 
     kept: dict[str, Any] | None = directory.read_json("clients.json")
     if kept is None:
-        wait_for_nodes(grid, count_clients(directory.config), TIMEOUT)
-        answers = query_records(grid, ACTION, {"toml": toml}, TIMEOUT)
+        answers = query(grid, clients, ACTION, {"toml": toml}, TIMEOUT)
         kept = {"clients": [_row(answer) for answer in answers.values()], "release": None}
         if settings(directory.config).centre:
             merged = merge(answers.values())
@@ -160,6 +167,7 @@ def _outside(toml: str, variant: Variant) -> frozenset[int]:
 
 def _train(
     grid: Grid,
+    clients: Sequence[Client],
     directory: RunDirectory,
     request: dict[str, Any],
     variant: Variant,
@@ -169,11 +177,14 @@ def _train(
     from flwr.app import ArrayRecord
 
     from evaluation import get_metric
-    from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
-    from fairfed.rounds import run_rounds
+    from fairfed.rounds.arm_server import Plan
+    from fairfed.rounds.loop import run_rounds
+    from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
     from fairfed.shared_space.adapter import Adapter
     from fairfed.shared_space.data import encoder, images
     from fairfed.shared_space.strategy import SharedSpace
+    from fairfed.strategies.aggregate import decode
+    from fairfed.strategies.arm_server import SteeredServer
 
     config, table = directory.config, images(request["toml"])
     strategy = SharedSpace(
@@ -183,17 +194,15 @@ def _train(
         max_weight=config.fairness.max_weight,
         min_share=config.fairness.min_share,
     )
-    start = Adapter(encoder(config).dimension, settings(config).hidden, config.seed)
-    run_rounds(
-        grid,
-        strategy,
-        ArrayRecord(start.state_dict()),
-        rounds_of(config, variant),
-        config=request,
+    adapter = Adapter(encoder(config).dimension, settings(config).hidden, config.seed)
+    plan = Plan(
+        rounds=rounds_of(config, variant),
         seed=config.seed,
         timeout=AUGMENT_TIMEOUT if variant.synthesises else TIMEOUT,
-        checkpoint=directory.checkpoint(variant.arm),
-        log=directory.logger(variant.arm, watcher.trained_round),
-        min_nodes=count_clients(config),
         fraction=config.fraction,
+        arm=variant.arm.slug,
     )
+    start = decode(ArrayRecord(adapter.state_dict()))
+    server = SteeredServer(grid, clients, plan, strategy, start, request)
+    log = directory.logger(variant.arm, watcher.trained_round)
+    run_rounds(grid, clients, server, plan, log, directory.checkpoint(variant.arm))

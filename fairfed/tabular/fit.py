@@ -17,10 +17,13 @@ from fairfed.tabular.summary import Moments, Summary, unknown
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flwr.app import RecordDict
     from flwr.serverapp import Grid
 
     from fairfed.config import Config, TableConfig
+    from fairfed.rounds.exchange import Client
     from fairfed.tabular.table import FeatureTable
 
 NUMERIC, CATEGORIES = "numeric", "categories"
@@ -35,13 +38,13 @@ def named_columns(config: Config, table: FeatureTable) -> Config:
     return _with(config, numeric=numeric, categorical=categorical)
 
 
-def fit(grid: Grid, config: Config, timeout: float) -> Config:
+def fit(grid: Grid, clients: Sequence[Client], config: Config, timeout: float) -> Config:
     """The configuration of a table with nothing left to fit; that of images as it is.
 
     Parameters
     ----------
-    grid
-        The clients, all of which are asked (``query.summarise``), unless nothing is lacking.
+    grid, clients
+        Who is asked (``query.summarise``), unless nothing is lacking.
     config
         The run's.
     timeout
@@ -49,12 +52,12 @@ def fit(grid: Grid, config: Config, timeout: float) -> Config:
 
     Raises
     ------
-    fairfed.engines.exchange.QueryError
+    fairfed.rounds.clients.QueryError
         If a client gives no answer.
     semantic.errors.InputError
         If the clients together know too little of a column.
     """
-    from fairfed.engines.exchange import query_records
+    from fairfed.rounds.clients import query
     from fairfed.site import rows
 
     if not config.data.tabular:
@@ -63,7 +66,7 @@ def fit(grid: Grid, config: Config, timeout: float) -> Config:
     if not unknown(named.data.table):
         return named
     request = {"toml": named.to_toml(), "arm": named.arms[0].slug}
-    answers = query_records(grid, "summarise", request, timeout)
+    answers = query(grid, clients, "summarise", request, timeout)
     merged = functools.reduce(operator.add, (from_records(one) for one in answers.values()))
     fitted = _with(named, **fitted_fields(named.data.table, merged))
     if not input_names(fitted.data.table):

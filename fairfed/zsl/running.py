@@ -15,23 +15,26 @@ import torch
 from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
-from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.draws import generator_of
-from fairfed.progress import TIMEOUT
-from fairfed.rundir import RunDirectory
+from fairfed.rounds import checkpoint
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.exchange import Client
+from fairfed.rounds.loop import run_rounds
+from fairfed.rounds.progress import TIMEOUT
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.strategies.aggregate import Model, decode
+from fairfed.zsl.arm_server import ZslServer
 from fairfed.zsl.classify import ZslScores
 from fairfed.zsl.data import features, scale, split
 from fairfed.zsl.draws import INITIAL, JUDGING, TESTING
 from fairfed.zsl.images import embed_generated
 from fairfed.zsl.judge import Judge, Source, generated, stored
 from fairfed.zsl.networks import Conditions, feature_generator, initialise
-from fairfed.zsl.rounds import ZslPlan, train_rounds
 from fairfed.zsl.variants import Variant, settings
 
 if TYPE_CHECKING:
-    from fairfed.progress import Watcher
+    from fairfed.rounds.progress import Watcher
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -44,14 +47,14 @@ class Run:
     ----------
     grid, directory, toml
         Clients, run directory, and the configuration as they are sent it.
-    sites
-        Partition id by node id.
+    clients
+        Who takes part.
     """
 
     grid: Grid
     directory: RunDirectory
     toml: str
-    sites: dict[int, int]
+    clients: list[Client]
 
     @property
     def config(self) -> Config:
@@ -93,20 +96,19 @@ def train_variant(run: Run, variant: Variant, log: Log) -> dict[str, Any]:
         maker.load_state_dict({name: torch.from_numpy(array) for name, array in model.items()})
         return generated(maker, conditions, zsl.per_class)
 
-    plan = ZslPlan(
-        sites=run.sites,
-        request={"toml": run.toml, "arm": variant.arm.slug},
-        rounds=config.rounds,
-        seed=config.seed,
-        fraction=config.fraction,
-        timeout=TIMEOUT,
-        validate=lambda model, number: run.validate(source(model), number),
-    )
+    plan = Plan(config.rounds, config.seed, TIMEOUT, config.fraction, variant.arm.slug)
     first = feature_generator(table, variant, zsl)
     initialise(first, generator_of(INITIAL, config.seed))
     start = decode(ArrayRecord(first.state_dict()))
-    end = train_rounds(run.grid, plan, start, run.directory.checkpoint(variant.arm), log)
-    return run.outcome(variant, end.best_round, end.best, source(end.best_arrays))
+    server = ZslServer(
+        run.clients,
+        plan,
+        start,
+        {"toml": run.toml, "arm": variant.arm.slug},
+        lambda model, number: run.validate(source(model), number),
+    )
+    run_rounds(run.grid, run.clients, server, plan, log, run.directory.checkpoint(variant.arm))
+    return run.outcome(variant, server.best_round, server.best, source(server.best_arrays))
 
 
 def generate_variant(run: Run, variant: Variant, log: Log, watcher: Watcher) -> dict[str, Any]:

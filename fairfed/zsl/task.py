@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairfed.config import Config, PartitionConfig
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.tasks import refuse_arms
 from fairfed.zsl.outcome import show as show
 from fairfed.zsl.outcome import write_outcome
@@ -15,7 +15,7 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-    from fairfed.progress import Watcher
+    from fairfed.rounds.progress import Watcher
 
 DIVIDED = (
     "partition: with [zsl] clients hold blocks of whole classes, so that partition.name and "
@@ -58,8 +58,8 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    from fairfed.engines.exchange import handshake
-    from fairfed.progress import TIMEOUT
+    from fairfed.rounds.clients import handshake
+    from fairfed.rounds.progress import TIMEOUT
     from fairfed.zsl.data import features, split
     from fairfed.zsl.running import Run, generate_variant, train_variant
 
@@ -67,7 +67,7 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     _know_again(directory)
     chosen = variants_of(settings(config))
     finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
-    directory.keep_rounds(finished)
+    directory.truncate_log_to_checkpoint(finished)
     one = Run(grid, directory, toml, handshake(grid, count_clients(config), TIMEOUT))
     outcomes = []
     for variant in chosen:

@@ -14,7 +14,7 @@ from flwr.app import Message
 from fairfed.config import Config
 from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import count_clients
-from fairfed.progress import Watcher
+from fairfed.rounds.progress import Watcher
 from fairfed.server import server_app
 from tests.fairfed.dying import run_and_die
 
