@@ -28,9 +28,9 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
 from fairfed.engines import OnReply
-from fairfed.engines.exchange import wait_for_nodes
 from fairfed.engines.forwarding import ForwardingGrid
 from fairfed.engines.node import CLIENT_APP_RAISED
+from fairfed.engines.nodes import wait_for_nodes
 from fairfed.engines.private import server_identity, silence_telemetry
 from fairfed.engines.records import fork
 from semantic.errors import InputError

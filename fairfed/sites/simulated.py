@@ -123,6 +123,11 @@ class SimulatedSites(Sites):
             config = named_columns(config, self.rows.table)
         return agreed(config, self.labels, attribute_rows(config), fingerprints(config))
 
+    @property
+    def source(self) -> str:
+        """What the data are called in messages to the user."""
+        return self.config.data.source
+
     def fingerprint(self) -> str:
         """A one-way hash of all rows and of who holds which."""
         return fingerprint(self.data())

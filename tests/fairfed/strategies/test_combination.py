@@ -11,9 +11,9 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import Arm, Config, parse_config
 from fairfed.config.arms import Rule, SignalName
+from fairfed.rounds import checkpoint
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.build import build_strategy, check_arms
 from fairfed.strategies.cohort import Cohort

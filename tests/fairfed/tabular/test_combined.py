@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import parse_config
 from fairfed.config.arms import Debias, Rule
 from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import check
+from fairfed.rounds import checkpoint
 from fairfed.server import server_app
 from fairfed.tabular import register_frame
 
