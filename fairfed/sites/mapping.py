@@ -88,12 +88,15 @@ class Renamed(NamedTuple):
         because nobody knows it.
     unused
         Names in `Names.own` that no row has.
+    called
+        The federation's name of each value that it calls otherwise.
     """
 
     values: list[str | None]
     emptied: Counter[str]
     unknown: Counter[str]
     unused: tuple[str, ...]
+    called: dict[str, str]
 
 
 def rename(
@@ -137,7 +140,8 @@ def rename(
     seen = {*called, *(text.removesuffix(".0") for text in called)}
     unused = tuple(name for name in names.own if name not in seen)
     values = [None if text is None else called[text] or None for text in texts]
-    return Renamed(values, emptied, unknown, unused)
+    otherwise = {text: name for text, name in called.items() if name and name != text}
+    return Renamed(values, emptied, unknown, unused, otherwise)
 
 
 def _unknown(
