@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from evaluation.intervals import wilson_interval
 from fairfed.strategies.aggregation import OTHER_STRATEGY
-from fairfed.strategies.part import Part, check_range
+from fairfed.strategies.part import Part, number
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -114,20 +114,16 @@ class ClosedLoop(Part):
     """
 
     name: ClassVar[str] = "closed loop"
-    every: int
-    budget: int
-    most: int
-    rounds: int
+    every: int = number(low=1)
+    budget: int = number(low=1)
+    most: int = number(low=1)
+    rounds: int = number()
     known: Sequence[bool] = ()
     _extra: Cells | None = field(default=None, init=False, repr=False)
     _new: Cells | None = field(default=None, init=False, repr=False)
     _recall: Floats | None = field(default=None, init=False, repr=False)
     _spent: list[int] = field(default_factory=lambda: [0, 0], init=False, repr=False)
     _told: set[int] = field(default_factory=set, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for name in ("every", "budget", "most"):
-            check_range(name, getattr(self, name), 1)
 
     def instructions(self, keys: ReplyKeys) -> dict[str, list[int]]:
         """Return what clients are told before they train: nothing before the first plan."""

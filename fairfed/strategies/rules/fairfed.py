@@ -16,14 +16,14 @@ part, constant ``n_k``, no negative weight) unchanged:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.signals.base import Kind, Signals
 from fairfed.strategies.weights import (
@@ -106,11 +106,8 @@ class FairFed(WeightRule):
 
     name: ClassVar[str] = "fairfed"
     steers_by: ClassVar[frozenset[Kind]] = frozenset({"gap"})
-    beta: float = 0.1
-    _offsets: dict[int, float] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("beta", self.beta)
+    beta: float = number(0.1)
+    _offsets: dict[int, float] = kept(dict)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Correct the weights by this round's gaps, and keep the corrections of who took part."""
@@ -118,14 +115,6 @@ class FairFed(WeightRule):
         weights, offsets = fairfed_weights(cohort.n, signals.values, former, self.beta)
         self._offsets |= dict(zip(cohort.clients, offsets.tolist(), strict=True))
         return weights
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the corrections by client."""
-        return {"offsets": {str(client): value for client, value in sorted(self._offsets.items())}}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the corrections."""
-        self._offsets = {int(client): float(v) for client, v in state["offsets"].items()}
 
 
 @dataclass
@@ -140,10 +129,7 @@ class FairFedExp(WeightRule):
 
     name: ClassVar[str] = "fairfed-exp"
     steers_by: ClassVar[frozenset[Kind]] = frozenset({"gap"})
-    beta: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_range("beta", self.beta)
+    beta: float = number(0.1)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Tilt the shares of examples by the gaps."""

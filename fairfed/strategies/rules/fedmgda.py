@@ -22,7 +22,7 @@ import numpy as np
 
 from fairfed.strategies.aggregate import Model, is_parameter, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.signals.base import Signals
@@ -85,12 +85,8 @@ class FedMGDA(WeightRule):
     name: ClassVar[str] = "fedmgda"
     needs_updates: ClassVar[bool] = True
     own_step: ClassVar[bool] = True
-    epsilon: float = 0.1
-    step: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_range("epsilon", self.epsilon, 0.0, 1.0)
-        check_range("step", self.step, above=True)
+    epsilon: float = number(0.1, 0.0, 1.0)
+    step: float = number(1.0, above=True)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Find the minimum norm; the weights are those of the updates at length 1."""

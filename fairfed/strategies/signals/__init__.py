@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fairfed.strategies.part import UNKNOWN
+from typing import Any
+
+from fairfed.strategies.part import Registry, parameter_names
 from fairfed.strategies.signals.base import Kind, MetricFn, Signal, Signals, accuracy, silent
 from fairfed.strategies.signals.gap import FALLBACK, GLOBAL_FALLBACK, Gap, SignedGap, gaps
 from fairfed.strategies.signals.probe import ProbeUnfairness
@@ -29,18 +31,10 @@ __all__ = [
     "silent",
 ]
 
-_OF_METRIC: dict[str, type[Gap] | type[SignedGap] | type[ProbeUnfairness]] = {
-    "gap": Gap,
-    "signed-gap": SignedGap,
-    "probe": ProbeUnfairness,
-}
-_PLAIN: dict[str, type[Loss] | type[Accuracy] | type[WorstGroupRecall]] = {
-    "loss": Loss,
-    "accuracy": Accuracy,
-    "worst-group-recall": WorstGroupRecall,
-}
-SIGNALS = (*_OF_METRIC, *_PLAIN)
-"""Names of the signals."""
+SIGNALS: Registry[Signal] = Registry(
+    "signal", Signal, Gap, SignedGap, ProbeUnfairness, Loss, Accuracy, WorstGroupRecall
+)
+"""Signals by name."""
 
 
 def make_signal(name: str, metric: MetricFn | None) -> Signal:
@@ -51,10 +45,11 @@ def make_signal(name: str, metric: MetricFn | None) -> Signal:
     InputError
         Unknown name, or a signal of a fairness metric without one.
     """
-    if name in _PLAIN:
-        return _PLAIN[name]()
-    if name not in _OF_METRIC:
-        raise InputError(UNKNOWN.format(what="signal", name=name, known=", ".join(SIGNALS)))
+    kind: type[Any] = SIGNALS.named(name)
+    if "metric" not in parameter_names(kind):
+        made: Signal = kind()
+        return made
     if metric is None:
         raise InputError(f"signal '{name}' is of a fairness metric: give one")
-    return _OF_METRIC[name](metric)
+    of_metric: Signal = kind(metric)
+    return of_metric
