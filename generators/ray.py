@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from generators.requests import Generator, Image, Request
+from generators.requests import Generator, Image, Request, refuse
 from semantic.errors import InputError
 
 RAY_MISSING = "engine 'ray' needs Ray, which is not installed: pip install 'fairfed[ray]'"
@@ -62,9 +62,8 @@ class _Worker:
 
     def refuse(self, request: Request) -> None:
         """Refuse a request that the generator cannot make, where it can say so."""
-        refuse = getattr(self._generator, "refuse", None)
-        if refuse is not None:
-            refuse(request)
+        assert self._generator is not None
+        refuse(self._generator, request)
 
     def run(self, fingerprint: str, method: str, part: Any) -> Image:
         """Call `generate` or `autoencode` of the generator with this fingerprint."""

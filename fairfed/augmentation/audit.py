@@ -27,6 +27,7 @@ def audit(job: Job) -> GeneratorAudit:
     """
     from generators.audit import audit_generator, neutral_requests
     from generators.group_reading import group_reading
+    from generators.requests import refuse
     from generators.stored import StoredGenerator
 
     table, train = job.source.table, job.source.train
@@ -38,7 +39,7 @@ def audit(job: Job) -> GeneratorAudit:
     if job.config.synthesis.generator == "diffusion":
         job.sight.check()
         for request in asked:
-            job.generator.refuse(request)
+            refuse(job.generator, request)
     job.watcher.began("audit", len(asked))
     job.generator.announce(request for request in asked if job.lacks(request))
     stored = StoredGenerator(job.generator, job.store, job.watcher.images_done)

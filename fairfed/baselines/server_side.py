@@ -191,11 +191,11 @@ def check_prototypes(toml: str) -> None:
     """
     from fairfed.generation import settings_of
     from generators.diffusion import load_generator
-    from generators.requests import Request
+    from generators.requests import Request, refuse
     from semantic.encoder import load_encoder
 
     config, cell = site.configuration(toml), site.synthesiser(toml).space.cell(0, 0)
     generator = load_generator(settings_of(config))
     zeros = (0.0,) * load_encoder(config.semantic.encoder).dimension
     for prototype in (zeros, ()):
-        generator.refuse(Request(cell, "", 0, prototype=prototype))
+        refuse(generator, Request(cell, "", 0, prototype=prototype))

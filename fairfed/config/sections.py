@@ -88,7 +88,8 @@ class GeneratorConfig(Section):
     model: str = Field(
         "bundled",
         description="`bundled`, a diffusers directory, or the name of a model on the hub: Stable "
-        "Diffusion 1, 2, Turbo, XL, LCM or unCLIP.",
+        "Diffusion 1, 2, Turbo, XL, LCM or unCLIP. Or a generator of your own as `module:Class` "
+        "([how](generators.md)).",
     )
     scheduler: str = Field(
         "dpmsolver++",

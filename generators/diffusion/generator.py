@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import lru_cache
@@ -17,8 +17,9 @@ from generators.diffusion.adapters import adapter_hashes
 from generators.diffusion.conditions import Conditions, Kind, kind_of
 from generators.diffusion.families import load_networks
 from generators.diffusion.settings import DiffusionSettings
-from generators.requests import Image, Request
+from generators.requests import Generator, Image, Request
 from semantic.errors import InputError
+from semantic.own_code import OWN_CLASS, own_class
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -200,12 +201,35 @@ def _fingerprint(settings: DiffusionSettings, weights: str) -> str:
 _LOADING = threading.Lock()
 
 
-def load_generator(settings: DiffusionSettings) -> StableDiffusionGenerator:
-    """Generator for the settings, loaded once per process; safe to call from several threads."""
+def load_generator(settings: DiffusionSettings) -> Generator:
+    """Generator for the settings, loaded once per process; safe to call from several threads.
+
+    Where the model is named as `module:Class`, that class is called with the settings instead.
+
+    Raises
+    ------
+    InputError
+        If the model is not to be had, or the class is no generator.
+    """
     with _LOADING:
         return _cached_generator(settings)
 
 
 @lru_cache(maxsize=2)
-def _cached_generator(settings: DiffusionSettings) -> StableDiffusionGenerator:
-    return StableDiffusionGenerator(settings)
+def _cached_generator(settings: DiffusionSettings) -> Generator:
+    if not OWN_CLASS.fullmatch(settings.model):
+        return StableDiffusionGenerator(settings)
+    kind: Callable[[DiffusionSettings], Generator] = own_generator(settings.model)
+    return kind(settings)
+
+
+def own_generator(name: str) -> type[Any]:
+    """The class of a user's own generator, which is not called yet; see `own_class`."""
+    kind = own_class(name, "generator.model")
+    lacking = [m for m in ("generate", "autoencode") if not hasattr(kind, m)]
+    if lacking:
+        raise InputError(
+            f"generator.model {name!r} is no generator: it lacks {', '.join(lacking)} "
+            "(generators.requests.Generator)"
+        )
+    return kind
