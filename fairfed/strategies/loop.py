@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,8 @@ from numpy.typing import NDArray
 from evaluation.intervals import wilson_interval
 from fairfed.strategies.aggregation import OTHER_STRATEGY
 from fairfed.strategies.part import Part, number
+from fairfed.strategies.replies import ClientReply, ReplyKeys
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.strategies.replies import ClientReply, ReplyKeys
 
 Cells = NDArray[np.int64]
 """Images per cell, ``[C, G]``: the order of `generators.plan`."""
