@@ -20,7 +20,7 @@ import numpy as np
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.signals.base import Kind, Signals
+from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.simplex import project_onto_simplex
 from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
 

@@ -24,12 +24,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, is_parameter, stepped, weighted_mean
+from fairfed.strategies.aggregate import Model, stepped, summed_updates, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.signals.base import Kind, Signals
+from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.weights import Weights, bounded, guarded, without_signal
 
 
@@ -116,11 +116,7 @@ class FairFate(WeightRule):
     def _advance(self, cohort: Cohort, fair: Floats) -> None:
         """Move the momentum towards the fair clients' update."""
         beta = decaying_momentum(self.beta0, cohort.round, self.rounds)
-        for name, received in cohort.received.items():
-            if is_parameter(name, received):
-                update = np.zeros(received.shape)
-                for model, weight in zip(cohort.models, fair.tolist(), strict=True):
-                    if weight > 0:
-                        update += weight * np.subtract(model[name], received, dtype=np.float64)
-                former = self._momentum.get(name, np.zeros(received.shape))
-                self._momentum[name] = beta * former + (1.0 - beta) * update
+        updates = summed_updates(cohort.models, cohort.received, fair.tolist())
+        for name, update in updates.items():
+            former = self._momentum.get(name, np.zeros(update.shape))
+            self._momentum[name] = beta * former + (1.0 - beta) * update

@@ -17,7 +17,7 @@ part, constant ``n_k``, no negative weight) unchanged:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -25,15 +25,8 @@ import numpy as np
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.signals.base import Kind, Signals
-from fairfed.strategies.weights import (
-    NO_SIGNAL,
-    Weights,
-    guarded,
-    neutral,
-    shares,
-    without_signal,
-)
+from fairfed.strategies.signals import Kind, Signals
+from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
 
 
 def fairfed_weights(
@@ -70,13 +63,10 @@ def fairfed_weights(
         steps[steered] = beta * (gaps[steered] - gaps[steered].mean())
     corrections = np.asarray(offsets, np.float64) - steps
     weights = guarded(base + corrections, n)
-    blind = np.isfinite(base) & ~steered
-    guards = tuple(
-        NO_SIGNAL if blind[k] and guard is None and beta > 0 else guard
-        for k, guard in enumerate(weights.guards)
-    )
+    if beta > 0:
+        weights = without_signal(weights, gaps)
     bounded = np.where(np.isfinite(base), np.maximum(corrections, -base), offsets)
-    return replace(weights, guards=guards), np.asarray(bounded, np.float64)
+    return weights, np.asarray(bounded, np.float64)
 
 
 def fairfed_exp_weights(

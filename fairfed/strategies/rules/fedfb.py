@@ -30,7 +30,7 @@ from fairfed.strategies.rules.presence import (
     stepped_where,
     with_newcomers,
 )
-from fairfed.strategies.signals.base import Signals
+from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights
 
 

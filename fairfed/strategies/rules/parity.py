@@ -27,7 +27,7 @@ from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.cells import errors_by_cell
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.presence import GroupRule, hear, row_shares
-from fairfed.strategies.signals.base import Signals
+from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights
 
 FLOOR = 0.1

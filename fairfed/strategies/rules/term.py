@@ -18,7 +18,7 @@ import numpy as np
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.signals.base import Kind, Signals
+from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
 
 
