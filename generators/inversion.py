@@ -90,19 +90,11 @@ class InversionGenerator:
                 f"cells are named for {len(outputs)} of them; name one for each, in order"
             )
         self._shown = shown or self._logits
-        self._fingerprint = _fingerprint(self._model, self._cells, settings, self._shown)
+        # Of layers, weights, cells and settings; the device is not part of it.
+        self.fingerprint = _fingerprint(self._model, self._cells, settings, self._shown)
+        self.batch_size = settings.batch_size
         self._guard = threading.Lock()
         self._recorded: Company | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of layers, weights, cells and settings; the device is not part of it."""
-        return self._fingerprint
-
-    @property
-    def batch_size(self) -> int:
-        """Images per forward pass."""
-        return self.settings.batch_size
 
     def generate(self, requests: Sequence[Request]) -> Image:
         """Images of the requests, ``[n, size, size, 3]``; a prompt has no influence.

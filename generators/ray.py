@@ -118,13 +118,9 @@ class RayGenerator:
         except BaseException:
             self.close()
             raise
-        self._fingerprint, self._batch_size = told.fingerprint, told.batch_size
+        self._batch_size = told.batch_size
+        self.fingerprint = told.fingerprint  # both share one store
         self.weights, self.settings = told.weights, told.settings  # read by `provenance`
-
-    @property
-    def fingerprint(self) -> str:
-        """The inner generator's, so that both share one store."""
-        return self._fingerprint
 
     @property
     def batch_size(self) -> int:
@@ -215,7 +211,7 @@ class RayGenerator:
                 while waiting and idle:
                     place, part = idle.popleft(), waiting.popleft()
                     attempts[part] += 1
-                    task = self._workers[place].run.remote(self._fingerprint, method, parts[part])
+                    task = self._workers[place].run.remote(self.fingerprint, method, parts[part])
                     running[task] = place, part
                 (task,), _ = ray.wait(list(running), num_returns=1)
                 place, part = running.pop(task)

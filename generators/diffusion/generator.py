@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 class StableDiffusionGenerator:
     """A pipeline of the Stable Diffusion family behind the `Generator` protocol.
 
+    Attributes
+    ----------
+    weights
+        Identity of the weights alone: hash of the model's directory, or the hub's commit.
+    fingerprint
+        Hash of weights, additions and settings; the device is not part of it.
+    batch_size
+        Images per forward pass.
+
     Raises
     ------
     InputError
@@ -43,22 +52,9 @@ class StableDiffusionGenerator:
         # Stable Diffusion XL's pipelines move the shared autoencoder to float32 and back.
         whole = settings.dtype == "float32"
         self._guard: AbstractContextManager[Any] = nullcontext() if whole else threading.RLock()
-        self._fingerprint = _fingerprint(settings, self._networks.identity)
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of weights, additions and settings; the device is not part of it."""
-        return self._fingerprint
-
-    @property
-    def weights(self) -> str:
-        """Identity of the weights alone: hash of the model's directory, or the hub's commit."""
-        return self._networks.identity
-
-    @property
-    def batch_size(self) -> int:
-        """Images per forward pass."""
-        return self.settings.batch_size
+        self.weights = self._networks.identity
+        self.fingerprint = _fingerprint(settings, self.weights)
+        self.batch_size = settings.batch_size
 
     def refuse(self, request: Request) -> None:
         """Refuse a request for what the model cannot do, as generating would.
