@@ -185,10 +185,10 @@ def check_prototypes(place: Workplace) -> None:
         If it reads none, none of this CLIP, or nothing else: a class without one is described.
     """
     from generators.diffusion import load_generator
-    from generators.requests import Request
+    from generators.requests import Request, refuse
 
     cell = place.synthesiser.space.cell(0, 0)
     generator = load_generator(place.diffusion)
     zeros = (0.0,) * place.encoder.dimension
     for prototype in (zeros, ()):
-        generator.refuse(Request(cell, "", 0, prototype=prototype))
+        refuse(generator, Request(cell, "", 0, prototype=prototype))
