@@ -13,7 +13,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from fairfed.config import Arm, Config, load_config
-from fairfed.engines import run_apps
+from fairfed.engines.run import run_apps
 from fairfed.experiment import check, count_clients, run_experiment
 from fairfed.gallery import write_gallery
 from fairfed.ownership import occupied

@@ -38,7 +38,7 @@ class Config(Section):
     )
     engine: Literal["inprocess", "ray"] = Field(
         "inprocess",
-        description="`inprocess` (no Ray, no ports) or `ray` (Flower's simulation; needs the extra "
+        description="`inprocess` (no Ray, no ports) or `ray` (worker processes; needs the extra "
         "`ray`).",
     )
     workers: int = Field(

@@ -17,9 +17,9 @@ from flwr.serverapp import Grid, ServerApp
 
 from fairfed.client import app
 from fairfed.config import Config, load_config
-from fairfed.engines import run_apps
 from fairfed.engines.exchange import handshake
 from fairfed.engines.forwarding import ForwardingGrid
+from fairfed.engines.run import run_apps
 from fairfed.experiment import check, count_clients
 from fairfed.server import server_app
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from typing import Any
 
@@ -16,7 +15,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-from fairfed.engines import run_apps
+from fairfed.engines.run import run_apps
 from fairfed.rounds import run_rounds
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered
@@ -126,12 +125,7 @@ def federate(engine: Any) -> dict[str, Any]:
         digest.update(name.encode() + array.data)
     for line in lines:
         del line["seconds"]
-    return {
-        "digest": digest.hexdigest(),
-        "lines": lines,
-        "progress": progress,
-        "pythonpath": os.environ.get("PYTHONPATH"),
-    }
+    return {"digest": digest.hexdigest(), "lines": lines, "progress": progress}
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import numpy as np
 
 from fairfed import checkpoint
 from fairfed.config import Config
-from fairfed.engines import run_apps
 from fairfed.engines.inprocess import run_in_process
+from fairfed.engines.run import run_apps
 from fairfed.server import server_app
 
 Tabular = Callable[..., Config]
