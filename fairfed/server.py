@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
@@ -18,9 +15,9 @@ from fairfed.client import client_app, run_configuration
 from fairfed.config import Arm, Config
 from fairfed.config.site import SiteConfig
 from fairfed.data.table import natural_order
-from fairfed.engines import run_apps
 from fairfed.engines.apart import ClientsApart
 from fairfed.engines.deployment import refuse_deployment
+from fairfed.engines.run import run_apps
 from fairfed.rounds.progress import Watcher
 from fairfed.rounds.run_lock import run_lock
 from fairfed.sites.gallery import write_gallery

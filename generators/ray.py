@@ -105,13 +105,11 @@ class RayGenerator:
     ) -> None:
         if workers < 1:
             raise InputError(f"workers is {workers}, expected at least 1")
-        if importlib.util.find_spec("ray") is None:
-            raise InputError(RAY_MISSING)
         self._factory = factory
         self._gpus = gpus
         self._guard = threading.Lock()  # one call at a time: each uses all workers
         self._workers: list[Any] = []
-        self._owns_ray = _start_ray(workers, gpus)
+        self._owns_ray = start_ray(workers, gpus)
         try:
             self._workers = [self._spawn() for _ in range(workers)]
             told = self._agreed()
@@ -244,8 +242,16 @@ def _refuse_different(fingerprints: set[str]) -> None:
         )
 
 
-def _start_ray(workers: int, gpus: float) -> bool:
-    """Connect to a cluster or start Ray here; whether the connection is ours to end."""
+def start_ray(workers: int, gpus: float = 0.0) -> bool:
+    """Connect to a cluster or start Ray here; whether the connection is ours to end.
+
+    Raises
+    ------
+    InputError
+        If Ray is not installed, does not answer, or has less than so many workers need.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise InputError(RAY_MISSING)
     import ray
 
     ours = not ray.is_initialized()

@@ -17,8 +17,8 @@ from flwr.serverapp import Grid, ServerApp
 
 from fairfed.client import app
 from fairfed.config import Config, load_config
-from fairfed.engines import run_apps
 from fairfed.engines.forwarding import ForwardingGrid
+from fairfed.engines.run import run_apps
 from fairfed.experiment import check, count_clients
 from fairfed.rounds.clients import handshake
 from fairfed.server import server_app

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from typing import Any
 
@@ -16,7 +15,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-from fairfed.engines import run_apps
+from fairfed.engines.run import run_apps
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.clients import handshake
 from fairfed.rounds.loop import run_rounds
@@ -120,12 +119,7 @@ def federate(engine: Any) -> dict[str, Any]:
         digest.update(name.encode() + array.tobytes())
     for line in lines:
         del line["seconds"]
-    return {
-        "digest": digest.hexdigest(),
-        "lines": lines,
-        "progress": progress,
-        "pythonpath": os.environ.get("PYTHONPATH"),
-    }
+    return {"digest": digest.hexdigest(), "lines": lines, "progress": progress}
 
 
 if __name__ == "__main__":
