@@ -14,12 +14,12 @@ from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from fairfed.config.adaptation import SpecialiseConfig
 from fairfed.config.model import Agreement
 from fairfed.draws import generator_of
-from fairfed.errors import PublicInputError
 from fairfed.sites.request import Request
 from fairfed.sites.site import Site
 from fairfed.sites.workplace import Workplace
 from generators.requests import Image
 from generators.specialise import Examples, Part, Specialiser
+from semantic.errors import InputError
 from semantic.space import CellScorer
 
 TRAINING, JUDGING = 201, 202
@@ -85,7 +85,7 @@ def _asked(request: Request) -> Site:
     """The site, once its weights are known to be the server's."""
     site = request.plain_site
     if specialiser(site.place).identity != request.sent["weights"]:
-        raise PublicInputError(OTHER_WEIGHTS.format(model=site.place.sources.generator))
+        raise InputError(OTHER_WEIGHTS.format(model=site.place.sources.generator))
     return site
 
 
