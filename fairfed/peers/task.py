@@ -10,6 +10,7 @@ from fairfed.config.peers import MetaName
 from fairfed.peers.outcome import show as show
 from fairfed.peers.outcome import write_outcome
 from fairfed.peers.population import settings
+from fairfed.peers.sites import DRIFT
 from fairfed.rundir import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
@@ -82,7 +83,7 @@ def check(study: Study) -> None:
     if clients - unseen < 2:
         raise InputError(TOO_FEW.format(unseen=unseen, clients=clients, left=clients - unseen))
     if settings(config).drift_round:
-        study.simulated("peers.drift_round")
+        study.simulated(DRIFT)
     study.place.encoder  # noqa: B018  (loaded, or refused)
     if config.model == "clip":
         study.place.model()

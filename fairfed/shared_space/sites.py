@@ -10,13 +10,12 @@ from fairfed.config.labels import LabelSpace, found_space
 from fairfed.data import ImageTable, load_images
 from fairfed.data.federation import shade_if_asked
 from fairfed.data.fingerprint import fingerprint
-from fairfed.errors import PublicInputError
 from fairfed.once import once
 from fairfed.shared_space.classes import positions
 from fairfed.shared_space.holdings import Holding, Rows, divide
 from fairfed.shared_space.variants import settings
 from fairfed.sites.request import Request
-from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.simulated import SimulatedSites, simulated
 from fairfed.sites.workplace import Workplace
 
 
@@ -83,7 +82,7 @@ class SharedSites(SimulatedSites):
         return place.kept(("shared site", index), lambda: self._held(index, place))
 
     def _held(self, index: int, place: Workplace) -> SharedSite:
-        own = self.holdings[index]
+        own = self.holdings[self.position(index)]
         rows = np.unique(np.concatenate([own.rows, own.held_out, own.test]))
 
         def here(chosen: Rows) -> Rows:
@@ -102,12 +101,5 @@ def shared_site(request: Request) -> SharedSite:
     fairfed.errors.PublicInputError
         If it holds nothing, or is real.
     """
-    sites, index = request.sites, request.client
-    if not isinstance(sites, SharedSites):
-        raise PublicInputError("[shared] runs in a simulation alone")
-    if index >= len(sites.names):
-        raise PublicInputError(
-            f"client {index} holds nothing: [shared] describes {len(sites.names)} clients; run as "
-            "many"
-        )
-    return sites.held(index, sites.place(request.study))
+    sites = simulated(request.sites, SharedSites, "[shared]")
+    return sites.held(request.client, sites.place(request.study))

@@ -25,6 +25,7 @@ from fairfed.shared_space.outcome import write_outcome
 from fairfed.shared_space.sites import SharedSites
 from fairfed.shared_space.strategy import ACTION, SharedSpace
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
+from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from semantic.errors import InputError
 
@@ -76,18 +77,10 @@ def check(study: Study) -> None:
         raise InputError(TOO_LATE.format(round=arrival.round, rounds=config.rounds))
     if arrival is None and "captions" in shared.variants and not shared.text_clients:
         raise InputError(ONE_MODALITY)
-    held = _simulation(study).holdings
+    held = simulated(study.simulation, SharedSites, "[shared]").holdings
     class_vectors(study.place)
     if any(variant.synthesises for variant in variants_of(config)):
         check_synthesis(study.place, {c for own in held if own.kind != "text" for c in own.classes})
-
-
-def _simulation(study: Study) -> SharedSites:
-    """The sites: captions are written for a simulation."""
-    found = study.simulated("[shared]")
-    if not isinstance(found, SharedSites):
-        raise TypeError("the sites are of another system")
-    return found
 
 
 def _refuse_unused(config: Config) -> None:

@@ -79,7 +79,7 @@ class ZslSites(SimulatedSites):
 
     def held(self, client: int) -> tuple[FeatureTable, tuple[int, ...]]:
         """What a client holds: its rows alone, and its classes."""
-        table, own = self.features, self.split.train[client]
+        table, own = self.features, self.split.train[self.position(client)]
         cut = {name: getattr(table, name)[own] for name in ("features", "labels", "test")}
         return replace(table, **cut), self.split.blocks[client]
 

@@ -8,6 +8,7 @@ from fairfed.config import PartitionConfig
 from fairfed.engines.exchange import handshake
 from fairfed.progress import TIMEOUT
 from fairfed.rundir import RunDirectory
+from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.zsl.images import synthesiser
 from fairfed.zsl.outcome import show as show
@@ -41,17 +42,9 @@ def check(study: Study) -> None:
     refuse_arms(config, "zsl")
     if config.partition != PartitionConfig(clients=config.partition.clients):
         raise InputError(DIVIDED)
-    divided = _simulation(study).split
+    divided = simulated(study.simulation, ZslSites, "[zsl]").split
     if any(not variant.federated for variant in variants_of(settings(config))):
         synthesiser(study.place, divided)
-
-
-def _simulation(study: Study) -> ZslSites:
-    """The sites: who holds no class is judged by everybody's rows."""
-    found = study.simulated("[zsl]")
-    if not isinstance(found, ZslSites):
-        raise TypeError("the sites are of another system")
-    return found
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
@@ -64,7 +57,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    config, sites = study.config, _simulation(study)
+    config, sites = study.config, simulated(study.simulation, ZslSites, "[zsl]")
     directory = RunDirectory(config)
     directory.keep_data(sites.zsl.features or config.data.source, sites.fingerprint())
     chosen = variants_of(settings(config))
