@@ -43,7 +43,7 @@ def train(request: Request) -> Message:
     start = time.perf_counter()
     variant, context = variant_of(str(request.sent["arm"])), request.context
     seed, zsl, client = request.study.seed, settings(request.study), request.client
-    table, rows = _rows(request)
+    table, rows = own_rows(request)
     maker = feature_generator(table, variant, zsl)
     maker.load_state_dict(request.message.content.array_records["arrays"].to_torch_state_dict())
     critic = discriminator(table, zsl)
@@ -67,7 +67,7 @@ def train(request: Request) -> Message:
     return request.answer(RecordDict({"arrays": arrays, "metrics": metrics}))
 
 
-def _rows(request: Request) -> tuple[FeatureTable, Rows]:
+def own_rows(request: Request) -> tuple[FeatureTable, Rows]:
     """The client's table, and its rows brought to the federation's scale."""
     sites = simulated(request.sites, ZslSites, "[zsl]")
     table, block = sites.held(request.client)
