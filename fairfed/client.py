@@ -14,8 +14,10 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fairfed.config import Config, load_config
+from fairfed.config.site import SiteConfig
 from fairfed.engines.deployment import refuse_site
 from fairfed.sites.collection import Sites
+from fairfed.sites.local import LocalSites
 from fairfed.sites.request import Request
 from fairfed.system import simulation_of
 from fairfed.withholding import withhold
@@ -71,8 +73,16 @@ class _Answering:
         module, name = self._place.split(":")
         handler = getattr(import_module(module), name)
         sites = self._sites or simulation_of(run_configuration(context))
-        reply: Message = handler(Request(message, context, sites))
+        request = Request(message, context, sites)
+        sites.admit(request)
+        reply: Message = handler(request)
+        sites.released(request, reply)
         return reply
+
+
+def app_of_site(config: SiteConfig) -> ClientApp:
+    """The app of one site, in a process of its own."""
+    return client_app(LocalSites([config]))
 
 
 def run_configuration(context: Context) -> Config:

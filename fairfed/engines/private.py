@@ -36,6 +36,8 @@ __all__ = [
     "Run",
     "SimulationGrid",
     "empty_run",
+    "message_from_bytes",
+    "message_to_bytes",
     "over_the_wire",
     "records_from_bytes",
     "records_to_bytes",
@@ -82,16 +84,25 @@ def with_content(message: Message, content: RecordDict) -> Message:
     return Message(content=content, metadata=copy.copy(message.metadata))  # type: ignore[call-overload,no-any-return]
 
 
-def over_the_wire(message: Message) -> Message:
-    """Serialise a message to protobuf bytes and read it back.
+def message_to_bytes(message: Message) -> bytes:
+    """Serialise a message.
 
     Raises
     ------
     ValueError, TypeError
         The content cannot be serialised (an integer beyond 64 bits, for example).
     """
-    data = message_to_proto(message).SerializeToString()
+    return bytes(message_to_proto(message).SerializeToString())
+
+
+def message_from_bytes(data: bytes) -> Message:
+    """Read what :func:`message_to_bytes` wrote."""
     return message_from_proto(ProtoMessage.FromString(data))
+
+
+def over_the_wire(message: Message) -> Message:
+    """Serialise a message to bytes and read it back; errors as :func:`message_to_bytes`."""
+    return message_from_bytes(message_to_bytes(message))
 
 
 def records_to_bytes(records: RecordDict) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fairfed.config.model import Config
+from fairfed.config.model import Agreement
 from fairfed.config.site import Action, SitePolicy
 
 WHAT_LEAVES: dict[Action, str] = {
@@ -16,6 +16,19 @@ WHAT_LEAVES: dict[Action, str] = {
     "audit": "counts of the model's answers by class, group and score, in an audit of the run",
 }
 """What a site sends when it does as a study asks."""
+QUERIES: dict[str, Action] = {
+    "augment": "synthesise", "release": "release", "audit": "audit", "shared": "release",
+    "adapt": "evaluate", "peer": "train",
+}  # fmt: skip
+"""What a query asks for; any other describes the site."""
+
+
+def action_of(message_type: str) -> Action:
+    """What a message asks for, by its type."""
+    kind, _, name = message_type.partition(".")
+    if kind == "train":
+        return "train"
+    return "evaluate" if kind == "evaluate" else QUERIES.get(name, "describe")
 
 
 def said_counts(
@@ -30,7 +43,7 @@ def said_counts(
     return tuple(tuple(said(count) for count in row) for row in counts)
 
 
-def asked_for(config: Config) -> tuple[Action, ...]:
+def asked_for(config: Agreement) -> tuple[Action, ...]:
     """What a study asks of its sites, in the order in which it does."""
     asked: list[Action] = ["describe", "train", "evaluate"]
     if any(arm.augment for arm in config.arms):
@@ -40,15 +53,17 @@ def asked_for(config: Config) -> tuple[Action, ...]:
     return tuple(asked)
 
 
-def refusals(policy: SitePolicy, config: Config, synthetic: int) -> Iterator[str]:
+def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Action) -> Iterator[str]:
     """What of a study goes beyond the policy, a sentence for each.
 
     Parameters
     ----------
     synthetic
         Images that the site would make at most.
+    also
+        What a message asks for besides.
     """
-    for action in asked_for(config):
+    for action in dict.fromkeys((*asked_for(config), *also)):
         if action not in policy.actions:
             yield f"policy.actions: the study asks for {action!r} ({WHAT_LEAVES[action]})"
     most = policy.max_rounds

@@ -20,7 +20,7 @@ from fairfed.data import FederatedImages, Federation, ImageTable, load_federatio
 from fairfed.data.fingerprint import fingerprint
 from fairfed.errors import PublicInputError
 from fairfed.once import once
-from fairfed.sites.collection import IID, MAIN, partition_of
+from fairfed.sites.collection import IID, MAIN, Sites, partition_of
 from fairfed.sites.semantics import attribute_table
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ENCODER, Workplace, sources_of
@@ -37,7 +37,7 @@ ONLY_SIMULATED = (
 )
 
 
-class SimulatedSites:
+class SimulatedSites(Sites):
     """The clients of a simulation, cut from the data of a run's configuration.
 
     Parameters

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config import Arm
+from fairfed.config.site import SitePolicy
 from fairfed.config.training import domain_matching_enabled, embeds_once
 from fairfed.data import ImageTable, LabelledTable
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
+from fairfed.sites.policy import said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
 from generators.plan import Cells
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from fairfed.config.federation import FederationConfig
     from fairfed.sites.workplace import Workplace
     from generators.synthesis import SyntheticSet
+
+UNSAID = -1
+"""Stands in a message for a count that is too small to be said."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -62,12 +67,21 @@ class Site:
         The models of its machine, under the study.
     split
         Which division of a simulation's data the rows are of.
+    policy
+        Which counts leave it; None for all, as they are.
     """
 
     def __init__(
-        self, name: str, index: int, rows: SiteRows, place: Workplace, split: str = "main"
+        self,
+        name: str,
+        index: int,
+        rows: SiteRows,
+        place: Workplace,
+        split: str = "main",
+        policy: SitePolicy | None = None,
     ) -> None:
         self.name, self.index, self.rows, self.place, self.split = name, index, rows, place, split
+        self.policy = policy or SitePolicy()
 
     @property
     def study(self) -> FederationConfig:
@@ -94,6 +108,11 @@ class Site:
     def cells(self, rows: Rows) -> Cells:
         """Count rows by class and group: ``[n_classes, n_groups]``."""
         return self.table.cells(rows)
+
+    def said_cells(self, rows: Rows) -> Cells:
+        """The same as the site says them: `UNSAID` stands for a count too small to be said."""
+        said = said_counts(self.cells(rows).tolist(), self.policy)
+        return np.array([[UNSAID if n is None else n for n in row] for row in said], np.int64)
 
     # what models take
 

@@ -15,6 +15,7 @@ from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rundir import RunDirectory
 from fairfed.sites.collection import IID, MAIN
 from fairfed.sites.request import WHO, split_of
+from fairfed.sites.site import UNSAID
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
 from fairfed.systems.packages import PACKAGES
@@ -95,7 +96,7 @@ def describe(grid: Grid, study: Study) -> dict[str, Any]:
         counts = [answer.metric_records["metrics"] for answer in answers.values()]
         told = [answer.config_records[WHO] for answer in answers.values()]
         splits[split] = {
-            part: [np.reshape(own[f"{part}-cells"], shape).tolist() for own in counts]
+            part: [_said(own[f"{part}-cells"], shape) for own in counts]
             for part in ("train", "test")
         }
     sensitive = CROSSED.join(labels.sensitive) if len(labels.groups) > 1 else None
@@ -116,6 +117,12 @@ def describe(grid: Grid, study: Study) -> dict[str, Any]:
         "arms": [_arm_row(study, arm) for arm in config.arms],
         "splits": splits,
     }
+
+
+def _said(counts: Any, shape: tuple[int, int]) -> list[list[int | None]]:
+    """Counts by class and group as a site said them; None for those that it does not say."""
+    rows = np.reshape(counts, shape).tolist()
+    return [[None if count == UNSAID else count for count in row] for row in rows]
 
 
 def _every(told: list[Any], kind: str) -> list[str]:
@@ -147,7 +154,9 @@ def _augment(
     arm = next((arm for arm in arms if domain_matching_enabled(told, arm)), arms[0])
     split = federation["splits"][split_of(arm)]["train"]
     matching = domain_matching_enabled(told, arm)
-    plans = [study.place.plan(np.array(real), matching) for real in split]
+    # A count that is not said is small: to what will be made, it is as good as none.
+    held = [[[count or 0 for count in row] for row in own] for own in split]
+    plans = [study.place.plan(np.array(own), matching) for own in held]
     size = np.maximum(plans, told.augment.pool) * (np.array(plans) > 0)
     pools = size.max(0) if told.augment.share else np.array(plans).sum(0)
     batch = told.generator.batch_size
