@@ -25,10 +25,6 @@ SITES = SimulatedSites
 TITLES: dict[MetaName, str] = {"reptile": "PPFM (Reptile)", "fomaml": "PPFM (FOMAML)"}
 """What the variants are called in logs and tables."""
 
-NO_IMAGES = (
-    "peers: peers are clustered on CLIP prototypes of their images, but data.source {source!r} is "
-    "a table; use images, or drop [peers]"
-)
 ALL_TRAIN = "fraction = {fraction}: with [peers] every peer takes part in every round; set it to 1"
 TOO_FEW = (
     "peers.unseen = {unseen} of {clients} clients leaves {left} to take part, and at least 2 have "
@@ -71,8 +67,6 @@ def check(study: Study) -> None:
     from fairfed.strategies.build import check_arms
 
     config = study.config
-    if study.told.labels.kind == "table":
-        raise InputError(NO_IMAGES.format(source=config.data.source))
     if config.fraction != 1:
         raise InputError(ALL_TRAIN.format(fraction=config.fraction))
     _check_training(config)

@@ -70,8 +70,6 @@ def check(study: Study) -> None:
     config = study.config
     arrival, shared = config.arrival, settings(config)
     refuse_arms(config, "shared")
-    if config.data.tabular:
-        raise InputError("data.source: a shared space is of images and captions, not of a table")
     _refuse_unused(config)
     if arrival is not None and arrival.round >= config.rounds:
         raise InputError(TOO_LATE.format(round=arrival.round, rounds=config.rounds))

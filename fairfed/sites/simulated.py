@@ -222,7 +222,6 @@ def attribute_rows(config: Config) -> AttributeRows | None:
 Kind = TypeVar("Kind", bound=SimulatedSites)
 
 
-
 def simulated(sites: object, kind: type[Kind], what: str) -> Kind:
     """The simulation that something needs.
 

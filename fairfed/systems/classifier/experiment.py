@@ -15,8 +15,8 @@ from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rundir import RunDirectory
 from fairfed.sites.collection import IID, MAIN
 from fairfed.sites.request import WHO, split_of
-from fairfed.sites.site import UNSAID
 from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.site import UNSAID
 from fairfed.sites.study import Study
 from fairfed.systems.packages import PACKAGES
 from generators.plan import Cells

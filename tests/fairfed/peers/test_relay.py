@@ -45,7 +45,7 @@ def _toy(seen: list[tuple[int, Letter]], broken: int = -1) -> ClientApp:
 
 def _round(app: ClientApp, **options: Any) -> Exchanged:
     with InProcessGrid(app, 3, wire=True) as grid:
-        return Relay(grid, NODES, 60.0, **options).round(4, PHASES, {"toml": ""})
+        return Relay(grid, NODES, 60.0, **options).round(4, PHASES, {"study": ""})
 
 
 def test_letters_reach_whom_they_are_addressed_to_and_nobody_else() -> None:
