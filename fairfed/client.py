@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from importlib import import_module
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
@@ -18,11 +15,11 @@ from fairfed.client import client_app, run_configuration
 from fairfed.config import Arm, Config
 from fairfed.config.site import SiteConfig
 from fairfed.data.table import natural_order
-from fairfed.engines import run_apps
 from fairfed.engines.apart import ClientsApart
 from fairfed.engines.deployment import refuse_deployment
-from fairfed.ownership import occupied
-from fairfed.progress import Watcher
+from fairfed.engines.run import run_apps
+from fairfed.rounds.progress import Watcher
+from fairfed.rounds.run_lock import run_lock
 from fairfed.sites.gallery import write_gallery
 from fairfed.sites.study import Study, study_of
 from fairfed.system import kind_of, simulated_study, system_of
@@ -152,7 +149,7 @@ def server_app(
 
         chosen = study or simulated_study(run_configuration(context))
         config = chosen.config
-        with occupied(config):
+        with run_lock(config):
             run = system_of(config).run(grid, chosen, watcher or LogWatcher())
             if kind_of(config) is not None or not report:
                 return

@@ -109,8 +109,8 @@ def run_here(config: Config, fresh: bool = False, sites: Sequence[Path] = ()) ->
     if bool(sites) != (config.federation is not None):
         raise InputError(NO_SITES if config.federation is not None else ONLY_SITES)
     taking_part = [load_site(path) for path in sites]
-    from fairfed.ownership import check_folder, clear
-    from fairfed.progress import listening
+    from fairfed.rounds.progress import listening
+    from fairfed.rounds.run_lock import check_folder, clear
     from fairfed.server import checked, start
     from fairfed.system import kind_of, system_of
 

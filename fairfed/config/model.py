@@ -82,7 +82,7 @@ class Config(Agreement):
 
     engine: Literal["inprocess", "ray"] = Field(
         "inprocess",
-        description="`inprocess` (no Ray, no ports) or `ray` (Flower's simulation; needs the extra "
+        description="`inprocess` (no Ray, no ports) or `ray` (worker processes; needs the extra "
         "`ray`).",
     )
     workers: int = Field(

@@ -9,9 +9,6 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 

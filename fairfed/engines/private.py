@@ -8,7 +8,6 @@ through public names. Everything of that kind is here, so that a new Flower brea
 from __future__ import annotations
 
 import copy
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +41,6 @@ __all__ = [
     "records_from_bytes",
     "records_to_bytes",
     "server_identity",
-    "silence_telemetry",
     "stamp",
     "with_content",
 ]
@@ -118,10 +116,3 @@ def records_from_bytes(data: bytes) -> RecordDict:
 def empty_run(run_id: int) -> Run:
     """Return a run with an id and nothing else."""
     return Run.create_empty(run_id=run_id)
-
-
-def silence_telemetry() -> None:
-    """Switch telemetry off where Flower was imported before fairfed and has read the default."""
-    module = sys.modules.get("flwr.supercore.telemetry")
-    if module is not None:
-        module.FLWR_TELEMETRY_ENABLED = "0"  # type: ignore[attr-defined]

@@ -17,10 +17,10 @@ from flwr.serverapp import Grid, ServerApp
 
 from fairfed.client import app
 from fairfed.config import Config, load_config
-from fairfed.engines import run_apps
-from fairfed.engines.exchange import handshake
 from fairfed.engines.forwarding import ForwardingGrid
+from fairfed.engines.run import run_apps
 from fairfed.experiment import check, count_clients
+from fairfed.rounds.clients import handshake
 from fairfed.server import server_app
 
 
@@ -58,9 +58,9 @@ def main(paths: list[str]) -> None:
 
     @together.main()
     def serve(grid: Grid, context: Context) -> None:
-        sites = handshake(grid, max(counts), timeout=100)
+        clients = handshake(grid, max(counts), timeout=100)
         for config, count in zip(configs, counts, strict=True):
-            first = [node for node, partition in sites.items() if partition < count]
+            first = [client.node for client in clients if client.index < count]
             server_app(config)(grid=FirstClients(grid, first), context=context)
 
     run_apps(together, app, max(counts), engine="ray")

@@ -14,7 +14,7 @@ from flwr.app import Message
 from fairfed.config import Config
 from fairfed.engines.inprocess import run_in_process
 from fairfed.client import client_app
-from fairfed.progress import Watcher
+from fairfed.rounds.progress import Watcher
 from fairfed.server import server_app
 from fairfed.sites.workplace import Workplace
 from fairfed.system import simulated_study

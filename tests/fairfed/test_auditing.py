@@ -21,9 +21,9 @@ from fairfed.cli.audit_steps import audit_here
 from fairfed.client import app
 from fairfed.config import Config
 from fairfed.config.audit import AuditConfig
-from fairfed.engines.exchange import QueryError
 from fairfed.engines.inprocess import InProcessGrid, run_in_process
 from fairfed.experiment import count_clients
+from fairfed.rounds.clients import QueryError
 from fairfed.server import server_app
 from fairfed.strategies.aggregate import encode
 

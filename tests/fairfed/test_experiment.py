@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from evaluation import read_run
-from fairfed import checkpoint
 from fairfed.cli.running import run_here
 from fairfed.config import Arm, Config
 from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import check
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher, run, server_app
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairfed import checkpoint, site
+from fairfed import site
 from fairfed.config import Arm, Config
 from fairfed.extension import extended_set
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
-from flwr.clientapp import ClientApp
 
 from evaluation import read_run
 from evaluation.report.privacy import TOLD, privacy_statement, told
 from fairfed.client import SYSTEMS, app
 from fairfed.config import Config, parse_config
-from fairfed.engines import ENGINES
-from fairfed.engines.inprocess import InProcessGrid, run_in_process
-from fairfed.engines.ray import GuardedClientApp
+from fairfed.engines.inprocess import Handle, InProcessGrid, run_in_process
+from fairfed.engines.run import ENGINES
 from fairfed.errors import PublicInputError
 from fairfed.experiment import count_clients
 from fairfed.models import federated_model
@@ -26,6 +23,7 @@ from fairfed.server import run, server_app
 from fairfed.site import federation
 from semantic.errors import InputError
 from tests.fairfed import configurations
+from tests.fairfed.engines.working import working
 
 ALLOWED = {
     "partition-id", "train-cells", "test-cells", "requested-cells",
@@ -161,16 +159,12 @@ name = "FedAvg"
     return parse_config(text, "people.toml")
 
 
-def _as_it_is(app: ClientApp) -> ClientApp:
-    return app
-
-
-@pytest.mark.parametrize("engine", [_as_it_is, lambda app: GuardedClientApp(app, {})])
+@pytest.mark.parametrize("handle", [None, working(app)[0]], ids=["in process", "on Ray"])
 def test_an_error_reply_names_the_kind_of_the_error_and_nothing_of_the_data(
-    damaged: Config, engine: Callable[[ClientApp], ClientApp], caplog: pytest.LogCaptureFixture
+    damaged: Config, handle: Handle | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = {"toml": damaged.to_toml(), "arm": "fedavg", "round": 1, "weights": "", "variant": ""}
-    with InProcessGrid(engine(app), 1, wire=True) as grid:
+    with InProcessGrid(app, 1, wire=True, handle=handle) as grid:
         requests = [
             Message(RecordDict({"config": ConfigRecord(asked)}), 1000, kind) for kind in HANDLERS
         ]

@@ -12,13 +12,14 @@ from flwr.app import Message
 
 from evaluation.run import read_run
 from evaluation.summary import summarise
-from fairfed import checkpoint, site
+from fairfed import site
 from fairfed.baselines.server_side import _released
 from fairfed.config import Arm, Config
 from fairfed.engines.private import records_to_bytes
 from fairfed.errors import RunError
 from fairfed.experiment import check
 from fairfed.models import federated_model
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher
 from semantic.errors import InputError
 from semantic.prototypes import PrototypeSums

@@ -16,13 +16,16 @@ from fairfed.config import Arm, Config, load_config
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.errors import PublicInputError, RunError
 from fairfed.peers import outcome
+from fairfed.peers.arm_server import PeersServer
 from fairfed.peers.learning import PeerSite
 from fairfed.peers.population import holder, leavers, members, peer_cost, unseen_peers
-from fairfed.peers.rounds import train_peers
 from fairfed.peers.sites import peer_site
 from fairfed.peers.task import TITLES
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.exchange import Client
+from fairfed.rounds.loop import run_rounds
 from fairfed.server import LogWatcher, checked
-from fairfed.system import simulated_study
+from fairfed.system import simulated_study, simulation_of
 from semantic.errors import InputError
 from tests.fairfed.asking import request_to
 from tests.fairfed.runs import killed, logged, outcome_of, play
@@ -289,11 +292,11 @@ def test_an_engine_without_the_peers_states_cannot_continue(peers: Peers, tmp_pa
         client_states = None  # type: ignore[assignment]
 
     path = config.run_directory / "checkpoints" / "ppfm-reptile.npz"
-    nodes = {peer: 1000 + peer for peer in range(6)}
-    study = simulated_study(config)
-    app = client_app(study.simulated("a test"))
+    clients = [Client(peer, str(peer), 1000 + peer) for peer in range(6)]
+    server, plan = PeersServer(config, "reptile", clients), Plan(1, config.seed, 60.0)
+    app = client_app(simulation_of(config))
     with Forgetful(app, 6) as grid, pytest.raises(InputError, match="does not give back"):
-        train_peers(grid, study, "reptile", nodes, 60.0, path, lambda line: None)
+        run_rounds(grid, clients, server, plan, lambda line: None, path)
 
 
 def test_preset_is_what_its_page_says() -> None:

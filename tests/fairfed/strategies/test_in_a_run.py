@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from fairfed import checkpoint
 from fairfed.config import Arm, Config
 from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import check
 from fairfed.probe import synthetic_probe
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher, server_app
 from semantic.errors import InputError
 

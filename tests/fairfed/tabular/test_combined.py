@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import parse_config
-from fairfed.config.arms import Debias, Rule
+from fairfed.config.arms import RULES, Debias
 from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import check
+from fairfed.rounds import checkpoint
 from fairfed.server import server_app
 from fairfed.tabular import register_frame
 
@@ -27,7 +27,7 @@ def test_every_rule_trains_on_a_table(people: pd.DataFrame, tmp_path: Path, debi
 
     register_frame("people", people)
     # Parity weighs examples itself, and refuses to have them weighed again.
-    rules = [rule for rule in get_args(Rule) if rule != "parity" or debias == "none"]
+    rules = [rule for rule in RULES if rule != "parity" or debias == "none"]
     arms = "\n".join(f'[[arms]]\nname = "{rule}"\nrule = "{rule}"' for rule in rules)
     config = parse_config(
         f"""

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fairfed import checkpoint
 from fairfed.config import Config
-from fairfed.engines import run_apps
 from fairfed.engines.inprocess import run_in_process
+from fairfed.rounds import checkpoint
+from fairfed.engines.run import run_apps
 from fairfed.server import server_app
 
 Tabular = Callable[..., Config]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairfed import checkpoint
 from fairfed.config import Config, parse_config
+from fairfed.rounds import checkpoint
 from fairfed.server import checked, start
 from fairfed.sites.simulated import simulated
 from fairfed.system import simulation_of

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.errors import PublicInputError, RunError
+from fairfed.rounds import checkpoint
 from fairfed.server import checked
 from fairfed.sites.simulated import simulated
 from fairfed.system import simulation_of

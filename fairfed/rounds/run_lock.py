@@ -84,7 +84,7 @@ def _resolved(stored: Path) -> bool:
 
 
 @contextmanager
-def occupied(config: Config) -> Iterator[None]:
+def run_lock(config: Config) -> Iterator[None]:
     """Work in a run's directory while no other process does.
 
     Raises
