@@ -18,6 +18,7 @@ from fairfed.rounds.progress import TIMEOUT
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
+from fairfed.strategies.build import check_arms, needs_probe
 from fairfed.systems.session import begin
 from semantic.errors import InputError
 
@@ -69,8 +70,6 @@ def check(study: Study) -> None:
     InputError
         If data, models or settings are not as they should be.
     """
-    from fairfed.strategies.build import check_arms
-
     config = study.config
     if config.fraction != 1:
         raise InputError(ALL_TRAIN.format(fraction=config.fraction))
@@ -100,8 +99,6 @@ def _check_training(config: Config) -> None:
 
 def _check_arm(arm: Arm) -> None:
     """Refuse arms that this run cannot compare with."""
-    from fairfed.strategies.build import needs_probe
-
     if arm.slug in {variant(kind).slug for kind in TITLES}:
         raise InputError(SAME_NAME.format(name=arm.name))
     given = (name for name in _NOT_PLAIN if getattr(arm, name) != Arm.model_fields[name].default)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairfed.config.labels import LabelSpace, found_space
-from fairfed.data import ImageTable, load_images
-from fairfed.data.federation import shade_if_asked
+from fairfed.data import ImageTable
+from fairfed.data.federation import load_undivided
 from fairfed.data.fingerprint import fingerprint
 from fairfed.once import once
 from fairfed.shared_space.classes import positions
@@ -54,17 +53,7 @@ class SharedSites(SimulatedSites):
     @once
     def table(self) -> ImageTable:
         """All images, shaded evenly where they are shaded: the clients differ in classes alone."""
-        table = load_images(self.config)
-        rows = [np.arange(len(table), dtype=np.int64)]
-        return shade_if_asked(table, rows, self.config.data, self.config.seed, even=True)
-
-    @once
-    def labels(self) -> LabelSpace:
-        """Classes and groups, as the data have them."""
-        table, data = self.table, self.config.data
-        sensitive = data.sensitive if len(table.group_names) > 1 else ()
-        names = table.classes, table.group_names
-        return found_space(*names, sensitive, "images", data.image_size)
+        return load_undivided(self.config)
 
     @once
     def holdings(self) -> tuple[Holding, ...]:

@@ -14,13 +14,13 @@ from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.shared_space.adapter import Adapter
 from fairfed.shared_space.centring import means, merge
-from fairfed.shared_space.classes import HELD, class_vectors
 from fairfed.shared_space.memory import check_synthesis
 from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
 from fairfed.shared_space.sites import SharedSites
 from fairfed.shared_space.strategy import ACTION, SharedSpace
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
+from fairfed.shared_space.vectors import HELD, class_vectors
 from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.strategies.aggregate import decode

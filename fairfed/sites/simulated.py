@@ -13,7 +13,13 @@ from flwr.app import Context
 from fairfed.config import Config
 from fairfed.config.federation import AttributeRows, FederationConfig, agreed
 from fairfed.config.labels import LabelSpace, found_space
-from fairfed.data import FederatedImages, Federation, ImageTable, load_federation
+from fairfed.data import (
+    FederatedImages,
+    Federation,
+    ImageTable,
+    LabelledTable,
+    load_federation,
+)
 from fairfed.data.fingerprint import fingerprint
 from fairfed.errors import PublicInputError
 from fairfed.once import once
@@ -81,6 +87,11 @@ class SimulatedSites(Sites):
         return self._iid if split == IID else self._main
 
     @property
+    def table(self) -> LabelledTable:
+        """All rows."""
+        return self.data().table
+
+    @property
     def images(self) -> FederatedImages:
         """The same, where they are images."""
         data = self.data()
@@ -109,7 +120,7 @@ class SimulatedSites(Sites):
     @once
     def labels(self) -> LabelSpace:
         """Classes and groups, as the data have them."""
-        table, data = self.data().table, self.config.data
+        table, data = self.table, self.config.data
         sensitive = data.sensitive if len(table.group_names) > 1 else ()
         names = table.classes, table.group_names
         if data.tabular:

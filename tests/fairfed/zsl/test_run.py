@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
+from fairfed.client import app as flower_client
 from fairfed.config import Config
+from fairfed.engines.run import run_apps
 from fairfed.errors import PublicInputError, RunError
 from fairfed.rounds import checkpoint
+from fairfed.server import app as flower_server
 from fairfed.server import checked
 from fairfed.sites.simulated import simulated
 from fairfed.system import simulation_of
@@ -94,6 +97,16 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
     assert outcome_of(one) == outcome_of(two)
     other = run_of(small_zsl(f"out={tmp_path}/other", "seed=1"))
     assert logged(one) != logged(other)
+
+
+def test_flwr_runs_it_as_fairfed_does(small_zsl: Small, tmp_path: Path) -> None:
+    own = ('zsl.variants=["attributes"]', "rounds=1")
+    whole, flower = (small_zsl(f"out={tmp_path}/{name}", *own) for name in ("whole", "flower"))
+    path = tmp_path / "zsl.toml"
+    path.write_text(whole.to_toml())
+    told = {"config": str(path), "overrides": f"out={tmp_path}/flower"}
+    run_apps(flower_server, flower_client, 3, run_config=told, wire=True)
+    assert outcome_of(flower.run_directory) == outcome_of(run_of(whole))
 
 
 class _Killed(BaseException):
