@@ -15,13 +15,15 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from fairfed.client import app
-from fairfed.config import Config, load_config
+from fairfed.client import client_app
+from fairfed.config import Config, FederationConfig, load_config
 from fairfed.engines import run_apps
 from fairfed.engines.exchange import handshake
 from fairfed.engines.forwarding import ForwardingGrid
-from fairfed.experiment import check, count_clients
-from fairfed.server import server_app
+from fairfed.server import checked, server_app
+from fairfed.sites.collection import MAIN, partition_of
+from fairfed.sites.site import Site
+from fairfed.system import simulation_of
 
 
 def run_on_ray(configs: Iterable[Config], folder: Path) -> None:
@@ -48,22 +50,38 @@ class FirstClients(ForwardingGrid):
         return list(self._nodes)
 
 
+class OfSeveralRuns:
+    """The sites of runs that follow each other; a study's name tells which it is of."""
+
+    def __init__(self, configs: list[Config]) -> None:
+        self._configs = {config.name: config for config in configs}
+
+    def name(self, context: Context) -> str:
+        """What a client's site is called, of whichever run."""
+        return str(partition_of(context))
+
+    def site(
+        self, context: Context, study: FederationConfig, split: str = MAIN, pooled: bool = False
+    ) -> Site:
+        """A client's site under a study."""
+        return simulation_of(self._configs[study.name]).site(context, study, split, pooled)
+
+
 def main(paths: list[str]) -> None:
     """Run the experiments of these files."""
     configs = [load_config(path) for path in paths]
-    for config in configs:
-        check(config)
-    counts = [count_clients(config) for config in configs]
+    studies = [checked(config) for config in configs]
+    counts = [len(study.simulated("Ray").names) for study in studies]
     together = ServerApp()
 
     @together.main()
     def serve(grid: Grid, context: Context) -> None:
         sites = handshake(grid, max(counts), timeout=100)
-        for config, count in zip(configs, counts, strict=True):
+        for study, count in zip(studies, counts, strict=True):
             first = [node for node, partition in sites.items() if partition < count]
-            server_app(config)(grid=FirstClients(grid, first), context=context)
+            server_app(study)(grid=FirstClients(grid, first), context=context)
 
-    run_apps(together, app, max(counts), engine="ray")
+    run_apps(together, client_app(OfSeveralRuns(configs)), max(counts), engine="ray")
 
 
 if __name__ == "__main__":

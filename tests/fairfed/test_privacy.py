@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fairfed.experiment import count_clients
+from fairfed.site import federation
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
 
@@ -20,10 +22,8 @@ from fairfed.engines import ENGINES
 from fairfed.engines.inprocess import InProcessGrid, run_in_process
 from fairfed.engines.ray import GuardedClientApp
 from fairfed.errors import PublicInputError
-from fairfed.experiment import count_clients
 from fairfed.models import federated_model
 from fairfed.server import run, server_app
-from fairfed.site import federation
 from semantic.errors import InputError
 from tests.fairfed import configurations
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairfed.experiment import check
+from fairfed.generation import settings_of
+from fairfed.site import images
 from flwr.app import Message
 
 from fairfed.adapting import task
 from fairfed.adapting.client import captions, specialiser
 from fairfed.config import Config
-from fairfed.experiment import check
-from fairfed.generation import settings_of
-from fairfed.site import images
 from semantic.errors import InputError
 from tests.fairfed.runs import killed
 
