@@ -1,11 +1,10 @@
-"""What a client does in domain specialisation; registered in `fairfed.client`.
+"""What a site does in domain specialisation.
 
-What leaves a client: LoRA weights, a number of images, sums of losses, seconds. Labels stay unused.
+What leaves it: LoRA weights, a number of images, sums of losses, seconds. Labels stay unused.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
@@ -13,18 +12,18 @@ import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower i
 # isort: split
 import numpy as np
 import torch
-from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
-from fairfed import site
-from fairfed.config import Config
 from fairfed.config.adaptation import SpecialiseConfig
+from fairfed.config.model import Agreement
 from fairfed.draws import generator_of
 from fairfed.errors import PublicInputError
-from fairfed.once import once
-from fairfed.sites.generation import settings_of
-from fairfed.sites.semantics import semantic_space
+from fairfed.sites.request import Request
+from fairfed.sites.site import Site
+from fairfed.sites.workplace import Workplace
 from generators.requests import Image
 from generators.specialise import Examples, Part, Specialiser
+from semantic.space import CellScorer
 
 TRAINING, JUDGING = 201, 202
 """What random numbers are drawn for."""
@@ -32,103 +31,93 @@ OTHER_WEIGHTS = (
     "generator.model {model!r} or its additions have other weights here than at the server, and "
     "only what differs from them travels; install the same ones"
 )
-_LOADING = threading.RLock()
 
 
-def settings(config: Config) -> SpecialiseConfig:
+def settings(config: Agreement) -> SpecialiseConfig:
     """The section `[specialise]` of a configuration that has one."""
     if config.specialise is None:
         raise TypeError("the configuration has no section [specialise]")
     return config.specialise
 
 
-@once(_LOADING, kept=2)
-def specialiser(toml: str) -> Specialiser:
-    """The pipeline to specialise, loaded once per process."""
-    config = site.configuration(toml)
-    generator = settings_of(config)
-    return Specialiser(generator, settings(config).rank, config.seed)
+def specialiser(place: Workplace) -> Specialiser:
+    """The pipeline to specialise, loaded once on a machine."""
+    study = place.study
+    rank = settings(study).rank
+    return place.kept("specialiser", lambda: Specialiser(place.diffusion, rank, study.seed))
 
 
-def train(message: Message, context: Context) -> Message:
-    """Train the received LoRA on the client's images; only it goes back."""
+def train(request: Request) -> Message:
+    """Train the received LoRA on the site's images; only it goes back."""
     begun = time.perf_counter()
-    toml, client, config = _asked(message, context)
-    how = settings(config)
-    own = examples(toml, client, False)
-    number = int(message.content.config_records["config"]["round"])  # type: ignore[arg-type]
-    part, loss = _received(message), 0.0
+    site = _asked(request)
+    how, own = settings(site.study), examples(site, False)
+    part, loss = _received(request.message), 0.0
     if len(own.latents):
-        part, loss = specialiser(toml).train(
+        part, loss = specialiser(site.place).train(
             part,
             own,
             steps=how.steps,
             batch_size=how.batch_size,
             lr=how.lr,
             caption_drop=how.caption_drop,
-            generator=generator_of(TRAINING, config.seed, client, number),
+            generator=generator_of(TRAINING, site.study.seed, site.index, request.round),
         )
     metrics = MetricRecord(
         {
-            "partition-id": client,
+            "partition-id": site.index,
             "n-real": len(own.latents),
             "loss": loss,
             "seconds": time.perf_counter() - begun,
         }
     )
-    return Message(RecordDict({"arrays": ArrayRecord(part), "metrics": metrics}), reply_to=message)
+    return request.answer(RecordDict({"arrays": ArrayRecord(part), "metrics": metrics}))
 
 
-def evaluate(message: Message, context: Context) -> Message:
+def evaluate(request: Request) -> Message:
     """Sum the received LoRA's losses on held-out images, every time at equal noise."""
-    toml, client, config = _asked(message, context)
-    held, total = examples(toml, client, True), 0.0
+    site = _asked(request)
+    held, total = examples(site, True), 0.0
     if len(held.latents):
-        draw = generator_of(JUDGING, config.seed, client)
-        total = specialiser(toml).loss(_received(message), held, draw)
-    metrics = MetricRecord({"partition-id": client, "n-real": len(held.latents), "loss": total})
-    return Message(RecordDict({"metrics": metrics}), reply_to=message)
+        draw = generator_of(JUDGING, site.study.seed, site.index)
+        total = specialiser(site.place).loss(_received(request.message), held, draw)
+    return request.reply({"n-real": len(held.latents), "loss": total})
 
 
-def _asked(message: Message, context: Context) -> tuple[str, int, Config]:
-    """Configuration text, client and configuration, once the weights are the server's."""
-    asked = message.content.config_records["config"]
-    toml = str(asked["toml"])
-    config = site.configuration(toml)
-    if specialiser(toml).identity != asked["weights"]:
-        raise PublicInputError(OTHER_WEIGHTS.format(model=config.generator.model))
-    return toml, int(context.node_config["partition-id"]), config
+def _asked(request: Request) -> Site:
+    """The site, once its weights are known to be the server's."""
+    site = request.plain_site
+    if specialiser(site.place).identity != request.sent["weights"]:
+        raise PublicInputError(OTHER_WEIGHTS.format(model=site.place.sources.generator))
+    return site
 
 
 def _received(message: Message) -> Part:
     return dict(message.content.array_records["arrays"].to_torch_state_dict())
 
 
-@once(_LOADING, kept=256)
-def examples(toml: str, client: int, test: bool) -> Examples:
-    """A client's images as the UNet learns them, kept because every round asks for them."""
-    config, data = site.configuration(toml), site.images(toml, False)
-    rows = data.train[client]
+def examples(site: Site, test: bool) -> Examples:
+    """A site's images as the UNet learns them, kept because every round asks for them."""
+    return site.place.kept(("specialise", site.name, test), lambda: _examples(site, test))
+
+
+def _examples(site: Site, test: bool) -> Examples:
+    rows = site.rows.train
     if test:
-        drawn = np.random.default_rng((JUDGING, config.seed, client)).permutation(data.test[client])
-        rows = np.sort(drawn[: settings(config).held_out])
-    pixels = data.table.images[rows]
+        rng = np.random.default_rng((JUDGING, site.study.seed, site.index))
+        rows = np.sort(rng.permutation(site.rows.test)[: settings(site.study).held_out])
+    pixels = site.images.images[rows]
     if not len(pixels):
         return Examples(torch.zeros(0), torch.zeros(0))
-    return specialiser(toml).prepare(pixels, captions(toml, pixels))
+    return specialiser(site.place).prepare(pixels, captions(site.place, pixels))
 
 
-def captions(toml: str, pixels: Image) -> list[str]:
+def captions(place: Workplace, pixels: Image) -> list[str]:
     """What the UNet is told of images, by the images alone."""
-    from semantic.encoder import load_encoder
-    from semantic.space import CellScorer
-
-    config = site.configuration(toml)
-    if settings(config).caption == "empty":
+    if settings(place.study).caption == "empty":
         return [""] * len(pixels)
-    table = site.images(toml, False).table
-    space = semantic_space(config.semantic, table.classes, table.group_names)
-    scores = CellScorer(load_encoder(config.semantic.encoder), space).scores(pixels)
+    space = place.space
+    scores = CellScorer(place.encoder, space).scores(pixels)
     best = scores.reshape(len(pixels), -1).argmax(1)
-    cells = [space.cell(*divmod(int(cell), len(table.group_names))) for cell in best]
+    cells = [space.cell(*divmod(int(cell), len(space.groups))) for cell in best]
     return [space.prompts(cell)[0] for cell in cells]

@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.files import write_whole
-from fairfed.config import Arm, Config
+from fairfed.adapting.client import captions, specialiser
+from fairfed.adapting.rounds import train_rounds
+from fairfed.config import Arm
+from fairfed.engines.exchange import handshake
+from fairfed.loops import Plan
+from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
 from fairfed.rundir import RunDirectory, costs, write_text
-from fairfed.tasks import refuse_arms
+from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.study import Study, refuse_arms
+from generators.specialise import lora_bytes
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,9 +30,10 @@ LORA = "lora.safetensors"
 """The outcome, in the run directory."""
 ARM = Arm(name="Specialise")
 """Names checkpoint and rounds in the run directory."""
+SITES = SimulatedSites
 
 
-def check(config: Config) -> None:
+def check(study: Study) -> None:
     """Find a user's mistakes before anything is written or trained.
 
     Raises
@@ -33,26 +41,17 @@ def check(config: Config) -> None:
     InputError
         If data, models or settings are not as they should be.
     """
-    from fairfed import site
-    from fairfed.adapting.client import captions, specialiser
-
-    refuse_arms(config, "specialise")
-    if config.data.tabular:
-        raise InputError(NO_IMAGES.format(source=config.data.source))
-    toml = config.to_toml()
-    site.sight(toml).check()
-    specialiser(toml)
-    captions(toml, site.images(toml, False).table.images[:1])
+    refuse_arms(study.config, "specialise")
+    if study.told.labels.kind == "table":
+        raise InputError(NO_IMAGES.format(source=study.config.data.source))
+    place = study.place
+    place.sight.check()
+    specialiser(place)
+    if study.simulation is not None:
+        captions(place, study.simulation.images.table.images[:1])
 
 
-def count_clients(config: Config) -> int:
-    """Number of clients: those of the images' division."""
-    from fairfed import site
-
-    return len(site.federation(config.to_toml(), False).train)
-
-
-def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     """Train, or continue; write the LoRA and what it gained.
 
     Raises
@@ -62,24 +61,17 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    from fairfed.adapting.client import specialiser
-    from fairfed.adapting.rounds import train_rounds
-    from fairfed.engines.exchange import handshake
-    from fairfed.fingerprint import know_again
-    from fairfed.loops import Plan
-    from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
-    from generators.specialise import lora_bytes
-
-    directory, toml = RunDirectory(config), config.to_toml()
-    know_again(directory)
-    maker = specialiser(toml)
+    config = study.config
+    directory = RunDirectory(config)
+    study.verify_data(directory)
+    maker = specialiser(study.place)
     done = directory.finished(ARM)
     log = directory.logger(ARM, watcher.trained_round)
     directory.keep_rounds({ARM.name: done})
     watcher.training(ARM, done + 1, config.rounds)
     plan = Plan(
-        sites=handshake(grid, count_clients(config), TIMEOUT),
-        request={"toml": toml, "weights": maker.identity},
+        sites=handshake(grid, study.clients, TIMEOUT),
+        request={**study.request(), "weights": maker.identity},
         rounds=config.rounds,
         seed=config.seed,
         fraction=config.fraction,

@@ -21,11 +21,11 @@ from typing import Any
 
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
+from fairfed.config.labels import ALL, MISSING
 from fairfed.data.federation import SHADED_SOURCES
 from fairfed.data.metadata import METADATA
 from fairfed.data.originals import original_rows
 from fairfed.data.records import MARK, own_column
-from fairfed.data.table import ALL, MISSING
 from generators.store import ImageStore
 from generators.writing import explained
 from semantic.errors import InputError

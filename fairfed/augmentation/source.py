@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config import PipelineConfig
+from fairfed.config.labels import refuse_crossed
 from fairfed.data import ImageTable, load_images
 from fairfed.data.federation import shade_if_asked
-from fairfed.data.table import refuse_crossed
 from semantic.errors import InputError
 from semantic.space import CROSSED, known_groups
 

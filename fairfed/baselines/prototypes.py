@@ -1,9 +1,9 @@
 """Class prototypes that clients send once: noised at home, merged at the server, kept there.
 
-They are drawn once in a run (`fairfed.sites.dp_release`), whatever the number of arms that use them: the
-server keeps what it got in the run directory, from which other arms and a continued run go on. Only
-IID arms, whose clients hold other images, have a release of their own. Two runs of one seed differ
-in the noise.
+They are drawn once in a run (`fairfed.sites.dp_release`), whatever the number of arms that use
+them: the server keeps what it got in the run directory, from which other arms and a continued run
+go on. Only IID arms, whose clients hold other images, have a release of their own. Two runs of one
+seed differ in the noise.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import typer
 from fairfed import __version__
 from fairfed.cli.auditing import app as audit
 from fairfed.cli.semantics import app as semantics
+from fairfed.cli.site import app as site
 from fairfed.errors import RunError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(audit, name="audit")
 app.add_typer(semantics, name="semantics")
+app.add_typer(site, name="site")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""

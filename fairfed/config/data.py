@@ -37,8 +37,8 @@ class TintConfig(Section):
     )
 
 
-class DataConfig(Section):
-    """The rows (images, or those of a table), their labels and the sensitive features."""
+class ReadingConfig(Section):
+    """What rows are read from, and how: the same in a simulation and at a site."""
 
     source: str = Field(
         "bundled",
@@ -55,26 +55,12 @@ class DataConfig(Section):
         "package `dataset-fashion-mnist` puts them, else through `datasets`. Where `adult.data` "
         "(without it: through OpenML), `compas.csv`, `law.csv` or `dutch.csv` is.",
     )
-    classes: Strings = Field(
-        (),
-        description="The label space, in order. Empty: the labels found, sorted. A label that is "
-        "not in it is an error.",
-    )
     label: str = Field("label", min_length=1, description="Column of the label.")
-    sensitive: Annotated[Strings, Once] = Field(
-        ("tint",),
-        description="Sensitive columns; several are crossed (`a × b`). `tint` is made by "
-        "`data.tint`. Empty: one group, `all`. A column with more than ten different numbers "
-        "needs `data.table.groups`, also with images.",
-    )
     missing: Strings = Field(
         ("NA", "N/A", "<NA>", "NaN", "None", "null"),
         description="Texts that stand for no value, in any case, as blank ones do: a sensitive "
         "value becomes the group `missing`, a label or client is refused. Empty: blank ones alone. "
         "(For a table: `data.table.missing`.)",
-    )
-    client: str | None = Field(
-        None, description='Column that names a row\'s client, for `partition.name = "column"`.'
     )
     split: str = Field(
         "split",
@@ -103,9 +89,6 @@ class DataConfig(Section):
         "1 % at most; or they are an error.",
     )
     image_column: str = Field("image", description="Column of the image in a Hugging Face dataset.")
-    image_size: int = Field(
-        32, ge=8, le=1024, description="Side, in pixels, that images are brought to."
-    )
     window: Pair | None = Field(
         None,
         description="Values that become black and white in image files with more than 8 bits. "
@@ -124,19 +107,7 @@ class DataConfig(Section):
         description="An image file with more pixels is not read: a small file can hold enough to "
         "fill the memory.",
     )
-    tint: TintConfig = Field(default_factory=TintConfig, description="See `[data.tint]`.")
     table: TableConfig = Field(default_factory=TableConfig, description="See `[data.table]`.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_table(cls, settings: Any) -> Any:
-        return with_preset(settings) if isinstance(settings, dict) else settings
-
-    @model_validator(mode="after")
-    def _one_label_space(self) -> DataConfig:
-        if self.classes and self.table.positive is not None:
-            raise ValueError("classes and table.positive both say what the classes are; drop one")
-        return self
 
     @field_validator("background")
     @classmethod
@@ -157,6 +128,40 @@ class DataConfig(Section):
     def tabular(self) -> bool:
         """Whether the source is a table, and not images."""
         return is_table(self.source)
+
+
+class DataConfig(ReadingConfig):
+    """The rows (images, or those of a table), their labels and the sensitive features."""
+
+    classes: Strings = Field(
+        (),
+        description="The label space, in order. Empty: the labels found, sorted. A label that is "
+        "not in it is an error.",
+    )
+    sensitive: Annotated[Strings, Once] = Field(
+        ("tint",),
+        description="Sensitive columns; several are crossed (`a × b`). `tint` is made by "
+        "`data.tint`. Empty: one group, `all`. A column with more than ten different numbers "
+        "needs `data.table.groups`, also with images.",
+    )
+    client: str | None = Field(
+        None, description='Column that names a row\'s client, for `partition.name = "column"`.'
+    )
+    image_size: int = Field(
+        32, ge=8, le=1024, description="Side, in pixels, that images are brought to."
+    )
+    tint: TintConfig = Field(default_factory=TintConfig, description="See `[data.tint]`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_table(cls, settings: Any) -> Any:
+        return with_preset(settings) if isinstance(settings, dict) else settings
+
+    @model_validator(mode="after")
+    def _one_label_space(self) -> DataConfig:
+        if self.classes and self.table.positive is not None:
+            raise ValueError("classes and table.positive both say what the classes are; drop one")
+        return self
 
 
 class PartitionConfig(Section):

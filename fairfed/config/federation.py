@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -54,8 +54,9 @@ def agreed(
     fingerprints: dict[str, str],
 ) -> FederationConfig:
     """What of a run's configuration its sites are told."""
+    common: dict[str, Any] = {name: _shared(config, name) for name in Agreement.model_fields}
     return FederationConfig(
-        **{name: _shared(config, name) for name in Agreement.model_fields},
+        **common,
         labels=labels,
         table=config.data.table,
         attributes=attributes,

@@ -173,13 +173,20 @@ def _describe(model: type[Section], details: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         return f"{where}: unknown setting; {_suggest(model, details['loc'])}"
     if kind == "missing":
-        return f"{where}: missing; every {_dotted(details['loc'][:-1])} needs one"
+        return f"{where}: missing; {_owner(details['loc'][:-1])} needs one"
     if kind == "value_error":
         message = str(details.get("ctx", {}).get("error", details["msg"]))
         return f"{where}: {message}" if where else message
     known = _EXPECTED.get(kind, "").format_map(details.get("ctx", {}))
     expected = known or details["msg"].replace("Input should be", "expected")
     return f"{where}: {expected}, got {details['input']!r}"
+
+
+def _owner(location: tuple[int | str, ...]) -> str:
+    """What an error calls the table at `location`: one of an array, a section, or the file."""
+    if any(isinstance(part, int) for part in location):
+        return f"every {_dotted(location)}"
+    return f"[{_dotted(location)}]" if location else "the file"
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

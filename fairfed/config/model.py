@@ -104,6 +104,9 @@ class Config(Agreement):
         description="See `[federation]`: what sites with data of their own agree on, instead of "
         "`[data]` and `[partition]`, which cut one data set into the clients of a simulation.",
     )
+    min_sites: int = Field(
+        2, ge=1, description="With `[federation]`: sites that must be there before a run begins."
+    )
     semantic: SemanticConfig = Field(
         default_factory=SemanticConfig, description="See `[semantic]`."
     )

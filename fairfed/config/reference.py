@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fairfed.config.base import Section, section_of
-from fairfed.config.data import TintConfig
+from fairfed.config.data import ReadingConfig
 from fairfed.config.model import Config
 from fairfed.config.pipeline import PipelineConfig
 from fairfed.config.sections import Arm
-from fairfed.config.table import TableConfig
+from fairfed.config.site import SiteConfig, SiteData
 
 _HEAD = """# Configuration
 
@@ -34,6 +34,17 @@ _PIPELINE = """
 ([how it works](augment.md)). `[data]`, `[data.tint]`, `[semantic]` and `[generator]` are those of a run, see above.
 """
 
+_SITE = """
+# A site
+
+`site.toml` describes what one site has at home: `fairfed site init` writes it, `fairfed site check` says what comes of
+it. It is read at the site and never sent; relative paths start at its folder. Beside the settings below its `[data]` has
+those of a run's that say how rows are read: READING.
+"""
+
+_READING = tuple(name for name in ReadingConfig.model_fields if name != "source")
+"""Settings of `[data]` that a run and a site have in common."""
+
 
 def reference_markdown() -> str:
     """The reference page: one table for each section of the file."""
@@ -41,24 +52,32 @@ def reference_markdown() -> str:
     run: dict[str, type[Section]] = {"": Config, **_tables(Config), "[[arms]]": Arm}
     own = {title: m for title, m in _tables(PipelineConfig).items() if m not in shared}
     pipeline: dict[str, type[Section]] = {"": PipelineConfig, **own}
-    return _HEAD + _sections(run) + _PIPELINE + _sections(pipeline, "An augmentation's top level")
+    site: dict[str, type[Section]] = {"": SiteConfig, **_tables(SiteConfig)}
+    site = {title: m for title, m in site.items() if m not in shared}
+    reading = ", ".join(f"`{name}`" for name in _READING)
+    return (
+        _HEAD
+        + _sections(run)
+        + _PIPELINE
+        + _sections(pipeline, "An augmentation's top level")
+        + _SITE.replace("READING", reading)
+        + _sections(site, "A site's top level", "A site's ")
+    )
 
 
-def _sections(tables: dict[str, type[Section]], top: str = "Top level") -> str:
-    named = ((f"`{title}`" if title else top, model) for title, model in tables.items())
+def _sections(tables: dict[str, type[Section]], top: str = "Top level", whose: str = "") -> str:
+    named = ((f"{whose}`{title}`" if title else top, model) for title, model in tables.items())
     return "".join(_section(title, model) for title, model in named)
 
 
-def _tables(model: type[Section]) -> dict[str, type[Section]]:
+def _tables(model: type[Section], within: str = "") -> dict[str, type[Section]]:
     """The tables of a configuration, by title."""
     tables: dict[str, type[Section]] = {}
     for name, field in model.model_fields.items():
         section = section_of(field.annotation)
         if section is not None:
-            tables[f"[{name}]"] = section
-            if name == "data":
-                tables["[data.tint]"] = TintConfig
-                tables["[data.table]"] = TableConfig
+            tables[f"[{within}{name}]"] = section
+            tables |= _tables(section, f"{within}{name}.")
     return tables
 
 
@@ -68,6 +87,8 @@ def _section(title: str, model: type[Section]) -> str:
     lines = [f"\n## {title}", "", str(model.__doc__).splitlines()[0], ""]
     lines += ["| setting | value | default | meaning |", "|---|---|---|---|"]
     for name, field in schema["properties"].items():
+        if model is SiteData and name in _READING:
+            continue  # a run's `[data]` describes it
         if any("$ref" in part for part in (field, field.get("items", {}), *field.get("anyOf", ()))):
             continue  # a table of its own
         default = "required" if name in required else _default(model, name)

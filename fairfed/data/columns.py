@@ -93,19 +93,39 @@ def label_rows(
         for name in data.sensitive
     }
     group_names, groups = encode_groups(sensitive, len(labels))
+    test = set_aside(test, training, labels, clients, seed, where, data.split)
+    return LabelledTable(labels, groups, test, classes, group_names, clients)
+
+
+def set_aside(
+    test: Bools | None,
+    training: Bools,
+    labels: npt.NDArray[np.int64],
+    clients: Sequence[str] | None,
+    seed: int,
+    where: str,
+    split: str,
+) -> Bools:
+    """Which rows are for testing, ``[n]``: as `test` says, or else a seeded fifth of each class.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If no class has enough rows to set a fifth aside.
+    """
     if test is None:
         test = np.zeros(len(labels), bool)
         real = np.flatnonzero(~training)
-        owners = None if clients is None else [clients[row] for row in real]
+        owners = None if clients is None else [clients[row] for row in real.tolist()]
         test[real] = draw_test_rows(labels[real], owners, seed)
         if not test.any():
             each = "" if clients is None else " of a client"
             raise InputError(
                 f"{where}: no class{each} has the 3 images that it takes to set a fifth aside, so "
                 f"that there are no test rows among {len(labels)}; add some, or mark test rows in "
-                f"a column {data.split!r} (data.split)"
+                f"a column {split!r} (data.split)"
             )
-    return LabelledTable(labels, groups, test & ~training, classes, group_names, clients)
+    return test & ~training
 
 
 def known_texts(values: Sequence[object], missing: Collection[str]) -> list[str | None]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.data.table import ALL, ImageTable, encode
+from fairfed.config.labels import ALL
+from fairfed.data.table import ImageTable, encode
 from generators.idx import DEBIAN_DIRECTORY, read_idx
 from semantic.errors import InputError
 

@@ -16,23 +16,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-    from fairfed.rundir import RunDirectory
-
 UNKNOWN = "no fingerprint of a {kind}"
-
-
-def know_again(run: RunDirectory) -> None:
-    """Refuse to continue with other data than the run began with.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If rows, labels, groups or the division are not what they were.
-    """
-    from fairfed.site import federation
-
-    data = federation(run.config.to_toml(), False)
-    run.keep_data(run.config.data.source, fingerprint(data))
 
 
 def fingerprint(*parts: object) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from fairfed.data.columns import label_rows, require_both, require_columns
 from fairfed.data.content import check_content
 from fairfed.data.images import read_images
 from fairfed.data.records import Records, synthetic_rows
-from fairfed.data.splits import divide_parts, read_split
-from fairfed.data.table import ImageTable
+from fairfed.data.splits import Bools, divide_parts, read_split
+from fairfed.data.table import ImageTable, LabelledTable
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,31 +55,73 @@ def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:
     semantic.errors.InputError
         If the data is not as the configuration says; it names the row.
     """
-    where = records.where
-    require_columns(list(records.columns), data, where)
-    used = np.ones(records.size, bool)
-    test = None
-    parts = records.parts
+    require_columns(list(records.columns), data, records.where)
+    use = rows_in_use(records, data)
+    known = label_rows(records, use.rows.tolist(), use.test, use.training, data, seed)
+    return with_images(records, use.rows, known, data)[0]
+
+
+class InUse(NamedTuple):
+    """The rows of a source that are used.
+
+    Attributes
+    ----------
+    rows
+        ``[n]``, their positions in the source.
+    test
+        ``[n]``, which of them are for testing; None where the data do not say.
+    training
+        ``[n]``, which of them never are.
+    unused
+        Rows of the source that are not used, by why.
+    """
+
+    rows: npt.NDArray[np.int64]
+    test: Bools | None
+    training: Bools
+    unused: dict[str, int]
+
+
+def rows_in_use(records: Records, data: DataConfig) -> InUse:
+    """The rows that are used by what the data say they are for, whatever their labels.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a row's split is no such word, or it is synthetic and may not be there.
+    """
+    used, test, parts = np.ones(records.size, bool), None, records.parts
     if parts is None and data.split in records.columns:
-        parts = read_split(records.columns[data.split], data.split, where)
+        parts = read_split(records.columns[data.split], data.split, records.where)
     if parts is not None:
-        used, test = divide_parts(parts, data.validation, where)
+        used, test = divide_parts(parts, data.validation, records.where)
+    unused = {"for validation": int((~used).sum())}
     synthetic = synthetic_rows(records, data)
     if data.synthetic == "leave-out":
+        unused["synthetic"] = int((used & synthetic).sum())
         used &= ~synthetic
     rows = np.flatnonzero(used)
-    test = None if test is None else test[rows]
-    known = label_rows(records, rows.tolist(), test, synthetic[rows], data, seed)
-    require_both(known.test, where)
+    return InUse(rows, None if test is None else test[rows], synthetic[rows], unused)
+
+
+def with_images(
+    records: Records, rows: npt.NDArray[np.int64], known: LabelledTable, data: DataConfig
+) -> tuple[ImageTable, dict[str, int]]:
+    """The rows with their images, and how many rows have none that is used, by why.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If too many images cannot be read, or no row is left to train or to test on.
+    """
+    require_both(known.test, records.where)
     images, read = read_images(records, rows.tolist(), data)
 
     def name(place: int) -> str:
         return Path(records.name(int(rows[read[place]]))).name
 
-    kept = check_content(images, known.labels[read], known.test[read], name, where, data)
+    kept = check_content(images, known.labels[read], known.test[read], name, records.where, data)
     chosen = read[kept]
-    if len(chosen) < records.size:
-        images = images[kept]
     table = ImageTable(
         known.labels[chosen],
         known.groups[chosen],
@@ -86,8 +129,8 @@ def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:
         known.classes,
         known.group_names,
         None if known.clients is None else tuple(known.clients[row] for row in chosen.tolist()),
-        images=images,
+        images=images[kept] if len(kept) < len(read) else images,
         rows=rows[chosen],
     )
-    require_both(table.test, where)
-    return table
+    require_both(table.test, records.where)
+    return table, {"unreadable": len(rows) - len(read), "copies": len(read) - len(kept)}

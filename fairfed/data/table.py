@@ -9,14 +9,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.config.labels import ALL, MISSING, refuse_crossed
 from fairfed.data.saying import say
 from semantic.errors import InputError
 from semantic.space import CROSSED
 
-MISSING = "missing"
-"""Group of a row whose sensitive value is absent."""
-ALL = "all"
-"""The only group where there is no sensitive feature."""
 TEST_FRACTION = 0.2
 _TEST_STREAM = 11
 
@@ -154,22 +151,6 @@ def encode_groups(
     crossed = [CROSSED.join(parts) for parts in zip(*texts, strict=True)]
     groups = natural_order(crossed)
     return groups, encode(crossed, groups)
-
-
-def refuse_crossed(name: str, what: str) -> None:
-    """Refuse a name that reads as several: ``a × b`` is the group of a and of b.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it has the sign that joins groups.
-    """
-    if CROSSED in f" {name} ":
-        plain = name.replace(CROSSED.strip(), "x")
-        raise InputError(
-            f"{what}, {name!r}, has {CROSSED.strip()!r} between blanks, which joins the values of "
-            f"crossed groups; write it otherwise, as {plain!r}"
-        )
 
 
 def say_likeness(names: Sequence[str], what: str) -> None:

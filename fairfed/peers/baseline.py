@@ -27,6 +27,7 @@ from fairfed.peers.relay import Traffic
 from fairfed.peers.rounds import is_measured
 from fairfed.rounds import run_rounds
 from fairfed.rundir import RunDirectory
+from fairfed.sites.study import Study
 
 SERVER_TO_CLIENT, CLIENT_TO_SERVER = "server → client", "client → server"
 SERVER_TO_VISITOR = "server → visitor"
@@ -100,6 +101,7 @@ class MembersGrid(ForwardingGrid):
 def train_arm(
     grid: Grid,
     directory: RunDirectory,
+    study: Study,
     arm: Arm,
     nodes: Mapping[int, int],
     timeout: float,
@@ -111,8 +113,8 @@ def train_arm(
 
     Parameters
     ----------
-    grid, directory
-        All clients, and the run's directory.
+    grid, directory, study
+        All clients, the run's directory, and the run.
     arm
         Averaging with a server.
     nodes
@@ -131,18 +133,13 @@ def train_arm(
     fairfed.errors.RunError
         If no client answers in three rounds in a row, or an unseen one does not answer.
     """
-    from fairfed.adapting.classifier import identity
-    from fairfed.models import federated_model
-    from fairfed.site import federation
     from fairfed.strategies.build import build_strategy
 
-    config, toml = directory.config, directory.config.to_toml()
-    table = federation(toml, False).table
+    config = directory.config
     inner = MembersGrid(grid, [nodes[p] for p in members(config, len(nodes))], _gone(config, nodes))
-    shape = len(table.group_names), len(table.classes)
-    first = ArrayRecord(federated_model(config, shape[1]).state_dict())
+    first = ArrayRecord(study.place.model().state_dict())
     unseen = len(unseen_peers(config, len(nodes)))
-    request: dict[str, Any] = {"toml": toml, **identity(config)}
+    request = study.request()
 
     def with_links(line: dict[str, Any]) -> None:
         links, inner.links = inner.links, {}
@@ -154,7 +151,7 @@ def train_arm(
     for last in rounds:
         arrays = run_rounds(
             inner,
-            build_strategy(config, arm, shape),
+            build_strategy(study.place, arm),
             first,
             last,
             config={**request, "arm": arm.slug, "round": 0},

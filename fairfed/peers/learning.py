@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
@@ -23,18 +21,20 @@ import torch.nn.functional as F
 from flwr.app import Array, ArrayRecord
 from torch import Tensor, nn
 
-from fairfed import site
-from fairfed.config import Arm, Config
+from fairfed.config import Arm
+from fairfed.config.model import Agreement
+from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
-from fairfed.models import confusion_counts, federated_model, train_epochs
+from fairfed.models import confusion_counts, train_epochs
 from fairfed.models.training import as_float
-from fairfed.peers.population import holder, settings
+from fairfed.peers.population import settings
 from fairfed.peers.profiles import Profile, profile
 from fairfed.peers.roles import Report
 from fairfed.strategies.aggregate import is_parameter
 
 if TYPE_CHECKING:
     from fairfed.config.peers import MetaName
+    from fairfed.sites.site import Site
     from semantic.prototypes import PrototypeSums
 
 STEPS = (0, 1, 5)
@@ -44,40 +44,37 @@ _OWN = Arm(name="peers")
 """Names a peer's training set in the memory of its site."""
 _TRAINING, _ADAPTING, _NOISE = 1, 2, 3
 
-_EMBEDDING = threading.Lock()
-
 
 class PeerSite:
     """A peer's data and what it does with it, in one round (`fairfed.peers.schedule.Site`).
 
     Parameters
     ----------
-    toml
-        The run's configuration.
+    site
+        The peer's, with the rows that it has in the round.
     kind
         The meta update that training is for.
-    peer, peers, server_round
-        Number of the peer, how many there are, and the round.
+    peer, server_round
+        Number of the peer, and the round.
     """
 
-    def __init__(self, toml: str, kind: MetaName, peer: int, peers: int, server_round: int) -> None:
-        self._toml, self._kind, self._peer, self._round = toml, kind, peer, server_round
-        self._config = site.configuration(toml)
-        self._holder = holder(self._config, peers, peer, server_round)
+    def __init__(self, site: Site, kind: MetaName, peer: int, server_round: int) -> None:
+        self._site, self._kind, self._peer, self._round = site, kind, peer, server_round
+        self._study = site.study
 
     def initial(self) -> ArrayRecord:
         """The model that everybody starts from."""
-        return ArrayRecord(self._new_model().state_dict())
+        return ArrayRecord(_model(self._site).state_dict())
 
     def profile(self) -> Profile:
         """What its data is like, exactly: for itself."""
-        sums = _sums(self._toml, self._holder)
+        sums = _sums(self._site)
         return profile(sums.names, sums.counts, sums.sums, sums.names)
 
     def release(self) -> Profile:
         """The same from noised sums: for others. Every call spends the configured ε and δ."""
-        peers, sums = settings(self._config), _sums(self._toml, self._holder)
-        seed = (self._config.seed, self._peer, self._round, _NOISE)
+        peers, sums = settings(self._study), _sums(self._site)
+        seed = (self._study.seed, self._peer, self._round, _NOISE)
         rng = np.random.default_rng(seed) if peers.seeded_noise else None
         noised = sums.release(peers.epsilon, peers.delta, peers.minimum, rng)
         return profile(noised.names, noised.counts, noised.sums, sums.names)
@@ -85,55 +82,50 @@ class PeerSite:
     def train(self, model: ArrayRecord) -> tuple[ArrayRecord, Report]:
         """Task-level training: the trained model, or the query gradient."""
         start = time.perf_counter()
-        network = self._new_model(model)
-        own = site.training_set(self._toml, _OWN, self._holder)
-        draw = generator_of(self._config.seed, self._peer, self._round, _TRAINING)
+        network = _model(self._site, model)
+        own = self._site.training_set(_OWN)
+        draw = generator_of(self._study.seed, self._peer, self._round, _TRAINING)
         if self._kind == "reptile":
-            how = training_settings(self._config)
+            how = how_peers_train(self._study)
             loss = train_epochs(network, own.inputs, own.labels, **how, generator=draw)
             sent = ArrayRecord(network.state_dict())
         else:
-            loss, sent = first_order(network, own.inputs, own.labels, self._config, draw)
+            loss, sent = first_order(network, own.inputs, own.labels, self._study, draw)
         return sent, {"loss": loss, "n-real": own.n_real, "seconds": time.perf_counter() - start}
 
     def measure(self, model: ArrayRecord) -> tuple[int, list[int]]:
         """Test rows, and how many are correct after 0, 1 and 5 local steps."""
-        return adapted_correct(self._toml, self._holder, model, self._round)
-
-    def _new_model(self, weights: ArrayRecord | None = None) -> nn.Module:
-        return _model(self._toml, weights)
+        return adapted_correct(self._site, model, self._round)
 
 
-def training_settings(config: Config) -> dict[str, Any]:
+def how_peers_train(study: Agreement) -> dict[str, Any]:
     """How a peer trains: `[train]`, with the rate of what of CLIP is trained."""
-    return site.training_settings(config, _OWN)
+    return training_settings(study, _OWN)
 
 
-def _model(toml: str, weights: ArrayRecord | None = None) -> nn.Module:
-    classes = len(site.federation(toml, False).table.classes)
-    model = federated_model(site.configuration(toml), classes)
+def _model(site: Site, weights: ArrayRecord | None = None) -> nn.Module:
+    model = site.place.model()
     if weights is not None:
         model.load_state_dict(weights.to_torch_state_dict())
     return model
 
 
-@lru_cache(maxsize=256)
-def _sums(toml: str, client: int) -> PrototypeSums:
-    """Exact sums of the CLIP embeddings of a client's training images, by class."""
-    from semantic.encoder import load_encoder
+def _sums(site: Site) -> PrototypeSums:
+    """Exact sums of the CLIP embeddings of a site's training images, by class."""
+    return site.place.kept(("sums", site.name), lambda: _summed(site))
+
+
+def _summed(site: Site) -> PrototypeSums:
     from semantic.prototypes import sum_prototypes
 
-    data = site.images(toml, False)
-    encoder = load_encoder(site.configuration(toml).semantic.encoder)
-    rows = data.train[client]
-    with _EMBEDDING:
-        embeddings = encoder.embed_images(data.table.images[rows]).numpy()
-    labels, classes = data.table.labels[rows], data.table.classes
+    table, rows, encoder = site.images, site.rows.train, site.place.encoder
+    embeddings = encoder.embed_images(table.images[rows]).numpy()
+    labels, classes = table.labels[rows], table.classes
     return sum_prototypes(embeddings, labels, classes, encoder=encoder.fingerprint)
 
 
 def first_order(
-    model: nn.Module, inputs: Tensor, labels: Tensor, config: Config, draw: torch.Generator
+    model: nn.Module, inputs: Tensor, labels: Tensor, config: Agreement, draw: torch.Generator
 ) -> tuple[float, ArrayRecord]:
     """First-order MAML at one task: many small meta steps on a copy of the model.
 
@@ -146,7 +138,7 @@ def first_order(
     -------
     Mean query loss, and the gradient under the model's names, with the statistics beside it.
     """
-    peers, train, lr = settings(config), config.train, training_settings(config)["lr"]
+    peers, train, lr = settings(config), config.train, how_peers_train(config)["lr"]
     size = min(train.batch_size, len(labels))
     gradients = train.epochs * math.ceil(len(labels) / train.batch_size)
     iterations = max(1, gradients // (peers.inner_steps + 1))
@@ -195,23 +187,20 @@ def local_steps(
         optimiser.step()
 
 
-def adapted_correct(
-    toml: str, client: int, weights: ArrayRecord, server_round: int
-) -> tuple[int, list[int]]:
-    """Test rows of a client, and how many are correct after each of `STEPS` local steps.
+def adapted_correct(site: Site, weights: ArrayRecord, server_round: int) -> tuple[int, list[int]]:
+    """Test rows of a site, and how many are correct after each of `STEPS` local steps.
 
     The batches depend on seed, client and round alone: every method adapts on the same ones.
     """
-    config, data = site.configuration(toml), site.federation(toml, False)
-    peers, own = settings(config), site.training_set(toml, _OWN, client)
-    rows = data.test[client]
-    test = site.inputs(toml, False, rows)
-    labels = torch.from_numpy(data.table.labels[rows])
-    groups, classes = torch.zeros_like(labels), len(data.table.classes)
-    draw = generator_of(config.seed, client, server_round, _ADAPTING)
+    peers, own = settings(site.study), site.training_set(_OWN)
+    rows = site.rows.test
+    test = site.inputs(rows)
+    labels = torch.from_numpy(site.table.labels[rows])
+    groups, classes = torch.zeros_like(labels), site.shape[1]
+    draw = generator_of(site.study.seed, site.index, server_round, _ADAPTING)
     size = min(peers.adapt_batch, own.n_real)
     batches = [torch.randperm(own.n_real, generator=draw)[:size] for _ in range(max(STEPS))]
-    model, correct, done = _model(toml, weights), [], 0
+    model, correct, done = _model(site, weights), [], 0
     for steps in STEPS:
         local_steps(model, own.inputs, own.labels, batches[done:steps], peers.adapt_lr)
         done = steps

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING
 from fairfed.peers.election import elect
 
 if TYPE_CHECKING:
-    from fairfed.config import Config
+    from fairfed.config.model import Agreement
     from fairfed.config.peers import PeersConfig
 
 COSTS = (1.0, 10.0)
 """Range of the costs that are drawn where a node's configuration names none."""
 
 
-def settings(config: Config) -> PeersConfig:
+def settings(config: Agreement) -> PeersConfig:
     """The section `[peers]` of a run that has one."""
     if config.peers is None:
         raise ValueError("the configuration has no [peers]")
     return config.peers
 
 
-def unseen_peers(config: Config, clients: int) -> tuple[int, ...]:
+def unseen_peers(config: Agreement, clients: int) -> tuple[int, ...]:
     """Clients that take no part, ascending."""
     drawn = random.Random(f"{config.seed}/unseen").sample(range(clients), settings(config).unseen)
     return tuple(sorted(drawn))
 
 
-def members(config: Config, clients: int) -> tuple[int, ...]:
+def members(config: Agreement, clients: int) -> tuple[int, ...]:
     """Clients that take part, ascending."""
     unseen = unseen_peers(config, clients)
     return tuple(peer for peer in range(clients) if peer not in unseen)
@@ -43,7 +43,7 @@ def peer_cost(seed: int, peer: int) -> float:
     return random.Random(f"{seed}/cost/{peer}").uniform(*COSTS)
 
 
-def leavers(config: Config, clients: int) -> tuple[int, ...]:
+def leavers(config: Agreement, clients: int) -> tuple[int, ...]:
     """Peers that leave, ascending: the cheapest, which is a coordinator, and others by lot."""
     taking_part = members(config, clients)
     first = elect({peer: peer_cost(config.seed, peer) for peer in taking_part})
@@ -53,7 +53,7 @@ def leavers(config: Config, clients: int) -> tuple[int, ...]:
     return tuple(sorted([first, *drawn]))
 
 
-def holder(config: Config, clients: int, peer: int, server_round: int) -> int:
+def holder(config: Agreement, clients: int, peer: int, server_round: int) -> int:
     """Whose data a peer holds in a round: its own, or, once data drifts, another drifting peer's.
 
     The drifting peers pass their data on in a circle.
@@ -67,6 +67,6 @@ def holder(config: Config, clients: int, peer: int, server_round: int) -> int:
     return circle[circle.index(peer) - 1] if peer in circle else peer
 
 
-def _share(config: Config, count: int) -> int:
+def _share(config: Agreement, count: int) -> int:
     """How many peers the configured share is, at least one."""
     return max(1, math.ceil(settings(config).share * count))

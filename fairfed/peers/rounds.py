@@ -25,6 +25,7 @@ from fairfed.loops import KeepsClientStates, give_up, saved_progress, saved_stat
 from fairfed.peers.population import leavers, settings
 from fairfed.peers.relay import Exchanged, Relay
 from fairfed.peers.schedule import PHASES
+from fairfed.sites.study import Study
 from semantic.errors import InputError
 
 NO_STATES = (
@@ -42,7 +43,7 @@ Structure = dict[str, Any]
 
 def train_peers(
     grid: Grid,
-    config: Config,
+    study: Study,
     kind: MetaName,
     nodes: Mapping[int, int],
     timeout: float,
@@ -55,6 +56,8 @@ def train_peers(
     ----------
     grid
         Any Flower grid with fairfed's ClientApp.
+    study
+        The run.
     kind
         The meta update.
     nodes
@@ -73,12 +76,11 @@ def train_peers(
     fairfed.errors.RunError
         If in three rounds in a row, or in all of a shorter run, nobody gets a new model.
     """
-    from fairfed.adapting.classifier import identity as identity_of_weights
-
+    config = study.config
     identity = {"seed": config.seed, "clients": sorted(nodes)}
     done, failed, structure = _resume(checkpoint, grid, identity)
     relay = Relay(grid, nodes, timeout, _gone(config, len(nodes)))
-    request = {"toml": config.to_toml(), "meta": kind, **identity_of_weights(config)}
+    request = {**study.request(), "meta": kind}
     for number in range(done + 1, config.rounds + 1):
         started = time.perf_counter()
         seen = relay.round(number, PHASES, {**request, "measuring": is_measured(config, number)})

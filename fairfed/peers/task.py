@@ -11,6 +11,8 @@ from fairfed.peers.outcome import show as show
 from fairfed.peers.outcome import write_outcome
 from fairfed.peers.population import settings
 from fairfed.rundir import RunDirectory
+from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.study import Study
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from fairfed.progress import Watcher
 
+SITES = SimulatedSites
 TITLES: dict[MetaName, str] = {"reptile": "PPFM (Reptile)", "fomaml": "PPFM (FOMAML)"}
 """What the variants are called in logs and tables."""
 
@@ -56,7 +59,7 @@ def variant(kind: MetaName) -> Arm:
     return Arm(name=TITLES[kind])
 
 
-def check(config: Config) -> None:
+def check(study: Study) -> None:
     """Find a user's mistakes before anything is written or trained.
 
     Raises
@@ -64,26 +67,25 @@ def check(config: Config) -> None:
     InputError
         If data, models or settings are not as they should be.
     """
-    from fairfed.site import images
     from fairfed.strategies.build import check_arms
-    from semantic.encoder import load_encoder
 
-    if config.data.tabular:
+    config = study.config
+    if study.told.labels.kind == "table":
         raise InputError(NO_IMAGES.format(source=config.data.source))
     if config.fraction != 1:
         raise InputError(ALL_TRAIN.format(fraction=config.fraction))
     _check_training(config)
     for arm in config.arms:
         _check_arm(arm)
-    check_arms(config)
-    unseen, clients = settings(config).unseen, len(images(config.to_toml(), False).train)
+    check_arms(config, study.place)
+    unseen, clients = settings(config).unseen, study.clients
     if clients - unseen < 2:
         raise InputError(TOO_FEW.format(unseen=unseen, clients=clients, left=clients - unseen))
-    load_encoder(config.semantic.encoder)
+    if settings(config).drift_round:
+        study.simulated("peers.drift_round")
+    study.place.encoder  # noqa: B018  (loaded, or refused)
     if config.model == "clip":
-        from fairfed.adapting.classifier import adapted_clip
-
-        adapted_clip(config, None)
+        study.place.model()
 
 
 def _check_training(config: Config) -> None:
@@ -112,14 +114,7 @@ def _check_arm(arm: Arm) -> None:
         raise InputError(NOT_PLAIN.format(name=arm.name, field=field))
 
 
-def count_clients(config: Config) -> int:
-    """Number of clients, those that take no part included."""
-    from fairfed.site import images
-
-    return len(images(config.to_toml(), False).train)
-
-
-def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     """Train every variant and arm, or continue; write the outcome.
 
     Raises
@@ -130,19 +125,19 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         If no peer answers any more.
     """
     from fairfed.engines.exchange import handshake
-    from fairfed.fingerprint import know_again
     from fairfed.peers.baseline import train_arm
     from fairfed.peers.rounds import is_measured, train_peers
     from fairfed.progress import TIMEOUT
 
+    config = study.config
     directory = RunDirectory(config)
-    know_again(directory)
+    study.verify_data(directory)
     methods: list[tuple[Arm, MetaName | None]] = [
         (variant(kind), kind) for kind in dict.fromkeys(settings(config).meta)
     ]
     methods += [(arm, None) for arm in config.arms if not settings(config).drift_round]
     directory.keep_rounds({arm.name: directory.finished(arm) for arm, _ in methods})
-    sites = handshake(grid, count_clients(config), TIMEOUT)
+    sites = handshake(grid, study.clients, TIMEOUT)
     nodes = {peer: node for node, peer in sites.items()}
     numbers = [n for n in range(1, config.rounds + 1) if is_measured(config, n)]
     for arm, kind in methods:
@@ -151,10 +146,10 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         log = _log(directory, watcher, arm, keep)
         if kind is None:
             left = [number for number in numbers if str(number) not in keep.rounds]
-            train_arm(grid, directory, arm, nodes, TIMEOUT, log, keep, left)
+            train_arm(grid, directory, study, arm, nodes, TIMEOUT, log, keep, left)
         else:
             path = directory.checkpoint(arm)
-            train_peers(grid, config, kind, nodes, TIMEOUT, path, log)
+            train_peers(grid, study, kind, nodes, TIMEOUT, path, log)
     write_outcome(directory, len(nodes), [arm.name for arm, _ in methods])
     return directory
 

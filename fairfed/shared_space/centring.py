@@ -5,7 +5,7 @@ arXiv 2203.02053). Subtracting each modality's mean brings them together, if bot
 same classes: so captions count where the image is there as well, and not those of clients that have
 captions of the missing classes alone.
 
-A client that is asked again sends what it sent (`fairfed.releases`), and the server keeps the
+A client that is asked again sends what it sent (`fairfed.sites.dp_release`); the server keeps the
 merged sums in the run directory.
 """
 
@@ -23,16 +23,12 @@ import torch
 from flwr.app import Context, RecordDict
 from torch import Tensor
 
-from fairfed import releases
-from fairfed.shared_space.data import (
-    caption_embeddings,
-    class_vectors,
-    encoder,
-    holdings,
-    image_embeddings,
-)
+from fairfed.shared_space.classes import held_vectors
+from fairfed.shared_space.data import caption_embeddings, image_embeddings
+from fairfed.shared_space.sites import SharedSite
 from fairfed.shared_space.variants import settings
-from fairfed.site import configuration
+from fairfed.sites import dp_release
+from fairfed.sites.workplace import Workplace
 
 if TYPE_CHECKING:
     from semantic.release import NoisedPrototypes
@@ -42,12 +38,12 @@ IMAGES, CAPTIONS = "images", "captions"
 KEY = "shared-release"
 
 
-def release(toml: str, client: int, context: Context) -> RecordDict:
+def release(site: SharedSite, context: Context) -> RecordDict:
     """A client's noised sums, the same ones whenever it is asked; its state keeps them."""
-    return releases.kept(context, KEY, lambda: _noised(toml, client))
+    return dp_release.kept(context, KEY, lambda: _noised(site))
 
 
-def _noised(toml: str, client: int) -> NoisedPrototypes:
+def _noised(site: SharedSite) -> NoisedPrototypes:
     """A fresh release of the client's sums over all its training rows of each modality.
 
     It states what it guarantees a row: the whole ε and δ, also where two sums share them.
@@ -55,17 +51,17 @@ def _noised(toml: str, client: int) -> NoisedPrototypes:
     from semantic.privacy import Guarantee
     from semantic.prototypes import sum_prototypes
 
-    config, own = configuration(toml), holdings(toml)[client]
-    shared, clip = settings(config), encoder(config)
+    own, study, clip = site.own, site.place.study, site.place.encoder
+    shared = settings(study)
     none = own.rows[:0]
-    pictured = image_embeddings(toml, own.rows if own.kind != "text" else none)
-    written = caption_embeddings(toml, own.rows if own.kind == "both" else none)
+    pictured = image_embeddings(site, own.rows if own.kind != "text" else none)
+    written = caption_embeddings(site, own.rows if own.kind == "both" else none)
     which = np.repeat([0, 1], [len(pictured), len(written)])
     rows = torch.cat([pictured, written]).numpy()
     sums = sum_prototypes(rows, which, (IMAGES, CAPTIONS), encoder=clip.fingerprint)
     # A row that is in both sums counts twice: each sum has half the budget, and both have it all.
     paired = 2 if own.kind == "both" else 1
-    noised = sums.release(shared.epsilon / paired, shared.delta / paired, config.augment.minimum)
+    noised = sums.release(shared.epsilon / paired, shared.delta / paired, study.augment.minimum)
     return replace(noised, guarantee=Guarantee(shared.epsilon, shared.delta))
 
 
@@ -79,7 +75,7 @@ def merge(answers: Iterable[RecordDict]) -> NoisedPrototypes:
     """
     from semantic.release import merge_prototypes
 
-    return merge_prototypes(map(releases.read, answers))
+    return merge_prototypes(map(dp_release.read, answers))
 
 
 def means(merged: NoisedPrototypes) -> dict[str, list[float]]:
@@ -88,31 +84,30 @@ def means(merged: NoisedPrototypes) -> dict[str, list[float]]:
     return {name: (total / count).tolist() for name, count, total in rows}
 
 
-def is_centred(sent: Mapping[str, object], toml: str) -> bool:
+def is_centred(sent: Mapping[str, object], place: Workplace) -> bool:
     """Whether anything is centred, by what a request says of the modalities' centres.
 
     Nothing is where every client withheld its sum of images: with classes moved and images not,
     the gap would be wider than CLIP's own.
     """
-    return settings(configuration(toml)).centre and f"centre-{IMAGES}" in sent
+    return settings(place.study).centre and f"centre-{IMAGES}" in sent
 
 
-def centre_of_classes(sent: Mapping[str, object], toml: str) -> Tensor | None:
+def centre_of_classes(sent: Mapping[str, object], place: Workplace) -> Tensor | None:
     """Mean vector ``[d]`` of the classes that some client has images of; None without centring."""
-    if not is_centred(sent, toml):
+    if not is_centred(sent, place):
         return None
-    held = [own.classes for own in holdings(toml) if own.kind != "text"]
-    return class_vectors(toml)[sorted(set().union(*held))].mean(0)
+    return held_vectors(sent, place).mean(0)
 
 
-def centre_of(sent: Mapping[str, object], modality: str, toml: str) -> Tensor | None:
+def centre_of(sent: Mapping[str, object], modality: str, place: Workplace) -> Tensor | None:
     """What a request says of a modality's centre ``[d]``; None without centring.
 
     Where nobody has captions beside images, captions have the centre of the classes' texts.
     """
-    if not is_centred(sent, toml):
+    if not is_centred(sent, place):
         return None
     found = sent.get(f"centre-{modality}")
     if found is None:
-        return centre_of_classes(sent, toml)
+        return centre_of_classes(sent, place)
     return torch.tensor(found, dtype=torch.float32)

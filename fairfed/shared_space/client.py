@@ -18,71 +18,65 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from torch import Tensor
 
-from fairfed import site
-from fairfed.config import Config
 from fairfed.draws import generator_of
-from fairfed.errors import PublicInputError
 from fairfed.models import epoch_rows
 from fairfed.shared_space.adapter import Adapter, train_adapter, unit
 from fairfed.shared_space.centring import IMAGES, centre_of, centre_of_classes, release
-from fairfed.shared_space.data import class_vectors, holdings, image_embeddings, images, positions
+from fairfed.shared_space.classes import class_vectors, positions
+from fairfed.shared_space.data import image_embeddings
 from fairfed.shared_space.examples import Examples, captioned, training_examples
-from fairfed.shared_space.holdings import Holding
+from fairfed.shared_space.sites import SharedSite, shared_site
 from fairfed.shared_space.variants import Variant, served, settings, trained_on, variant_of
-
-Metrics = dict[str, int | float | list[int] | list[float]]
+from fairfed.sites.request import Metrics, Request
 
 
 @dataclass(frozen=True, eq=False)
-class _Request:
+class _Asked:
     """What a message is about."""
 
-    toml: str
-    config: Config
+    site: SharedSite
     variant: Variant
-    client: int
-    own: Holding
     round: int
     model: Adapter
     classes: Tensor
 
     def unserved(self, training: bool) -> list[int]:
         """Classes that the model does not serve (in the training of a round, or after it)."""
-        arrival, names = self.config.arrival, images(self.toml).classes
+        study = self.site.place.study
         known = trained_on if training else served
-        return [] if known(arrival, self.round) else list(positions(self.config, names)[1])
+        if known(study.arrival, self.round):
+            return []
+        return list(positions(study, self.site.table.classes)[1])
 
 
-def describe(message: Message, context: Context) -> Message:
+def describe(request: Request) -> Message:
     """How many images, captions and test images the client has, its label set, and its release."""
-    toml = str(message.content.config_records["config"]["toml"])
-    client = _client(context, toml)
-    own = holdings(toml)[client]
+    site = shared_site(request)
+    own = site.own
     written = own.rows if own.kind != "images" else own.rows[:0]
     metrics: Metrics = {
-        "partition-id": client,
+        "partition-id": site.index,
         "n-images": len(own.rows) if own.kind != "text" else 0,
         "n-captions": len(written),
-        "n-captions-used": len(captioned(toml, written)),
+        "n-captions-used": len(captioned(site, written)),
         "n-test": len(own.test),
         "label-set": list(own.classes),
     }
-    wanted = settings(site.configuration(toml)).centre
-    content = release(toml, client, context) if wanted else RecordDict()
+    wanted = settings(request.study).centre
+    content = release(site, request.context) if wanted else RecordDict()
     content["metrics"] = MetricRecord(metrics)
-    return Message(content, reply_to=message)
+    return request.answer(content)
 
 
-def train(message: Message, context: Context) -> Message:
+def train(request: Request) -> Message:
     """Count what the received adapter does with the client's real examples, then train it."""
     start = time.perf_counter()
-    asked = _request(message, context)
-    sent = message.content.config_records["config"]
-    knows = trained_on(asked.config.arrival, asked.round)
-    examples = training_examples(asked.toml, asked.variant, asked.own, knows, sent)
+    asked = _asked(request)
+    knows = trained_on(request.study.arrival, asked.round)
+    examples = training_examples(asked.site, asked.variant, knows, request.sent)
     counts, loss = _counts(
         asked, examples.embeddings[: examples.n_real], examples.labels[: examples.n_real],
         examples.groups[: examples.n_real], asked.unserved(True),
@@ -90,7 +84,7 @@ def train(message: Message, context: Context) -> Message:
     if asked.variant.trains and len(examples.labels):
         loss = _train(asked, examples)
     metrics: Metrics = {
-        "partition-id": asked.client,
+        "partition-id": asked.site.index,
         "loss": loss,
         "n-real": examples.n_real,
         "n-synthetic": examples.n_synthetic,
@@ -99,52 +93,34 @@ def train(message: Message, context: Context) -> Message:
     }
     reply = RecordDict({"arrays": ArrayRecord(asked.model.state_dict())})
     reply["metrics"] = MetricRecord(metrics)
-    return Message(reply, reply_to=message)
+    return request.answer(reply)
 
 
-def evaluate(message: Message, context: Context) -> Message:
+def evaluate(request: Request) -> Message:
     """Count how the received adapter classifies the client's test images, among all classes."""
-    asked = _request(message, context)
-    sent, table = message.content.config_records["config"], images(asked.toml)
-    rows = asked.own.test
-    found = unit(image_embeddings(asked.toml, rows), centre_of(sent, IMAGES, asked.toml))
+    asked = _asked(request)
+    table, rows = asked.site.table, asked.site.own.test
+    centre = centre_of(request.sent, IMAGES, asked.site.place)
+    found = unit(image_embeddings(asked.site, rows), centre)
     labels, groups = torch.from_numpy(table.labels[rows]), torch.from_numpy(table.groups[rows])
     counts, loss = _counts(asked, found, labels, groups, asked.unserved(False))
-    metrics: Metrics = {
-        "partition-id": asked.client,
-        "loss": loss,
-        "n-real": len(rows),
-        "counts": counts.ravel().tolist(),
-    }
-    return Message(RecordDict({"metrics": MetricRecord(metrics)}), reply_to=message)
+    return request.reply({"loss": loss, "n-real": len(rows), "counts": counts.ravel().tolist()})
 
 
-def _client(context: Context, toml: str) -> int:
-    client, clients = int(context.node_config["partition-id"]), len(holdings(toml))
-    if client >= clients:
-        raise PublicInputError(
-            f"client {client} holds nothing: [shared] describes {clients} clients; run as many"
-        )
-    return client
+def _asked(request: Request) -> _Asked:
+    site, study = shared_site(request), request.study
+    place = site.place
+    classes = unit(class_vectors(place), centre_of_classes(request.sent, place))
+    model = Adapter(classes.shape[1], settings(study).hidden, study.seed)
+    model.load_state_dict(request.message.content.array_records["arrays"].to_torch_state_dict())
+    return _Asked(site, variant_of(str(request.sent["arm"])), request.round, model, classes)
 
 
-def _request(message: Message, context: Context) -> _Request:
-    sent = message.content.config_records["config"]
-    toml = str(sent["toml"])
-    config, client = site.configuration(toml), _client(context, toml)
-    classes = unit(class_vectors(toml), centre_of_classes(sent, toml))
-    model = Adapter(classes.shape[1], settings(config).hidden, config.seed)
-    model.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
-    return _Request(
-        toml, config, variant_of(str(sent["arm"])), client, holdings(toml)[client],
-        int(sent["round"]), model, classes,  # type: ignore[arg-type]
-    )  # fmt: skip
-
-
-def _train(asked: _Request, examples: Examples) -> float:
+def _train(asked: _Asked, examples: Examples) -> float:
     """Train on the examples, every class as often as another; the last epoch's loss."""
-    how, count = asked.config.train, len(examples.labels)
-    draw = generator_of(asked.config.seed, asked.client, asked.round)
+    study, count = asked.site.place.study, len(examples.labels)
+    how = study.train
+    draw = generator_of(study.seed, asked.site.index, asked.round)
     even = 1.0 / torch.bincount(examples.sources)[examples.sources].double()
 
     def batches() -> list[Tensor]:
@@ -159,7 +135,7 @@ def _train(asked: _Request, examples: Examples) -> float:
         asked.classes,
         competing=examples.competing,
         texts=examples.texts,
-        noise=settings(asked.config).noise,
+        noise=settings(study).noise,
         epochs=how.epochs,
         lr=how.lr,
         momentum=how.momentum,
@@ -169,10 +145,10 @@ def _train(asked: _Request, examples: Examples) -> float:
 
 
 def _counts(
-    asked: _Request, embeddings: Tensor, labels: Tensor, groups: Tensor, unserved: list[int]
+    asked: _Asked, embeddings: Tensor, labels: Tensor, groups: Tensor, unserved: list[int]
 ) -> tuple[npt.NDArray[np.int64], float]:
     """Predictions by group, true and predicted class ``[G, C, C]``; loss on classes served."""
-    table = images(asked.toml)
+    table = asked.site.table
     size = len(table.classes)
     counts = np.zeros((len(table.group_names), size, size), np.int64)
     with torch.no_grad():

@@ -11,18 +11,12 @@ from torch import Tensor
 
 from fairfed.shared_space.adapter import unit
 from fairfed.shared_space.centring import CAPTIONS, IMAGES, centre_of, centre_of_classes
-from fairfed.shared_space.data import (
-    caption_embeddings,
-    class_vectors,
-    image_embeddings,
-    images,
-    positions,
-    telling,
-)
-from fairfed.shared_space.holdings import Holding, Rows
+from fairfed.shared_space.classes import class_vectors, positions
+from fairfed.shared_space.data import caption_embeddings, image_embeddings, telling
+from fairfed.shared_space.holdings import Rows
 from fairfed.shared_space.memory import synthetic
+from fairfed.shared_space.sites import SharedSite
 from fairfed.shared_space.variants import Variant, settings
-from fairfed.site import configuration
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +49,7 @@ class Examples:
 
 
 def training_examples(
-    toml: str, variant: Variant, own: Holding, knows: bool, sent: Mapping[str, object]
+    site: SharedSite, variant: Variant, knows: bool, sent: Mapping[str, object]
 ) -> Examples:
     """What a client trains on in a round.
 
@@ -66,66 +60,66 @@ def training_examples(
     sent
         The request's settings, with the modalities' centres.
     """
-    config = configuration(toml)
-    missing, arriving = positions(config, images(toml).classes)
+    study, own, names = site.place.study, site.own, site.table.classes
+    missing, arriving = positions(study, names)
     classes, rows = own.classes, own.rows
-    served = [c for c in range(len(images(toml).classes)) if knows or c not in arriving]
+    served = [c for c in range(len(names)) if knows or c not in arriving]
     if own.kind == "text":
         # Captions of a few classes alone teach nothing of how to tell these from all others.
         rows = rows if variant.captions else rows[:0]
-        found = _real(toml, own, rows, served, sent)
-        return _and_described(toml, found, [c for c in served if c not in classes], sent)
+        found = _real(site, rows, served, sent)
+        return _and_described(site, found, [c for c in served if c not in classes], sent)
     if variant.everything and knows:
-        extra = missing if config.arrival is None else arriving
+        extra = missing if study.arrival is None else arriving
         classes = (*classes, *extra)
-        rows = _with(toml, rows, own.held_out, extra)
-    found = _real(toml, own, rows, classes, sent)
+        rows = _with(site, rows, own.held_out, extra)
+    found = _real(site, rows, classes, sent)
     if variant.synthesises and knows:
-        return _and_synthetic(toml, found, own, arriving, sent)
-    return _and_described(toml, found, served, sent) if variant.anchored else found
+        return _and_synthetic(site, found, arriving, sent)
+    return _and_described(site, found, served, sent) if variant.anchored else found
 
 
-def captioned(toml: str, rows: Rows) -> Rows:
+def captioned(site: SharedSite, rows: Rows) -> Rows:
     """Those of the rows whose captions are trained on."""
-    return telling(toml, rows) if settings(configuration(toml)).telling_captions else rows
+    return telling(site, rows) if settings(site.place.study).telling_captions else rows
 
 
-def _with(toml: str, rows: Rows, held_out: Rows, classes: tuple[int, ...]) -> Rows:
+def _with(site: SharedSite, rows: Rows, held_out: Rows, classes: tuple[int, ...]) -> Rows:
     """The rows, and those held out of some classes."""
-    chosen = held_out[np.isin(images(toml).labels[held_out], classes)]
+    chosen = held_out[np.isin(site.table.labels[held_out], classes)]
     return np.sort(np.concatenate([rows, chosen]))
 
 
 def _real(
-    toml: str, own: Holding, rows: Rows, classes: Sequence[int], sent: Mapping[str, object]
+    site: SharedSite, rows: Rows, classes: Sequence[int], sent: Mapping[str, object]
 ) -> Examples:
     """Images, then captions, as the client has them, among these classes."""
-    table = images(toml)
+    table, own, place = site.table, site.own, site.place
     pictured, written = (rows if own.kind != "text" else rows[:0]), rows[:0]
     if own.kind != "images":
-        written = captioned(toml, rows)
+        written = captioned(site, rows)
     parts = [
-        unit(image_embeddings(toml, pictured), centre_of(sent, IMAGES, toml)),
-        unit(caption_embeddings(toml, written), centre_of(sent, CAPTIONS, toml)),
+        unit(image_embeddings(site, pictured), centre_of(sent, IMAGES, place)),
+        unit(caption_embeddings(site, written), centre_of(sent, CAPTIONS, place)),
     ]
     labels = [torch.from_numpy(table.labels[part]) for part in (pictured, written)]
     groups = [torch.from_numpy(table.groups[part]) for part in (pictured, written)]
     texts = torch.arange(len(pictured) + len(written)) >= len(pictured)
-    among = _among(toml, classes, len(texts))
+    among = _among(site, classes, len(texts))
     return Examples(
         torch.cat(parts), torch.cat(labels), torch.cat(groups), texts, among, len(texts)
     )
 
 
-def _among(toml: str, classes: Sequence[int], rows: int) -> Tensor:
+def _among(site: SharedSite, classes: Sequence[int], rows: int) -> Tensor:
     """``[rows, C]``, True for these classes."""
-    found = torch.zeros(rows, len(images(toml).classes), dtype=torch.bool)
+    found = torch.zeros(rows, len(site.table.classes), dtype=torch.bool)
     found[:, list(classes)] = True
     return found
 
 
 def _and_described(
-    toml: str, real: Examples, classes: list[int], sent: Mapping[str, object]
+    site: SharedSite, real: Examples, classes: list[int], sent: Mapping[str, object]
 ) -> Examples:
     """Descriptions of classes besides: everybody knows them, and has them to tell classes apart.
 
@@ -133,8 +127,8 @@ def _and_described(
     """
     if not len(real.labels):
         return real
-    copies = settings(configuration(toml)).anchors
-    vectors = unit(class_vectors(toml), centre_of_classes(sent, toml))
+    copies = settings(site.place.study).anchors
+    vectors = unit(class_vectors(site.place), centre_of_classes(sent, site.place))
     labels = torch.tensor(classes, dtype=torch.int64).repeat_interleave(copies)
     every = real.competing.any(0).nonzero().flatten().tolist()
     return Examples(
@@ -142,23 +136,23 @@ def _and_described(
         torch.cat([real.labels, labels]),
         torch.cat([real.groups, torch.zeros_like(labels)]),
         torch.cat([real.texts, torch.ones_like(labels, dtype=torch.bool)]),
-        torch.cat([real.competing, _among(toml, [*every, *classes], len(labels))]),
+        torch.cat([real.competing, _among(site, [*every, *classes], len(labels))]),
         real.n_real,
     )
 
 
 def _and_synthetic(
-    toml: str, real: Examples, own: Holding, arriving: tuple[int, ...], sent: Mapping[str, object]
+    site: SharedSite, real: Examples, arriving: tuple[int, ...], sent: Mapping[str, object]
 ) -> Examples:
     """Synthetic images of the new class and of the client's own ones besides.
 
     Were only the new class synthetic, whatever looks synthetic would be of it.
     """
-    classes = (*own.classes, *arriving)
-    made = {label: synthetic(toml, label) for label in classes}
-    centre = centre_of(sent, IMAGES, toml)
+    classes = (*site.own.classes, *arriving)
+    made = {label: synthetic(site.place, label) for label in classes}
+    centre = centre_of(sent, IMAGES, site.place)
     if centre is not None:
-        centre = centre + _shift(toml, own, made)
+        centre = centre + _shift(site, made)
     embeddings = torch.cat([made[label] for label in classes])
     labels = torch.tensor([label for label in classes for _ in made[label]])
     return Examples(
@@ -166,19 +160,20 @@ def _and_synthetic(
         torch.cat([real.labels, labels]),
         torch.cat([real.groups, torch.zeros_like(labels)]),
         torch.cat([real.texts, torch.zeros_like(labels, dtype=torch.bool)]),
-        _among(toml, classes, real.n_real + len(labels)),
+        _among(site, classes, real.n_real + len(labels)),
         real.n_real,
         len(labels),
     )
 
 
-def _shift(toml: str, own: Holding, made: Mapping[int, Tensor]) -> Tensor:
+def _shift(site: SharedSite, made: Mapping[int, Tensor]) -> Tensor:
     """How far synthetic images lie from real ones, ``[d]``: mean over the client's own classes.
 
     Synthetic images are a modality of their own. Taken class by class, the shift does not depend on
     which classes the client has, and needs nobody else's images.
     """
-    real = image_embeddings(toml, own.rows)
-    labels = torch.from_numpy(images(toml).labels[own.rows])
+    own = site.own
+    real = image_embeddings(site, own.rows)
+    labels = torch.from_numpy(site.table.labels[own.rows])
     apart = [made[c].mean(0) - real[labels == c].mean(0) for c in labels.unique().tolist()]
     return torch.stack(apart).mean(0)

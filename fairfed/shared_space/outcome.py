@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.rundir import RunDirectory, costs, write_text
+from fairfed.shared_space.classes import positions
+from fairfed.shared_space.memory import arrival_of, memory
 from fairfed.shared_space.variants import settings, variants_of
+from fairfed.sites.workplace import Workplace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,11 +53,9 @@ NOT_CENTRED = (
 )
 
 
-def write_outcome(directory: RunDirectory, toml: str) -> None:
+def write_outcome(directory: RunDirectory, place: Workplace) -> None:
     """Write `results.json` and `results.md` from `rounds.jsonl`."""
-    from fairfed.shared_space.data import images, positions
-
-    config, classes = directory.config, images(toml).classes
+    config, classes = directory.config, place.labels.classes
     missing, arriving = positions(config, classes)
     logged = directory.rounds_by_arm()
     met = directory.read_json("clients.json") or {}
@@ -64,7 +65,7 @@ def write_outcome(directory: RunDirectory, toml: str) -> None:
         "classes": list(classes),
         "clients": met["clients"],
         "missing": [classes[c] for c in missing],
-        "arrival": None if config.arrival is None else _arrival(toml),
+        "arrival": None if config.arrival is None else _arrival(place),
         "notes": _notes(config, met, logged),
         "variants": [],
     }
@@ -83,12 +84,10 @@ def write_outcome(directory: RunDirectory, toml: str) -> None:
     write_text(directory.path / "results.md", _markdown(content))
 
 
-def _arrival(toml: str) -> dict[str, Any]:
+def _arrival(place: Workplace) -> dict[str, Any]:
     """What arrives, when, and what the semantic memory says of it."""
-    from fairfed.shared_space.memory import arrival_of, memory
-
-    arrival = arrival_of(toml)
-    found = memory(toml).explain(arrival.class_name)
+    arrival = arrival_of(place.study)
+    found = memory(place).explain(arrival.class_name)
     return {"class": arrival.class_name, "round": arrival.round, "memory": found}
 
 

@@ -5,20 +5,35 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from flwr.app import ArrayRecord, RecordDict
+
+from evaluation import get_metric
 from fairfed.config import Config
+from fairfed.engines.exchange import query_records, wait_for_nodes
+from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
+from fairfed.rounds import run_rounds
 from fairfed.rundir import RunDirectory
+from fairfed.shared_space.adapter import Adapter
+from fairfed.shared_space.centring import means, merge
+from fairfed.shared_space.classes import HELD, class_vectors
+from fairfed.shared_space.memory import check_synthesis
 from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
+from fairfed.shared_space.sites import SharedSites
+from fairfed.shared_space.strategy import ACTION, SharedSpace
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
-from fairfed.tasks import refuse_arms
+from fairfed.sites.study import Study, refuse_arms
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from flwr.app import RecordDict
     from flwr.serverapp import Grid
 
     from fairfed.progress import Watcher
 
+SITES = SharedSites
 TOO_LATE = (
     "arrival.round is {round} of {rounds} rounds: nothing would be trained after it; lower it, or "
     "raise rounds"
@@ -43,7 +58,7 @@ NO_EFFECT = (
 )
 
 
-def check(config: Config) -> None:
+def check(study: Study) -> None:
     """Find a user's mistakes before anything is written or trained.
 
     Raises
@@ -51,8 +66,7 @@ def check(config: Config) -> None:
     InputError
         If data, models, classes or settings are not as they should be.
     """
-    from fairfed.shared_space.data import class_vectors, holdings
-
+    config = study.config
     arrival, shared = config.arrival, settings(config)
     refuse_arms(config, "shared")
     if config.data.tabular:
@@ -62,13 +76,18 @@ def check(config: Config) -> None:
         raise InputError(TOO_LATE.format(round=arrival.round, rounds=config.rounds))
     if arrival is None and "captions" in shared.variants and not shared.text_clients:
         raise InputError(ONE_MODALITY)
-    toml = config.to_toml()
-    holdings(toml)
-    class_vectors(toml)
+    held = _simulation(study).holdings
+    class_vectors(study.place)
     if any(variant.synthesises for variant in variants_of(config)):
-        from fairfed.shared_space.memory import check_synthesis
+        check_synthesis(study.place, {c for own in held if own.kind != "text" for c in own.classes})
 
-        check_synthesis(toml)
+
+def _simulation(study: Study) -> SharedSites:
+    """The sites: captions are written for a simulation."""
+    found = study.simulated("[shared]")
+    if not isinstance(found, SharedSites):
+        raise TypeError("the sites are of another system")
+    return found
 
 
 def _refuse_unused(config: Config) -> None:
@@ -79,13 +98,7 @@ def _refuse_unused(config: Config) -> None:
             raise InputError(NO_EFFECT.format(field=field, value=value))
 
 
-def count_clients(config: Config) -> int:
-    """Number of clients of all kinds."""
-    shared = settings(config)
-    return shared.image_clients + shared.both_clients + shared.text_clients
-
-
-def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     """Train every variant, or continue, and write the outcome.
 
     Raises
@@ -95,34 +108,27 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    from fairfed.fingerprint import fingerprint
-    from fairfed.shared_space.data import holdings, images
-
-    directory, toml = RunDirectory(config), config.to_toml()
-    directory.keep_data(config.data.source, fingerprint(images(toml), holdings(toml)))
+    config = study.config
+    directory = RunDirectory(config)
+    study.verify_data(directory)
     chosen = variants_of(config)
     finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
     directory.keep_rounds(finished)
-    request = {"toml": toml, **_centres(_met(grid, directory, toml))}
+    met = _met(grid, directory, study)
     for variant in chosen:
         rounds = rounds_of(config, variant)
         watcher.training(variant.arm, finished[variant.title] + 1, rounds)
-        _train(grid, directory, {**request, "arm": variant.arm.slug}, variant, watcher)
-    write_outcome(directory, toml)
+        _train(grid, directory, study, met, variant, watcher)
+    write_outcome(directory, study.place)
     return directory
 
 
-def _met(grid: Grid, directory: RunDirectory, toml: str) -> dict[str, Any]:
+def _met(grid: Grid, directory: RunDirectory, study: Study) -> dict[str, Any]:
     """What the clients say of themselves (`clients.json`), asked once in a run."""
-    from fairfed.engines.exchange import query_records, wait_for_nodes
-    from fairfed.progress import TIMEOUT
-    from fairfed.shared_space.centring import means, merge
-    from fairfed.shared_space.strategy import ACTION
-
     kept: dict[str, Any] | None = directory.read_json("clients.json")
     if kept is None:
-        wait_for_nodes(grid, count_clients(directory.config), TIMEOUT)
-        answers = query_records(grid, ACTION, {"toml": toml}, TIMEOUT)
+        wait_for_nodes(grid, study.clients, TIMEOUT)
+        answers = query_records(grid, ACTION, study.request(), TIMEOUT)
         kept = {"clients": [_row(answer) for answer in answers.values()], "release": None}
         if settings(directory.config).centre:
             merged = merge(answers.values())
@@ -143,57 +149,47 @@ def _row(answer: RecordDict) -> dict[str, Any]:
     }
 
 
-def _centres(met: dict[str, Any]) -> dict[str, list[float]]:
-    """What every message tells a client of the modalities' centres."""
-    return {f"centre-{name}": mean for name, mean in met.get("means", {}).items()}
+def _known(met: dict[str, Any]) -> dict[str, list[float] | list[int]]:
+    """What every message tells a client of all: the modalities' centres, and the classes held."""
+    held = {c for row in met["clients"] if row["images"] for c in row["classes"]}
+    centres = {f"centre-{name}": mean for name, mean in met.get("means", {}).items()}
+    return {**centres, HELD: sorted(held)}
 
 
-def _outside(toml: str, variant: Variant) -> frozenset[int]:
-    """Clients that take no part in a variant."""
-    from fairfed.shared_space.data import holdings
-
-    kinds = [own.kind for own in holdings(toml)]
-    return frozenset(
-        client for client, kind in enumerate(kinds) if kind == "text" and not variant.captions
-    )
+def _outside(met: dict[str, Any], variant: Variant) -> frozenset[int]:
+    """Clients that take no part in a variant: those without images, where captions do not count."""
+    without = (row["client"] for row in met["clients"] if not row["images"])
+    return frozenset() if variant.captions else frozenset(without)
 
 
 def _train(
     grid: Grid,
     directory: RunDirectory,
-    request: dict[str, Any],
+    study: Study,
+    met: dict[str, Any],
     variant: Variant,
     watcher: Watcher,
 ) -> None:
     """Train one variant from its checkpoint, or from the start, to its last round."""
-    from flwr.app import ArrayRecord
-
-    from evaluation import get_metric
-    from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
-    from fairfed.rounds import run_rounds
-    from fairfed.shared_space.adapter import Adapter
-    from fairfed.shared_space.data import encoder, images
-    from fairfed.shared_space.strategy import SharedSpace
-
-    config, table = directory.config, images(request["toml"])
+    config, place = directory.config, study.place
     strategy = SharedSpace(
-        (len(table.group_names), len(table.classes)),
-        outside=_outside(request["toml"], variant),
+        (len(place.labels.groups), len(place.labels.classes)),
+        outside=_outside(met, variant),
         metric=get_metric(config.fairness.metric),
         max_weight=config.fairness.max_weight,
         min_share=config.fairness.min_share,
     )
-    start = Adapter(encoder(config).dimension, settings(config).hidden, config.seed)
+    start = Adapter(place.encoder.dimension, settings(config).hidden, config.seed)
     run_rounds(
         grid,
         strategy,
         ArrayRecord(start.state_dict()),
         rounds_of(config, variant),
-        config=request,
+        config={**study.request(variant.arm), **_known(met)},
         seed=config.seed,
         timeout=AUGMENT_TIMEOUT if variant.synthesises else TIMEOUT,
         checkpoint=directory.checkpoint(variant.arm),
         log=directory.logger(variant.arm, watcher.trained_round),
-        min_nodes=count_clients(config),
+        min_nodes=study.clients,
         fraction=config.fraction,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairfed.config import Arm, Config
+from fairfed.config import Arm
+from fairfed.config.model import Agreement
 from fairfed.config.shared import ArrivalConfig, SharedConfig
 
 
@@ -63,14 +64,14 @@ ARRIVING = {
 }
 
 
-def settings(config: Config) -> SharedConfig:
+def settings(config: Agreement) -> SharedConfig:
     """The section `[shared]` of a configuration that has one."""
     if config.shared is None:
         raise TypeError("the configuration has no section [shared]")
     return config.shared
 
 
-def variants_of(config: Config) -> list[Variant]:
+def variants_of(config: Agreement) -> list[Variant]:
     """The variants of a run, each once, in the order of the configuration."""
     if config.arrival is not None:
         return [ARRIVING[name] for name in dict.fromkeys(config.arrival.variants)]
@@ -83,7 +84,7 @@ def variant_of(slug: str) -> Variant:
     return next(variant for variant in every if variant.arm.slug == slug)
 
 
-def rounds_of(config: Config, variant: Variant) -> int:
+def rounds_of(config: Agreement, variant: Variant) -> int:
     """How many rounds a variant takes: one to measure it, where nobody trains."""
     return config.rounds if variant.trains else 1
 

@@ -23,7 +23,7 @@ class Memory:
     """
 
     def __init__(self, limit: int = KEPT_BYTES) -> None:
-        self._limit, self.lock = limit, threading.RLock()
+        self._limit, self._lock = limit, threading.RLock()
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
@@ -33,7 +33,7 @@ class Memory:
             value: T = found[0]
             return value
         made = make()
-        with self.lock:
+        with self._lock:
             self._kept[key] = made, size(made)
             while len(self._kept) > 1 and sum(own for _, own in self._kept.values()) > self._limit:
                 self._kept.popitem(last=False)
@@ -41,7 +41,7 @@ class Memory:
 
     def forget(self, chosen: Callable[[Hashable], bool]) -> None:
         """Drop the values whose keys are chosen."""
-        with self.lock:
+        with self._lock:
             for key in [key for key in self._kept if chosen(key)]:
                 del self._kept[key]
 

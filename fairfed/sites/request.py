@@ -90,6 +90,11 @@ class Request:
         """The site, with the rows that it owns in the arm's division, wherever they are trained."""
         return self.sites.site(self.context, self.study, split_of(self.arm))
 
+    @cached_property
+    def plain_site(self) -> Site:
+        """The site, in a system without arms."""
+        return self.sites.site(self.context, self.study)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of groups and classes."""

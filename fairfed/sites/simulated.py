@@ -108,8 +108,10 @@ class SimulatedSites:
         """Classes and groups, as the data have them."""
         table, data = self.data().table, self.config.data
         sensitive = data.sensitive if len(table.group_names) > 1 else ()
-        kind = "table" if data.tabular else "images"
-        return found_space(table.classes, table.group_names, sensitive, kind, data.image_size)
+        names = table.classes, table.group_names
+        if data.tabular:
+            return found_space(*names, sensitive, "table")
+        return found_space(*names, sensitive, "images", data.image_size)
 
     @once
     def study(self) -> FederationConfig:
@@ -118,7 +120,7 @@ class SimulatedSites:
         if config.data.tabular:
             from fairfed.tabular.fit import named_columns
 
-            config = named_columns(config, self.data().table)
+            config = named_columns(config, self.rows.table)
         return agreed(config, self.labels, attribute_rows(config), fingerprints(config))
 
     def fingerprint(self) -> str:

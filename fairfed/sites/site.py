@@ -158,7 +158,9 @@ class Site:
         """
         memory, key = self.place.memory, self._key("extended", arm.slug)
         plan = extra.tobytes() + new.tobytes()
-        memory.forget(lambda kept: kept[:-1] == key and kept[-1] != plan)
+        memory.forget(
+            lambda kept: isinstance(kept, tuple) and kept[:-1] == key and kept[-1] != plan
+        )
         return memory.get((*key, plan), lambda: self._extend(arm, extra, new), TrainingSet.nbytes)
 
     def sampling_weights(self, arm: Arm, real: Rows, synthetic: Rows) -> Tensor | None:

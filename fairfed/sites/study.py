@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Arm, Config, FederationConfig
 from fairfed.sites.request import STUDY
@@ -12,6 +12,10 @@ from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.workplace import Workplace
 from semantic.errors import InputError
 
+if TYPE_CHECKING:
+    from fairfed.rundir import RunDirectory
+
+HAS_ARMS = "arms: a run with [{section}] has no arms; leave [[arms]] out, or [{section}]"
 ONLY_SIMULATED = (
     "{what} needs the data of all sites in one place, which only a simulation has ([data] and "
     "[partition] in the configuration); leave it out"
@@ -37,6 +41,26 @@ class Study:
     config: Config
     told: FederationConfig
     simulation: SimulatedSites | None = None
+
+    def verify_data(self, run: RunDirectory) -> None:
+        """Refuse to continue a simulation with other data than the run began with.
+
+        A real site compares its own data, at home.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If rows, labels, groups or the division are not what they were.
+        """
+        if self.simulation is not None:
+            run.keep_data(self.config.data.source, self.simulation.fingerprint())
+
+    @property
+    def clients(self) -> int:
+        """How many clients must be there before a run begins."""
+        if self.simulation is not None:
+            return len(self.simulation.names)
+        return self.config.min_sites
 
     @property
     def server(self) -> int:
@@ -77,6 +101,18 @@ class Study:
     def text(self) -> str:
         """The study as messages carry it."""
         return self.told.to_json()
+
+
+def refuse_arms(config: Config, section: str) -> None:
+    """Refuse arms beside a section whose run has none.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If `[[arms]]` says anything.
+    """
+    if config.arms != Config().arms:
+        raise InputError(HAS_ARMS.format(section=section))
 
 
 def study_of(config: Config, simulation: SimulatedSites | None) -> Study:

@@ -5,9 +5,10 @@ A server has one as well as every site; the sites of a simulation share one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from generators.synthesis import Synthesiser
     from semantic.conditioning import Conditioner
     from semantic.encoder import ClipEncoder
+
+T = TypeVar("T")
 
 OTHER_WEIGHTS = (
     "{what} {source!r} has other weights here ({own:.12}) than the study asks for ({asked:.12}); "
@@ -98,7 +101,16 @@ class Workplace:
         self.labels = study.labels
         self.memory = Memory()
         self._looked_at = looked_at
-        self._templates: dict[tuple[str, bool], AdaptedClip] = {}
+        self._lock = threading.RLock()
+        self._kept: dict[Hashable, Any] = {}
+
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What a system needs for all clients of this machine: made once, by one thread."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            found: T = self._kept[key]
+            return found
 
     @once
     def meaning(self) -> Meaning:
@@ -250,11 +262,12 @@ class Workplace:
 
         method = str(adaptation_of(self.study, arm))
         scratch = arm is not None and arm.from_scratch
-        with self.memory.lock:
-            if (method, scratch) not in self._templates:
-                made = adapted_clip(self.study, method, scratch, self.encoder, self.space)
-                self._templates[method, scratch] = made
-            return copy_sharing_frozen(self._templates[method, scratch])
+        template = self.kept(
+            ("adapted", method, scratch),
+            lambda: adapted_clip(self.study, method, scratch, self.encoder, self.space),
+        )
+        with self._lock:
+            return copy_sharing_frozen(template)
 
     def inputs(self, images: npt.NDArray[np.uint8], arm: Arm | None = None) -> Tensor:
         """Images ``[n, H, W, 3]`` as the training of the model, or of an arm's, takes them.

@@ -89,27 +89,59 @@ def table_from(
         See `load_table`.
     """
     schema = data.table
-    found = list(frame.columns)
-    require_columns(found, data, where)
-    _require(found, schema, where)
-    sensitive = {name: _grouped(frame[name], schema, where) for name in data.sensitive}
-    features = _features(frame, sensitive, data, where)
+    require_columns(list(frame.columns), data, where)
+    sensitive = {name: grouped(frame[name], schema, where) for name in data.sensitive}
     names, classes = _binary(filled_texts(frame[data.label], where, data.label), data, where)
     clients = None
     if data.client is not None:
         clients = tuple(filled_texts(frame[data.client], where, data.client))
     group_names, groups = encode_groups(sensitive, len(frame))
-    split = read_split(frame[data.split], data.split, where) if data.split in found else None
+    classes, labels = encode_labels(names, classes, where)
+    none = np.zeros(len(frame), bool)
+    known = LabelledTable(labels, groups, none, classes, group_names, clients)
+    return with_features(frame, sensitive, known, data, seed, where, server)
+
+
+def with_features(
+    frame: pd.DataFrame,
+    sensitive: Mapping[str, Sequence[str | None]],
+    known: LabelledTable,
+    data: DataConfig,
+    seed: int,
+    where: str,
+    server: bool = False,
+) -> FeatureTable:
+    """The rows with their features, divided into parts; see `draw_parts`.
+
+    Parameters
+    ----------
+    frame
+        Texts; its index numbers the rows in errors.
+    sensitive
+        The groups of each row, by sensitive column.
+    known
+        Labels and groups of the rows; what its `test` says is of no account.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a column is missing or not as the configuration says; it names the row.
+    """
+    schema = data.table
+    _require(list(frame.columns), schema, where)
+    features = _features(frame, sensitive, data, where)
+    split = None
+    if data.split in frame.columns:
+        split = read_split(frame[data.split].tolist(), data.split, where, frame.index.tolist())
     seed = seed if schema.split_seed is None else schema.split_seed
     parts = draw_parts(len(frame), split, schema, seed, server)
-    classes, labels = encode_labels(names, classes, where)
     return FeatureTable(
-        labels,
-        groups,
+        known.labels,
+        known.groups,
         parts.held,
-        classes,
-        group_names,
-        clients,
+        known.classes,
+        known.group_names,
+        known.clients,
         features=features,
         measured=parts.measured,
         server=parts.server,
@@ -190,7 +222,7 @@ def _require(found: Sequence[str], schema: TableConfig, where: str) -> None:
                 raise InputError(f"data.table.{setting}: {where} has no column {name!r}; {advice}")
 
 
-def _grouped(column: pd.Series, schema: TableConfig, where: str) -> list[str | None]:
+def grouped(column: pd.Series, schema: TableConfig, where: str) -> list[str | None]:
     """The group of each row by one sensitive column; None where the value is missing."""
     name = str(column.name)
     texts = [None if text in schema.missing else text for text in column]
@@ -199,7 +231,7 @@ def _grouped(column: pd.Series, schema: TableConfig, where: str) -> list[str | N
 
 def _features(
     frame: pd.DataFrame,
-    sensitive: Mapping[str, list[str | None]],
+    sensitive: Mapping[str, Sequence[str | None]],
     data: DataConfig,
     where: str,
 ) -> pd.DataFrame:

@@ -31,8 +31,9 @@ def parse_numbers(column: pd.Series, missing: Sequence[str], where: str) -> npt.
     absent, numbers = _parse(column, missing)
     bad = np.flatnonzero(~np.isfinite(numbers) & ~absent)
     if bad.size:
+        row = column.index[bad[0]] + 1
         raise InputError(
-            f"{where}: row {bad[0] + 1} has {column.name} = {column.iloc[bad[0]]!r}, expected a "
+            f"{where}: row {row} has {column.name} = {column.iloc[bad[0]]!r}, expected a "
             "number; correct it, add it to data.table.missing, or name the column in "
             "data.table.categorical"
         )

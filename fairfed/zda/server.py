@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from fairfed.config import Arm
+    from fairfed.sites.workplace import Workplace
     from fairfed.strategies.replies import ClientReply
 
 TUNING = 2

@@ -1,7 +1,7 @@
-"""What a client answers in federated zero-shot learning; registered in `fairfed.client`.
+"""What a site does in federated zero-shot learning.
 
-What leaves a client: the generator's weights, two losses, how many rows it has and how long it
-took. The discriminator and the classifier stay in its context's state.
+What leaves it: the generator's weights, two losses, how many rows it has and how long it took. The
+discriminator and the classifier stay in its context's state.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import torch
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from torch import nn
 
-from fairfed import site
-from fairfed.client_state import keep
-from fairfed.config.zsl import ZslConfig
+from fairfed.config.zsl import ZslSettings
 from fairfed.draws import generator_of
 from fairfed.errors import PublicInputError
+from fairfed.sites.request import Request
+from fairfed.sites.state import keep
 from fairfed.zsl.classify import fit_softmax
-from fairfed.zsl.data import features, scale, split
 from fairfed.zsl.draws import CLASSIFIER, CRITIC, TRAINING
 from fairfed.zsl.networks import (
     Conditions,
@@ -30,6 +29,8 @@ from fairfed.zsl.networks import (
     feature_generator,
     initialise,
 )
+from fairfed.zsl.sites import ZslSites
+from fairfed.zsl.table import FeatureTable
 from fairfed.zsl.training import Rows, train_gan
 from fairfed.zsl.variants import settings, variant_of
 
@@ -37,21 +38,19 @@ CRITIC_KEY, CLASSIFIER_KEY = "zsl-critic-", "zsl-classifier"
 """Where a client keeps its discriminator (one for each variant) and its classifier."""
 
 
-def train(message: Message, context: Context) -> Message:
+def train(request: Request) -> Message:
     """Train the received generator against the client's own discriminator; only it goes back."""
     start = time.perf_counter()
-    asked = message.content.config_records["config"]
-    toml, variant = str(asked["toml"]), variant_of(str(asked["arm"]))
-    config, table = site.configuration(toml), features(toml)
-    zsl, client = settings(config), _client(context, toml)
-    rows = _rows(toml, client)
+    variant, context = variant_of(str(request.sent["arm"])), request.context
+    seed, zsl, client = request.study.seed, settings(request.study), request.client
+    table, rows = _rows(request)
     maker = feature_generator(table, variant, zsl)
-    maker.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
+    maker.load_state_dict(request.message.content.array_records["arrays"].to_torch_state_dict())
     critic = discriminator(table, zsl)
     key = CRITIC_KEY + variant.arm.slug
-    _recall_critic(context, critic, key, config.seed, client)
-    classifier = _classifier(context, rows, zsl, config.seed, client)
-    draw = generator_of(TRAINING, config.seed, client, int(asked["round"]))  # type: ignore[arg-type]
+    _recall_critic(context, critic, key, seed, client)
+    classifier = _classifier(context, rows, zsl, seed, client)
+    draw = generator_of(TRAINING, seed, client, request.round)
     conditions = Conditions(table, variant, zsl.text_noise)
     losses = train_gan(maker, critic, classifier, rows, conditions, zsl, draw)
     keep(context, key, ArrayRecord(critic.state_dict()))
@@ -65,25 +64,23 @@ def train(message: Message, context: Context) -> Message:
         }
     )
     arrays = ArrayRecord(maker.state_dict())
-    return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
+    return request.answer(RecordDict({"arrays": arrays, "metrics": metrics}))
 
 
-def _client(context: Context, toml: str) -> int:
-    client, clients = int(context.node_config["partition-id"]), len(split(toml).blocks)
-    if client >= clients:
+def _rows(request: Request) -> tuple[FeatureTable, Rows]:
+    """The client's table, and its rows brought to the federation's scale."""
+    sites, client = request.sites, request.client
+    if not isinstance(sites, ZslSites):
+        raise PublicInputError("[zsl] runs in a simulation alone")
+    if client >= len(sites.names):
         raise PublicInputError(
-            f"client {client} has no classes: partition.clients is {clients}; set it to the number "
-            "of clients"
+            f"client {client} has no classes: partition.clients is {len(sites.names)}; set it to "
+            "the number of clients"
         )
-    return client
-
-
-def _rows(toml: str, client: int) -> Rows:
-    """The client's rows, brought to the federation's scale."""
-    table, own, block = features(toml), split(toml).train[client], split(toml).blocks[client]
-    labels = torch.from_numpy(table.labels[own])
+    table, block = sites.held(client)
+    labels = torch.from_numpy(table.labels)
     targets = (labels[:, None] == torch.tensor(block)).int().argmax(1)
-    return Rows(torch.from_numpy(table.features[own]) * scale(toml), labels, targets)
+    return table, Rows(torch.from_numpy(table.features) * sites.scale, labels, targets)
 
 
 def _recall_critic(
@@ -99,7 +96,9 @@ def _recall_critic(
         critic.load_state_dict(kept.to_torch_state_dict())
 
 
-def _classifier(context: Context, rows: Rows, zsl: ZslConfig, seed: int, client: int) -> nn.Linear:
+def _classifier(
+    context: Context, rows: Rows, zsl: ZslSettings, seed: int, client: int
+) -> nn.Linear:
     """The client's classifier of its own classes, pretrained on real rows once, then frozen."""
     kept = context.state.array_records.get(CLASSIFIER_KEY)
     classes = range(int(rows.targets.max()) + 1)

@@ -15,16 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairfed.config import Config
 from fairfed.errors import PublicInputError
-from fairfed.generation import NONE_ACCEPTED, synthesiser_of
-from fairfed.zsl.data import attributes_of
+from fairfed.sites.generation import NONE_ACCEPTED
+from fairfed.sites.workplace import Workplace
 from fairfed.zsl.split import Split
-from fairfed.zsl.table import FeatureTable
 from fairfed.zsl.variants import settings
 from generators.synthesis import Synthesiser
 from semantic.conditioning import Conditioner
-from semantic.space import TEMPLATES, SemanticSpace, known_groups
+from semantic.space import known_groups
 
 OWNER = "zsl server"
 """Whose images they are in the store."""
@@ -48,7 +46,7 @@ class Embedded:
     reused: int
 
 
-def synthesiser(config: Config, table: FeatureTable, split: Split) -> Synthesiser:
+def synthesiser(place: Workplace, split: Split) -> Synthesiser:
     """What makes and curates the images.
 
     Unseen and validation classes are described without their names, unless `zsl.conditioning` is
@@ -59,21 +57,13 @@ def synthesiser(config: Config, table: FeatureTable, split: Split) -> Synthesise
     InputError
         If a model is not to be had.
     """
-    templates = config.semantic.templates or TEMPLATES
-    attributes = attributes_of(config, table.classes)
-    space = SemanticSpace(table.classes, table.groups, attributes, templates)
+    mode, space = settings(place.study).conditioning, place.space
     held = (*split.classes.unseen, *split.classes.validation)
-    conditioner = Conditioner(
-        space,
-        settings(config).conditioning,
-        unnamed=tuple(table.classes[c] for c in held)
-        if settings(config).conditioning != "name"
-        else (),
-    )
-    return synthesiser_of(config, space, conditioner, whole_batches=False)
+    unnamed = tuple(space.classes[c] for c in held) if mode != "name" else ()
+    return place.synthesiser_of(space, Conditioner(space, mode, unnamed=unnamed), False)
 
 
-def embed_generated(config: Config, table: FeatureTable, split: Split) -> Embedded:
+def embed_generated(place: Workplace, split: Split) -> Embedded:
     """Generate and embed images of all trained, validation and unseen classes.
 
     Raises
@@ -81,17 +71,15 @@ def embed_generated(config: Config, table: FeatureTable, split: Split) -> Embedd
     InputError
         If no image of a class is accepted.
     """
-    from semantic.encoder import load_encoder
-
-    maker, encoder = synthesiser(config, table, split), load_encoder(config.semantic.encoder)
-    groups = np.flatnonzero(known_groups(table.groups)).tolist()
-    per_cell = math.ceil(settings(config).images_per_class / max(1, len(groups)))
+    maker, encoder, space = synthesiser(place, split), place.encoder, place.space
+    groups = np.flatnonzero(known_groups(space.groups)).tolist()
+    per_cell = math.ceil(settings(place.study).images_per_class / max(1, len(groups)))
     parts, labels, made, reused = [], [], 0, 0
     for label in sorted((*split.classes.trained, *split.classes.validation, *split.classes.unseen)):
         pools = [maker.pool(label, group, per_cell, OWNER) for group in groups]
         images = [image for pool in pools for image in pool.images]
         if not images:
-            raise PublicInputError(NONE_ACCEPTED.format(who=f"class {table.classes[label]!r}"))
+            raise PublicInputError(NONE_ACCEPTED.format(who=f"class {space.classes[label]!r}"))
         parts.append(encoder.embed_images(np.stack(images)))
         labels += [label] * len(images)
         made += sum(pool.generated for pool in pools)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fairfed.config.zsl import ZslConfig
+from fairfed.config.zsl import ZslSettings
 from fairfed.zsl.classify import ZslScores, fit_softmax, mean_class_accuracy, predict
 from fairfed.zsl.networks import Conditions, FeatureGenerator
 from fairfed.zsl.split import Rows, Split
@@ -54,7 +54,7 @@ class Judge:
         Factor from real features to the federation's scale.
     """
 
-    def __init__(self, table: FeatureTable, split: Split, zsl: ZslConfig, scale: float) -> None:
+    def __init__(self, table: FeatureTable, split: Split, zsl: ZslSettings, scale: float) -> None:
         self._table = table
         self._split = split
         self._zsl = zsl

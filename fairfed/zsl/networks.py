@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from fairfed.config.zsl import ZslConfig
+    from fairfed.config.zsl import ZslSettings
     from fairfed.zsl.table import FeatureTable
     from fairfed.zsl.variants import Variant
 
@@ -72,7 +72,7 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
                 parameter.normal_(0.0, INITIAL_DEVIATION, generator=generator)
 
 
-def feature_generator(table: FeatureTable, variant: Variant, zsl: ZslConfig) -> FeatureGenerator:
+def feature_generator(table: FeatureTable, variant: Variant, zsl: ZslSettings) -> FeatureGenerator:
     """The generator of a variant, its weights not yet drawn.
 
     Its last rectifier (the paper's) stays only where real features have one.
@@ -84,7 +84,7 @@ def feature_generator(table: FeatureTable, variant: Variant, zsl: ZslConfig) -> 
     )
 
 
-def discriminator(table: FeatureTable, zsl: ZslConfig) -> Discriminator:
+def discriminator(table: FeatureTable, zsl: ZslSettings) -> Discriminator:
     """The discriminator of a client, its weights not yet drawn."""
     return Discriminator(table.attributes.shape[1], table.features.shape[1], zsl.hidden)
 

@@ -20,14 +20,15 @@ from fairfed.config import Config
 from fairfed.draws import generator_of
 from fairfed.progress import TIMEOUT
 from fairfed.rundir import RunDirectory
+from fairfed.sites.study import Study
 from fairfed.strategies.aggregate import Model, decode
 from fairfed.zsl.classify import ZslScores
-from fairfed.zsl.data import features, scale, split
 from fairfed.zsl.draws import INITIAL, JUDGING, TESTING
 from fairfed.zsl.images import embed_generated
 from fairfed.zsl.judge import Judge, Source, generated, stored
 from fairfed.zsl.networks import Conditions, feature_generator, initialise
 from fairfed.zsl.rounds import ZslPlan, train_rounds
+from fairfed.zsl.sites import ZslSites
 from fairfed.zsl.variants import Variant, settings
 
 if TYPE_CHECKING:
@@ -42,15 +43,18 @@ class Run:
 
     Attributes
     ----------
-    grid, directory, toml
-        Clients, run directory, and the configuration as they are sent it.
+    grid, directory, study
+        Clients, run directory, and what clients are told.
+    simulation
+        All rows, and who holds which.
     sites
         Partition id by node id.
     """
 
     grid: Grid
     directory: RunDirectory
-    toml: str
+    study: Study
+    simulation: ZslSites
     sites: dict[int, int]
 
     @property
@@ -61,8 +65,8 @@ class Run:
     @cached_property
     def judge(self) -> Judge:
         """What scores the variants' features."""
-        toml = self.toml
-        return Judge(features(toml), split(toml), settings(self.config), scale(toml))
+        known = self.simulation
+        return Judge(known.features, known.split, settings(self.config), known.scale)
 
     def validate(self, source: Source, number: int) -> ZslScores | None:
         """Scores after a round on validation classes; None without any."""
@@ -84,7 +88,7 @@ class Run:
 
 def train_variant(run: Run, variant: Variant, log: Log) -> dict[str, Any]:
     """Train a federated variant and test the selected generator; its outcome."""
-    config, table = run.config, features(run.toml)
+    config, table = run.config, run.simulation.features
     zsl = settings(config)
     conditions = Conditions(table, variant, zsl.text_noise)
 
@@ -95,7 +99,7 @@ def train_variant(run: Run, variant: Variant, log: Log) -> dict[str, Any]:
 
     plan = ZslPlan(
         sites=run.sites,
-        request={"toml": run.toml, "arm": variant.arm.slug},
+        request=run.study.request(variant.arm),
         rounds=config.rounds,
         seed=config.seed,
         fraction=config.fraction,
@@ -120,16 +124,16 @@ def generate_variant(run: Run, variant: Variant, log: Log, watcher: Watcher) -> 
 
 def _embeddings(run: Run, arrays: Any) -> Source:
     made, labels = (torch.from_numpy(arrays[name]) for name in ("features", "labels"))
-    return stored(made * scale(run.toml), labels)
+    return stored(made * run.simulation.scale, labels)
 
 
 def _generate(run: Run, variant: Variant, log: Log, watcher: Watcher) -> None:
     """Make the images, embed and judge them, log that, and keep the embeddings as a checkpoint."""
     started = time.perf_counter()
-    classes = split(run.toml).classes
+    classes = run.simulation.split.classes
     count = sum(map(len, (classes.trained, classes.validation, classes.unseen)))
     watcher.synthesising(count * settings(run.config).images_per_class)
-    found = embed_generated(run.config, features(run.toml), split(run.toml))
+    found = embed_generated(run.study.place, run.simulation.split)
     seconds = time.perf_counter() - started
     watcher.synthesised({"generated": found.made, "reused": found.reused, "seconds": seconds})
     arrays = {"features": found.features.numpy(), "labels": found.labels.numpy()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.config.zsl import ZslConfig
+from fairfed.config.zsl import ZslSettings
 from fairfed.zsl.table import FeatureTable
 from semantic.attributes import AttributeTable
 from semantic.composable import rank_candidates
@@ -58,7 +58,7 @@ class Split:
     test_unseen: Rows
 
 
-def split_classes(table: FeatureTable, attributes: AttributeTable, zsl: ZslConfig) -> Classes:
+def split_classes(table: FeatureTable, attributes: AttributeTable, zsl: ZslSettings) -> Classes:
     """Roles of the classes: as configured, as the data proposes, or by the composable rule.
 
     The rule takes the class whose attributes the classes that remain teach best, given those
@@ -89,7 +89,7 @@ def split_classes(table: FeatureTable, attributes: AttributeTable, zsl: ZslConfi
     )
 
 
-def _known(table: FeatureTable, zsl: ZslConfig) -> None:
+def _known(table: FeatureTable, zsl: ZslSettings) -> None:
     for field in ("unseen", "validation"):
         lacking = [name for name in getattr(zsl, field) if name not in table.classes]
         if lacking:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairfed.config import Config, PartitionConfig
+from fairfed.config import PartitionConfig
+from fairfed.engines.exchange import handshake
+from fairfed.progress import TIMEOUT
 from fairfed.rundir import RunDirectory
-from fairfed.tasks import refuse_arms
+from fairfed.sites.study import Study, refuse_arms
+from fairfed.zsl.images import synthesiser
 from fairfed.zsl.outcome import show as show
 from fairfed.zsl.outcome import write_outcome
+from fairfed.zsl.running import Run, generate_variant, train_variant
+from fairfed.zsl.sites import ZslSites
 from fairfed.zsl.variants import settings, variants_of
 from semantic.errors import InputError
 
@@ -17,13 +22,14 @@ if TYPE_CHECKING:
 
     from fairfed.progress import Watcher
 
+SITES = ZslSites
 DIVIDED = (
     "partition: with [zsl] clients hold blocks of whole classes, so that partition.name and "
     "partition.options have no effect; leave partition.clients alone"
 )
 
 
-def check(config: Config) -> None:
+def check(study: Study) -> None:
     """Find a user's mistakes before anything is written or trained.
 
     Raises
@@ -31,24 +37,24 @@ def check(config: Config) -> None:
     InputError
         If data, splits, models or settings are not as they should be.
     """
-    from fairfed.zsl.data import features, split
-    from fairfed.zsl.images import synthesiser
-
+    config = study.config
     refuse_arms(config, "zsl")
     if config.partition != PartitionConfig(clients=config.partition.clients):
         raise InputError(DIVIDED)
-    toml = config.to_toml()
-    table, divided = features(toml), split(toml)
+    divided = _simulation(study).split
     if any(not variant.federated for variant in variants_of(settings(config))):
-        synthesiser(config, table, divided)
+        synthesiser(study.place, divided)
 
 
-def count_clients(config: Config) -> int:
-    """Number of clients: blocks of classes."""
-    return config.partition.clients
+def _simulation(study: Study) -> ZslSites:
+    """The sites: who holds no class is judged by everybody's rows."""
+    found = study.simulated("[zsl]")
+    if not isinstance(found, ZslSites):
+        raise TypeError("the sites are of another system")
+    return found
 
 
-def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
+def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     """Train every variant, or continue; test the selected generators; write the outcome.
 
     Raises
@@ -58,17 +64,13 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    from fairfed.engines.exchange import handshake
-    from fairfed.progress import TIMEOUT
-    from fairfed.zsl.data import features, split
-    from fairfed.zsl.running import Run, generate_variant, train_variant
-
-    directory, toml = RunDirectory(config), config.to_toml()
-    _know_again(directory)
+    config, sites = study.config, _simulation(study)
+    directory = RunDirectory(config)
+    directory.keep_data(sites.zsl.features or config.data.source, sites.fingerprint())
     chosen = variants_of(settings(config))
     finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
     directory.keep_rounds(finished)
-    one = Run(grid, directory, toml, handshake(grid, count_clients(config), TIMEOUT))
+    one = Run(grid, directory, study, sites, handshake(grid, study.clients, TIMEOUT))
     outcomes = []
     for variant in chosen:
         rounds = config.rounds if variant.federated else 1
@@ -78,21 +80,5 @@ def run(grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
             outcomes.append(train_variant(one, variant, log))
         else:
             outcomes.append(generate_variant(one, variant, log, watcher))
-    write_outcome(directory, split(toml), features(toml), outcomes)
+    write_outcome(directory, sites.split, sites.features, outcomes)
     return directory
-
-
-def _know_again(directory: RunDirectory) -> None:
-    """Refuse to continue with other data than the run began with.
-
-    Embeddings differ in their last digits from machine to machine; where CLIP makes the features,
-    labels and division are compared alone.
-    """
-    from fairfed.fingerprint import fingerprint
-    from fairfed.zsl.data import features, split
-
-    config, toml = directory.config, directory.config.to_toml()
-    table, folder = features(toml), settings(config).features
-    stored = [table.features, table.attributes] if folder is not None else []
-    found = fingerprint(table.labels, table.test, table.classes, stored, split(toml))
-    directory.keep_data(folder or config.data.source, found)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairfed.config.zsl import ZslConfig
+from fairfed.config.zsl import ZslSettings
 from fairfed.zsl.classify import BETAS
 from fairfed.zsl.networks import Conditions, Discriminator, FeatureGenerator
 
@@ -63,7 +63,7 @@ def train_gan(
     classifier: nn.Linear,
     rows: Rows,
     conditions: Conditions,
-    zsl: ZslConfig,
+    zsl: ZslSettings,
     generator: torch.Generator,
 ) -> tuple[float, float]:
     """Train generator and discriminator in place for a round.
@@ -105,7 +105,7 @@ def _critic_loss(
     critic: Discriminator,
     rows: Rows,
     conditions: Conditions,
-    zsl: ZslConfig,
+    zsl: ZslSettings,
     generator: torch.Generator,
 ) -> Tensor:
     chosen = rows.draw(zsl.batch_size, generator)
@@ -125,7 +125,7 @@ def _maker_loss(
     classifier: nn.Linear,
     rows: Rows,
     conditions: Conditions,
-    zsl: ZslConfig,
+    zsl: ZslSettings,
     generator: torch.Generator,
 ) -> Tensor:
     chosen = rows.draw(zsl.batch_size, generator)

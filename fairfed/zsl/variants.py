@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairfed.config import Arm, Config
-from fairfed.config.zsl import VariantName, ZslConfig
+from fairfed.config import Arm
+from fairfed.config.model import Agreement
+from fairfed.config.zsl import VariantName, ZslSettings
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-def variants_of(zsl: ZslConfig) -> list[Variant]:
+def variants_of(zsl: ZslSettings) -> list[Variant]:
     """The variants of a run, each once, in the order of the configuration."""
     return [VARIANTS[name] for name in dict.fromkeys(zsl.variants)]
 
@@ -60,7 +61,7 @@ def variant_of(slug: str) -> Variant:
     return next(variant for variant in VARIANTS.values() if variant.arm.slug == slug)
 
 
-def settings(config: Config) -> ZslConfig:
+def settings(config: Agreement) -> ZslSettings:
     """The section `[zsl]` of a configuration that has one."""
     if config.zsl is None:
         raise TypeError("the configuration has no section [zsl]")

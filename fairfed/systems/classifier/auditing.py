@@ -211,8 +211,8 @@ def audit_run(
     from fairfed.client import client_app
     from fairfed.config import load_config
     from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.sites.simulated import SimulatedSites, in_this_process
     from fairfed.strategies.aggregate import encode
+    from fairfed.system import simulation_of
 
     refuse_own_results(run_dir)
     config = load_config(run_dir / "config.toml")
@@ -222,7 +222,7 @@ def audit_run(
         raise InputError(f"{run_dir}: no arm {arm_name!r}; there are: {known}")
     path = run_dir / "checkpoints" / f"{arm.slug}.npz"
     saved = checkpoint.load(path)
-    sites = in_this_process(SimulatedSites, config)
+    sites = simulation_of(config)
     study = _with_columns(sites.study, run_dir)
     settings = AuditSettings(study, arm, encode(saved.arrays), len(sites.names), bins, **protection)
     with InProcessGrid(client_app(sites), len(sites.names)) as grid:

@@ -42,7 +42,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     """
     config = study.config
     run = RunDirectory(config)
-    verify_data_fingerprint(run, study)
+    study.verify_data(run)
     run.keep_rounds({arm.name: run.finished(arm) for arm in config.arms})
     federation = describe(grid, study)
     run.write_json("federation.json", federation)
@@ -55,20 +55,6 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     for arm in config.arms:
         _train(grid, run, study, arm, federation, watcher)
     return run
-
-
-def verify_data_fingerprint(run: RunDirectory, study: Study) -> None:
-    """Refuse to continue a simulation with other data than the run began with.
-
-    A real site compares its own data, at home.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If rows, labels, groups or the division are not what they were.
-    """
-    if study.simulation is not None:
-        run.keep_data(study.config.data.source, study.simulation.fingerprint())
 
 
 def _fitted(grid: Grid, run: RunDirectory, study: Study) -> Study:

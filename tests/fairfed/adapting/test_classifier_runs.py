@@ -10,8 +10,10 @@ import pytest
 from flwr.app import Message
 
 from fairfed.config import Config
-from fairfed.models import federated_model
+from fairfed.sites.workplace import ModelSources, Workplace
+from fairfed.system import simulation_of
 from semantic.errors import InputError
+from tests.fairfed.runs import place_of
 
 Small = Callable[..., Config]
 Play = Callable[..., list[Message]]
@@ -31,7 +33,7 @@ def test_only_the_adapted_part_travels(small: Small, play: Play, logged: Logged)
     trained = {row["arm"]: row for row in logged(config)}
     assert len(replies) == 3 * len(config.arms)
     for arm, start in zip(config.arms, range(0, len(replies), 3), strict=True):
-        state = federated_model(config, 3, arm).state_dict()
+        state = place_of(config).model(arm).state_dict()
         for reply in replies[start : start + 3]:
             sent = reply.content.array_records["arrays"]
             assert list(sent) == list(state), arm.name
@@ -58,7 +60,7 @@ def test_a_run_goes_on_bit_for_bit_whatever_the_workers(
 
 
 def test_a_learning_rate_belongs_to_its_method(small: Small) -> None:
-    from fairfed.site import training_settings
+    from fairfed.config.training import training_settings
 
     config = small(ARMS, "model=clip", "train.lr=0.05", RATES)
     rates = {arm.name: training_settings(config, arm)["lr"] for arm in config.arms}
@@ -71,12 +73,11 @@ def test_a_learning_rate_belongs_to_its_method(small: Small) -> None:
 
 
 def test_a_client_with_other_weights_says_so(small: Small) -> None:
-    from fairfed.adapting.classifier import identity, require_same
-
-    config = small("model=clip")
-    require_same(config, identity(config)["encoder"])
+    study = simulation_of(small("model=clip")).study
+    assert study.fingerprints["encoder"] == Workplace(study, ModelSources()).encoder.fingerprint
+    other = study.model_copy(update={"fingerprints": {"encoder": "0" * 64}})
     with pytest.raises(InputError, match="'bundled' has other weights here .* install the same"):
-        require_same(config, "0" * 64)
+        Workplace(other, ModelSources()).encoder  # noqa: B018  (loaded, or refused)
 
 
 def test_it_runs_beside_synthetic_images_and_a_probe(

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairfed.experiment import check
-from fairfed.generation import settings_of
-from fairfed.site import images
 from flwr.app import Message
 
 from fairfed.adapting import task
 from fairfed.adapting.client import captions, specialiser
 from fairfed.config import Config
+from fairfed.server import checked
+from fairfed.system import simulation_of
 from semantic.errors import InputError
-from tests.fairfed.runs import killed
+from tests.fairfed.runs import killed, place_of
 
 Small = Callable[..., Config]
 Play = Callable[..., list[Message]]
@@ -29,7 +28,7 @@ FEW = ("specialise.steps=2", "specialise.batch_size=4", "specialise.lr=0.05")
 
 def test_only_lora_weights_counts_and_losses_leave_a_client(small: Small, play: Play) -> None:
     config = small(NO_ARMS, *FEW)
-    start = specialiser(config.to_toml()).start
+    start = specialiser(place_of(config)).start
     replies = play(config)
     assert len(replies) == 3 * (1 + 1 + 2 * 2)  # handshake, judgement before, rounds
     for reply in replies:
@@ -48,16 +47,16 @@ def test_a_run_leaves_a_lora_that_the_generator_reads(small: Small, play: Play) 
     from generators.diffusion import StableDiffusionGenerator
 
     config = small(NO_ARMS, "specialise.steps=10", "specialise.lr=0.01")
-    check(config)
+    checked(config)
     play(config)
     folder = config.run_directory
     outcome = json.loads((folder / "results.json").read_text())
     assert len(outcome["losses"]) == 3
     assert outcome["losses"][-1] < outcome["losses"][0]
     assert f'lora = ["{folder / task.LORA}"]' in (folder / "results.md").read_text()
-    plain = StableDiffusionGenerator(settings_of(config))
+    plain = StableDiffusionGenerator(place_of(config).diffusion)
     adapted = small(NO_ARMS, f'generator.lora=["{folder / task.LORA}"]')
-    made = StableDiffusionGenerator(settings_of(adapted))
+    made = StableDiffusionGenerator(place_of(adapted).diffusion)
     assert made.fingerprint != plain.fingerprint
 
 
@@ -100,12 +99,11 @@ def test_a_killed_run_ends_with_the_same_bits(small: Small, play: Play, tmp_path
 
 def test_captions_are_guesses_from_the_images_alone(small: Small) -> None:
     config = small(NO_ARMS, *FEW)
-    toml = config.to_toml()
-    pixels = images(toml, False).table.images[:8]
+    pixels = simulation_of(config).images.table.images[:8]
     known = {f"a photo of a {group} {noun}" for group in "fm" for noun in ("bag", "coat", "dress")}
-    assert set(captions(toml, pixels)) <= known
-    unconditional = small(NO_ARMS, "specialise.caption=empty").to_toml()
-    assert captions(unconditional, pixels) == [""] * 8
+    assert set(captions(place_of(config), pixels)) <= known
+    unconditional = small(NO_ARMS, "specialise.caption=empty")
+    assert captions(place_of(unconditional), pixels) == [""] * 8
 
 
 def test_a_client_with_other_weights_is_an_error_of_its_row(
@@ -114,7 +112,7 @@ def test_a_client_with_other_weights_is_an_error_of_its_row(
     from fairfed.errors import RunError
 
     config = small(NO_ARMS, *FEW)
-    maker = specialiser(config.to_toml())
+    maker = specialiser(place_of(config))
 
     class Other:
         """At clients: the same pipeline under another identity."""
@@ -123,11 +121,11 @@ def test_a_client_with_other_weights_is_an_error_of_its_row(
         start = maker.start
 
     calls = iter([maker])
-    monkeypatch.setattr("fairfed.adapting.client.specialiser", lambda toml: next(calls, Other()))
+    monkeypatch.setattr("fairfed.adapting.client.specialiser", lambda place: next(calls, Other()))
     with pytest.raises(RunError, match="other weights here than at the server"):
         play(config)
 
 
 def test_arms_and_tables_are_refused(small: Small) -> None:
     with pytest.raises(InputError, match=r"leave \[\[arms\]\] out"):
-        check(small(*FEW))
+        checked(small(*FEW))

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fairfed.experiment import check, count_clients
 from flwr.app import Message, RecordDict
 
 from fairfed.cli.running import run_here
 from fairfed.client import app
 from fairfed.config import Arm, Config, load_config
 from fairfed.errors import RunError
+from fairfed.experiment import check, count_clients
 from fairfed.peers import outcome
 from fairfed.peers.population import holder, leavers, members, peer_cost, unseen_peers
 from fairfed.peers.task import TITLES
@@ -162,9 +162,8 @@ def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> 
     }  # fmt: skip
     assert told["query.adapt"] == {"partition-id", "n-test", "correct-global"}
     assert not (config.run_directory / "federation.json").exists()
-    from fairfed.site import images
-
     from fairfed.peers.learning import PeerSite
+    from fairfed.site import images
 
     exact = [PeerSite(config.to_toml(), "reptile", peer, 6, 1).profile() for peer in range(6)]
     table = images(config.to_toml(), False).table

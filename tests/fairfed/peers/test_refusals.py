@@ -6,12 +6,12 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
-from fairfed.experiment import check
 from flwr.app import ConfigRecord, Context, RecordDict
 
 from fairfed.adapting import classifier
 from fairfed.config import Config, load_config
 from fairfed.errors import PublicInputError
+from fairfed.experiment import check
 from semantic.errors import InputError
 from tests.fairfed.runs import play
 

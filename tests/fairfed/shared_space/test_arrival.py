@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fairfed.experiment import check
 
 from fairfed.config import Config
+from fairfed.experiment import check
 from fairfed.shared_space.data import images
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, outcome_of, run_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from fairfed.experiment import check
 
 from fairfed.config import Config, parse_config
+from fairfed.experiment import check
 from semantic.errors import InputError
 
 Small = Callable[..., Config]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from fairfed.tasks import task_of
 
 from fairfed.config import Config, load_config, parse_config
 from fairfed.config.base import section_of
 from fairfed.config.zsl import ZslConfig
+from fairfed.tasks import task_of
 from fairfed.zsl.variants import VARIANTS, variant_of, variants_of
 from semantic.errors import InputError
 

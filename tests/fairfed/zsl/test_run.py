@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fairfed.experiment import check
 from flwr.app import Message
 
 from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.errors import RunError
+from fairfed.experiment import check
 from fairfed.zsl.client import _rows
 from fairfed.zsl.data import features, scale, split
 from semantic.errors import InputError

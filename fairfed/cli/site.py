@@ -1,0 +1,111 @@
+"""`fairfed site`: what one site has at home, and what comes of it in a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="A site's own data and policy: write its site.toml, and see what comes of it.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def init(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|TABLE",
+            help="The site's images (a folder, or 'hf:NAME') or its table (.csv, .parquet).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("site.toml"),
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="What the site is called; without it, as the folder of DATA.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Look at a site's data and write a site.toml with comments; says what it needs to be told."""
+    from fairfed.cli.site_tables import print_look
+    from fairfed.sites.first_toml import first_toml
+    from fairfed.sites.looking import look_at
+    from semantic.errors import InputError
+
+    if out.is_dir() or out.exists():
+        raise InputError(
+            f"--out {out} exists, and may hold what a person has written; give another name, or "
+            "remove it"
+        )
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: no directory {out.parent}; make it, or give another name")
+    found = look_at(data)
+    text = first_toml(found, name or _called(data), _seen_from(out.parent, data))
+    out.write_text(text, encoding="utf-8")
+    print_look(found, out)
+
+
+@app.command()
+def check(
+    site: Annotated[
+        Path, typer.Argument(metavar="SITE", help="The site's site.toml.", show_default=False)
+    ],
+    federation: Annotated[
+        Path | None,
+        typer.Option(
+            help="The study (TOML). Without it: what the site holds, under its own names.",
+            show_default=False,
+        ),
+    ] = None,
+    timed: Annotated[
+        bool, typer.Option("--time", help="Make a batch of images, to tell how long all take.")
+    ] = False,
+) -> None:
+    """Say what would be loaded, mapped, left out, planned and sent; exit 2 if it cannot be."""
+    from fairfed.cli.site_tables import print_check
+    from fairfed.config.site import load_site
+    from fairfed.sites.checking import check as checked
+    from fairfed.sites.checking import study_of
+    from semantic.errors import InputError
+
+    config = load_site(site)
+    study = None if federation is None else study_of(federation)
+    found = checked(config, study, timed)
+    print_check(config, study, found)
+    if found.refusals:
+        reasons = "\n  ".join(found.refusals)
+        raise InputError(
+            f"{config.name} cannot take part, because its policy ({site}) does not allow it:\n"
+            f"  {reasons}"
+        )
+
+
+_ANY_FOLDER = ("images", "image", "imgs", "pictures", "data", "dataset", "train", "metadata", "")
+"""Names of folders and tables that say nothing of whose they are."""
+
+
+def _called(data: str) -> str:
+    """A name for the site: that of its table or folder, or of the first one above that says more.
+
+    A name has letters, digits and dashes alone.
+    """
+    path = Path(data.removeprefix("hf:")).absolute()
+    names = [path.stem, *(folder.name for folder in path.parents)]
+    own = next((name for name in names if name.casefold() not in _ANY_FOLDER), "site")
+    plain = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in own)
+    return plain.strip("-") or "site"
+
+
+def _seen_from(folder: Path, data: str) -> str:
+    """The source, relative to the folder of site.toml where it lies below, absolute elsewhere."""
+    head = "hf:" if data.startswith("hf:") else ""
+    path = Path(data.removeprefix("hf:"))
+    if not path.exists():
+        return data
+    whole, start = path.resolve(), folder.resolve()
+    return head + str(whole.relative_to(start) if whole.is_relative_to(start) else whole)

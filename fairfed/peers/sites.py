@@ -1,0 +1,25 @@
+"""Peers of a simulation, some of which hold each other's data from a round on."""
+
+from __future__ import annotations
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+from fairfed.errors import PublicInputError
+from fairfed.peers.population import holder
+from fairfed.sites.request import Request
+from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.site import Site
+
+NO_DRIFT = "peers.drift_round has peers hold each other's data, which only a simulation can do"
+
+
+def peer_site(request: Request, peers: int) -> Site:
+    """The site of a peer, with the rows that it has in the round of a message."""
+    site = request.plain_site
+    whose = holder(request.study, peers, site.index, request.round)
+    if whose == site.index:
+        return site
+    if not isinstance(request.sites, SimulatedSites):
+        raise PublicInputError(NO_DRIFT)
+    return request.sites.cut(whose, request.study)

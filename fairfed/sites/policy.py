@@ -1,0 +1,62 @@
+"""A site's policy: which counts are said, and what a study asks for that the site does not do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fairfed.config.model import Config
+from fairfed.config.site import Action, SitePolicy
+
+WHAT_LEAVES: dict[Action, str] = {
+    "describe": "counts of the site's rows by class and group, once",
+    "train": "the weights of the model after its own training, in every round",
+    "evaluate": "counts of right and wrong answers on its test rows, by class and group",
+    "synthesise": "how many images were wanted, made and rejected in each cell, never the images",
+    "release": "noised sums under (ε, δ)-differential privacy, drawn once",
+    "audit": "counts of the model's answers by class, group and score, in an audit of the run",
+}
+"""What a site sends when it does as a study asks."""
+
+
+def said_counts(
+    counts: Sequence[Sequence[int]], policy: SitePolicy
+) -> tuple[tuple[int | None, ...], ...]:
+    """Counts as they leave the site; None stands for one that is too small to be said."""
+
+    def said(count: int) -> int | None:
+        hidden = policy.counts == "suppress" and 0 < count < policy.min_count
+        return None if hidden else count
+
+    return tuple(tuple(said(count) for count in row) for row in counts)
+
+
+def asked_for(config: Config) -> tuple[Action, ...]:
+    """What a study asks of its sites, in the order in which it does."""
+    asked: list[Action] = ["describe", "train", "evaluate"]
+    if any(arm.augment for arm in config.arms):
+        asked.append("synthesise")
+    if any(arm.system == "one-shot" for arm in config.arms):
+        asked.append("release")
+    return tuple(asked)
+
+
+def refusals(policy: SitePolicy, config: Config, synthetic: int) -> Iterator[str]:
+    """What of a study goes beyond the policy, a sentence for each.
+
+    Parameters
+    ----------
+    synthetic
+        Images that the site would make at most.
+    """
+    for action in asked_for(config):
+        if action not in policy.actions:
+            yield f"policy.actions: the study asks for {action!r} ({WHAT_LEAVES[action]})"
+    most = policy.max_rounds
+    if most is not None and config.rounds > most:
+        yield f"policy.max_rounds: the study has {config.rounds} rounds, allowed are {most}"
+    most = policy.max_synthetic
+    if most is not None and synthetic > most:
+        yield (
+            f"policy.max_synthetic: the study would have up to {synthetic:,} images made, allowed "
+            f"are {most:,}"
+        )

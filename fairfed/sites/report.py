@@ -1,0 +1,96 @@
+"""What a site's data came to: rows read, used, left out and why. It stays at the site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fairfed.data.table import LabelledTable
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What became of the rows of a source.
+
+    Attributes
+    ----------
+    where, unit
+        The source, and what its rows are called, in the plural.
+    read
+        Rows of the source.
+    left_out
+        Rows that are not used, by why; with what is used they are all that were read.
+    emptied, unknown
+        Rows among these whose label is mapped to none, or which the federation does not know; by
+        the site's own label.
+    missing
+        By sensitive column, rows in use that have a value of the site's own and yet count as
+        `missing`; by that value.
+    lacking
+        Sensitive columns of the federation that the site lacks.
+    unused
+        By table of site.toml, names in it that no row has.
+    classes, groups
+        The federation's.
+    train, test
+        Rows in use, ``[n_classes][n_groups]``.
+    """
+
+    where: str
+    unit: str
+    read: int
+    left_out: Counts
+    emptied: Counts
+    unknown: Counts
+    missing: Mapping[str, Counts]
+    lacking: tuple[str, ...]
+    unused: Mapping[str, tuple[str, ...]]
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    train: tuple[tuple[int, ...], ...]
+    test: tuple[tuple[int, ...], ...]
+
+    @property
+    def used(self) -> int:
+        """Rows in use, to train or to test on."""
+        return self.read - sum(self.left_out.values())
+
+    def lines(self) -> list[str]:
+        """What a person should know, a sentence a line."""
+        why = [f"{count:,} {reason}" for reason, count in self.left_out.items() if count]
+        rest = f"; not the others: {', '.join(why)}" if why else ""
+        lines = [f"{self.used:,} of {self.read:,} {self.unit} are used{rest}"]
+        if self.emptied:
+            lines.append(f"labels that data.labels leaves out: {_listed(self.emptied)}")
+        if self.unknown:
+            lines.append(f"labels that the federation does not know: {_listed(self.unknown)}")
+        for column, values in self.missing.items():
+            if values:
+                lines.append(f"values of {column} that count as missing: {_listed(values)}")
+        for column in self.lacking:
+            lines.append(f"no column for {column}: all {self.unit} count as missing")
+        for setting, names in self.unused.items():
+            if names:
+                lines.append(f"data.{setting} has names that no row has: {', '.join(names)}")
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data, with what is used."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {"used": self.used}
+
+
+def _listed(counts: Counts) -> str:
+    return ", ".join(f"{name!r} ({count:,})" for name, count in sorted(counts.items()))
+
+
+def cell_counts(table: LabelledTable, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[
+    tuple[int, ...], ...
+]:  # fmt: skip
+    """Rows among the chosen ones by class and group, as plain numbers."""
+    return tuple(tuple(row) for row in table.cells(np.flatnonzero(chosen)).tolist())

@@ -1,0 +1,36 @@
+"""What leaves a site, and what it does not do."""
+
+from __future__ import annotations
+
+from fairfed.config import parse_config
+from fairfed.config.site import ACTIONS, SitePolicy
+from fairfed.sites.policy import WHAT_LEAVES, asked_for, refusals, said_counts
+
+STUDY = parse_config(
+    'rounds = 20\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\naugment = true', "study"
+)
+
+
+def test_small_counts_are_not_said_where_they_are_to_be_suppressed() -> None:
+    counts = ((0, 1, 4), (5, 6, 100))
+    assert said_counts(counts, SitePolicy()) == counts
+    hidden = said_counts(counts, SitePolicy(counts="suppress", min_count=5))
+    assert hidden == ((0, None, None), (5, 6, 100))
+
+
+def test_a_study_asks_for_what_its_arms_need() -> None:
+    assert asked_for(STUDY) == ("describe", "train", "evaluate", "synthesise")
+    one_shot = parse_config('[[arms]]\nname = "a"\nsystem = "one-shot"', "study")
+    assert asked_for(one_shot) == ("describe", "train", "evaluate", "release")
+    assert WHAT_LEAVES.keys() == set(ACTIONS)
+
+
+def test_what_goes_beyond_the_policy_is_named() -> None:
+    assert not list(refusals(SitePolicy(max_rounds=20, max_synthetic=7), STUDY, 7))
+    strict = SitePolicy(actions=("describe", "train", "evaluate"), max_rounds=19, max_synthetic=7)
+    assert list(refusals(strict, STUDY, 8)) == [
+        "policy.actions: the study asks for 'synthesise' (how many images were wanted, made and "
+        "rejected in each cell, never the images)",
+        "policy.max_rounds: the study has 20 rounds, allowed are 19",
+        "policy.max_synthetic: the study would have up to 8 images made, allowed are 7",
+    ]
