@@ -65,7 +65,10 @@ class _Answering:
         """The site's answer."""
         module, name = self._place.split(":")
         handler = getattr(import_module(module), name)
-        reply: Message = handler(Request(message, context, self._sites))
+        request = Request(message, context, self._sites)
+        self._sites.admit(request)
+        reply: Message = handler(request)
+        self._sites.released(request, reply)
         return reply
 
 
@@ -80,7 +83,7 @@ def run_configuration(context: Context) -> Config:
     return load_config(path or None, overrides)
 
 
-class SitesOfContext:
+class SitesOfContext(Sites):
     """The sites of a simulation that `flwr run` has started."""
 
     def name(self, context: Context) -> str:

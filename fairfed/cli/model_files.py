@@ -48,7 +48,11 @@ def configured_models(path: Path) -> list[ModelFile]:
     semantic.errors.InputError
         If the file is not a valid configuration.
     """
-    config = _read(path)
+    return models_of(_read(path))
+
+
+def models_of(config: Config | PipelineConfig) -> list[ModelFile]:
+    """The models of a configuration; see `configured_models`."""
     found = [*_generator(config.generator), _encoder(config.semantic)]
     return [_knowing(config, model) for model in found]
 

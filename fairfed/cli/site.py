@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fairfed.config import Config
 
 app = typer.Typer(
     help="A site's own data and policy: write its site.toml, and see what comes of it.",
@@ -69,20 +73,31 @@ def check(
     """Say what would be loaded, mapped, left out, planned and sent; exit 2 if it cannot be."""
     from fairfed.cli.site_tables import print_check
     from fairfed.config.site import load_site
+    from fairfed.sites.checking import at_site, study_of
     from fairfed.sites.checking import check as checked
-    from fairfed.sites.checking import study_of
     from semantic.errors import InputError
 
     config = load_site(site)
     study = None if federation is None else study_of(federation)
     found = checked(config, study, timed)
     print_check(config, study, found)
-    if found.refusals:
-        reasons = "\n  ".join(found.refusals)
-        raise InputError(
-            f"{config.name} cannot take part, because its policy ({site}) does not allow it:\n"
-            f"  {reasons}"
-        )
+    reasons = list(found.refusals)
+    if study is not None and found.cost is not None and not config.policy.allow_download:
+        reasons += _lacking(at_site(study, config))
+    if reasons:
+        listed = "\n  ".join(reasons)
+        raise InputError(f"{site}: {config.name} cannot take part:\n  {listed}")
+
+
+def _lacking(config: Config) -> Iterator[str]:
+    """Models that are not on the disk, or do not know the classes, a sentence for each."""
+    from fairfed.cli.model_files import models_of
+
+    settings = {"generator.model": "models.generator"}
+    for model in models_of(config):
+        if model.missing:
+            setting = settings.get(model.setting, f"models.{model.setting.partition('.')[2]}")
+            yield f"{setting} = {model.value}: {model.missing} missing; {model.remedy}"
 
 
 _ANY_FOLDER = ("images", "image", "imgs", "pictures", "data", "dataset", "train", "metadata", "")

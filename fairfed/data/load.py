@@ -12,6 +12,7 @@ from fairfed.data.columns import label_rows, require_both, require_columns
 from fairfed.data.content import check_content
 from fairfed.data.images import read_images
 from fairfed.data.records import Records, synthetic_rows
+from fairfed.data.saying import say, used_of
 from fairfed.data.splits import Bools, divide_parts, read_split
 from fairfed.data.table import ImageTable, LabelledTable
 from semantic.errors import InputError
@@ -58,7 +59,10 @@ def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:
     require_columns(list(records.columns), data, records.where)
     use = rows_in_use(records, data)
     known = label_rows(records, use.rows.tolist(), use.test, use.training, data, seed)
-    return with_images(records, use.rows, known, data)[0]
+    table, lost = with_images(records, use.rows, known, data)
+    if len(table) < records.size:
+        say(f"{records.where}: {used_of(records.size, table.unit, use.unused | lost)}")
+    return table
 
 
 class InUse(NamedTuple):

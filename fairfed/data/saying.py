@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cache
 
 logger = logging.getLogger("fairfed")
@@ -15,6 +16,13 @@ FEW = 3
 def say(message: str) -> None:
     """Log a warning, once in a process: data are loaded anew for every division."""
     logger.warning("%s", message)
+
+
+def used_of(read: int, unit: str, left_out: Mapping[str, int]) -> str:
+    """How many of the rows that were read are used, and why not the others."""
+    why = [f"{count:,} {reason}" for reason, count in left_out.items() if count]
+    rest = f"; not the others: {', '.join(why)}" if why else ""
+    return f"{read - sum(left_out.values()):,} of {read:,} {unit} are used{rest}"
 
 
 def some(names: list[str]) -> str:

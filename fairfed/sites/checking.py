@@ -5,27 +5,27 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
 from fairfed.config.labels import LabelSpace
 from fairfed.config.load import load_model
 from fairfed.config.model import Config
 from fairfed.config.site import SiteConfig, SiteData
+from fairfed.config.table import FRAME, TableConfig
 from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
+from fairfed.generation import settings_of
 from fairfed.sites.local_data import Columns, load_site_data, site_columns
 from fairfed.sites.policy import refusals, said_counts
 from fairfed.sites.report import DataReport
 from generators.curation.settings import most_judged
 from generators.plan import Budget, Cells, plan_cells
+from generators.requests import Request
 from semantic.errors import InputError
-from semantic.space import known_groups
-
-if TYPE_CHECKING:
-    from generators.diffusion import DiffusionSettings
+from semantic.space import Cell, known_groups
 
 Said = tuple[tuple[int | None, ...], ...]
 CHANNELS = 3
@@ -35,13 +35,42 @@ class _StudyFile(Config):
     """A study: a run's settings and the label space, and no data."""
 
     federation: LabelSpace = Field(description="See `[federation]`.")
+    table: TableConfig = Field(default_factory=TableConfig, description="Columns of a table.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_data(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict):
+            return settings
+        for name in ("data", "partition"):
+            if name in settings:
+                raise ValueError(
+                    f"{name}: a study says nothing of where data are; every site has its own "
+                    "site.toml. Leave the section out"
+                )
+        federation = settings.get("federation")
+        if isinstance(federation, dict) and federation.get("kind") == "table":
+            # What a run checks, it checks for the kind of rows that its data are.
+            return settings | {"data": {"source": f"{FRAME}study"}}
+        return settings
 
 
 @dataclass(frozen=True)
 class Study:
-    """What a federation agrees on, as far as it concerns a site's data."""
+    """What a federation agrees on, as far as it concerns a site's data.
+
+    Attributes
+    ----------
+    labels
+        Classes and groups.
+    schema
+        Columns of a table.
+    config
+        Settings of the run.
+    """
 
     labels: LabelSpace
+    schema: TableConfig
     config: Config
 
 
@@ -54,13 +83,25 @@ def study_of(path: Path) -> Study:
         If it is none, or says where data are.
     """
     found = load_model(_StudyFile, path)
-    named = sorted({"data", "partition"} & found.model_fields_set)
-    if named:
-        raise InputError(
-            f"{path}: {named[0]}: a study says nothing of where data are; every site has its own "
-            "site.toml. Leave the section out"
-        )
-    return Study(found.federation, found)
+    return Study(found.federation, found.table, found)
+
+
+def at_site(study: Study, site: SiteConfig) -> Config:
+    """The settings of the study's run with the site's own models in them, and the classes."""
+    config, models = study.config, site.models
+    generator = {
+        "model": models.generator, "lora": models.lora, "embeddings": models.embeddings,
+        "device": site.compute.device, "batch_size": site.compute.batch_size,
+    }  # fmt: skip
+    semantic = {"encoder": models.encoder, "attributes": models.attributes}
+    data = {"classes": study.labels.classes, "image_size": study.labels.image_size}
+    return config.model_copy(
+        update={
+            "generator": config.generator.model_copy(update=generator),
+            "semantic": config.semantic.model_copy(update=semantic),
+            "data": config.data.model_copy(update=data),
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -132,7 +173,7 @@ def check(site: SiteConfig, study: Study | None, timed: bool = False) -> Check:
         own, labels = own_space(site)
         return _checked(load_site_data(own, labels, 0)[1], site)
     config = study.config
-    _, report = load_site_data(site, study.labels, config.seed)
+    _, report = load_site_data(site, study.labels, config.seed, study.schema)
     found = _checked(report, site)
     cost = _cost(report, study, site, timed) if any(arm.augment for arm in config.arms) else None
     made = cost.at_most if cost is not None else 0
@@ -165,6 +206,8 @@ def own_space(site: SiteConfig) -> tuple[SiteConfig, LabelSpace]:
     read = site_columns(data)
     left_out = {name: "" for name, target in data.labels.items() if not target}
     classes = natural_order([t for t in read.labels if t is not None and t not in left_out])
+    if not classes:
+        raise InputError(f"{read.where}: no row has a label in column {data.label!r}")
     values = {
         name: natural_order([text for text in _groups(name, data, read) if text is not None])
         for name in data.sensitive
@@ -176,9 +219,12 @@ def own_space(site: SiteConfig) -> tuple[SiteConfig, LabelSpace]:
             "from data.sensitive"
         )
     own = data.model_copy(update={"labels": left_out, "groups": {}, "unknown": "drop"})
-    labels = LabelSpace(
-        kind="table" if data.tabular else "images", classes=classes, sensitive=values
-    )
+    try:
+        labels = LabelSpace(
+            kind="table" if data.tabular else "images", classes=classes, sensitive=values
+        )
+    except ValidationError as error:
+        raise InputError(f"{read.where}: {error.errors()[0]['msg']}") from error
     return site.model_copy(update={"data": own}), labels
 
 
@@ -215,28 +261,11 @@ def _cost(report: DataReport, study: Study, site: SiteConfig, timed: bool) -> Co
     )
 
 
-def _settings(study: Study, site: SiteConfig) -> DiffusionSettings:
-    from generators.diffusion import DiffusionSettings
-
-    config, models = study.config, site.models
-    own = {
-        "model": models.generator, "lora": models.lora, "embeddings": models.embeddings,
-        "device": site.compute.device, "batch_size": site.compute.batch_size,
-    }  # fmt: skip
-    return DiffusionSettings(
-        **config.generator.model_dump() | own,
-        image_size=study.labels.image_size,
-        allow_unknown=config.semantic.allow_unknown,
-    )
-
-
 def _seconds_an_image(study: Study, site: SiteConfig) -> float:
     """Wall-clock seconds of an image in a batch; an image before it loads and warms up."""
     from generators.diffusion import load_generator
-    from generators.requests import Request
-    from semantic.space import Cell
 
-    generator = load_generator(_settings(study, site))
+    generator = load_generator(settings_of(at_site(study, site)))
     cell = Cell(study.labels.classes[0], study.labels.groups[0])
     requests = [Request(cell, cell.class_name, seed) for seed in range(generator.batch_size)]
     generator.generate(requests[:1])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
-from flwr.app import Context
+from flwr.app import Context, Message
 
 from fairfed.config.federation import FederationConfig
 from fairfed.sites.site import Site
+
+if TYPE_CHECKING:
+    from fairfed.sites.request import Request
 
 MAIN, IID = "main", "iid"
 """How rows are divided: as the sites own them, or evenly (of a simulation alone)."""
@@ -44,6 +47,12 @@ class Sites(Protocol):
         fairfed.errors.PublicInputError
             If the site cannot take part, or real sites are asked for what only a simulation has.
         """
+
+    def admit(self, request: Request) -> None:
+        """Refuse what a site does not do; the clients of a simulation do all."""
+
+    def released(self, request: Request, reply: Message) -> None:
+        """Note what leaves a site; the clients of a simulation keep no ledger."""
 
 
 def partition_of(context: Context) -> int:

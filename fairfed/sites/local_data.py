@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config.data import DataConfig, ReadingConfig
-from fairfed.config.labels import LabelSpace
+from fairfed.config.labels import MISSING, LabelSpace
 from fairfed.config.site import SiteConfig, SiteData
 from fairfed.config.table import Grouping, TableConfig
 from fairfed.data.columns import known_texts, require_columns, set_aside
@@ -209,11 +209,12 @@ def _columns(
     """The columns, sensitive ones cut into groups where site.toml says how.
 
     Without that their values stay as they are: those that nobody knows are found when they are
-    mapped.
+    mapped. One that reads `missing` is none, as in a run.
     """
     sensitive = {}
     for name, column in data.sensitive.items():
-        values, rule = texts(column), data.table.groups.get(column)
+        rule = data.table.groups.get(column)
+        values = [None if text == MISSING else text for text in texts(column)]
         sensitive[name] = name_groups(values, column, rule, where, rows) if rule else values
     return Columns(where, size, rows, texts(data.label), sensitive)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fairfed.data.saying import used_of
 from fairfed.data.table import LabelledTable
 
 Counts = Mapping[str, int]
@@ -62,9 +63,7 @@ class DataReport:
 
     def lines(self) -> list[str]:
         """What a person should know, a sentence a line."""
-        why = [f"{count:,} {reason}" for reason, count in self.left_out.items() if count]
-        rest = f"; not the others: {', '.join(why)}" if why else ""
-        lines = [f"{self.used:,} of {self.read:,} {self.unit} are used{rest}"]
+        lines = [used_of(self.read, self.unit, self.left_out)]
         if self.emptied:
             lines.append(f"labels that data.labels leaves out: {_listed(self.emptied)}")
         if self.unknown:

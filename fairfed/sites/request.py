@@ -69,6 +69,11 @@ class Request:
         """What the site is called."""
         return self.sites.name(self.context)
 
+    @property
+    def has_study(self) -> bool:
+        """Whether the message is of a study; without one it asks who the client is."""
+        return STUDY in self.sent
+
     @cached_property
     def study(self) -> FederationConfig:
         """What the federation agrees on."""

@@ -19,7 +19,7 @@ from fairfed.config.labels import LabelSpace, found_space
 from fairfed.data import FederatedImages, Federation, ImageTable, load_federation
 from fairfed.data.fingerprint import fingerprint
 from fairfed.once import once
-from fairfed.sites.collection import IID, MAIN, partition_of
+from fairfed.sites.collection import IID, MAIN, Sites, partition_of
 from fairfed.sites.semantics import attribute_table
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ENCODER, Workplace, sources_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NOBODY = "the data holds no client; see 'data.client' and 'partition'"
 
 
-class SimulatedSites:
+class SimulatedSites(Sites):
     """The clients of a simulation, cut from the data of a run's configuration.
 
     Parameters

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config import Arm
+from fairfed.config.site import SitePolicy
 from fairfed.config.training import domain_matching_enabled, embeds_once
 from fairfed.data import ImageTable, LabelledTable
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
+from fairfed.sites.policy import said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
 from generators.plan import Cells
 
@@ -62,12 +64,21 @@ class Site:
         The models of its machine, under the study.
     split
         Which division of a simulation's data the rows are of.
+    policy
+        Which counts leave it; None for all, as they are.
     """
 
     def __init__(
-        self, name: str, index: int, rows: SiteRows, place: Workplace, split: str = "main"
+        self,
+        name: str,
+        index: int,
+        rows: SiteRows,
+        place: Workplace,
+        split: str = "main",
+        policy: SitePolicy | None = None,
     ) -> None:
         self.name, self.index, self.rows, self.place, self.split = name, index, rows, place, split
+        self.policy = policy or SitePolicy()
 
     @property
     def study(self) -> FederationConfig:
@@ -94,6 +105,10 @@ class Site:
     def cells(self, rows: Rows) -> Cells:
         """Count rows by class and group: ``[n_classes, n_groups]``."""
         return self.table.cells(rows)
+
+    def said_cells(self, rows: Rows) -> Cells:
+        """The same as the site says them: `UNSAID` stands for a count too small to be said."""
+        return said_counts(self.cells(rows), self.policy)
 
     # what models take
 

@@ -14,14 +14,14 @@ from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 from fairfed.config.training import synthesises
 from fairfed.models import confusion_counts
 from fairfed.sites.known_models import said
-from fairfed.sites.request import STUDY, WHO, Metrics, Request
+from fairfed.sites.request import WHO, Metrics, Request
 from fairfed.systems.classifier import auditing, training
 
 
 def describe(request: Request) -> Message:
     """How many images the site holds in each cell; only who it is, if asked without a study."""
     who = ConfigRecord({"name": request.name})
-    if STUDY not in request.sent:
+    if not request.has_study:
         return request.reply({}, **{WHO: who})
     site = request.own_site
     parts = {"train": site.rows.train, "test": site.rows.test}
@@ -30,7 +30,7 @@ def describe(request: Request) -> Message:
     if synthesises(request.study):
         who["hidden"] = list(site.place.sight.hidden)
     return request.reply(
-        {f"{name}-cells": site.cells(rows).ravel().tolist() for name, rows in parts.items()},
+        {f"{name}-cells": site.said_cells(rows).ravel().tolist() for name, rows in parts.items()},
         **{WHO: who},
     )
 

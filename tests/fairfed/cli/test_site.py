@@ -143,6 +143,59 @@ def test_the_time_of_the_plan_is_measured_when_asked_for(site: Command, hospital
     assert " s here, 2.0 MB at most" in out
 
 
+def test_a_model_that_is_not_on_the_disk_is_exit_code_2(site: Command, hospitals: Path) -> None:
+    path = hospitals / "north" / "site.toml"
+    with path.open("a") as file:
+        file.write('[models]\ngenerator = "./sd15"\n')
+    code, _, err = site("check", path, "--federation", hospitals / "study.toml")
+    assert code == 2
+    assert f"models.generator = {hospitals / 'north' / 'sd15'}: the directory missing" in err
+
+
+def test_a_generator_that_does_not_know_the_classes_is_exit_code_2(
+    site: Command, hospitals: Path
+) -> None:
+    study = hospitals / "study.toml"
+    study.write_text(study.read_text().replace('"Bag"', '"Melanoma"'))
+    west = hospitals / "west" / "site.toml"
+    code, _, err = site("check", west, "--federation", study)
+    assert code == 2
+    assert "models.generator = bundled: knowledge of Melanoma is missing" in err
+    study.write_text(study.read_text() + "\n[semantic]\nallow_unknown = true\n")
+    assert site("check", west, "--federation", study)[0] == 0
+
+
+PEOPLE = """
+model = "logistic"
+[federation]
+kind = "table"
+classes = ["no", "yes"]
+sensitive.sex = ["f", "m"]
+[table]
+numeric = ["income"]
+categorical = ["sex"]
+"""
+
+
+def test_a_table_is_checked_as_images_are(site: Command, tmp_path: Path) -> None:
+    rows = [f"{n}.5,{'ja' if n % 2 else 'nein'},{'wm?'[n % 3]}" for n in range(30)]
+    (tmp_path / "a.csv").write_text("\n".join(["einkommen,kredit,gender", *rows]))
+    (tmp_path / "study.toml").write_text(PEOPLE)
+    (tmp_path / "site.toml").write_text(
+        'name = "a"\n[data]\nsource = "a.csv"\nlabel = "kredit"\nsensitive = { sex = "gender" }\n'
+        'columns = { income = "einkommen" }\nlabels = { ja = "yes", nein = "no" }\n'
+        'groups.sex = { w = "f" }\ntable.test = 0.2\ntable.validation = 0.0\n'
+    )
+    code, out, err = site("check", tmp_path / "site.toml", "--federation", tmp_path / "study.toml")
+    assert code == 0, err
+    assert "30 of 30 rows are used" in out
+    counts = [row(out, c, g) for c in ("no", "yes") for g in ("f", "m", "missing")]
+    assert sum(int(train) + int(test) for train, test, _ in counts) == 30
+    code, out, err = site("check", tmp_path / "site.toml")
+    assert code == 0, err
+    assert int(row(out, "ja", "w")[0]) + int(row(out, "ja", "w")[1]) == 5
+
+
 def test_init_writes_a_file_that_check_reads(site: Command, hospitals: Path) -> None:
     north = hospitals / "north"
     (north / "site.toml").unlink()

@@ -13,6 +13,7 @@ from fairfed.config import TableConfig
 from fairfed.config.labels import LabelSpace
 from fairfed.config.site import SiteConfig
 from fairfed.data import load_images
+from fairfed.sites.checking import own_space
 from fairfed.sites.local_data import load_site_data
 from semantic.errors import InputError
 from tests.fairfed.data.folders import configure, noise
@@ -129,6 +130,29 @@ def test_cut_points_make_the_groups_of_a_number(tmp_path: Path) -> None:
     }  # fmt: skip
     table, _ = load_site_data(site(table_of(tmp_path / "b", rows), **data), labels, 0)
     assert table.groups.tolist() == [0, 1, 1, 2, 1]
+
+
+def test_the_word_missing_is_no_value(tmp_path: Path) -> None:
+    rows = [{"label": "shoe", "tint": t, "split": s} for t, s in
+            [("missing", "train"), ("red", "train"), ("", "test")]]  # fmt: skip
+    data = {"sensitive": {"tint": "tint"}}
+    table, report = load_site_data(site(table_of(tmp_path / "b", rows), **data), LABELS, 0)
+    assert table.groups.tolist() == [2, 0, 2]
+    assert report.missing == {"tint": {}}
+    _, own = own_space(site(tmp_path / "b", **data))
+    assert own.sensitive == {"tint": ("red",)}
+
+
+def test_names_that_cannot_be_a_space_of_their_own_are_one_message(tmp_path: Path) -> None:
+    folder = table_of(tmp_path / "b", [{"label": "a × b"}])
+    with pytest.raises(InputError, match="write it otherwise, as 'a x b'"):
+        own_space(site(folder))
+    folder = table_of(tmp_path / "c", [{"label": ""}])
+    with pytest.raises(InputError, match="no row has a label in column 'label'"):
+        own_space(site(folder))
+    with pytest.raises(InputError, match="column 'label' has no value in any row"):
+        own_space(site(table_of(tmp_path / "d", [{"label": "", "dx": "a"}]), label="dx",
+                       sensitive={"tint": "label"}))  # fmt: skip
 
 
 @pytest.mark.parametrize(

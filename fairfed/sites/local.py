@@ -1,0 +1,200 @@
+"""Real sites: each reads its own site.toml, and decides what it does for a study.
+
+What a site refuses is said in full at home; the server learns the kind of the error alone.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+
+# isort: split
+import numpy as np
+from flwr.app import Context, Message
+
+from evaluation.files import write_whole
+from fairfed.config import FederationConfig
+from fairfed.config.arms import slug
+from fairfed.config.site import SiteConfig
+from fairfed.data import ImageTable
+from fairfed.data.fingerprint import fingerprint
+from fairfed.data.table import natural_order
+from fairfed.sites.collection import MAIN, Sites, partition_of
+from fairfed.sites.local_data import load_site_data
+from fairfed.sites.policy import action_of, refusals
+from fairfed.sites.site import Site, SiteRows
+from fairfed.sites.workplace import ModelSources, Workplace
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from fairfed.sites.report import DataReport
+    from fairfed.sites.request import Request
+
+LEDGER = "ledger.jsonl"
+"""What has left the site, a line for each message, in its state directory."""
+ONLY_SIMULATED = (
+    "the study divides rows as '{split}', which only a simulation can do: it has the rows of all "
+    "sites in one place"
+)
+REFUSED = "study {study!r}: {reasons}. Change the policy in site.toml, or stay out of the study"
+OTHER_DATA = (
+    "the data of this site are not those that it began study {study!r} with: bring them back, or "
+    "remove {path} to go on with the new ones"
+)
+TWICE = "two sites are called {name!r}; give every site a name of its own"
+NO_DOWNLOAD = (
+    "models.{field}: {source!r} is not on this disk, and policy.allow_download is false; give a "
+    "directory, or allow it"
+)
+
+
+class LocalSites(Sites):
+    """The sites of this process: one, or several in a trial on one machine.
+
+    Parameters
+    ----------
+    configs
+        Their configurations, with paths placed; they are ordered by name.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If two have one name.
+    """
+
+    def __init__(self, configs: Sequence[SiteConfig]) -> None:
+        names = [config.name for config in configs]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(TWICE.format(name=twice[0]))
+        by_name = {config.name: config for config in configs}
+        self._homes = [_Home(by_name[name]) for name in natural_order(names)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the sites, in order."""
+        return tuple(home.config.name for home in self._homes)
+
+    def name(self, context: Context) -> str:
+        """What a client's site is called."""
+        return self._home(context).config.name
+
+    def site(
+        self, context: Context, study: FederationConfig, split: str = MAIN, pooled: bool = False
+    ) -> Site:
+        """A client's site under a study; see `fairfed.sites.collection.Sites`."""
+        if split != MAIN or pooled:
+            raise InputError(ONLY_SIMULATED.format(split="pooled" if pooled else split))
+        return self._home(context).site(study)
+
+    def admit(self, request: Request) -> None:
+        """Refuse what the site's policy does not allow."""
+        self._home(request.context).admit(request)
+
+    def released(self, request: Request, reply: Message) -> None:
+        """Note in the site's ledger what leaves it."""
+        self._home(request.context).note(request, reply)
+
+    def _home(self, context: Context) -> _Home:
+        return self._homes[0] if len(self._homes) == 1 else self._homes[partition_of(context)]
+
+
+class _Home:
+    """One real site."""
+
+    def __init__(self, config: SiteConfig) -> None:
+        self.config = config
+        self._lock = threading.RLock()
+        self._site: Site | None = None
+        self._loaded: tuple[Any, SiteRows, DataReport] | None = None
+        self._state = Path(config.state.directory)
+
+    def site(self, study: FederationConfig) -> Site:
+        """The site under a study, built with the first message of it."""
+        with self._lock:
+            if self._site is None or self._site.study != study:
+                self._site = self._built(study)
+            return self._site
+
+    def _built(self, study: FederationConfig) -> Site:
+        rows, _ = self._rows(study)
+        images = rows.table if isinstance(rows.table, ImageTable) else None
+        looked_at = None if images is None else lambda: (images, rows.train)
+        place = Workplace(study, self._sources(), looked_at)
+        return Site(self.config.name, index, rows, place, policy=self.config.policy)
+
+    def _rows(self, study: FederationConfig) -> tuple[SiteRows, DataReport]:
+        """The site's rows in the federation's names, read once for a label space."""
+        known = study.labels, study.seed, study.table.numeric, study.table.categorical
+        if self._loaded is None or self._loaded[0] != known:
+            table, report = load_site_data(self.config, study.labels, study.seed, study.table)
+            self._verify(study, table)
+            measured = getattr(table, "measured", table.test)
+            train, test = np.flatnonzero(~table.test), np.flatnonzero(measured)
+            self._loaded = known, SiteRows(table, train, test), report
+        return self._loaded[1:]
+
+    def _verify(self, study: FederationConfig, table: Any) -> None:
+        """Refuse to go on in a study with other data than it was begun with."""
+        path = self._state / "studies" / slug(study.name) / "data.json"
+        found = fingerprint(table)
+        if path.is_file():
+            if json.loads(path.read_text(encoding="utf-8"))["sha256"] != found:
+                raise InputError(OTHER_DATA.format(study=study.name, path=path))
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
+
+    def _sources(self) -> ModelSources:
+        models, policy = self.config.models, self.config.policy
+        for field in ("encoder", "generator"):
+            source = getattr(models, field)
+            there = source == "bundled" or Path(source).exists()
+            if not there and not policy.allow_download:
+                raise InputError(NO_DOWNLOAD.format(field=field, source=source))
+        return ModelSources(
+            models.encoder, models.generator, models.lora, models.embeddings,
+            self.config.compute.device, str(self._state / "synthetic"),
+        )  # fmt: skip
+
+    def admit(self, request: Request) -> None:
+        """Refuse a message that asks for more than the policy allows."""
+        if not request.has_study:
+            return
+        study, policy = request.study, self.config.policy
+        action = action_of(request.message.metadata.message_type)
+        wanted = 0
+        if action == "synthesise":
+            wanted = int(self.site(study).plan(request.arm).sum())
+        reasons = list(refusals(policy, study, wanted, action))
+        if reasons:
+            raise InputError(REFUSED.format(study=study.name, reasons="; ".join(reasons)))
+
+    def note(self, request: Request, reply: Message) -> None:
+        """Add a line to the ledger: when, for which study, what, and how much of it."""
+        content = reply.content
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "study": request.study.name if request.has_study else None,
+            "asked": request.message.metadata.message_type,
+            "round": int(request.sent.get("round", 0)),  # type: ignore[arg-type]
+            "numbers": {
+                name: len(value) if isinstance(value, list) else 1
+                for record in content.metric_records.values()
+                for name, value in record.items()
+            },
+            "texts": sorted(
+                name for record in content.config_records.values() for name in record
+            ),
+            "arrays": sum(len(record) for record in content.array_records.values()),
+            "bytes": sum(record.count_bytes() for record in content.array_records.values()),
+        }
+        self._state.mkdir(parents=True, exist_ok=True)
+        with self._lock, (self._state / LEDGER).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
