@@ -28,8 +28,8 @@ from semantic.space import CellScorer
 TRAINING, JUDGING = 201, 202
 """What random numbers are drawn for."""
 OTHER_WEIGHTS = (
-    "generator.model {model!r} or its additions have other weights here than at the server, and "
-    "only what differs from them travels; install the same ones"
+    "generator.model or its additions have other weights here than at the server, and only what "
+    "differs from them travels; install the same ones"
 )
 
 
@@ -88,7 +88,7 @@ def _asked(request: Request) -> Site:
     """The site, once its weights are known to be the server's."""
     site = request.plain_site
     if specialiser(site.place).identity != request.sent["weights"]:
-        raise PublicInputError(OTHER_WEIGHTS.format(model=site.place.sources.generator))
+        raise PublicInputError(OTHER_WEIGHTS)
     return site
 
 

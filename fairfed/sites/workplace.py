@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OTHER_WEIGHTS = (
-    "{what} {source!r} has other weights here ({own:.12}) than the study asks for ({asked:.12}); "
+    "semantic.encoder has other weights here ({own:.12}) than the study asks for ({asked:.12}); "
     "install the same ones"
 )
 ENCODER = "encoder"
@@ -139,12 +139,7 @@ class Workplace:
         found = load_encoder(self.sources.encoder)
         asked = self.study.fingerprints.get(ENCODER, found.fingerprint)
         if asked != found.fingerprint:
-            raise PublicInputError(
-                OTHER_WEIGHTS.format(
-                    what="semantic.encoder", source=self.sources.encoder, own=found.fingerprint,
-                    asked=asked,
-                )
-            )  # fmt: skip
+            raise PublicInputError(OTHER_WEIGHTS.format(own=found.fingerprint, asked=asked))
         return found
 
     @once

@@ -7,22 +7,22 @@ of the simulation are those of a run that has fewer than another.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from flwr.app import Context
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
 from fairfed.client import client_app
-from fairfed.config import Config, FederationConfig, load_config
+from fairfed.config import Config, load_config
 from fairfed.engines import run_apps
 from fairfed.engines.exchange import handshake
 from fairfed.engines.forwarding import ForwardingGrid
 from fairfed.server import checked, server_app
-from fairfed.sites.collection import MAIN, partition_of
-from fairfed.sites.site import Site
 from fairfed.system import simulation_of
 
 
@@ -50,21 +50,25 @@ class FirstClients(ForwardingGrid):
         return list(self._nodes)
 
 
-class OfSeveralRuns:
-    """The sites of runs that follow each other; a study's name tells which it is of."""
+class OfSeveralRuns(ClientApp):
+    """The clients of runs that follow each other; a study's name tells which it is of.
+
+    Parameters
+    ----------
+    configs
+        The runs, the one with the most clients first: it answers what is of no study.
+    """
 
     def __init__(self, configs: list[Config]) -> None:
+        super().__init__()
         self._configs = {config.name: config for config in configs}
 
-    def name(self, context: Context) -> str:
-        """What a client's site is called, of whichever run."""
-        return str(partition_of(context))
-
-    def site(
-        self, context: Context, study: FederationConfig, split: str = MAIN, pooled: bool = False
-    ) -> Site:
-        """A client's site under a study."""
-        return simulation_of(self._configs[study.name]).site(context, study, split, pooled)
+    def __call__(self, message: Message, context: Context) -> Message:
+        """The answer of a client of the run that is meant."""
+        sent = message.content.config_records["config"]
+        name = json.loads(str(sent["study"]))["name"] if "study" in sent else None
+        config = self._configs.get(str(name), next(iter(self._configs.values())))
+        return client_app(simulation_of(config))(message, context)
 
 
 def main(paths: list[str]) -> None:
@@ -72,7 +76,8 @@ def main(paths: list[str]) -> None:
     configs = [load_config(path) for path in paths]
     studies = [checked(config) for config in configs]
     counts = [len(study.simulated("Ray").names) for study in studies]
-    together = ServerApp()
+    order = sorted(range(len(configs)), key=lambda i: -counts[i])
+    clients, together = OfSeveralRuns([configs[i] for i in order]), ServerApp()
 
     @together.main()
     def serve(grid: Grid, context: Context) -> None:
@@ -81,7 +86,7 @@ def main(paths: list[str]) -> None:
             first = [node for node, partition in sites.items() if partition < count]
             server_app(study)(grid=FirstClients(grid, first), context=context)
 
-    run_apps(together, client_app(OfSeveralRuns(configs)), max(counts), engine="ray")
+    run_apps(together, clients, max(counts), engine="ray")
 
 
 if __name__ == "__main__":
