@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from fairfed.engines import run_apps
+from fairfed.engines.run import run_apps
 
 # isort: split
 import torch

@@ -14,8 +14,8 @@ from _label_skew_rows import UNSEEN
 from evaluation.files import write_whole
 from fairfed.data.fashion import BUNDLED, FASHION_CLASSES
 from generators.idx import DEBIAN_DIRECTORY, read_idx
+from semantic.induction import measured_sums
 from semantic.measures import measured_words
-from semantic.profiles import word_frequencies
 
 TABLE = Path("benchmarks/zero_shot_attributes.csv")
 MEASURED = 3000
@@ -115,7 +115,8 @@ def _write_table(path: Path, images: Images, labels: Images) -> None:
     """
     if path.is_file():
         return
-    shares = word_frequencies(labels.astype(np.int64), measured_words(images), FASHION_CLASSES)
+    sums = measured_sums(labels.astype(np.int64), measured_words(images), FASHION_CLASSES)
+    shares = sums.frequencies()
     head, *rows = csv.reader(TABLE.read_text().splitlines())
     filled = [head]
     for row in rows:

@@ -12,11 +12,12 @@ from _label_skew_data import CLASSES
 from torch import Tensor, nn
 
 from evaluation.clients import client_fairness, missing_class_weights, weighted_recall
-from fairfed import checkpoint, site
+from fairfed import site
 from fairfed.config import Config
 from fairfed.engines.private import records_from_bytes
 from fairfed.models import confusion_counts, federated_model
-from fairfed.rundir import RunDirectory
+from fairfed.rounds import checkpoint
+from fairfed.rounds.run_directory import RunDirectory
 
 Counts = npt.NDArray[np.int64]
 TARGET = 0.8

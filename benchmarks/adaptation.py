@@ -38,7 +38,7 @@ from _adaptation_tables import domain_table, task_table
 
 from evaluation.files import write_whole
 from fairfed.config import Config, load_config
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
 
 Settings = dict[str, Any]
 

@@ -189,7 +189,7 @@ def subgroups(rows: int, columns: int) -> dict[str, Any]:
     """Search a million rows in which one subgroup of two columns is served worse."""
     from evaluation.audit.options import AuditOptions
     from evaluation.audit.read import tally_arrays
-    from evaluation.audit.subgroups import worst_subgroups
+    from evaluation.audit.subgroups import search_subgroups
 
     rng = np.random.default_rng(0)
     groups = {f"g{i}": rng.integers(0, 4 + i % 2, rows) for i in range(columns)}
@@ -200,7 +200,7 @@ def subgroups(rows: int, columns: int) -> dict[str, Any]:
     tally = tally_arrays(truth, predicted, groups, positive=1)
     counted = time.perf_counter() - started
     started = time.perf_counter()
-    found = worst_subgroups(tally, AuditOptions(depth=3))
+    found = search_subgroups(tally, AuditOptions(depth=3)).found
     seconds = time.perf_counter() - started
     if not found or set(found[0].where) != {("g1", "2"), ("g4", "3")}:
         raise RuntimeError(f"the planted subgroup was not found first: {found[:1]}")

@@ -29,7 +29,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from fairfed.engines import run_apps
+from fairfed.engines.run import run_apps
 
 # isort: split
 import numpy as np
@@ -69,7 +69,7 @@ def echo_rounds(engine: Any, clients: int, rounds: int) -> list[float]:
     arrays = ArrayRecord({"x": Array(np.zeros(PARAMETERS, np.float32))})
     content = RecordDict({"arrays": arrays, "config": ConfigRecord({"round": 1})})
     server_app, seconds = ServerApp(), []
-    for name in ("flwr.simulation", "ray") if engine == "ray" else ("fairfed.engines.inprocess",):
+    for name in ("ray",) if engine == "ray" else ("fairfed.engines.inprocess",):
         importlib.import_module(name)
     started = time.perf_counter()
 

@@ -43,7 +43,7 @@ from evaluation import get_metric
 from evaluation.files import write_whole
 from fairfed.config import Config
 from fairfed.config.load import merged
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
 from semantic.errors import InputError
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]

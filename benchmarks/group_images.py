@@ -35,9 +35,9 @@ from _tables import mean_sd
 import fairfed.data.fashion as fashion
 from evaluation import get_metric
 from evaluation.files import write_whole
-from fairfed import checkpoint
 from fairfed.config import Arm, Config
-from fairfed.rundir import RunDirectory
+from fairfed.rounds import checkpoint
+from fairfed.rounds.run_directory import RunDirectory
 from generators.idx import DEBIAN_DIRECTORY
 from generators.training.dataset import load_training_images
 from semantic.tint import TINTS, tint_images

@@ -123,7 +123,12 @@ def follow(grid: Any, config: Config, arm: Arm, held: NDArray[np.int64]) -> Stor
     from flwr.app import ArrayRecord
 
     from fairfed.models import federated_model
-    from fairfed.rounds import run_rounds
+    from fairfed.probe import server_probe
+    from fairfed.rounds.arm_server import Plan
+    from fairfed.rounds.clients import handshake
+    from fairfed.rounds.loop import run_rounds
+    from fairfed.strategies.aggregate import decode
+    from fairfed.strategies.arm_server import SteeredServer
     from fairfed.strategies.build import build_strategy, needs_probe
 
     toml = config.to_toml()
@@ -141,17 +146,11 @@ def follow(grid: Any, config: Config, arm: Arm, held: NDArray[np.int64]) -> Stor
         if cells is not None:
             story.cells.append([float(weight) for weight in cells.ravel()])
 
-    run_rounds(
-        grid,
-        strategy,
-        ArrayRecord(federated_model(config, held.shape[1]).state_dict()),
-        config.rounds,
-        config={"toml": toml, "arm": arm.slug, "round": 0},
-        seed=config.seed,
-        timeout=600.0,
-        checkpoint=None,
-        log=note,
-    )
+    plan, clients = Plan(config.rounds, config.seed, 600.0), handshake(grid, 1, 600.0)
+    start = decode(ArrayRecord(federated_model(config, held.shape[1]).state_dict()))
+    request = {"toml": toml, "arm": arm.slug, "round": 0}
+    server = SteeredServer(grid, clients, plan, strategy, start, request)
+    run_rounds(grid, clients, server, plan, note, None)
     return story
 
 

@@ -38,7 +38,7 @@ from fairfed.models import build_model
 from generators.idx import DEBIAN_DIRECTORY
 from generators.training.dataset import TrainingImages, load_training_images
 from semantic.attributes import load_attributes
-from semantic.profiles import word_frequencies
+from semantic.induction import measured_sums
 from semantic.space import Cell
 from semantic.tint import TINTS
 
@@ -204,7 +204,7 @@ def main() -> None:
     training, _ = load_training_images(DEBIAN_DIRECTORY, BUNDLED)
     table = load_attributes(TABLE)
     seen = training.without([table.row(name) for name in UNSEEN], ())
-    frequencies = word_frequencies(seen.labels, seen.words, table.classes)
+    frequencies = measured_sums(seen.labels, seen.words, table.classes).frequencies()
     real = real_images(options.validation)
     judge = load_judge(training, options.work / "judge.pt")
     done["measured_on"] = "validation" if options.validation else "test"

@@ -16,7 +16,7 @@ from evaluation.clients import (
     missing_class_weights,
     missing_recall,
 )
-from evaluation.counts import GroupCounts, sum_counts
+from evaluation.counts import GroupCounts
 from evaluation.errors import InputError
 from evaluation.export import summary_table
 from evaluation.intervals import Interval, wilson_interval
@@ -46,7 +46,6 @@ __all__ = [
     "missing_class_weights",
     "missing_recall",
     "read_run",
-    "sum_counts",
     "summarise",
     "summary_table",
     "wilson_interval",

@@ -8,7 +8,7 @@ are an idea of pfl-research, Granqvist et al. 2024, arXiv:2404.06430.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,34 +135,10 @@ class GroupCounts:
         """Hash names and counts."""
         return hash((self.groups, self.classes, self.values.tobytes()))
 
-    def overall(self) -> GroupCounts:
-        """Return the counts with all groups merged into the single group ``all``."""
-        return GroupCounts(self.values.sum(axis=0, keepdims=True), ("all",), self.classes)
-
     @property
     def n(self) -> int:
         """Number of rows."""
         return int(self.values.sum())
-
-
-def sum_counts(counts: Iterable[GroupCounts]) -> GroupCounts:
-    """Merge any number of group counts.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to merge (names would be unknown) or the names differ.
-    """
-    iterator = iter(counts)
-    try:
-        total = next(iterator)
-    except StopIteration:
-        raise InputError(
-            "no group counts to sum: start from GroupCounts.zeros(groups, classes)"
-        ) from None
-    for item in iterator:
-        total = total + item
-    return total
 
 
 def _check_names(axis: str, names: tuple[str, ...]) -> None:

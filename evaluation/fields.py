@@ -1,167 +1,157 @@
-"""Typed access to parsed JSON whose errors name the file, the line and the field."""
+"""JSON as typed records, with errors that name the file, the line and the field.
+
+A record is a plain dataclass whose annotations pydantic checks, as strictly as JSON's own types;
+fields that a record does not have are passed over. The types here say in our words what is
+expected.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, PlainValidator, TypeAdapter, ValidationError, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from evaluation.errors import InputError
 
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+Record = TypeVar("Record")
 
-class Fields:
-    """A JSON object and where it stands.
+STRICT = {"strict": True}
+"""What a record says as its ``__pydantic_config__``."""
+WORDS = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+}
+"""What is expected where pydantic finds another type."""
+
+Whole = Annotated[int, BeforeValidator(lambda value: 0 if value is None else value)]
+"""An integer; null is 0."""
+Seconds = Annotated[float, BeforeValidator(lambda value: 0.0 if value is None else value)]
+"""A number; null is 0."""
+
+
+def wrong(expected: str, got: Any) -> PydanticCustomError:
+    """The error of a value that is not what is expected, to be raised by a validator."""
+    return PydanticCustomError("wrong", "{expected}", {"expected": expected, "got": got})
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise wrong("a list of names", value)
+    if not value or not all(isinstance(name, str) for name in value):
+        raise wrong("a list of names, at least one", value)
+    if len(set(value)) < len(value):
+        raise wrong("names that are unique", value)
+    return tuple(value)
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if value and not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
+        raise wrong("a list of strings", value)
+    return tuple(value or ())
+
+
+Names = Annotated[tuple[str, ...], PlainValidator(_names)]
+"""Names, at least one, that are unique."""
+Strings = Annotated[tuple[str, ...], PlainValidator(_strings)]
+"""Texts; null is none."""
+
+
+def counts(*shape: str) -> PlainValidator:
+    """Nested lists of counts; sizes of axes are looked up in the context, others are any."""
+
+    def checked(value: Any, info: ValidationInfo) -> IntArray:
+        array = _shaped(value, "counts", shape, info, None)
+        if array.size and (array.dtype.kind not in "iu" or array.min() < 0):
+            raise wrong("counts, integers from 0", "other values")
+        return array.astype(np.int64)
+
+    return PlainValidator(checked)
+
+
+def numbers(*shape: str) -> PlainValidator:
+    """Nested lists of numbers, where null gives NaN; shapes as of `counts`."""
+
+    def checked(value: Any, info: ValidationInfo) -> FloatArray:
+        array = _shaped(value, "numbers", shape, info, object)
+        if not all(item is None or type(item) in (int, float) for item in array.flat):
+            raise wrong("numbers or nulls", "other values")
+        return array.astype(np.float64)
+
+    return PlainValidator(checked)
+
+
+def _shaped(
+    value: Any, what: str, shape: Iterable[str], info: ValidationInfo, kind: Any
+) -> NDArray[Any]:
+    sizes = [(info.context or {}).get(axis) for axis in shape]
+    shown = ", ".join("any" if size is None else str(size) for size in sizes)
+    try:
+        array = np.asarray(value, kind)
+    except ValueError:
+        raise wrong(f"{what} of shape [{shown}]", "ragged lists") from None
+    same = array.ndim == len(sizes) and all(
+        want in (None, have) for want, have in zip(sizes, array.shape, strict=True)
+    )
+    if not same:
+        raise wrong(f"{what} of shape [{shown}]", f"shape {array.shape}")
+    return array
+
+
+def parse(kind: type[Record], text: str, where: str, **context: Any) -> Record:
+    """Read one JSON object as a record.
 
     Parameters
     ----------
-    value : object
-        Parsed JSON; must be an object.
+    kind : type
+        The record.
+    text : str
+        The JSON.
     where : str
-        Place for messages, such as ``rounds.jsonl line 3``.
+        Its place for messages, such as ``rounds.jsonl line 3``.
+    **context
+        Sizes of axes, and whatever else the record's validators ask for.
+
+    Raises
+    ------
+    json.JSONDecodeError
+        If it is no JSON.
+    InputError
+        If a field is missing or not as it should be; names the first.
     """
-
-    def __init__(self, value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise InputError(f"{where}: expected an object, got {type(value).__name__}")
-        self._value = value
-        self.where = where
-
-    def text(self, key: str) -> str:
-        """Return a string."""
-        return str(self._typed(key, (str,), "a string"))
-
-    def text_or_none(self, key: str) -> str | None:
-        """Return a string, or None for null or a missing key."""
-        return None if self._value.get(key) is None else self.text(key)
-
-    def integer(self, key: str) -> int:
-        """Return an integer."""
-        return int(self._typed(key, (int,), "an integer"))
-
-    def number(self, key: str) -> float:
-        """Return a number."""
-        return float(self._typed(key, (int, float), "a number"))
-
-    def number_or_none(self, key: str) -> float | None:
-        """Return a number, or None for null or a missing key."""
-        return None if self._value.get(key) is None else self.number(key)
-
-    def integer_or(self, key: str, default: int) -> int:
-        """Return an integer, or the default for null or a missing key."""
-        return default if self._value.get(key) is None else self.integer(key)
-
-    def number_or(self, key: str, default: float) -> float:
-        """Return a number, or the default for null or a missing key."""
-        return default if self._value.get(key) is None else self.number(key)
-
-    def flag(self, key: str, default: bool) -> bool:
-        """Return a boolean, or the default for a missing key."""
-        return bool(self._typed(key, (bool,), "true or false")) if key in self._value else default
-
-    def flag_or_none(self, key: str) -> bool | None:
-        """Return a boolean, or None for null or a missing key."""
-        return None if self._value.get(key) is None else self.flag(key, False)
-
-    def names(self, key: str) -> tuple[str, ...]:
-        """Return a list of unique strings that is not empty."""
-        values = self._typed(key, (list,), "a list of names")
-        if not values or not all(isinstance(v, str) for v in values):
-            raise self.error(key, "a list of names, at least one", values)
-        if len(set(values)) < len(values):
-            raise self.error(key, "names that are unique", values)
-        return tuple(values)
-
-    def strings(self, key: str) -> tuple[str, ...]:
-        """Return a list of strings; empty for a missing key."""
-        values = self._value.get(key) or []
-        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-            raise self.error(key, "a list of strings", values)
-        return tuple(values)
-
-    def mapping(self, key: str) -> dict[str, Any]:
-        """Return an object."""
-        return dict(self._typed(key, (dict,), "an object"))
-
-    def objects(self, key: str) -> Iterator[Fields]:
-        """Yield the objects of a list, each knowing its place."""
-        for i, item in enumerate(self._typed(key, (list,), "a list")):
-            yield Fields(item, f"{self.where}, {key}[{i}]")
-
-    def counts(self, key: str, shape: tuple[int | None, ...]) -> NDArray[np.int64]:
-        """Return nested lists of counts; None in the shape stands for any length."""
-        value = self._require(key)
-        try:
-            array = np.asarray(value)
-        except ValueError:
-            raise self.error(key, f"counts of shape {_shape(shape)}", "ragged lists") from None
-        matches = array.ndim == len(shape) and all(
-            want in (None, have) for want, have in zip(shape, array.shape, strict=True)
-        )
-        if not matches:
-            raise self.error(key, f"counts of shape {_shape(shape)}", f"shape {array.shape}")
-        if array.size and (array.dtype.kind not in "iu" or array.min() < 0):
-            raise self.error(key, "counts, integers from 0", "other values")
-        return array.astype(np.int64)
-
-    def counts_or_none(self, key: str, shape: tuple[int | None, ...]) -> NDArray[np.int64] | None:
-        """Return counts, or None for null or a missing key."""
-        return None if self._value.get(key) is None else self.counts(key, shape)
-
-    def numbers(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Return nested lists of numbers; null gives NaN."""
-        value = self._require(key)
-        try:
-            array = np.asarray(value, object)
-        except ValueError:
-            raise self.error(key, f"numbers of shape {_shape(shape)}", "ragged lists") from None
-        if array.shape != shape:
-            raise self.error(key, f"numbers of shape {_shape(shape)}", f"shape {array.shape}")
-        if not all(item is None or type(item) in (int, float) for item in array.flat):
-            raise self.error(key, "numbers or nulls", "other values")
-        return array.astype(np.float64)
-
-    def numbers_or_none(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-        """Return numbers, or None for null or a missing key."""
-        return None if self._value.get(key) is None else self.numbers(key, shape)
-
-    def part_or_none(self, key: str) -> Fields | None:
-        """Return an object that knows its place, or None for null or a missing key."""
-        value = self._value.get(key)
-        return None if value is None else Fields(value, f"{self.where}, {key}")
-
-    def error(self, key: str, expected: str, got: Any) -> InputError:
-        """Build the error for a wrong field."""
-        shown = got if isinstance(got, str) else json.dumps(got)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        return InputError(f"{self.where}: field '{key}': expected {expected}, got {shown}")
-
-    def _require(self, key: str) -> Any:
-        if key not in self._value:
-            raise InputError(f"{self.where}: field '{key}' is missing")
-        return self._value[key]
-
-    def _typed(self, key: str, types: tuple[type, ...], words: str) -> Any:
-        value = self._require(key)
-        # bool is an int to Python, never to a reader of the file
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise self.error(key, words, value)
-        return value
+    try:
+        found: Record = _adapter(cast("Any", kind)).validate_json(text, context=context)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "json_invalid":
+            json.loads(text)
+        raise _told(first, where) from error
+    return found
 
 
-def read_object(path: Path) -> Fields:
-    """Read a JSON file that holds one object.
+def read_record(kind: type[Record], path: Path, **context: Any) -> Record:
+    """Read a JSON file that holds one object; see `parse`.
 
     Raises
     ------
     InputError
-        If the file is missing, unreadable or no JSON object; names file and line.
+        If the file is missing, unreadable or no JSON, or a field is not as it should be; names
+        file, line and field.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return parse(kind, path.read_text(encoding="utf-8"), path.name, **context)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); run directories come from `fairfed run`"
@@ -170,8 +160,39 @@ def read_object(path: Path) -> Fields:
         raise InputError(f"{path}: is no UTF-8 text (byte {error.start})") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path} line {error.lineno}: is no JSON ({error.msg})") from error
-    return Fields(value, path.name)
 
 
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return "[" + ", ".join("any" if size is None else str(size) for size in shape) + "]"
+def field_error(where: str, key: str, expected: str, got: Any) -> InputError:
+    """Build the error for a wrong field."""
+    shown = got if isinstance(got, str) else json.dumps(got)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    return InputError(f"{where}: field '{key}': expected {expected}, got {shown}")
+
+
+@lru_cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _told(first: Any, where: str) -> InputError:
+    """What pydantic found, in our words."""
+    kind, path, got = first["type"], list(first["loc"]), first["input"]
+    if kind == "dataclass_type":
+        return InputError(f"{_place(where, path)}: expected an object, got {type(got).__name__}")
+    *_, last = (i for i, part in enumerate(path) if isinstance(part, str))
+    where, key = _place(where, path[:last]), path[last]
+    if kind == "missing":
+        return InputError(f"{where}: field '{key}' is missing")
+    if kind == "wrong":
+        return field_error(where, key, first["ctx"]["expected"], first["ctx"]["got"])
+    if kind in WORDS:
+        return field_error(where, key, WORDS[kind], got)
+    return InputError(f"{where}: {first['msg']}")
+
+
+def _place(where: str, path: Iterable[str | int]) -> str:
+    """A place within another, as ``rounds.jsonl line 3, clients[0]``."""
+    for part in path:
+        named = where.endswith(", splits")  # its keys are names, not fields
+        where += f"[{part}]" if isinstance(part, int) else f"{'.' if named else ', '}{part}"
+    return where

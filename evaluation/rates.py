@@ -1,4 +1,4 @@
-"""Rates of confusion counts, per group and one-vs-rest per class.
+"""Accuracy and recall of confusion counts, and the cells that other rates are made of.
 
 Every function takes counts of shape ``(..., n_groups, n_classes, n_classes)`` (group, true class,
 predicted class) with any leading batch axes, so that one call serves all bootstrap replicates.
@@ -6,10 +6,7 @@ predicted class) with any leading batch axes, so that one call serves all bootst
 Undefined rates
 ---------------
 A rate with an empty denominator is NaN: the accuracy of a group without rows, the recall of a class
-without rows, the precision of a class that is never predicted. ``convention="fairlearn"`` keeps NaN
-for a group without rows (fairlearn never sees such a group) but sets the true and false positive
-rate of a group *with* rows to 0 when the denominator is empty, as fairlearn does through
-scikit-learn's normalised confusion matrix.
+without rows. What fairlearn makes of it: see `evaluation.audit.metrics`.
 """
 
 from __future__ import annotations
@@ -24,8 +21,6 @@ from evaluation.errors import InputError
 FloatArray = NDArray[np.float64]
 CountArray = NDArray[np.int64]
 Convention = Literal["exclude", "fairlearn"]
-
-CONVENTION_ERROR = "convention must be 'exclude' or 'fairlearn', got {!r}"
 
 
 def check_counts(counts: NDArray[np.generic]) -> FloatArray:
@@ -76,47 +71,8 @@ def recall_by_cell(counts: CountArray) -> FloatArray:
     return ratio_or_nan(np.diagonal(array, axis1=-2, axis2=-1), array.sum(axis=-1))
 
 
-def selection_rate(counts: CountArray) -> FloatArray:
-    """P(Ŷ = c | A = a): share of a group's rows predicted as a class.
-
-    Returns
-    -------
-    ndarray, shape (..., n_groups, n_classes)
-        NaN for a group without rows.
-    """
-    array = check_counts(counts)
-    return ratio_or_nan(array.sum(axis=-2), array.sum(axis=(-2, -1))[..., None])
-
-
-def true_positive_rate(counts: CountArray, convention: Convention = "exclude") -> FloatArray:
-    """P(Ŷ = c | Y = c, A = a), one-vs-rest.
-
-    Parameters
-    ----------
-    counts : ndarray, shape (..., n_groups, n_classes, n_classes)
-        Confusion counts.
-    convention : {"exclude", "fairlearn"}
-        Value of a group with rows but none of class c: NaN or 0 (see the module).
-
-    Returns
-    -------
-    ndarray, shape (..., n_groups, n_classes)
-    """
-    array = check_counts(counts)
-    positives = array.sum(axis=-1)
-    hits = np.diagonal(array, axis1=-2, axis2=-1)
-    return _fill(ratio_or_nan(hits, positives), array, convention)
-
-
-def false_positive_rate(counts: CountArray, convention: Convention = "exclude") -> FloatArray:
-    """P(Ŷ = c | Y ≠ c, A = a), one-vs-rest; shapes and convention as in `true_positive_rate`."""
-    array = check_counts(counts)
-    _, alarms, _, rest = confusion_cells(array)
-    return _fill(ratio_or_nan(alarms, alarms + rest), array, convention)
-
-
-def confusion_cells(array: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """True and false positives, false and true negatives of each class.
+def confusion_cell(array: FloatArray, cell: str) -> FloatArray:
+    """True or false positives or negatives of each class against the rest.
 
     Nothing is subtracted: of weights of very different size the difference would be noise.
 
@@ -124,35 +80,22 @@ def confusion_cells(array: FloatArray) -> tuple[FloatArray, FloatArray, FloatArr
     ----------
     array : ndarray of float64, shape (..., n_groups, n_classes, n_classes)
         Confusion counts.
+    cell : {"tp", "fp", "fn", "tn"}
+        Which.
 
     Returns
     -------
-    tuple of ndarray, each of shape (..., n_groups, n_classes)
+    ndarray, shape (..., n_groups, n_classes)
     """
-    tp = _diagonal(array)
-    if array.shape[-1] == 2:
-        fp = np.stack([array[..., 1, 0], array[..., 0, 1]], axis=-1)
-        return tp, fp, fp[..., ::-1], tp[..., ::-1]
+    if cell == "tp":
+        return np.diagonal(array, axis1=-2, axis2=-1)
     apart = 1 - np.eye(array.shape[-1])
-    # Rows of a true class that are predicted as another than each: on the diagonal, those missed.
-    others = array @ apart
-    return tp, (array * apart).sum(axis=-2), _diagonal(others), (others * apart).sum(axis=-2)
-
-
-def _diagonal(array: FloatArray) -> FloatArray:
-    return np.diagonal(array, axis1=-2, axis2=-1)
+    # True negatives: all rows of a true class but those predicted as the other one.
+    others = (array @ apart if cell == "tn" else array) * apart
+    return np.asarray(others.sum(axis=-1 if cell == "fn" else -2))
 
 
 def pool_groups(counts: NDArray[Any]) -> NDArray[Any]:
     """Merge all groups into one; shape ``(..., 1, n_classes, n_classes)``."""
     pooled: NDArray[Any] = np.asarray(counts).sum(axis=-3, keepdims=True)
     return pooled
-
-
-def _fill(rates: FloatArray, array: FloatArray, convention: Convention) -> FloatArray:
-    if convention == "exclude":
-        return rates
-    if convention != "fairlearn":
-        raise InputError(CONVENTION_ERROR.format(convention))
-    has_rows = array.sum(axis=(-2, -1))[..., None] > 0
-    return np.where(has_rows & np.isnan(rates), 0.0, rates)

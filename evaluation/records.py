@@ -1,20 +1,60 @@
-"""What a run directory says, as typed records; `evaluation.run` reads them."""
+"""What a run directory says, as typed records; `evaluation.run` reads them.
+
+Field by field they are what the files hold; docs/report.md has the schema.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+from evaluation.fields import (
+    STRICT,
+    FloatArray,
+    IntArray,
+    Names,
+    Seconds,
+    Strings,
+    Whole,
+    counts,
+    numbers,
+    wrong,
+)
+
+Cells = Annotated[IntArray, counts("classes", "groups")]
+Text = Annotated[str, BeforeValidator(str)]
+
+
+class _Read:
+    """A record that is read from a file."""
+
+    __pydantic_config__ = STRICT
+
+
+def _inside(name: Any, info: ValidationInfo) -> Path:
+    """A path of the gallery, which must not lead out of the run directory."""
+    if not isinstance(name, str):
+        raise wrong("a string", name)
+    folder: Path = (info.context or {})["run_dir"]
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise PydanticCustomError(
+            "outside", "file '{name}' lies outside the run directory", {"name": name}
+        )
+    return path
+
+
+Inside = Annotated[Path, PlainValidator(_inside)]
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(_Read):
     """One training arm: an aggregation rule, with or without augmentation, on a split.
 
     With `own_models`, every client is measured with a model of its own; `as_published`, the rule
@@ -23,16 +63,16 @@ class Arm:
 
     name: str
     rule: str
-    augment: bool
-    domain_matching: bool
     split: str
-    reference: bool
+    augment: bool = False
+    domain_matching: bool = False
+    reference: bool = False
     own_models: bool = False
     as_published: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class Split(_Read):
     """Real images per client and cell.
 
     Parameters
@@ -41,9 +81,9 @@ class Split:
         Training and test images.
     """
 
-    name: str
-    train: IntArray
-    test: IntArray
+    train: Annotated[IntArray, counts("clients", "classes", "groups")]
+    test: Annotated[IntArray, counts("clients", "classes", "groups")]
+    name: str = ""
 
     @property
     def clients(self) -> int:
@@ -52,7 +92,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class ClientRound:
+class ClientRound(_Read):
     """One client in one round; None where it failed or the engine does not report.
 
     Parameters
@@ -71,24 +111,32 @@ class ClientRound:
     """
 
     client: int
-    error: str | None
-    n_real: int
-    n_synthetic: int
-    loss: float | None
-    signal: float | None
-    raw_weight: float | None
-    weight: float | None
-    guard: str | None
-    seconds: float
-    bytes_down: int
-    bytes_up: int
-    test_loss: float | None
-    test_counts: IntArray | None
+    error: str | None = None
+    n_real: Whole = 0
+    n_synthetic: Whole = 0
+    loss: float | None = None
+    signal: float | None = None
+    raw_weight: float | None = None
+    weight: float | None = None
+    guard: str | None = None
+    seconds: Seconds = 0.0
+    bytes_down: Whole = 0
+    bytes_up: Whole = 0
+    test_loss: float | None = None
+    test_counts: Annotated[IntArray, counts("groups", "classes", "classes")] | None = None
     drawn_down: bool | None = None
 
 
+@dataclass(frozen=True)
+class Spent(_Read):
+    """Images that all clients made for a plan, and took from the store."""
+
+    generated: Whole = 0
+    reused: Whole = 0
+
+
 @dataclass(frozen=True, eq=False)
-class LoopPlan:
+class LoopPlan(_Read):
     """What the closed loop planned after a round.
 
     Parameters
@@ -97,28 +145,27 @@ class LoopPlan:
         Lower end of the interval of each cell's recall on the clients' training rows.
     asked, cumulative : ndarray of int64, same shape
         Further synthetic images of each cell that every client shall have: now, and so far.
-    generated, reused : int
-        What all clients made for the plan before this one, and took from the store.
+    spent : Spent
+        For the plan before this one.
     change : ndarray of float64, same shape, or None
         Recall now less recall at the plan before; NaN without rows, None for the first plan.
     """
 
-    lower: FloatArray
-    asked: IntArray
-    cumulative: IntArray
-    generated: int
-    reused: int
-    change: FloatArray | None
+    lower: Annotated[FloatArray, numbers("classes", "groups")]
+    asked: Cells
+    cumulative: Cells
+    spent: Spent = Spent()
+    change: Annotated[FloatArray, numbers("classes", "groups")] | None = None
 
 
 @dataclass(frozen=True)
-class Round:
+class Round(_Read):
     """One finished round of one arm; ``loop`` where the arm made a plan after it."""
 
     arm: str
-    number: int
-    seconds: float
+    number: Annotated[int, Field(validation_alias="round")]
     clients: tuple[ClientRound, ...]
+    seconds: Seconds = 0.0
     loop: LoopPlan | None = None
 
     def pooled(self) -> IntArray | None:
@@ -128,7 +175,7 @@ class Round:
 
 
 @dataclass(frozen=True, eq=False)
-class ClientSynthesis:
+class ClientSynthesis(_Read):
     """What one client synthesised.
 
     Parameters
@@ -140,13 +187,13 @@ class ClientSynthesis:
     """
 
     client: int
-    requested: IntArray
-    accepted: IntArray
-    rejected: Mapping[str, int]
+    requested: Cells
+    accepted: Cells
+    rejected: dict[str, int]
 
 
 @dataclass(frozen=True)
-class Synthesis:
+class Synthesis(_Read):
     """What all clients synthesised, with the seconds it took and the images reused.
 
     Parameters
@@ -157,33 +204,82 @@ class Synthesis:
     """
 
     clients: tuple[ClientSynthesis, ...]
-    seconds: float
-    generated: int
-    reused: int
-    rejected: Mapping[str, int] | None = None
+    seconds: Seconds = 0.0
+    generated: Whole = 0
+    reused: Whole = 0
+    rejected: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
-class SyntheticImage:
+class SyntheticImage(_Read):
     """A synthetic image of the gallery; scores are None when not given."""
 
-    file: Path
-    score: float | None
-    margin: float | None
+    file: Inside
+    score: float | None = None
+    margin: float | None = None
 
 
-@dataclass(frozen=True)
-class GalleryCell:
+@dataclass(frozen=True, kw_only=True)
+class GalleryCell(_Read):
     """Real and synthetic images of one cell."""
 
-    class_name: str
+    class_name: Annotated[str, Field(validation_alias="class")]
     group: str
-    real: tuple[Path, ...]
+    real: tuple[Inside, ...] = ()
     synthetic: tuple[SyntheticImage, ...]
 
 
 @dataclass(frozen=True)
-class Run:
+class Gallery(_Read):
+    """The gallery of a run.
+
+    Parameters
+    ----------
+    split : str
+        Whose the real images are; those of earlier versions, which did not say, are test's.
+    """
+
+    cells: tuple[GalleryCell, ...]
+    split: Annotated[str, BeforeValidator(lambda value: value or "test")] = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(_Read):
+    """What was to be run, as ``federation.json`` says.
+
+    Parameters
+    ----------
+    warnings : tuple of str
+        What the run allowed although its models do not know the data.
+    remarks : tuple of str
+        What a reader of the report must know.
+    unit : str
+        What the data are, in the plural: ``images`` or ``rows``.
+    unknown : tuple of str
+        Groups of rows whose sensitive value is unknown: no metric compares them.
+    clients : tuple of str
+        Names of the clients; empty where the run does not say.
+    """
+
+    name: str
+    seed: int
+    classes: Names
+    groups: Names
+    sensitive: str | None = None
+    rounds: int
+    engine: str
+    versions: dict[str, Text]
+    arms: tuple[Arm, ...]
+    splits: dict[str, Split]
+    remarks: Strings = ()
+    warnings: Strings = ()
+    unit: Annotated[str, BeforeValidator(lambda value: value or "images")] = "images"
+    unknown: Strings = ()
+    clients: Strings = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Plan):
     """A run directory.
 
     Parameters
@@ -195,40 +291,18 @@ class Run:
     config_text : str
         The resolved configuration.
     notes : tuple of str
-        What a reader of the report must know about the files (for example a line cut short).
-    warnings : tuple of str
-        What the run allowed although its models do not know the data.
-    unit : str
-        What the data are, in the plural: ``images`` or ``rows``.
-    unknown : tuple of str
-        Groups of rows whose sensitive value is unknown: no metric compares them.
+        The remarks, and what is to be said about the files (for example a line cut short).
     gallery_split : str
         Whose the real images of the gallery are: ``test``, as far as fairfed writes it.
-    clients : tuple of str
-        Names of the clients; empty where the run does not say.
     """
 
     path: Path
-    name: str
-    seed: int
-    classes: tuple[str, ...]
-    groups: tuple[str, ...]
-    sensitive: str | None
-    rounds: int
-    engine: str
-    versions: Mapping[str, str]
-    arms: tuple[Arm, ...]
-    splits: Mapping[str, Split]
     history: Mapping[str, tuple[Round, ...]]
     synthesis: Synthesis | None = None
     gallery: tuple[GalleryCell, ...] = ()
-    config_text: str = ""
-    notes: tuple[str, ...] = field(default=())
-    warnings: tuple[str, ...] = field(default=())
-    unit: str = "images"
-    unknown: tuple[str, ...] = ()
-    clients: tuple[str, ...] = ()
     gallery_split: str = "test"
+    config_text: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def has_groups(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from evaluation import metrics, rates
+from evaluation.audit.gaps import GAPS
 from evaluation.errors import InputError
+from evaluation.metrics import Across
 from evaluation.rates import CountArray, FloatArray
 
 Direction = Literal["higher", "lower"]
@@ -75,58 +77,52 @@ def get_metric(name: str) -> Metric:
         raise InputError(f"unknown metric {name!r}; choose one of: {known}") from None
 
 
-_MACRO = "With more than two classes: one-vs-rest, mean over the classes."
-_WORST = "With more than two classes: one-vs-rest, worst class."
-_EITHER = "{} The positive class of two is the last."
+_WORDS = {
+    "demographic_parity_difference":
+        "Largest difference between groups in how often a class is predicted.",
+    "demographic_parity_ratio":
+        "Smallest over largest rate at which a class is predicted, over groups.",
+    "equal_opportunity_difference":
+        "Largest difference between groups in the true positive rate (recall).",
+    "equal_opportunity_ratio":
+        "Smallest over largest true positive rate (recall), over groups.",
+    "equalized_odds_difference":
+        "The larger of the true and the false positive rate difference between groups "
+        "(fairlearn's worst_case).",
+    "equalized_odds_ratio":
+        "The smaller of the true and the false positive rate ratio (fairlearn's worst_case).",
+    "equalized_odds_difference_mean":
+        "The mean of the true and the false positive rate difference (agg=mean).",
+    "equalized_odds_ratio_mean":
+        "The mean of the true and the false positive rate ratio (agg=mean).",
+}  # fmt: skip
+_ACROSS: tuple[tuple[Across, str, str, str], ...] = (
+    ("macro", "", "", "mean over the classes"),
+    ("worst", "_worst", ", worst class", "worst class"),
+)
 
 
 def _gaps() -> list[Metric]:
     """Every gap twice: mean over classes, and worst class."""
-    table: list[tuple[str, str, Callable[..., FloatArray], Direction, str, dict[str, Any]]] = [
-        ("demographic_parity_difference", "Demographic parity difference",
-         metrics.demographic_parity_difference, "lower",
-         "Largest difference between groups in how often a class is predicted.", {}),
-        ("demographic_parity_ratio", "Demographic parity ratio",
-         metrics.demographic_parity_ratio, "higher",
-         "Smallest over largest rate at which a class is predicted, over groups.", {}),
-        ("equal_opportunity_difference", "Equal opportunity difference",
-         metrics.equal_opportunity_difference, "lower",
-         "Largest difference between groups in the true positive rate (recall).", {}),
-        ("equal_opportunity_ratio", "Equal opportunity ratio",
-         metrics.equal_opportunity_ratio, "higher",
-         "Smallest over largest true positive rate (recall), over groups.", {}),
-        ("equalized_odds_difference", "Equalized odds difference",
-         metrics.equalized_odds_difference, "lower",
-         "The larger of the true and the false positive rate difference between groups "
-         "(fairlearn's worst_case).", {}),
-        ("equalized_odds_ratio", "Equalized odds ratio",
-         metrics.equalized_odds_ratio, "higher",
-         "The smaller of the true and the false positive rate ratio (fairlearn's worst_case).", {}),
-        ("equalized_odds_difference_mean", "Equalized odds difference (mean)",
-         metrics.equalized_odds_difference, "lower",
-         "The mean of the true and the false positive rate difference (agg=mean).",
-         {"agg": "mean"}),
-        ("equalized_odds_ratio_mean", "Equalized odds ratio (mean)",
-         metrics.equalized_odds_ratio, "higher",
-         "The mean of the true and the false positive rate ratio (agg=mean).", {"agg": "mean"}),
-    ]  # fmt: skip
-    found = []
-    for name, title, function, direction, words, options in table:
-        for across, suffix, label, note in (
-            ("macro", "", "", _MACRO),
-            ("worst", "_worst", ", worst class", _WORST),
-        ):
-            bound = partial(function, across=across, **options)
-            described = f"{words} {_EITHER.format(note)}"
-            found.append(Metric(name + suffix, title + label, bound, direction, described))
-    return found
+    return [
+        Metric(
+            name + suffix,
+            GAPS[name].title + label,
+            partial(GAPS[name].of_counts, across=across),
+            "lower" if GAPS[name].kind == "difference" else "higher",
+            f"{words} With more than two classes: one-vs-rest, {joined}. The positive class of two "
+            "is the last.",
+        )
+        for name, words in _WORDS.items()
+        for across, suffix, label, joined in _ACROSS
+    ]
 
 
 def _simple() -> list[Metric]:
     return [
         Metric("accuracy", "Accuracy", rates.accuracy, "higher",
                "Share of rows predicted right, groups pooled."),
-        Metric("accuracy_difference", "Accuracy difference", metrics.accuracy_difference,
+        Metric("accuracy_difference", "Accuracy difference", GAPS["accuracy_difference"].of_counts,
                "lower", "Largest difference of accuracy between groups."),
         Metric("worst_group_accuracy", "Worst-group accuracy", metrics.worst_group_accuracy,
                "higher", "Accuracy of the group with the lowest accuracy."),

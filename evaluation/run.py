@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
+from evaluation.audit.tally import CROSSED
 from evaluation.errors import InputError
-from evaluation.fields import Fields, read_object
-from evaluation.gallery import gallery_split, read_gallery
-from evaluation.records import (
-    Arm,
-    ClientRound,
-    ClientSynthesis,
-    LoopPlan,
-    Round,
-    Run,
-    Split,
-    Synthesis,
-)
+from evaluation.fields import field_error, parse, read_record
+from evaluation.records import Gallery, Plan, Round, Run, Synthesis
 
 OWN_RESULTS = {
     "zsl": "learns classes that nobody has",
@@ -74,75 +66,51 @@ def read_run(run_dir: Path) -> Run:
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: is no directory; give the run directory of `fairfed run`")
     refuse_own_results(run_dir)
-    top = read_object(run_dir / "federation.json")
-    classes, groups = top.names("classes"), top.names("groups")
-    splits = _splits(top, len(classes), len(groups))
-    arms = _arms(top, splits)
-    cells = (len(classes), len(groups))
-    history, notes = _history(run_dir / "rounds.jsonl", arms, splits, cells)
+    plan = _plan(run_dir / "federation.json")
+    sizes = {"classes": len(plan.classes), "groups": len(plan.groups)}
+    history, notes = _history(run_dir / "rounds.jsonl", plan, sizes)
+    made, gallery = run_dir / "synthetic" / "clients.json", read_gallery(run_dir, plan)
     return Run(
+        **vars(plan),
         path=run_dir,
-        name=top.text("name"),
-        seed=top.integer("seed"),
-        classes=classes,
-        groups=groups,
-        sensitive=top.text_or_none("sensitive"),
-        rounds=top.integer("rounds"),
-        engine=top.text("engine"),
-        versions={key: str(value) for key, value in top.mapping("versions").items()},
-        arms=arms,
-        splits=splits,
         history=history,
-        synthesis=_synthesis(run_dir / "synthetic" / "clients.json", cells),
-        gallery=read_gallery(run_dir, classes, groups),
-        gallery_split=gallery_split(run_dir),
+        synthesis=read_record(Synthesis, made, **sizes) if made.is_file() else None,
+        gallery=gallery.cells,
+        gallery_split=gallery.split,
         config_text=_config(run_dir / "config.toml"),
-        notes=(*top.strings("remarks"), *notes),
-        warnings=top.strings("warnings"),
-        unit=top.text_or_none("unit") or "images",
-        unknown=top.strings("unknown"),
-        clients=top.strings("clients"),
+        notes=(*plan.remarks, *notes),
     )
 
 
-def _splits(top: Fields, n_classes: int, n_groups: int) -> dict[str, Split]:
-    found = {}
-    for name, value in top.mapping("splits").items():
-        fields = Fields(value, f"{top.where}, splits.{name}")
-        train = fields.counts("train", (None, n_classes, n_groups))
-        test = fields.counts("test", (train.shape[0], n_classes, n_groups))
-        found[name] = Split(name, train, test)
-    return found
-
-
-def _arms(top: Fields, splits: dict[str, Split]) -> tuple[Arm, ...]:
-    arms: list[Arm] = []
-    for fields in top.objects("arms"):
-        arm = Arm(
-            name=fields.text("name"),
-            rule=fields.text("rule"),
-            augment=fields.flag("augment", False),
-            domain_matching=fields.flag("domain_matching", False),
-            split=fields.text("split"),
-            reference=fields.flag("reference", False),
-            own_models=fields.flag("own_models", False),
-            as_published=fields.flag("as_published", False),
-        )
-        if arm.split not in splits:
-            raise fields.error("split", f"one of {sorted(splits)}", arm.split)
-        if arm.name in {other.name for other in arms}:
-            raise fields.error("name", "a name no other arm has", arm.name)
-        arms.append(arm)
-    if not arms:
-        raise InputError(f"{top.where}: field 'arms': expected at least one arm")
-    return tuple(arms)
+def _plan(path: Path) -> Plan:
+    plan = read_record(Plan, path)
+    cells = len(plan.classes), len(plan.groups)
+    for name, split in plan.splits.items():
+        for part, clients in (("train", "any"), ("test", len(split.train))):
+            shape = getattr(split, part).shape
+            if shape[1:] != cells or clients not in ("any", shape[0]):
+                where = f"{path.name}, splits.{name}"
+                expected = f"counts of shape [{clients}, {cells[0]}, {cells[1]}]"
+                raise field_error(where, part, expected, f"shape {shape}")
+    names: set[str] = set()
+    for i, arm in enumerate(plan.arms):
+        where = f"{path.name}, arms[{i}]"
+        if arm.split not in plan.splits:
+            raise field_error(where, "split", f"one of {sorted(plan.splits)}", arm.split)
+        if arm.name in names:
+            raise field_error(where, "name", "a name no other arm has", arm.name)
+        names.add(arm.name)
+    if not names:
+        raise InputError(f"{path.name}: field 'arms': expected at least one arm")
+    splits = {name: replace(split, name=name) for name, split in plan.splits.items()}
+    return replace(plan, splits=splits)
 
 
 def _history(
-    path: Path, arms: tuple[Arm, ...], splits: dict[str, Split], cells: tuple[int, int]
+    path: Path, plan: Plan, sizes: dict[str, int]
 ) -> tuple[dict[str, tuple[Round, ...]], tuple[str, ...]]:
-    rounds: dict[str, list[Round]] = {arm.name: [] for arm in arms}
-    clients = {arm.name: splits[arm.split].clients for arm in arms}
+    rounds: dict[str, list[Round]] = {arm.name: [] for arm in plan.arms}
+    clients = {arm.name: plan.splits[arm.split].clients for arm in plan.arms}
     notes: list[str] = []
     if not path.is_file():
         return dict.fromkeys(rounds, ()), ("rounds.jsonl does not exist yet: no round is over.",)
@@ -155,15 +123,27 @@ def _history(
             continue
         where = f"{path.name} line {number}"
         try:
-            value = json.loads(line)
+            entry = parse(Round, line, where, **sizes)
         except json.JSONDecodeError as error:
             if number == len(lines):  # no newline after it: it is still being written
                 notes.append(f"{where} is cut short and was left out: the run is under way.")
                 continue
             raise InputError(f"{path} line {number}: is no JSON ({error.msg})") from error
-        entry = _round(Fields(value, where), clients, cells)
+        _check_round(entry, clients, where)
         _append(rounds[entry.arm], entry, where)
     return {name: tuple(entries) for name, entries in rounds.items()}, tuple(notes)
+
+
+def _check_round(entry: Round, clients: dict[str, int], where: str) -> None:
+    if entry.arm not in clients:
+        raise field_error(where, "arm", f"one of {sorted(clients)}", entry.arm)
+    last = clients[entry.arm] - 1
+    for i, own in enumerate(entry.clients):
+        if not 0 <= own.client <= last:
+            expected = f"an index in 0..{last}"
+            raise field_error(f"{where}, clients[{i}]", "client", expected, own.client)
+    if len({own.client for own in entry.clients}) < len(entry.clients):
+        raise field_error(where, "clients", "each client once", "a client twice")
 
 
 def _append(entries: list[Round], entry: Round, where: str) -> None:
@@ -176,86 +156,27 @@ def _append(entries: list[Round], entry: Round, where: str) -> None:
     entries.append(entry)
 
 
-def _round(fields: Fields, clients: dict[str, int], cells: tuple[int, int]) -> Round:
-    arm = fields.text("arm")
-    if arm not in clients:
-        raise fields.error("arm", f"one of {sorted(clients)}", arm)
-    entries = tuple(_client(entry, clients[arm], cells) for entry in fields.objects("clients"))
-    if len({entry.client for entry in entries}) < len(entries):
-        raise fields.error("clients", "each client once", "a client twice")
-    return Round(
-        arm,
-        fields.integer("round"),
-        fields.number_or("seconds", 0.0),
-        entries,
-        _loop(fields.part_or_none("loop"), cells),
-    )
+def read_gallery(run_dir: Path, plan: Plan) -> Gallery:
+    """The gallery, real and synthetic images cell by cell; empty where the run has none.
 
-
-def _loop(fields: Fields | None, cells: tuple[int, int]) -> LoopPlan | None:
-    if fields is None:
-        return None
-    spent = fields.part_or_none("spent")
-    return LoopPlan(
-        lower=fields.numbers("lower", cells),
-        asked=fields.counts("asked", cells),
-        cumulative=fields.counts("cumulative", cells),
-        generated=spent.integer_or("generated", 0) if spent else 0,
-        reused=spent.integer_or("reused", 0) if spent else 0,
-        change=fields.numbers_or_none("change", cells),
-    )
-
-
-def _client(fields: Fields, clients: int, cells: tuple[int, int]) -> ClientRound:
-    client = fields.integer("client")
-    if not 0 <= client < clients:
-        raise fields.error("client", f"an index in 0..{clients - 1}", client)
-    n_classes, n_groups = cells
-    return ClientRound(
-        client=client,
-        error=fields.text_or_none("error"),
-        n_real=fields.integer_or("n_real", 0),
-        n_synthetic=fields.integer_or("n_synthetic", 0),
-        loss=fields.number_or_none("loss"),
-        signal=fields.number_or_none("signal"),
-        raw_weight=fields.number_or_none("raw_weight"),
-        weight=fields.number_or_none("weight"),
-        guard=fields.text_or_none("guard"),
-        drawn_down=fields.flag_or_none("drawn_down"),
-        seconds=fields.number_or("seconds", 0.0),
-        bytes_down=fields.integer_or("bytes_down", 0),
-        bytes_up=fields.integer_or("bytes_up", 0),
-        test_loss=fields.number_or_none("test_loss"),
-        test_counts=fields.counts_or_none("test_counts", (n_groups, n_classes, n_classes)),
-    )
-
-
-def _synthesis(path: Path, cells: tuple[int, int]) -> Synthesis | None:
+    Raises
+    ------
+    InputError
+        If the file is malformed, or names a class, a group or a file that is not the run's.
+    """
+    path = run_dir / "synthetic" / "gallery.json"
     if not path.is_file():
-        return None
-    top = read_object(path)
-    clients = tuple(
-        ClientSynthesis(
-            client=fields.integer("client"),
-            requested=fields.counts("requested", cells),
-            accepted=fields.counts("accepted", cells),
-            rejected=_reasons(fields),
-        )
-        for fields in top.objects("clients")
-    )
-    return Synthesis(
-        clients=clients,
-        seconds=top.number_or("seconds", 0.0),
-        generated=top.integer_or("generated", 0),
-        reused=top.integer_or("reused", 0),
-        rejected=_reasons(top) if top.part_or_none("rejected") else None,
-    )
-
-
-def _reasons(fields: Fields) -> dict[str, int]:
-    rejected = fields.mapping("rejected")
-    reasons = Fields(rejected, f"{fields.where}, rejected")
-    return {reason: reasons.integer(reason) for reason in rejected}
+        return Gallery(())
+    found = read_record(Gallery, path, run_dir=run_dir)
+    # Where nothing is said of some sensitive columns, their values are "all".
+    values = {value for group in plan.groups for value in group.split(CROSSED)} | {"all"}
+    for i, cell in enumerate(found.cells):
+        where = f"{path.name}, cells[{i}]"
+        if cell.class_name not in plan.classes:
+            raise field_error(where, "class", f"one of {list(plan.classes)}", cell.class_name)
+        if not values.issuperset(cell.group.split(CROSSED)):
+            raise field_error(where, "group", f"one of {list(plan.groups)}", cell.group)
+    return found
 
 
 def _config(path: Path) -> str:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from importlib import import_module
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fairfed.config import Config, FederationConfig, load_config
+from fairfed.config.site import SiteConfig
 from fairfed.engines.deployment import refuse_site
 from fairfed.sites.collection import MAIN, Sites
+from fairfed.sites.local import LocalSites
 from fairfed.sites.request import Request
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.site import Site
@@ -70,6 +69,11 @@ class _Answering:
         reply: Message = handler(request)
         self._sites.released(request, reply)
         return reply
+
+
+def app_of_site(config: SiteConfig) -> ClientApp:
+    """The app of one site, in a process of its own."""
+    return client_app(LocalSites([config]))
 
 
 def run_configuration(context: Context) -> Config:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from evaluation.report import write_report
 from fairfed.client import client_app, run_configuration
 from fairfed.config import Arm, Config
-from fairfed.engines import run_apps
+from fairfed.config.site import SiteConfig
+from fairfed.data.table import natural_order
+from fairfed.engines.apart import ClientsApart
 from fairfed.engines.deployment import refuse_deployment
-from fairfed.ownership import occupied
-from fairfed.progress import Watcher
+from fairfed.engines.run import run_apps
+from fairfed.rounds.progress import Watcher
+from fairfed.rounds.run_lock import run_lock
 from fairfed.sites.gallery import write_gallery
-from fairfed.sites.study import Study
+from fairfed.sites.study import Study, study_of
 from fairfed.system import kind_of, simulated_study, system_of
 
 logger = logging.getLogger("fairfed")
@@ -52,7 +53,13 @@ class LogWatcher:
         logger.info("%s: round %d done", arm.name, row["round"])
 
 
-def run(config: Config, watcher: Watcher | None = None, *, report: bool = True) -> Path:
+def run(
+    config: Config,
+    watcher: Watcher | None = None,
+    *,
+    sites: Sequence[SiteConfig] = (),
+    report: bool = True,
+) -> Path:
     """Run or continue an experiment on this machine, as `fairfed run` does; its directory.
 
     Parameters
@@ -61,6 +68,8 @@ def run(config: Config, watcher: Watcher | None = None, *, report: bool = True) 
         The experiment; it names engine, workers and directory.
     watcher
         Is told about the progress; None to log it.
+    sites
+        With `[federation]`: who takes part.
     report
         Write the report, too. Systems with an outcome of their own always write theirs.
 
@@ -71,33 +80,50 @@ def run(config: Config, watcher: Watcher | None = None, *, report: bool = True) 
     fairfed.errors.RunError
         If no client answers any more.
     """
-    start(checked(config), watcher, report=report)
+    start(checked(config), watcher, sites=sites, report=report)
     return config.run_directory
 
 
 def checked(config: Config) -> Study:
-    """The study of a simulation, once nothing is wrong with it.
+    """The study of a configuration, once nothing is wrong with it.
 
     Raises
     ------
     semantic.errors.InputError, evaluation.errors.InputError
         If data, models or settings are not as they should be.
     """
-    study = simulated_study(config)
+    real = config.federation is not None
+    study = study_of(config, None) if real else simulated_study(config)
     system_of(config).check(study)
     return study
 
 
-def start(study: Study, watcher: Watcher | None = None, *, report: bool = True) -> None:
-    """Run or continue a simulation that has been checked; see `run`."""
-    sites = study.simulated("a run on this machine")
-    run_apps(
-        server_app(study, watcher, report=report),
-        client_app(sites),
-        len(sites.names),
-        engine=study.config.engine,
-        workers=study.config.workers,
-    )
+def start(
+    study: Study,
+    watcher: Watcher | None = None,
+    *,
+    sites: Sequence[SiteConfig] = (),
+    report: bool = True,
+) -> None:
+    """Run or continue a study that has been checked; see `run`.
+
+    Parameters
+    ----------
+    sites
+        Of a study with `[federation]`: the sites, each of which gets a process of its own. This
+        one reads nothing of theirs.
+    """
+    app = server_app(study, watcher, report=report)
+    workers = study.config.workers
+    if study.simulation is not None:
+        simulation, engine = study.simulation, study.config.engine
+        clients = client_app(simulation)
+        run_apps(app, clients, len(simulation.names), engine=engine, workers=workers)
+        return
+    by_name = {site.name: site for site in sites}
+    ordered = [by_name[name] for name in natural_order([site.name for site in sites])]
+    with ClientsApart("fairfed.client:app_of_site", ordered) as apart:
+        run_apps(app, apart, len(ordered), workers=workers)
 
 
 def server_app(
@@ -123,7 +149,7 @@ def server_app(
 
         chosen = study or simulated_study(run_configuration(context))
         config = chosen.config
-        with occupied(config):
+        with run_lock(config):
             run = system_of(config).run(grid, chosen, watcher or LogWatcher())
             if kind_of(config) is not None or not report:
                 return

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
     from rich.console import Console
 
-    from fairfed.progress import Watcher
-    from fairfed.rundir import RunDirectory
+    from fairfed.rounds.progress import Watcher
+    from fairfed.rounds.run_directory import RunDirectory
 
 CLASSIFIER = "fairfed.systems.classifier.experiment"
 SYSTEMS = {

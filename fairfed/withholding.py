@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import logging
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, Message
 from flwr.clientapp.typing import ClientAppCallable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from generators.requests import Generator, Image, Request, Source, request_seed
+from generators.requests import Generator, Image, Request, Source, refuse, request_seed
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
 from semantic.space import Cell
@@ -70,10 +70,8 @@ class Asker:
         InputError
             As the generator would on making them.
         """
-        refuse = getattr(generator, "refuse", None)
-        if refuse is not None:
-            for request in dict.fromkeys(map(_unseeded, self.requests(cell, indices, owner))):
-                refuse(request)
+        for request in dict.fromkeys(map(_unseeded, self.requests(cell, indices, owner))):
+            refuse(generator, request)
 
     def _request(self, cell: Cell, index: int, owner: str, sources: Sequence[Image]) -> Request:
         seed = request_seed(self.seed, owner, cell, index)

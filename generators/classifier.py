@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from semantic.errors import InputError
+from semantic.files import written_whole
 
 _MODULE_ARGUMENTS = ("input", "running_mean", "running_var")
 _ATEN_ARGUMENTS = ("input", "weight", "bias", "running_mean", "running_var")
@@ -192,9 +193,9 @@ def save_classifier(model: nn.Module, path: Path, image_size: int = 32) -> Path:
     frozen = copy.deepcopy(model).eval().cpu()
     example = (torch.zeros(2, 3, image_size, image_size),)
     program = torch.export.export(frozen, example, dynamic_shapes=({0: torch.export.Dim("n")},))
-    partial = path.with_name(f".partial-{path.name}")
-    torch.export.save(program, partial)
-    return partial.replace(path)
+    with written_whole(path) as draft:
+        torch.export.save(program, draft)
+    return path
 
 
 def load_classifier(path: Path) -> ExportedClassifier:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from generators.requests import Generator, Image, Request
+from generators.requests import Generator, Image, Request, refuse
 from semantic.errors import InputError
 
 RAY_MISSING = "engine 'ray' needs Ray, which is not installed: pip install 'fairfed[ray]'"
@@ -62,9 +62,8 @@ class _Worker:
 
     def refuse(self, request: Request) -> None:
         """Refuse a request that the generator cannot make, where it can say so."""
-        refuse = getattr(self._generator, "refuse", None)
-        if refuse is not None:
-            refuse(request)
+        assert self._generator is not None
+        refuse(self._generator, request)
 
     def run(self, fingerprint: str, method: str, part: Any) -> Image:
         """Call `generate` or `autoencode` of the generator with this fingerprint."""
@@ -106,26 +105,20 @@ class RayGenerator:
     ) -> None:
         if workers < 1:
             raise InputError(f"workers is {workers}, expected at least 1")
-        if importlib.util.find_spec("ray") is None:
-            raise InputError(RAY_MISSING)
         self._factory = factory
         self._gpus = gpus
         self._guard = threading.Lock()  # one call at a time: each uses all workers
         self._workers: list[Any] = []
-        self._owns_ray = _start_ray(workers, gpus)
+        self._owns_ray = start_ray(workers, gpus)
         try:
             self._workers = [self._spawn() for _ in range(workers)]
             told = self._agreed()
         except BaseException:
             self.close()
             raise
-        self._fingerprint, self._batch_size = told.fingerprint, told.batch_size
+        self._batch_size = told.batch_size
+        self.fingerprint = told.fingerprint  # both share one store
         self.weights, self.settings = told.weights, told.settings  # read by `provenance`
-
-    @property
-    def fingerprint(self) -> str:
-        """The inner generator's, so that both share one store."""
-        return self._fingerprint
 
     @property
     def batch_size(self) -> int:
@@ -216,7 +209,7 @@ class RayGenerator:
                 while waiting and idle:
                     place, part = idle.popleft(), waiting.popleft()
                     attempts[part] += 1
-                    task = self._workers[place].run.remote(self._fingerprint, method, parts[part])
+                    task = self._workers[place].run.remote(self.fingerprint, method, parts[part])
                     running[task] = place, part
                 (task,), _ = ray.wait(list(running), num_returns=1)
                 place, part = running.pop(task)
@@ -249,8 +242,16 @@ def _refuse_different(fingerprints: set[str]) -> None:
         )
 
 
-def _start_ray(workers: int, gpus: float) -> bool:
-    """Connect to a cluster or start Ray here; whether the connection is ours to end."""
+def start_ray(workers: int, gpus: float = 0.0) -> bool:
+    """Connect to a cluster or start Ray here; whether the connection is ours to end.
+
+    Raises
+    ------
+    InputError
+        If Ray is not installed, does not answer, or has less than so many workers need.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise InputError(RAY_MISSING)
     import ray
 
     ours = not ray.is_initialized()

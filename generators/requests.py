@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,12 @@ def request_seed(seed: int, owner: str, cell: Cell, index: int) -> int:
 
 
 class Generator(Protocol):
-    """Makes images. The same request gives the same image, whatever the batch it rides in."""
+    """Makes images. The same request gives the same image, whatever the batch it rides in.
+
+    A generator may also have `refuse(request)`, which raises `InputError` for what it cannot make;
+    and `settings` (a dataclass) and `weights` (a text), which a store writes down beside its
+    images.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -106,3 +111,41 @@ class Generator(Protocol):
         For domain matching: what a client learns from must not show which images are real.
         """
         ...
+
+
+def refuse(generator: Generator, request: Request) -> None:
+    """Refuse a request that a generator cannot make, where it can say so.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        As the generator would on making it.
+    """
+    say = getattr(generator, "refuse", None)
+    if say is not None:
+        say(request)
+
+
+class Wrapped:
+    """A generator around another one, whose every member it has that it does not replace."""
+
+    def __init__(self, inner: Generator) -> None:
+        self.inner = inner
+
+    @property
+    def fingerprint(self) -> str:
+        """The inner generator's: the images are the same."""
+        return self.inner.fingerprint
+
+    @property
+    def batch_size(self) -> int:
+        """The inner generator's."""
+        return self.inner.batch_size
+
+    def autoencode(self, images: Image) -> Image:
+        """Images as the inner generator would render them."""
+        return self.inner.autoencode(images)
+
+    def __getattr__(self, name: str) -> Any:
+        # `refuse`, `settings` and `weights`, where the inner generator has them.
+        return getattr(self.inner, name)

@@ -8,14 +8,14 @@ import numpy as np
 
 from generators.curation.pixels import examined
 from generators.provenance import describe_generator
-from generators.requests import Generator, Image, Request
+from generators.requests import Generator, Image, Request, Wrapped
 from generators.store import ImageStore, request_key
 
 UNSCORED = ""
 """Scorer of an image that no CLIP has compared with its cell; whoever wants a score takes one."""
 
 
-class StoredGenerator:
+class StoredGenerator(Wrapped):
     """Images from the store where it has them, else from a generator and into the store.
 
     For images that nobody curates, such as those of an audit. A batch is stored as soon as it is
@@ -34,25 +34,15 @@ class StoredGenerator:
     def __init__(
         self, inner: Generator, store: ImageStore, progress: Callable[[int], None] | None = None
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._store = store
         self._progress = progress
         store.describe(describe_generator(inner))
 
-    @property
-    def fingerprint(self) -> str:
-        """The inner generator's: the images are the same."""
-        return self._inner.fingerprint
-
-    @property
-    def batch_size(self) -> int:
-        """Images that are made together."""
-        return self._inner.batch_size
-
     def generate(self, requests: Sequence[Request]) -> Image:
         """Images of the requests, in order, ``[n, H, W, 3]``; black where one has failed."""
         if not requests:
-            return self._inner.generate(requests)
+            return self.inner.generate(requests)
         with self._store.locked("stored"):
             found = {request: self._kept(request) for request in requests}
             lacking = [request for request, image in found.items() if image is None]
@@ -61,10 +51,6 @@ class StoredGenerator:
         if self._progress is not None:
             self._progress(len(requests))
         return np.stack([images[request] for request in requests])
-
-    def autoencode(self, images: Image) -> Image:
-        """Images as the inner generator would render them."""
-        return self._inner.autoencode(images)
 
     def _kept(self, request: Request) -> Image | None:
         key = request_key(request, self._store.generator)
@@ -75,7 +61,7 @@ class StoredGenerator:
         if not requests:
             return {}
         made = {}
-        for request, output in zip(requests, self._inner.generate(requests), strict=True):
+        for request, output in zip(requests, self.inner.generate(requests), strict=True):
             image, fault = examined(output)
             self._store.put(request, image, scorer=UNSCORED, score=0.0, margin=0.0, fault=fault)
             made[request] = image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -271,34 +271,33 @@ class Synthesiser:
                 rejected.setdefault(reason, np.zeros_like(wanted))[c, g] = rejections
             generated += pool.generated
             reused += pool.reused
-        return self._collect(wanted, cells, drawn, rejected, generated, reused)
+        return collected(wanted, drawn, rejected, generated, reused)
 
-    def _collect(
-        self,
-        wanted: Cells,
-        cells: list[tuple[int, int]],
-        drawn: dict[tuple[int, int], list[Image]],
-        rejected: dict[str, Cells],
-        generated: int,
-        reused: int,
-    ) -> SyntheticSet:
-        accepted = np.zeros_like(wanted)
-        for cell in cells:
-            accepted[cell] = len(drawn[cell])
-        images = [image for cell in cells for image in drawn[cell]]
-        where = np.repeat(
-            np.array(cells, np.int64).reshape(-1, 2), [len(drawn[c]) for c in cells], 0
-        )
-        return SyntheticSet(
-            images=np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8),
-            labels=where[:, 0],
-            groups=where[:, 1],
-            requested=wanted.copy(),
-            accepted=accepted,
-            rejected=dict(sorted(rejected.items())),
-            generated=generated,
-            reused=reused,
-        )
+
+def collected(
+    wanted: Cells,
+    drawn: Mapping[tuple[int, int], Sequence[Image]],
+    rejected: Mapping[str, Cells],
+    generated: int,
+    reused: int,
+) -> SyntheticSet:
+    """The set of the images of every cell, in the order of the cells."""
+    accepted = np.zeros_like(wanted)
+    cells = sorted(drawn)
+    for cell in cells:
+        accepted[cell] = len(drawn[cell])
+    images = [image for cell in cells for image in drawn[cell]]
+    where = np.array([cell for cell in cells for _ in drawn[cell]], np.int64).reshape(-1, 2)
+    return SyntheticSet(
+        images=np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8),
+        labels=where[:, 0],
+        groups=where[:, 1],
+        requested=wanted.copy(),
+        accepted=accepted,
+        rejected=dict(sorted(rejected.items())),
+        generated=generated,
+        reused=reused,
+    )
 
 
 def _batches(count: int, size: int) -> Iterator[range]:

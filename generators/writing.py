@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from semantic.errors import InputError
+from semantic.files import written_whole
 
 MEGABYTE = 10**6
 
@@ -42,15 +42,8 @@ def explained(path: Path) -> Iterator[None]:
 
 def replace_whole(path: Path, content: bytes) -> None:
     """Write a file beside its place and rename it; on failure nothing is left behind."""
-    draft = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.partial")
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_bytes(content)
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+    with explained(path), written_whole(path) as draft:
+        draft.write_bytes(content)
 
 
 def append_whole(path: Path, row: bytes) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semantic.errors import InputError
+from semantic.files import written_whole
 from semantic.formats import read_table
 
 BUNDLED_TABLE = Path(str(files("semantic") / "bundled" / "fashion_mnist.csv"))
@@ -117,10 +118,8 @@ def load_attributes(source: str | Path = "bundled") -> AttributeTable:
 
 def write_table(table: AttributeTable, path: Path) -> None:
     """Write a table as CSV, whole or not at all; `load_attributes` reads the same values back."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as handle:
+    with written_whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(["class", "prompt", *table.attributes])
         for name, prompt, values in zip(table.classes, table.prompts, table.values, strict=True):
             writer.writerow([name, prompt, *(repr(value) for value in values.tolist())])
-    partial.replace(path)

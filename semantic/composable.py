@@ -137,9 +137,9 @@ def composability(
     unseen
         Classes that no model has seen, judged together: none of them teaches another.
     frequencies
-        Measured words by class (`word_frequencies`). They replace the table's values for seen
-        classes. An unseen class is described by the table; only a word for which the table has no
-        column is taken from here.
+        Measured words by class (`measured_sums(…).frequencies()` of `semantic.induction`). They
+        replace the table's values for seen classes. An unseen class is described by the table; only
+        a word for which the table has no column is taken from here.
     minimum
         Seen classes in different company that teach an attribute.
 

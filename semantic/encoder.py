@@ -79,6 +79,19 @@ class ClipEncoder:
     device
         Where the model runs (torch's name).
 
+    Attributes
+    ----------
+    model
+        The open_clip model, frozen and in evaluation mode; whoever changes it copies it.
+    tokenize
+        Its tokenizer: texts to token numbers ``[n, length]``.
+    dimension
+        Length of an embedding.
+    known_words
+        What it was trained on, where its directory says so.
+    fingerprint
+        Hash of its files, or of its weights.
+
     Raises
     ------
     InputError
@@ -95,7 +108,7 @@ class ClipEncoder:
             model, _, preprocess = open_clip.create_model_and_transforms(
                 name, pretrained=pretrained, device=device
             )
-            self._tokenize = open_clip.get_tokenizer(name)
+            self.tokenize: Any = open_clip.get_tokenizer(name)
         except (RuntimeError, OSError, ValueError, SafetensorError) as error:
             raise InputError(
                 f"CLIP model {source!r} could not be loaded ({error}). Give 'bundled', a directory "
@@ -104,7 +117,8 @@ class ClipEncoder:
             ) from error
         self.source = source
         self.device = device
-        self._model: Any = model.eval().requires_grad_(False)
+        self.model: Any = model.eval().requires_grad_(False)
+        self.dimension = int(self.model.visual.output_dim)
         self._preprocess: Any = preprocess
         folder = name.removeprefix("local-dir:")
         local = name != folder
@@ -114,24 +128,9 @@ class ClipEncoder:
         )
 
     @property
-    def model(self) -> Any:
-        """The open_clip model, frozen and in evaluation mode; whoever changes it copies it."""
-        return self._model
-
-    @property
-    def tokenize(self) -> Any:
-        """Its tokenizer: texts to token numbers ``[n, length]``."""
-        return self._tokenize
-
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-        return int(self._model.visual.output_dim)
-
-    @property
     def scale(self) -> float:
         """Factor from cosine similarity to logits, as trained."""
-        return float(self._model.logit_scale.exp())
+        return float(self.model.logit_scale.exp())
 
     def embed_images(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Unit embeddings of RGB images.
@@ -152,7 +151,7 @@ class ClipEncoder:
         for start in range(0, len(images), BATCH):
             batch = [self._preprocess(Image.fromarray(i)) for i in images[start : start + BATCH]]
             with torch.no_grad():
-                found = self._model.encode_image(torch.stack(batch).to(self.device), normalize=True)
+                found = self.model.encode_image(torch.stack(batch).to(self.device), normalize=True)
             parts.append(found.cpu())
         return torch.cat(parts)
 
@@ -161,8 +160,8 @@ class ClipEncoder:
         import torch
 
         with torch.no_grad():
-            tokens = self._tokenize(texts).to(self.device)
-            found: Tensor = self._model.encode_text(tokens, normalize=True).cpu()
+            tokens = self.tokenize(texts).to(self.device)
+            found: Tensor = self.model.encode_text(tokens, normalize=True).cpu()
         return found
 
 

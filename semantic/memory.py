@@ -1,10 +1,9 @@
 """Semantic memory: what is known of the classes seen, and what a new class resembles.
 
 The memory holds nouns and attribute vectors of all classes (the attribute table), their text
-embeddings, and prototypes of the classes that somebody has images of. Asked for a class, an
-attribute vector or a prototype, it names the nearest seen classes, says which evidence it compared,
-and in which attributes they differ. From that it composes the conditioning of an unseen class.
-`semantic.memory_file` keeps a memory in a file.
+embeddings, and prototypes of the classes that somebody has images of. Asked for a class, it names
+the nearest seen classes, says which evidence it compared, and in which attributes they differ. From
+that it composes the conditioning of an unseen class.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Neighbour:
     similarity
         Cosine, −1 to 1; with several kinds of evidence their mean.
     evidence
-        What was compared: `prototypes`, `text`, `attributes`, or `text and attributes`.
+        What was compared: `prototypes`, `text`, or `text and attributes`.
     adds, lacks
         Attributes that what was asked for has more (less) of, by at least `TYPICAL`, with the
         difference above 0; largest first. Empty where its attributes are not known.
@@ -69,8 +68,6 @@ class SemanticMemory:
         ``[n_classes, dimension]``, unit text embeddings in the order of the table.
     prototypes
         Unit image embeddings by class name.
-    encoder
-        Fingerprint of the CLIP behind both.
 
     Raises
     ------
@@ -82,7 +79,6 @@ class SemanticMemory:
     seen: tuple[str, ...]
     texts: Vector
     prototypes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    encoder: str = ""
 
     def __post_init__(self) -> None:
         for name in (*self.seen, *self.prototypes):
@@ -118,43 +114,6 @@ class SemanticMemory:
         for name, other in zip(others, rows, strict=True):
             similar[name] = (similar[name] + _cosine(values[row], values[other])) / 2
         return self._ranked(similar, "text and attributes", values[row], k)
-
-    def nearest_to_attributes(self, values: Mapping[str, float], k: int = 3) -> list[Neighbour]:
-        """The seen classes whose attribute vectors are most like one.
-
-        Parameters
-        ----------
-        values
-            Attributes that are not 0, each in [0, 1].
-
-        Raises
-        ------
-        InputError
-            If an attribute is no column of the table, or there is no seen class.
-        """
-        unknown = sorted(set(values) - set(self.table.attributes))
-        if unknown:
-            raise InputError(
-                f"attribute {unknown[0]!r} is no column of the attribute table; it has "
-                f"{', '.join(self.table.attributes)}"
-            )
-        wanted = np.array([values.get(name, 0.0) for name in self.table.attributes])
-        rows = {name: self.table.values[self.table.row(name)] for name in self.seen}
-        similar = {name: _cosine(wanted, row) for name, row in rows.items()}
-        return self._ranked(similar, "attributes", wanted, k)
-
-    def nearest_to_prototype(self, prototype: tuple[float, ...], k: int = 3) -> list[Neighbour]:
-        """The seen classes whose prototypes are most like an image embedding.
-
-        Raises
-        ------
-        InputError
-            If no seen class has a prototype.
-        """
-        pictured = [name for name in self.seen if name in self.prototypes]
-        vector = np.array(prototype)
-        similar = {n: _cosine(vector, np.array(self.prototypes[n])) for n in pictured}
-        return self._ranked(similar, "prototypes", None, k)
 
     def _ranked(
         self, similar: Mapping[str, float], evidence: str, wanted: Vector | None, k: int
@@ -210,9 +169,7 @@ def remember(
 ) -> SemanticMemory:
     """Memory of the classes of a table; see `SemanticMemory`."""
     texts = encoder.embed_texts([PROMPT.format(noun=noun) for noun in table.prompts])
-    return SemanticMemory(
-        table, seen, texts.numpy().astype(np.float64), prototypes or {}, encoder.fingerprint
-    )
+    return SemanticMemory(table, seen, texts.numpy().astype(np.float64), prototypes or {})
 
 
 def remembered(memory: SemanticMemory, class_name: str) -> tuple[str, Phrases]:

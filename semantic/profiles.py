@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from semantic.attributes import TYPICAL, AttributeTable
-from semantic.induction import measured_sums
 from semantic.measures import WORDS
 
 OCCURS = 0.05
@@ -17,24 +16,6 @@ OCCURS = 0.05
 
 WordFrequencies = Mapping[str, Mapping[str, float]]
 """Class name → measured word → share of the class's images, in [0, 1]."""
-
-
-def word_frequencies(
-    labels: npt.NDArray[np.int64], words: Sequence[Collection[str]], classes: tuple[str, ...]
-) -> dict[str, dict[str, float]]:
-    """Share of each class's images that deserve each measured word.
-
-    Parameters
-    ----------
-    labels
-        ``[n]`` indices into `classes`.
-    words
-        For each image, its words, as `semantic.measures.measured_words` gives them.
-    classes
-        Class names; one without images is left out. To merge the counts of several clients, add
-        their `semantic.induction.measured_sums` instead.
-    """
-    return measured_sums(labels, words, classes).frequencies()
 
 
 @dataclass(frozen=True)

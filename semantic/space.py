@@ -138,7 +138,7 @@ class CellScorer:
     def __init__(self, encoder: ClipEncoder, space: SemanticSpace) -> None:
         import torch
 
-        self._encoder = encoder
+        self.encoder = encoder
         self.space = space
         cells = [
             space.cell(c, g) for c in range(len(space.classes)) for g in range(len(space.groups))
@@ -151,16 +151,11 @@ class CellScorer:
         self._texts: Tensor = torch.nn.functional.normalize(torch.stack(means), dim=1)
 
     @property
-    def encoder(self) -> ClipEncoder:
-        """The CLIP that embeds images and texts."""
-        return self._encoder
-
-    @property
     def fingerprint(self) -> str:
         """Identity of what the scores depend on."""
         import hashlib
 
-        parts = repr((self._encoder.fingerprint, self.space.classes, self.space.groups,
+        parts = repr((self.encoder.fingerprint, self.space.classes, self.space.groups,
                       self.space.table.prompts, self.space.templates,
                       *sorted(self.space.spoken.items())))  # fmt: skip
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
@@ -182,14 +177,14 @@ class CellScorer:
 
     def embed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Unit embeddings of images ``[n, H, W, 3]``; ``[n, dimension]``."""
-        found: npt.NDArray[np.float32] = self._encoder.embed_images(images).numpy()
+        found: npt.NDArray[np.float32] = self.encoder.embed_images(images).numpy()
         return found
 
     def scores_of(self, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Log-probabilities of the cells, as `scores`, from what `embed` returned."""
         import torch
 
-        logits = self._encoder.scale * torch.from_numpy(embeddings) @ self._texts.T
+        logits = self.encoder.scale * torch.from_numpy(embeddings) @ self._texts.T
         shape = (len(embeddings), len(self.space.classes), len(self.space.groups))
         found: npt.NDArray[np.float32] = logits.log_softmax(1).numpy()[:, self._which]
         return found.reshape(shape)

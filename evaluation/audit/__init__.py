@@ -15,14 +15,14 @@ from evaluation.audit.junit import junit_xml
 from evaluation.audit.metrics import BY_GROUP
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Audit
-from evaluation.audit.read import quantile_cuts, tally_arrays, tally_files, tally_frame
+from evaluation.audit.read import tally_arrays, tally_files, tally_frame
 from evaluation.audit.regression import BY_ERROR
 from evaluation.audit.report import write_reports
 from evaluation.audit.run import audit
 from evaluation.audit.schema import Axis, Schema
 from evaluation.audit.scores import score_comparisons
 from evaluation.audit.settings import ReadSettings
-from evaluation.audit.subgroups import worst_subgroups
+from evaluation.audit.subgroups import search_subgroups
 from evaluation.audit.tally import Tally
 
 __all__ = [
@@ -41,13 +41,12 @@ __all__ = [
     "junit_xml",
     "merge_counts",
     "parse_condition",
-    "quantile_cuts",
     "read_counts",
     "score_comparisons",
+    "search_subgroups",
     "tally_arrays",
     "tally_files",
     "tally_frame",
-    "worst_subgroups",
     "write_counts",
     "write_reports",
 ]

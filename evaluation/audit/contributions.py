@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import BITS, rounded, weights_of
+from evaluation.audit.gaps import GAPS
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import NAN, Contribution
 from evaluation.audit.schema import Schema
@@ -24,12 +25,14 @@ from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.errors import InputError
-from evaluation.metrics import (
-    accuracy_difference,
-    demographic_parity_difference,
-    equalized_odds_difference,
-)
 from evaluation.rates import FloatArray
+
+MAIN = (
+    "equalized_odds_difference",
+    "demographic_parity_difference",
+    "accuracy_difference",
+)
+"""Gaps of a classification that clients add to."""
 
 Gaps = Mapping[str, Callable[[NDArray[Any]], FloatArray]]
 
@@ -77,13 +80,7 @@ def contributions(
 def _gaps(schema: Schema, options: AuditOptions) -> Gaps:
     if schema.task == "regression":
         return {"mean_absolute_error_difference": _difference}
-    return {
-        "equalized_odds_difference": partial(equalized_odds_difference, across=options.across),
-        "demographic_parity_difference": partial(
-            demographic_parity_difference, across=options.across
-        ),
-        "accuracy_difference": accuracy_difference,
-    }
+    return {name: partial(GAPS[name].of_counts, across=options.across) for name in MAIN}
 
 
 def _difference(means: NDArray[Any]) -> FloatArray:

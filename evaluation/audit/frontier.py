@@ -14,13 +14,12 @@ fitted to these very rows: on new rows, the more so in small groups, expect a li
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from evaluation.audit.exact_sums import weights_of
+from evaluation.audit.gaps import GAPS
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Frontier
 from evaluation.audit.roc_hull import roc_hull
@@ -28,12 +27,7 @@ from evaluation.audit.score_table import ScoreTable, crosses, score_table, score
 from evaluation.audit.sparse import SparseCounts
 from evaluation.audit.tally import Tally
 from evaluation.audit.threshold_program import Rate, best_points
-from evaluation.metrics import (
-    demographic_parity_difference,
-    equal_opportunity_difference,
-    equalized_odds_difference,
-)
-from evaluation.rates import FloatArray, false_positive_rate
+from evaluation.rates import FloatArray
 
 POINTS = 11
 """Points of a frontier, from no gap to that of the predictions as they are."""
@@ -41,25 +35,18 @@ POINTS = 11
 
 @dataclass(frozen=True)
 class Constraint:
-    """A gap to limit: fairlearn's name of it, the rates it is of, and its value of counts."""
+    """A gap to limit: fairlearn's name of it, the rates it is of, and ours of it in `GAPS`."""
 
     name: str
     rates: tuple[Rate, ...]
-    gap: Callable[[Any], FloatArray]
-
-
-def false_positive_rate_difference(counts: Any) -> FloatArray:
-    """Largest difference of the positive class's false positive rate; NaN under two groups."""
-    rates = false_positive_rate(counts)[..., 1]
-    rates = rates[~np.isnan(rates)]
-    return np.asarray(np.ptp(rates) if rates.size > 1 else np.nan, np.float64)
+    gap: str
 
 
 CONSTRAINTS = (
-    Constraint("demographic_parity", ("selection",), demographic_parity_difference),
-    Constraint("true_positive_rate_parity", ("true_positive",), equal_opportunity_difference),
-    Constraint("false_positive_rate_parity", ("false_positive",), false_positive_rate_difference),
-    Constraint("equalized_odds", ("true_positive", "false_positive"), equalized_odds_difference),
+    Constraint("demographic_parity", ("selection",), "demographic_parity_difference"),
+    Constraint("true_positive_rate_parity", ("true_positive",), "equal_opportunity_difference"),
+    Constraint("false_positive_rate_parity", ("false_positive",), "false_positive_rate_difference"),
+    Constraint("equalized_odds", ("true_positive", "false_positive"), "equalized_odds_difference"),
 )
 """Names are those of fairlearn's `ThresholdOptimizer`; the gap of equalized odds is the larger."""
 
@@ -107,7 +94,7 @@ def _of_table(table: ScoreTable, counts: FloatArray) -> list[Frontier]:
     hulls = [roc_hull(own.weights, own.grid) for own in table.compared]
     found = []
     for constraint in CONSTRAINTS:
-        now = float(constraint.gap(counts))
+        now = float(GAPS[constraint.gap].of_counts(counts))
         if np.isnan(now):
             continue
         gaps = np.linspace(0.0, now, POINTS) if now > 0 else np.zeros(1)

@@ -7,14 +7,14 @@ Definitions and conventions are those of `evaluation.metrics` (fairlearn's).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.metrics import BY_GROUP, ByGroup
+from evaluation.audit.metrics import ALIASES, BY_GROUP, ByGroup
 from evaluation.audit.outcome import Kind, Method
 from evaluation.metrics import (
     Across,
@@ -157,17 +157,18 @@ def _odds() -> Iterable[GapKind]:
                 yield GapKind(name, title, "equalized_odds", ODDS, kind, method, agg)
 
 
+GAPS: dict[str, GapKind] = {kind.name: kind for kind in gap_kinds(BY_GROUP.values())}
+"""All gaps of classification by name."""
+
+
 def canonical(name: str) -> str:
     """The name that an audit uses for a gap that fairlearn also calls otherwise.
 
     >>> canonical("accuracy_score_difference"), canonical("true_positive_rate_ratio")
     ('accuracy_difference', 'equal_opportunity_ratio')
     """
-    from evaluation.audit.metrics import ALIASES
-
-    split: Callable[[str, str], tuple[str, str, str]] = str.rpartition
     for kind in _kinds(ratios=True):
-        metric, found, rest = split(name, f"_{kind}")
+        metric, found, rest = name.rpartition(f"_{kind}")
         if found:
             own = ALIASES.get(metric, metric)
             return f"{NAMED.get(own, (own, ''))[0]}_{kind}{rest}"

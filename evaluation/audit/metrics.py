@@ -1,4 +1,4 @@
-"""The metrics by group of an audit: fairlearn's, as functions of confusion counts.
+"""The metrics by group: fairlearn's, as functions of confusion counts.
 
 Counts have shape ``(..., groups, true, predicted)``; weighted rows give sums of weights instead. A
 metric gives ``(..., groups, classes)``: of two classes only the positive one (the last), of more
@@ -6,9 +6,9 @@ each against the rest. Accuracy and balanced accuracy give one number whatever t
 
 Names are fairlearn's, without ``_score``; its ``mean_prediction`` is `selection_rate` where classes
 are 0 and 1, its ``recall_score`` is `true_positive_rate`. An empty denominator gives NaN
-(``"exclude"``), or with ``"fairlearn"`` what fairlearn and scikit-learn make of it (see
-`evaluation.rates`): 0, and for their macro averages of precision and F1 nothing for a class that a
-group neither has nor predicts.
+(``"exclude"``), or with ``"fairlearn"`` what fairlearn and scikit-learn make of it: 0 for a group
+with rows (it never sees others), and for their macro averages of precision and F1 nothing for a
+class that a group neither has nor predicts.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from evaluation.rates import (
     Convention,
     FloatArray,
     check_counts,
-    confusion_cells,
+    confusion_cell,
     ratio_or_nan,
     recall_by_cell,
 )
 
 Direction = Literal["higher", "lower", "none"]
 Parts = tuple[FloatArray, FloatArray]
+
+CONVENTION_ERROR = "convention must be 'exclude' or 'fairlearn', got {!r}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class ByGroup:
         rates = ratio_or_nan(*self.parts(counts))
         if convention == "exclude":
             return rates
+        if convention != "fairlearn":
+            raise InputError(CONVENTION_ERROR.format(convention))
         array = check_counts(counts)
         seen = array.sum(axis=(-2, -1))[..., None] > 0
         if self.macro and array.shape[-1] > 2:
@@ -82,21 +86,12 @@ class ByGroup:
         return over_classes(values, across, largest=self.direction != "higher")
 
 
-def one_vs_rest(counts: NDArray[Any]) -> dict[str, FloatArray]:
-    """True and false positives and negatives, each ``(..., groups, classes)``.
-
-    Of two classes only the last is there.
-    """
-    found = confusion_cells(check_counts(counts))
-    cells = dict(zip(("tp", "fp", "fn", "tn"), found, strict=True))
-    if found[0].shape[-1] != 2:
-        return cells
-    return {name: cell[..., 1:] for name, cell in cells.items()}
-
-
 def _share(part: str, whole: str) -> Callable[[NDArray[Any]], Parts]:
     def parts(counts: NDArray[Any]) -> Parts:
-        cells = one_vs_rest(counts)
+        array = check_counts(counts)
+        cells = {name: confusion_cell(array, name) for name in {*part.split(), *whole.split()}}
+        if array.shape[-1] == 2:  # of two classes only the last
+            cells = {name: cell[..., 1:] for name, cell in cells.items()}
         above = sum((cells[name] for name in part.split()), np.float64(0))
         below = sum((cells[name] for name in whole.split()), np.float64(0))
         return np.asarray(above), np.asarray(below)
@@ -111,7 +106,7 @@ def _right(counts: NDArray[Any]) -> Parts:
 
 
 def _wrong(counts: NDArray[Any]) -> Parts:
-    missed = confusion_cells(check_counts(counts))[2]
+    missed = confusion_cell(check_counts(counts), "fn")
     return missed.sum(axis=-1, keepdims=True), _right(counts)[1]
 
 

@@ -17,113 +17,75 @@ import numpy as np
 
 from evaluation.audit.arrow import Place
 from evaluation.audit.columns import numbers
+from evaluation.audit.gather import Gather
 from evaluation.audit.groups import NUMERIC
-from evaluation.audit.labels import MISSING_TEXTS
-from evaluation.audit.leading_bits import Cells, IntArray, codes_of, places, present
+from evaluation.audit.leading_bits import Cells, IntArray
 from evaluation.audit.number_text import number_text, simplest
+from evaluation.audit.score_gather import ScoreGather
 from evaluation.audit.settings import ReadSettings
 from evaluation.errors import InputError
 
-CONSTANT = "column {column!r} has no cut points: its rows hold no two different numbers"
 NOTE = "{column} was cut at {cuts} into groups of {shares} % of its rows (asked: {n} equal ones)"
-
-
-class Counted:
-    """Rows of one column by its numbers.
-
-    Attributes
-    ----------
-    cells : Cells
-        Numbers that occur.
-    rows : ndarray of int64, shape (len(cells),)
-        How often.
-    problem : InputError or None
-        Why the column is none of numbers.
-    """
-
-    def __init__(self, column: str, missing: frozenset[str] = MISSING_TEXTS) -> None:
-        self.column, self.missing = column, missing
-        self.cells = Cells(np.zeros(0, np.int64))
-        self.rows: IntArray = np.zeros(0, np.int64)
-        self.problem: InputError | None = None
-
-    def add(self, batch: Any, place: Place) -> None:
-        """Count the rows of a batch, unless the column proved not to be one of numbers."""
-        if self.problem is not None:
-            return
-        try:
-            floats = numbers(batch.column(self.column), self.column, place, self.missing)
-        except InputError as error:
-            self.problem = error
-            return
-        codes = codes_of(floats[~np.isnan(floats)])
-        own = Cells(present(codes))
-        rows = np.bincount(places(codes, own.codes), minlength=len(own))
-        cells = self.cells.united(own)
-        total = np.zeros(len(cells), np.int64)
-        np.add.at(total, self.cells.places(cells), self.rows)
-        np.add.at(total, own.places(cells), rows)
-        self.cells, self.rows = cells, total
-
-    def cuts(self, n: int) -> tuple[float, ...]:
-        """At most ``n − 1`` cut points that leave about equally many rows in each of `n` groups.
-
-        Fewer where many rows share a number: it is then a group alone, or with its neighbours.
-
-        Raises
-        ------
-        InputError
-            If the column is none of numbers, or has no two that differ.
-        """
-        if self.problem is not None:
-            raise self.problem
-        if len(self.cells) < 2:
-            raise InputError(CONSTANT.format(column=self.column))
-        below = np.cumsum(self.rows)[:-1]
-        wanted = self.rows.sum() * np.arange(1, n) / n
-        # Of two places that are equally near, the lower one.
-        chosen = np.unique([int(np.argmin(np.abs(below - rows))) for rows in wanted])
-        low, high = self.cells.low, self.cells.high
-        return tuple(simplest(float(high[i]), float(low[i + 1])) for i in chosen)
-
-    def shares(self, cuts: tuple[float, ...]) -> tuple[float, ...]:
-        """Share of the rows in each group that cut points of `cuts` make."""
-        ends = [0, *np.searchsorted(self.cells.low, cuts), len(self.rows)]
-        return tuple(
-            float(self.rows[start:end].sum() / self.rows.sum()) for start, end in pairwise(ends)
-        )
-
-
-def measured(
-    columns: Iterable[str],
-    batches: Iterable[tuple[Any, Place]],
-    missing: frozenset[str] = MISSING_TEXTS,
-) -> tuple[Counted, ...]:
-    """The numbers of columns, counted."""
-    counted = tuple(Counted(column, missing) for column in columns)
-    for batch, place in batches:
-        for column in counted:
-            column.add(batch, place)
-    return counted
 
 
 def with_cuts(
     settings: ReadSettings, batches: Iterable[tuple[Any, Place]]
 ) -> tuple[ReadSettings, tuple[str, ...]]:
     """Settings with cut points for every column that needs them, and a note about each."""
+    counted = {
+        column: ScoreGather(None, Gather())
+        for column in settings.sensitive
+        if column not in settings.cuts
+    }
+    for batch, place in batches:
+        for column in list(counted):
+            try:
+                floats = numbers(batch.column(column), column, place, settings.missing_texts)
+            except InputError:  # no column of numbers: every value is a group
+                del counted[column]
+                continue
+            known = floats[~np.isnan(floats)]
+            counted[column].add((), np.zeros(len(known), np.int64), known, None)
     cuts: dict[str, tuple[float, ...]] = {**settings.cuts}
     notes = []
-    open_columns = [column for column in settings.sensitive if column not in cuts]
-    for own in measured(open_columns, batches, settings.missing_texts):
-        if own.problem is None and len(own.cells) > NUMERIC:
-            found = cuts[own.column] = own.cuts(settings.quantiles)
-            shares = (f"{100 * share:.1f}" for share in own.shares(found))
-            notes.append(
-                NOTE.format(
-                    column=own.column,
-                    n=settings.quantiles,
-                    cuts=", ".join(map(number_text, found)),
-                    shares=", ".join(shares),
-                )
+    for column, own in counted.items():
+        sums, cells = own.counts(())
+        if cells is None or len(cells) <= NUMERIC:
+            continue
+        cuts[column] = cut_points(cells, sums.rows, settings.quantiles)
+        shares = (f"{100 * share:.1f}" for share in shares_of(cells, sums.rows, cuts[column]))
+        notes.append(
+            NOTE.format(
+                column=column,
+                n=settings.quantiles,
+                cuts=", ".join(map(number_text, cuts[column])),
+                shares=", ".join(shares),
             )
+        )
     return replace(settings, cuts=cuts, auto_cuts=False), tuple(notes)
+
+
+def cut_points(cells: Cells, rows: IntArray, n: int) -> tuple[float, ...]:
+    """At most ``n − 1`` cut points that leave about equally many rows in each of `n` groups.
+
+    Fewer where many rows share a number: it is then a group alone, or with its neighbours.
+
+    Parameters
+    ----------
+    cells, rows
+        Numbers that occur, at least two, and how often.
+    n : int
+        Groups, at least 2.
+    """
+    below = np.cumsum(rows)[:-1]
+    wanted = rows.sum() * np.arange(1, n) / n
+    # Of two places that are equally near, the lower one.
+    chosen = np.unique([int(np.argmin(np.abs(below - share))) for share in wanted])
+    low, high = cells.low, cells.high
+    return tuple(simplest(float(high[i]), float(low[i + 1])) for i in chosen)
+
+
+def shares_of(cells: Cells, rows: IntArray, cuts: tuple[float, ...]) -> tuple[float, ...]:
+    """Share of the rows in each group that cut points make."""
+    ends = [0, *np.searchsorted(cells.low, cuts), len(rows)]
+    return tuple(float(rows[start:end].sum() / rows.sum()) for start, end in pairwise(ends))

@@ -18,7 +18,7 @@ from evaluation.audit.count_labels import Labels
 from evaluation.audit.counting import Counting
 from evaluation.audit.files import find_files
 from evaluation.audit.frames import collected, column_names, frame_batches
-from evaluation.audit.quantiles import measured, with_cuts
+from evaluation.audit.quantiles import with_cuts
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
@@ -26,7 +26,6 @@ from evaluation.errors import InputError
 __all__ = [
     "ReadSettings",
     "Reading",
-    "quantile_cuts",
     "read_files",
     "read_frame",
     "tally_arrays",
@@ -198,41 +197,6 @@ def tally_arrays(
             **settings,
         ),
     )
-
-
-def quantile_cuts(
-    patterns: Sequence[str | Path], settings: ReadSettings, column: str, n: int
-) -> tuple[float, ...]:
-    """Propose cut points of a numeric column, by reading the files once.
-
-    Give them to every site that counts: parts counted with different cut points do not merge.
-
-    Parameters
-    ----------
-    patterns : sequence of str or Path
-        As of `read_files`.
-    settings : ReadSettings
-        Of the audit; `column` is one of its sensitive columns.
-    column : str
-        The column.
-    n : int
-        Groups, at least 2.
-
-    Returns
-    -------
-    tuple of float
-        At most ``n − 1`` points, increasing; fewer where many rows share a number.
-
-    Raises
-    ------
-    InputError
-        If the column is none of numbers.
-    """
-    if column not in settings.sensitive or n < 2:
-        raise InputError(f"expected a sensitive column and at least 2 groups, got {column!r}, {n}")
-    files, _ = find_files(patterns)
-    (counted,) = measured([column], batches(files, [column]), settings.missing_texts)
-    return counted.cuts(n)
 
 
 def _sensitive(given: Any) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Histograms of scores, while rows are read: exact as far as they fit, or in equal bins."""
+"""Histograms of scores, while rows are read: exact as far as they fit, or in equal bins.
+
+Exact ones serve any numbers: cut points at quantiles are found from them.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class ScoreGather:
         flat : ndarray of int64, shape (n,)
             Cell of each row among these.
         scores : ndarray of float64, shape (n,)
-            In [0, 1].
+            Finite; in [0, 1] where bins are counted.
         weights : ndarray of float64, optional
             As `Gather.add` takes them.
         """

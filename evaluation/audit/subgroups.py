@@ -70,11 +70,6 @@ class SubgroupSearch:
     note: str = ""
 
 
-def worst_subgroups(tally: Tally, options: AuditOptions) -> tuple[Subgroup, ...]:
-    """Find the subgroups that are surely served worse than the rest; see `search_subgroups`."""
-    return search_subgroups(tally, options).found
-
-
 def search_subgroups(tally: Tally, options: AuditOptions) -> SubgroupSearch:
     """Find the subgroups that are surely served worse than the rest.
 

@@ -58,8 +58,8 @@ def _table(run: Run, arm: str, plans: dict[int, LoopPlan]) -> LoopTable:
 
 def _sentence(rounds: list[int], plans: list[LoopPlan]) -> str:
     """Say when plans were made and what was spent on them."""
-    generated = sum(plan.generated for plan in plans)
-    reused = sum(plan.reused for plan in plans)
+    generated = sum(plan.spent.generated for plan in plans)
+    reused = sum(plan.spent.reused for plan in plans)
     return (
         f"The cells were looked at after round {', '.join(map(str, rounds))}, and "
         f"{number(plans[-1].cumulative.sum())} further images asked of every client. All clients "

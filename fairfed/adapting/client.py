@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import time
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 import torch
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
@@ -17,19 +14,19 @@ from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from fairfed.config.adaptation import SpecialiseConfig
 from fairfed.config.model import Agreement
 from fairfed.draws import generator_of
-from fairfed.errors import PublicInputError
 from fairfed.sites.request import Request
 from fairfed.sites.site import Site
 from fairfed.sites.workplace import Workplace
 from generators.requests import Image
 from generators.specialise import Examples, Part, Specialiser
+from semantic.errors import InputError
 from semantic.space import CellScorer
 
 TRAINING, JUDGING = 201, 202
 """What random numbers are drawn for."""
 OTHER_WEIGHTS = (
-    "generator.model or its additions have other weights here than at the server, and only what "
-    "differs from them travels; install the same ones"
+    "generator.model {model!r} or its additions have other weights here than at the server, and "
+    "only what differs from them travels; install the same ones"
 )
 
 
@@ -88,7 +85,7 @@ def _asked(request: Request) -> Site:
     """The site, once its weights are known to be the server's."""
     site = request.plain_site
     if specialiser(site.place).identity != request.sent["weights"]:
-        raise PublicInputError(OTHER_WEIGHTS)
+        raise InputError(OTHER_WEIGHTS.format(model=site.place.sources.generator))
     return site
 
 

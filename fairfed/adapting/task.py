@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.files import write_whole
+from fairfed.adapting.arm_server import SpecialisingServer
 from fairfed.adapting.client import captions, specialiser
-from fairfed.adapting.rounds import train_rounds
 from fairfed.config import Arm
-from fairfed.engines.exchange import handshake
-from fairfed.loops import Plan
-from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
-from fairfed.rundir import RunDirectory, costs, write_text
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.progress import AUGMENT_TIMEOUT
+from fairfed.rounds.run_directory import RunDirectory, costs, write_text
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study, refuse_arms
+from fairfed.systems.session import begin
 from generators.specialise import lora_bytes
 from semantic.errors import InputError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
     from rich.console import Console
 
-    from fairfed.progress import Watcher
+    from fairfed.rounds.progress import Watcher
 
 NO_IMAGES = "data.source: {source!r} is a table, and [specialise] is of images; choose another"
 LORA = "lora.safetensors"
@@ -61,27 +61,18 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    config = study.config
-    directory = RunDirectory(config)
-    study.verify_data(directory)
-    maker = specialiser(study.place)
-    done = directory.finished(ARM)
-    log = directory.logger(ARM, watcher.trained_round)
-    directory.keep_rounds({ARM.name: done})
-    watcher.training(ARM, done + 1, config.rounds)
-    plan = Plan(
-        sites=handshake(grid, study.clients, TIMEOUT),
-        request={**study.request(), "weights": maker.identity},
-        rounds=config.rounds,
-        seed=config.seed,
-        fraction=config.fraction,
-        timeout=AUGMENT_TIMEOUT,
-    )
+    config, place = study.config, study.place
+    session = begin(grid, study, watcher, [ARM])
+    directory, maker = session.run, specialiser(place)
+    watcher.training(ARM, directory.finished(ARM) + 1, config.rounds)
+    plan = Plan(config.rounds, config.seed, AUGMENT_TIMEOUT, config.fraction)
     start = {name: value.cpu().numpy() for name, value in maker.start.items()}
-    progress = train_rounds(grid, plan, start, directory.checkpoint(ARM), log)
-    write_whole(directory.path / LORA, lora_bytes(progress.arrays))
-    parameters = sum(int(value.size) for value in progress.arrays.values())
-    _write_outcome(directory, progress.losses, parameters)
+    request = {**study.request(), "weights": maker.identity}
+    server = SpecialisingServer(session.clients, plan, start, request)
+    trained = session.train(ARM, server, plan)
+    write_whole(directory.path / LORA, lora_bytes(trained))
+    parameters = sum(int(value.size) for value in trained.values())
+    _write_outcome(directory, server.losses, parameters)
     return directory
 
 

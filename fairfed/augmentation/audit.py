@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from fairfed.augmentation.job import Job
 from fairfed.augmentation.workspace import AUDIT
-
-if TYPE_CHECKING:
-    from generators.audit import GeneratorAudit
+from generators.audit import GeneratorAudit, audit_generator, neutral_requests
+from generators.group_reading import group_reading
+from generators.requests import refuse
+from generators.stored import StoredGenerator
 
 Budgets = npt.NDArray[np.float64]
 
@@ -25,10 +24,6 @@ def audit(job: Job) -> GeneratorAudit:
     The target is equal shares; CLIP's confusions are known from the real training images. The
     images stay in the store: an interrupted audit continues, and a repeated one makes none.
     """
-    from generators.audit import audit_generator, neutral_requests
-    from generators.group_reading import group_reading
-    from generators.stored import StoredGenerator
-
     table, train = job.source.table, job.source.train
     reading = group_reading(
         job.scorer, table.images[train], table.labels[train], table.groups[train]
@@ -38,7 +33,7 @@ def audit(job: Job) -> GeneratorAudit:
     if job.config.synthesis.generator == "diffusion":
         job.sight.check()
         for request in asked:
-            job.generator.refuse(request)
+            refuse(job.generator, request)
     job.watcher.began("audit", len(asked))
     job.generator.announce(request for request in asked if job.lacks(request))
     stored = StoredGenerator(job.generator, job.store, job.watcher.images_done)

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from fairfed.augmentation.recalling import RecallingConditioner, memory_of
-from fairfed.augmentation.workspace import PROTOTYPES
+from fairfed.augmentation.source import Source
+from fairfed.augmentation.workspace import PROTOTYPES, Workspace
+from fairfed.config import PipelineConfig
 from fairfed.semantic_files import read_prototypes
 from fairfed.sites.generation import diffusion_settings
+from generators.curation import References
+from generators.diffusion import load_generator
+from generators.inversion import InversionSettings, load_inversion
+from generators.ray import RayGenerator
 from generators.requests import Generator
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
 from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import Prototype
-from semantic.space import CROSSED, UNNAMED_GROUPS, Cell, SemanticSpace
+from semantic.space import CROSSED, UNNAMED_GROUPS, Cell, CellScorer, SemanticSpace
 
-if TYPE_CHECKING:
-    from fairfed.augmentation.job import Job
-
+Engine = Literal["inprocess", "ray"]
 Vectors = dict[str, tuple[float, ...]]
 
 
-def build_generator(job: Job, closing: ExitStack) -> Generator:
+def build_generator(
+    config: PipelineConfig, space: SemanticSpace, engine: Engine, workers: int, closing: ExitStack
+) -> Generator:
     """The configured generator; what it holds open is closed with `closing`.
 
     Raises
@@ -33,43 +39,54 @@ def build_generator(job: Job, closing: ExitStack) -> Generator:
     semantic.errors.InputError
         If a model is not to be had, or Ray is not installed.
     """
-    config = job.config
     if config.synthesis.generator == "inversion":
-        return _inversion(job)
+        return _inversion(config, space)
     settings = diffusion_settings(
         config.generator, config.data.image_size, config.semantic.allow_unknown
     )
-    from generators.diffusion import load_generator
-
-    if job.engine == "ray":
-        from generators.ray import RayGenerator
-
-        return closing.enter_context(RayGenerator(partial(load_generator, settings), job.workers))
+    if engine == "ray":
+        return closing.enter_context(RayGenerator(partial(load_generator, settings), workers))
     return load_generator(settings)
 
 
-def build_conditioner(job: Job) -> Conditioner:
+def build_conditioner(
+    config: PipelineConfig,
+    scorer: CellScorer,
+    source: Source,
+    references: Callable[[], References],
+    workspace: Workspace,
+) -> Conditioner:
     """The configured conditioning.
+
+    Parameters
+    ----------
+    references
+        Describes the real training images; called where prototypes are made of them.
+    workspace
+        Keeps a release of prototypes.
 
     Raises
     ------
     semantic.errors.InputError
         If a class among `conditioning.unnamed` is none, or prototypes cannot be read.
     """
-    conditioning = job.config.conditioning
-    unknown = [name for name in conditioning.unnamed if name not in job.space.classes]
+    conditioning, space = config.conditioning, scorer.space
+    unknown = [name for name in conditioning.unnamed if name not in space.classes]
     if unknown:
         raise InputError(
             f"conditioning.unnamed: {unknown[0]!r} is no class; there are: "
-            f"{', '.join(job.space.classes)}"
+            f"{', '.join(space.classes)}"
         )
-    prototypes = _prototypes(job) if conditioning.mode == "prototype" else {}
+    prototypes: Vectors = {}
+    if conditioning.mode == "prototype":
+        found = _prototypes(config, scorer, source, references, workspace)
+        prototypes = {name: one.vector for name, one in found.items() if one.usable}
     plain = Conditioner(
-        job.space, conditioning.mode, conditioning.unnamed, conditioning.weight, prototypes
+        space, conditioning.mode, conditioning.unnamed, conditioning.weight, prototypes
     )
     if not conditioning.recall:
         return plain
-    memory = memory_of(job.scorer, job.source)
+    memory = memory_of(scorer, source)
     if not memory.seen:
         raise InputError(
             "conditioning.recall composes missing classes from those with training images, and "
@@ -80,57 +97,56 @@ def build_conditioner(job: Job) -> Conditioner:
     )
 
 
-def _prototypes(job: Job) -> Vectors:
+def _prototypes(
+    config: PipelineConfig,
+    scorer: CellScorer,
+    source: Source,
+    references: Callable[[], References],
+    workspace: Workspace,
+) -> Mapping[str, Prototype]:
     """Prototypes as given, or as this data's training images have them.
 
     At home they are exact. With `conditioning.epsilon` they are what could be sent to others: a
     noised release, made once and kept, because each further release would cost privacy anew.
     """
-    conditioning = job.config.conditioning
+    conditioning, encoder = config.conditioning, scorer.encoder.fingerprint
     if conditioning.prototypes is not None:
-        return _usable(read_prototypes(Path(conditioning.prototypes), _encoder(job)).prototypes())
+        return read_prototypes(Path(conditioning.prototypes), encoder).prototypes()
     if conditioning.epsilon is None:
-        by_class = _sums(job, by_cell=False).prototypes(conditioning.minimum)
-        by_cell = _sums(job, by_cell=True).prototypes(conditioning.minimum)
-        return _usable(by_class | by_cell)
-    if not job.workspace.has(PROTOTYPES):
-        released = _sums(job, by_cell=False).release(
+        by_class, by_cell = (
+            _sums(scorer, source, references(), by_cell=by_cell).prototypes(conditioning.minimum)
+            for by_cell in (False, True)
+        )
+        return by_class | by_cell
+    if not workspace.has(PROTOTYPES):
+        released = _sums(scorer, source, references(), by_cell=False).release(
             conditioning.epsilon, conditioning.delta, conditioning.minimum
         )
-        job.workspace.begin()  # a release is kept whatever becomes of the plan
-        job.workspace.write(PROTOTYPES, released.to_json())
-    return _usable(read_prototypes(job.workspace.path / PROTOTYPES, _encoder(job)).prototypes())
+        workspace.begin()  # a release is kept whatever becomes of the plan
+        workspace.write(PROTOTYPES, released.to_json())
+    return read_prototypes(workspace.path / PROTOTYPES, encoder).prototypes()
 
 
-def _usable(found: Mapping[str, Prototype]) -> Vectors:
-    return {name: prototype.vector for name, prototype in found.items() if prototype.usable}
-
-
-def _sums(job: Job, *, by_cell: bool) -> PrototypeSums:
-    space, source = job.space, job.source
-    embeddings = job.references.embeddings
+def _sums(
+    scorer: CellScorer, source: Source, references: References, *, by_cell: bool
+) -> PrototypeSums:
+    space, encoder = scorer.space, scorer.encoder.fingerprint
     labels, groups = source.table.labels[source.train], source.table.groups[source.train]
     if not by_cell:
-        return sum_prototypes(embeddings, labels, space.classes, encoder=_encoder(job))
+        return sum_prototypes(references.embeddings, labels, space.classes, encoder=encoder)
     n_groups = len(space.groups)
     names = [str(space.cell(c, g)) for c in range(len(space.classes)) for g in range(n_groups)]
-    return sum_prototypes(embeddings, labels * n_groups + groups, names, encoder=_encoder(job))
+    which = labels * n_groups + groups
+    return sum_prototypes(references.embeddings, which, names, encoder=encoder)
 
 
-def _encoder(job: Job) -> str:
-    return job.scorer.encoder.fingerprint
-
-
-def _inversion(job: Job) -> Generator:
-    from generators.inversion import InversionSettings, load_inversion
-
-    inversion = job.config.inversion
+def _inversion(config: PipelineConfig, space: SemanticSpace) -> Generator:
+    inversion = config.inversion
     settings = inversion.model_dump(exclude={"classifier", "outputs"})
-    outputs = _outputs(job.space, inversion.outputs or job.space.classes)
     return load_inversion(
         Path(str(inversion.classifier)),
-        outputs,
-        InversionSettings(**settings, image_size=job.config.data.image_size),
+        _outputs(space, inversion.outputs or space.classes),
+        InversionSettings(**settings, image_size=config.data.image_size),
     )
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from fairfed.augmentation.job import Job
 from fairfed.augmentation.recalling import likenesses
 from fairfed.augmentation.source import Source
 from generators.plan import Cells
 from semantic.composable import composability
 from semantic.composable_cells import cell_composability
+from semantic.induction import measured_sums
 from semantic.measures import WORDS, measured_words
-from semantic.profiles import word_frequencies
 from semantic.space import SemanticSpace
-
-if TYPE_CHECKING:
-    from fairfed.augmentation.job import Job
 
 MOST_MEASURED = 200
 """Training images of each class whose shape words are counted."""
@@ -40,7 +38,7 @@ def composable_parts(job: Job, wanted: Cells) -> dict[str, Any]:
     return {
         "classes": _classes(space, source, unseen),
         "cells": _cells(space, source, wanted),
-        "like": likenesses(job, unseen) if unseen else [],
+        "like": likenesses(job.scorer, source, unseen) if unseen else [],
         "note": "" if space.table.attributes else _NO_ATTRIBUTES,
     }
 
@@ -67,7 +65,7 @@ def _word_frequencies(source: Source) -> dict[str, dict[str, float]]:
         rows += source.train[table.labels[source.train] == label][:MOST_MEASURED].tolist()
     chosen = np.array(rows, np.int64)
     words = measured_words(table.images[chosen])
-    return word_frequencies(table.labels[chosen], words, table.classes)
+    return measured_sums(table.labels[chosen], words, table.classes).frequencies()
 
 
 def _cells(space: SemanticSpace, source: Source, wanted: Cells) -> list[dict[str, Any]]:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.augmentation.choice import Engine, build_conditioner, build_generator
 from fairfed.augmentation.lookahead import LookAhead
 from fairfed.augmentation.progress import Watcher
 from fairfed.augmentation.source import Source, load_source
@@ -21,17 +21,15 @@ from fairfed.config import PipelineConfig
 from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.semantics import semantic_space, store_directory
 from fairfed.sites.sight import Sight, forget, look
+from generators.curation import Curation, References
 from generators.diffusion.families import known_words_of
 from generators.plan import Cells
 from generators.requests import Image, Request
 from generators.store import ImageStore, request_key
+from generators.synthesis import Synthesiser
+from semantic.conditioning import Conditioner
+from semantic.encoder import ClipEncoder, load_encoder
 from semantic.space import CROSSED, Cell, CellScorer, SemanticSpace
-
-if TYPE_CHECKING:
-    from generators.curation import References
-    from generators.synthesis import Synthesiser
-    from semantic.conditioning import Conditioner
-    from semantic.encoder import ClipEncoder
 
 OWNER = "augment"
 """Whose images these are, in seeds and in the store: never those of a federation's clients."""
@@ -39,7 +37,6 @@ OWNER = "augment"
 BLIND_CHECKS = ("margin", "attributes")
 """Checks that say nothing where CLIP does not know the classes."""
 
-Engine = Literal["inprocess", "ray"]
 Rows = npt.NDArray[np.int64]
 
 
@@ -113,8 +110,6 @@ class Job:
 
     @cached_property
     def _encoder(self) -> ClipEncoder:
-        from semantic.encoder import load_encoder
-
         return load_encoder(self.config.semantic.encoder)
 
     def check(self, wanted: Cells) -> None:
@@ -138,9 +133,8 @@ class Job:
     @cached_property
     def generator(self) -> LookAhead:
         """The configured generator."""
-        from fairfed.augmentation.choice import build_generator
-
-        return LookAhead(build_generator(self, self._open))
+        made = build_generator(self.config, self.space, self.engine, self.workers, self._open)
+        return LookAhead(made)
 
     @cached_property
     def store(self) -> ImageStore:
@@ -164,15 +158,13 @@ class Job:
     @cached_property
     def conditioner(self) -> Conditioner:
         """From cells to what conditions the generator."""
-        from fairfed.augmentation.choice import build_conditioner
-
-        return build_conditioner(self)
+        return build_conditioner(
+            self.config, self.scorer, self.source, lambda: self.references, self.workspace
+        )
 
     @cached_property
     def references(self) -> References:
         """What the real training images contribute to curation."""
-        from generators.curation import References
-
         source = self.source
         return References.of(self.scorer, *self._rows(source.train), self._rows(source.test))
 
@@ -204,9 +196,6 @@ class Job:
         max_tries
             Replaces the configured budget.
         """
-        from generators.curation import Curation
-        from generators.synthesis import Synthesiser
-
         curation = self.config.curation.model_dump()
         if max_tries is not None:
             curation["max_tries"] = max_tries
@@ -227,12 +216,7 @@ class Job:
     def _sources(self, cell: Cell) -> Sequence[Image]:
         """The cell's own training images."""
         if cell not in self._own:
-            self._own[cell] = self._images_of(cell)
+            table = self.source.table
+            where = table.classes.index(cell.class_name), table.group_names.index(cell.group)
+            self._own[cell] = list(table.images[self.source.rows_of(*where)])
         return self._own[cell]
-
-    def _images_of(self, cell: Cell) -> list[Image]:
-        table, train = self.source.table, self.source.train
-        label = table.classes.index(cell.class_name)
-        group = table.group_names.index(cell.group)
-        rows = train[(table.labels[train] == label) & (table.groups[train] == group)]
-        return list(table.images[rows])

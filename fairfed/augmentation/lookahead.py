@@ -14,15 +14,17 @@ from itertools import islice
 
 import numpy as np
 
-from generators.requests import Generator, Image, Request
+from generators.requests import Generator, Image, Request, Wrapped
 
 MOST_BYTES = 2**28
 """Images made ahead are kept in memory up to this; the oldest give way, and are made again if they
 are asked for after all."""
 
 
-class LookAhead:
+class LookAhead(Wrapped):
     """A generator that uses the rest of a batch for requests that were announced.
+
+    Nothing is wasted by asking for less than a batch, if more is announced.
 
     Parameters
     ----------
@@ -31,10 +33,7 @@ class LookAhead:
     """
 
     def __init__(self, inner: Generator) -> None:
-        self.inner = inner
-        # What a store writes down of its generator (`generators.provenance`).
-        self.settings = getattr(inner, "settings", None)
-        self.weights = getattr(inner, "weights", None)
+        super().__init__(inner)
         self._queue: dict[Request, None] = {}
         self._ahead: dict[Request, Image] = {}
         self._seconds = 0.0
@@ -46,16 +45,6 @@ class LookAhead:
         if self._batches == 0:
             return None
         return self._seconds / (self._batches * self.inner.batch_size)
-
-    @property
-    def fingerprint(self) -> str:
-        """The inner generator's: the images are the same."""
-        return self.inner.fingerprint
-
-    @property
-    def batch_size(self) -> int:
-        """The inner generator's; nothing is wasted by asking for less, if more is announced."""
-        return self.inner.batch_size
 
     def announce(self, requests: Iterable[Request]) -> None:
         """Name requests that may follow, the likeliest first; forgets those named before."""
@@ -88,13 +77,3 @@ class LookAhead:
         self._ahead |= dict(zip([*lacking, *further], images, strict=True))
         for request in further:
             del self._queue[request]
-
-    def refuse(self, request: Request) -> None:
-        """Refuse a request that the inner generator cannot make, where it can say so."""
-        refuse = getattr(self.inner, "refuse", None)
-        if refuse is not None:
-            refuse(request)
-
-    def autoencode(self, images: Image) -> Image:
-        """Images as the inner generator would render them."""
-        return self.inner.autoencode(images)

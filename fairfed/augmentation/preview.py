@@ -10,7 +10,7 @@ from fairfed.augmentation.job import OWNER, Job
 from fairfed.augmentation.plan import wanted_cells
 from fairfed.augmentation.workspace import PREVIEW
 from generators.plan import Cells
-from generators.requests import Image, Request
+from generators.requests import Image
 from generators.store import encode_png, request_key
 
 MOST_CELLS, IMAGES_PER_CELL = 8, 4
@@ -43,17 +43,15 @@ def write_preview(job: Job) -> list[str]:
     rows = []
     for cell, own in requests.items():
         maker.prepare(*cell, IMAGES_PER_CELL, OWNER)
-        stored = filter(None, (job.store.get(_key(job, request)) for request in own))
+        keys = [request_key(request, job.store.generator) for request in own]
+        stored = filter(None, map(job.store.get, keys))
         heading = f"{job.space.cell(*cell)}: {own[0].prompt}"
-        rows.append((heading, [image for _, image in stored], _real(job, cell)))
+        real = job.source.table.images[job.source.rows_of(*cell)[:IMAGES_PER_CELL]]
+        rows.append((heading, [image for _, image in stored], list(real)))
     sheet = contact_sheet(rows)
     job.workspace.begin()
     write_whole(job.workspace.path / PREVIEW, encode_png(sheet, {"synthetic": "partly"}))
     return [str(job.space.cell(*cell)) for cell in cells]
-
-
-def _key(job: Job, request: Request) -> str:
-    return request_key(request, job.store.generator)
 
 
 def preview_cells(real: Cells, wanted: Cells) -> list[tuple[int, int]]:
@@ -65,12 +63,6 @@ def preview_cells(real: Cells, wanted: Cells) -> list[tuple[int, int]]:
         turn[c] = turn.get(c, 0) + 1
         ranked.append((turn[c], int(real[c, g]), c, g))
     return [(c, g) for _, _, c, g in sorted(ranked)[:MOST_CELLS]]
-
-
-def _real(job: Job, cell: tuple[int, int]) -> list[Image]:
-    table, train = job.source.table, job.source.train
-    rows = train[(table.labels[train] == cell[0]) & (table.groups[train] == cell[1])]
-    return list(table.images[rows[:IMAGES_PER_CELL]])
 
 
 def contact_sheet(rows: list[tuple[str, list[Image], list[Image]]]) -> npt.NDArray[np.uint8]:

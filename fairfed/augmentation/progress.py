@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from evaluation.quality import QualityReport
+from evaluation.quality import QualityReport
 
 
 class Watcher(Protocol):

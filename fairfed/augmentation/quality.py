@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.quality import Embedded, QualityReport, assess
 from fairfed.augmentation.job import Job
 from generators.requests import Image
 from generators.store import ImageStore
-
-if TYPE_CHECKING:
-    from evaluation.quality import Embedded, QualityReport
 
 CHUNK = 1024
 """Synthetic images held in memory together."""
@@ -26,8 +24,6 @@ def assess_export(job: Job, rows: list[dict[str, Any]], store: ImageStore) -> Qu
     rows
         Manifest rows of the accepted images.
     """
-    from evaluation.quality import assess
-
     source = job.source
     return assess(
         _real(job, source.test),
@@ -38,8 +34,6 @@ def assess_export(job: Job, rows: list[dict[str, Any]], store: ImageStore) -> Qu
 
 
 def _real(job: Job, chosen: npt.NDArray[np.int64]) -> Embedded:
-    from evaluation.quality import Embedded
-
     table = job.source.table
     return Embedded(
         job.embed(chosen),
@@ -49,8 +43,6 @@ def _real(job: Job, chosen: npt.NDArray[np.int64]) -> Embedded:
 
 
 def _synthetic(job: Job, rows: list[dict[str, Any]], store: ImageStore) -> Embedded:
-    from evaluation.quality import Embedded
-
     parts = [np.zeros((0, job.scorer.encoder.dimension), np.float32)]
     for start in range(0, len(rows), CHUNK):
         images = [_image(store, row["key"]) for row in rows[start : start + CHUNK]]

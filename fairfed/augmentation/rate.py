@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from fairfed.augmentation.plan import Rate
-from fairfed.rundir import write_json
+from fairfed.rounds.run_directory import write_json
 from generators.store import ImageStore
 
 SAMPLED_FILES = 64

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from fairfed.augmentation.source import Source
 from semantic.conditioning import Conditioner, Description
 from semantic.memory import SemanticMemory, compose, remember
 from semantic.space import Cell, CellScorer
-
-if TYPE_CHECKING:
-    from fairfed.augmentation.job import Job
 
 
 def memory_of(scorer: CellScorer, source: Source) -> SemanticMemory:
@@ -41,9 +37,9 @@ class RecallingConditioner(Conditioner):
         return compose(memory, self.space, cell, self.weight)
 
 
-def likenesses(job: Job, unseen: list[str]) -> list[dict[str, str]]:
+def likenesses(scorer: CellScorer, source: Source, unseen: list[str]) -> list[dict[str, str]]:
     """For each missing class, what the memory says it is like; empty if nothing was seen."""
-    memory = memory_of(job.scorer, job.source)
+    memory = memory_of(scorer, source)
     if not memory.seen:
         return []
     return [{"class": name, "like": memory.explain(name)} for name in unseen]

@@ -50,6 +50,12 @@ class Source:
         """Training images by cell: ``[n_classes, n_groups]``."""
         return self.table.cells(self.train)
 
+    def rows_of(self, label: int, group: int) -> npt.NDArray[np.int64]:
+        """Training rows of a cell."""
+        train = self.train
+        here = (self.table.labels[train] == label) & (self.table.groups[train] == group)
+        return np.asarray(train[here])
+
     @property
     def nameable(self) -> npt.NDArray[np.bool_]:
         """Which groups can be asked for, ``[n_groups]``: not those with an unknown value."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from fairfed.augmentation.plan import (
     planned_cells,
     wanted_cells,
 )
+from fairfed.augmentation.quality import assess_export
 from fairfed.augmentation.rate import SAMPLED_FILES, read_rate, write_rate
 from fairfed.augmentation.workspace import (
     CURATION,
@@ -40,10 +41,8 @@ from fairfed.data.originals import original_rows
 from generators.plan import Cells
 from generators.requests import Request
 from generators.store import ImageStore
+from generators.synthesis import Pool, Synthesiser
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from generators.synthesis import Pool, Synthesiser
 
 STEPS = ("plan", "generate", "curate", "export")
 
@@ -168,8 +167,6 @@ def export_folder(job: Job) -> None:
     counts = export(job.config, job.source, rows, store, target)
     result = {"folder": str(target), "rows": counts}
     job.watcher.ended("export", result)
-    from fairfed.augmentation.quality import assess_export
-
     report = assess_export(job, rows, store)
     job.workspace.write(QUALITY, report.to_json())
     job.watcher.assessed(report)

@@ -10,7 +10,7 @@ from typing import Any
 from fairfed.config import PipelineConfig, load_model
 from fairfed.differing import differing
 from fairfed.files import json_lines
-from fairfed.rundir import write_json, write_text
+from fairfed.rounds.run_directory import write_json, write_text
 from semantic.errors import InputError
 
 CONFIG = "config.toml"

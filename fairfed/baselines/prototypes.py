@@ -11,9 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, RecordDict
 
 from fairfed.config import Arm
@@ -23,11 +20,8 @@ from semantic.conditioning import Conditioner, Description
 from semantic.space import Cell
 
 if TYPE_CHECKING:
-    from flwr.serverapp import Grid
-
-    from fairfed.rundir import RunDirectory
     from fairfed.sites.site import Site
-    from fairfed.sites.study import Study
+    from fairfed.systems.session import Session
     from semantic.release import NoisedPrototypes
 
 
@@ -74,7 +68,7 @@ def _noised(site: Site) -> NoisedPrototypes:
     return sums.release(augment.epsilon, augment.delta, augment.minimum)
 
 
-def gather(grid: Grid, run: RunDirectory, study: Study, arm: Arm) -> dict[str, tuple[float, ...]]:
+def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:
     """Usable prototypes of the federation by class, asked of the clients once in a run.
 
     ``synthetic/prototypes-main.json`` (of IID arms: ``-iid``) keeps the merged release, with its
@@ -82,24 +76,22 @@ def gather(grid: Grid, run: RunDirectory, study: Study, arm: Arm) -> dict[str, t
 
     Raises
     ------
-    fairfed.engines.exchange.QueryError
+    fairfed.rounds.clients.QueryError
         If a client does not answer.
     semantic.errors.InputError
         If clients use different CLIP models.
     """
-    from fairfed.engines.exchange import query_records
-    from fairfed.progress import TIMEOUT
     from semantic.release import NoisedPrototypes, merge_prototypes
 
     file = f"synthetic/prototypes-{split_of(arm)}.json"
-    kept = run.read_json(file)
+    kept = session.run.read_json(file)
     if kept is None:
-        answers = query_records(grid, "release", study.request(arm), TIMEOUT)
+        answers = session.query("release", session.study.request(arm))
         merged = merge_prototypes(map(dp_release.read, answers.values()))
         kept = {
             **merged.to_json(),
             "bytes": sum(a.array_records["arrays"].count_bytes() for a in answers.values()),
         }
-        run.write_json(file, kept)
+        session.run.write_json(file, kept)
     found = NoisedPrototypes.from_json(kept).prototypes()
     return {name: prototype.vector for name, prototype in found.items() if prototype.usable}

@@ -15,9 +15,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
@@ -29,10 +26,8 @@ from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
 
 if TYPE_CHECKING:
-    from fairfed.progress import Watcher
-    from fairfed.rundir import RunDirectory
-    from fairfed.sites.study import Study
     from fairfed.sites.workplace import Workplace
+    from fairfed.systems.session import Session
     from generators.synthesis import Synthesiser, SyntheticSet
     from semantic.conditioning import Conditioner
 
@@ -95,9 +90,7 @@ class ServerTrained(FairnessSteered):
         return {**super().state_dict(), "server_rounds": self._server_rounds}
 
 
-def server_trainer(
-    grid: Grid, run: RunDirectory, study: Study, arm: Arm, watcher: Watcher
-) -> Trainer:
+def server_trainer(session: Session, arm: Arm) -> Trainer:
     """Synthesise the server's images, and return what trains on them.
 
     What was made and what it cost is written to ``synthetic/server-SLUG.json``.
@@ -112,7 +105,7 @@ def server_trainer(
     from fairfed.draws import generator_of
     from fairfed.models import train_epochs
 
-    made = _server_images(grid, run, study, arm, watcher)
+    made, study = _server_images(session, arm), session.study
     place = study.place
     inputs, labels = place.inputs(made.images, arm), torch.from_numpy(made.labels)
 
@@ -127,19 +120,18 @@ def server_trainer(
     return train
 
 
-def _server_images(
-    grid: Grid, run: RunDirectory, study: Study, arm: Arm, watcher: Watcher
-) -> SyntheticSet:
+def _server_images(session: Session, arm: Arm) -> SyntheticSet:
     """Images of every cell, as a client that holds nothing would plan them."""
     from fairfed.sites.generation import NONE_ACCEPTED
     from semantic.errors import InputError
 
+    study, run, watcher = session.study, session.run, session.watcher
     augment, place = study.told.augment, study.place
     start = time.perf_counter()
     maker = place.synthesiser
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
-        maker, conditioned = _conditioned(grid, run, study, arm)
+        maker, conditioned = _conditioned(session, arm)
     shape = len(place.labels.classes), len(place.labels.groups)
     wanted = place.plan(np.zeros(shape, np.int64), False)
     watcher.synthesising(int(wanted.sum()))
@@ -162,13 +154,11 @@ def _server_images(
     return made
 
 
-def _conditioned(
-    grid: Grid, run: RunDirectory, study: Study, arm: Arm
-) -> tuple[Synthesiser, tuple[str, ...]]:
+def _conditioned(session: Session, arm: Arm) -> tuple[Synthesiser, tuple[str, ...]]:
     """The pipeline, conditioned on the clients' prototypes, and the classes that have one."""
     from fairfed.baselines.prototypes import gather
 
-    vectors, place = gather(grid, run, study, arm), study.place
+    vectors, place = gather(session, arm), session.study.place
     return place.synthesiser_with(_released(place, vectors)), tuple(sorted(vectors))
 
 
@@ -192,10 +182,10 @@ def check_prototypes(place: Workplace) -> None:
         If it reads none, none of this CLIP, or nothing else: a class without one is described.
     """
     from generators.diffusion import load_generator
-    from generators.requests import Request
+    from generators.requests import Request, refuse
 
     cell = place.synthesiser.space.cell(0, 0)
     generator = load_generator(place.diffusion)
     zeros = (0.0,) * place.encoder.dimension
     for prototype in (zeros, ()):
-        generator.refuse(Request(cell, "", 0, prototype=prototype))
+        refuse(generator, Request(cell, "", 0, prototype=prototype))

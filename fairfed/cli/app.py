@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ import typer
 from fairfed import __version__
 from fairfed.cli.auditing import app as audit
 from fairfed.cli.semantics import app as semantics
-from fairfed.cli.site import app as site
+from fairfed.cli.site import app as site_commands
 from fairfed.errors import RunError
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(audit, name="audit")
 app.add_typer(semantics, name="semantics")
-app.add_typer(site, name="site")
+app.add_typer(site_commands, name="site")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
@@ -91,11 +92,19 @@ def run(
     ] = None,
     overrides: Override = None,
     fresh: Fresh = False,
+    site: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="With [federation] in CONFIG: the site.toml of a site that takes part; once for "
+            "each. Every site has a process of its own on this machine.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run an experiment, or continue it where it was interrupted."""
     if config is None and preset is None:
         raise typer.BadParameter("give a configuration file, or --preset NAME (fairfed presets)")
-    _run(config, overrides, fresh, preset)
+    _run(config, overrides, fresh, preset, site or ())
 
 
 @app.command()
@@ -107,12 +116,16 @@ def presets() -> None:
 
 
 def _run(
-    path: Path | None, overrides: list[str] | None, fresh: bool, preset: str | None = None
+    path: Path | None,
+    overrides: list[str] | None,
+    fresh: bool,
+    preset: str | None = None,
+    sites: Sequence[Path] = (),
 ) -> None:
     from fairfed.cli.running import run_here
     from fairfed.config import load_config
 
-    run_here(load_config(path, overrides or (), preset), fresh)
+    run_here(load_config(path, overrides or (), preset), fresh, sites)
 
 
 @app.command()

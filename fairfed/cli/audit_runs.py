@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.audit.release import Release, release_notes
 from evaluation.audit.tally import Tally
-from fairfed.audit_settings import READ_NAMES
+from fairfed.cli.audit_settings import READ_NAMES
 from fairfed.config.arms import slug
 from semantic.errors import InputError
 

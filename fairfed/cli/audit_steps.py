@@ -10,14 +10,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from fairfed.audit_settings import (
-    NO_DATA,
-    audit_options,
-    declared_names,
-    needs_columns,
-    read_settings,
-    with_columns,
-)
 from fairfed.cli.audit_runs import (
     BINS,
     RUN_FILE,
@@ -25,6 +17,14 @@ from fairfed.cli.audit_runs import (
     check_runs,
     protected,
     subjects_of,
+)
+from fairfed.cli.audit_settings import (
+    NO_DATA,
+    audit_options,
+    declared_names,
+    needs_columns,
+    read_settings,
+    with_columns,
 )
 from fairfed.cli.audit_tables import print_audit, print_counts
 from fairfed.outputs import check_output

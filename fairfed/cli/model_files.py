@@ -12,7 +12,9 @@ from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConf
 from fairfed.sites.semantics import noun_table
 from generators.diffusion.settings import BUNDLED_MODEL
 from semantic.encoder import BUNDLED_CLIP
+from semantic.errors import InputError
 from semantic.known_words import load_known_words
+from semantic.own_code import OWN_CLASS
 
 _INDEX = "model_index.json"
 
@@ -109,6 +111,8 @@ def _diffusers_model(model: str) -> ModelFile:
     setting = "generator.model"
     if model == "bundled":
         return ModelFile(setting, model, about=_about(BUNDLED_MODEL))
+    if OWN_CLASS.fullmatch(model):
+        return _own_generator(setting, model)
     if Path(model).is_dir():
         remedy = "give a directory that diffusers' save_pretrained wrote"
         missing = _missing_parts(Path(model))
@@ -120,6 +124,16 @@ def _diffusers_model(model: str) -> ModelFile:
     cached = try_to_load_from_cache(model, _INDEX)
     missing = _missing_parts(Path(cached).parent) if isinstance(cached, str) else "the model"
     return ModelFile(setting, model, missing, f"hf download {model}")
+
+
+def _own_generator(setting: str, name: str) -> ModelFile:
+    from generators.diffusion.generator import own_generator
+
+    try:
+        own_generator(name)
+    except InputError as error:
+        return ModelFile(setting, name, "the class", str(error))
+    return ModelFile(setting, name)
 
 
 def _about(folder: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +19,17 @@ from rich.progress import (
 
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
+from fairfed.config.site import load_site
+from semantic.errors import InputError
+
+NO_SITES = (
+    "--site: give the site.toml of every site that takes part; the configuration has [federation], "
+    "so that its data are at sites"
+)
+ONLY_SITES = (
+    "--site: the configuration cuts [data] into the clients of a simulation; give it [federation] "
+    "to run with sites, or leave --site out"
+)
 
 
 class TerminalWatcher:
@@ -76,7 +89,7 @@ def columns() -> tuple[Any, ...]:
     )
 
 
-def run_here(config: Config, fresh: bool = False) -> None:
+def run_here(config: Config, fresh: bool = False, sites: Sequence[Path] = ()) -> None:
     """Run an experiment on this machine and print its tables; the last line names the report.
 
     Parameters
@@ -85,9 +98,19 @@ def run_here(config: Config, fresh: bool = False) -> None:
         The experiment.
     fresh
         Remove what a run has written to its directory, once all inputs are found sound.
+    sites
+        With `[federation]` in the configuration: the files of the sites that take part.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If sites are given to a simulation, or none to a study of sites.
     """
-    from fairfed.ownership import check_folder, clear
-    from fairfed.progress import listening
+    if bool(sites) != (config.federation is not None):
+        raise InputError(NO_SITES if config.federation is not None else ONLY_SITES)
+    taking_part = [load_site(path) for path in sites]
+    from fairfed.rounds.progress import listening
+    from fairfed.rounds.run_lock import check_folder, clear
     from fairfed.server import checked, start
     from fairfed.system import kind_of, system_of
 
@@ -101,7 +124,7 @@ def run_here(config: Config, fresh: bool = False) -> None:
     with Progress(*columns(), console=console) as progress:
         watcher = TerminalWatcher(console, progress)
         with listening(watcher.images_done):
-            start(study, watcher)
+            start(study, watcher, sites=taking_part)
     if kind_of(config) is not None:
         system_of(config).show(config.run_directory, console)
         return

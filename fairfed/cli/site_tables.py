@@ -14,8 +14,9 @@ from fairfed.sites.first_toml import questions
 from fairfed.sites.policy import WHAT_LEAVES, asked_for
 
 if TYPE_CHECKING:
+    from fairfed.config import Config
     from fairfed.config.site import SiteConfig
-    from fairfed.sites.checking import Check, Cost, Study
+    from fairfed.sites.checking import Check, Cost
     from fairfed.sites.looking import Look
 
 MOST_VALUES = 8
@@ -55,7 +56,7 @@ def _values(values: Mapping[str, int]) -> str:
     return ", ".join([*shown, *more])
 
 
-def print_check(site: SiteConfig, study: Study | None, found: Check) -> None:
+def print_check(site: SiteConfig, study: Config | None, found: Check) -> None:
     """Rows, cells, plan, cost, and what would leave the site."""
     console = Console()
     report = found.report
@@ -73,7 +74,7 @@ def print_check(site: SiteConfig, study: Study | None, found: Check) -> None:
     if found.cost is not None:
         _print_cost(console, found.cost)
     console.print("What would leave the site:")
-    for action in asked_for(study.config):
+    for action in asked_for(study):
         console.print(f"  {action}: {WHAT_LEAVES[action]}", soft_wrap=True)
     policy = site.policy
     if policy.counts == "suppress":

@@ -12,13 +12,15 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from fairfed.config.adaptation import Adaptation
-from fairfed.config.base import Section
+from fairfed.config.base import OneOf, Section
 
-Rule = Literal[
+RULES = (
     "fedavg", "fairfed", "fairfed-exp", "afl", "qffl", "term", "fedminmax", "fair-fate", "fedmgda",
     "fedfb", "parity",
-]  # fmt: skip
-SignalName = Literal["gap", "signed-gap", "probe", "loss", "accuracy", "worst-group-recall"]
+)  # fmt: skip
+SIGNALS = ("gap", "signed-gap", "probe", "loss", "accuracy", "worst-group-recall")
+OPTIMISERS = ("fedavg", "fedavgm", "fedadam", "fedyogi")
+AGGREGATORS = ("mean", "median", "trimmed-mean", "krum")
 Debias = Literal["none", "reweighing", "fairbatch"]
 Augmentation = Literal["none", "randaugment", "mixup"]
 System = Literal["federated", "local", "centralised", "zero-shot", "synthetic", "one-shot"]
@@ -105,7 +107,7 @@ class Arm(Section):
         description="With `one-shot`: rounds at the server, after which clients train as in "
         "`federated`. 0: all rounds.",
     )
-    rule: Rule = Field(
+    rule: Annotated[str, OneOf(RULES)] = Field(
         "fedavg", description="Rule of the weights ([what each one does](steering.md))."
     )
     options: Options = Field(
@@ -116,17 +118,17 @@ class Arm(Section):
     as_published: bool | None = Field(
         None, description="Overrides `fairness.as_published` for this arm."
     )
-    signal: SignalName | None = Field(
+    signal: Annotated[str, OneOf(SIGNALS)] | None = Field(
         None,
         description="What steers the rule, instead of the signal that it was published with.",
     )
-    server_optimiser: Literal["fedavg", "fedavgm", "fedadam", "fedyogi"] = Field(
+    server_optimiser: Annotated[str, OneOf(OPTIMISERS)] = Field(
         "fedavg", description="What the server makes of the aggregate. `fedavg`: the next model."
     )
     server_options: Options = Field(
         default_factory=dict, description="Parameters of the server optimiser."
     )
-    aggregator: Literal["mean", "median", "trimmed-mean", "krum"] = Field(
+    aggregator: Annotated[str, OneOf(AGGREGATORS)] = Field(
         "mean",
         description="`mean`: weighted by the rule. The others are robust and use no weights.",
     )

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic_core import core_schema
+
+from semantic.own_code import OWN_CLASS
 
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
 """A TOML array of strings; `strict` would refuse its list where a tuple is declared."""
@@ -23,6 +34,34 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 Once = AfterValidator(_distinct)
 """Of an array: no value twice."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Of a text: one of some names, or a class of the user's own as `module:Class`.
+
+    The class is imported where it is used, not here.
+    """
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "enum": [*self.names, "module:Class"]}
+
+    def _check(self, value: str) -> str:
+        if value not in self.names and not OWN_CLASS.fullmatch(value):
+            raise ValueError(
+                f"expected one of {', '.join(map(repr, self.names))}, or a class of your own as "
+                f"'module:Class', got {value!r}"
+            )
+        return value
 
 
 class Section(BaseModel):

@@ -58,7 +58,7 @@ def agreed(
     return FederationConfig(
         **common,
         labels=labels,
-        table=config.data.table,
+        table=config.table or config.data.table,
         attributes=attributes,
         fingerprints=fingerprints,
     )

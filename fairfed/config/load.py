@@ -73,7 +73,7 @@ def load_model(
         tree, source = _tree(load_preset(preset).text, preset), f"preset {preset!r}"
         if path is not None:
             tree, source = merged(tree, _tree(_read(Path(path)), path)), f"{path} on {source}"
-        return _validated(model, tree, source, overrides)
+        return validated(model, tree, source, overrides)
     if path is None:
         return parse_model(model, "", "the defaults", overrides)
     return parse_model(model, _read(Path(path)), str(path), overrides)
@@ -105,7 +105,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 def parse_model(model: type[Model], text: str, source: str, overrides: Iterable[str] = ()) -> Model:
     """Read a configuration from TOML text; `source` names it in errors. See `load_model`."""
-    return _validated(model, _tree(text, source), source, overrides)
+    return validated(model, _tree(text, source), source, overrides)
 
 
 def _tree(text: str, source: str | Path) -> dict[str, Any]:
@@ -115,10 +115,10 @@ def _tree(text: str, source: str | Path) -> dict[str, Any]:
         raise InputError(f"{source}: not valid TOML: {error}") from error
 
 
-def _validated(
-    model: type[Model], tree: dict[str, Any], source: str, overrides: Iterable[str]
+def validated(
+    model: type[Model], tree: dict[str, Any], source: str, overrides: Iterable[str] = ()
 ) -> Model:
-    """The configuration of a tree of settings with some of them replaced."""
+    """The configuration of a tree of settings with some of them replaced; see `load_model`."""
     for override in sorted(overrides, key=_other_than_name):
         _override(tree, override)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,7 @@ from fairfed.config.sections import (
     TrainConfig,
 )
 from fairfed.config.shared import ArrivalConfig, SharedConfig
+from fairfed.config.table import FRAME, TableConfig
 from fairfed.config.zsl import ZslConfig, ZslSettings
 
 
@@ -81,7 +82,7 @@ class Config(Agreement):
 
     engine: Literal["inprocess", "ray"] = Field(
         "inprocess",
-        description="`inprocess` (no Ray, no ports) or `ray` (Flower's simulation; needs the extra "
+        description="`inprocess` (no Ray, no ports) or `ray` (worker processes; needs the extra "
         "`ray`).",
     )
     workers: int = Field(
@@ -98,6 +99,9 @@ class Config(Agreement):
     data: DataConfig = Field(default_factory=DataConfig, description="See `[data]`.")
     partition: PartitionConfig = Field(
         default_factory=PartitionConfig, description="See `[partition]`."
+    )
+    table: TableConfig | None = Field(
+        None, description="See `[data.table]`: with `[federation]`, the columns of a table."
     )
     federation: LabelSpace | None = Field(
         None,
@@ -116,6 +120,22 @@ class Config(Agreement):
     augment: AugmentConfig = Field(default_factory=AugmentConfig, description="See `[augment]`.")
     zsl: ZslConfig | None = Field(None, description="See `[zsl]`.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_sites(cls, settings: Any) -> Any:
+        """A study of sites with data of their own says nothing of where data are."""
+        if not isinstance(settings, dict) or settings.get("federation") is None:
+            return settings
+        for name in ("data", "partition"):
+            if name in settings:
+                raise ValueError(
+                    f"{name}: with [federation], every site says in its own site.toml where its "
+                    "data are; leave the section out"
+                )
+        kind = dict(settings["federation"]).get("kind")
+        # What a run checks, it checks for the kind of rows that its data are.
+        return settings | {"data": {"source": f"{FRAME}sites"}} if kind == "table" else settings
+
     @model_validator(mode="after")
     def _coherent(self) -> Config:
         for check in CHECKS:
@@ -133,4 +153,5 @@ class Config(Agreement):
         """The whole configuration, defaults included; `parse_config` of it gives an equal one."""
         import tomli_w
 
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        unsaid = {"data", "partition"} if self.federation is not None else set()
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude=unsaid))

@@ -143,7 +143,8 @@ class GeneratorConfig(GeneratorSettings):
     model: str = Field(
         "bundled",
         description="`bundled`, a diffusers directory, or the name of a model on the hub: Stable "
-        "Diffusion 1, 2, Turbo, XL, LCM or unCLIP.",
+        "Diffusion 1, 2, Turbo, XL, LCM or unCLIP. Or a generator of your own as `module:Class` "
+        "([how](generators.md)).",
     )
     lora: Strings = Field(
         (), description="LoRA files that are added to the model, as `FILE` or `FILE:WEIGHT`."

@@ -42,11 +42,17 @@ def require_columns(found: Sequence[str], data: DataConfig, where: str) -> None:
             raise InputError(f"data.table.groups: {name!r} is not one of data.sensitive; add it")
 
 
-def near(name: str, found: Sequence[str]) -> str:
-    """Advice where one of the names found is `name` but for its case or a letter."""
+def nearest(name: str, found: Sequence[str]) -> str | None:
+    """The one of the names found that is `name` but for its case or a letter."""
     folded = {other.casefold(): other for other in found}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.75)
-    return f"; did you mean {folded[close[0]]!r}?" if close else ""
+    return folded[close[0]] if close else None
+
+
+def near(name: str, found: Sequence[str]) -> str:
+    """Advice where there is a name that is `nearest`."""
+    close = nearest(name, found)
+    return f"; did you mean {close!r}?" if close is not None else ""
 
 
 def label_rows(

@@ -6,9 +6,6 @@ each site would cut its own data into all clients' parts, and train on the wrong
 
 from __future__ import annotations
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, Message
 from flwr.clientapp.typing import ClientAppCallable
 from flwr.serverapp import Grid

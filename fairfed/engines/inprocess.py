@@ -20,7 +20,6 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import ServerApp
 
-from fairfed.engines import OnReply
 from fairfed.engines.forwarding import MessagingGrid
 from fairfed.engines.node import FIRST_NODE_ID, Node
 from fairfed.engines.pool import Workers
@@ -42,7 +41,10 @@ NODE_UNAVAILABLE = 5
 LOST = "lost"
 """What a ``drop`` hook returns for a message that gets no answer at all."""
 
+OnReply = Callable[[int, int, Message], None]
 Drop = Callable[[Message, int], str | None]
+Handle = Callable[[Node, Message, float | None], Message | None]
+"""Has a client answer a message; None if it does not within a deadline (`time.monotonic`)."""
 RunConfig = Mapping[str, bool | int | float | str]
 
 
@@ -71,6 +73,8 @@ class InProcessGrid(MessagingGrid):
     drop : callable, optional
         Fault injection: ``drop(request, partition_id)`` returns ``None`` (deliver), ``"lost"``
         (no reply ever comes) or the reason of an error reply. The client is not called.
+    handle : callable, optional
+        Has a client answer; by default it is called in this process, and never too late.
 
     Attributes
     ----------
@@ -88,9 +92,10 @@ class InProcessGrid(MessagingGrid):
         wire: bool = False,
         on_reply: OnReply | None = None,
         drop: Drop | None = None,
+        handle: Handle | None = None,
     ) -> None:
         self.failures = 0
-        self._client_app = client_app
+        self._handle = handle or (lambda node, request, _: node.handle(client_app, request))
         self._nodes = {
             FIRST_NODE_ID + i: Node(i, num_clients, run_config or {}, wire)
             for i in range(num_clients)
@@ -233,7 +238,7 @@ class InProcessGrid(MessagingGrid):
             return None
         if fault is not None:
             return Message(Error(NODE_UNAVAILABLE, fault), reply_to=request)
-        return node.handle(self._client_app, request)
+        return self._handle(node, request, deadline)
 
 
 def run_in_process(
@@ -246,8 +251,9 @@ def run_in_process(
     wire: bool = False,
     on_reply: OnReply | None = None,
     drop: Drop | None = None,
+    handle: Handle | None = None,
 ) -> None:
-    """Run a ServerApp on an :class:`InProcessGrid`; see :func:`fairfed.engines.run_apps`."""
+    """Run a ServerApp on an :class:`InProcessGrid`; see `fairfed.engines.run.run_apps`."""
     grid = InProcessGrid(
         client_app,
         num_clients,
@@ -256,6 +262,7 @@ def run_in_process(
         wire=wire,
         on_reply=on_reply,
         drop=drop,
+        handle=handle,
     )
     context = Context(
         run_id=RUN_ID,

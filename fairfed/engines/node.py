@@ -64,16 +64,20 @@ class Node:
         federation.
         """
         try:
-            return self._call(client_app, request)
+            return self.call(client_app, request)
         except (Exception, SystemExit) as error:
             if not isinstance(error, WithheldError):  # the client has logged that one itself
                 kind = request.metadata.message_type
                 logger.error("client %d failed on '%s'", self.partition_id, kind, exc_info=error)
-            reason = f"{type(error)}:<'{error}'>"
-            return self._seal(Message(Error(CLIENT_APP_RAISED, reason), reply_to=request), request)
+            return self.refuse(request, error)
 
-    def _call(self, client_app: ClientApp, request: Message) -> Message:
-        """Run the handler on copies, check its reply and commit the state."""
+    def refuse(self, request: Message, error: BaseException) -> Message:
+        """Return the error reply for what the handler raised."""
+        reason = f"{type(error)}:<'{error}'>"
+        return self._seal(Message(Error(CLIENT_APP_RAISED, reason), reply_to=request), request)
+
+    def call(self, client_app: ClientApp, request: Message) -> Message:
+        """Run the handler on copies, check its reply and commit the state; raise what it raises."""
         received = with_content(request, fork(request.content))
         if self._wire:
             received = over_the_wire(received)

@@ -8,7 +8,6 @@ through public names. Everything of that kind is here, so that a new Flower brea
 from __future__ import annotations
 
 import copy
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +35,12 @@ __all__ = [
     "Run",
     "SimulationGrid",
     "empty_run",
+    "message_from_bytes",
+    "message_to_bytes",
     "over_the_wire",
     "records_from_bytes",
     "records_to_bytes",
     "server_identity",
-    "silence_telemetry",
     "stamp",
     "with_content",
 ]
@@ -82,16 +82,25 @@ def with_content(message: Message, content: RecordDict) -> Message:
     return Message(content=content, metadata=copy.copy(message.metadata))  # type: ignore[call-overload,no-any-return]
 
 
-def over_the_wire(message: Message) -> Message:
-    """Serialise a message to protobuf bytes and read it back.
+def message_to_bytes(message: Message) -> bytes:
+    """Serialise a message.
 
     Raises
     ------
     ValueError, TypeError
         The content cannot be serialised (an integer beyond 64 bits, for example).
     """
-    data = message_to_proto(message).SerializeToString()
+    return bytes(message_to_proto(message).SerializeToString())
+
+
+def message_from_bytes(data: bytes) -> Message:
+    """Read what :func:`message_to_bytes` wrote."""
     return message_from_proto(ProtoMessage.FromString(data))
+
+
+def over_the_wire(message: Message) -> Message:
+    """Serialise a message to bytes and read it back; errors as :func:`message_to_bytes`."""
+    return message_from_bytes(message_to_bytes(message))
 
 
 def records_to_bytes(records: RecordDict) -> bytes:
@@ -107,10 +116,3 @@ def records_from_bytes(data: bytes) -> RecordDict:
 def empty_run(run_id: int) -> Run:
     """Return a run with an id and nothing else."""
     return Run.create_empty(run_id=run_id)
-
-
-def silence_telemetry() -> None:
-    """Switch telemetry off where Flower was imported before fairfed and has read the default."""
-    module = sys.modules.get("flwr.supercore.telemetry")
-    if module is not None:
-        module.FLWR_TELEMETRY_ENABLED = "0"  # type: ignore[attr-defined]

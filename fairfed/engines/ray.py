@@ -1,172 +1,170 @@
-"""Flower's own simulation on Ray, for many cores: the same apps, Flower's scheduler.
+"""Clients in worker processes of Ray, for many cores or a cluster.
 
-``flwr.simulation.run_simulation`` is deprecated and the only way to run app objects on Ray from a
-library (``flwr run`` needs a project on disk and a SuperLink). What it leaves to be wished for is
-repaired here: the run configuration, the wait for the nodes, errors and progress per client, its
-banner, and the ``PYTHONPATH`` that it leaves behind.
-
-A client that raises or exits is an error reply. A client process that *dies* stays in Flower's
-pool of actors and fails most messages from then on; that cannot be repaired from outside.
+The grid is the in-process one, so identity, order, states and errors are the same; only the call of
+the ClientApp happens in another process, with the client's state sent along. A client whose worker
+dies is an error reply, and another worker takes its place.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
 import logging
 import os
-import signal
-import threading
+import pickle
+import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from queue import Empty, Queue
+from types import TracebackType
+from typing import Any, Self
 
-from flwr.app import Context, Error, Message
+from flwr.app import Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import ServerApp
 
-from fairfed.engines import OnReply
-from fairfed.engines.exchange import wait_for_nodes
-from fairfed.engines.forwarding import ForwardingGrid
-from fairfed.engines.node import CLIENT_APP_RAISED
-from fairfed.engines.private import server_identity, silence_telemetry
-from fairfed.engines.records import fork
-from semantic.errors import InputError
-
-RunConfig = Mapping[str, bool | int | float | str]
+from fairfed.engines.inprocess import OnReply, RunConfig, run_in_process
+from fairfed.engines.node import Node
+from generators.ray import start_ray
 
 logger = logging.getLogger("fairfed")
 
-TRACEBACK = "\n--- traceback ---\n"
-RAY_MISSING = "engine 'ray' needs Ray, which is not installed: pip install 'fairfed[ray]'"
 TOO_MANY = "workers = %d, but there are %d cores: %d work at the same time"
-NODE_TIMEOUT = 120.0
-"""Seconds to wait for Flower to register its virtual nodes (it takes well under one)."""
+DIED = "the worker process died; most often a machine out of memory: use fewer workers"
+PATIENCE = 10.0
+"""Seconds that threads have to notice that their workers were stopped."""
 
 
-class GuardedClientApp(ClientApp):
-    """A ClientApp that sees the run configuration and whose failures have a name.
-
-    The simulation shows its clients no run configuration, reports an exception as a page of Ray's
-    traceback with process ids in it, and loses a worker to ``sys.exit``. Here both become the
-    error reply that the in-process engine and a SuperNode give.
+class Worker:
+    """What runs in a worker process: any client, one message at a time.
 
     Parameters
     ----------
-    inner : ClientApp
-        The app to run.
-    run_config : mapping
-        What it finds in ``context.run_config``.
+    app : bytes
+        The pickled ClientApp.
+    path : sequence of str
+        Where its modules are found.
     """
 
-    def __init__(self, inner: ClientApp, run_config: RunConfig) -> None:
-        super().__init__()
-        self._inner = inner
-        self._run_config = dict(run_config)
+    def __init__(self, app: bytes, path: Sequence[str]) -> None:
+        self._bytes = app
+        sys.path.extend(place for place in path if place not in sys.path)
 
-    def __call__(self, message: Message, context: Context) -> Message:
-        """Run the app with the configuration in a context of its own.
+    @cached_property
+    def _app(self) -> ClientApp:
+        """Not made in the constructor: Ray wraps what a constructor raises beyond recognition."""
+        app: ClientApp = pickle.loads(self._bytes)
+        return app
 
-        The simulation refuses a context whose run configuration has changed, and keeps its state.
-        """
-        own = dataclasses.replace(
-            context, run_config=dict(self._run_config), state=fork(context.state)
-        )
+    def handle(self, node: Node, request: Message) -> tuple[Message, RecordDict, str]:
+        """Return the reply, the client's state, and the lines that a failure came through."""
+        app = self._app
         try:
-            reply = self._inner(message, own)
+            return node.call(app, request), node.state, ""
         except (Exception, SystemExit) as error:  # noqa: BLE001  (travels with its places)
-            reason = f"{type(error)}:<'{error}'>{TRACEBACK}{_places(error)}"
-            return Message(Error(CLIENT_APP_RAISED, reason), reply_to=message)
-        context.state = own.state
-        return reply
+            return node.refuse(request, error), node.state, places(error)
 
 
-def _places(error: BaseException) -> str:
+def places(error: BaseException) -> str:
     """Return the lines of code that an error came through, and those of what it stands for.
 
-    Not what the errors say, for that may be withheld: see `fairfed.withholding`.
+    Not what the errors say, for that may be withheld: see `redact_client_errors`.
     """
     before = error.__cause__ or error.__context__
     lines = ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
     here = "".join([*lines, type(error).__name__])
-    return here if before is None else f"{_places(before)}\n\n{here}"
+    return here if before is None else f"{places(before)}\n\n{here}"
 
 
-class InterruptedRunError(RuntimeError):
-    """Ends the ServerApp's thread after Ctrl-C; nobody sees it."""
-
-
-class ObservedGrid(ForwardingGrid):
-    """A grid that logs failures and reports every reply as it arrives.
+class Processes:
+    """Worker processes with one CPU each; a message goes to whichever is idle.
 
     Parameters
     ----------
-    inner : Grid
-        The grid that does the work.
-    on_reply : callable, optional
-        ``on_reply(done, total, reply)``.
-    poll : float
-        Seconds between two looks for replies.
-    stopped : threading.Event, optional
-        Set when the run is interrupted: the next look for nodes or replies raises
-        `InterruptedRunError`, so that no client counts as failed because it was stopped.
+    client_app : ClientApp
+        What they run.
+    count : int
+        How many there are.
     """
 
-    def __init__(
-        self,
-        inner: Grid,
-        on_reply: OnReply | None,
-        poll: float = 0.05,
-        stopped: threading.Event | None = None,
-    ) -> None:
-        super().__init__(inner)
-        self._on_reply = on_reply
-        self._poll = poll
-        self._stopped = stopped or threading.Event()
+    def __init__(self, client_app: ClientApp, count: int) -> None:
+        from ray import cloudpickle
+
+        self._app: bytes = cloudpickle.dumps(client_app)  # type: ignore[no-untyped-call]
+        self._stopped = False
+        self._workers: list[Any] = []
+        self._idle: Queue[Any] = Queue()
+        for _ in range(count):
+            self._idle.put(self._spawn())
+
+    def _spawn(self) -> Any:
+        import ray
+
+        kind = ray.remote(Worker).options(num_cpus=1, max_restarts=0)
+        worker = kind.remote(self._app, sys.path)
+        self._workers.append(worker)
+        return worker
+
+    def _replace(self, worker: Any) -> Any:
+        import ray
+
+        self._go_on()
+        ray.kill(worker)
+        self._workers.remove(worker)
+        return self._spawn()
 
     def _go_on(self) -> None:
-        if self._stopped.is_set():
-            raise InterruptedRunError
+        """End the thread that asks when the run was interrupted; nobody sees how."""
+        if self._stopped:
+            raise KeyboardInterrupt
 
-    def get_node_ids(self) -> Iterable[int]:
-        """Return the node ids."""
-        self._go_on()
-        return super().get_node_ids()
+    def handle(self, node: Node, request: Message, deadline: float | None) -> Message | None:
+        """Have one message answered, as `Node.handle` does; None if it takes too long.
 
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Return the replies that have arrived; the traceback of an error goes to the log."""
-        replies = list(self._inner.pull_messages(message_ids))
-        self._go_on()
-        for reply in replies:
-            if reply.has_error() and TRACEBACK in (reply.error.reason or ""):
-                reason, _, details = str(reply.error.reason).partition(TRACEBACK)
-                kind = reply.metadata.message_type
-                logger.error(
-                    "node %d failed on '%s'\n%s", reply.metadata.src_node_id, kind, details
-                )
-                reply.error = Error(reply.error.code, reason)
-        return replies
+        A worker that is not done by the deadline is stopped.
+        """
+        import ray
+        from ray.exceptions import GetTimeoutError, RayActorError
 
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> Iterable[Message]:
-        """Send messages and return the replies in order of arrival."""
-        waiting = set(self.push_messages(messages))
-        total = len(waiting)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        replies: list[Message] = []
-        while waiting and (deadline is None or time.monotonic() < deadline):
-            arrived = list(self.pull_messages(waiting))
-            for reply in arrived:
-                replies.append(reply)
-                if self._on_reply is not None:
-                    self._on_reply(len(replies), total, reply)
-            waiting.difference_update(reply.metadata.reply_to_message_id for reply in arrived)
-            if waiting and not arrived:
-                time.sleep(self._poll)
-        return replies
+        worker = self._idle.get()
+        try:
+            self._go_on()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            reply, state, failed = ray.get(worker.handle.remote(node, request), timeout=left)
+        except GetTimeoutError:
+            worker = self._replace(worker)
+            return None
+        except RayActorError:
+            worker = self._replace(worker)
+            reply, state, failed = node.refuse(request, RuntimeError(DIED)), node.state, DIED
+        finally:
+            self._idle.put(worker)
+        node.state = state
+        if failed:
+            kind = request.metadata.message_type
+            logger.error("client %d failed on '%s'\n%s", node.partition_id, kind, failed)
+        answer: Message = reply
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the workers, and wait until no thread waits for one: Ray may end only then."""
+        import ray
+
+        self._stopped = True
+        for worker in self._workers:
+            ray.kill(worker)
+        with suppress(Empty):
+            taken = [self._idle.get(timeout=PATIENCE) for _ in self._workers]
+            self._idle.put(taken[0])  # for whoever comes late, to find that all is over
 
 
 def run_on_ray(
@@ -177,33 +175,29 @@ def run_on_ray(
     workers: int,
     on_reply: OnReply | None,
 ) -> None:
-    """Run a ServerApp on Flower's simulation; see :func:`fairfed.engines.run_apps`.
+    """Run a ServerApp with clients on Ray; see `fairfed.engines.run.run_apps`.
 
-    Every actor has one CPU (and, by Ray's rule, one OpenMP thread), and there are no more of them
-    than cores. After Ctrl-C the clients are stopped at once, and the ServerApp at its next look at
-    the grid.
+    Connects to the cluster that `RAY_ADDRESS` names, else starts Ray on this machine, with no more
+    workers than cores. Ray gives each of them one OpenMP thread.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise InputError(RAY_MISSING)
-    from flwr.simulation import run_simulation
+    count = workers if os.environ.get("RAY_ADDRESS") else _capped(workers)
+    ours = start_ray(count)
+    import ray
 
-    silence_telemetry()
-    stopped = threading.Event()
-    app = _wrapped(server_app, num_clients, run_config or {}, on_reply, stopped)
-    with server_identity(0), _environment(), _quiet(stopped), _stopping(stopped):
-        run_simulation(
-            app,
-            GuardedClientApp(client_app, run_config or {}),
-            num_supernodes=num_clients,
-            backend_config=_backend(_capped(workers)),  # type: ignore[arg-type]
-        )
-
-
-def _backend(workers: int) -> dict[str, dict[str, float | str | bool]]:
-    return {
-        "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-        "init_args": {"num_cpus": workers, "log_to_driver": False, "logging_level": "ERROR"},
-    }
+    try:
+        with Processes(client_app, count) as processes:
+            run_in_process(
+                server_app,
+                client_app,
+                num_clients,
+                run_config=run_config,
+                workers=count,
+                on_reply=on_reply,
+                handle=processes.handle,
+            )
+    finally:
+        if ours:
+            ray.shutdown()
 
 
 def _capped(workers: int) -> int:
@@ -213,84 +207,3 @@ def _capped(workers: int) -> int:
     if workers > cores:
         logger.warning(TOO_MANY, workers, cores, cores)
     return min(workers, cores)
-
-
-def _wrapped(
-    server_app: ServerApp,
-    num_clients: int,
-    run_config: RunConfig,
-    on_reply: OnReply | None,
-    stopped: threading.Event,
-) -> ServerApp:
-    """Return a ServerApp that starts the other one when all is ready for it."""
-    outer = ServerApp()
-
-    @outer.main()
-    def main(grid: Grid, context: Context) -> None:
-        context.run_config = dict(run_config)
-        observed = ObservedGrid(grid, on_reply, stopped=stopped)
-        wait_for_nodes(observed, num_clients, NODE_TIMEOUT)
-        server_app(grid=observed, context=context)
-
-    return outer
-
-
-@contextmanager
-def _stopping(stopped: threading.Event) -> Iterator[None]:
-    """Set the event on Ctrl-C, before anything else happens.
-
-    Flower tears its workers down first, which makes clients fail; a ServerApp that does not know
-    why would log their round, or wait for their replies for an hour.
-    """
-    former = signal.getsignal(signal.SIGINT)
-    in_main = threading.current_thread() is threading.main_thread()  # which gets all signals
-    if not in_main or not callable(former):  # a shell's background jobs ignore it
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        former(number, frame)
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Restore PYTHONPATH (Flower prepends all of sys.path) and keep Ray from phoning home.
-
-    The second variable is the behaviour that Ray announces for its next version; without it, every
-    start warns about it.
-    """
-    settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    names = ("PYTHONPATH", *settings)
-    former = {name: os.environ.get(name) for name in names}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in former.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _quiet(stopped: threading.Event) -> Iterator[None]:
-    """Hide that ``run_simulation`` is deprecated, and what an interruption makes fail."""
-
-    def keep(record: logging.LogRecord) -> bool:
-        banner = "The `run_simulation` function is deprecated" in record.getMessage()
-        return not banner and not stopped.is_set()
-
-    flower = logging.getLogger("flwr")
-    flower.addFilter(keep)
-    try:
-        yield
-    finally:
-        flower.removeFilter(keep)

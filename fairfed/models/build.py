@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from fairfed.models.clip_head import ClipHead, ImageEncoder
-from fairfed.models.cnn import SmallCnn, initialise
-from fairfed.models.lenet import LeNet, initialise_lenet
-from fairfed.models.tabular import HIDDEN, TabularModel, initialise_tabular
+from fairfed.models.cnn import SmallCnn
+from fairfed.models.lenet import LeNet
+from fairfed.models.tabular import HIDDEN, TabularModel
 
 MODEL_NAMES = ("cnn-bn", "cnn-gn", "lenet", "lenet-bn", "clip-head", "logistic", "mlp")
 
@@ -53,23 +53,18 @@ def build_model(
         head = ClipHead(encoder, num_classes)
         nn.init.normal_(head.weight, generator=generator)
         return head
+    tabular = name in ("logistic", "mlp")
+    if tabular and inputs < 1:
+        raise ValueError(f"{name} needs inputs")
+    model: SmallCnn | LeNet | TabularModel
     # Built without memory, for the constructors of layers draw from the global random state.
-    if name in ("logistic", "mlp"):
-        if inputs < 1:
-            raise ValueError(f"{name} needs inputs")
-        with torch.device("meta"):
-            tabular = TabularModel(inputs, num_classes, HIDDEN if name == "mlp" else 0)
-        tabular.to_empty(device="cpu")
-        initialise_tabular(tabular, generator)
-        return tabular
-    if name.startswith("lenet"):
-        with torch.device("meta"):
-            lenet = LeNet(num_classes, image_size, batch_norm=name == "lenet-bn")
-        lenet.to_empty(device="cpu")
-        initialise_lenet(lenet, generator)
-        return lenet.to(memory_format=torch.channels_last)
     with torch.device("meta"):
-        model = SmallCnn(num_classes, image_size, "batch" if name == "cnn-bn" else "group")
+        if tabular:
+            model = TabularModel(inputs, num_classes, HIDDEN if name == "mlp" else 0)
+        elif name.startswith("lenet"):
+            model = LeNet(num_classes, image_size, batch_norm=name == "lenet-bn")
+        else:
+            model = SmallCnn(num_classes, image_size, "batch" if name == "cnn-bn" else "group")
     model.to_empty(device="cpu")
-    initialise(model, generator)
-    return model.to(memory_format=torch.channels_last)
+    model.draw(generator)
+    return model if tabular else model.to(memory_format=torch.channels_last)

@@ -65,19 +65,18 @@ class SmallCnn(nn.Module):
         logits: Tensor = self.head(self.features(images * 2 - 1))
         return logits
 
-
-def _norm(norm: Literal["batch", "group"], channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(GROUPS, channels)
-
-
-def initialise(model: SmallCnn, generator: torch.Generator) -> None:
-    """Draw all weights from `generator` (He et al. 2015, arXiv 1502.01852) and reset the norms."""
-    with torch.no_grad():
-        for module in model.modules():
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw all weights anew (He et al. 2015, arXiv 1502.01852) and reset the norms."""
+        for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
                 if module.bias is not None:
                     module.bias.zero_()
             elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
                 module.reset_parameters()
-        model.head.weight.mul_(HEAD_GAIN)
+        self.head.weight.mul_(HEAD_GAIN)
+
+
+def _norm(norm: Literal["batch", "group"], channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(GROUPS, channels)

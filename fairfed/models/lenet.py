@@ -54,11 +54,10 @@ class LeNet(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
-
-def initialise_lenet(model: LeNet, generator: torch.Generator) -> None:
-    """Draw all weights and biases uniformly from ±1/√fan-in, as PyTorch's layers do themselves."""
-    with torch.no_grad():
-        for module in model.modules():
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw weights and biases uniformly from ±1/√fan-in, as PyTorch's layers do themselves."""
+        for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 bound = module.weight[0].numel() ** -0.5
                 for parameter in (module.weight, module.bias):

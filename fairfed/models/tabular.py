@@ -37,15 +37,14 @@ class TabularModel(nn.Module):
             features = torch.tanh(self.hidden(features))
         return F.pad(self.head(features), (1, 0))
 
-
-def initialise_tabular(model: TabularModel, generator: torch.Generator) -> None:
-    """Draw the weights (Glorot & Bengio 2010) from `generator`; those of a linear model are 0."""
-    with torch.no_grad():
-        for layer in (model.hidden, model.head):
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw the weights anew (Glorot & Bengio 2010); those of a linear model are 0."""
+        for layer in (self.hidden, self.head):
             if layer is None:
                 continue
             layer.bias.zero_()
-            if model.hidden is None:
+            if self.hidden is None:
                 layer.weight.zero_()
             else:
                 nn.init.xavier_uniform_(layer.weight, generator=generator)

@@ -6,105 +6,87 @@ the server's model on the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict, replace
 from typing import Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
-from flwr.app import ArrayRecord, ConfigRecord, Error, Message, RecordDict
-from flwr.serverapp import Grid
+from flwr.app import ArrayRecord, Message
 
 from fairfed.config import Arm, Config
-from fairfed.engines.exchange import ask
-from fairfed.engines.forwarding import ForwardingGrid
-from fairfed.engines.inprocess import NODE_UNAVAILABLE
-from fairfed.errors import RunError
-from fairfed.loops import restore_states, saved_states
-from fairfed.peers.population import leavers, members, settings, unseen_peers
+from fairfed.peers.arm_server import is_measured
+from fairfed.peers.population import leavers, settings, unseen_peers
 from fairfed.peers.relay import Traffic
-from fairfed.peers.rounds import is_measured
-from fairfed.rounds import run_rounds
-from fairfed.rundir import RunDirectory
-from fairfed.sites.study import Study
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.clients import METRICS_KEY
+from fairfed.rounds.exchange import Answers, Exchange, Steps, array_bytes
+from fairfed.rounds.progress import TIMEOUT
+from fairfed.strategies.aggregate import decode, encode
+from fairfed.strategies.arm_server import SteeredServer
+from fairfed.strategies.build import build_strategy
+from fairfed.systems.session import Session
 
 SERVER_TO_CLIENT, CLIENT_TO_SERVER = "server → client", "client → server"
 SERVER_TO_VISITOR = "server → visitor"
 LEFT = "the client has left (peers.leave_round)"
 
 
-class MembersGrid(ForwardingGrid):
-    """A grid that shows only the clients that take part, and loses those that leave.
+class MembersServer(SteeredServer):
+    """An arm whose clients may leave, and whose traffic is counted.
 
     Parameters
     ----------
-    inner
-        The grid of all clients.
-    nodes
-        Node ids of those that take part.
-    gone
-        Says whether a node has left by a round.
-
-    Attributes
-    ----------
-    links
-        Traffic of training since it was last replaced: arrays and what clients report.
+    *steered
+        Those of `SteeredServer`.
+    leaving, leave_round
+        Clients that are gone from that round on.
+    visits
+        What is sent to unseen clients after a round.
     """
 
-    def __init__(self, inner: Grid, nodes: list[int], gone: Callable[[int, int], bool]) -> None:
-        super().__init__(inner)
-        self._members, self._gone = nodes, gone
-        self.links: dict[str, Traffic] = {}
+    def __init__(
+        self,
+        *steered: Any,
+        leaving: Collection[int],
+        leave_round: int,
+        visits: Callable[[int], Traffic | None],
+    ) -> None:
+        super().__init__(*steered)
+        self._leaving, self._leave_round, self._visits = leaving, leave_round, visits
+        self._links: dict[str, Traffic] = {}
 
-    def get_node_ids(self) -> Iterable[int]:
-        """Node ids of the clients that take part."""
-        return list(self._members)
+    def _ask(self, number: int, exchange: Exchange) -> Steps[Answers]:
+        """Ask those that are there; one that has left is an error."""
+        lost = set(self._leaving) if number >= self._leave_round else set()
+        there = {client: sent for client, sent in exchange.contents.items() if client not in lost}
+        answers = yield replace(exchange, contents=there)
+        for client in lost.intersection(exchange.contents):
+            answers.note(client, LEFT)
+        if exchange.kind == "train":
+            replies = answers.replies.values()
+            counted = {
+                SERVER_TO_CLIENT: Traffic(len(there), sum(answers.down.values())),
+                CLIENT_TO_SERVER: Traffic(len(replies), sum(map(_size, replies))),
+            }
+            self._links = {link: traffic for link, traffic in counted.items() if traffic.messages}
+        return answers
 
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> Iterable[Message]:
-        """As the inner grid; a client that has left gives an error."""
-        asked = list(messages)
-        lost = [message for message in asked if self._has_left(message)]
-        there = [message for message in asked if not self._has_left(message)]
-        replies = list(self._inner.send_and_receive(there, timeout=timeout))
-        for link, sent in ((SERVER_TO_CLIENT, there), (CLIENT_TO_SERVER, replies)):
-            self._count(link, sent)
-        failed = [Message(Error(NODE_UNAVAILABLE, LEFT), reply_to=message) for message in lost]
-        return [*replies, *failed]
+    def _entries(self, number: int) -> dict[str, Any]:
+        """As of every arm, and the links."""
+        visits = self._visits(number)
+        links = self._links if visits is None else {**self._links, SERVER_TO_VISITOR: visits}
+        told = {link: asdict(links[link]) for link in sorted(links)}
+        return {**super()._entries(number), "links": told}
 
-    def client_states(self) -> dict[int, bytes]:
-        """States of all clients, where the inner grid gives them."""
-        return saved_states(self._inner)
 
-    def load_client_states(self, states: Mapping[int, bytes]) -> None:
-        """Restore them."""
-        restore_states(self._inner, states)
-
-    def _has_left(self, message: Message) -> bool:
-        number = int(message.content.config_records["config"]["round"])  # type: ignore[arg-type]
-        return self._gone(message.metadata.dst_node_id, number)
-
-    def _count(self, link: str, messages: list[Message]) -> None:
-        """Count the messages of training."""
-        for message in messages:
-            if message.metadata.message_type != "train" or not message.has_content():
-                continue
-            traffic = self.links.setdefault(link, Traffic())
-            traffic.messages += 1
-            content = message.content
-            traffic.bytes += sum(record.count_bytes() for record in content.array_records.values())
-            traffic.bytes += sum(record.count_bytes() for record in content.metric_records.values())
+def _size(reply: Message) -> int:
+    """Bytes of a reply's arrays and of what the client reports."""
+    reports = reply.content.metric_records.values()
+    return array_bytes(reply.content) + sum(record.count_bytes() for record in reports)
 
 
 def train_arm(
-    grid: Grid,
-    directory: RunDirectory,
-    study: Study,
+    session: Session,
     arm: Arm,
-    nodes: Mapping[int, int],
-    timeout: float,
     log: Callable[[dict[str, Any]], None],
     measured: Callable[[int, list[dict[str, Any]]], None],
     rounds: Iterable[int],
@@ -113,14 +95,10 @@ def train_arm(
 
     Parameters
     ----------
-    grid, directory, study
-        All clients, the run's directory, and the run.
+    session
+        The run, with all clients.
     arm
         Averaging with a server.
-    nodes
-        Node id by client.
-    timeout
-        Seconds for an exchange.
     log
         Takes a line of `rounds.jsonl`, without `arm`.
     measured
@@ -133,62 +111,39 @@ def train_arm(
     fairfed.errors.RunError
         If no client answers in three rounds in a row, or an unseen one does not answer.
     """
-    from fairfed.strategies.build import build_strategy
-
-    config = directory.config
-    inner = MembersGrid(grid, [nodes[p] for p in members(config, len(nodes))], _gone(config, nodes))
+    config, study, clients = session.config, session.study, session.clients
     first = ArrayRecord(study.place.model().state_dict())
-    unseen = len(unseen_peers(config, len(nodes)))
-    request = study.request()
+    outside = set(unseen_peers(config, len(clients)))
+    unseen = replace(session, clients=[one for one in clients if one.index in outside])
+    inside = replace(session, clients=[one for one in clients if one.index not in outside])
 
-    def with_links(line: dict[str, Any]) -> None:
-        links, inner.links = inner.links, {}
-        if is_measured(config, line["round"]):
-            # They follow this line; all models of an arm are of one size.
-            links[SERVER_TO_VISITOR] = Traffic(unseen, unseen * first.count_bytes())
-        log({**line, "links": {link: asdict(links[link]) for link in sorted(links)}})
+    def visits(number: int) -> Traffic | None:
+        # They follow the round's line; all models of an arm are of one size.
+        count, measuring = len(unseen.clients), is_measured(config, number)
+        return Traffic(count, count * first.count_bytes()) if measuring else None
 
     for last in rounds:
-        arrays = run_rounds(
-            inner,
+        plan = Plan(last, config.seed, TIMEOUT, arm=arm.slug)
+        server = MembersServer(
+            session.grid,
+            inside.clients,
+            plan,
             build_strategy(study.place, arm),
-            first,
-            last,
-            config={**request, "arm": arm.slug, "round": 0},
-            seed=config.seed,
-            timeout=timeout,
-            checkpoint=directory.checkpoint(arm),
-            log=with_links,
+            decode(first),
+            study.request(arm),
+            **_departure(config, len(clients)),
+            visits=visits,
         )
-        measured(last, _adapt(grid, config, {**request, "round": last}, nodes, arrays, timeout))
+        model = inside.train(arm, server, plan, log)
+        answers = unseen.query("adapt", {**study.request(), "round": last}, arrays=encode(model))
+        rows = [
+            {"client": peer, **content.metric_records[METRICS_KEY]}
+            for peer, content in answers.items()
+        ]
+        measured(last, rows)
 
 
-def _gone(config: Config, nodes: Mapping[int, int]) -> Callable[[int, int], bool]:
-    """When a node has left: from the round on in which peers leave."""
+def _departure(config: Config, clients: int) -> dict[str, Any]:
+    """Who leaves, and from which round on."""
     first = settings(config).leave_round
-    left = {nodes[peer] for peer in leavers(config, len(nodes))} if first else set()
-    return lambda node, server_round: node in left and server_round >= first
-
-
-def _adapt(
-    grid: Grid,
-    config: Config,
-    request: Mapping[str, Any],
-    nodes: Mapping[int, int],
-    arrays: ArrayRecord,
-    timeout: float,
-) -> list[dict[str, Any]]:
-    """What each unseen client gets right after fine-tuning the server's model."""
-    unseen = unseen_peers(config, len(nodes))
-    settings_sent = ConfigRecord(dict(request))
-    messages = [
-        Message(RecordDict({"config": settings_sent, "arrays": arrays}), nodes[peer], "query.adapt")
-        for peer in unseen
-    ]
-    answers, errors = ask(grid, messages, timeout)
-    if errors:
-        raise RunError(f"an unseen client could not be measured: {next(iter(errors.values()))}")
-    return [
-        {"client": peer, **answers[nodes[peer]].content.metric_records["metrics"]}
-        for peer in unseen
-    ]
+    return {"leaving": leavers(config, clients) if first else (), "leave_round": first}

@@ -12,9 +12,6 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 import torch
 import torch.nn.functional as F

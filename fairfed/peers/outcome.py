@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairfed.peers.population import settings
-from fairfed.rundir import RunDirectory, write_text
+from fairfed.rounds.run_directory import RunDirectory, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,17 +7,13 @@ nothing from one phase to the next but undelivered letters; what it counts is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
+from flwr.app import ConfigRecord, ConfigRecordValues, RecordDict
 
-# isort: split
-from flwr.app import ConfigRecord, ConfigRecordValues, Message, RecordDict
-from flwr.serverapp import Grid
-
-from fairfed.engines.exchange import ask
 from fairfed.peers.letters import Letter, pack, unpack
+from fairfed.rounds.exchange import Exchange, Steps
 
 Report = dict[str, int | float | list[int] | list[float]]
 
@@ -38,9 +34,7 @@ class Exchanged:
     Attributes
     ----------
     reports
-        What each peer told the log, by peer.
-    errors
-        The first error of each peer that gave no answer to a phase, by peer.
+        What each peer that was reached told the log, by peer; empty if it answered to no phase.
     links
         Traffic by kind of link.
     sent, received
@@ -50,7 +44,6 @@ class Exchanged:
     """
 
     reports: dict[int, Report] = field(default_factory=dict)
-    errors: dict[int, str] = field(default_factory=dict)
     links: dict[str, Traffic] = field(default_factory=dict)
     sent: dict[int, int] = field(default_factory=dict)
     received: dict[int, int] = field(default_factory=dict)
@@ -58,32 +51,26 @@ class Exchanged:
 
 
 class Relay:
-    """Passes letters between peers over a Flower grid.
+    """Passes letters between peers, whose ClientApp answers ``query.peer``.
 
     Parameters
     ----------
-    grid
-        Any Flower grid whose ClientApp answers ``query.peer``.
-    nodes
-        Node id by peer.
-    timeout
-        Seconds that the peers have for a phase, together.
+    peers
+        Who takes part.
     gone
         Says whether a peer is unreachable in a round and phase: a condition of the experiment.
     """
 
     def __init__(
         self,
-        grid: Grid,
-        nodes: Mapping[int, int],
-        timeout: float,
+        peers: Iterable[int],
         gone: Callable[[int, int, str], bool] = lambda peer, server_round, phase: False,
     ) -> None:
-        self._grid, self._nodes, self._timeout, self._gone = grid, dict(nodes), timeout, gone
+        self._peers, self._gone = sorted(peers), gone
 
     def round(
         self, number: int, phases: tuple[str, ...], request: Mapping[str, ConfigRecordValues]
-    ) -> Exchanged:
+    ) -> Steps[Exchanged]:
         """Run the phases of one round; letters of the last phase are for nobody.
 
         Parameters
@@ -99,7 +86,7 @@ class Relay:
         post: dict[int, list[Letter]] = {}
         for phase in phases:
             config: dict[str, ConfigRecordValues] = {**request, "round": number, "phase": phase}
-            post = self._deliver(number, phase, config, post, seen)
+            post = yield from self._deliver(number, phase, config, post, seen)
         return seen
 
     def _deliver(
@@ -109,36 +96,29 @@ class Relay:
         config: dict[str, ConfigRecordValues],
         post: dict[int, list[Letter]],
         seen: Exchanged,
-    ) -> dict[int, list[Letter]]:
+    ) -> Steps[dict[int, list[Letter]]]:
         """Bring one phase's letters to those that can be reached; return what they hand out.
 
         Each is told whether the answer with its own letters of the phase before has been taken.
         """
-        there = [peer for peer in sorted(self._nodes) if not self._gone(peer, number, phase)]
-        messages = [
-            Message(
-                RecordDict(
-                    {
-                        "config": ConfigRecord({**config, "taken": peer in seen.answered}),
-                        **pack(post.get(peer, ())),
-                    }
-                ),
-                self._nodes[peer],
-                "query.peer",
+        there = [peer for peer in self._peers if not self._gone(peer, number, phase)]
+        contents = {
+            peer: RecordDict(
+                {
+                    "config": ConfigRecord({**config, "taken": peer in seen.answered}),
+                    **pack(post.get(peer, ())),
+                }
             )
             for peer in there
-        ]
-        answers, errors = ask(self._grid, messages, self._timeout)
+        }
+        answers = yield Exchange("query.peer", contents, label=phase)
         written: list[Letter] = []
-        seen.answered = {peer for peer in there if self._nodes[peer] in answers}
+        seen.answered = set(answers.replies)
         for peer in there:
-            if self._nodes[peer] in errors:
-                seen.errors.setdefault(peer, f"{phase}: {errors[self._nodes[peer]]}")
-                continue
-            content = answers[self._nodes[peer]].content
-            report = seen.reports.setdefault(peer, {})
-            report.update(content.metric_records["metrics"])
-            written += unpack(content)
+            seen.reports.setdefault(peer, {})
+        for peer, reply in answers.replies.items():
+            seen.reports[peer].update(reply.content.metric_records["metrics"])
+            written += unpack(reply.content)
         for peer, letters in post.items():
             if peer not in seen.answered:
                 for letter in letters:

@@ -13,9 +13,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import ArrayRecord, ConfigRecordValues
 
 from fairfed.peers import letters as links

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from fairfed.errors import PublicInputError
 from fairfed.peers.population import holder
 from fairfed.sites.request import Request

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Arm, Config, TrainConfig
 from fairfed.config.peers import MetaName
+from fairfed.peers.arm_server import PeersServer, is_measured
+from fairfed.peers.baseline import train_arm
 from fairfed.peers.outcome import show as show
 from fairfed.peers.outcome import write_outcome
 from fairfed.peers.population import settings
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.progress import TIMEOUT
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
+from fairfed.systems.session import begin
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-    from fairfed.progress import Watcher
+    from fairfed.rounds.progress import Watcher
 
 SITES = SimulatedSites
 TITLES: dict[MetaName, str] = {"reptile": "PPFM (Reptile)", "fomaml": "PPFM (FOMAML)"}
@@ -124,21 +129,13 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no peer answers any more.
     """
-    from fairfed.engines.exchange import handshake
-    from fairfed.peers.baseline import train_arm
-    from fairfed.peers.rounds import is_measured, train_peers
-    from fairfed.progress import TIMEOUT
-
     config = study.config
-    directory = RunDirectory(config)
-    study.verify_data(directory)
     methods: list[tuple[Arm, MetaName | None]] = [
         (variant(kind), kind) for kind in dict.fromkeys(settings(config).meta)
     ]
     methods += [(arm, None) for arm in config.arms if not settings(config).drift_round]
-    directory.keep_rounds({arm.name: directory.finished(arm) for arm, _ in methods})
-    sites = handshake(grid, study.clients, TIMEOUT)
-    nodes = {peer: node for node, peer in sites.items()}
+    session = begin(grid, study, watcher, [arm for arm, _ in methods])
+    directory, clients = session.run, session.clients
     numbers = [n for n in range(1, config.rounds + 1) if is_measured(config, n)]
     for arm, kind in methods:
         watcher.training(arm, directory.finished(arm) + 1, config.rounds)
@@ -146,11 +143,11 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         log = _log(directory, watcher, arm, keep)
         if kind is None:
             left = [number for number in numbers if str(number) not in keep.rounds]
-            train_arm(grid, directory, study, arm, nodes, TIMEOUT, log, keep, left)
+            train_arm(session, arm, log, keep, left)
         else:
-            path = directory.checkpoint(arm)
-            train_peers(grid, study, kind, nodes, TIMEOUT, path, log)
-    write_outcome(directory, len(nodes), [arm.name for arm, _ in methods])
+            plan = Plan(config.rounds, config.seed, TIMEOUT, arm=kind)
+            session.train(arm, PeersServer(study, kind, clients), plan, log)
+    write_outcome(directory, len(clients), [arm.name for arm, _ in methods])
     return directory
 
 

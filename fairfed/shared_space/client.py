@@ -11,9 +11,6 @@ import math
 import time
 from dataclasses import dataclass
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 import numpy.typing as npt
 import torch

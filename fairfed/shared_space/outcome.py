@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.rundir import RunDirectory, costs, write_text
+from fairfed.rounds.run_directory import RunDirectory, costs, write_text
 from fairfed.shared_space.classes import positions
 from fairfed.shared_space.memory import arrival_of, memory
 from fairfed.shared_space.variants import settings, variants_of

@@ -5,17 +5,13 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import ArrayRecord, RecordDict
 
 from evaluation import get_metric
 from fairfed.config import Config
-from fairfed.engines.exchange import query_records, wait_for_nodes
-from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT
-from fairfed.rounds import run_rounds
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.shared_space.adapter import Adapter
 from fairfed.shared_space.centring import means, merge
 from fairfed.shared_space.classes import HELD, class_vectors
@@ -26,12 +22,15 @@ from fairfed.shared_space.sites import SharedSites
 from fairfed.shared_space.strategy import ACTION, SharedSpace
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
 from fairfed.sites.study import Study, refuse_arms
+from fairfed.strategies.aggregate import decode
+from fairfed.strategies.arm_server import SteeredServer
+from fairfed.systems.session import Session, begin
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-    from fairfed.progress import Watcher
+    from fairfed.rounds.progress import Watcher
 
 SITES = SharedSites
 TOO_LATE = (
@@ -109,26 +108,23 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         If no client answers any more.
     """
     config = study.config
-    directory = RunDirectory(config)
-    study.verify_data(directory)
     chosen = variants_of(config)
-    finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
-    directory.keep_rounds(finished)
-    met = _met(grid, directory, study)
+    session = begin(grid, study, watcher, [variant.arm for variant in chosen])
+    met = _met(session)
     for variant in chosen:
         rounds = rounds_of(config, variant)
-        watcher.training(variant.arm, finished[variant.title] + 1, rounds)
-        _train(grid, directory, study, met, variant, watcher)
-    write_outcome(directory, study.place)
-    return directory
+        watcher.training(variant.arm, session.run.finished(variant.arm) + 1, rounds)
+        _train(session, met, variant)
+    write_outcome(session.run, study.place)
+    return session.run
 
 
-def _met(grid: Grid, directory: RunDirectory, study: Study) -> dict[str, Any]:
+def _met(session: Session) -> dict[str, Any]:
     """What the clients say of themselves (`clients.json`), asked once in a run."""
+    directory = session.run
     kept: dict[str, Any] | None = directory.read_json("clients.json")
     if kept is None:
-        wait_for_nodes(grid, study.clients, TIMEOUT)
-        answers = query_records(grid, ACTION, study.request(), TIMEOUT)
+        answers = session.query(ACTION, session.study.request())
         kept = {"clients": [_row(answer) for answer in answers.values()], "release": None}
         if settings(directory.config).centre:
             merged = merge(answers.values())
@@ -162,16 +158,9 @@ def _outside(met: dict[str, Any], variant: Variant) -> frozenset[int]:
     return frozenset() if variant.captions else frozenset(without)
 
 
-def _train(
-    grid: Grid,
-    directory: RunDirectory,
-    study: Study,
-    met: dict[str, Any],
-    variant: Variant,
-    watcher: Watcher,
-) -> None:
+def _train(session: Session, met: dict[str, Any], variant: Variant) -> None:
     """Train one variant from its checkpoint, or from the start, to its last round."""
-    config, place = directory.config, study.place
+    config, place = session.config, session.study.place
     strategy = SharedSpace(
         (len(place.labels.groups), len(place.labels.classes)),
         outside=_outside(met, variant),
@@ -179,17 +168,15 @@ def _train(
         max_weight=config.fairness.max_weight,
         min_share=config.fairness.min_share,
     )
-    start = Adapter(place.encoder.dimension, settings(config).hidden, config.seed)
-    run_rounds(
-        grid,
-        strategy,
-        ArrayRecord(start.state_dict()),
-        rounds_of(config, variant),
-        config={**study.request(variant.arm), **_known(met)},
+    adapter = Adapter(place.encoder.dimension, settings(config).hidden, config.seed)
+    plan = Plan(
+        rounds=rounds_of(config, variant),
         seed=config.seed,
         timeout=AUGMENT_TIMEOUT if variant.synthesises else TIMEOUT,
-        checkpoint=directory.checkpoint(variant.arm),
-        log=directory.logger(variant.arm, watcher.trained_round),
-        min_nodes=study.clients,
         fraction=config.fraction,
+        arm=variant.arm.slug,
     )
+    start = decode(ArrayRecord(adapter.state_dict()))
+    request = {**session.study.request(variant.arm), **_known(met)}
+    server = SteeredServer(session.grid, session.clients, plan, strategy, start, request)
+    session.train(variant.arm, server, plan)

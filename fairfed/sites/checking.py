@@ -5,19 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from fairfed.config.labels import LabelSpace
-from fairfed.config.load import load_model
+from fairfed.config.load import load_config
 from fairfed.config.model import Config
 from fairfed.config.site import SiteConfig, SiteData
-from fairfed.config.table import FRAME, TableConfig
 from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
-from fairfed.generation import settings_of
+from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.local_data import Columns, load_site_data, site_columns
 from fairfed.sites.policy import refusals, said_counts
 from fairfed.sites.report import DataReport
@@ -31,50 +29,7 @@ Said = tuple[tuple[int | None, ...], ...]
 CHANNELS = 3
 
 
-class _StudyFile(Config):
-    """A study: a run's settings and the label space, and no data."""
-
-    federation: LabelSpace = Field(description="See `[federation]`.")
-    table: TableConfig = Field(default_factory=TableConfig, description="Columns of a table.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_data(cls, settings: Any) -> Any:
-        if not isinstance(settings, dict):
-            return settings
-        for name in ("data", "partition"):
-            if name in settings:
-                raise ValueError(
-                    f"{name}: a study says nothing of where data are; every site has its own "
-                    "site.toml. Leave the section out"
-                )
-        federation = settings.get("federation")
-        if isinstance(federation, dict) and federation.get("kind") == "table":
-            # What a run checks, it checks for the kind of rows that its data are.
-            return settings | {"data": {"source": f"{FRAME}study"}}
-        return settings
-
-
-@dataclass(frozen=True)
-class Study:
-    """What a federation agrees on, as far as it concerns a site's data.
-
-    Attributes
-    ----------
-    labels
-        Classes and groups.
-    schema
-        Columns of a table.
-    config
-        Settings of the run.
-    """
-
-    labels: LabelSpace
-    schema: TableConfig
-    config: Config
-
-
-def study_of(path: Path) -> Study:
+def study_of(path: Path) -> Config:
     """Read a study.
 
     Raises
@@ -82,19 +37,31 @@ def study_of(path: Path) -> Study:
     semantic.errors.InputError
         If it is none, or says where data are.
     """
-    found = load_model(_StudyFile, path)
-    return Study(found.federation, found.table, found)
+    found = load_config(path)
+    if found.federation is None:
+        raise InputError(
+            f"{path}: [federation] is missing: a study names the classes that its sites have in "
+            "common, and the groups"
+        )
+    return found
 
 
-def at_site(study: Study, site: SiteConfig) -> Config:
+def label_space(study: Config) -> LabelSpace:
+    """The label space of a study."""
+    if study.federation is None:
+        raise TypeError("the configuration is of a simulation")
+    return study.federation
+
+
+def at_site(study: Config, site: SiteConfig) -> Config:
     """The settings of the study's run with the site's own models in them, and the classes."""
-    config, models = study.config, site.models
+    config, models, labels = study, site.models, label_space(study)
     generator = {
         "model": models.generator, "lora": models.lora, "embeddings": models.embeddings,
         "device": site.compute.device, "batch_size": site.compute.batch_size,
     }  # fmt: skip
     semantic = {"encoder": models.encoder, "attributes": models.attributes}
-    data = {"classes": study.labels.classes, "image_size": study.labels.image_size}
+    data = {"classes": labels.classes, "image_size": labels.image_size}
     return config.model_copy(
         update={
             "generator": config.generator.model_copy(update=generator),
@@ -154,7 +121,7 @@ class Check:
     refusals: tuple[str, ...] = ()
 
 
-def check(site: SiteConfig, study: Study | None, timed: bool = False) -> Check:
+def check(site: SiteConfig, study: Config | None, timed: bool = False) -> Check:
     """Load a site's rows as a study would have them, and plan.
 
     Parameters
@@ -172,8 +139,8 @@ def check(site: SiteConfig, study: Study | None, timed: bool = False) -> Check:
     if study is None:
         own, labels = own_space(site)
         return _checked(load_site_data(own, labels, 0)[1], site)
-    config = study.config
-    _, report = load_site_data(site, study.labels, config.seed, study.schema)
+    config = study
+    _, report = load_site_data(site, label_space(study), config.seed, study.table)
     found = _checked(report, site)
     cost = _cost(report, study, site, timed) if any(arm.augment for arm in config.arms) else None
     made = cost.at_most if cost is not None else 0
@@ -236,9 +203,9 @@ def _groups(name: str, data: SiteData, read: Columns) -> list[str | None]:
     return name_groups(read.sensitive[name], column, None, read.where)
 
 
-def _cost(report: DataReport, study: Study, site: SiteConfig, timed: bool) -> Cost:
+def _cost(report: DataReport, study: Config, site: SiteConfig, timed: bool) -> Cost:
     """What the arm costs that wants the most: those that match domains want more."""
-    config = study.config
+    config = study
     augment = config.augment
     matching = any(
         augment.domain_matching if arm.domain_matching is None else arm.domain_matching
@@ -257,16 +224,18 @@ def _cost(report: DataReport, study: Study, site: SiteConfig, timed: bool) -> Co
         at_most=at_most,
         seconds=None if seconds is None else seconds * sum(sizes),
         seconds_at_most=None if seconds is None else seconds * at_most,
-        megabytes=at_most * CHANNELS * study.labels.image_size**2 / 1e6,
+        megabytes=at_most * CHANNELS * label_space(study).image_size ** 2 / 1e6,
     )
 
 
-def _seconds_an_image(study: Study, site: SiteConfig) -> float:
+def _seconds_an_image(study: Config, site: SiteConfig) -> float:
     """Wall-clock seconds of an image in a batch; an image before it loads and warms up."""
     from generators.diffusion import load_generator
 
-    generator = load_generator(settings_of(at_site(study, site)))
-    cell = Cell(study.labels.classes[0], study.labels.groups[0])
+    own, labels = at_site(study, site), label_space(study)
+    unknown = own.semantic.allow_unknown
+    generator = load_generator(diffusion_settings(own.generator, labels.image_size, unknown))
+    cell = Cell(labels.classes[0], labels.groups[0])
     requests = [Request(cell, cell.class_name, seed) for seed in range(generator.batch_size)]
     generator.generate(requests[:1])
     start = time.perf_counter()

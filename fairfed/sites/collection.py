@@ -5,9 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, Message
 
 from fairfed.config.federation import FederationConfig
@@ -50,9 +47,11 @@ class Sites(Protocol):
 
     def admit(self, request: Request) -> None:
         """Refuse what a site does not do; the clients of a simulation do all."""
+        return
 
     def released(self, request: Request, reply: Message) -> None:
         """Note what leaves a site; the clients of a simulation keep no ledger."""
+        return
 
 
 def partition_of(context: Context) -> int:

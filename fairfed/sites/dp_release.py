@@ -10,9 +10,6 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, RecordDict
 

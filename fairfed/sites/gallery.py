@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from generators.store import encode_png
 from generators.synthesis import Pool, owner

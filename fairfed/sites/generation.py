@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairfed.progress import images_done
+from fairfed.rounds.progress import images_done
 from fairfed.sites.semantics import store_directory
 
 if TYPE_CHECKING:

@@ -12,9 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 from flwr.app import Context, Message
 
@@ -91,7 +88,7 @@ class LocalSites(Sites):
         """A client's site under a study; see `fairfed.sites.collection.Sites`."""
         if split != MAIN or pooled:
             raise InputError(ONLY_SIMULATED.format(split="pooled" if pooled else split))
-        return self._home(context).site(study)
+        return self._home(context).site(study, partition_of(context))
 
     def admit(self, request: Request) -> None:
         """Refuse what the site's policy does not allow."""
@@ -115,14 +112,14 @@ class _Home:
         self._loaded: tuple[Any, SiteRows, DataReport] | None = None
         self._state = Path(config.state.directory)
 
-    def site(self, study: FederationConfig) -> Site:
+    def site(self, study: FederationConfig, index: int) -> Site:
         """The site under a study, built with the first message of it."""
         with self._lock:
             if self._site is None or self._site.study != study:
-                self._site = self._built(study)
+                self._site = self._built(study, index)
             return self._site
 
-    def _built(self, study: FederationConfig) -> Site:
+    def _built(self, study: FederationConfig, index: int) -> Site:
         rows, _ = self._rows(study)
         images = rows.table if isinstance(rows.table, ImageTable) else None
         looked_at = None if images is None else lambda: (images, rows.train)
@@ -171,7 +168,7 @@ class _Home:
         action = action_of(request.message.metadata.message_type)
         wanted = 0
         if action == "synthesise":
-            wanted = int(self.site(study).plan(request.arm).sum())
+            wanted = int(self.site(study, request.client).plan(request.arm).sum())
         reasons = list(refusals(policy, study, wanted, action))
         if reasons:
             raise InputError(REFUSED.format(study=study.name, reasons="; ".join(reasons)))
@@ -189,9 +186,7 @@ class _Home:
                 for record in content.metric_records.values()
                 for name, value in record.items()
             },
-            "texts": sorted(
-                name for record in content.config_records.values() for name in record
-            ),
+            "texts": sorted(name for record in content.config_records.values() for name in record),
             "arrays": sum(len(record) for record in content.array_records.values()),
             "bytes": sum(record.count_bytes() for record in content.array_records.values()),
         }

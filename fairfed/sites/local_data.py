@@ -291,6 +291,7 @@ def _report(
         unknown=dict(named.unknown),
         missing={name: dict(one.emptied + one.unknown) for name, one in groups.items()},
         lacking=tuple(name for name in labels.sensitive if name not in data.sensitive),
+        called={setting: one.called for setting, one in mapped.renamed.items()},
         unused={setting: one.unused for setting, one in mapped.renamed.items()},
         classes=labels.classes,
         groups=labels.groups,

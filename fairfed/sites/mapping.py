@@ -6,7 +6,6 @@ number: a site with a subset of the classes counts them as every other site does
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config.labels import LabelSpace
+from fairfed.data.columns import near, nearest
 from fairfed.data.table import encode
 from semantic.errors import InputError
 
@@ -62,7 +62,7 @@ class Names:
             if target and target not in self.known:
                 raise InputError(
                     f"data.{self.setting}: {name!r} becomes {target!r}, which the federation does "
-                    f"not have; there are: {', '.join(self.known)}{_hint(target, self.known)}"
+                    f"not have; there are: {', '.join(self.known)}{near(target, self.known)}"
                 )
 
     def find(self, text: str) -> str | None:
@@ -88,12 +88,15 @@ class Renamed(NamedTuple):
         because nobody knows it.
     unused
         Names in `Names.own` that no row has.
+    called
+        The federation's name of each value that it calls otherwise.
     """
 
     values: list[str | None]
     emptied: Counter[str]
     unknown: Counter[str]
     unused: tuple[str, ...]
+    called: dict[str, str]
 
 
 def rename(
@@ -137,18 +140,8 @@ def rename(
     seen = {*called, *(text.removesuffix(".0") for text in called)}
     unused = tuple(name for name in names.own if name not in seen)
     values = [None if text is None else called[text] or None for text in texts]
-    return Renamed(values, emptied, unknown, unused)
-
-
-def _hint(name: str, known: Sequence[str]) -> str:
-    close = _nearest(name, known)
-    return f"; did you mean {close!r}?" if close else ""
-
-
-def _nearest(name: str, known: Sequence[str]) -> str | None:
-    folded = {other.casefold(): other for other in known}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return folded[close[0]] if close else None
+    otherwise = {text: name for text, name in called.items() if name and name != text}
+    return Renamed(values, emptied, unknown, unused, otherwise)
 
 
 def _unknown(
@@ -162,14 +155,14 @@ def _unknown(
     listed = named[:MOST_LISTED]
     lines = [
         f"  {text!r} in {_rows(unknown[text])} (the first is row {first[text] + 1})"
-        + _hint(text, names.known)
+        + near(text, names.known)
         for text in listed
     ]
     if len(named) > len(listed):
         lines.append(f"  … and {len(named) - len(listed):,} more")
     key = names.setting.partition(".")
     entries = ", ".join(
-        f"{toml_text(text)} = {toml_text(_nearest(text, names.known) or '…')}" for text in listed
+        f"{toml_text(text)} = {toml_text(nearest(text, names.known) or '…')}" for text in listed
     )
     table = f"{key[0]}.{toml_key(key[2])}" if key[2] else key[0]
     return (

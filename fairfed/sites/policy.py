@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Iterator, Sequence
 
 from fairfed.config.model import Agreement
 from fairfed.config.site import Action, SitePolicy
-from generators.plan import Cells
 
-UNSAID = -1
-"""Stands for a count that is too small to be said."""
 WHAT_LEAVES: dict[Action, str] = {
     "describe": "counts of the site's rows by class and group, once",
     "train": "the weights of the model after its own training, in every round",
@@ -36,26 +31,29 @@ def action_of(message_type: str) -> Action:
     return "evaluate" if kind == "evaluate" else QUERIES.get(name, "describe")
 
 
-def said_counts(counts: Cells, policy: SitePolicy) -> Cells:
-    """Counts as they leave the site, `UNSAID` for those that are too small."""
-    hidden = policy.counts == "suppress"
-    small = (counts > 0) & (counts < policy.min_count)
-    return np.where(small & hidden, UNSAID, counts)
+def said_counts(
+    counts: Sequence[Sequence[int]], policy: SitePolicy
+) -> tuple[tuple[int | None, ...], ...]:
+    """Counts as they leave the site; None stands for one that is too small to be said."""
+
+    def said(count: int) -> int | None:
+        hidden = policy.counts == "suppress" and 0 < count < policy.min_count
+        return None if hidden else count
+
+    return tuple(tuple(said(count) for count in row) for row in counts)
 
 
-def asked_for(study: Agreement) -> tuple[Action, ...]:
+def asked_for(config: Agreement) -> tuple[Action, ...]:
     """What a study asks of its sites, in the order in which it does."""
     asked: list[Action] = ["describe", "train", "evaluate"]
-    if any(arm.augment for arm in study.arms):
+    if any(arm.augment for arm in config.arms):
         asked.append("synthesise")
-    if any(arm.system == "one-shot" for arm in study.arms):
+    if any(arm.system == "one-shot" for arm in config.arms):
         asked.append("release")
     return tuple(asked)
 
 
-def refusals(
-    policy: SitePolicy, study: Agreement, synthetic: int, *also: Action
-) -> Iterator[str]:
+def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Action) -> Iterator[str]:
     """What of a study goes beyond the policy, a sentence for each.
 
     Parameters
@@ -63,14 +61,14 @@ def refusals(
     synthetic
         Images that the site would make at most.
     also
-        What is asked for besides, by a message that is there.
+        What a message asks for besides.
     """
-    for action in dict.fromkeys((*asked_for(study), *also)):
+    for action in dict.fromkeys((*asked_for(config), *also)):
         if action not in policy.actions:
             yield f"policy.actions: the study asks for {action!r} ({WHAT_LEAVES[action]})"
     most = policy.max_rounds
-    if most is not None and study.rounds > most:
-        yield f"policy.max_rounds: the study has {study.rounds} rounds, allowed are {most}"
+    if most is not None and config.rounds > most:
+        yield f"policy.max_rounds: the study has {config.rounds} rounds, allowed are {most}"
     most = policy.max_synthetic
     if most is not None and synthetic > most:
         yield (

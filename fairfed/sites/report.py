@@ -34,8 +34,9 @@ class DataReport:
         `missing`; by that value.
     lacking
         Sensitive columns of the federation that the site lacks.
-    unused
-        By table of site.toml, names in it that no row has.
+    called, unused
+        By table of site.toml, the federation's names of what the site calls otherwise; and names
+        in it that no row has.
     classes, groups
         The federation's.
     train, test
@@ -50,6 +51,7 @@ class DataReport:
     unknown: Counts
     missing: Mapping[str, Counts]
     lacking: tuple[str, ...]
+    called: Mapping[str, Mapping[str, str]]
     unused: Mapping[str, tuple[str, ...]]
     classes: tuple[str, ...]
     groups: tuple[str, ...]
@@ -64,6 +66,10 @@ class DataReport:
     def lines(self) -> list[str]:
         """What a person should know, a sentence a line."""
         lines = [used_of(self.read, self.unit, self.left_out)]
+        for setting, names in self.called.items():
+            if names:
+                pairs = ", ".join(f"{own} → {name}" for own, name in sorted(names.items()))
+                lines.append(f"data.{setting}: {pairs}")
         if self.emptied:
             lines.append(f"labels that data.labels leaves out: {_listed(self.emptied)}")
         if self.unknown:
@@ -73,9 +79,9 @@ class DataReport:
                 lines.append(f"values of {column} that count as missing: {_listed(values)}")
         for column in self.lacking:
             lines.append(f"no column for {column}: all {self.unit} count as missing")
-        for setting, names in self.unused.items():
-            if names:
-                lines.append(f"data.{setting} has names that no row has: {', '.join(names)}")
+        for setting, nobodys in self.unused.items():
+            if nobodys:
+                lines.append(f"data.{setting} has names that no row has: {', '.join(nobodys)}")
         return lines
 
     def to_json(self) -> dict[str, Any]:

@@ -6,9 +6,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 import numpy.typing as npt
 from flwr.app import Context
@@ -122,6 +119,11 @@ class SimulatedSites(Sites):
 
             config = named_columns(config, self.rows.table)
         return agreed(config, self.labels, attribute_rows(config), fingerprints(config))
+
+    @property
+    def source(self) -> str:
+        """What the data are called in messages to the user."""
+        return self.config.data.source
 
     def fingerprint(self) -> str:
         """A one-way hash of all rows and of who holds which."""

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from fairfed.sites.workplace import Workplace
     from generators.synthesis import SyntheticSet
 
+UNSAID = -1
+"""Stands in a message for a count that is too small to be said."""
+
 Rows = npt.NDArray[np.int64]
 
 
@@ -108,7 +111,8 @@ class Site:
 
     def said_cells(self, rows: Rows) -> Cells:
         """The same as the site says them: `UNSAID` stands for a count too small to be said."""
-        return said_counts(self.cells(rows), self.policy)
+        said = said_counts(self.cells(rows).tolist(), self.policy)
+        return np.array([[UNSAID if n is None else n for n in row] for row in said], np.int64)
 
     # what models take
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 from flwr.app import ArrayRecord, Context
 

@@ -13,7 +13,7 @@ from fairfed.sites.workplace import Workplace
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from fairfed.rundir import RunDirectory
+    from fairfed.rounds.run_directory import RunDirectory
 
 HAS_ARMS = "arms: a run with [{section}] has no arms; leave [[arms]] out, or [{section}]"
 ONLY_SIMULATED = (
@@ -53,7 +53,7 @@ class Study:
             If rows, labels, groups or the division are not what they were.
         """
         if self.simulation is not None:
-            run.keep_data(self.config.data.source, self.simulation.fingerprint())
+            run.keep_data(self.simulation.source, self.simulation.fingerprint())
 
     @property
     def clients(self) -> int:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from fairfed.config import Arm, Config, GeneratorConfig
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, embeds_once
-from fairfed.errors import PublicInputError
 from fairfed.once import once
 from fairfed.sites.generation import diffusion_settings, synthesiser_of
 from fairfed.sites.memory import Memory
@@ -24,6 +23,7 @@ from fairfed.sites.semantics import Meaning, semantic_space
 from fairfed.sites.sight import Sight, look, read_names
 from generators.plan import Budget, Cells, plan_cells, split_evenly
 from semantic.attributes import AttributeTable
+from semantic.errors import InputError
 from semantic.space import SemanticSpace, known_groups
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OTHER_WEIGHTS = (
-    "semantic.encoder has other weights here ({own:.12}) than the study asks for ({asked:.12}); "
+    "{what} {source!r} has other weights here ({own:.12}) than the study asks for ({asked:.12}); "
     "install the same ones"
 )
 ENCODER = "encoder"
@@ -139,7 +139,12 @@ class Workplace:
         found = load_encoder(self.sources.encoder)
         asked = self.study.fingerprints.get(ENCODER, found.fingerprint)
         if asked != found.fingerprint:
-            raise PublicInputError(OTHER_WEIGHTS.format(own=found.fingerprint, asked=asked))
+            raise InputError(
+                OTHER_WEIGHTS.format(
+                    what="semantic.encoder", source=self.sources.encoder, own=found.fingerprint,
+                    asked=asked,
+                )
+            )  # fmt: skip
         return found
 
     @once

@@ -149,6 +149,22 @@ def stepped(
     return moved
 
 
+def summed_updates(
+    models: Sequence[Mapping[str, NDArray[Any]]],
+    received: Mapping[str, NDArray[Any]],
+    weights: Sequence[float],
+) -> Model:
+    """Add up what clients did to the parameters, each times its weight, in float64."""
+    total: Model = {}
+    for name, old in received.items():
+        if is_parameter(name, old):
+            total[name] = np.zeros(old.shape)
+            for model, weight in zip(models, weights, strict=True):
+                if weight > 0:
+                    total[name] += weight * np.subtract(model[name], old, dtype=np.float64)
+    return total
+
+
 def joined(parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Model:
     """Put the arrays of several parts together, each under ``part/name``."""
     return {f"{part}/{n}": array for part, arrays in parts.items() for n, array in arrays.items()}

@@ -12,8 +12,10 @@ from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import OPTIMISERS
-from fairfed.strategies.part import make
+from fairfed.strategies.part import parameter_names
 from fairfed.strategies.robust import AGGREGATORS
+from fairfed.strategies.rules import RULES
+from fairfed.strategies.signals import SIGNALS
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.zda.server import inversion_of
 from semantic.errors import InputError
@@ -77,7 +79,7 @@ def build_strategy(
     try:
         aggregator = None
         if arm.aggregator != "mean":
-            aggregator = make("aggregator", AGGREGATORS, arm.aggregator, arm.aggregator_options)
+            aggregator = AGGREGATORS.make(arm.aggregator, arm.aggregator_options)
         elif arm.aggregator_options:
             raise InputError(NO_AGGREGATOR)
         debias = arm.debias or config.train.debias
@@ -87,14 +89,15 @@ def build_strategy(
         return kind(
             shape,
             rule=arm.rule,
-            options={**_of_the_run(config, arm), **arm.options},
+            options={**_of_the_run(config, arm, RULES.named(arm.rule)), **arm.options},
             signal=arm.signal,
             metric=get_metric(config.fairness.metric),
-            optimiser=make(
-                "server optimiser",
-                OPTIMISERS,
+            optimiser=OPTIMISERS.make(
                 arm.server_optimiser,
-                {**_of_optimiser(config, arm), **arm.server_options},
+                {
+                    **_of_the_run(config, arm, OPTIMISERS.named(arm.server_optimiser)),
+                    **arm.server_options,
+                },
             ),
             aggregator=aggregator,
             probe=probe,
@@ -136,7 +139,8 @@ def published(config: Agreement, arm: Arm) -> bool:
 
 def needs_probe(arm: Arm) -> bool:
     """Say whether an arm judges models on examples of the server."""
-    return arm.rule == "fair-fate" or arm.signal == "probe"
+    judging = arm.signal is not None and SIGNALS.named(arm.signal).needs_probe
+    return judging or RULES.named(arm.rule).needs_server_set
 
 
 def check_arms(config: Config, place: Workplace) -> None:
@@ -182,17 +186,10 @@ def _loop(config: Agreement, arm: Arm, known: Sequence[bool] | None) -> ClosedLo
     return ClosedLoop(every, budget, most, config.rounds, () if known is None else known)
 
 
-def _of_the_run(config: Agreement, arm: Arm) -> dict[str, float]:
-    """Parameters of rules that follow from the rest of the configuration."""
-    of_rules: dict[str, dict[str, float]] = {
-        "fairfed": {"beta": config.fairness.beta},
-        "fairfed-exp": {"beta": config.fairness.beta},
-        "qffl": {"lipschitz": 1.0 / training_settings(config, arm)["lr"]},
-        "fair-fate": {"rounds": config.rounds},
-    }
-    return of_rules.get(arm.rule, {})
-
-
-def _of_optimiser(config: Agreement, arm: Arm) -> dict[str, float]:
-    """Parameters of server optimisers that follow from the rest of the configuration."""
-    return {"rounds": config.rounds} if arm.server_optimiser == "fedavgm" else {}
+def _of_the_run(config: Agreement, arm: Arm, part: type[Any]) -> dict[str, float]:
+    """Parameters of a part that follow from the rest of the configuration, where it has them."""
+    known = parameter_names(part)
+    of_run = {"beta": config.fairness.beta, "rounds": config.rounds}
+    if "lipschitz" in known:
+        of_run["lipschitz"] = 1.0 / training_settings(config, arm)["lr"]
+    return {name: value for name, value in of_run.items() if name in known}

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairfed.strategies.aggregate import Model, is_parameter
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
-
-if TYPE_CHECKING:
-    from fairfed.strategies.replies import ClientReply
+from fairfed.strategies.replies import ClientReply
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -9,7 +9,7 @@ from fairfed.strategies.aggregation import Aggregation
 from fairfed.strategies.bounds import Bounds
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.optimisers import OPTIMISERS, Replace, ServerOptimiser
-from fairfed.strategies.part import check_range, make
+from fairfed.strategies.part import check_range
 from fairfed.strategies.robust import AGGREGATORS, Aggregator
 from fairfed.strategies.rules import RULES, WeightRule
 from fairfed.strategies.signals import MetricFn, Signal, make_signal
@@ -60,15 +60,15 @@ def combine(
         Unknown name or option, a parameter out of range, a signal without its metric, or parts that
         make no sense together.
     """
-    made = make("rule", RULES, rule, options) if isinstance(rule, str) else rule
+    made = RULES.make(rule, options) if isinstance(rule, str) else rule
     if signal is None and made.steers_by:
         signal = made.signal
     elif signal is None and metric is not None:
         signal = "gap"
     if isinstance(optimiser, str):
-        optimiser = make("server optimiser", OPTIMISERS, optimiser, {})
+        optimiser = OPTIMISERS.make(optimiser, {})
     if isinstance(aggregator, str):
-        aggregator = make("aggregator", AGGREGATORS, aggregator, {})
+        aggregator = AGGREGATORS.make(aggregator, {})
     measured = make_signal(signal, metric) if isinstance(signal, str) else signal
     check_range("max_weight", bounds.max_weight, 0.0, 1.0, above=True)
     check_range("min_share", bounds.min_share, 0.0, 1.0)

@@ -14,18 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.intervals import wilson_interval
 from fairfed.strategies.aggregation import OTHER_STRATEGY
-from fairfed.strategies.part import Part, check_range
+from fairfed.strategies.part import Part, number
+from fairfed.strategies.replies import ClientReply, ReplyKeys
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.strategies.replies import ClientReply, ReplyKeys
 
 Cells = NDArray[np.int64]
 """Images per cell, ``[C, G]``: the order of `generators.plan`."""
@@ -114,20 +112,16 @@ class ClosedLoop(Part):
     """
 
     name: ClassVar[str] = "closed loop"
-    every: int
-    budget: int
-    most: int
-    rounds: int
+    every: int = number(low=1)
+    budget: int = number(low=1)
+    most: int = number(low=1)
+    rounds: int = number()
     known: Sequence[bool] = ()
     _extra: Cells | None = field(default=None, init=False, repr=False)
     _new: Cells | None = field(default=None, init=False, repr=False)
     _recall: Floats | None = field(default=None, init=False, repr=False)
     _spent: list[int] = field(default_factory=lambda: [0, 0], init=False, repr=False)
     _told: set[int] = field(default_factory=set, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for name in ("every", "budget", "most"):
-            check_range(name, getattr(self, name), 1)
 
     def instructions(self, keys: ReplyKeys) -> dict[str, list[int]]:
         """Return what clients are told before they train: nothing before the first plan."""

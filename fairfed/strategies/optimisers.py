@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, is_parameter, joined, parted
+from fairfed.strategies.aggregate import Model, is_parameter
 from fairfed.strategies.cohort import Floats
-from fairfed.strategies.part import Part, check_range
+from fairfed.strategies.part import Part, Registry, kept, number
 
 
 class ServerOptimiser(Part, ABC):
@@ -69,17 +69,11 @@ class FedAvgM(ServerOptimiser):
     """
 
     name: ClassVar[str] = "fedavgm"
-    lr: float = 1.0
-    momentum: float = 0.9
-    final: float = 1.0
-    rounds: int = 100
-    _velocity: Model = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("lr", self.lr, above=True)
-        check_range("momentum", self.momentum, 0.0, 1.0, below=True)
-        check_range("final", self.final, 0.0, 1.0, above=True)
-        check_range("rounds", self.rounds, 1)
+    lr: float = number(1.0, above=True)
+    momentum: float = number(0.9, 0.0, 1.0, below=True)
+    final: float = number(1.0, 0.0, 1.0, above=True)
+    rounds: int = number(100, 1)
+    _velocity: Model = kept(dict, large=True)
 
     def rate(self, server_round: int) -> float:
         """Return the learning rate of a round."""
@@ -96,14 +90,6 @@ class FedAvgM(ServerOptimiser):
             following[name] = (old + rate * self._velocity[name]).astype(received[name].dtype)
         return following
 
-    def state_arrays(self) -> Model:
-        """Return the momentum."""
-        return dict(self._velocity)
-
-    def load_state_arrays(self, arrays: Mapping[str, Any]) -> None:
-        """Restore the momentum."""
-        self._velocity = dict(arrays)
-
 
 @dataclass
 class _Adaptive(ServerOptimiser):
@@ -119,18 +105,12 @@ class _Adaptive(ServerOptimiser):
         Adaptivity, > 0: the smaller, the more the steps of all parameters are alike.
     """
 
-    eta: float = 0.1
-    beta_1: float = 0.9
-    beta_2: float = 0.99
-    tau: float = 1e-3
-    _first: Model = field(default_factory=dict, init=False, repr=False)
-    _second: Model = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("eta", self.eta, above=True)
-        check_range("beta_1", self.beta_1, 0.0, 1.0, below=True)
-        check_range("beta_2", self.beta_2, 0.0, 1.0, below=True)
-        check_range("tau", self.tau, above=True)
+    eta: float = number(0.1, above=True)
+    beta_1: float = number(0.9, 0.0, 1.0, below=True)
+    beta_2: float = number(0.99, 0.0, 1.0, below=True)
+    tau: float = number(1e-3, above=True)
+    _first: Model = kept(dict, large=True)
+    _second: Model = kept(dict, large=True)
 
     @abstractmethod
     def second_moment(self, former: Floats, squared: Floats) -> Floats:
@@ -151,14 +131,6 @@ class _Adaptive(ServerOptimiser):
             moved = old + self.rate(server_round) * first / (np.sqrt(second) + self.tau)
             following[name] = moved.astype(received[name].dtype)
         return following
-
-    def state_arrays(self) -> Model:
-        """Return both moments."""
-        return joined({"first": self._first, "second": self._second})
-
-    def load_state_arrays(self, arrays: Mapping[str, Any]) -> None:
-        """Restore both moments."""
-        self._first, self._second, _ = parted(arrays, "first", "second")
 
 
 @dataclass
@@ -182,7 +154,7 @@ class FedYogi(_Adaptive):
     """Yogi on the pseudo-gradient: the second moment follows it by a bounded step."""
 
     name: ClassVar[str] = "fedyogi"
-    eta: float = 0.01
+    eta: float = number(0.01, above=True)
 
     def second_moment(self, former: Floats, squared: Floats) -> Floats:
         """Move towards the square by a share of it."""
@@ -193,9 +165,9 @@ class FedYogi(_Adaptive):
         return self.eta
 
 
-OPTIMISERS: dict[str, type[ServerOptimiser]] = {
-    optimiser.name: optimiser for optimiser in (Replace, FedAvgM, FedAdam, FedYogi)
-}
+OPTIMISERS: Registry[ServerOptimiser] = Registry(
+    "server optimiser", ServerOptimiser, Replace, FedAvgM, FedAdam, FedYogi
+)
 """Server optimisers by name."""
 
 

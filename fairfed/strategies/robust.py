@@ -16,7 +16,7 @@ import numpy as np
 
 from fairfed.strategies.aggregate import Model
 from fairfed.strategies.cohort import Floats
-from fairfed.strategies.part import Part, check_range
+from fairfed.strategies.part import Part, Registry, number
 
 Merged = tuple[Model, Floats]
 """A model, and the weights that the clients had in it (equal where coordinates differ)."""
@@ -52,10 +52,7 @@ class TrimmedMean(Aggregator):
     """
 
     name: ClassVar[str] = "trimmed-mean"
-    fraction: float = 0.2
-
-    def __post_init__(self) -> None:
-        check_range("fraction", self.fraction, 0.0, 0.5, below=True)
+    fraction: float = number(0.2, 0.0, 0.5, below=True)
 
     def merge(self, models: Sequence[Model]) -> Merged:
         """Return the trimmed mean of every coordinate."""
@@ -75,10 +72,7 @@ class Krum(Aggregator):
     """
 
     name: ClassVar[str] = "krum"
-    malicious: int = 0
-
-    def __post_init__(self) -> None:
-        check_range("malicious", self.malicious)
+    malicious: int = number(0)
 
     def merge(self, models: Sequence[Model]) -> Merged:
         """Return the chosen model as it is."""
@@ -109,7 +103,5 @@ def _by_coordinate(models: Sequence[Model], reduce: Callable[[Floats], Floats]) 
     return merged, np.full(len(models), 1.0 / len(models))
 
 
-AGGREGATORS: dict[str, type[Aggregator]] = {
-    aggregator.name: aggregator for aggregator in (Median, TrimmedMean, Krum)
-}
+AGGREGATORS: Registry[Aggregator] = Registry("aggregator", Aggregator, Median, TrimmedMean, Krum)
 """Robust aggregators by name; without one, models are averaged with the rule's weights."""

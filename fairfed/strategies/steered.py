@@ -19,7 +19,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from fairfed.engines.exchange import handshake, sample, wait_for_nodes
+from fairfed.engines.nodes import wait_for_nodes
+from fairfed.rounds.clients import handshake, sample
 from fairfed.strategies.aggregate import Model, decode, encode
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.bounds import MAX_WEIGHT, MIN_SHARE, Bounds
@@ -50,7 +51,8 @@ NOT_CONFIGURED = "a step from the received model needs configure_train first"
 class FairnessSteered(Strategy):
     """Aggregate clients with weights steered by a fairness signal.
 
-    Works under Flower's ``Strategy.start`` and under :func:`fairfed.rounds.run_rounds`.
+    Works under Flower's ``Strategy.start``, and in :func:`fairfed.rounds.loop.run_rounds` through
+    :class:`fairfed.strategies.arm_server.SteeredServer`.
 
     Parameters
     ----------
@@ -168,11 +170,13 @@ class FairnessSteered(Strategy):
     ) -> Iterable[Message]:
         """Send the global model to the clients drawn for this round."""
         if self.fraction < 1.0 and self._sites is None:
-            self._sites = handshake(grid, self.min_nodes, self.node_timeout)
+            clients = handshake(grid, self.min_nodes, self.node_timeout)
+            self._sites = {client.node: client.index for client in clients}
         self._global = decode(arrays)
         nodes = self._nodes(grid)
         if self._sites is not None:
-            nodes = sample(self._sites, self.fraction, self.seed, server_round)
+            drawn = sample(self._sites.values(), self.fraction, self.seed, server_round)
+            nodes = [node for node in nodes if self._sites[node] in drawn]
         settings = ConfigRecord({**config, **self._instructions()})
         return self._requests("train", server_round, arrays, settings, nodes)
 

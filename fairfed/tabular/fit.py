@@ -17,10 +17,9 @@ from fairfed.tabular.summary import Moments, Summary, unknown
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flwr.app import RecordDict
-    from flwr.serverapp import Grid
 
     from fairfed.config import Config, FederationConfig, TableConfig
     from fairfed.tabular.table import FeatureTable
@@ -38,35 +37,26 @@ def named_columns(config: Config, table: FeatureTable) -> Config:
     return config.model_copy(update={"data": config.data.model_copy(update={"table": columns})})
 
 
-def fit(
-    grid: Grid, study: FederationConfig, request: Mapping[str, Any], timeout: float
-) -> FederationConfig:
+def fit(study: FederationConfig, ask: Callable[[], Mapping[int, RecordDict]]) -> FederationConfig:
     """The study of a table with nothing left to fit; that of images as it is.
 
     Parameters
     ----------
-    grid
-        The clients, all of which are asked (``query.summarise``), unless nothing is lacking.
     study
-        What they are told so far; its columns are named.
-    request
-        What a message tells them.
-    timeout
-        Seconds that they have.
+        What clients are told so far; its columns are named.
+    ask
+        Asks all of them (``query.summarise``); called unless nothing is lacking.
 
     Raises
     ------
-    fairfed.engines.exchange.QueryError
+    fairfed.rounds.clients.QueryError
         If a client gives no answer.
     semantic.errors.InputError
         If the clients together know too little of a column.
     """
-    from fairfed.engines.exchange import query_records
-
     if study.labels.kind != "table" or not unknown(study.table):
         return study
-    answers = query_records(grid, "summarise", request, timeout)
-    merged = functools.reduce(operator.add, (from_records(one) for one in answers.values()))
+    merged = functools.reduce(operator.add, map(from_records, ask().values()))
     table = study.table.model_copy(update=fitted_fields(study.table, merged))
     if not input_names(table):
         raise InputError(

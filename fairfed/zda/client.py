@@ -14,9 +14,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, Context

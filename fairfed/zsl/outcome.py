@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairfed.rundir import RunDirectory, costs, write_text
+from fairfed.rounds.run_directory import RunDirectory, costs, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -83,6 +83,11 @@ class ZslSites(SimulatedSites):
         cut = {name: getattr(table, name)[own] for name in ("features", "labels", "test")}
         return replace(table, **cut), self.split.blocks[client]
 
+    @property
+    def source(self) -> str:
+        """What the data are called in messages to the user."""
+        return self.zsl.features or self.config.data.source
+
     def fingerprint(self) -> str:
         """A one-way hash of all rows and of who holds which.
 

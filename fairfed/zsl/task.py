@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairfed.config import PartitionConfig
-from fairfed.engines.exchange import handshake
-from fairfed.progress import TIMEOUT
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.study import Study, refuse_arms
+from fairfed.systems.session import begin
 from fairfed.zsl.images import synthesiser
 from fairfed.zsl.outcome import show as show
 from fairfed.zsl.outcome import write_outcome
@@ -20,7 +19,7 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
-    from fairfed.progress import Watcher
+    from fairfed.rounds.progress import Watcher
 
 SITES = ZslSites
 DIVIDED = (
@@ -65,20 +64,13 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         If no client answers any more.
     """
     config, sites = study.config, _simulation(study)
-    directory = RunDirectory(config)
-    directory.keep_data(sites.zsl.features or config.data.source, sites.fingerprint())
     chosen = variants_of(settings(config))
-    finished = {variant.title: directory.finished(variant.arm) for variant in chosen}
-    directory.keep_rounds(finished)
-    one = Run(grid, directory, study, sites, handshake(grid, study.clients, TIMEOUT))
-    outcomes = []
+    session = begin(grid, study, watcher, [variant.arm for variant in chosen])
+    one, outcomes = Run(session, sites), []
     for variant in chosen:
         rounds = config.rounds if variant.federated else 1
-        watcher.training(variant.arm, finished[variant.title] + 1, rounds)
-        log = directory.logger(variant.arm, watcher.trained_round)
-        if variant.federated:
-            outcomes.append(train_variant(one, variant, log))
-        else:
-            outcomes.append(generate_variant(one, variant, log, watcher))
-    write_outcome(directory, sites.split, sites.features, outcomes)
-    return directory
+        watcher.training(variant.arm, session.run.finished(variant.arm) + 1, rounds)
+        play = train_variant if variant.federated else generate_variant
+        outcomes.append(play(one, variant))
+    write_outcome(session.run, sites.split, sites.features, outcomes)
+    return session.run

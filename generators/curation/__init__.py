@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from generators.curation.groups import GroupReading
 from generators.curation.judge import Judge
+from generators.curation.limits import Threshold
 from generators.curation.pool import Pool
 from generators.curation.references import References
 from generators.curation.settings import CHECKS, REASONS, Curation, most_judged
-from generators.curation.thresholds import Threshold
 
 __all__ = [
     "CHECKS",

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
+from generators.curation.distances import Floats
 from semantic.conditioning import UNNAMED_NOUN
 from semantic.measures import WORDS
 from semantic.space import CellScorer
-
-if TYPE_CHECKING:
-    from generators.curation.thresholds import Floats
 
 NEUTRAL = f"a photo of a {UNNAMED_NOUN}"
 """What an image is compared with: it shows something, and no attribute is named."""

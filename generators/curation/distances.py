@@ -7,8 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from generators.curation.thresholds import Floats, Indices
 from generators.requests import Image
+
+Floats = npt.NDArray[np.floating]
+Indices = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 CHUNK = 1024
 SAME = 1e-6
@@ -66,3 +69,41 @@ def mean_pairwise(embeddings: npt.NDArray[np.float32]) -> float | None:
         return None
     total = embeddings.sum(0, dtype=np.float64)
     return float(1 - (total @ total - n) / (n * (n - 1)))
+
+
+class Accepted:
+    """The accepted images of a cell, in order, from which the next one must differ.
+
+    Near in CLIP space alone is not enough, since two different images may mean the same; nor is
+    near pixel by pixel, since two images of one dark shape on white differ in few pixels. Both have
+    to hold.
+    """
+
+    def __init__(self) -> None:
+        self._images: list[Image] = []
+        self._room = np.zeros((0, 0), np.float32)
+
+    @property
+    def embeddings(self) -> npt.NDArray[np.float32]:
+        """``[n, d]``; no columns where nothing was embedded."""
+        return self._room[: len(self._images)]
+
+    def add(self, image: Image, embedding: npt.NDArray[np.float32]) -> None:
+        """Accept an image; the room for embeddings doubles where it is full."""
+        n = len(self._images)
+        if n == len(self._room):
+            room = np.zeros((max(64, 2 * n), len(embedding)), np.float32)
+            if n:
+                room[:n] = self._room
+            self._room = room
+        self._room[n] = embedding
+        self._images.append(image)
+
+    def holds_near(
+        self, image: Image, embedding: npt.NDArray[np.float32], clip: float, pixel: float
+    ) -> bool:
+        """Whether one of the images is nearer than both limits."""
+        if not self._images:
+            return False
+        near = np.flatnonzero(1 - self.embeddings @ embedding < clip)
+        return any(pixel_distance(image, self._images[i]) < pixel for i in near)

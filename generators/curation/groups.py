@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from generators.curation.thresholds import Floats, Indices
+from generators.curation.distances import Floats, Indices
 from semantic.space import UNNAMED_GROUPS
 
 SIGNIFICANCE = 0.05

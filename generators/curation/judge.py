@@ -9,14 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from generators.curation.attributes import agreement, attribute_texts
-from generators.curation.distances import mean_pairwise, nearest
-from generators.curation.duplicate import Accepted
-from generators.curation.limits import limits_of
-from generators.curation.margin import class_margins
+from generators.curation.distances import Accepted, mean_pairwise, nearest
+from generators.curation.limits import limits_of, rows_of
 from generators.curation.pixels import is_black, is_blank
-from generators.curation.references import References
+from generators.curation.references import References, class_margins
 from generators.curation.settings import CHECKS, Curation
-from generators.curation.thresholds import rows_of
 from generators.requests import Image
 from generators.store import Entry
 from semantic.space import CellScorer

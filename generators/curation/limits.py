@@ -1,18 +1,102 @@
-"""What is asked of the images of one cell: thresholds, and why some check is weaker than usual."""
+"""What is asked of the images of one cell: thresholds, and why some check is weaker than usual.
+
+Thresholds are learnt from real images: of the cell where there are enough, else of more of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
-from generators.curation.duplicate import duplicate_thresholds
-from generators.curation.margin import CLASSES_ONLY, margin_threshold
+import numpy as np
+
+from generators.curation.distances import Flags, Floats, Indices
 from generators.curation.references import References
 from generators.curation.settings import Curation
-from generators.curation.thresholds import Floats, Threshold, calibrated
 
 NO_REAL = "not applied: too few real training images to compare with"
 NO_ATTRIBUTE = "not applied: the class has no attribute of its own"
+CLASSES_ONLY = "classes only: on real images CLIP does not read the group better than chance"
+SAME_IN_CLIP, SAME_IN_PIXELS = 0.005, 2.0
+"""Distances below which two images are one, without real images: cosine distance, and difference
+per pixel (0 to 255). Two encodings of one picture are about as far apart."""
+
+Basis = Literal["cell", "class", "all", "configured"]
+BASES: tuple[Basis, ...] = ("cell", "class", "all")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A limit, and what it rests on.
+
+    Attributes
+    ----------
+    value
+        The limit.
+    n
+        Real images behind it; 0 for a configured one.
+    basis
+        Whose images they are: the cell's, its class's, all; or the configuration.
+    """
+
+    value: float
+    n: int
+    basis: Basis
+
+    def to_json(self) -> dict[str, float | int | str]:
+        """As JSON."""
+        return asdict(self)
+
+
+CONFIGURED = Threshold(0.0, 0, "configured")
+"""A limit that rests on no real image; the value is to be filled in."""
+
+
+def rows_of(basis: Basis, labels: Indices, groups: Indices, cell: tuple[int, int]) -> Flags:
+    """Which real images a threshold for a cell rests on, ``[n]``."""
+    if basis == "configured":
+        return np.zeros(len(labels), bool)
+    chosen = np.ones(len(labels), bool) if basis == "all" else labels == cell[0]
+    return chosen & (groups == cell[1]) if basis == "cell" else chosen
+
+
+def calibrated(
+    values: Floats,
+    labels: Indices,
+    groups: Indices,
+    cell: tuple[int, int],
+    quantile: float,
+    minimum: int,
+    bases: Iterable[Basis] = BASES,
+) -> Threshold | None:
+    """Quantile of real images' values, of the narrowest basis that holds enough of them.
+
+    Parameters
+    ----------
+    values
+        ``[n]``, one per real image; not finite where an image has none.
+    labels, groups
+        ``[n]`` class and group indices of the real images.
+    cell
+        Class and group index for which the threshold is.
+    quantile
+        In (0, 1).
+    minimum
+        Values that a basis must hold.
+    bases
+        Bases to try, in this order.
+
+    Returns
+    -------
+    The threshold, or None if no basis holds enough.
+    """
+    for basis in bases:
+        rows = rows_of(basis, labels, groups, cell)
+        found = values[rows & np.isfinite(values)]
+        if len(found) >= minimum:
+            return Threshold(float(np.quantile(found, quantile)), len(found), basis)
+    return None
 
 
 @dataclass(frozen=True)
@@ -47,30 +131,42 @@ def limits_of(
     has_attributes
         Whether the attribute table names any attribute of the class.
     """
-    thresholds: dict[str, Threshold] = {}
+
+    def learnt(
+        measure: Callable[[References], Floats], quantile: float, bases: Iterable[Basis] = BASES
+    ) -> Threshold | None:
+        real = references
+        if real is None:
+            return None
+        minimum = curation.minimum
+        return calibrated(measure(real), real.labels, real.groups, cell, quantile, minimum, bases)
+
+    visible = references is None or references.sees_groups.visible
+    found: dict[str, Threshold | None] = {}
     notes: dict[str, str] = {}
-
-    def learn(check: str, measure: Callable[[References], Floats], quantile: float) -> None:
-        found = None
-        if references is not None:
-            values, labels, groups = measure(references), references.labels, references.groups
-            found = calibrated(values, labels, groups, cell, quantile, curation.minimum)
-        if found is None:
-            notes[check] = NO_REAL
-        else:
-            thresholds[check] = found
-
     if "margin" in curation.checks:
-        thresholds["margin"] = margin_threshold(curation, references, cell)
-        if references is not None and not references.sees_groups.visible:
+        # Nothing is asked of synthetic images that real ones do not fulfil. Other cells' real
+        # images say nothing about it: some cells are harder to tell from their neighbours.
+        own = learnt(
+            lambda real: real.margins if visible else real.class_margins,
+            curation.quantile,
+            ("cell",),
+        )
+        least = min(own.value, curation.margin) if own else curation.margin
+        found["margin"] = replace(own or CONFIGURED, value=least)
+        if not visible:
             notes["margin"] = CLASSES_ONLY
     if "attributes" in curation.checks and has_attributes:
-        learn("attributes", lambda real: real.agreements, curation.quantile)
+        found["attributes"] = learnt(lambda real: real.agreements, curation.quantile)
     elif "attributes" in curation.checks:
         notes["attributes"] = NO_ATTRIBUTE
     if "duplicate" in curation.checks:
-        both = duplicate_thresholds(curation, references, cell)
-        thresholds["duplicate"], thresholds["duplicate pixels"] = both
+        # Real images would hardly ever count as duplicates.
+        near = learnt(lambda real: real.distances, curation.closeness)
+        found["duplicate"] = near or replace(CONFIGURED, value=SAME_IN_CLIP)
+        near = learnt(lambda real: real.pixel_distances, curation.closeness)
+        found["duplicate pixels"] = near or replace(CONFIGURED, value=SAME_IN_PIXELS)
     if "memorised" in curation.checks:
-        learn("memorised", lambda real: real.distances, curation.closeness)
-    return Limits(thresholds, notes)
+        found["memorised"] = learnt(lambda real: real.distances, curation.closeness)
+    notes |= {check: NO_REAL for check, limit in found.items() if limit is None}
+    return Limits({name: limit for name, limit in found.items() if limit is not None}, notes)

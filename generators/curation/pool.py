@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from generators.curation.judge import Judge
-from generators.curation.thresholds import Threshold
+from generators.curation.limits import Threshold
 from generators.requests import Image
 from generators.store import Entry
 

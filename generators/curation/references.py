@@ -12,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from generators.curation.attributes import agreement, attribute_texts
-from generators.curation.distances import SAME, nearest, pixel_distance
+from generators.curation.distances import SAME, Floats, Indices, nearest, pixel_distance
 from generators.curation.groups import GroupReading, read_groups
-from generators.curation.margin import class_margins
-from generators.curation.thresholds import Floats, Indices
 from generators.requests import Image
 from semantic.space import CellScorer, margins
 
@@ -119,6 +117,22 @@ class References:
             sees_groups=read_groups(scores, labels, groups, names, LEAST_FOR_GROUPS),
             held_out=None if held_out is None else _measure_held_out(scorer, embeddings, held_out),
         )
+
+
+def class_margins(scores: npt.NDArray[np.float32], class_index: int) -> npt.NDArray[np.float32]:
+    """Margin of a class over all others, whatever the group.
+
+    Parameters
+    ----------
+    scores
+        ``[n, n_classes, n_groups]`` log-probabilities.
+
+    Returns
+    -------
+    ``[n]``, in nats; infinite if there is no other class.
+    """
+    classes = np.logaddexp.reduce(scores, axis=2, keepdims=True)
+    return margins(classes, class_index, 0)
 
 
 def _leave_one_out(embeddings: npt.NDArray[np.float32], images: Image) -> tuple[Floats, Floats]:

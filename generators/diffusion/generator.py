@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import lru_cache
@@ -17,8 +17,9 @@ from generators.diffusion.adapters import adapter_hashes
 from generators.diffusion.conditions import Conditions, Kind, kind_of
 from generators.diffusion.families import load_networks
 from generators.diffusion.settings import DiffusionSettings
-from generators.requests import Image, Request
+from generators.requests import Generator, Image, Request
 from semantic.errors import InputError
+from semantic.own_code import OWN_CLASS, own_class
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 
 class StableDiffusionGenerator:
     """A pipeline of the Stable Diffusion family behind the `Generator` protocol.
+
+    Attributes
+    ----------
+    weights
+        Identity of the weights alone: hash of the model's directory, or the hub's commit.
+    fingerprint
+        Hash of weights, additions and settings; the device is not part of it.
+    batch_size
+        Images per forward pass.
 
     Raises
     ------
@@ -42,22 +52,9 @@ class StableDiffusionGenerator:
         # Stable Diffusion XL's pipelines move the shared autoencoder to float32 and back.
         whole = settings.dtype == "float32"
         self._guard: AbstractContextManager[Any] = nullcontext() if whole else threading.RLock()
-        self._fingerprint = _fingerprint(settings, self._networks.identity)
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of weights, additions and settings; the device is not part of it."""
-        return self._fingerprint
-
-    @property
-    def weights(self) -> str:
-        """Identity of the weights alone: hash of the model's directory, or the hub's commit."""
-        return self._networks.identity
-
-    @property
-    def batch_size(self) -> int:
-        """Images per forward pass."""
-        return self.settings.batch_size
+        self.weights = self._networks.identity
+        self.fingerprint = _fingerprint(settings, self.weights)
+        self.batch_size = settings.batch_size
 
     def refuse(self, request: Request) -> None:
         """Refuse a request for what the model cannot do, as generating would.
@@ -200,12 +197,35 @@ def _fingerprint(settings: DiffusionSettings, weights: str) -> str:
 _LOADING = threading.Lock()
 
 
-def load_generator(settings: DiffusionSettings) -> StableDiffusionGenerator:
-    """Generator for the settings, loaded once per process; safe to call from several threads."""
+def load_generator(settings: DiffusionSettings) -> Generator:
+    """Generator for the settings, loaded once per process; safe to call from several threads.
+
+    Where the model is named as `module:Class`, that class is called with the settings instead.
+
+    Raises
+    ------
+    InputError
+        If the model is not to be had, or the class is no generator.
+    """
     with _LOADING:
         return _cached_generator(settings)
 
 
 @lru_cache(maxsize=2)
-def _cached_generator(settings: DiffusionSettings) -> StableDiffusionGenerator:
-    return StableDiffusionGenerator(settings)
+def _cached_generator(settings: DiffusionSettings) -> Generator:
+    if not OWN_CLASS.fullmatch(settings.model):
+        return StableDiffusionGenerator(settings)
+    kind: Callable[[DiffusionSettings], Generator] = own_generator(settings.model)
+    return kind(settings)
+
+
+def own_generator(name: str) -> type[Any]:
+    """The class of a user's own generator, which is not called yet; see `own_class`."""
+    kind = own_class(name, "generator.model")
+    lacking = [m for m in ("generate", "autoencode") if not hasattr(kind, m)]
+    if lacking:
+        raise InputError(
+            f"generator.model {name!r} is no generator: it lacks {', '.join(lacking)} "
+            "(generators.requests.Generator)"
+        )
+    return kind

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from semantic.files import written_whole
+
 logger = logging.getLogger("fairfed")
 
 SAVE_EVERY = 60.0
@@ -139,9 +141,8 @@ def _save(
         "optimiser": optimiser.state_dict(),
         "average": average,
     }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with written_whole(path) as draft:
+        torch.save(state, draft)
 
 
 def _resume(

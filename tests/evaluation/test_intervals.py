@@ -17,6 +17,7 @@ from evaluation import (
     rates,
     wilson_interval,
 )
+from evaluation.audit.gaps import GAPS
 from evaluation.bootstrap import resample
 
 
@@ -58,20 +59,24 @@ def test_bootstrap_of_an_accuracy_is_near_the_normal_interval() -> None:
 
 def test_the_same_seed_gives_the_same_interval() -> None:
     counts = np.arange(1, 19).reshape(2, 3, 3)
-    first = bootstrap_interval(counts, metrics.demographic_parity_difference, seed=3)
-    assert first == bootstrap_interval(counts, metrics.demographic_parity_difference, seed=3)
-    assert first != bootstrap_interval(counts, metrics.demographic_parity_difference, seed=4)
+    first = bootstrap_interval(counts, GAPS["demographic_parity_difference"].of_counts, seed=3)
+    assert first == bootstrap_interval(
+        counts, GAPS["demographic_parity_difference"].of_counts, seed=3
+    )
+    assert first != bootstrap_interval(
+        counts, GAPS["demographic_parity_difference"].of_counts, seed=4
+    )
 
 
 def test_a_group_that_vanishes_is_reported() -> None:
     counts = np.array([[[20, 5], [5, 20]], [[1, 0], [0, 0]]])  # one row in the second group
-    interval = bootstrap_interval(counts, metrics.accuracy_difference)
+    interval = bootstrap_interval(counts, GAPS["accuracy_difference"].of_counts)
     assert interval.undefined == pytest.approx(math.exp(-1), abs=0.05)
     assert 0 <= interval.low <= interval.high <= 1
 
 
 def test_an_undefined_metric_has_no_interval() -> None:
-    functions = {"gap": metrics.accuracy_difference, "accuracy": rates.accuracy}
+    functions = {"gap": GAPS["accuracy_difference"].of_counts, "accuracy": rates.accuracy}
     found = bootstrap_intervals(np.array([[[3, 1], [1, 3]]]), functions, replicates=50)
     assert math.isnan(found["gap"].low)
     assert found["gap"].undefined == 1
@@ -112,8 +117,8 @@ def _coverage(
 @pytest.mark.parametrize(
     ("function", "truth"),
     [
-        (metrics.accuracy_difference, 0.3),
-        (metrics.equalized_odds_difference, 0.3),
+        (GAPS["accuracy_difference"].of_counts, 0.3),
+        (GAPS["equalized_odds_difference"].of_counts, 0.3),
         (metrics.worst_group_accuracy, -0.25),
         (metrics.worst_cell_recall, -0.25),
         (rates.accuracy, -0.0625),
@@ -130,19 +135,21 @@ def test_a_difference_of_extremes_is_never_narrower_than_its_percentiles() -> No
     uneven = np.array([[[9, 1], [1, 9]], [[6, 4], [4, 6]], [[8, 2], [2, 8]]])
     even = np.array([[[8, 2], [2, 8]]] * 3)
     rng = np.random.default_rng(5)
-    drawn = [metrics.accuracy_difference(resample(c, 1000, rng)) for c in (uneven, even)]
+    drawn = [GAPS["accuracy_difference"].of_counts(resample(c, 1000, rng)) for c in (uneven, even)]
     low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
-    interval = difference_interval(uneven, even, metrics.accuracy_difference, seed=5)
+    interval = difference_interval(uneven, even, GAPS["accuracy_difference"].of_counts, seed=5)
     assert interval.value == pytest.approx(0.3)
     assert -1 < interval.low == pytest.approx(low)
     assert high < interval.high < 1
-    same = difference_interval(even, uneven, metrics.accuracy_difference, seed=5)
+    same = difference_interval(even, uneven, GAPS["accuracy_difference"].of_counts, seed=5)
     assert same.low < -0.3 < same.high
 
 
 def test_a_difference_without_groups_is_undefined() -> None:
     single = np.array([[[3, 1], [1, 3]]])
-    interval = difference_interval(single, single, metrics.accuracy_difference, replicates=20)
+    interval = difference_interval(
+        single, single, GAPS["accuracy_difference"].of_counts, replicates=20
+    )
     assert math.isnan(interval.value)
     assert math.isnan(interval.low)
     assert interval.undefined == 1
@@ -161,12 +168,12 @@ def test_wrong_options_are_refused() -> None:
 def test_the_interval_of_a_gap_holds_its_value_and_no_gap() -> None:
     """Percentiles of a maximum over groups lie too high; the hull reaches down."""
     even = np.array([[[8, 2], [2, 8]]] * 6)  # no gap at all, six small groups
-    percentile = bootstrap_interval(even, metrics.accuracy_difference)
-    hull = bootstrap_interval(even, metrics.accuracy_difference, kind="hull")
+    percentile = bootstrap_interval(even, GAPS["accuracy_difference"].of_counts)
+    hull = bootstrap_interval(even, GAPS["accuracy_difference"].of_counts, kind="hull")
     assert percentile.low > percentile.value == 0
     assert (hull.low, hull.value, hull.high) == (0, 0, percentile.high)
     with pytest.raises(InputError, match="kind must be"):
-        bootstrap_interval(even, metrics.accuracy_difference, kind="bca")
+        bootstrap_interval(even, GAPS["accuracy_difference"].of_counts, kind="bca")
 
 
 GAP = "accuracy_difference"
@@ -182,7 +189,7 @@ def test_chance_makes_gaps_where_groups_are_small() -> None:
 
 def test_a_real_gap_is_beyond_chance() -> None:
     counts = np.array([[[90, 10], [10, 90]], [[60, 40], [40, 60]]])
-    assert chance_gaps(counts, [GAP])[GAP] < float(metrics.accuracy_difference(counts))
+    assert chance_gaps(counts, [GAP])[GAP] < float(GAPS["accuracy_difference"].of_counts(counts))
     assert math.isnan(chance_gaps(counts[:1], [GAP])[GAP])
     without_a_class = np.array([[[5, 1], [0, 0]], [[4, 2], [0, 0]]])
     assert 0 < chance_gaps(without_a_class, [GAP])[GAP] < 1

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairfed import checkpoint
+from fairfed.rounds import checkpoint
 from tests.fairfed.runs import logged, outcome_of
 
 FOLDER = Path(__file__).with_name("golden")

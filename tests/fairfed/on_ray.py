@@ -19,9 +19,9 @@ from flwr.serverapp import Grid, ServerApp
 
 from fairfed.client import client_app
 from fairfed.config import Config, load_config
-from fairfed.engines import run_apps
-from fairfed.engines.exchange import handshake
 from fairfed.engines.forwarding import ForwardingGrid
+from fairfed.engines.run import run_apps
+from fairfed.rounds.clients import handshake
 from fairfed.server import checked, server_app
 from fairfed.system import simulation_of
 
@@ -81,9 +81,9 @@ def main(paths: list[str]) -> None:
 
     @together.main()
     def serve(grid: Grid, context: Context) -> None:
-        sites = handshake(grid, max(counts), timeout=100)
+        met = handshake(grid, max(counts), timeout=100)
         for study, count in zip(studies, counts, strict=True):
-            first = [node for node, partition in sites.items() if partition < count]
+            first = [client.node for client in met if client.index < count]
             server_app(study)(grid=FirstClients(grid, first), context=context)
 
     run_apps(together, clients, max(counts), engine="ray")

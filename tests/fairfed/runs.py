@@ -14,7 +14,7 @@ from flwr.app import Message
 from fairfed.client import client_app
 from fairfed.config import Config
 from fairfed.engines.inprocess import InProcessGrid, run_in_process
-from fairfed.progress import Watcher
+from fairfed.rounds.progress import Watcher
 from fairfed.server import server_app
 from fairfed.sites import simulated
 from fairfed.sites.collection import MAIN

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from fairfed.audit_settings import declared_names, parse_options, resolve
 from fairfed.cli import main
+from fairfed.cli.audit_settings import declared_names, resolve
 from semantic.errors import InputError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "predictions.csv"
@@ -156,7 +156,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(
 def test_options_win_over_the_file_and_unknown_keys_are_named(tmp_path: Path) -> None:
     path = tmp_path / "audit.toml"
     path.write_text('truth = "y"\nsensitive = ["a"]\ncuts = { a = [1, 2] }\nby = [["a"]]\n')
-    config = resolve(path, parse_options({"truth": "z", "by": ["a,b", "a"], "classes": "1, 0"}))
+    config = resolve(path, {"truth": "z", "by": ["a,b", "a"], "classes": "1, 0"})
     assert config.truth == "z"
     assert config.by == (("a", "b"), ("a",))
     assert config.cuts == {"a": (1.0, 2.0)}
@@ -168,14 +168,14 @@ def test_options_win_over_the_file_and_unknown_keys_are_named(tmp_path: Path) ->
     path.write_text("cuts = { age = ['old'] }\n")
     with pytest.raises(InputError, match=r"cuts\.age"):
         resolve(path, {})
-    scores = parse_options({"score": ["a=pa", "b=pb"]})
+    scores = {"score": ["a=pa", "b=pb"]}
     assert resolve(None, scores).score == {"a": "pa", "b": "pb"}
-    assert resolve(None, parse_options({"score": ["p"]})).score == "p"
+    assert resolve(None, {"score": ["p"]}).score == "p"
 
 
 def test_declared_names_are_written_as_the_reader_writes_them() -> None:
     options = {"classes": "1.0,0", "levels": ["age=1.0, 2", "site=x"], "client": "site"}
-    declared = declared_names(resolve(None, parse_options(options)))
+    declared = declared_names(resolve(None, options))
     assert list(declared.classes) == ["1", "0"]
     assert declared.levels == {"age": ["1", "2"]}
     assert list(declared.clients) == ["x", "(missing)"]
@@ -405,9 +405,7 @@ def test_what_is_missing_can_be_said(audit: Audit, tmp_path: Path) -> None:
     found = audit(*call, "--missing-values", "")
     assert "taken as missing" not in found.out
     assert all(f"\n{name} " in found.out for name in ("?", "NA", "b"))
-    declared = declared_names(
-        resolve(None, parse_options({"levels": ["g=NA,b"], "missing_values": "?"}))
-    )
+    declared = declared_names(resolve(None, {"levels": ["g=NA,b"], "missing_values": "?"}))
     assert declared.levels == {"g": ["NA", "b"]}
 
 

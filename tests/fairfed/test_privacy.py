@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from evaluation.report.privacy import TOLD, privacy_statement, told
 from fairfed.client import HANDLERS, client_app
 from fairfed.config import Config, FederationConfig, LabelSpace, parse_config
 from fairfed.config.federation import agreed
-from fairfed.engines import ENGINES
 from fairfed.engines.inprocess import InProcessGrid, run_in_process
 from fairfed.engines.private import records_from_bytes, records_to_bytes
-from fairfed.engines.ray import GuardedClientApp
+from fairfed.engines.run import ENGINES
 from fairfed.errors import PublicInputError
 from fairfed.server import run, server_app
 from fairfed.sites.simulated import SimulatedSites
@@ -30,6 +28,7 @@ from fairfed.system import simulated_study, simulation_of
 from semantic.encoder import BUNDLED_CLIP
 from semantic.errors import InputError
 from tests.fairfed import configurations
+from tests.fairfed.engines.working import working
 from tests.fairfed.tabular.loans import loans
 
 ALLOWED = {
@@ -239,17 +238,15 @@ name = "FedAvg"
     return parse_config(text, "people.toml")
 
 
-def _as_it_is(app: ClientApp) -> ClientApp:
-    return app
-
-
-@pytest.mark.parametrize("engine", [_as_it_is, lambda app: GuardedClientApp(app, {})])
+@pytest.mark.parametrize("on_ray", [False, True], ids=["in process", "on Ray"])
 def test_an_error_reply_names_the_kind_of_the_error_and_nothing_of_the_data(
-    damaged: Config, engine: Callable[[ClientApp], ClientApp], caplog: pytest.LogCaptureFixture
+    damaged: Config, on_ray: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     study = agreed(damaged, LabelSpace(kind="table", classes=("no", "yes")), None, {})
     asked = {"study": study.to_json(), "arm": "fedavg", "round": 1, "weights": "", "variant": ""}
-    with InProcessGrid(engine(client_app(SimulatedSites(damaged))), 1, wire=True) as grid:
+    app = client_app(SimulatedSites(damaged))
+    handle = working(app)[0] if on_ray else None
+    with InProcessGrid(app, 1, wire=True, handle=handle) as grid:
         requests = [
             Message(RecordDict({"config": ConfigRecord(asked)}), 1000, kind) for kind in KINDS
         ]

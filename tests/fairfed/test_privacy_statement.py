@@ -26,9 +26,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def _statement(drawn: Run, config: Config) -> str:
     """What the report says of a run of a configuration."""
-    arms = tuple(
-        Arm(arm.name, arm.method, arm.augment, False, "main", False) for arm in config.arms
-    )
+    arms = tuple(Arm(arm.name, arm.method, "main", arm.augment) for arm in config.arms)
     return " ".join(privacy_statement(replace(drawn, arms=arms, config_text=config.to_toml())))
 
 

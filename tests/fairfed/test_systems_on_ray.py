@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import Config, parse_config
+from fairfed.rounds import checkpoint
 from tests.fairfed import configurations
 from tests.fairfed.on_ray import run_on_ray
 from tests.fairfed.runs import logged, run_of

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from generators.curation.attributes import agreement
-from generators.curation.distances import mean_pairwise, nearest, pixel_distance
-from generators.curation.duplicate import Accepted
+from generators.curation.distances import Accepted, mean_pairwise, nearest, pixel_distance
 from generators.curation.groups import read_groups
-from generators.curation.margin import class_margins
+from generators.curation.limits import Threshold, calibrated, rows_of
 from generators.curation.pixels import fault, is_black, is_blank, placeholder
+from generators.curation.references import class_margins
 from generators.curation.settings import CHECKS, Curation
-from generators.curation.thresholds import Threshold, calibrated, rows_of
 from semantic.errors import InputError
 
 LABELS = np.array([0] * 6 + [1] * 4)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from generators.curation import CHECKS, Curation, Judge, Pool, References
-from generators.curation.limits import NO_ATTRIBUTE, NO_REAL
-from generators.curation.margin import CLASSES_ONLY
+from generators.curation.limits import CLASSES_ONLY, NO_ATTRIBUTE, NO_REAL
 from generators.store import Entry
 from semantic.attributes import AttributeTable
 from semantic.space import SemanticSpace

@@ -11,7 +11,7 @@ from semantic.attributes import AttributeTable, load_attributes
 from semantic.composable import composability, rank_candidates
 from semantic.composable_cells import cell_composability
 from semantic.errors import InputError
-from semantic.profiles import word_frequencies
+from semantic.induction import measured_sums
 
 
 def _table(**classes: str) -> AttributeTable:
@@ -123,7 +123,7 @@ def test_table_describes_the_unseen_and_measurement_the_seen() -> None:
 
 def test_word_frequencies_are_shares_of_the_classes_with_images() -> None:
     words = [("tall", "dark"), ("tall",), ("low",)]
-    found = word_frequencies(np.array([0, 0, 2]), words, ("coat", "none", "sandal"))
+    found = measured_sums(np.array([0, 0, 2]), words, ("coat", "none", "sandal")).frequencies()
     assert set(found) == {"coat", "sandal"}
     assert (found["coat"]["tall"], found["coat"]["dark"], found["coat"]["low"]) == (1, 0.5, 0)
     assert found["sandal"]["low"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairfed.strategies.part import Registry
 from fairfed.strategies.rules.afl import AFL
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fairfate import FairFate
@@ -30,10 +31,8 @@ __all__ = [
     "WeightRule",
 ]
 
-_CLASSES: tuple[type[WeightRule], ...] = (
-    FedAvg, FairFed, FairFedExp, AFL, QFFL, TERM, FedMinMax, FairFate, FedMGDA, FedFB,
-    Parity,
+RULES: Registry[WeightRule] = Registry(
+    "rule", WeightRule,
+    FedAvg, FairFed, FairFedExp, AFL, QFFL, TERM, FedMinMax, FairFate, FedMGDA, FedFB, Parity,
 )  # fmt: skip
-
-RULES: dict[str, type[WeightRule]] = {rule.name: rule for rule in _CLASSES}
 """Rules by name."""

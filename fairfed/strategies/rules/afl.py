@@ -12,16 +12,15 @@ first time enters with its share of examples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.signals.base import Kind, Signals
+from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.simplex import project_onto_simplex
 from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
 
@@ -56,11 +55,8 @@ class AFL(WeightRule):
     name: ClassVar[str] = "afl"
     steers_by: ClassVar[frozenset[Kind]] = frozenset({"risk", "merit"})
     signal: ClassVar[str] = "loss"
-    gamma: float = 0.1
-    _mixture: dict[int, float] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("gamma", self.gamma)
+    gamma: float = number(0.1)
+    _mixture: dict[int, float] = kept(dict)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Step the mixture of the clients that take part."""
@@ -80,11 +76,3 @@ class AFL(WeightRule):
         for client, value in zip(np.asarray(cohort.clients)[here], mixture * mass, strict=True):
             self._mixture[int(client)] = float(value)
         return without_signal(guarded(raw, cohort.n), signals.risks)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the mixture by client."""
-        return {"mixture": {str(client): value for client, value in sorted(self._mixture.items())}}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the mixture."""
-        self._mixture = {int(client): float(v) for client, v in state["mixture"].items()}

@@ -8,7 +8,7 @@ from typing import ClassVar
 from fairfed.strategies.aggregate import Model, stepped, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import Part
-from fairfed.strategies.signals.base import Kind, Signals
+from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.weights import Weights
 
 

@@ -6,10 +6,7 @@ examples by group and class; the aggregation itself is FedAvg's.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from fairfed.strategies.cohort import Counts, Floats
 
@@ -43,13 +40,3 @@ def relative_weights(wanted: Floats, held: Floats) -> Floats:
     ratio = np.ones_like(wanted)
     np.divide(wanted, held, out=ratio, where=held > 0)
     return np.minimum(ratio, LARGEST_WEIGHT)
-
-
-def nested(values: NDArray[Any] | None) -> Any:
-    """Return an array as lists that JSON holds exactly."""
-    return None if values is None else values.tolist()
-
-
-def array(values: Any) -> Floats | None:
-    """Undo :func:`nested`."""
-    return None if values is None else np.asarray(values, np.float64)

@@ -19,18 +19,17 @@ hold in a_F as well as in a_N, so that v carries neither more nor less of a clie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, is_parameter, stepped, weighted_mean
+from fairfed.strategies.aggregate import Model, stepped, summed_updates, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.signals.base import Kind, Signals
+from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.weights import Weights, bounded, guarded, without_signal
 
 
@@ -79,19 +78,12 @@ class FairFate(WeightRule):
     needs_updates: ClassVar[bool] = True
     needs_server_set: ClassVar[bool] = True
     own_step: ClassVar[bool] = True
-    beta0: float = 0.9
-    lambda0: float = 0.1
-    lambda_max: float = 1.0
-    rho: float = 0.05
-    rounds: int = 100
-    _momentum: Model = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("beta0", self.beta0, 0.0, 1.0, below=True)
-        check_range("lambda0", self.lambda0, 0.0, 1.0)
-        check_range("lambda_max", self.lambda_max, 0.0, 1.0)
-        check_range("rho", self.rho)
-        check_range("rounds", self.rounds, 1)
+    beta0: float = number(0.9, 0.0, 1.0, below=True)
+    lambda0: float = number(0.1, 0.0, 1.0)
+    lambda_max: float = number(1.0, 0.0, 1.0)
+    rho: float = number(0.05)
+    rounds: int = number(100, 1)
+    _momentum: Model = kept(dict, large=True)
 
     def share(self, server_round: int) -> float:
         """Return ``l_t``."""
@@ -124,19 +116,7 @@ class FairFate(WeightRule):
     def _advance(self, cohort: Cohort, fair: Floats) -> None:
         """Move the momentum towards the fair clients' update."""
         beta = decaying_momentum(self.beta0, cohort.round, self.rounds)
-        for name, received in cohort.received.items():
-            if is_parameter(name, received):
-                update = np.zeros(received.shape)
-                for model, weight in zip(cohort.models, fair.tolist(), strict=True):
-                    if weight > 0:
-                        update += weight * np.subtract(model[name], received, dtype=np.float64)
-                former = self._momentum.get(name, np.zeros(received.shape))
-                self._momentum[name] = beta * former + (1.0 - beta) * update
-
-    def state_arrays(self) -> Model:
-        """Return the momentum."""
-        return dict(self._momentum)
-
-    def load_state_arrays(self, arrays: Mapping[str, Any]) -> None:
-        """Restore the momentum."""
-        self._momentum = dict(arrays)
+        updates = summed_updates(cohort.models, cohort.received, fair.tolist())
+        for name, update in updates.items():
+            former = self._momentum.get(name, np.zeros(update.shape))
+            self._momentum[name] = beta * former + (1.0 - beta) * update

@@ -16,24 +16,17 @@ part, constant ``n_k``, no negative weight) unchanged:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.signals.base import Kind, Signals
-from fairfed.strategies.weights import (
-    NO_SIGNAL,
-    Weights,
-    guarded,
-    neutral,
-    shares,
-    without_signal,
-)
+from fairfed.strategies.signals import Kind, Signals
+from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
 
 
 def fairfed_weights(
@@ -70,13 +63,10 @@ def fairfed_weights(
         steps[steered] = beta * (gaps[steered] - gaps[steered].mean())
     corrections = np.asarray(offsets, np.float64) - steps
     weights = guarded(base + corrections, n)
-    blind = np.isfinite(base) & ~steered
-    guards = tuple(
-        NO_SIGNAL if blind[k] and guard is None and beta > 0 else guard
-        for k, guard in enumerate(weights.guards)
-    )
+    if beta > 0:
+        weights = without_signal(weights, gaps)
     bounded = np.where(np.isfinite(base), np.maximum(corrections, -base), offsets)
-    return replace(weights, guards=guards), np.asarray(bounded, np.float64)
+    return weights, np.asarray(bounded, np.float64)
 
 
 def fairfed_exp_weights(
@@ -106,11 +96,8 @@ class FairFed(WeightRule):
 
     name: ClassVar[str] = "fairfed"
     steers_by: ClassVar[frozenset[Kind]] = frozenset({"gap"})
-    beta: float = 0.1
-    _offsets: dict[int, float] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("beta", self.beta)
+    beta: float = number(0.1)
+    _offsets: dict[int, float] = kept(dict)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Correct the weights by this round's gaps, and keep the corrections of who took part."""
@@ -118,14 +105,6 @@ class FairFed(WeightRule):
         weights, offsets = fairfed_weights(cohort.n, signals.values, former, self.beta)
         self._offsets |= dict(zip(cohort.clients, offsets.tolist(), strict=True))
         return weights
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the corrections by client."""
-        return {"offsets": {str(client): value for client, value in sorted(self._offsets.items())}}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the corrections."""
-        self._offsets = {int(client): float(v) for client, v in state["offsets"].items()}
 
 
 @dataclass
@@ -140,10 +119,7 @@ class FairFedExp(WeightRule):
 
     name: ClassVar[str] = "fairfed-exp"
     steers_by: ClassVar[frozenset[Kind]] = frozenset({"gap"})
-    beta: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_range("beta", self.beta)
+    beta: float = number(0.1)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Tilt the shares of examples by the gaps."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.signals.base import Signals
+from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights, guarded, shares
 
 

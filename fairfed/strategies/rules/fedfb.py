@@ -16,11 +16,11 @@ port does for equalized odds); we do not.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from fairfed.strategies.cohort import Cohort, Counts, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.cells import errors_by_cell, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.presence import (
@@ -30,7 +30,7 @@ from fairfed.strategies.rules.presence import (
     stepped_where,
     with_newcomers,
 )
-from fairfed.strategies.signals.base import Signals
+from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights
 
 
@@ -74,12 +74,9 @@ class FedFB(GroupRule):
     """
 
     name: ClassVar[str] = "fedfb"
-    alpha: float = 0.3
-    _shares: Floats | None = field(default=None, init=False, repr=False)
-    _weights: Floats | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("alpha", self.alpha)
+    alpha: float = number(0.3)
+    _shares: Floats | None = kept()
+    _weights: Floats | None = kept()
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Move the shares by the group errors of this round; weigh clients by examples."""

@@ -20,12 +20,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, is_parameter, weighted_mean
+from fairfed.strategies.aggregate import Model, summed_updates, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.signals.base import Signals
+from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights, guarded, shares
 
 NO_UPDATE = "excluded: its update is zero"
@@ -85,12 +85,8 @@ class FedMGDA(WeightRule):
     name: ClassVar[str] = "fedmgda"
     needs_updates: ClassVar[bool] = True
     own_step: ClassVar[bool] = True
-    epsilon: float = 0.1
-    step: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_range("epsilon", self.epsilon, 0.0, 1.0)
-        check_range("step", self.step, above=True)
+    epsilon: float = number(0.1, 0.0, 1.0)
+    step: float = number(1.0, above=True)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Find the minimum norm; the weights are those of the updates at length 1."""
@@ -120,13 +116,10 @@ class FedMGDA(WeightRule):
         moving = cohort.possible & (norms > 0) & np.isfinite(norms)
         length = self.step * np.median(norms[moving]) if moving.any() else 0.0
         per_update = np.divide(weights.weight, norms, out=np.zeros_like(norms), where=moving)
-        for name, received in cohort.received.items():
-            if is_parameter(name, received):
-                direction = np.zeros(received.shape)
-                for model, weight in zip(cohort.models, per_update.tolist(), strict=True):
-                    if weight > 0:
-                        direction += weight * np.subtract(model[name], received, dtype=np.float64)
-                moved[name] = (received + length * direction).astype(received.dtype)
+        directions = summed_updates(cohort.models, cohort.received, per_update.tolist())
+        for name, direction in directions.items():
+            received = cohort.received[name]
+            moved[name] = (received + length * direction).astype(received.dtype)
         return moved
 
 

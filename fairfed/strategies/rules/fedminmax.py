@@ -14,13 +14,13 @@ known to us from secondary descriptions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Counts, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.cells import errors_by_cell, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.presence import (
@@ -30,7 +30,7 @@ from fairfed.strategies.rules.presence import (
     stepped_where,
     with_newcomers,
 )
-from fairfed.strategies.signals.base import Signals
+from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights
 
 
@@ -69,12 +69,9 @@ class FedMinMax(GroupRule):
     """
 
     name: ClassVar[str] = "fedminmax"
-    gamma: float = 0.1
-    _mixture: Floats | None = field(default=None, init=False, repr=False)
-    _weights: Floats | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("gamma", self.gamma)
+    gamma: float = number(0.1)
+    _mixture: Floats | None = kept()
+    _weights: Floats | None = kept()
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Step the mixture by the group errors of this round; weigh clients by examples."""

@@ -17,17 +17,17 @@ A cell keeps at least `FLOOR` of its share, and an example weighs at most 10.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.cells import errors_by_cell
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.presence import GroupRule, hear, row_shares
-from fairfed.strategies.signals.base import Signals
+from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights
 
 FLOOR = 0.1
@@ -121,21 +121,14 @@ class Parity(GroupRule):
     """
 
     name: ClassVar[str] = "parity"
-    integral: float = 0.07
-    proportional: float = 2.0
-    independent: float = 0.0
-    memory: float = 0.5
-    first: int = 0
-    _counts: Floats | None = field(default=None, init=False, repr=False)
-    _moves: Floats | None = field(default=None, init=False, repr=False)
-    _target: Floats | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_range("integral", self.integral)
-        check_range("proportional", self.proportional)
-        check_range("independent", self.independent, 0.0, 1.0)
-        check_range("memory", self.memory, 0.0, 1.0, below=True)
-        check_range("first", self.first)
+    integral: float = number(0.07)
+    proportional: float = number(2.0)
+    independent: float = number(0.0, 0.0, 1.0)
+    memory: float = number(0.5, 0.0, 1.0, below=True)
+    first: int = number(0)
+    _counts: Floats | None = kept()
+    _moves: Floats | None = kept()
+    _target: Floats | None = kept()
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Move the target by the group errors of this round; weigh clients by examples."""

@@ -8,16 +8,15 @@ of all clients heard of so far.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairfed.strategies.cohort import Cohort, Floats
+from fairfed.strategies.part import kept
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.rules.cells import array, nested
 from fairfed.strategies.simplex import project_onto_simplex
 
 
@@ -93,25 +92,7 @@ def stepped_where(here: NDArray[np.bool_], shares: Floats, step: Floats) -> Floa
 
 @dataclass
 class GroupRule(WeightRule):
-    """A rule that steers the training by group; its state is arrays, and who holds what."""
+    """A rule that steers the training by group; it remembers who holds what."""
 
     weighs: ClassVar[bool] = False
-    _cells: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the arrays by name, and the rows of every client heard of."""
-        arrays = {name: nested(getattr(self, f"_{name}")) for name in self._arrays()}
-        cells = {str(client): nested(rows) for client, rows in sorted(self._cells.items())}
-        return {**arrays, "cells": cells}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore them."""
-        for name in self._arrays():
-            setattr(self, f"_{name}", array(state[name]))
-        cells = state.get("cells", {})
-        self._cells = {int(client): np.asarray(rows, np.float64) for client, rows in cells.items()}
-
-    def _arrays(self) -> list[str]:
-        """Names of the state without the rows."""
-        state = [own.name.removeprefix("_") for own in fields(self) if not own.init]
-        return [name for name in state if name != "cells"]
+    _cells: dict[int, Floats] = kept(dict)

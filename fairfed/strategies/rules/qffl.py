@@ -20,9 +20,9 @@ from typing import ClassVar
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.signals.base import Kind, Signals
+from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.weights import Weights, guarded, neutral, without_signal
 
 LEAST_LOSS = 1e-10
@@ -75,12 +75,8 @@ class QFFL(WeightRule):
     signal: ClassVar[str] = "loss"
     needs_updates: ClassVar[bool] = True
     own_step: ClassVar[bool] = True
-    q: float = 1.0
-    lipschitz: float = 10.0
-
-    def __post_init__(self) -> None:
-        check_range("q", self.q)
-        check_range("lipschitz", self.lipschitz, above=True)
+    q: float = number(1.0)
+    lipschitz: float = number(10.0, above=True)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Weigh by powers of the losses, and shorten the step by the curvature."""

@@ -16,9 +16,9 @@ from typing import ClassVar
 import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
-from fairfed.strategies.part import check_range
+from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.signals.base import Kind, Signals
+from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
 
 
@@ -54,10 +54,7 @@ class TERM(WeightRule):
     name: ClassVar[str] = "term"
     steers_by: ClassVar[frozenset[Kind]] = frozenset({"risk", "merit"})
     signal: ClassVar[str] = "loss"
-    t: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_range("t", self.t)
+    t: float = number(1.0)
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Weigh by the exponentials of the losses."""

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import numpy as np
 from flwr.app import (
     ArrayRecord,
@@ -25,8 +22,8 @@ from flwr.app import (
 from evaluation.audit.counts_file import CountsFile, add_up, decode_counts, encode_counts
 from evaluation.audit.from_counts import crossed_schema, dense_tally
 from evaluation.audit.noise import Declared, protect
-from fairfed.engines.exchange import QueryError, query_records
 from fairfed.errors import PublicInputError
+from fairfed.rounds.clients import QueryError, handshake, query
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,7 +105,8 @@ def audit_clients(grid: Grid, settings: AuditSettings, timeout: float) -> Counts
     evaluation.errors.InputError
         If an answer is no file of counts, or was counted with other settings.
     """
-    answers = query_records(grid, ACTION, settings.request(), timeout, settings.model)
+    clients = handshake(grid, 1, timeout)
+    answers = query(grid, clients, ACTION, settings.request(), timeout, settings.model)
     return add_up((f"client {client}", _counts_in(answers[client], client)) for client in answers)
 
 
@@ -207,10 +205,10 @@ def audit_run(
         read.
     """
     from evaluation.run import refuse_own_results
-    from fairfed import checkpoint
     from fairfed.client import client_app
     from fairfed.config import load_config
     from fairfed.engines.inprocess import InProcessGrid
+    from fairfed.rounds import checkpoint
     from fairfed.strategies.aggregate import encode
     from fairfed.system import simulation_of
 

@@ -5,9 +5,6 @@ What leaves it: its weights, and counts. No image, file name or value of a row d
 
 from __future__ import annotations
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 import torch
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 

@@ -11,13 +11,18 @@ import numpy as np
 from fairfed import __version__
 from fairfed.config import Arm
 from fairfed.config.training import domain_matching_enabled
-from fairfed.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.collection import IID, MAIN
 from fairfed.sites.request import WHO, split_of
 from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.site import UNSAID
 from fairfed.sites.study import Study
+from fairfed.strategies.aggregate import decode
+from fairfed.strategies.arm_server import SteeredServer
 from fairfed.systems.packages import PACKAGES
+from fairfed.systems.session import Session, begin
 from generators.plan import Cells
 from semantic.space import CROSSED, UNKNOWN, known_groups
 
@@ -40,62 +45,49 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    config = study.config
-    run = RunDirectory(config)
-    study.verify_data(run)
-    run.keep_rounds({arm.name: run.finished(arm) for arm in config.arms})
-    federation = describe(grid, study)
-    run.write_json("federation.json", federation)
+    session = begin(grid, study, watcher, study.config.arms)
+    federation = describe(session)
+    session.run.write_json("federation.json", federation)
     watcher.described(federation)
-    study = _fitted(grid, run, study)
+    session = _fitted(session)
     # A continued run that has filled its gaps keeps the record of what that cost.
-    filled = run.read_json("synthetic/clients.json") is not None
-    if any(arm.augment for arm in config.arms) and not filled:
-        _augment(grid, run, study, federation, watcher)
-    for arm in config.arms:
-        _train(grid, run, study, arm, federation, watcher)
-    return run
+    filled = session.run.read_json("synthetic/clients.json") is not None
+    if any(arm.augment for arm in study.config.arms) and not filled:
+        _augment(session, federation)
+    for arm in study.config.arms:
+        _train(session, arm)
+    return session.run
 
 
-def _fitted(grid: Grid, run: RunDirectory, study: Study) -> Study:
-    """The study; of a table, with its columns fitted."""
+def _fitted(session: Session) -> Session:
+    """The run; of a table, with its columns fitted."""
     from fairfed.tabular.fit import fit
 
-    told = study.told
-    if told.labels.kind != "table":
-        return study
-    fitted = fit(grid, told, study.request(told.arms[0]), TIMEOUT)
-    run.write_json("columns.json", fitted.table.model_dump(mode="json"))
-    return study.with_told(fitted)
+    study = session.study
+    if study.told.labels.kind != "table":
+        return session
+    request = study.request(study.told.arms[0])
+    fitted = fit(study.told, lambda: session.query("summarise", request))
+    session.run.write_json("columns.json", fitted.table.model_dump(mode="json"))
+    return session.with_study(study.with_told(fitted))
 
 
-def _ask_all(
-    grid: Grid, action: str, request: dict[str, Any], timeout: float
-) -> dict[int, dict[str, Any]]:
-    """Every client's answer to a query, by partition id; any failure ends the run."""
-    from fairfed.engines.exchange import query_all
-
-    found = query_all(grid, action, request, timeout)
-    return {client: dict(found[client]) for client in sorted(found)}
-
-
-def describe(grid: Grid, study: Study) -> dict[str, Any]:
+def describe(session: Session) -> dict[str, Any]:
     """What the federation looks like (`federation.json`)."""
-    from fairfed.engines.exchange import query_records
-
     # Class and group names are the federation's common knowledge; counts come from the clients.
-    config, labels = study.config, study.told.labels
+    study, config = session.study, session.config
+    labels = study.told.labels
     shape = len(labels.classes), len(labels.groups)
     splits, told = {}, []
     for split in (MAIN, IID):
         arm = next((arm for arm in config.arms if split_of(arm) == split), None)
         if arm is None:
             continue
-        answers = query_records(grid, "describe", study.request(arm), TIMEOUT)
+        answers = session.query("describe", study.request(arm))
         counts = [answer.metric_records["metrics"] for answer in answers.values()]
         told = [answer.config_records[WHO] for answer in answers.values()]
         splits[split] = {
-            part: [np.reshape(own[f"{part}-cells"], shape).tolist() for own in counts]
+            part: [_said(own[f"{part}-cells"], shape) for own in counts]
             for part in ("train", "test")
         }
     sensitive = CROSSED.join(labels.sensitive) if len(labels.groups) > 1 else None
@@ -118,6 +110,12 @@ def describe(grid: Grid, study: Study) -> dict[str, Any]:
     }
 
 
+def _said(counts: Any, shape: tuple[int, int]) -> list[list[int | None]]:
+    """Counts by class and group as a site said them; None for those that it does not say."""
+    rows = np.reshape(counts, shape).tolist()
+    return [[None if count == UNSAID else count for count in row] for row in rows]
+
+
 def _every(told: list[Any], kind: str) -> list[str]:
     """What any site has to say, once."""
     return list(dict.fromkeys(str(text) for who in told for text in who.get(kind, [])))
@@ -138,22 +136,26 @@ def _arm_row(study: Study, arm: Arm) -> dict[str, Any]:
     }
 
 
-def _augment(
-    grid: Grid, run: RunDirectory, study: Study, federation: dict[str, Any], watcher: Watcher
-) -> None:
+def _augment(session: Session, federation: dict[str, Any]) -> None:
     """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
+    study, watcher = session.study, session.watcher
     told = study.told
     arms = [arm for arm in told.arms if arm.augment]
     arm = next((arm for arm in arms if domain_matching_enabled(told, arm)), arms[0])
     split = federation["splits"][split_of(arm)]["train"]
     matching = domain_matching_enabled(told, arm)
-    plans = [study.place.plan(np.array(real), matching) for real in split]
+    # A count that is not said is small: to what will be made, it is as good as none.
+    held = [[[count or 0 for count in row] for row in own] for own in split]
+    plans = [study.place.plan(np.array(own), matching) for own in held]
     size = np.maximum(plans, told.augment.pool) * (np.array(plans) > 0)
     pools = size.max(0) if told.augment.share else np.array(plans).sum(0)
     batch = told.generator.batch_size
     watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))
     start = time.perf_counter()
-    answers = _ask_all(grid, "augment", study.request(arm), AUGMENT_TIMEOUT)
+    told_back = session.query("augment", study.request(arm), AUGMENT_TIMEOUT)
+    answers: dict[int, dict[str, Any]] = {
+        client: dict(one.metric_records["metrics"]) for client, one in told_back.items()
+    }
     shape = np.array(split[0]).shape
     generated = sum(int(answer["generated"]) for answer in answers.values())
     rejected = {client: _rejected(answer, shape) for client, answer in answers.items()}
@@ -173,7 +175,7 @@ def _augment(
         "generated": generated,
         "reused": sum(int(answer["reused"]) for answer in answers.values()),
     }
-    run.write_json("synthetic/clients.json", content)
+    session.run.write_json("synthetic/clients.json", content)
     watcher.synthesised(content)
 
 
@@ -195,45 +197,35 @@ def _together(rejected: list[dict[str, Cells]], shared: bool) -> dict[str, int]:
     return {reason: int(join(np.stack(cells), axis=0).sum()) for reason, cells in every.items()}
 
 
-def _train(
-    grid: Grid,
-    run: RunDirectory,
-    study: Study,
-    arm: Arm,
-    federation: dict[str, Any],
-    watcher: Watcher,
-) -> None:
+def _train(session: Session, arm: Arm) -> None:
     """Train one arm from its checkpoint, or from the start, to the last round."""
     from flwr.app import ArrayRecord
 
-    from fairfed.rounds import run_rounds
     from fairfed.sites.probe import server_probe
     from fairfed.strategies.build import build_strategy, needs_probe
 
-    config = run.config
-    watcher.training(arm, run.finished(arm) + 1, config.rounds)
+    config, study, done = session.config, session.study, session.run.finished(arm)
+    session.watcher.training(arm, done + 1, config.rounds)
     probe = server_probe(study, arm) if needs_probe(arm) else None
     trainer = None
-    if arm.server_trains and run.finished(arm) < (arm.server_rounds or config.rounds):
+    if arm.server_trains and done < (arm.server_rounds or config.rounds):
         from fairfed.baselines.server_side import server_trainer
 
-        trainer = server_trainer(grid, run, study, arm, watcher)
-    known = known_groups(federation["groups"]).tolist()
+        trainer = server_trainer(session, arm)
+    known = known_groups(study.told.labels.groups).tolist()
     strategy = build_strategy(study.place, arm, probe, trainer, known)
     model = study.place.model(arm)
-    run_rounds(
-        grid,
-        strategy,
-        ArrayRecord(model.state_dict()) if arm.sends_model else ArrayRecord(),
-        config.rounds,
-        config=study.request(arm),
+    plan = Plan(
+        rounds=config.rounds,
         seed=config.seed,
         timeout=AUGMENT_TIMEOUT if arm.inversion == "client" else TIMEOUT,
-        checkpoint=run.checkpoint(arm),
-        log=run.logger(arm, watcher.trained_round),
         fraction=config.fraction,
-        synthesis_timeout=AUGMENT_TIMEOUT,
+        arm=arm.slug,
     )
+    start = decode(ArrayRecord(model.state_dict())) if arm.sends_model else {}
+    clients, request = session.clients, study.request(arm)
+    server = SteeredServer(session.grid, clients, plan, strategy, start, request, AUGMENT_TIMEOUT)
+    session.train(arm, server, plan)
 
 
 def check(study: Study) -> None:

@@ -21,8 +21,8 @@ from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Audit, Comparison
 from evaluation.audit.read import tally_arrays
 from evaluation.audit.run import audit
-from evaluation.audit.subgroups import worst_subgroups
-from evaluation.rates import confusion_cells
+from evaluation.audit.subgroups import search_subgroups
+from evaluation.rates import confusion_cell
 
 ONE = AuditOptions(min_group=1, replicates=200)
 SMALLEST, LARGEST = 5e-324, 1.7976931348623157e308
@@ -213,7 +213,7 @@ def test_subgroups_of_a_regression_are_found_at_any_size(factor: float, bias: fl
     a, b = rng.integers(0, 3, 900), rng.integers(0, 4, 900)
     errors = bias + np.abs(rng.normal(size=900)) * np.where(b == 1, 3, 1)
     tally = tally_arrays(np.zeros(900), factor * errors, {"a": a, "b": b}, task="regression")
-    (found,) = worst_subgroups(tally, AuditOptions())
+    (found,) = search_subgroups(tally, AuditOptions()).found
     assert found.where == (("b", "1"),)
     assert found.estimate.value == pytest.approx(factor * errors[b == 1].mean(), rel=1e-9)
     assert found.rest == pytest.approx(factor * errors[b != 1].mean(), rel=1e-9)
@@ -231,7 +231,7 @@ def test_weights_of_a_table_are_relative_to_their_mean() -> None:
 def test_cells_against_the_rest_lose_no_small_weights(classes: int) -> None:
     # Powers of two that do not fit one float together: a difference would be 0.
     table = 2.0 ** -(60 * np.arange(classes**2).reshape(1, classes, classes))
-    found = confusion_cells(table)
+    found = [confusion_cell(table, name) for name in ("tp", "fp", "fn", "tn")]
     for c in range(classes):
         rest = [i for i in range(classes) if i != c]
         expected = [

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from evaluation.audit.read import (
     ReadSettings,
-    quantile_cuts,
+    read_files,
     read_frame,
     tally_arrays,
     tally_frame,
@@ -277,16 +277,7 @@ def test_cut_points_can_be_found_at_quantiles(tmp_path: Path) -> None:
     )
     assert reading.tally.schema.axes[1].levels == ("0", "1")
     table.sample(frac=1, random_state=0).to_csv(tmp_path / "a.csv", index=False)
-    assert quantile_cuts([tmp_path], how, "income", 4) == cuts
-
-
-def test_only_numbers_that_differ_have_quantiles(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("y,p,a,b\n1,1,x,3\n1,1,y,3\n", encoding="utf-8")
-    how = ReadSettings("y", "p", sensitive=("a", "b"))
-    with pytest.raises(InputError, match="row 1, column 'a': expected a number, got 'x'"):
-        quantile_cuts([tmp_path], how, "a", 4)
-    with pytest.raises(InputError, match="no two different numbers"):
-        quantile_cuts([tmp_path], how, "b", 4)
+    assert read_files([tmp_path], how).settings.cuts["income"] == cuts
 
 
 def test_identifiers_are_no_groups() -> None:

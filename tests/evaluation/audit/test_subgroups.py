@@ -18,7 +18,7 @@ from evaluation.audit.sparse import SparseCounts
 from evaluation.audit.subgroup_bounds import ErrorJudge, error_rates
 from evaluation.audit.subgroup_candidates import candidates_of
 from evaluation.audit.subgroup_cells import cells_of
-from evaluation.audit.subgroups import search_subgroups, worst_subgroups
+from evaluation.audit.subgroups import search_subgroups
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
 from tests.evaluation.audit.tallies import errors_tally
@@ -65,7 +65,7 @@ def _binary(
 
 
 def _wheres(tally: Tally, **options: Any) -> list[dict[str, str]]:
-    return [dict(found.where) for found in worst_subgroups(tally, AuditOptions(**options))]
+    return [dict(found.where) for found in search_subgroups(tally, AuditOptions(**options)).found]
 
 
 def test_numbers_of_a_hand_made_subgroup() -> None:
@@ -112,7 +112,9 @@ def test_missed_positives_are_found_where_only_they_are_worse() -> None:
     def rate(groups: Ints, true: Ints) -> NDArray[np.float64]:
         return np.where((groups[0] == 1) & (true == 1), 0.5, 0.2)
 
-    (found,) = worst_subgroups(_binary((3, 2), 6_000, 0, rate, positives=0.2), AuditOptions())
+    (found,) = search_subgroups(
+        _binary((3, 2), 6_000, 0, rate, positives=0.2), AuditOptions()
+    ).found
     assert found.where == (("c0", "v1"),)
     assert found.metric == "false_negative_rate"
     assert found.estimate.n < found.n / 3
@@ -143,10 +145,10 @@ def test_as_many_as_asked_for_by_falling_bound() -> None:
         return 0.05 + 0.15 * groups[0] * (groups[1] == 0)
 
     tally = _binary((5, 2), 20_000, 0, rate)
-    found = worst_subgroups(tally, AuditOptions())
+    found = search_subgroups(tally, AuditOptions()).found
     assert len(found) > 2
     assert list(found) == sorted(found, key=lambda one: -one.shortfall)
-    assert worst_subgroups(tally, AuditOptions(subgroups=2)) == found[:2]
+    assert search_subgroups(tally, AuditOptions(subgroups=2)).found == found[:2]
 
 
 @pytest.mark.parametrize(("rate", "positives"), [(0.02, 0.3), (0.15, 0.5), (0.5, 0.1)])
@@ -157,7 +159,7 @@ def test_alike_data_give_false_findings_in_at_most_five_percent(
     runs = 400
     options = AuditOptions(min_group=10)
     wrong = [
-        bool(worst_subgroups(_binary((3, 3, 4), 600, seed, rate, positives), options))
+        bool(search_subgroups(_binary((3, 3, 4), 600, seed, rate, positives), options).found)
         for seed in range(runs)
     ]
     assert sum(wrong) <= 0.05 * runs
@@ -167,7 +169,8 @@ def test_false_findings_among_small_groups_are_those_of_chance() -> None:
     """Wilson's limits fail here: rare errors, 40 groups of few rows."""
     levels, runs, options = (40,), 200, AuditOptions(min_group=5, level=0.9)
     found = [
-        bool(worst_subgroups(_binary(levels, 400, seed, 0.01), options)) for seed in range(runs)
+        bool(search_subgroups(_binary(levels, 400, seed, 0.01), options).found)
+        for seed in range(runs)
     ]
     assert sum(found) <= 0.1 * runs
 
@@ -230,7 +233,7 @@ def test_more_classes_are_judged_by_the_error_rate() -> None:
     groups, true = rng.integers(0, 3, (2, 4000)), rng.integers(0, 4, 4000)
     wrong = rng.random(4000) < np.where(groups[1] == 2, 0.5, 0.2)
     tally = _tally((3, 3), groups, true, np.where(wrong, (true + 1) % 4, true), classes=4)
-    (found,) = worst_subgroups(tally, AuditOptions())
+    (found,) = search_subgroups(tally, AuditOptions()).found
     assert (found.where, found.metric) == ((("c1", "v2"),), "error_rate")
 
 
@@ -245,7 +248,7 @@ def _regression(rows: int, seed: int, scale: float) -> Tally:
 
 
 def test_regression_finds_larger_errors() -> None:
-    (found,) = worst_subgroups(_regression(3000, 0, 2.0), AuditOptions())
+    (found,) = search_subgroups(_regression(3000, 0, 2.0), AuditOptions()).found
     assert (found.where, found.metric) == ((("c1", "v1"),), "mean_absolute_error")
     # The mean of |N(0, 1)| is √(2/π).
     assert found.rest == pytest.approx(0.798, abs=0.06)
@@ -256,7 +259,8 @@ def test_regression_finds_larger_errors() -> None:
 
 def test_regression_without_difference_finds_nothing() -> None:
     wrong = [
-        bool(worst_subgroups(_regression(400, seed, 1.0), AuditOptions())) for seed in range(100)
+        bool(search_subgroups(_regression(400, seed, 1.0), AuditOptions()).found)
+        for seed in range(100)
     ]
     assert sum(wrong) <= 5
 
@@ -286,7 +290,7 @@ def test_counts_of_another_kind_are_refused() -> None:
     for task in ("classification", "regression"):
         schema = Schema(task, ("a", "b"), _axes((2,)))  # type: ignore[arg-type]
         with pytest.raises(InputError, match="to search"):
-            worst_subgroups(Tally(schema), AuditOptions())
+            search_subgroups(Tally(schema), AuditOptions())
 
 
 def test_weights_do_not_count_and_the_note_says_so() -> None:

@@ -76,7 +76,7 @@ def test_a_client_with_other_weights_says_so(small: Small) -> None:
     study = simulation_of(small("model=clip")).study
     assert study.fingerprints["encoder"] == Workplace(study, ModelSources()).encoder.fingerprint
     other = study.model_copy(update={"fingerprints": {"encoder": "0" * 64}})
-    with pytest.raises(InputError, match="encoder has other weights here .* install the same"):
+    with pytest.raises(InputError, match="'bundled' has other weights here .* install the same"):
         Workplace(other, ModelSources()).encoder  # noqa: B018  (loaded, or refused)
 
 

@@ -12,11 +12,11 @@ from flwr.app import Message
 
 from evaluation.run import read_run
 from evaluation.summary import summarise
-from fairfed import checkpoint
 from fairfed.baselines.server_side import _released
 from fairfed.config import Arm, Config
 from fairfed.engines.private import records_to_bytes
 from fairfed.errors import RunError
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher, checked
 from fairfed.system import simulation_of
 from semantic.errors import InputError

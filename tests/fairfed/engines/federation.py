@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from typing import Any
 
@@ -16,8 +15,12 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-from fairfed.engines import run_apps
-from fairfed.rounds import run_rounds
+from fairfed.engines.run import run_apps
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.clients import handshake
+from fairfed.rounds.loop import run_rounds
+from fairfed.strategies.aggregate import Model, decode
+from fairfed.strategies.arm_server import SteeredServer
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered
 
@@ -88,7 +91,7 @@ def federate(engine: Any) -> dict[str, Any]:
     client_app, server_app = torch_app(), ServerApp()
     lines: list[dict[str, Any]] = []
     progress: list[tuple[int, int]] = []
-    final: list[ArrayRecord] = []
+    final: list[Model] = []
 
     @server_app.main()
     def main(grid: Grid, context: Context) -> None:
@@ -99,19 +102,9 @@ def federate(engine: Any) -> dict[str, Any]:
             metric=accuracy,
         )
         arrays = ArrayRecord(client_app.network().state_dict())  # type: ignore[attr-defined]
-        final.append(
-            run_rounds(
-                grid,
-                strategy,
-                arrays,
-                ROUNDS,
-                config={},
-                seed=0,
-                timeout=300,
-                checkpoint=None,
-                log=lines.append,
-            )
-        )
+        clients, plan = handshake(grid, CLIENTS, 300), Plan(ROUNDS, seed=0, timeout=300)
+        server = SteeredServer(grid, clients, plan, strategy, decode(arrays), {})
+        final.append(run_rounds(grid, clients, server, plan, lines.append, None))
 
     run_apps(
         server_app,
@@ -123,15 +116,10 @@ def federate(engine: Any) -> dict[str, Any]:
     )
     digest = hashlib.sha256()
     for name, array in final[0].items():
-        digest.update(name.encode() + array.data)
+        digest.update(name.encode() + array.tobytes())
     for line in lines:
         del line["seconds"]
-    return {
-        "digest": digest.hexdigest(),
-        "lines": lines,
-        "progress": progress,
-        "pythonpath": os.environ.get("PYTHONPATH"),
-    }
+    return {"digest": digest.hexdigest(), "lines": lines, "progress": progress}
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from flwr.app import (
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-from fairfed.engines import run_apps
 from fairfed.engines.inprocess import InProcessGrid, run_in_process
+from fairfed.engines.run import run_apps
 from semantic.errors import InputError
 
 

@@ -15,7 +15,7 @@ import fairfed.engines
 assert "flwr" not in sys.modules and "torch" not in sys.modules
 assert os.environ["FLWR_TELEMETRY_ENABLED"] == "0"
 assert os.environ["FLWR_DISABLE_UPDATE_CHECK"] == "1"
-import fairfed.rounds
+import fairfed.rounds.loop
 from flwr.supercore import telemetry
 assert telemetry.FLWR_TELEMETRY_ENABLED == "0"
 """

@@ -1,17 +1,16 @@
-"""Flower's Ray simulation gives what the in-process engine gives."""
+"""Clients in worker processes of Ray give what they give in this process."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,18 +19,18 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import ServerApp
 
 from fairfed.engines import ray as ray_engine
-from fairfed.engines import run_apps
-from fairfed.engines.inprocess import InProcessGrid
-from fairfed.engines.ray import GuardedClientApp, ObservedGrid
+from fairfed.engines.inprocess import Handle, InProcessGrid
+from fairfed.engines.run import run_apps
 from semantic.errors import InputError
-from tests.fairfed.engines import federation
+from tests.fairfed.engines import faults, federation
+from tests.fairfed.engines.working import working
 
 
-def federate_on_ray() -> tuple[dict[str, Any], str]:
-    """Run the program on Ray; return what it printed and what it complained about."""
+def run_program(program: ModuleType) -> tuple[Any, str]:
+    """Run a program on Ray; return what it printed and what it complained about."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, federation.__file__, "ray"],
+        [sys.executable, str(program.__file__), "ray"],
         env=environment,
         capture_output=True,
         text=True,
@@ -43,12 +42,9 @@ def federate_on_ray() -> tuple[dict[str, Any], str]:
 
 
 @pytest.mark.ray
-def test_ray_and_in_process_give_the_same_weights_bit_for_bit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_ray_and_in_process_give_the_same_weights_bit_for_bit() -> None:
     """One thread each, summed in partition order in float64: the tolerance is zero."""
-    monkeypatch.setenv("PYTHONPATH", "given")
-    on_ray, complaints = federate_on_ray()
+    on_ray, complaints = run_program(federation)
     here = json.loads(json.dumps(federation.federate("inprocess")))
     assert on_ray == here
     first, second = here["lines"]
@@ -60,8 +56,6 @@ def test_ray_and_in_process_give_the_same_weights_bit_for_bit(
     ]
     assert [row["error"] for row in second["clients"]] == [None] * 4
     assert here["progress"] == [[done, 4] for done in range(1, 5)] * 5
-    assert on_ray["pythonpath"] == "given"
-    assert "DEPRECATED" not in complaints
     assert 'sys.exit("first call fails")' in complaints  # the traceback
 
 
@@ -77,26 +71,22 @@ def counting_app() -> ClientApp:
 
 
 def test_clients_see_the_run_configuration() -> None:
-    app = GuardedClientApp(counting_app(), {"offset": 3})
-    with InProcessGrid(app, 1) as grid:
+    handle, failures = working(counting_app())
+    with InProcessGrid(ClientApp(), 1, run_config={"offset": 3}, handle=handle) as grid:
         (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "query")])
     assert reply.content["metrics"]["offset"] == 3
+    assert failures == [""]
 
 
-def test_a_failure_has_the_text_of_the_other_engine_and_its_traceback_is_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    def reason(app: ClientApp, observed: bool) -> str | None:
-        with InProcessGrid(app, 1) as inner:
-            grid = ObservedGrid(inner, None) if observed else inner
+def test_a_failure_has_the_text_of_the_other_engine() -> None:
+    def reason(handle: Handle | None) -> str | None:
+        with InProcessGrid(counting_app(), 1, handle=handle) as grid:
             (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "query.nowhere")])
         return reply.error.reason
 
-    expected = reason(counting_app(), observed=False)
-    caplog.clear()
-    assert reason(GuardedClientApp(counting_app(), {}), observed=True) == expected
-    (record,) = caplog.records
-    assert record.getMessage().startswith("node 1000 failed on 'query.nowhere'\nTraceback")
+    handle, failures = working(counting_app())
+    assert reason(handle) == reason(None)
+    assert failures[0].startswith("Traceback")
 
 
 def test_a_traceback_travels_without_what_the_errors_say() -> None:
@@ -109,57 +99,25 @@ def test_a_traceback_travels_without_what_the_errors_say() -> None:
         except ValueError:
             raise KeyError("withheld") from None
 
-    with InProcessGrid(GuardedClientApp(app, {}), 1) as grid:
-        (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "query")])
-    places = str(reply.error.reason).partition(ray_engine.TRACEBACK)[2]
+    handle, failures = working(app)
+    with InProcessGrid(ClientApp(), 1, handle=handle) as grid:
+        grid.send_and_receive([Message(RecordDict(), 1000, "query")])
+    (places,) = failures
     assert "raise ValueError(str(context.node_id))" in places
     assert places.index("ValueError") < places.index("KeyError")
     assert "'1000'" not in places
     assert "ValueError: " not in places
 
 
-class Trickle(InProcessGrid):
-    """Hands out one reply per look, as engines do that answer when they can."""
-
-    def pull_messages(self, message_ids: Any) -> list[Message]:
-        return list(super().pull_messages(list(message_ids)[:1]))
-
-
-def test_replies_are_observed_one_by_one() -> None:
-    seen: list[tuple[int, int]] = []
-    with Trickle(counting_app(), 3, run_config={"offset": 1}) as inner:
-        grid = ObservedGrid(inner, lambda done, total, reply: seen.append((done, total)), poll=0)
-        grid.set_run(inner.run)
-        messages = [
-            grid.create_message(RecordDict(), "query", node, "1") for node in grid.get_node_ids()
-        ]
-        replies = list(grid.send_and_receive(messages, timeout=60))
-        assert grid.run is inner.run
-        late = [Message(RecordDict(), 1000, "query")]
-        assert list(grid.send_and_receive(late, timeout=0)) == []
-    assert len(replies) == 3
-    assert seen == [(1, 3), (2, 3), (3, 3)]
-
-
-def test_only_the_banner_is_hidden(caplog: pytest.LogCaptureFixture) -> None:
-    flower = logging.getLogger("flwr")
-    with caplog.at_level(logging.INFO, "flwr"), ray_engine._quiet(threading.Event()):
-        flower.warning("DEPRECATED FEATURE: %s", "The `run_simulation` function is deprecated")
-        flower.warning("DEPRECATED FEATURE: something else")
-    assert [record.getMessage() for record in caplog.records] == [
-        "DEPRECATED FEATURE: something else"
-    ]
-
-
-def test_a_stopped_grid_raises_instead_of_waiting() -> None:
-    stopped = threading.Event()
-    with InProcessGrid(counting_app(), 1, run_config={"offset": 1}) as inner:
-        grid = ObservedGrid(inner, None, stopped=stopped)
-        stopped.set()
-        with pytest.raises(ray_engine.InterruptedRunError):
-            grid.get_node_ids()
-        with pytest.raises(ray_engine.InterruptedRunError):
-            grid.send_and_receive([Message(RecordDict(), 1000, "query")])
+@pytest.mark.ray
+def test_a_client_that_dies_or_takes_too_long_costs_its_own_reply_alone() -> None:
+    found, complaints = run_program(faults)
+    before, died, slept, after = found
+    assert before == [1, 1, 1]
+    assert died == [2, f"<class 'RuntimeError'>:<'{ray_engine.DIED}'>", 2]
+    assert slept == [3, 2]  # without the reply of client 2
+    assert after == [4, 3, 3]  # whose state is as it was
+    assert f"client 1 failed on 'query'\n{ray_engine.DIED}" in complaints
 
 
 @pytest.fixture
@@ -170,16 +128,6 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, former)
 
 
-@pytest.mark.usefixtures("interruptible")
-def test_ctrl_c_stops_first_and_interrupts_then() -> None:
-    stopped = threading.Event()
-    former = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), ray_engine._stopping(stopped):
-        signal.raise_signal(signal.SIGINT)
-    assert stopped.is_set()
-    assert signal.getsignal(signal.SIGINT) is former
-
-
 def test_no_more_workers_than_cores(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -188,17 +136,6 @@ def test_no_more_workers_than_cores(
     assert not caplog.records
     assert ray_engine._capped(100) == 3
     assert "workers = 100, but there are 3 cores" in caplog.text
-
-
-def test_an_ignored_ctrl_c_stays_ignored() -> None:
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        stopped = threading.Event()
-        with ray_engine._stopping(stopped):
-            signal.raise_signal(signal.SIGINT)
-        assert not stopped.is_set()
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 @pytest.mark.ray

@@ -265,7 +265,10 @@ def test_a_row_says_of_how_many_unseen_clients_it_is() -> None:
 
 def test_an_engine_without_the_peers_states_cannot_continue(peers: Peers, tmp_path: Path) -> None:
     from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.peers.rounds import train_peers
+    from fairfed.peers.arm_server import PeersServer
+    from fairfed.rounds.arm_server import Plan
+    from fairfed.rounds.exchange import Client
+    from fairfed.rounds.loop import run_rounds
 
     config = _run(peers("peers.meta=['reptile']", "rounds=1"))
 
@@ -273,9 +276,10 @@ def test_an_engine_without_the_peers_states_cannot_continue(peers: Peers, tmp_pa
         client_states = None  # type: ignore[assignment]
 
     path = config.run_directory / "checkpoints" / "ppfm-reptile.npz"
-    nodes = {peer: 1000 + peer for peer in range(6)}
+    clients = [Client(peer, str(peer), 1000 + peer) for peer in range(6)]
+    server, plan = PeersServer(config, "reptile", clients), Plan(1, config.seed, 60.0)
     with Forgetful(app, 6) as grid, pytest.raises(InputError, match="does not give back"):
-        train_peers(grid, config, "reptile", nodes, 60.0, path, lambda line: None)
+        run_rounds(grid, clients, server, plan, lambda line: None, path)
 
 
 def test_preset_is_what_its_page_says() -> None:

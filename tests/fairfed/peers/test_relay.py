@@ -16,9 +16,10 @@ from fairfed.peers import letters as letters_module
 from fairfed.peers import relay as relay_module
 from fairfed.peers.letters import Letter, pack, unpack
 from fairfed.peers.relay import Exchanged, Relay
+from fairfed.rounds.exchange import Answers, Client, Exchange, drive, perform
 
 PHASES = ("write", "read")
-NODES = {peer: 1000 + peer for peer in range(3)}
+CLIENTS = [Client(peer, str(peer), 1000 + peer) for peer in range(3)]
 
 
 def _toy(seen: list[tuple[int, Letter]], broken: int = -1) -> ClientApp:
@@ -43,9 +44,15 @@ def _toy(seen: list[tuple[int, Letter]], broken: int = -1) -> ClientApp:
     return app
 
 
-def _round(app: ClientApp, **options: Any) -> Exchanged:
+def _round(app: ClientApp, errors: dict[int, str] | None = None, **options: Any) -> Exchanged:
     with InProcessGrid(app, 3, wire=True) as grid:
-        return Relay(grid, NODES, 60.0, **options).round(4, PHASES, {"toml": ""})
+
+        def ask(exchange: Exchange) -> Answers:
+            answers = perform(grid, CLIENTS, exchange, 60)
+            (errors if errors is not None else {}).update(answers.errors)
+            return answers
+
+        return drive(Relay(range(3), **options).round(4, PHASES, {"toml": ""}), ask)
 
 
 def test_letters_reach_whom_they_are_addressed_to_and_nobody_else() -> None:
@@ -77,16 +84,19 @@ def test_messages_and_bytes_are_counted_by_link_and_peer() -> None:
 
 def test_unreachable_and_failing_peers_are_done_without() -> None:
     seen: list[tuple[int, Letter]] = []
-    exchanged = _round(_toy(seen), gone=lambda peer, number, phase: peer == 0 and phase == "read")
+    errors: dict[int, str] = {}
+    exchanged = _round(
+        _toy(seen), errors, gone=lambda peer, number, phase: peer == 0 and phase == "read"
+    )
     assert {peer for peer, _ in seen} == {1, 2}
     assert exchanged.links["a → b"].undelivered == 1
     assert exchanged.links["a → c"].undelivered == 2
-    assert exchanged.errors == {}
-    failing = _round(_toy([], broken=2))
+    assert errors == {}
+    failing = _round(_toy([], broken=2), errors)
     assert failing.links["a → b"].undelivered == 1
-    assert list(failing.errors) == [2]
-    assert "disk full" in failing.errors[2]
-    assert failing.errors[2].startswith("read: ")
+    assert list(errors) == [2]
+    assert "disk full" in errors[2]
+    assert errors[2].startswith("read: ")
 
 
 @pytest.fixture
@@ -115,4 +125,4 @@ def test_relay_imports_nothing_that_computes(module: Any) -> None:
         "__future__", "collections", "dataclasses", "fairfed", "flwr",
     }  # fmt: skip
     own = {name for name in names if name.startswith("fairfed.")}
-    assert own <= {"fairfed.engines", "fairfed.engines.exchange", "fairfed.peers.letters"}
+    assert own <= {"fairfed.engines", "fairfed.rounds.exchange", "fairfed.peers.letters"}

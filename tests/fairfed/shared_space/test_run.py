@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from fairfed import checkpoint
 from fairfed.config import Config
+from fairfed.rounds import checkpoint
 from fairfed.shared_space.data import captions, holdings, images
 from fairfed.shared_space.examples import training_examples
 from fairfed.shared_space.variants import COMPARED

@@ -57,6 +57,7 @@ def test_class_folders_without_a_sensitive_column(folders: Path) -> None:
     assert (report.read, report.used, report.emptied) == (9, 7, {"Rest": 2})
     assert report.lines() == [
         "7 of 9 images are used; not the others: 2 with a label that data.labels leaves out",
+        "data.labels: Schuh → shoe, Tasche → bag",
         "labels that data.labels leaves out: 'Rest' (2)",
         "no column for tint: all images count as missing",
     ]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from fairfed import checkpoint
-from fairfed.config import Arm, Config, parse_config
-from fairfed.config.arms import Rule, SignalName
+from fairfed.config import Config, arms, parse_config
+from fairfed.rounds import checkpoint
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.build import build_strategy, check_arms
 from fairfed.strategies.cohort import Cohort
@@ -40,15 +40,11 @@ def parts(rule: Any = "fedavg", **given: Any) -> Any:
     return combine(rule, **settings)
 
 
-def options(field: str) -> tuple[str, ...]:
-    return get_args(Arm.model_fields[field].annotation)
-
-
 def test_the_configuration_knows_every_part() -> None:
-    assert get_args(Rule) == tuple(RULES)
-    assert set(get_args(SignalName)) == set(SIGNALS)
-    assert options("server_optimiser") == tuple(OPTIMISERS)
-    assert options("aggregator") == ("mean", *AGGREGATORS)
+    assert tuple(RULES) == arms.RULES
+    assert tuple(SIGNALS) == arms.SIGNALS
+    assert tuple(OPTIMISERS) == arms.OPTIMISERS
+    assert ("mean", *AGGREGATORS) == arms.AGGREGATORS
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -114,6 +110,78 @@ def test_a_rule_of_ones_own(cohort: Callable[..., Any]) -> None:
     given = cohort([9, 1, 1], losses=[1.0, float("nan"), 2.0])
     outcome = parts(Cautious(), signal="loss", optimiser="fedadam").run(given)
     assert outcome.weights.weight.tolist() == [0.5, 0.0, 0.5]
+
+
+OWN_RULE = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fairfed.strategies.part import kept, number
+from fairfed.strategies.rules import WeightRule
+from fairfed.strategies.weights import guarded
+
+
+@dataclass
+class Turns(WeightRule):
+    """All weight in turn to the clients, as often as one has been there."""
+
+    name: ClassVar[str] = "turns"
+    step: float = number(1.0, above=True)
+    rounds: int = number(1)
+    _seen: dict[int, float] = kept(dict)
+
+    def weigh(self, cohort, signals):
+        for client in cohort.clients:
+            self._seen[client] = self._seen.get(client, 0.0) + self.step
+        return guarded(np.array([self._seen[c] for c in cohort.clients]), cohort.n)
+
+
+class Other:
+    pass
+'''
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of the user's own, which Python finds."""
+    (tmp_path / "my_rules.py").write_text(OWN_RULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_rules", raising=False)
+    return "my_rules"
+
+
+def test_a_rule_from_a_module_of_ones_own(own_module: str, cohort: Callable[..., Any]) -> None:
+    arm = f'[[arms]]\nname = "T"\nrule = "{own_module}:Turns"\noptions = {{ step = 2 }}'
+    config = configured(f"rounds = 7\n{arm}")
+    check_arms(config)
+    strategy = build_strategy(config, config.arms[0], (2, 2))
+    assert strategy.parts.rule.parameters() == {"step": 2, "rounds": 7}
+    strategy.parts.run(cohort([1, 1, 1]))
+    state = json.loads(json.dumps(strategy.state_dict()))
+    assert state["state"] == {"seen": {"0": 2.0, "1": 2.0, "2": 2.0}}
+    resumed = build_strategy(config, config.arms[0], (2, 2))
+    resumed.load_state_dict(state)
+    assert resumed.parts.rule.state_dict() == state["state"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("no_such_module:Turns", "rule 'no_such_module:Turns': No module named 'no_such_module'"),
+        ("my_rules:Nothing", "module 'my_rules' has no class 'Nothing'"),
+        ("my_rules:Other", "'my_rules:Other' is not derived from .*WeightRule"),
+    ],
+)
+def test_a_rule_of_ones_own_that_is_none_is_refused(own_module: str, name: str, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        check_arms(configured(f'[[arms]]\nname = "T"\nrule = "{name}"'))
+
+
+def test_an_unknown_rule_is_refused_with_what_there_is() -> None:
+    with pytest.raises(InputError, match=r"arms\[0\].rule: expected one of 'fedavg', .*got 'best'"):
+        configured('[[arms]]\nname = "T"\nrule = "best"')
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import Arm, Config
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher, checked
 from fairfed.sites.probe import synthetic_probe
 from fairfed.system import simulated_study

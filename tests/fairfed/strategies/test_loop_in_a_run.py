@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import Arm, Config
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, new_process, play, site_of

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import parse_config
-from fairfed.config.arms import Debias, Rule
+from fairfed.config.arms import RULES, Debias
+from fairfed.rounds import checkpoint
 from fairfed.server import checked
 from fairfed.tabular import register_frame
 from tests.fairfed.runs import play
@@ -24,7 +24,7 @@ ROUNDS = 2
 def test_every_rule_trains_on_a_table(people: pd.DataFrame, tmp_path: Path, debias: str) -> None:
     register_frame("people", people)
     # Parity weighs examples itself, and refuses to have them weighed again.
-    rules = [rule for rule in get_args(Rule) if rule != "parity" or debias == "none"]
+    rules = [rule for rule in RULES if rule != "parity" or debias == "none"]
     arms = "\n".join(f'[[arms]]\nname = "{rule}"\nrule = "{rule}"' for rule in rules)
     config = parse_config(
         f"""

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fairfed import checkpoint
 from fairfed.config import Config
-from fairfed.engines import run_apps
+from fairfed.engines.run import run_apps
+from fairfed.rounds import checkpoint
 from fairfed.server import server_app
 from tests.fairfed.runs import play
 

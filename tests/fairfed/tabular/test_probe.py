@@ -88,7 +88,7 @@ def test_a_table_is_steered_by_the_configuration_alone(tabular: Tabular) -> None
 
 
 def test_the_logged_signal_is_the_metric_on_the_servers_rows(tabular: Tabular) -> None:
-    from fairfed import checkpoint
+    from fairfed.rounds import checkpoint
 
     columns = {"data.table.numeric": '["income"]', "data.table.categorical": "[]",
                "data.table.moments": "{income=[30, 10]}"}  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import Arm, Config
 from fairfed.engines.private import records_to_bytes
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher
 from fairfed.system import simulation_of
 from fairfed.zda import images as images_module

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairfed import checkpoint
 from fairfed.client import app
 from fairfed.config import Config, parse_config
 from fairfed.engines.inprocess import run_in_process
 from fairfed.experiment import check, count_clients
+from fairfed.rounds import checkpoint
 from fairfed.server import server_app
 from fairfed.zsl.data import features, scale, split
 from fairfed.zsl.images import synthesiser

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.errors import RunError
 from fairfed.experiment import check
+from fairfed.rounds import checkpoint
 from fairfed.zsl.client import _rows
 from fairfed.zsl.data import features, scale, split
 from semantic.errors import InputError

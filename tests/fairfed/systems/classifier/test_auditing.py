@@ -18,7 +18,7 @@ from evaluation.run import read_run
 from fairfed.cli.audit_steps import audit_here
 from fairfed.config import Config
 from fairfed.config.audit import AuditConfig
-from fairfed.engines.exchange import QueryError
+from fairfed.rounds.clients import QueryError
 from fairfed.strategies.aggregate import encode
 from fairfed.system import simulated_study, simulation_of
 from fairfed.systems.classifier.auditing import AuditSettings, audit_clients, audit_run

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from evaluation import read_run
-from fairfed import checkpoint
 from fairfed.cli.running import run_here
 from fairfed.config import Arm, Config
+from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher, checked, run
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairfed.checkpoint import Checkpoint, load, save
+from fairfed.rounds.checkpoint import Checkpoint, load, save
 from semantic.errors import InputError
 
 
@@ -91,7 +91,7 @@ def test_a_foreign_file_is_named(tmp_path: Path, content: str) -> None:
 
 def test_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.npz"
-    monkeypatch.setattr("fairfed.checkpoint.VERSION", 2)
+    monkeypatch.setattr("fairfed.rounds.checkpoint.VERSION", 2)
     save(path, example())
     monkeypatch.undo()
     with pytest.raises(InputError, match="version 2, this program reads 1"):

@@ -26,7 +26,7 @@ OWN = (
 """Files that runs of all kinds write, beside their configuration."""
 FOLDERS = ("checkpoints", "synthetic/gallery", "synthetic", "unseen")
 RESOLVED = frozenset((
-    "name", "seed", "rounds", "engine", "workers", "out", "data", "partition", "train", "semantic",
+    "name", "seed", "rounds", "engine", "workers", "out", "train", "semantic",
     "generator", "augment", "fairness", "arms",
 ))  # fmt: skip
 """Settings that every configuration has which a run wrote out, and hardly one written by hand."""
@@ -84,7 +84,7 @@ def _resolved(stored: Path) -> bool:
 
 
 @contextmanager
-def occupied(config: Config) -> Iterator[None]:
+def run_lock(config: Config) -> Iterator[None]:
     """Work in a run's directory while no other process does.
 
     Raises

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from evaluation.audit.labels import class_text, group_text, missing_texts
+from evaluation.audit.noise import Declared
+from evaluation.audit.options import AuditOptions
+from evaluation.audit.schema import MISSING
+from evaluation.audit.settings import ReadSettings
+from fairfed.config import load_model
+from fairfed.config.audit import AuditConfig
+from fairfed.config.load import validated
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from evaluation.audit.noise import Declared
-    from evaluation.audit.options import AuditOptions
-    from evaluation.audit.settings import ReadSettings
-    from fairfed.config.audit import AuditConfig
 
 NO_TRUTH = "which column holds the truth? Give --truth, or `truth` in the settings file"
 NO_SENSITIVE = (
@@ -20,10 +23,7 @@ NO_SENSITIVE = (
 )
 NO_DATA = "no data to audit; give files, directories, globs, or the directory of a run"
 PAIR = "{option} {text!r}: expected {form}"
-READ_NAMES = (
-    "truth", "prediction", "score", "sensitive", "client", "weight", "task", "positive", "classes",
-    "threshold", "cuts", "auto_cuts", "quantiles", "missing", "invalid", "missing_values", "bins",
-)  # fmt: skip
+READ_NAMES = tuple(field.name for field in fields(ReadSettings))
 """Settings that say how rows are read."""
 NOT_A_NUMBER = "{option} {text!r}: {part!r} is no number; expected COLUMN=NUMBER,NUMBER"
 
@@ -36,43 +36,24 @@ def resolve(path: Path | None, options: Mapping[str, Any]) -> AuditConfig:
     path
         A TOML file, or None.
     options
-        By name of the setting; None and empty ones were not given.
+        Texts of the command line by name of the setting; None and empty ones were not given.
 
     Raises
     ------
     semantic.errors.InputError
         If the file or an option is not as it should be.
     """
-    import tomli_w
-
-    from fairfed.config.audit import AuditConfig
-    from fairfed.config.load import load_model, parse_model
-
     base = load_model(AuditConfig, path)
-    given = {name: value for name, value in options.items() if value not in (None, (), [], {})}
+    given = {
+        name: PARSERS[name](text) if name in PARSERS else text
+        for name, text in options.items()
+        if text not in (None, (), [], {})
+    }
     if not given:
         return base
     tree = base.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     source = "the options" if path is None else f"{path} and the options"
-    return parse_model(AuditConfig, tomli_w.dumps({**tree, **given}), source)
-
-
-def parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts of the command line as the settings that they stand for.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a text is not of the form that its option has.
-    """
-    found = dict(options)
-    for name, parse in _PARSERS.items():
-        if found.get(name) not in (None, [], ()):
-            found[name] = parse(found[name])
-    for name in ("out", "junit"):
-        if found.get(name) is not None:
-            found[name] = str(found[name])
-    return found
+    return validated(AuditConfig, {**tree, **given}, source)
 
 
 def needs_columns(config: AuditConfig) -> bool:
@@ -147,7 +128,7 @@ def _pair(option: str, text: str, form: str, *, last: bool = False) -> tuple[str
     return name.strip(), value
 
 
-_PARSERS: dict[str, Any] = {
+PARSERS: dict[str, Callable[[Any], Any]] = {
     "score": _scores,
     "cuts": _cuts,
     "levels": _levels,
@@ -155,6 +136,7 @@ _PARSERS: dict[str, Any] = {
     "classes": _commas,
     "missing_values": _commas,
 }
+"""From texts of the command line to the settings that they stand for."""
 
 
 def read_settings(config: AuditConfig) -> ReadSettings:
@@ -165,8 +147,6 @@ def read_settings(config: AuditConfig) -> ReadSettings:
     semantic.errors.InputError, evaluation.errors.InputError
         If the columns are not named, or settings contradict each other.
     """
-    from evaluation.audit.settings import ReadSettings
-
     if config.truth is None:
         raise InputError(NO_TRUTH)
     if not config.sensitive:
@@ -176,21 +156,11 @@ def read_settings(config: AuditConfig) -> ReadSettings:
 
 def audit_options(config: AuditConfig) -> AuditOptions:
     """What the audit computes."""
-    from evaluation.audit.options import AuditOptions
-
-    names = (
-        "by", "metrics", "across", "min_group", "replicates", "level", "seed", "power", "depth",
-        "subgroups", "redact",
-    )  # fmt: skip
-    return AuditOptions(**{name: getattr(config, name) for name in names})
+    return AuditOptions(**{own.name: getattr(config, own.name) for own in fields(AuditOptions)})
 
 
 def declared_names(config: AuditConfig) -> Declared:
     """Names that the settings declare, written as the reader writes them."""
-    from evaluation.audit.labels import class_text, group_text, missing_texts
-    from evaluation.audit.noise import Declared
-    from evaluation.audit.schema import MISSING
-
     texts = missing_texts(config.missing_values)
     levels = {
         column: [group_text(value, texts) or MISSING for value in values]

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from fairfed import checkpoint
 from fairfed.config import Config
 from fairfed.files import json_lines
-from fairfed.rundir import RunDirectory
+from fairfed.rounds import checkpoint
+from fairfed.rounds.run_directory import RunDirectory
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play
 
@@ -37,7 +37,9 @@ def _kept(directory: RunDirectory, *lines: bytes) -> list[int]:
     """Rounds that are left of these lines."""
     log = directory.path / "rounds.jsonl"
     log.write_bytes(b"".join(lines))
-    directory.keep_rounds({arm.name: directory.finished(arm) for arm in directory.config.arms})
+    directory.truncate_log_to_checkpoint(
+        {arm.name: directory.finished(arm) for arm in directory.config.arms}
+    )
     return [json.loads(line)["round"] for line in log.read_text().splitlines()]
 
 
@@ -49,7 +51,7 @@ def test_rounds_with_odd_line_ends_in_their_texts_are_kept(small: Small) -> None
         directory.log_round(arm, {"round": number, "clients": [{"error": ODD}]})
     log = directory.path / "rounds.jsonl"
     log.write_text(log.read_text(encoding="utf-8") + '{"arm": "cut sh', encoding="utf-8")
-    directory.keep_rounds({arm.name: 2})
+    directory.truncate_log_to_checkpoint({arm.name: 2})
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").split("\n") if line]
     assert [line["round"] for line in lines] == [1, 2]
     assert lines[0]["clients"][0]["error"] == ODD
@@ -118,7 +120,7 @@ def test_a_log_with_rounds_missing_or_twice_is_refused(
 
 def test_a_deleted_log_is_refused_and_not_made_anew(directory: RunDirectory) -> None:
     with pytest.raises(InputError, match="no line of round 1, 2, 3"):
-        directory.keep_rounds({"FedAvg": 3})
+        directory.truncate_log_to_checkpoint({"FedAvg": 3})
     assert not (directory.path / "rounds.jsonl").exists()
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.files import write_whole
-from fairfed import checkpoint
 from fairfed.config import Arm, Config
 from fairfed.files import json_lines
-from fairfed.ownership import CONFIG, check_folder
-from fairfed.roundlog import standing
+from fairfed.rounds import checkpoint
+from fairfed.rounds.round_log import lines_to_keep
+from fairfed.rounds.run_lock import CONFIG, check_folder
 from semantic.errors import InputError
 
 DATA = "data.json"
@@ -80,7 +80,7 @@ class RunDirectory:
         path = self.path / name
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
-    def keep_rounds(self, finished: dict[str, int]) -> None:
+    def truncate_log_to_checkpoint(self, finished: dict[str, int]) -> None:
         """Drop logged rounds that no checkpoint vouches for; they will be run again.
 
         Nothing is changed where the log lacks a round that a checkpoint is past.
@@ -93,9 +93,9 @@ class RunDirectory:
         Raises
         ------
         InputError
-            If the log is damaged; see `fairfed.roundlog.standing`.
+            If the log is damaged; see `fairfed.rounds.round_log.lines_to_keep`.
         """
-        kept = standing(self._log, finished, lambda name: self.checkpoint(Arm(name=name)))
+        kept = lines_to_keep(self._log, finished, lambda name: self.checkpoint(Arm(name=name)))
         if self._log.is_file():
             write_whole(self._log, kept)
 

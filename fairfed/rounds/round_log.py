@@ -45,7 +45,9 @@ class _Log:
     torn: int = 0
 
 
-def standing(log: Path, finished: Mapping[str, int], checkpoint: Callable[[str], Path]) -> bytes:
+def lines_to_keep(
+    log: Path, finished: Mapping[str, int], checkpoint: Callable[[str], Path]
+) -> bytes:
     """What a log holds up to the checkpoints; the rounds after them will be run again.
 
     Parameters

@@ -11,8 +11,8 @@ import pytest
 
 from fairfed.cli.running import run_here
 from fairfed.config import Config
-from fairfed.ownership import check_folder, clear, occupied
-from fairfed.rundir import RunDirectory
+from fairfed.rounds.run_directory import RunDirectory
+from fairfed.rounds.run_lock import check_folder, clear, run_lock
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play
 
@@ -22,9 +22,9 @@ ONE = "arms=[{name='FedAvg'}]"
 HOLDING = """
 import sys
 from fairfed.config import load_config
-from fairfed.ownership import occupied
+from fairfed.rounds.run_lock import run_lock
 
-with occupied(load_config(sys.argv[1])):
+with run_lock(load_config(sys.argv[1])):
     print("in", flush=True)
     sys.stdin.read()
 """
@@ -121,7 +121,7 @@ def test_a_second_process_is_refused_until_the_first_has_died(small: Small, tmp_
 
 def test_one_process_enters_a_directory_again_and_again(small: Small) -> None:
     for _ in range(2):
-        with pytest.raises(KeyError), occupied(small(ONE)):
+        with pytest.raises(KeyError), run_lock(small(ONE)):
             raise KeyError
-    with occupied(small(ONE)), pytest.raises(InputError, match="another process"):
+    with run_lock(small(ONE)), pytest.raises(InputError, match="another process"):
         play(small(ONE))

@@ -1,4 +1,4 @@
-"""What a loop accepts of a reply that is no classifier's."""
+"""What counts of a reply that is no classifier's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fairfed.engines.inprocess import InProcessGrid
-from fairfed.loops import accepted_model
+from fairfed.rounds.exchange import Client, Exchange, perform
+from fairfed.rounds.replies import accepted_models, accepted_numbers, as_row
 
 LIKE = {"x": np.zeros(2, np.float32)}
+NORTH = Client(0, "north", 1000)
 HONEST: dict[str, Any] = {"n-real": 10, "loss": 1.5}
 
 
@@ -28,14 +30,15 @@ def _row(said: dict[str, Any], data: bytes | None = None) -> dict[str, Any]:
         return Message(RecordDict(records), reply_to=message)
 
     with InProcessGrid(app, 1, wire=True) as grid:
-        (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "train")])
-    row: dict[str, Any] = {"client": 0, "error": None}
-    assert (accepted_model(reply, HONEST, LIKE, row) is None) == (row["error"] is not None)
-    return row
+        answers = perform(grid, [NORTH], Exchange.alike("train", [0], {}), 60)
+    numbers = accepted_numbers(answers, HONEST)
+    models = accepted_models(answers, LIKE)
+    assert bool(models) == bool(answers.replies) == (not answers.errors)
+    return {**as_row(numbers.get(0, {})), "error": answers.errors.get(0)}
 
 
 def test_numbers_of_an_honest_reply_are_in_the_row() -> None:
-    assert _row(HONEST) == {"client": 0, "n_real": 10, "loss": 1.5, "error": None}
+    assert _row(HONEST) == {"n_real": 10, "loss": 1.5, "error": None}
     assert isinstance(_row({**HONEST, "n-real": 10.0})["n_real"], int)
 
 
@@ -46,7 +49,7 @@ def test_a_count_must_be_a_count(n: Any) -> None:
 
 def test_a_rejected_reply_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     reason = _row({**HONEST, "loss": float("nan")})["error"]
-    assert [r.message for r in caplog.records] == [f"reply of client 0 rejected: {reason}"]
+    assert [r.message for r in caplog.records] == [f"reply of client north rejected: {reason}"]
     _row(HONEST, b"")
     assert len(caplog.records) == 2
 

@@ -13,10 +13,14 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from fairfed.checkpoint import load
 from fairfed.engines.inprocess import Drop, InProcessGrid
 from fairfed.errors import RunError
-from fairfed.rounds import run_rounds
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.checkpoint import load
+from fairfed.rounds.clients import handshake
+from fairfed.rounds.loop import run_rounds
+from fairfed.strategies.aggregate import Model, encode
+from fairfed.strategies.arm_server import SteeredServer
 from fairfed.strategies.optimisers import FedAvgM
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered
@@ -26,8 +30,8 @@ SHAPE = (1, 2)
 Line = dict[str, Any]
 
 
-def start() -> ArrayRecord:
-    return ArrayRecord({"x": Array(np.zeros(4, np.float32))})
+def start() -> Model:
+    return {"x": np.zeros(4, np.float32)}
 
 
 def toy_app(broken: dict[int, int] | None = None) -> ClientApp:
@@ -89,28 +93,30 @@ def federate(
     beta: float = 0.3,
     workers: int = 1,
     grid_type: type[InProcessGrid] = InProcessGrid,
-    arrays: ArrayRecord | None = None,
+    arrays: Model | None = None,
+    strategy: FairnessSteered | None = None,
+    needed: int = 1,
+    config: dict[str, Any] | None = None,
     **settings: Any,
 ) -> tuple[bytes, list[Line]]:
     """Run and return the bytes of the final model and the lines without their timings."""
     lines: list[Line] = []
-    strategy = FairnessSteered(SHAPE, rule="fairfed", options={"beta": beta}, metric=accuracy)
-    given: dict[str, Any] = {"seed": 1, "timeout": 60, "config": {"rate": 0.5}, **settings}
+    strategy = strategy or FairnessSteered(
+        SHAPE, rule="fairfed", options={"beta": beta}, metric=accuracy
+    )
+    plan = Plan(rounds, **{"seed": 1, "timeout": 60, **settings})
     with grid_type(app or toy_app(), clients, drop=drop, workers=workers, wire=True) as grid:
-        final = run_rounds(
-            grid,
-            strategy,
-            arrays or start(),
-            rounds,
-            checkpoint=checkpoint,
-            log=log or (lambda line: lines.append(json.loads(json.dumps(line, allow_nan=False)))),
-            **given,
+        found = handshake(grid, needed, plan.timeout)
+        server = SteeredServer(
+            grid, found, plan, strategy, arrays or start(), config or {"rate": 0.5}
         )
+        log = log or (lambda line: lines.append(json.loads(json.dumps(line, allow_nan=False))))
+        final = run_rounds(grid, found, server, plan, log, checkpoint)
     for line in lines:
         del line["seconds"]
         for row in line["clients"]:
             del row["seconds"]
-    return final["x"].data, lines
+    return final["x"].tobytes(), lines
 
 
 def test_a_line_has_the_keys_of_rounds_jsonl() -> None:
@@ -120,12 +126,13 @@ def test_a_line_has_the_keys_of_rounds_jsonl() -> None:
     assert list(line) == ["round", "seconds", "clients"]
     row = line["clients"][2]
     assert list(row) == [
-        "client", "error", "n_real", "n_synthetic", "loss", "signal", "raw_weight", "weight",
-        "drawn_down", "guard", "note", "seconds", "bytes_down", "bytes_up", "test_loss",
+        "client", "name", "error", "bytes_down", "bytes_up", "n_real", "n_synthetic", "loss",
+        "signal", "raw_weight", "weight", "drawn_down", "guard", "note", "seconds", "test_loss",
         "test_counts",
     ]  # fmt: skip
-    assert (row["client"], row["error"], row["n_real"], row["n_synthetic"]) == (2, None, 12, 5)
-    size = start().count_bytes()
+    assert (row["client"], row["name"], row["error"]) == (2, "2", None)
+    assert (row["n_real"], row["n_synthetic"]) == (12, 5)
+    size = encode(start()).count_bytes()
     assert (row["bytes_down"], row["bytes_up"]) == (2 * size, size)
     assert np.shape(row["test_counts"]) == (1, 2, 2)
     assert row["seconds"] == 0.25
@@ -133,7 +140,7 @@ def test_a_line_has_the_keys_of_rounds_jsonl() -> None:
 
 def test_evaluation_is_of_the_new_model() -> None:
     data, lines = federate(1)
-    x = np.frombuffer(data[-16:], np.float32)[0]
+    x = np.frombuffer(data, np.float32)[0]
     losses = [row["test_loss"] for row in lines[0]["clients"]]
     assert losses == pytest.approx([abs(x - client) for client in range(3)])
 
@@ -221,7 +228,7 @@ def test_a_short_run_that_accepts_no_model_fails_and_names_the_arm(rounds: int) 
 
     said = rf"arm 'toys': no client gave .* {rounds} rounds in a row .*: power off\. .*train.lr"
     with pytest.raises(RunError, match=said):
-        federate(rounds, drop=drop, config={"rate": 0.5, "arm": "toys"})
+        federate(rounds, drop=drop, arm="toys")
 
 
 def test_the_error_of_a_failed_run_is_that_of_a_client_that_was_asked() -> None:
@@ -234,13 +241,8 @@ def test_the_error_of_a_failed_run_is_that_of_a_client_that_was_asked() -> None:
 
 def test_a_run_that_no_client_failed_says_so() -> None:
     strategy = FairnessSteered(SHAPE, optimiser=FedAvgM(lr=1e300, momentum=0.0))
-    settings: dict[str, Any] = {"seed": 1, "timeout": 60, "config": {"rate": 0.5}}
-    settings |= {"checkpoint": None, "log": lambda line: None, "fraction": 0.5}
-    with (
-        InProcessGrid(toy_app(), 4) as grid,
-        pytest.raises(RunError, match="is: none of a client; the warnings in the log"),
-    ):
-        run_rounds(grid, strategy, start(), 9, **settings)
+    with pytest.raises(RunError, match="is: none of a client; the warnings in the log"):
+        federate(9, clients=4, strategy=strategy, fraction=0.5)
 
 
 def test_failed_rounds_count_only_in_a_row() -> None:
@@ -255,7 +257,7 @@ def test_failed_rounds_count_only_in_a_row() -> None:
         ),
     )
     assert len(lines) == 6
-    assert data != start()["x"].data
+    assert data != start()["x"].tobytes()
 
 
 def test_only_the_drawn_clients_train_and_all_evaluate() -> None:
@@ -275,7 +277,7 @@ def test_only_the_drawn_clients_train_and_all_evaluate() -> None:
         ({"fraction": 0.5}, "with fraction 1.0, this run has fraction 0.5"),
         ({"clients": 4}, r"with clients \[0, 1, 2\], this run has clients \[0, 1, 2, 3\]"),
         ({"beta": 0.1}, "saved strategy is beta=0.3, this one has beta=0.1"),
-        ({"arrays": ArrayRecord([np.zeros(2)])}, "of another model"),
+        ({"arrays": {"y": np.zeros(2)}}, "of another model"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(
@@ -296,4 +298,4 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_missing_clients_are_waited_for_in_vain() -> None:
     with pytest.raises(TimeoutError, match="3 of 4 clients"):
-        federate(1, min_nodes=4, timeout=0)
+        federate(1, needed=4, timeout=0)

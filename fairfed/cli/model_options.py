@@ -1,0 +1,91 @@
+"""Options of a command made from the fields of configuration models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_args, get_origin
+
+import click
+from typer.core import TyperCommand, TyperOption
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from fairfed.config.base import Section
+
+Models = Callable[[], "Sequence[type[Section]]"]
+
+FLAGS = {"arms": "--arm"}
+"""Options that are not called as their settings."""
+NUMBERS = {int: click.INT, float: click.FLOAT}
+
+
+class ModelCommand(TyperCommand):
+    """A command with an option for each setting of some models; what is given is its `ctx.obj`.
+
+    The models are asked for when the command is used: pydantic has no place in `fairfed --help`.
+    """
+
+    models: ClassVar[Models]
+    one_text: ClassVar[Collection[str]]
+
+    @cached_property
+    def _settings(self) -> list[TyperOption]:
+        """The options, with the first line of their model's docstring as their heading."""
+        return [
+            _option(name, field, str(model.__doc__).splitlines()[0], self.one_text)
+            for model in type(self).models()
+            for name, field in model.model_fields.items()
+        ]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All parameters, those of the models last."""
+        return [*super().get_params(ctx), *self._settings]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command with its own parameters alone."""
+        ctx.obj = {option.name: ctx.params.pop(str(option.name)) for option in self._settings}
+        return super().invoke(ctx)
+
+
+def with_options(models: Models, one_text: Collection[str] = ()) -> type[ModelCommand]:
+    """The class of a command that has an option for each setting of some models.
+
+    Parameters
+    ----------
+    models
+        Gives them.
+    one_text
+        Settings of several values that are given in one text; other options are given again.
+    """
+    attributes = {"models": staticmethod(models), "one_text": one_text}
+    return type("ModelCommand", (ModelCommand,), attributes)
+
+
+def _option(name: str, field: FieldInfo, heading: str, one_text: Collection[str]) -> TyperOption:
+    """The option of a setting. What is not given is None, or nothing of what may come again."""
+    kinds = set(_kinds(field.annotation))
+    default = field.get_default(call_default_factory=True)
+    return TyperOption(
+        param_decls=[name, FLAGS.get(name, f"--{name.replace('_', '-')}")],
+        type=next((own for kind, own in NUMBERS.items() if kinds == {kind}), None),
+        is_flag=kinds == {bool},
+        multiple=not kinds.isdisjoint({tuple, dict}) and name not in one_text,
+        help=field.description,
+        show_default=str(default) if default else False,
+        rich_help_panel=heading.removesuffix("."),
+    )
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types that a setting may have, beside None: of `tuple[str, ...]`, tuple."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for one in get_args(annotation):
+            yield from _kinds(one)
+    elif annotation is not NoneType:
+        yield origin or annotation

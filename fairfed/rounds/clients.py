@@ -1,0 +1,185 @@
+"""Who the clients are, which of them a round draws, and questions outside the rounds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flwr.app import (
+    ArrayRecord,
+    ConfigRecord,
+    ConfigRecordValues,
+    Message,
+    MetricRecord,
+    RecordDict,
+)
+from flwr.serverapp import Grid
+
+from fairfed.engines.nodes import wait_for_nodes
+from fairfed.errors import RunError
+from fairfed.rounds.exchange import CONFIG_KEY, Client, Exchange, perform, why_unanswered
+
+PARTITION_KEY = "partition-id"
+METRICS_KEY = "metrics"
+WHO_KEY = "who"
+"""Record of an answer to ``query.describe`` that has the client's ``name``, where it has one."""
+
+UNNUMBERED = f"the reply has no integer '{PARTITION_KEY}' in its '{METRICS_KEY}'"
+SAME_PARTITION = (
+    "nodes {first} and {second} both say that they are partition {partition}: give every client "
+    "its own partition-id"
+)
+OTHER_CLIENT = "the reply says 'partition-id' {said}, the handshake said {known}"
+FAILED = "{count} of {of} clients failed '{action}': {reasons}"
+
+
+class QueryError(RunError):
+    """Clients failed to answer a query; the message says which and why."""
+
+
+def handshake(grid: Grid, needed: int, timeout: float) -> list[Client]:
+    """Ask every node who it is (``query.describe``).
+
+    Node ids are random on most engines and change from run to run; the partition id is a client's
+    identity in everything that must be reproducible.
+
+    Returns
+    -------
+    list of Client
+        In order of their indices. A client without a name is called by its index.
+
+    Raises
+    ------
+    TimeoutError
+        Fewer than ``needed`` nodes in time.
+    QueryError
+        A node did not answer, or two nodes hold one partition.
+    """
+    nodes = wait_for_nodes(grid, needed, timeout)
+    content = RecordDict({CONFIG_KEY: ConfigRecord({"round": 0})})
+    requests = [Message(content, node, "query.describe") for node in nodes]
+    replies = list(grid.send_and_receive(requests, timeout=timeout))
+    by_request = {reply.metadata.reply_to_message_id: reply for reply in replies}
+    found: dict[int, Client] = {}
+    failed: dict[str, str] = {}
+    for node, request in zip(nodes, requests, strict=True):
+        reply = by_request.get(request.metadata.message_id)
+        reason = why_unanswered(reply, timeout)
+        if reply is None or reason is not None:
+            failed[f"node {node}"] = reason or ""
+            continue
+        partition = _partition(reply.content)
+        if partition is None:
+            failed[f"node {node}"] = UNNUMBERED
+            continue
+        if partition in found:
+            first = found[partition].node
+            raise QueryError(SAME_PARTITION.format(first=first, second=node, partition=partition))
+        found[partition] = Client(partition, _name(reply.content, partition), node)
+    _raise_failures("describe", failed, len(nodes))
+    return [found[index] for index in sorted(found)]
+
+
+def _partition(content: RecordDict) -> int | None:
+    """The partition id that a reply says; None if it says none."""
+    said = content.metric_records.get(METRICS_KEY, MetricRecord()).get(PARTITION_KEY)
+    return said if isinstance(said, int) else None
+
+
+def _name(content: RecordDict, index: int) -> str:
+    """What a client calls itself."""
+    return str(content.config_records.get(WHO_KEY, ConfigRecord()).get("name", index))
+
+
+def _raise_failures(action: str, failed: Mapping[str, str], of: int) -> None:
+    if failed:
+        reasons = "; ".join(f"{who}: {reason}" for who, reason in failed.items())
+        raise QueryError(FAILED.format(count=len(failed), of=of, action=action, reasons=reasons))
+
+
+def query(
+    grid: Grid,
+    clients: Sequence[Client],
+    action: str,
+    config: Mapping[str, ConfigRecordValues],
+    timeout: float,
+    arrays: ArrayRecord | None = None,
+) -> dict[int, RecordDict]:
+    """Send ``query.<action>`` to clients and return what each answers.
+
+    Parameters
+    ----------
+    grid : Grid
+        Any Flower grid.
+    clients : sequence of Client
+        Whom to ask.
+    action : str
+        Name of the query, for example ``"describe"`` or ``"augment"``.
+    config : mapping
+        Values of the request's ConfigRecord ``"config"``; ``round`` is 0 unless given.
+    timeout : float
+        Seconds to wait for replies.
+    arrays : ArrayRecord, optional
+        What is in the request as well.
+
+    Returns
+    -------
+    dict of int to RecordDict
+        By client index, ascending.
+
+    Raises
+    ------
+    QueryError
+        A client failed, or says that it is another.
+    """
+    whom = [client.index for client in clients]
+    exchange = Exchange.alike(f"query.{action}", whom, {"round": 0, **config}, arrays)
+    answers = perform(grid, clients, exchange, timeout)
+    for index, reply in list(answers.replies.items()):
+        said = _partition(reply.content)
+        if said != index:
+            reason = UNNUMBERED if said is None else OTHER_CLIENT.format(said=said, known=index)
+            answers.reject(index, reason)
+    failed = {f"client {answers.names[index]}": why for index, why in answers.errors.items()}
+    _raise_failures(action, failed, len(clients))
+    return {index: reply.content for index, reply in answers.replies.items()}
+
+
+def query_metrics(
+    grid: Grid,
+    clients: Sequence[Client],
+    action: str,
+    config: Mapping[str, ConfigRecordValues],
+    timeout: float,
+) -> dict[int, dict[str, Any]]:
+    """The record ``"metrics"`` of each client's answer; see :func:`query`."""
+    found = query(grid, clients, action, config, timeout)
+    return {index: dict(content.metric_records[METRICS_KEY]) for index, content in found.items()}
+
+
+def sample(clients: Iterable[int], fraction: float, seed: int, server_round: int) -> list[int]:
+    """Draw the clients of a round, reproducibly.
+
+    The draw is over client indices (node ids change from run to run) and depends on nothing but
+    its arguments, so a resumed run draws what the first would have drawn.
+
+    Parameters
+    ----------
+    clients : iterable of int
+        Indices of those who take part.
+    fraction : float
+        Share of them, in (0, 1]; at least one client is drawn.
+    seed, server_round : int
+        What the draw depends on.
+
+    Returns
+    -------
+    list of int
+        Their indices, ascending.
+    """
+    ordered = sorted(clients)
+    if fraction >= 1.0:
+        return ordered
+    size = max(1, round(fraction * len(ordered)))
+    return sorted(random.Random(f"{seed}/{server_round}").sample(ordered, size))

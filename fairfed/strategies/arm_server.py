@@ -1,0 +1,127 @@
+"""The arms of a comparison in the loop over rounds: train, merge, evaluate the new model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flwr.app import ConfigRecord, ConfigRecordValues, Message
+from flwr.serverapp import Grid
+
+from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
+from fairfed.rounds.exchange import Answers, Client, Exchange, Steps
+from fairfed.strategies.aggregate import Model, decode, encode
+from fairfed.strategies.rows import failed_evaluation, failed_row, idle_row
+from fairfed.strategies.steered import FairnessSteered
+
+EVALUATION = "evaluate"
+"""Label of errors of the second exchange of a round."""
+
+
+class SteeredServer(ArmServer):
+    """Runs a `FairnessSteered` strategy: a round trains the clients drawn, and evaluates on all.
+
+    Parameters
+    ----------
+    grid : Grid
+        Handed to the strategy, which asks it nothing once its clients are enrolled.
+    clients : sequence of Client
+        Who takes part.
+    plan : Plan
+        How a round draws them.
+    strategy : FairnessSteered
+        Merges and weighs.
+    start : Model
+        The model before the first round.
+    config : mapping
+        Settings for the clients, in the ConfigRecord of every request beside ``round``.
+    synthesis_timeout : float, optional
+        Seconds for a training in which clients synthesise what the closed loop has planned.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        clients: Sequence[Client],
+        plan: Plan,
+        strategy: FairnessSteered,
+        start: Model,
+        config: Mapping[str, ConfigRecordValues],
+        synthesis_timeout: float | None = None,
+    ) -> None:
+        self._grid, self._clients, self._start = grid, clients, start
+        self._index = {client.node: client.index for client in clients}
+        self._strategy, self._config = strategy, ConfigRecord(dict(config))
+        self._synthesis_timeout = synthesis_timeout
+        strategy.enroll(self._index, seed=plan.seed, fraction=plan.fraction)
+
+    def start(self) -> Model:
+        """The model before the first round."""
+        return self._start
+
+    def round(self, number: int, model: Model) -> Steps[RoundResult]:
+        """Train and merge, then evaluate the new model."""
+        strategy, sent = self._strategy, encode(model)
+        requests = strategy.configure_train(number, sent, self._config, self._grid)
+        trained = yield from self._ask(number, self._training(requests))
+        merged, _ = strategy.aggregate_train(number, trained.replies.values())
+        now = sent if merged is None else merged
+        requests = strategy.configure_evaluate(number, now, self._config, self._grid)
+        tested = yield from self._ask(number, self._exchange(requests, EVALUATION))
+        strategy.aggregate_evaluate(number, tested.replies.values())
+        return RoundResult(
+            model=None if merged is None else decode(merged),
+            rows=self._rows(number, trained, tested),
+            entries=self._entries(number),
+        )
+
+    def _ask(self, number: int, exchange: Exchange) -> Steps[Answers]:
+        """Ask the clients; for a subclass to change."""
+        return (yield exchange)
+
+    def _training(self, requests: Iterable[Message]) -> Exchange:
+        """The exchange of a training, which takes longer where clients synthesise."""
+        exchange, loop = self._exchange(requests), self._strategy.loop
+        synthesising = loop is not None and loop.awaits(list(exchange.contents))
+        return replace(exchange, timeout=self._synthesis_timeout) if synthesising else exchange
+
+    def _exchange(self, requests: Iterable[Message], label: str = "") -> Exchange:
+        """What a strategy's messages ask, by client."""
+        kind, contents = "", {}
+        for message in requests:
+            kind = message.metadata.message_type
+            contents[self._index[message.metadata.dst_node_id]] = message.content
+        return Exchange(kind, contents, label)
+
+    def _rows(self, number: int, trained: Answers, tested: Answers) -> dict[int, Row]:
+        """What is known of each client; what the strategy rejected is an error of its exchange."""
+        train = {row["client"]: row for row in self._strategy.train_log[number]}
+        test = {row["client"]: row for row in self._strategy.evaluate_log[number]}
+        for answers, rows in ((trained, train), (tested, test)):
+            for client, row in rows.items():
+                if row["error"]:
+                    answers.note(client, row["error"])
+        found = {}
+        for client in sorted(self._index.values()):
+            idle = failed_row(client, "") if client in trained.errors else idle_row(client)
+            evaluated = test.get(client, failed_evaluation(client, ""))
+            found[client] = {**train.get(client, idle), **evaluated}
+        return found
+
+    def _entries(self, number: int) -> dict[str, Any]:
+        """What the closed loop planned, and what inversion did."""
+        logs = {"loop": self._strategy.loop_log, "inversion": self._strategy.inversion_log}
+        return {name: log[number] for name, log in logs.items() if number in log}
+
+    def state(self) -> dict[str, Any]:
+        """The strategy's state."""
+        return {"strategy": self._strategy.state_dict()}
+
+    def arrays(self) -> Model:
+        """The strategy's momenta."""
+        return self._strategy.state_arrays()
+
+    def restore(self, state: Mapping[str, Any], arrays: Model) -> None:
+        """Take back the strategy's state."""
+        self._strategy.load_state_dict(state["strategy"], arrays)
