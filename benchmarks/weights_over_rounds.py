@@ -119,6 +119,7 @@ def configure(folder: Path) -> Config:
 
 def follow(grid: Any, config: Config, arm: Arm, held: NDArray[np.int64]) -> Story:
     """Run one arm, and note the weights of every round; `held`: the clients' rows ``[G, C]``."""
+    from fairfed.probe import server_probe
     from flwr.app import ArrayRecord
 
     from fairfed.models import federated_model
@@ -260,9 +261,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("/work/shared/data"))
     parser.add_argument("--out", type=Path, default=Path("docs/weights_over_rounds.svg"))
     options = parser.parse_args()
+    from fairfed.site import federation
+
     from fairfed.client import app
     from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.site import federation
 
     logging.getLogger("fairfed").setLevel(logging.ERROR)
     config = configure(options.data)

@@ -36,6 +36,7 @@ TOLD = {
     "seconds": "the seconds that took",
     "inversion-seconds": "the seconds that took",
     "partition-id": "its position among the clients",
+    "who": "its name, with what CLIP and the generator do not know of its data",
     "requested-cells": MADE,
     "accepted-cells": MADE,
     "rejected": MADE,

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from semantic.encoder import ClipEncoder
 
 UNKNOWN_CLASS = (
-    "class {name!r} is called {noun!r}, and semantic.encoder {encoder!r} does not know {words}: it "
-    "was trained on {about}, and can judge no other images"
+    "class {name!r} is called {noun!r}, and {clip} does not know {words}: it was trained on "
+    "{about}, and can judge no other images"
 )
 UNKNOWN_PHRASE = (
     "attribute {phrase!r}: semantic.encoder {encoder!r} does not know {words}: it was trained on "
     "{about}, and cannot say where it sees that"
 )
-BLIND = "semantic.encoder {encoder!r} does not tell the classes apart: {why}"
+BLIND = "{clip} does not tell the classes apart: {why}"
 WHAT_TO_DO = (
     "Give a semantic.encoder that knows the classes (an open_clip model), or describe them in "
     "words that it knows (the column 'prompt' of a table in semantic.attributes). Images can also "
@@ -128,7 +128,7 @@ def look(
     classes = reader.classes()
     unknown = unknown_class(semantic, table.classes, encoder.known_words)
     if not unknown and classes.blind:
-        unknown = BLIND.format(encoder=semantic.encoder, why=classes.explain())
+        unknown = BLIND.format(clip=_clip(semantic), why=classes.explain())
     readings, found = [classes], {}
     for position, column in enumerate(sensitive):
         values, codes = _values(table, position)
@@ -181,10 +181,19 @@ def unknown_class(
         words = known.unknown(noun)
         if words:
             return UNKNOWN_CLASS.format(
-                name=name, noun=noun, encoder=semantic.encoder, about=known.about,
+                name=name, noun=noun, clip=_clip(semantic), about=known.about,
                 words=", ".join(map(repr, words)),
             )  # fmt: skip
     return ""
+
+
+def _clip(semantic: SemanticConfig | Meaning) -> str:
+    """What CLIP is called in a sentence.
+
+    What is allowed is said in a message, which must not tell where a site has its CLIP.
+    """
+    named = "" if semantic.allow_unknown else f" {semantic.encoder!r}"
+    return f"semantic.encoder{named}"
 
 
 def check_words(

@@ -7,21 +7,23 @@ of the simulation are those of a run that has fewer than another.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from flwr.app import Context
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-from fairfed.client import app
+from fairfed.client import client_app
 from fairfed.config import Config, load_config
 from fairfed.engines.forwarding import ForwardingGrid
 from fairfed.engines.run import run_apps
-from fairfed.experiment import check, count_clients
 from fairfed.rounds.clients import handshake
-from fairfed.server import server_app
+from fairfed.server import checked, server_app
+from fairfed.system import simulation_of
 
 
 def run_on_ray(configs: Iterable[Config], folder: Path) -> None:
@@ -48,22 +50,43 @@ class FirstClients(ForwardingGrid):
         return list(self._nodes)
 
 
+class OfSeveralRuns(ClientApp):
+    """The clients of runs that follow each other; a study's name tells which it is of.
+
+    Parameters
+    ----------
+    configs
+        The runs, the one with the most clients first: it answers what is of no study.
+    """
+
+    def __init__(self, configs: list[Config]) -> None:
+        super().__init__()
+        self._configs = {config.name: config for config in configs}
+
+    def __call__(self, message: Message, context: Context) -> Message:
+        """The answer of a client of the run that is meant."""
+        sent = message.content.config_records["config"]
+        name = json.loads(str(sent["study"]))["name"] if "study" in sent else None
+        config = self._configs.get(str(name), next(iter(self._configs.values())))
+        return client_app(simulation_of(config))(message, context)
+
+
 def main(paths: list[str]) -> None:
     """Run the experiments of these files."""
     configs = [load_config(path) for path in paths]
-    for config in configs:
-        check(config)
-    counts = [count_clients(config) for config in configs]
-    together = ServerApp()
+    studies = [checked(config) for config in configs]
+    counts = [len(study.simulated("Ray").names) for study in studies]
+    order = sorted(range(len(configs)), key=lambda i: -counts[i])
+    clients, together = OfSeveralRuns([configs[i] for i in order]), ServerApp()
 
     @together.main()
     def serve(grid: Grid, context: Context) -> None:
-        clients = handshake(grid, max(counts), timeout=100)
-        for config, count in zip(configs, counts, strict=True):
-            first = [client.node for client in clients if client.index < count]
-            server_app(config)(grid=FirstClients(grid, first), context=context)
+        met = handshake(grid, max(counts), timeout=100)
+        for study, count in zip(studies, counts, strict=True):
+            first = [client.node for client in met if client.index < count]
+            server_app(study)(grid=FirstClients(grid, first), context=context)
 
-    run_apps(together, app, max(counts), engine="ray")
+    run_apps(together, clients, max(counts), engine="ray")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ from typing import Any
 
 from flwr.app import Message
 
-from fairfed.config import Config
-from fairfed.engines.inprocess import run_in_process
 from fairfed.client import client_app
+from fairfed.config import Config
+from fairfed.engines.inprocess import InProcessGrid, run_in_process
 from fairfed.rounds.progress import Watcher
 from fairfed.server import server_app
+from fairfed.sites import simulated
+from fairfed.sites.collection import MAIN
+from fairfed.sites.site import Site
 from fairfed.sites.workplace import Workplace
-from fairfed.system import simulated_study
+from fairfed.system import simulated_study, simulation_of
 from tests.fairfed.dying import run_and_die
 
 
@@ -31,15 +34,32 @@ def play(config: Config, watcher: Watcher | None = None, **options: Any) -> list
     return seen
 
 
-def place_of(config: Config) -> Workplace:
-    """The models of a simulation's machine."""
-    return simulated_study(config).place
-
-
 def run_of(config: Config, **options: Any) -> Path:
     """Run or continue an experiment; its directory."""
     play(config, **options)
     return config.run_directory
+
+
+def grid_of(config: Config, **options: Any) -> InProcessGrid:
+    """The clients of a configuration's simulation, waiting for messages."""
+    sites = simulation_of(config)
+    return InProcessGrid(client_app(sites), len(sites.names), **options)
+
+
+def site_of(config: Config, client: int, split: str = MAIN, *, pooled: bool = False) -> Site:
+    """A client's site in the simulation of a configuration."""
+    sites = simulation_of(config)
+    return sites.cut(client, sites.study, split, pooled)
+
+
+def place_of(config: Config) -> Workplace:
+    """The models of the simulation of a configuration."""
+    return simulated_study(config).place
+
+
+def new_process() -> None:
+    """Forget the data and models that this process has loaded, as a later process has."""
+    simulated._HERE.clear()
 
 
 PRELOADED = "fairfed.client", "generators.diffusion.generator", "open_clip", "tests.fairfed.dying"

@@ -13,12 +13,12 @@ from torch import nn
 from fairfed.baselines.scaffold import ClientVariate, Scaffold, gradient_weight, local_steps
 from fairfed.config import Arm, Config
 from fairfed.engines.private import server_identity
-from fairfed.local_training import _gradient_weight
 from fairfed.models import train_epochs
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.replies import ClientReply, RejectedReply
 from fairfed.strategies.signals import silent
 from fairfed.strategies.weights import Weights
+from fairfed.systems.classifier.training import _gradient_weight
 
 
 def _context() -> Context:
@@ -113,7 +113,7 @@ def test_the_divisor_has_the_rate_that_the_model_trains_with() -> None:
     config = Config.model_validate(
         {"model": "clip", "adapt": {"lr": {"head": 2.0}}, "train": {"momentum": 0.0}}
     )
-    request = SimpleNamespace(config=config, arm=arm)
+    request = SimpleNamespace(study=config, arm=arm)
     assert _gradient_weight(request, 2 * config.train.batch_size) == pytest.approx(2 * 2.0)
 
 

@@ -12,20 +12,18 @@ from flwr.app import Message
 
 from evaluation.run import read_run
 from evaluation.summary import summarise
-from fairfed import site
 from fairfed.baselines.server_side import _released
 from fairfed.config import Arm, Config
 from fairfed.engines.private import records_to_bytes
 from fairfed.errors import RunError
-from fairfed.experiment import check
-from fairfed.models import federated_model
 from fairfed.rounds import checkpoint
-from fairfed.server import LogWatcher
+from fairfed.server import LogWatcher, checked
+from fairfed.system import simulation_of
 from semantic.errors import InputError
 from semantic.prototypes import PrototypeSums
 from semantic.release import NoisedPrototypes
 from semantic.space import Cell
-from tests.fairfed.runs import logged, play
+from tests.fairfed.runs import logged, place_of, play
 
 Small = Callable[..., Config]
 
@@ -126,7 +124,7 @@ def test_centralised_trains_on_all_rows_in_one_place(small: Small) -> None:
     assert [c["n_real"] for c in clients] == [72, 0, 0]
     assert [c["weight"] for c in clients] == [1.0, 0.0, 0.0]
     assert all(c["error"] is None for c in clients)
-    data = site.federation(config.to_toml(), False)
+    data = simulation_of(config).data()
     tested = [np.sum(c["test_counts"]) for c in clients]
     assert tested == [len(own) for own in data.test]
 
@@ -158,18 +156,17 @@ def test_zero_shot_is_clip_in_every_round_and_sends_nothing(small: Small) -> Non
 
 
 def test_zero_shot_knows_the_bundled_classes() -> None:
-    from fairfed.baselines.zero_shot import zero_shot_head
+    import torch
+
     from fairfed.config import parse_config
     from fairfed.models import confusion_counts
 
-    toml = parse_config("", "bundled").to_toml()
-    data = site.federation(toml, False)
-    import torch
-
+    config = parse_config("", "bundled")
+    data, place = simulation_of(config).images, place_of(config)
     rows = np.flatnonzero(data.table.test)[::8]
     counts, _ = confusion_counts(
-        zero_shot_head(toml, False),
-        site.inputs(toml, False, rows),
+        place.zero_shot_head(),
+        place.inputs(data.table.images[rows]),
         torch.from_numpy(data.table.labels[rows]),
         torch.zeros(len(rows), dtype=torch.int64),
         n_groups=1,
@@ -195,8 +192,8 @@ def test_a_server_training_that_diverges_ends_the_run_as_a_failure(small: Small)
 
 def test_a_generator_without_prototypes_is_refused_before_any_is_released(small: Small) -> None:
     with pytest.raises(InputError, match="reads no prototypes"):
-        check(small(_arms(ONE_SHOT), *RELEASED[:-1]))
-    check(small(_arms(ONE_SHOT), *RELEASED))
+        checked(small(_arms(ONE_SHOT), *RELEASED[:-1]))
+    checked(small(_arms(ONE_SHOT), *RELEASED))
 
 
 def test_unseen_classes_without_a_prototype_are_composed(small: Small) -> None:
@@ -205,7 +202,7 @@ def test_unseen_classes_without_a_prototype_are_composed(small: Small) -> None:
         'augment.unseen=["Dress"]', "semantic.attributes=bundled",
     )  # fmt: skip
     config = small(_arms(ONE_SHOT), *RELEASED, *named)
-    released = _released(config.to_toml(), {"Bag": (0.0,) * 128})
+    released = _released(place_of(config), {"Bag": (0.0,) * 128})
     prompts = {name: released.describe(Cell(name, "red"), 1) for name in ("Bag", "Dress", "Coat")}
     assert prompts["Bag"].prototype
     assert "dress" not in prompts["Dress"].prompt.lower()
@@ -259,8 +256,7 @@ def test_no_system_sends_more_than_weights_variates_prototypes_and_counts(small:
         _arms(LOCAL, CENTRAL, SCAFFOLD, ONE_SHOT, '{name="Z", system="zero-shot"}'), *RELEASED
     )
     _run(config, on_reply=lambda done, total, reply: sent.append(reply))
-    data = site.images(config.to_toml(), False)
-    state = federated_model(config, len(data.table.classes)).state_dict()
+    data, state = simulation_of(config).images, place_of(config).model().state_dict()
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     kinds = set()
     for message in sent:
@@ -274,7 +270,7 @@ def test_no_system_sends_more_than_weights_variates_prototypes_and_counts(small:
             assert name in ("arrays", "control")
             assert found.items() <= shapes.items()
     assert kinds == {
-        frozenset({"metrics"}), frozenset({"arrays", "metrics"}),
+        frozenset({"metrics"}), frozenset({"metrics", "who"}), frozenset({"arrays", "metrics"}),
         frozenset({"arrays", "control", "metrics"}), frozenset({"arrays", "metrics", "release"}),
     }  # fmt: skip
     content = b"".join(records_to_bytes(message.content) for message in sent)

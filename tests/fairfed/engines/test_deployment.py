@@ -17,6 +17,7 @@ from fairfed.engines.inprocess import InProcessGrid
 from fairfed.engines.private import Run, SimulationGrid, server_identity
 from fairfed.errors import PublicInputError
 from fairfed.server import server_app
+from fairfed.system import simulated_study
 from semantic.errors import InputError
 
 
@@ -52,7 +53,7 @@ def context(node: dict[str, Any]) -> Context:
 def test_the_server_refuses_a_superlink_before_any_client_is_asked(tmp_path: Path) -> None:
     config = parse_config(f'out = "{tmp_path}/run"', "x.toml")
     with pytest.raises(InputError, match="does not run across real sites yet") as refused:
-        server_app(config)(grid=Remote(), context=context({}))
+        server_app(simulated_study(config))(grid=Remote(), context=context({}))
     assert str(refused.value) == NOT_YET
     assert not (tmp_path / "run").exists()
 

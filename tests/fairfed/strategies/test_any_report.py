@@ -20,6 +20,7 @@ from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS, accuracy, make_signal
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.strategies.weights import guarded, shares, shares_of
+from tests.fairfed.strategies.places import place_of
 
 NAN, INF = float("nan"), float("inf")
 LARGEST_COUNT = 2**62 - 1  # what a reply may hold
@@ -34,6 +35,7 @@ def understood(rule: str) -> list[str | None]:
     return [*found] or [None]
 
 
+PLACE = place_of(Config())
 PAIRS = [(rule, signal) for rule in RULES for signal in understood(rule)]
 
 numbers = st.one_of(
@@ -74,7 +76,7 @@ def cohort(number: int, rows: list[Any]) -> Cohort:
 
 def by_default(rule: str, signal: str | None) -> FairnessSteered:
     arm = Arm.model_validate({"name": "a", "rule": rule, "signal": signal})
-    return build_strategy(Config(), arm, (2, 2), judged)
+    return build_strategy(PLACE, arm, judged)
 
 
 @pytest.mark.parametrize(("rule", "signal"), PAIRS)

@@ -17,6 +17,7 @@ from fairfed.strategies.build import bounds_of, build_strategy
 from fairfed.strategies.combination import combine
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.weights import bounded, guarded
+from tests.fairfed.strategies.places import place_of
 
 Make = Callable[..., Any]
 
@@ -192,5 +193,5 @@ def test_as_published_is_without_bounds_and_an_arm_may_differ() -> None:
     config = Config.model_validate({"fairness": {"as_published": True, "max_weight": 0.6}})
     arms = [Arm(name="a", rule="afl"), Arm(name="b", rule="afl", as_published=False)]
     assert [bounds_of(config, arm) for arm in arms] == [AS_PUBLISHED, Bounds(0.6, 0.5)]
-    assert build_strategy(config, arms[0], (2, 2)).parts.bounds == AS_PUBLISHED
+    assert build_strategy(place_of(config), arms[0]).parts.bounds == AS_PUBLISHED
     assert Config().fairness.as_published is False

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from fairfed.config import Arm, Config, arms, parse_config
+from fairfed.config import Config, arms, parse_config
 from fairfed.rounds import checkpoint
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.build import build_strategy, check_arms
@@ -25,6 +25,7 @@ from fairfed.strategies.signals import SIGNALS, Kind, Loss, Signals, accuracy
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.strategies.weights import Weights, guarded
 from semantic.errors import InputError
+from tests.fairfed.strategies.places import place_of
 
 
 def probe(model: Any) -> Any:
@@ -280,19 +281,19 @@ def test_an_arm_becomes_a_strategy() -> None:
         rule = "fairfed"
         options = { beta = 2 }
         """)
-    q, f, t, o = config.arms
+    (q, f, t, o), place = config.arms, place_of(config)
     rates = config.adapt.model_copy(update={"lr": {"lora": 0.1}})
     clip = config.model_copy(update={"model": "clip", "adapt": rates})
-    assert build_strategy(clip, q, (2, 2)).parts.rule.parameters()["lipschitz"] == 10
-    assert build_strategy(config, q, (2, 2)).parts.rule.parameters() == {"q": 2, "lipschitz": 5.0}
-    strategy = build_strategy(config, f, (2, 2)).parts
+    assert build_strategy(place_of(clip), q).parts.rule.parameters()["lipschitz"] == 10
+    assert build_strategy(place, q).parts.rule.parameters() == {"q": 2, "lipschitz": 5.0}
+    strategy = build_strategy(place, f).parts
     assert (strategy.rule.parameters(), strategy.bounds) == ({"beta": 0.4}, Bounds(0.5, 0.5))
     assert strategy.optimiser.parameters()["eta"] == 0.3
     assert strategy.signal is not None
     assert strategy.signal.name == "signed-gap"
     assert f.method == "fairfed-exp, fedadam, reweighing"
-    assert build_strategy(config, o, (2, 2)).parts.rule.parameters() == {"beta": 2}
-    assert str(build_strategy(config, t, (2, 2)).parts.aggregator) == "trimmed-mean (fraction 0.1)"
+    assert build_strategy(place, o).parts.rule.parameters() == {"beta": 2}
+    assert str(build_strategy(place, t).parts.aggregator) == "trimmed-mean (fraction 0.1)"
 
 
 @pytest.mark.parametrize(
@@ -306,12 +307,13 @@ def test_an_arm_becomes_a_strategy() -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_arm_is_named_before_the_run(text: str, message: str) -> None:
+    config = configured(f'[[arms]]\nname = "A"\n{text}')
     with pytest.raises(InputError, match=message):
-        check_arms(configured(f'[[arms]]\nname = "A"\n{text}'))
+        check_arms(config, place_of(config))
 
 
 def test_the_rounds_of_a_run_are_fair_fates() -> None:
     config = configured('rounds = 7\n[fairness]\nprobe = 2\n[[arms]]\nname="A"\nrule="fair-fate"')
-    check_arms(config)
-    strategy = build_strategy(config, config.arms[0], (2, 2), probe)
+    check_arms(config, place_of(config))
+    strategy = build_strategy(place_of(config), config.arms[0], probe)
     assert strategy.parts.rule.parameters()["rounds"] == 7

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Message
 
 from fairfed.config import Arm, Config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import check
-from fairfed.probe import synthetic_probe
 from fairfed.rounds import checkpoint
-from fairfed.server import LogWatcher, server_app
+from fairfed.server import LogWatcher, checked
+from fairfed.sites.probe import synthetic_probe
+from fairfed.system import simulated_study
 from semantic.errors import InputError
+from tests.fairfed.runs import play
 
 Small = Callable[..., Config]
 
@@ -30,16 +29,6 @@ ARMS = """arms=[
   {name="Alone", personal=0},
   {name="Probe", rule="fairfed", signal="probe", options={beta=1}},
 ]""".replace("\n", " ")
-
-
-def run(config: Config, watcher: LogWatcher | None = None) -> list[Message]:
-    from fairfed.client import app
-
-    seen: list[Message] = []
-    run_in_process(
-        server_app(config, watcher), app, 3, on_reply=lambda done, total, reply: seen.append(reply)
-    )
-    return seen
 
 
 def rows(config: Config) -> dict[str, list[list[dict[str, Any]]]]:
@@ -63,8 +52,8 @@ class Interrupt(LogWatcher):
 
 def test_every_part_acts_in_a_run_and_survives_an_interruption(small: Small, tmp_path: Any) -> None:
     config = small(ARMS, f"out={tmp_path}/whole", "fairness.probe=2", "rounds=2")
-    replies = run(config)
-    assert {name for reply in replies for name in reply.content} == {"arrays", "metrics"}
+    replies = play(config)
+    assert {name for reply in replies for name in reply.content} == {"arrays", "metrics", "who"}
     told = [r.content.metric_records["metrics"] for r in replies if "metrics" in r.content]
     asked = [metrics for metrics in told if "received-loss" in metrics]
     assert len(asked) == 3 * 2  # three clients, two rounds, one arm that needs it
@@ -95,28 +84,25 @@ def test_every_part_acts_in_a_run_and_survives_an_interruption(small: Small, tmp
 
     cut = small(ARMS, f"out={tmp_path}/cut", "fairness.probe=2", "rounds=2")
     with pytest.raises(KeyboardInterrupt):
-        run(cut, Interrupt())
+        play(cut, Interrupt())
     saved = checkpoint.load(cut.run_directory / "checkpoints" / "afl.npz")
     assert saved.round == 1
     assert any(name.startswith("optimiser/second/") for name in saved.strategy)
-    run(cut)
+    play(cut)
     assert rows(cut) == found
 
 
 def test_the_probe_is_balanced_and_counts_a_models_predictions(small: Small) -> None:
-    from fairfed.models import federated_model
-
-    config = small("fairness.probe=3", 'arms=[{name="P", rule="fairfed", signal="probe"}]')
-    check(config)
-    state = federated_model(config, 3).state_dict()
+    study = checked(small("fairness.probe=3", 'arms=[{name="P", rule="fairfed", signal="probe"}]'))
+    state = study.place.model().state_dict()
     arrays = {name: value.numpy() for name, value in state.items()}
-    counts = synthetic_probe(config.to_toml())(arrays)
+    counts = synthetic_probe(study)(arrays)
     assert counts.shape == (2, 3, 3)
     assert np.array_equal(counts.sum(axis=2), np.full((2, 3), 3))
-    assert np.array_equal(synthetic_probe(config.to_toml())(arrays), counts)
+    assert np.array_equal(synthetic_probe(study)(arrays), counts)
 
 
 def test_a_probe_that_curation_leaves_short_is_refused(small: Small) -> None:
     config = small("fairness.probe=2", "augment.margin=100", "augment.max_tries=1")
     with pytest.raises(InputError, match="probe set lacks images: curation left 0 of 2"):
-        synthetic_probe(config.to_toml())
+        synthetic_probe(simulated_study(config))

@@ -6,17 +6,14 @@ from collections.abc import Callable
 
 from evaluation.audit.from_counts import run_tally
 from evaluation.run import read_run
-from fairfed.auditing import audit_run
-from fairfed.client import app
 from fairfed.config import Config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import count_clients
-from fairfed.server import server_app
+from fairfed.systems.classifier.auditing import audit_run
+from tests.fairfed.runs import play
 
 
 def test_a_tables_run_is_audited_with_its_scores(tabular: Callable[..., Config]) -> None:
     config = tabular("rounds=1")
-    run_in_process(server_app(config), app, count_clients(config))
+    play(config)
     run = read_run(config.run_directory)
     arm = config.arms[0].name
     logged, _ = run_tally(run, arm)

@@ -12,19 +12,16 @@ import pytest
 
 from fairfed.config import parse_config
 from fairfed.config.arms import RULES, Debias
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import check
 from fairfed.rounds import checkpoint
-from fairfed.server import server_app
+from fairfed.server import checked
 from fairfed.tabular import register_frame
+from tests.fairfed.runs import play
 
 ROUNDS = 2
 
 
 @pytest.mark.parametrize("debias", get_args(Debias))
 def test_every_rule_trains_on_a_table(people: pd.DataFrame, tmp_path: Path, debias: str) -> None:
-    from fairfed.client import app
-
     register_frame("people", people)
     # Parity weighs examples itself, and refuses to have them weighed again.
     rules = [rule for rule in RULES if rule != "parity" or debias == "none"]
@@ -50,8 +47,8 @@ def test_every_rule_trains_on_a_table(people: pd.DataFrame, tmp_path: Path, debi
         """,
         "x",
     )
-    check(config)
-    run_in_process(server_app(config), app, 3)
+    checked(config)
+    play(config)
     lines = [
         json.loads(line)
         for line in (config.run_directory / "rounds.jsonl").read_text().splitlines()

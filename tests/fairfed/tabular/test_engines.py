@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from fairfed.config import Config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.rounds import checkpoint
 from fairfed.engines.run import run_apps
+from fairfed.rounds import checkpoint
 from fairfed.server import server_app
+from tests.fairfed.runs import play
 
 Tabular = Callable[..., Config]
 
@@ -35,9 +35,7 @@ def _written(folder: Path) -> tuple[Any, list[dict[str, Any]], dict[str, Any]]:
 
 
 def _here(config: Config) -> tuple[Any, list[dict[str, Any]], dict[str, Any]]:
-    from fairfed.client import app
-
-    run_in_process(server_app(config), app, 3)
+    play(config)
     return _written(config.run_directory)
 
 

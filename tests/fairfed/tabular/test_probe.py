@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,14 +12,13 @@ from sklearn.model_selection import train_test_split
 
 from evaluation import get_metric
 from fairfed.config import Config, parse_config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import check, count_clients
-from fairfed.models import federated_model
-from fairfed.probe import server_probe, validation_rows
-from fairfed.server import server_app
+from fairfed.server import checked
+from fairfed.sites.probe import server_probe, validation_rows
+from fairfed.system import simulated_study
 from fairfed.tabular import load_rows
 from fairfed.tabular.table import FeatureTable
 from semantic.errors import InputError
+from tests.fairfed.runs import logged, play
 
 Tabular = Callable[..., Config]
 
@@ -61,19 +59,18 @@ def test_the_probe_counts_predictions_on_the_servers_rows(tabular: Tabular) -> N
         'data.table.numeric=["income"]', "data.table.categorical=[]",
         "data.table.moments={income=[30, 10]}",
     )  # fmt: skip
-    toml = tabular(*known, SERVER, "model=logistic").to_toml()
-    table = load_rows(tabular(*known, SERVER, "model=logistic")).table
-    config = parse_config(toml, "x")
-    arrays = {name: a.numpy() for name, a in federated_model(config, 2).state_dict().items()}
+    config = tabular(*known, SERVER, "model=logistic")
+    table, study = load_rows(config).table, simulated_study(config)
+    arrays = {name: a.numpy() for name, a in study.place.model().state_dict().items()}
     (weight,) = (name for name, array in arrays.items() if array.ndim == 2)
     arrays[weight][:] = 1.0  # says yes above an income of 30
-    counts = server_probe(toml)(arrays)
+    counts = server_probe(study)(arrays)
     expected = np.zeros((2, 2, 2), np.int64)
     for row in np.flatnonzero(table.server):
         said = int(table.features["income"].iloc[row] > 30)
         expected[table.groups[row], table.labels[row], said] += 1
     assert np.array_equal(counts, expected)
-    assert validation_rows(toml).tolist() == np.flatnonzero(table.server).tolist()
+    assert validation_rows(study)[1].tolist() == np.flatnonzero(table.server).tolist()
 
 
 def test_a_table_is_steered_by_the_configuration_alone(tabular: Tabular) -> None:
@@ -102,7 +99,7 @@ def test_the_logged_signal_is_the_metric_on_the_servers_rows(tabular: Tabular) -
     config = tabular(*known, *one, arms, SERVER, "model=logistic", "rounds=1")
     (row,) = _run(config)
     trained = checkpoint.load(config.run_directory / "checkpoints" / "p.npz").arrays
-    counts = server_probe(config.to_toml())(trained)
+    counts = server_probe(simulated_study(config))(trained)
     expected = get_metric("equalized_odds_difference")(counts)
     assert row["clients"][0]["signal"] == pytest.approx(float(expected))
 
@@ -125,22 +122,17 @@ def test_a_table_without_rows_for_the_server_is_refused(
 ) -> None:
     config = tabular('arms=[{name="A", rule="fair-fate"}]', *overrides)
     with pytest.raises(InputError, match=message):
-        check(config)
+        checked(config)
 
 
 def test_images_have_no_validation_rows() -> None:
     config = parse_config('arms = [{ name = "A", signal = "probe" }]', "x", [SERVER])
     with pytest.raises(InputError, match="arm 'A': .* of a table, and the data are images"):
-        check(config)
+        checked(config)
 
 
 def _run(config: Config) -> list[dict[str, Any]]:
     """The lines of the log."""
-    from fairfed.client import app
-
-    check(config)
-    run_in_process(server_app(config), app, count_clients(config))
-    return [
-        json.loads(line)
-        for line in (config.run_directory / "rounds.jsonl").read_text().splitlines()
-    ]
+    checked(config)
+    play(config)
+    return logged(config)

@@ -12,29 +12,18 @@ import pytest
 from flwr.app import Message
 
 from evaluation import read_run, summarise
-from fairfed import site
 from fairfed.config import Config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import check, count_clients
-from fairfed.server import server_app
+from fairfed.server import checked
+from fairfed.system import simulation_of
 from semantic.errors import InputError
+from tests.fairfed.runs import new_process, play
 
 Tabular = Callable[..., Config]
 
 
 def _run(config: Config, **options: Any) -> list[Message]:
-    from fairfed.client import app
-
-    seen: list[Message] = []
-    check(config)
-    run_in_process(
-        server_app(config),
-        app,
-        count_clients(config),
-        on_reply=lambda done, total, reply: seen.append(reply),
-        **options,
-    )
-    return seen
+    checked(config)
+    return play(config, **options)
 
 
 def _counts(config: Config, arm: str) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -61,7 +50,7 @@ def test_a_run_learns_and_leaves_a_report(tabular: Tabular) -> None:
     assert "test images" not in report
     columns = json.loads((folder / "columns.json").read_text())
     assert columns["categories"]["town"] == ["A", "B"]  # Hamlet has one row
-    table = site.rows(config.to_toml(), False).table
+    table = simulation_of(config).rows.table
     rows = np.flatnonzero(~table.test)
     mean, deviation = columns["moments"]["income"]
     assert mean == pytest.approx(table.features["income"].iloc[rows].mean())
@@ -111,7 +100,7 @@ def test_a_run_is_not_continued_on_a_changed_table(
     config = tabular("rounds=1", f"data.source={own}")
     _run(config)
     own.write_text(text.replace(",yes\n", ",no\n", 3))
-    site.federation.cache_clear()  # as a later process has loaded nothing
+    new_process()
     with pytest.raises(InputError, match=r"data of this run have changed.*own\.csv"):
         _run(config)
 

@@ -12,8 +12,8 @@ import torch
 from flwr.app import Array, ArrayRecord, Context, RecordDict
 
 import fairfed.models.training as training
-from fairfed.client_state import keep
 from fairfed.config import Config
+from fairfed.sites.state import keep
 from tests.fairfed.runs import logged, play
 
 

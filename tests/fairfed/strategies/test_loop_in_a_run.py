@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairfed import site
 from fairfed.config import Arm, Config
-from fairfed.extension import extended_set
 from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher
 from semantic.errors import InputError
-from tests.fairfed.runs import logged, play
+from tests.fairfed.runs import logged, new_process, play, site_of
 
 Small = Callable[..., Config]
 
@@ -64,8 +62,8 @@ def test_every_plan_is_logged_made_and_measured(small: Small) -> None:
     assert sum("generated" in m and "loss" in m for m in told) == 3 * 4
     assert (config.run_directory / "report.html").stat().st_size > 10_000
     # as many new images as were asked for, no two of a client the same
-    toml, extra = config.to_toml(), asked[2] + asked[4]
-    own = extended_set(toml, config.arms[0], 0, extra, asked[4])
+    extra = asked[2] + asked[4]
+    own = site_of(config, 0).extended_set(config.arms[0], extra, asked[4])
     added = own.inputs[-10:].numpy().reshape(10, -1)
     assert len(np.unique(added, axis=0)) == 10
     assert np.bincount(own.labels[-10:].numpy(), minlength=3).tolist() == extra.sum(1).tolist()
@@ -82,8 +80,7 @@ def test_workers_and_interruptions_change_nothing(small: Small, tmp_path: Any) -
         with pytest.raises(KeyboardInterrupt):
             play(cut, Interrupt(number), workers=3, wire=True)
         assert checkpoint.load(cut.run_directory / "checkpoints" / "loop.npz").round == number - 1
-        site._kept.clear()  # as in a new process
-        site.synthesiser.cache_clear()
+        new_process()
         play(cut, workers=3, wire=True)
         assert without_costs(logged(cut)) == without_costs(logged(whole))
         ends = [checkpoint.load(c.run_directory / "checkpoints" / "loop.npz")

@@ -21,6 +21,7 @@ from fairfed.strategies.weights import Weights
 from fairfed.zda import server as server_module
 from fairfed.zda.server import ClientInversion, ServerInversion, load_inversion
 from semantic.errors import InputError
+from tests.fairfed.runs import place_of
 
 Small = Callable[..., Config]
 SERVER = 'arms=[{name="Z", inversion="server"}]'
@@ -59,7 +60,7 @@ def models() -> dict[int, Model]:
 def test_the_server_inverts_each_client_for_the_classes_it_has(
     small: Small, models: dict[int, Model]
 ) -> None:
-    part = ServerInversion(small(SERVER, *QUICK), 3)
+    part = ServerInversion(place_of(small(SERVER, *QUICK)))
     outcome, entry = _after(part, 1, models, [0.5, 0.5, 0.0])
     assert outcome.model is models[0]  # too early
     assert entry is None
@@ -80,7 +81,7 @@ def test_the_server_inverts_each_client_for_the_classes_it_has(
 
 def test_the_pool_holds_the_newest_of_a_class(small: Small, models: dict[int, Model]) -> None:
     settings = ("inversion.pool=6", "inversion.source=aggregate", "inversion.every=2")
-    part = ServerInversion(small(SERVER, *QUICK, *settings), 3)
+    part = ServerInversion(place_of(small(SERVER, *QUICK, *settings)))
     _after(part, 2, models, [1.0, 0.0, 0.0])  # only client 0 weighs, which has no class 2
     first = part.state_arrays()
     assert first["labels"].tolist() == [0] * 4 + [1] * 4
@@ -96,7 +97,7 @@ def test_the_pool_holds_the_newest_of_a_class(small: Small, models: dict[int, Mo
 def test_one_bad_model_neither_ends_the_run_nor_enters_the_pool(
     small: Small, models: dict[int, Model]
 ) -> None:
-    part = ServerInversion(small(SERVER, *QUICK), 3)
+    part = ServerInversion(place_of(small(SERVER, *QUICK)))
     models[1] = {n: v * 1e30 if v.dtype == np.float32 else v for n, v in models[1].items()}
     _, entry = _after(part, 2, models, [0.4, 0.3, 0.3])
     assert entry is not None
@@ -108,7 +109,7 @@ def test_one_bad_model_neither_ends_the_run_nor_enters_the_pool(
 def test_a_tuning_that_diverges_leaves_the_aggregate(
     small: Small, models: dict[int, Model]
 ) -> None:
-    part = ServerInversion(small(SERVER, *QUICK, "inversion.tune_lr=1e30"), 3)
+    part = ServerInversion(place_of(small(SERVER, *QUICK, "inversion.tune_lr=1e30")))
     outcome, entry = _after(part, 2, models, [0.4, 0.3, 0.3])
     assert outcome.model is models[0]
     assert entry is not None
@@ -118,7 +119,7 @@ def test_a_tuning_that_diverges_leaves_the_aggregate(
 def test_without_a_pool_or_an_aggregate_nothing_is_tuned(
     small: Small, models: dict[int, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = ServerInversion(small(SERVER, *QUICK), 3)
+    part = ServerInversion(place_of(small(SERVER, *QUICK)))
     empty = [_reply(0, [])]
     outcome, entry = part.after(2, _outcome(models[0], [1.0]), empty, models)
     assert outcome.model is models[0]
@@ -132,10 +133,10 @@ def test_a_restored_pool_tunes_as_the_one_that_was_saved(
     small: Small, models: dict[int, Model]
 ) -> None:
     config = small(SERVER, *QUICK, "inversion.every=2")
-    strategy = build_strategy(config, config.arms[0], (2, 3))
+    strategy = build_strategy(place_of(config), config.arms[0])
     assert isinstance(strategy.inversion, ServerInversion)
     _after(strategy.inversion, 2, models, [0.4, 0.3, 0.3])
-    again = build_strategy(config, config.arms[0], (2, 3))
+    again = build_strategy(place_of(config), config.arms[0])
     again.load_state_dict(strategy.state_dict(), strategy.state_arrays())
     assert isinstance(again.inversion, ServerInversion)
     ends = [_after(p, 3, models, [0.4, 0.3, 0.3])[0].model

@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fairfed import site
 from fairfed.cli.tables import print_rejections, print_said
 from fairfed.config import Config, parse_config
-from fairfed.experiment import _rejected, _together
-from fairfed.knowing import check_models, said
-from fairfed.sight import Sight
+from fairfed.sites.known_models import check_models, check_rendering, said
+from fairfed.sites.sight import Sight
+from fairfed.system import simulation_of
+from fairfed.systems.classifier.experiment import _rejected, _together
 from generators.plan import split_evenly
 from semantic.errors import InputError
+from tests.fairfed.runs import place_of
 
 Small = Callable[..., Config]
 
 
 def test_the_bundled_models_know_the_bundled_data() -> None:
-    seen = site.sight(parse_config("", "default").to_toml())
+    seen = place_of(parse_config("", "default")).sight
     assert (seen.hidden, seen.refusal, seen.notes, seen.warnings) == ((), "", (), ())
     classes, tint = seen.readings
     assert (classes.what, tint.what) == ("class", "tint")
@@ -31,16 +32,16 @@ def test_the_bundled_models_know_the_bundled_data() -> None:
 
 def test_classes_that_clip_reads_by_chance_are_refused_before_the_run(small: Small) -> None:
     with pytest.raises(InputError, match=r"does not tell the classes apart.*invert"):
-        check_models(small("semantic.allow_unknown=false").to_toml())
+        check_models(place_of(small("semantic.allow_unknown=false")))
 
 
 def test_a_baseline_of_clip_is_checked_by_its_words(small: Small) -> None:
     arms = "arms=[{name='Zero', system='zero-shot'}]"
-    check_models(small(arms, "semantic.allow_unknown=false").to_toml())
+    check_models(place_of(small(arms, "semantic.allow_unknown=false")))
     renamed = "data.classes=['bag', 'dress', 'coat', 'melanoma']"
     with pytest.raises(InputError, match="class 'melanoma'"):
-        check_models(small(arms, renamed, "semantic.allow_unknown=false").to_toml())
-    warned = said(small(arms, renamed).to_toml())["warnings"]
+        check_models(place_of(small(arms, renamed, "semantic.allow_unknown=false")))
+    warned = said(place_of(small(arms, renamed)))["warnings"]
     assert "melanoma" in warned[0]
 
 
@@ -48,14 +49,15 @@ def test_domain_matching_by_an_autoencoder_that_knows_no_such_images_is_refused(
     small: Small,
 ) -> None:
     with pytest.raises(InputError, match=r"it errs by \d+ of 255.*domain_matching = false"):
-        check_models(small("augment.autoencode=0.5").to_toml())
-    check_models(small("augment.autoencode=0.5", "augment.domain_matching=false").to_toml())
+        check_rendering(simulation_of(small("augment.autoencode=0.5")))
+    plain = small("augment.autoencode=0.5", "augment.domain_matching=false")
+    check_rendering(simulation_of(plain))
 
 
 def test_what_is_allowed_is_said_in_terminal_and_report(
     small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = said(small().to_toml())
+    found = said(place_of(small()))
     assert found["warnings"]
     assert found["remarks"] == []
     print_said(Console(width=200), found)
@@ -65,12 +67,12 @@ def test_what_is_allowed_is_said_in_terminal_and_report(
 def test_hidden_groups_are_planned_and_described_as_one(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "sight", lambda toml: Sight(hidden=(0,)))
-    toml = small("augment.cell_target=10", "name=hidden").to_toml()
+    monkeypatch.setattr("fairfed.sites.workplace.look", lambda *given: Sight(hidden=(0,)))
+    place = place_of(small("augment.cell_target=10", "name=hidden"))
     # Twenty bags of one sex are bags enough; six dresses lack four; coats lack altogether.
     real = np.array([[20, 0], [0, 0], [3, 3]])
-    assert site.plan(toml, real, False).tolist() == [[0, 0], [4, 4], [2, 2]]
-    maker = site.synthesiser(toml)
+    assert place.plan(real, False).tolist() == [[0, 0], [4, 4], [2, 2]]
+    maker = place.synthesiser
     prompts = {maker.request(0, group, 0).prompt for group in (0, 1)}
     assert prompts == {"a photo of a bag"}
     assert maker.request(0, 0, 0).seed != maker.request(0, 1, 0).seed

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairfed.baselines.unseen import MOST_WORDS, composing
+from fairfed.sites.unseen import MOST_WORDS, composing
 from semantic.attributes import load_attributes, table_from_names
 from semantic.errors import InputError
 from semantic.space import Cell, SemanticSpace

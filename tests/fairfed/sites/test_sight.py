@@ -9,7 +9,7 @@ import pytest
 
 from fairfed.config import SemanticConfig
 from fairfed.data.table import ImageTable
-from fairfed.sight import Sight, check_words, forget, look
+from fairfed.sites.sight import Sight, check_words, forget, look
 from semantic.errors import InputError
 from semantic.known_words import KnownWords
 from tests.semantic.test_sight import Words

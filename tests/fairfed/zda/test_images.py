@@ -13,14 +13,16 @@ import torch.nn.functional as F
 from flwr.app import Context, RecordDict
 from torch import nn
 
-from fairfed import site
 from fairfed.config import Config, load_config
 from fairfed.models import build_model
+from fairfed.sites.request import split_of
+from fairfed.sites.training_set import TrainingSet
 from fairfed.strategies.build import check_arms
 from fairfed.zda import images as images_module
 from fairfed.zda.client import with_inverted
 from fairfed.zda.images import Inverter, make_images, require_batch_norm
 from semantic.errors import InputError
+from tests.fairfed.runs import place_of, site_of
 
 Small = Callable[..., Config]
 QUICK = ("inversion.steps=2", "inversion.per_class=4", "inversion.company=2", "inversion.start=2")
@@ -65,7 +67,7 @@ def test_what_makes_no_sense_is_refused(
 def test_a_model_without_batch_norm_is_refused_before_training(small: Small, arm: str) -> None:
     config = small("model=cnn-gn", arm, "inversion.start=2")
     with pytest.raises(InputError, match=r"arm 'Z': .*'cnn-gn' has none.*GroupNorm"):
-        check_arms(config)
+        check_arms(config, place_of(config))
 
 
 def test_batch_norm_must_keep_statistics(model: nn.Module) -> None:
@@ -81,19 +83,19 @@ def test_batch_norm_must_keep_statistics(model: nn.Module) -> None:
 
 
 def test_clients_of_one_process_share_what_they_make_alike(small: Small, model: nn.Module) -> None:
-    config = small(CLIENT, *QUICK)
-    first, fresh = make_images(config, model, 3, [0, 2], "round 2")
-    again, more = make_images(config, model, 3, [2, 1], "round 2")
+    place = place_of(small(CLIENT, *QUICK))
+    first, fresh = make_images(place, model, 3, [0, 2], "round 2")
+    again, more = make_images(place, model, 3, [2, 1], "round 2")
     assert (fresh, more) == (8, 4)
     assert first[2].shape == (4, 16, 16, 3)
     assert np.array_equal(first[2], again[2])
     assert len(np.unique(first[2].reshape(4, -1), axis=0)) == 4
     more_of_it = small(CLIENT, *QUICK, "inversion.per_class=6")
-    assert len(make_images(more_of_it, model, 3, [2], "round 2")[0][2]) == 6
-    later, fresh = make_images(config, model, 3, [2], "round 3")
+    assert len(make_images(place_of(more_of_it), model, 3, [2], "round 2")[0][2]) == 6
+    later, fresh = make_images(place, model, 3, [2], "round 3")
     assert fresh == 4
     assert not np.array_equal(later[2], first[2])
-    other, _ = make_images(config, build_model("cnn-bn", 3, 16, seed=4), 3, [2], "round 2")
+    other, _ = make_images(place, build_model("cnn-bn", 3, 16, seed=4), 3, [2], "round 2")
     assert not np.array_equal(other[2], first[2])
 
 
@@ -101,11 +103,11 @@ def test_an_inverter_asks_only_about_the_classes_that_a_model_knows(
     small: Small, model: nn.Module
 ) -> None:
     """What the logits of other classes say changes nothing, and those classes give no images."""
-    config = small(SERVER, *QUICK)
+    place = place_of(small(SERVER, *QUICK))
     spoilt = build_model("cnn-bn", 3, 16, seed=3)
     with torch.no_grad():
         spoilt.get_submodule("head").bias[1] += 50.0  # type: ignore[index, operator]
-    one, other = (Inverter(config, m, [0, 2]) for m in (model, spoilt))
+    one, other = (Inverter(place, m, [0, 2]) for m in (model, spoilt))
     assert np.array_equal(one.images(2, "x"), other.images(2, "x"))
     with pytest.raises(KeyError):
         one.images(1, "x")
@@ -116,21 +118,21 @@ def test_an_inverter_asks_only_about_the_classes_that_a_model_knows(
 
 def _joined(
     config: Config, client: int, number: int, model: nn.Module, context: Context | None = None
-) -> tuple[site.TrainingSet, dict[str, Any]]:
-    toml, arm = config.to_toml(), config.arms[0]
+) -> tuple[TrainingSet, dict[str, Any]]:
+    arm = config.arms[0]
+    site = site_of(config, client, split_of(arm))
     context = context or Context(1, 1, {}, RecordDict(), {})
-    real = site.training_set(toml, arm, client)
-    return with_inverted(context, toml, arm, client, number, model, real)
+    return with_inverted(context, site, arm, number, model, site.training_set(arm))
 
 
 def test_a_single_class_is_told_from_all_others(small: Small, model: nn.Module) -> None:
     """With one logit alone the cross-entropy would be 0 whatever the model says of the class."""
-    config = small(*QUICK)
+    place = place_of(small(*QUICK))
     other = copy.deepcopy(model)
     with torch.no_grad():
         head = [layer for layer in other.modules() if isinstance(layer, nn.Linear)][-1]
         head.weight[1] = -head.weight[1] + 1
-    one, two = (Inverter(config, m, [1]).images(1, "here") for m in (model, other))
+    one, two = (Inverter(place, m, [1]).images(1, "here") for m in (model, other))
     assert (one != two).any()
     own = images_module._Known(model.eval(), [1])
     inputs, labels = torch.rand(5, 3, 16, 16), torch.ones(5, dtype=torch.int64)
@@ -208,4 +210,4 @@ def test_presets_compare_the_system_with_plain_averaging(preset: str, at: str) -
     config = load_config(None, (), preset)
     assert [arm.inversion for arm in config.arms] == [None, at]
     assert config.arms[1].method == f"fedavg, inversion at the {at}"
-    check_arms(config)
+    check_arms(config, place_of(config))

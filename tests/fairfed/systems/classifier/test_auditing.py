@@ -15,26 +15,22 @@ import pytest
 from evaluation.audit.from_counts import crossed_schema, dense_tally, run_tally
 from evaluation.audit.tally import Tally
 from evaluation.run import read_run
-from fairfed import site
-from fairfed.auditing import AuditSettings, audit_clients, audit_run
 from fairfed.cli.audit_steps import audit_here
-from fairfed.client import app
 from fairfed.config import Config
 from fairfed.config.audit import AuditConfig
-from fairfed.engines.inprocess import InProcessGrid, run_in_process
-from fairfed.experiment import count_clients
 from fairfed.rounds.clients import QueryError
-from fairfed.server import server_app
 from fairfed.strategies.aggregate import encode
+from fairfed.system import simulated_study, simulation_of
+from fairfed.systems.classifier.auditing import AuditSettings, audit_clients, audit_run
+from tests.fairfed.runs import grid_of, place_of, play
 
 Small = Callable[..., Config]
 
 
 def _settings(config: Config, **changes: Any) -> AuditSettings:
     """An audit of a model whose weights are drawn at random."""
-    from fairfed.models import federated_model
-
-    state = federated_model(config, 3).state_dict()
+    study = simulated_study(config)
+    state = study.place.model().state_dict()
     rng = np.random.default_rng(0)
     model = {
         name: rng.normal(0, 0.5, tuple(value.shape)).astype(np.float32) ** 2
@@ -42,7 +38,7 @@ def _settings(config: Config, **changes: Any) -> AuditSettings:
         else value.numpy()
         for name, value in state.items()
     }
-    return AuditSettings(config, config.arms[0], encode(model), **changes)
+    return AuditSettings(study.told, config.arms[0], encode(model), 3, **changes)
 
 
 def _plain(tally: Tally) -> list[Any]:
@@ -51,13 +47,13 @@ def _plain(tally: Tally) -> list[Any]:
 
 def _pooled(config: Config, settings: AuditSettings) -> Tally:
     """The same from the test rows of all clients in one place, without any message."""
-    from fairfed.models import class_probabilities, federated_model
+    from fairfed.models import class_probabilities
 
-    data = site.federation(config.to_toml(), False)
+    data, place = simulation_of(config).images, place_of(config)
     rows = np.concatenate(data.test)
-    model = federated_model(config, 3)
+    model = place.model()
     model.load_state_dict(settings.model.to_torch_state_dict())
-    found = class_probabilities(model, site.inputs(config.to_toml(), False, rows), 3)
+    found = class_probabilities(model, place.inputs(data.table.images[rows]), 3)
     table = data.table
     confusion = np.zeros((2, 3, 3), np.int64)
     np.add.at(confusion, (table.groups[rows], table.labels[rows], found.argmax(1)), 1)
@@ -91,22 +87,23 @@ def test_clients_counts_add_up_to_those_of_the_pooled_rows(
 ) -> None:
     config = small()
     settings = _settings(config, bins=16)
-    with InProcessGrid(app, 3, **options) as grid:
+    with grid_of(config, **options) as grid:
         found = audit_clients(grid, settings, 60.0)
-    assert found.tally.schema.clients == ("0", "1", "2")
+    assert found.tally.schema.clients == ("a", "b", "c")
     assert found.tally.n == 24
     assert len(found.releases) == 3
     pooled = _pooled(config, settings)
     assert _plain(_without_clients(found.tally)) == _plain(pooled)
     assert found.tally.counts(["sex"]) == pooled.counts(["sex"])
-    assert found.tally.counts([], "1").n == 8
+    assert found.tally.counts([], "b").n == 8
 
 
 def test_clients_protect_their_own_counts(small: Small) -> None:
-    settings = _settings(small(), bins=4, epsilon=1.0, delta=1e-6)
-    with InProcessGrid(app, 3) as grid:
+    config = small()
+    settings = _settings(config, bins=4, epsilon=1.0, delta=1e-6)
+    with grid_of(config) as grid:
         noised = audit_clients(grid, settings, 60.0)
-        dropped = audit_clients(grid, _settings(small(), min_cell=3), 60.0)
+        dropped = audit_clients(grid, _settings(config, min_cell=3), 60.0)
     assert {release.mechanism for release in noised.releases} == {"discrete gaussian"}
     assert noised.tally.confusion is not None
     assert len(noised.tally.confusion.keys) == 3 * 2 * 3 * 3
@@ -117,15 +114,16 @@ def test_clients_protect_their_own_counts(small: Small) -> None:
 
 
 def test_a_client_that_fails_ends_the_audit(small: Small) -> None:
-    settings = _settings(small())
+    config = small()
+    settings = _settings(config)
     with (
-        InProcessGrid(app, 3, drop=lambda _, client: "away" if client == 1 else None) as grid,
+        grid_of(config, drop=lambda _, client: "away" if client == 1 else None) as grid,
         pytest.raises(QueryError, match="1 of 3 clients failed 'audit': .*away"),
     ):
         audit_clients(grid, settings, 60.0)
     broken = {name: array.numpy() * np.nan for name, array in settings.model.items()}
     with (
-        InProcessGrid(app, 3) as grid,
+        grid_of(config) as grid,
         pytest.raises(QueryError, match="scores are not finite"),
     ):
         audit_clients(grid, replace(settings, model=encode(broken), bins=4), 60.0)
@@ -133,7 +131,7 @@ def test_a_client_that_fails_ends_the_audit(small: Small) -> None:
 
 def test_a_runs_counts_are_those_of_its_clients_asked_again(small: Small) -> None:
     config = small("rounds=1", "arms=[{name='FedAvg'}, {name='Own', personal=0.1}]")
-    run_in_process(server_app(config), app, count_clients(config))
+    play(config)
     run = read_run(config.run_directory)
     for arm in ("FedAvg", "Own"):
         logged, notes = run_tally(run, arm)
@@ -153,7 +151,7 @@ def test_asked_clients_use_the_model_of_the_arm(small: Small) -> None:
     ]""".replace("\n", " ")
     rates = "adapt.lr={ full = 0.05, bias = 0.5, lora = 0.5 }"
     config = small(arms, "model=clip", "adapt.method=head", "rounds=1", rates)
-    run_in_process(server_app(config), app, count_clients(config))
+    play(config)
     run = read_run(config.run_directory)
     for arm in config.arms:
         logged, _ = run_tally(run, arm.name)
@@ -186,7 +184,7 @@ def test_classes_out_of_order_are_put_in_order() -> None:
 
 def test_run_without_a_measured_round_says_so(small: Small, tmp_path: Path) -> None:
     config = small("rounds=1", "arms=[{name='FedAvg'}]")
-    run_in_process(server_app(config), app, count_clients(config))
+    play(config)
     (config.run_directory / "rounds.jsonl").write_text("")
     run = read_run(config.run_directory)
     with pytest.raises(ValueError, match="no round whose model was tested"):
@@ -203,7 +201,7 @@ def test_every_arm_of_a_run_is_judged_and_reported(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     config = small("rounds=1", "arms=[{name='FedAvg'}, {name='Fed + Fair', rule='fairfed'}]")
-    run_in_process(server_app(config), app, count_clients(config))
+    play(config)
     options = {
         "data": (str(config.run_directory),),
         "replicates": 0,

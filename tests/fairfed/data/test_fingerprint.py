@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fairfed import site
 from fairfed.config import Config
-from fairfed.fingerprint import fingerprint
+from fairfed.data.fingerprint import fingerprint
 from semantic.errors import InputError
-from tests.fairfed.runs import logged, play
+from tests.fairfed.runs import logged, new_process, play
 
 Small = Callable[..., Config]
 ONE = "arms=[{name='FedAvg'}]"
@@ -50,12 +49,6 @@ def test_what_has_no_content_has_no_fingerprint() -> None:
             fingerprint(part)
 
 
-def _again() -> None:
-    """Forget what this process has loaded, as a later process has."""
-    site.federation.cache_clear()
-    site._kept.clear()
-
-
 def _flip(folder: Path) -> None:
     text = (folder / "metadata.csv").read_text().replace("0.png,bag", "0.png,coat", 1)
     (folder / "metadata.csv").write_text(text)
@@ -81,11 +74,10 @@ def test_a_run_is_not_continued_on_other_data(
     files = [config.run_directory / name for name in ("federation.json", "rounds.jsonl")]
     before = [file.read_bytes() for file in files]
     change(own)
-    _again()
+    new_process()
     with pytest.raises(InputError, match=r"data of this run have changed.*own.*--fresh"):
         play(config)
     assert [file.read_bytes() for file in files] == before
     (config.run_directory / "data.json").unlink()  # as a run of an older version has none
     play(config)
     assert len(logged(config)) == 1
-    _again()

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairfed import site
 from fairfed.config import Arm, Config
 from fairfed.engines.private import records_to_bytes
 from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher
+from fairfed.system import simulation_of
 from fairfed.zda import images as images_module
+from tests.fairfed import runs
 from tests.fairfed.runs import killed, logged, play
 
 Small = Callable[..., Config]
@@ -24,7 +25,7 @@ BOTH = """arms=[{name="FedAvg"}, {name="C", inversion="client", rule="afl", debi
 
 
 def new_process() -> None:
-    site._kept.clear()
+    runs.new_process()
     images_module._made = images_module._Made()
 
 
@@ -105,7 +106,7 @@ def test_no_message_holds_an_image(small: Small) -> None:
     replies = play(config)
     sent = b"".join(records_to_bytes(reply.content) for reply in replies)
     made = [image for _, place in images_module._made._images.values() for image in place[0]]
-    real = site.images(config.to_toml(), False).table.images
+    real = simulation_of(config).images.table.images
     assert len(made) == 12
     assert not any(image.tobytes()[:64] in sent for image in (*made, *real))
     trained = [r for r in replies if "n-synthetic" in r.content.metric_records["metrics"]]

@@ -14,10 +14,8 @@ import pytest
 from evaluation import read_run
 from fairfed.cli.running import run_here
 from fairfed.config import Arm, Config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import check
 from fairfed.rounds import checkpoint
-from fairfed.server import LogWatcher, run, server_app
+from fairfed.server import LogWatcher, checked, run
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play
 
@@ -124,12 +122,10 @@ class _Interrupt(LogWatcher):
 def test_interrupted_run_continues_to_the_same_end(
     small: Small, finished_small: Config, tmp_path: Path
 ) -> None:
-    from fairfed.client import app
-
     whole = finished_small
     config = small(f"out={tmp_path}/cut")
     with pytest.raises(KeyboardInterrupt):
-        run_in_process(server_app(config, _Interrupt()), app, 3)
+        play(config, _Interrupt())
     assert len(logged(config)) == 4
     log = config.run_directory / "rounds.jsonl"
     with log.open("a") as handle:
@@ -171,7 +167,7 @@ def test_without_a_sensitive_feature_steering_falls_back_to_accuracy(small: Smal
 
 def test_class_that_no_table_knows_is_refused_before_training(small: Small) -> None:
     with pytest.raises(InputError, match="class 'bag' is in no row of the attribute table"):
-        check(small("semantic.attributes=bundled"))
+        checked(small("semantic.attributes=bundled"))
 
 
 def test_clip_head_trains_on_embeddings(small: Small) -> None:

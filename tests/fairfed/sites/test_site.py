@@ -1,0 +1,105 @@
+"""What a client puts together at its own site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from fairfed.config import Config
+from fairfed.sites.memory import Memory
+from fairfed.sites.semantics import store_directory
+from fairfed.sites.training_set import sampling_weights
+from semantic.errors import InputError
+from tests.fairfed.runs import site_of
+
+Small = Callable[..., Config]
+
+
+def test_balanced_weights_are_even_over_classes_and_sources() -> None:
+    real, synthetic = np.array([0, 0, 0, 1]), np.array([1, 1, 2, 2, 2, 2])
+    weights = sampling_weights(real, synthetic, 0.0, True)
+    assert weights is not None
+    labels = np.concatenate([real, synthetic])
+    totals = [weights[labels == c].sum() for c in range(3)]
+    assert totals == pytest.approx([1 / 3] * 3)
+    assert weights[3] == pytest.approx(weights[4:6].sum())
+
+
+def test_a_real_row_shares_its_weight_with_its_autoencoded_twin() -> None:
+    real, synthetic = np.array([0, 1]), np.array([2])
+    weights = sampling_weights(real, synthetic, 0.25, True)
+    assert weights == pytest.approx([0.25, 0.25, 1 / 12, 1 / 12, 1 / 3])
+
+
+def test_rows_that_count_the_same_have_no_weights() -> None:
+    assert sampling_weights(np.array([0, 0]), np.array([1]), 0.0, False) is None
+
+
+def test_training_set_puts_real_rows_first_and_counts_sources_apart(small: Small) -> None:
+    config = small("augment.autoencode=0.5")
+    site = site_of(config, 0)
+    plain, both = (site.training_set(arm) for arm in config.arms[:2])
+    assert (plain.n_real, plain.n_synthetic, plain.weights) == (24, 0, None)
+    assert (both.n_real, both.n_synthetic) == (24, 8 + 2 * 4)
+    assert len(both.inputs) == 24 + 24 + 16
+    assert np.array_equal(both.inputs[:24].numpy(), plain.inputs.numpy())
+    assert both.weights is not None
+    assert float(both.weights.sum()) == pytest.approx(1)
+    assert site.training_set(config.arms[1]) is both
+
+
+def test_without_domain_matching_only_gaps_are_filled(small: Small) -> None:
+    config = small("augment.domain_matching=false")
+    both = site_of(config, 0).training_set(config.arms[1])
+    assert both.n_synthetic == 8
+    assert len(both.inputs) == 24 + 8
+
+
+def test_client_that_lacks_nothing_trains_without_synthetic_images(small: Small) -> None:
+    config = small(
+        "augment.per_class=0", "augment.domain_matching_present=0", "augment.autoencode=0.5"
+    )
+    both = site_of(config, 0).training_set(config.arms[1])
+    assert (both.n_real, both.n_synthetic, len(both.inputs)) == (24, 0, 48)
+
+
+def test_cells_that_cannot_be_filled_at_all_say_what_to_change(small: Small) -> None:
+    config = small("augment.margin=100")
+    with pytest.raises(InputError, match="client a: none of the synthetic images was accepted"):
+        site_of(config, 0).training_set(config.arms[1])
+
+
+def test_memory_for_training_sets_is_bounded(small: Small) -> None:
+    config = small("seed=5")
+    site = site_of(config, 0)
+    site.place.memory = Memory(site.training_set(config.arms[0]).nbytes())
+    for client in (0, 1):
+        site_of(config, client).training_set(config.arms[0])
+    assert [key[1] for key in site.place.memory.keys] == ["b"]  # type: ignore[index]
+
+
+def test_an_iid_arm_that_augments_fills_the_gaps_of_its_own_split(small: Small) -> None:
+    config = small("arms=[{name='IID', iid=true, augment=true, domain_matching=false}]")
+    assert site_of(config, 0, "iid").training_set(config.arms[0]).n_synthetic == 0
+
+
+def test_a_site_holds_its_own_rows_and_no_others(small: Small) -> None:
+    config = small()
+    sites = [site_of(config, client) for client in range(3)]
+    assert [site.name for site in sites] == ["a", "b", "c"]
+    assert [len(site.table) for site in sites] == [32] * 3
+    pixels = [{image.tobytes() for image in site.images.images} for site in sites]
+    assert len(set.union(*pixels)) == sum(map(len, pixels)) == 96
+    pooled = [site_of(config, client, pooled=True) for client in range(3)]
+    assert [len(site.rows.train) for site in pooled] == [72, 0, 0]
+    assert [len(site.rows.test) for site in pooled] == [8, 8, 8]
+
+
+def test_store_is_in_the_users_cache_unless_configured(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert str(store_directory(Config().augment.store)) == "/cache/fairfed/synthetic"
+    assert store_directory(small().augment.store).name == "store"
