@@ -21,7 +21,7 @@ from flwr.serverapp import Grid
 
 from fairfed.engines.nodes import wait_for_nodes
 from fairfed.errors import RunError
-from fairfed.rounds.exchange import CONFIG_KEY, Client, Exchange, perform, why_unanswered
+from fairfed.rounds.exchange import CONFIG_KEY, Client, Exchange, ask, perform
 
 PARTITION_KEY = "partition-id"
 METRICS_KEY = "metrics"
@@ -66,22 +66,15 @@ def handshake(grid: Grid, needed: int, timeout: float) -> list[Client]:
     nodes = wait_for_nodes(grid, needed, timeout)
     content = RecordDict({CONFIG_KEY: ConfigRecord({"round": 0})})
     requests = [Message(content, node, "query.describe") for node in nodes]
-    replies = list(grid.send_and_receive(requests, timeout=timeout))
-    by_request = {reply.metadata.reply_to_message_id: reply for reply in replies}
-    said: dict[int, RecordDict] = {}
-    failed: dict[int, str] = {}
-    for node, request in zip(nodes, requests, strict=True):
-        reply = by_request.get(request.metadata.message_id)
-        reason = why_unanswered(reply, timeout)
-        if reply is None or reason is not None:
-            failed[node] = reason or ""
-        else:
-            said[node] = reply.content
+    answers = dict(zip(nodes, ask(grid, requests, timeout), strict=True))
+    failed = {node: found for node, found in answers.items() if isinstance(found, str)}
+    said = {node: found.content for node, found in answers.items() if isinstance(found, Message)}
     numbers = _numbers(said)
     failed |= {node: UNNUMBERED for node in said if node not in numbers}
     _raise_failures("describe", {f"node {node}": failed[node] for node in failed}, len(nodes))
     clients = [
-        Client(numbers[node], _name(said[node]) or str(numbers[node]), node) for node in said
+        Client(numbers[node], _name(content) or str(numbers[node]), node)
+        for node, content in said.items()
     ]
     _refuse_twins(clients)
     return sorted(clients, key=lambda client: client.index)
