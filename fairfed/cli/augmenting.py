@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from fairfed.augmentation.choice import Engine
-from fairfed.augmentation.job import Job
+from fairfed.augmentation.job import Engine, Job
 from fairfed.augmentation.steps import STEPS, chosen_steps, run_steps
 from fairfed.augmentation.workspace import (
     AUDIT,
