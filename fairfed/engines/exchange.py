@@ -126,17 +126,28 @@ def handshake(grid: Grid, needed: int, timeout: float) -> dict[int, int]:
         A node did not answer, or two nodes hold one partition.
     """
     wait_for_nodes(grid, needed, timeout)
-    found = _query(grid, "describe", {}, timeout, None)
+    found = _query(grid, "describe", {}, timeout)
     return {node: partition for partition, (node, _) in found.items()}
 
 
 def query_all(
+    grid: Grid, action: str, config: Mapping[str, ConfigRecordValues], timeout: float
+) -> dict[int, MetricRecord]:
+    """Send ``query.<action>`` to every node; the record ``"metrics"`` of each answer.
+
+    As :func:`query_records`, for answers that are this record alone.
+    """
+    found = query_records(grid, action, config, timeout)
+    return {partition: content.metric_records[METRICS_KEY] for partition, content in found.items()}
+
+
+def query_records(
     grid: Grid,
     action: str,
     config: Mapping[str, ConfigRecordValues],
     timeout: float,
-    errors: dict[int, str] | None = None,
-) -> dict[int, MetricRecord]:
+    arrays: ArrayRecord | None = None,
+) -> dict[int, RecordDict]:
     """Send ``query.<action>`` to every node that is there.
 
     Parameters
@@ -149,43 +160,20 @@ def query_all(
         Values of the request's ConfigRecord ``"config"``; ``round`` is 0 unless given.
     timeout : float
         Seconds to wait for replies.
-    errors : dict, optional
-        Where to put failures, by node id. Without it a failure raises.
+    arrays : ArrayRecord, optional
+        Arrays of the request.
 
     Returns
     -------
-    dict of int to MetricRecord
-        The record ``"metrics"`` of each client, by partition id, ascending.
-
-    Raises
-    ------
-    QueryError
-        A client failed and ``errors`` is not given, or two nodes hold one partition.
-    """
-    found = _query(grid, action, config, timeout, errors)
-    return {
-        partition: content.metric_records[METRICS_KEY] for partition, (_, content) in found.items()
-    }
-
-
-def query_records(
-    grid: Grid,
-    action: str,
-    config: Mapping[str, ConfigRecordValues],
-    timeout: float,
-    arrays: ArrayRecord | None = None,
-) -> dict[int, RecordDict]:
-    """Send ``query.<action>`` to every node and return all that each answers.
-
-    As :func:`query_all`, for answers that are more than the record ``"metrics"``; with ``arrays``,
-    these are in the request as well.
+    dict of int to RecordDict
+        All that each client answers, by partition id, ascending.
 
     Raises
     ------
     QueryError
         A client failed, or two nodes hold one partition.
     """
-    found = _query(grid, action, config, timeout, None, arrays)
+    found = _query(grid, action, config, timeout, arrays)
     return {partition: content for partition, (_, content) in found.items()}
 
 
@@ -194,7 +182,6 @@ def _query(
     action: str,
     config: Mapping[str, ConfigRecordValues],
     timeout: float,
-    errors: dict[int, str] | None,
     arrays: ArrayRecord | None = None,
 ) -> dict[int, tuple[int, RecordDict]]:
     """Return (node id, records) by partition id, ascending."""
@@ -206,21 +193,17 @@ def _query(
     found: dict[int, tuple[int, RecordDict]] = {}
     for node, reply in answers.items():
         metrics = reply.content.metric_records.get(METRICS_KEY)
-        if metrics is None or not isinstance(metrics.get(PARTITION_KEY), int):
+        partition = None if metrics is None else metrics.get(PARTITION_KEY)
+        if not isinstance(partition, int):
             failed[node] = f"the reply has no integer '{PARTITION_KEY}' in its '{METRICS_KEY}'"
-            continue
-        partition = int(metrics[PARTITION_KEY])  # type: ignore[arg-type]
-        if partition in found:
-            text = SAME_PARTITION.format(
-                first=found[partition][0], second=node, partition=partition
-            )
-            raise QueryError(text)
-        found[partition] = (node, reply.content)
-    if failed and errors is None:
+        elif partition in found:
+            first = found[partition][0]
+            raise QueryError(SAME_PARTITION.format(first=first, second=node, partition=partition))
+        else:
+            found[partition] = (node, reply.content)
+    if failed:
         reasons = "; ".join(f"node {node}: {reason}" for node, reason in failed.items())
         raise QueryError(f"{len(failed)} of {len(requests)} clients failed '{action}': {reasons}")
-    if errors is not None:
-        errors.update(failed)
     return dict(sorted(found.items()))
 
 
