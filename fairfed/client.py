@@ -17,8 +17,8 @@ from flwr.clientapp import ClientApp
 
 from fairfed import local_training, site
 from fairfed.engines.deployment import refuse_site
+from fairfed.engines.redaction import redact_client_errors
 from fairfed.request import Metrics, Request
-from fairfed.withholding import withhold
 
 Handler = Callable[[Message, Context], Message]
 
@@ -38,7 +38,7 @@ SYSTEMS = {
 }
 """Handlers of the systems that train something else than a classifier, by kind and action."""
 
-app = ClientApp(mods=[withhold, refuse_site])
+app = ClientApp(mods=[redact_client_errors, refuse_site])
 
 
 @app.query("describe")

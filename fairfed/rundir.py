@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaluation.files import write_whole
+from evaluation.files import json_lines, write_whole
 from fairfed import checkpoint
 from fairfed.config import Arm, Config
-from fairfed.files import json_lines
 from fairfed.ownership import CONFIG, check_folder
 from fairfed.roundlog import standing
 from semantic.errors import InputError

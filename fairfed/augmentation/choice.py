@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from fairfed.augmentation.recalling import RecallingConditioner, memory_of
 from fairfed.augmentation.workspace import PROTOTYPES
 from fairfed.generation import settings_of
-from fairfed.semantic_files import read_prototypes
 from generators.requests import Generator
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
 from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import Prototype
+from semantic.site_files import read_prototypes
 from semantic.space import CROSSED, UNNAMED_GROUPS, Cell, SemanticSpace
 
 if TYPE_CHECKING:

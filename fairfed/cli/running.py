@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,6 +19,10 @@ from rich.progress import (
 
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
+from fairfed.experiment import check, count_clients
+from fairfed.ownership import check_folder, clear
+from fairfed.progress import listening
+from fairfed.server import start
 from fairfed.tasks import task_of
 
 
@@ -87,11 +93,6 @@ def run_here(config: Config, fresh: bool = False) -> None:
     fresh
         Remove what a run has written to its directory, once all inputs are found sound.
     """
-    from fairfed.experiment import check, count_clients
-    from fairfed.ownership import check_folder, clear
-    from fairfed.progress import listening
-    from fairfed.server import start
-
     console = Console()
     check_folder(config, fresh)
     with console.status("Loading data and models"):
@@ -117,9 +118,5 @@ def share_cores(workers: int) -> None:
 
     No more are taken than torch has already, which minds `OMP_NUM_THREADS`.
     """
-    import os
-
-    import torch
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (cores or 1) // workers)))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from evaluation.files import json_lines
 from fairfed import checkpoint
 from fairfed.config import Config
-from fairfed.files import json_lines
 from fairfed.rundir import RunDirectory
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import logging
 
-import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
-
-# isort: split
 from flwr.app import Context, Message
 from flwr.clientapp.typing import ClientAppCallable
 
@@ -22,7 +19,9 @@ logger = logging.getLogger("fairfed")
 WITHHELD = "{kind} at client {client}: the log of this client says what is wrong"
 
 
-def withhold(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+def redact_client_errors(
+    message: Message, context: Context, call_next: ClientAppCallable
+) -> Message:
     """Log a handler's error and raise one that names its class and nothing else (a Flower mod).
 
     Raises
