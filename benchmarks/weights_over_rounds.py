@@ -123,7 +123,6 @@ def follow(grid: Any, config: Config, arm: Arm, held: NDArray[np.int64]) -> Stor
     from flwr.app import ArrayRecord
 
     from fairfed.models import federated_model
-    from fairfed.probe import server_probe
     from fairfed.rounds.arm_server import Plan
     from fairfed.rounds.clients import handshake
     from fairfed.rounds.loop import run_rounds

@@ -13,11 +13,11 @@ from flwr.clientapp import ClientApp
 from fairfed.config import Config, load_config
 from fairfed.config.site import SiteConfig
 from fairfed.engines.deployment import refuse_site
+from fairfed.engines.redaction import redact_client_errors
 from fairfed.sites.collection import Sites
 from fairfed.sites.local import LocalSites
 from fairfed.sites.request import Request
 from fairfed.system import simulation_of
-from fairfed.withholding import withhold
 
 CLASSIFIER = "fairfed.systems.classifier.client"
 HANDLERS = {
@@ -53,7 +53,7 @@ def client_app(sites: Sites | None = None) -> ClientApp:
         Which sites the clients are; None to simulate those of the run configuration, as `flwr run`
         does.
     """
-    made = ClientApp(mods=[withhold, refuse_site])
+    made = ClientApp(mods=[redact_client_errors, refuse_site])
     for (kind, action), place in HANDLERS.items():
         getattr(made, kind)(action)(_Answering(sites, place))
     return made

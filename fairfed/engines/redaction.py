@@ -19,7 +19,9 @@ logger = logging.getLogger("fairfed")
 WITHHELD = "{kind} at client {client}: the log of this client says what is wrong"
 
 
-def withhold(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+def redact_client_errors(
+    message: Message, context: Context, call_next: ClientAppCallable
+) -> Message:
     """Log a handler's error and raise one that names its class and nothing else (a Flower mod).
 
     Raises
