@@ -75,12 +75,6 @@ class ByGroup:
             seen = (array.sum(axis=-1) + array.sum(axis=-2)) > 0
         return np.where(seen & np.isnan(rates), 0.0, rates)
 
-    def by_group(
-        self, counts: NDArray[Any], across: Across = "macro", convention: Convention = "exclude"
-    ) -> FloatArray:
-        """Return one number per group, shape ``(..., groups)``."""
-        return self.joined(self.values(counts, convention), across)
-
     def joined(self, values: FloatArray, across: Across) -> FloatArray:
         """One number of those of the classes; the worst class is the highest without direction."""
         return over_classes(values, across, largest=self.direction != "higher")
