@@ -20,14 +20,13 @@ from evaluation.audit.findings import gap_records, split
 from evaluation.audit.gaps import kinds_of
 from evaluation.audit.lacks import Words
 from evaluation.audit.measured import Measured, normal_noise
-from evaluation.audit.metrics import Direction
+from evaluation.audit.metrics import Direction, chosen_from
 from evaluation.audit.null import alike_errors
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Comparison, Estimate, Gap, GroupMetric
 from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import Tally
-from evaluation.errors import InputError
 from evaluation.rates import FloatArray, ratio_or_nan
 
 
@@ -95,19 +94,8 @@ BY_ERROR: dict[str, ByError] = {metric.name: metric for metric in _TABLE}
 
 
 def chosen_errors(names: tuple[str, ...]) -> tuple[ByError, ...]:
-    """The metrics of these names; all of them for none.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name.
-    """
-    wanted = dict.fromkeys(names) or BY_ERROR
-    unknown = [name for name in wanted if name not in BY_ERROR]
-    if unknown:
-        known = ", ".join(BY_ERROR)
-        raise InputError(f"no metric of a regression {unknown[0]!r}; choose from: {known}")
-    return tuple(BY_ERROR[name] for name in wanted)
+    """The metrics of a regression of these names; see `chosen_from`."""
+    return chosen_from(BY_ERROR, names, "of a regression")
 
 
 def compare_one(
