@@ -53,6 +53,16 @@ def test_marginals_are_those_of_full_arrays(counts: SparseCounts, axes: list[int
     np.testing.assert_array_equal(counts.marginal(axes).dense(), expected)
 
 
+@given(counts=sparse(), lead=st.integers(0, 3))
+@settings(max_examples=50, deadline=None)
+def test_groups_that_occur_have_full_tables(counts: SparseCounts, lead: int) -> None:
+    present, table = counts.by_group(lead)
+    full = counts.dense().reshape(-1, *counts.shape[lead:], counts.values.shape[1])
+    assert table.shape[1:] == full.shape[1:]
+    np.testing.assert_array_equal(table, full[present])
+    assert table.sum() == full.sum()
+
+
 @given(counts=sparse(), data=st.data())
 @settings(max_examples=30, deadline=None)
 def test_relabelling_moves_cells(counts: SparseCounts, data: st.DataObject) -> None:
