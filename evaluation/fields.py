@@ -70,9 +70,14 @@ Strings = Annotated[tuple[str, ...], PlainValidator(_strings)]
 
 
 def counts(*shape: str) -> PlainValidator:
-    """Nested lists of counts; sizes of axes are looked up in the context, others are any."""
+    """Nested lists of counts; sizes of axes are looked up in the context, others are any.
 
-    def checked(value: Any, info: ValidationInfo) -> IntArray:
+    None where the context says that ``counts`` are not to be read.
+    """
+
+    def checked(value: Any, info: ValidationInfo) -> IntArray | None:
+        if (info.context or {}).get("counts") is False:
+            return None
         array = _shaped(value, "counts", shape, info, None)
         if array.size and (array.dtype.kind not in "iu" or array.min() < 0):
             raise wrong("counts, integers from 0", "other values")

@@ -1,4 +1,4 @@
-"""Files that are replaced whole: no reader, and no crash, sees half of one."""
+"""Files that are replaced whole: no reader, and no crash, sees half of one; and JSON lines."""
 
 from __future__ import annotations
 
@@ -37,3 +37,11 @@ def replace_text(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def json_lines(text: str) -> list[str]:
+    """The lines of a text of JSON lines, without empty ones.
+
+    `str.splitlines` would also end lines at U+2028 and others, which JSON strings may hold.
+    """
+    return [line for line in text.split("\n") if line.strip()]

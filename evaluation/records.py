@@ -125,6 +125,7 @@ class ClientRound(_Read):
     test_loss: float | None = None
     test_counts: Annotated[IntArray, counts("groups", "classes", "classes")] | None = None
     drawn_down: bool | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)

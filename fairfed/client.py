@@ -10,16 +10,14 @@ from importlib import import_module
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from fairfed.config import Config, FederationConfig, load_config
+from fairfed.config import Config, load_config
 from fairfed.config.site import SiteConfig
 from fairfed.engines.deployment import refuse_site
-from fairfed.sites.collection import MAIN, Sites
+from fairfed.engines.redaction import redact_client_errors
+from fairfed.sites.collection import Sites
 from fairfed.sites.local import LocalSites
 from fairfed.sites.request import Request
-from fairfed.sites.simulated import SimulatedSites
-from fairfed.sites.site import Site
 from fairfed.system import simulation_of
-from fairfed.withholding import withhold
 
 CLASSIFIER = "fairfed.systems.classifier.client"
 HANDLERS = {
@@ -46,9 +44,16 @@ HANDLERS = {
 """Who answers a message, by its kind and action; loaded with the first one."""
 
 
-def client_app(sites: Sites) -> ClientApp:
-    """The app of clients that are these sites."""
-    made = ClientApp(mods=[withhold, refuse_site])
+def client_app(sites: Sites | None = None) -> ClientApp:
+    """ClientApp of a federation.
+
+    Parameters
+    ----------
+    sites
+        Which sites the clients are; None to simulate those of the run configuration, as `flwr run`
+        does.
+    """
+    made = ClientApp(mods=[redact_client_errors, refuse_site])
     for (kind, action), place in HANDLERS.items():
         getattr(made, kind)(action)(_Answering(sites, place))
     return made
@@ -57,17 +62,18 @@ def client_app(sites: Sites) -> ClientApp:
 class _Answering:
     """A handler whose module is loaded with its first message."""
 
-    def __init__(self, sites: Sites, place: str) -> None:
+    def __init__(self, sites: Sites | None, place: str) -> None:
         self._sites, self._place = sites, place
 
     def __call__(self, message: Message, context: Context) -> Message:
         """The site's answer."""
         module, name = self._place.split(":")
         handler = getattr(import_module(module), name)
-        request = Request(message, context, self._sites)
-        self._sites.admit(request)
+        sites = self._sites or simulation_of(run_configuration(context))
+        request = Request(message, context, sites)
+        sites.admit(request)
         reply: Message = handler(request)
-        self._sites.released(request, reply)
+        sites.released(request, reply)
         return reply
 
 
@@ -87,21 +93,4 @@ def run_configuration(context: Context) -> Config:
     return load_config(path or None, overrides)
 
 
-class SitesOfContext(Sites):
-    """The sites of a simulation that `flwr run` has started."""
-
-    def name(self, context: Context) -> str:
-        """What a client's site is called."""
-        return self._sites(context).name(context)
-
-    def site(
-        self, context: Context, study: FederationConfig, split: str = MAIN, pooled: bool = False
-    ) -> Site:
-        """A client's site under a study."""
-        return self._sites(context).site(context, study, split, pooled)
-
-    def _sites(self, context: Context) -> SimulatedSites:
-        return simulation_of(run_configuration(context))
-
-
-app = client_app(SitesOfContext())
+app = client_app()

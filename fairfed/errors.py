@@ -17,7 +17,7 @@ class PublicInputError(InputError):
 
 
 class WithheldError(RuntimeError):
-    """What a client raises for an error of which it says the kind alone; see `fairfed.withholding`.
+    """What a client raises for an error of which it says the kind alone.
 
-    Its log has the error itself already.
+    Its log has the error itself already: see `fairfed.engines.redaction`.
     """

@@ -174,7 +174,9 @@ class RayGenerator:
     def _spawn(self) -> Any:
         import ray
 
-        options = {"num_cpus": 1, "num_gpus": self._gpus, "max_restarts": 0}
+        # Ray itself puts another process in the place of a dead one, and gives it the batch again.
+        options = {"num_cpus": 1, "num_gpus": self._gpus,
+                   "max_restarts": -1, "max_task_retries": ATTEMPTS - 1}  # fmt: skip
         return ray.remote(_Worker).options(**options).remote(self._factory)
 
     def _agreed(self) -> _Told:
@@ -200,30 +202,21 @@ class RayGenerator:
         from ray.exceptions import RayActorError
 
         done: dict[int, Image] = {}
-        attempts = [0] * len(parts)
-        waiting = deque(range(len(parts)))
+        waiting, idle = deque(enumerate(parts)), deque(self._workers)
+        running: dict[Any, tuple[Any, int]] = {}
         with self._guard, _plain_errors():
-            idle = deque(range(len(self._workers)))
-            running: dict[Any, tuple[int, int]] = {}
             while waiting or running:
                 while waiting and idle:
-                    place, part = idle.popleft(), waiting.popleft()
-                    attempts[part] += 1
-                    task = self._workers[place].run.remote(self.fingerprint, method, parts[part])
-                    running[task] = place, part
+                    worker, (place, part) = idle.popleft(), waiting.popleft()
+                    running[worker.run.remote(self.fingerprint, method, part)] = worker, place
                 (task,), _ = ray.wait(list(running), num_returns=1)
-                place, part = running.pop(task)
+                worker, place = running.pop(task)
                 try:
-                    done[part] = ray.get(task)
+                    done[place] = ray.get(task)
                 except RayActorError as error:
-                    # One that only cannot be reached must not go on beside its successor.
-                    ray.kill(self._workers[place])
-                    self._workers[place] = self._spawn()
-                    if attempts[part] == ATTEMPTS:
-                        raise WorkerDiedError(self._obituary(what, part)) from error
-                    waiting.appendleft(part)
-                idle.append(place)
-        return np.concatenate([done[part] for part in range(len(parts))])
+                    raise WorkerDiedError(self._obituary(what, place)) from error
+                idle.append(worker)
+        return np.concatenate([done[place] for place in range(len(parts))])
 
     def _obituary(self, what: str, part: int) -> str:
         first = part * self._batch_size

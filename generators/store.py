@@ -14,10 +14,11 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from generators.provenance import decode_png, encode_png, pixel_digest
 from generators.requests import Image, Request
@@ -78,19 +79,9 @@ class Entry:
     source: str = ""
     fault: str = ""
 
-    @classmethod
-    def of_row(cls, line: bytes) -> Entry:
-        """Entry of a manifest's row; what a newer version has added to rows is left aside.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If the row is damaged.
-        """
-        names = {field.name for field in fields(cls)}
-        row = {name: value for name, value in dict(json.loads(line)).items() if name in names}
-        row["terms"] = tuple((str(text), float(weight)) for text, weight in row.get("terms", ()))
-        return cls(**row)
+_ROW = TypeAdapter(Entry)
+"""Reads a row; what a newer version has added to rows is left aside."""
 
 
 def request_key(request: Request, generator: str) -> str:
@@ -156,8 +147,8 @@ class ImageStore:
 
     def _add_row(self, line: bytes) -> None:
         try:
-            entry = Entry.of_row(line)
-        except (ValueError, TypeError):
+            entry = _ROW.validate_json(line)
+        except ValidationError:
             if line.strip():
                 logger.warning(
                     "%s: skipped a damaged row; its image is taken up again", self._manifest

@@ -1,9 +1,8 @@
 """Prototypes: the mean CLIP image embedding of a class or cell, and what of it may leave a client.
 
-A client sums its clipped embeddings per name (`PrototypeSums`); the sums of many clients add up to
-those of their pooled images. What leaves the client is `NoisedPrototypes` (`semantic.release`):
-sums and counts with Gaussian noise for a stated (ε, δ), and only for names with enough examples. No
-per-image value is in either.
+A client sums its clipped embeddings per name (`PrototypeSums`). What leaves the client is
+`NoisedPrototypes` (`semantic.release`): sums and counts with Gaussian noise for a stated (ε, δ),
+and only for names with enough examples. No per-image value is in either.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from semantic.errors import InputError
 from semantic.privacy import Guarantee, gaussian_sigma
-from semantic.release import CLIP, NoisedPrototypes, Prototype, check_same_space, unit
+from semantic.release import CLIP, NoisedPrototypes, Prototype, unit
 
 
 def sensitivity(clip: float) -> float:
@@ -60,14 +59,6 @@ class PrototypeSums:
         """Of no example."""
         counts = np.zeros(len(names), np.int64)
         return cls(tuple(names), counts, np.zeros((len(names), dimension)), clip, encoder)
-
-    def __add__(self, other: PrototypeSums) -> PrototypeSums:
-        """Of both sets of examples; associative and commutative (up to the last bits)."""
-        if self.names != other.names:
-            raise InputError("sums of different names do not add; use one label space for all")
-        check_same_space(self, other)
-        counts, sums = self.counts + other.counts, self.sums + other.sums
-        return PrototypeSums(self.names, counts, sums, self.clip, self.encoder)
 
     def prototypes(self, minimum: int = 1) -> dict[str, Prototype]:
         """Exact prototypes of the names with at least `minimum` examples, for use at home."""

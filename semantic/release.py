@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +106,7 @@ class NoisedPrototypes:
 
         Every example is in one of them, so that the larger ε and δ hold for all.
         """
-        check_same_space(self, other)
+        _check_same_space(self, other)
         names = tuple(sorted({*self.names, *other.names}))
         counts, variances = np.zeros(len(names)), np.zeros(len(names))
         sums = np.zeros((len(names), self.sums.shape[1]))
@@ -212,16 +212,7 @@ def _number(record: Mapping[str, Any], name: str) -> float:
     return float(_array(record, name, ()))
 
 
-class _Summed(Protocol):
-    @property
-    def sums(self) -> npt.NDArray[np.float64]: ...
-    @property
-    def clip(self) -> float: ...
-    @property
-    def encoder(self) -> str: ...
-
-
-def check_same_space(one: _Summed, other: _Summed) -> None:
+def _check_same_space(one: NoisedPrototypes, other: NoisedPrototypes) -> None:
     """Refuse to add sums of different CLIP models or clips."""
     if one.encoder != other.encoder or one.sums.shape[1] != other.sums.shape[1]:
         raise InputError("prototypes of different CLIP models do not add; use one for all clients")

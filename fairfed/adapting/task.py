@@ -17,7 +17,6 @@ from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.systems.session import begin
 from generators.specialise import lora_bytes
-from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from fairfed.rounds.progress import Watcher
 
-NO_IMAGES = "data.source: {source!r} is a table, and [specialise] is of images; choose another"
 LORA = "lora.safetensors"
 """The outcome, in the run directory."""
 ARM = Arm(name="Specialise")
@@ -38,12 +36,10 @@ def check(study: Study) -> None:
 
     Raises
     ------
-    InputError
+    semantic.errors.InputError
         If data, models or settings are not as they should be.
     """
     refuse_arms(study.config, "specialise")
-    if study.told.labels.kind == "table":
-        raise InputError(NO_IMAGES.format(source=study.config.data.source))
     place = study.place
     place.sight.check()
     specialiser(place)
@@ -56,7 +52,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
 
     Raises
     ------
-    InputError
+    semantic.errors.InputError
         If the run directory belongs to another run.
     fairfed.errors.RunError
         If no client answers any more.

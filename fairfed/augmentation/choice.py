@@ -12,7 +12,6 @@ from fairfed.augmentation.recalling import RecallingConditioner, memory_of
 from fairfed.augmentation.source import Source
 from fairfed.augmentation.workspace import PROTOTYPES, Workspace
 from fairfed.config import PipelineConfig
-from fairfed.semantic_files import read_prototypes
 from fairfed.sites.generation import diffusion_settings
 from generators.curation import References
 from generators.diffusion import load_generator
@@ -23,6 +22,7 @@ from semantic.conditioning import Conditioner
 from semantic.errors import InputError
 from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import Prototype
+from semantic.site_files import read_prototypes
 from semantic.space import CROSSED, UNNAMED_GROUPS, Cell, CellScorer, SemanticSpace
 
 Engine = Literal["inprocess", "ray"]

@@ -12,7 +12,8 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.augmentation.choice import Engine, build_conditioner, build_generator
+from fairfed.augmentation.choice import Engine as Engine
+from fairfed.augmentation.choice import build_conditioner, build_generator
 from fairfed.augmentation.lookahead import LookAhead
 from fairfed.augmentation.progress import Watcher
 from fairfed.augmentation.source import Source, load_source

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from evaluation.files import json_lines
 from fairfed.config import PipelineConfig, load_model
-from fairfed.differing import differing
-from fairfed.files import json_lines
+from fairfed.config.differing import differing
 from fairfed.rounds.run_directory import write_json, write_text
 from semantic.errors import InputError
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from evaluation.audit.from_counts import run_tally
+from evaluation.audit.noise import without_negative
 from evaluation.audit.release import Release, release_notes
+from evaluation.audit.schema import Schema
 from evaluation.audit.tally import Tally
+from evaluation.run import read_run
 from fairfed.cli.audit_settings import READ_NAMES
 from fairfed.config.arms import slug
+from fairfed.config.audit import AuditConfig
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from evaluation.audit.schema import Schema
-    from fairfed.config.audit import AuditConfig
 
 BINS = 1024
 """Of the scores in counts that leave a site, unless another number is asked for."""
@@ -63,9 +63,6 @@ def subjects_of(
 
     Before its clients are asked, `check` sees what an arm's counts hold.
     """
-    from evaluation.audit.from_counts import run_tally
-    from evaluation.run import read_run
-
     run = read_run(directory)
     arms = config.arms or tuple(arm.name for arm in run.arms)
     out = Path(config.out) if config.out else directory / "audit"
@@ -88,7 +85,9 @@ def subjects_of(
 
 def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> Subject:
     """The same from the run's clients, asked anew, with scores."""
-    from fairfed.systems.classifier.auditing import audit_run
+    from fairfed.systems.classifier.auditing import (
+        audit_run,
+    )  # Flower and torch: not for files of predictions
 
     found = audit_run(
         directory,
@@ -104,7 +103,5 @@ def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> 
 
 def protected(tally: Tally, releases: Sequence[Release], subject: Subject) -> Subject:
     """Counts that may carry noise, as metrics need them, and what was done to them."""
-    from evaluation.audit.noise import without_negative
-
     notes = (*subject.notes, *release_notes(releases))
     return replace(subject, tally=without_negative(tally), notes=notes)

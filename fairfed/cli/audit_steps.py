@@ -6,10 +6,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from evaluation.audit.batches import column_names
+from evaluation.audit.counts_file import merge_counts, write_counts, write_merged
+from evaluation.audit.files import find_files
+from evaluation.audit.gate import check_gate, parse_condition
+from evaluation.audit.gate_names import Condition, names_in, names_of
+from evaluation.audit.junit import junit_xml
+from evaluation.audit.noise import protect
+from evaluation.audit.outcome import Audit
+from evaluation.audit.read import Reading, read_files
+from evaluation.audit.report import write_reports
+from evaluation.audit.report.card import CARD
+from evaluation.audit.run import audit
+from evaluation.audit.schema import Schema
+from evaluation.audit.vocabulary import check_positive
+from evaluation.files import write_whole
+from evaluation.run import refuse_own_results
 from fairfed.cli.audit_runs import (
     BINS,
     RUN_FILE,
@@ -27,15 +42,9 @@ from fairfed.cli.audit_settings import (
     with_columns,
 )
 from fairfed.cli.audit_tables import print_audit, print_counts
-from fairfed.outputs import check_output
+from fairfed.cli.outputs import check_output
+from fairfed.config.audit import AuditConfig
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from evaluation.audit.gate_names import Condition
-    from evaluation.audit.outcome import Audit
-    from evaluation.audit.read import Reading
-    from evaluation.audit.schema import Schema
-    from fairfed.config.audit import AuditConfig
 
 ONLY_RUNS = "{option} is for the directory of a run; {data} is none"
 CLIENTS_NAMED = "--site names the site that counts; the column {client!r} names clients already"
@@ -54,8 +63,6 @@ def audit_here(config: AuditConfig) -> bool:
     semantic.errors.InputError, evaluation.errors.InputError
         If settings, files or conditions are not as they should be.
     """
-    from evaluation.run import refuse_own_results
-
     if not config.data:
         raise InputError(NO_DATA)
     _check_verdict(config)
@@ -88,10 +95,6 @@ def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
         If settings or files are not as they should be, names that noise needs are not declared, or
         the file to write exists (`force` replaces it).
     """
-    from evaluation.audit.counts_file import write_counts
-    from evaluation.audit.noise import protect
-    from evaluation.audit.vocabulary import check_positive
-
     check_output(path, force)
     if not config.data:
         raise InputError(NO_DATA)
@@ -126,8 +129,6 @@ def merge_here(
         If a file is not as it should be, they were counted with different settings, or the file to
         write exists (`force` replaces it).
     """
-    from evaluation.audit.counts_file import merge_counts, write_merged
-
     _check_verdict(config)
     if merged_to is not None:
         check_output(merged_to, force, "--counts")
@@ -141,10 +142,6 @@ def merge_here(
 
 
 def _read(config: AuditConfig) -> Reading:
-    from evaluation.audit.batches import column_names
-    from evaluation.audit.files import find_files
-    from evaluation.audit.read import read_files
-
     files, _ = find_files(config.data)  # of a mistyped path, that is what is to be said first
     if needs_columns(config):
         config = with_columns(config, column_names(files[0], _columns(config)))
@@ -174,9 +171,6 @@ def _check_verdict(config: AuditConfig) -> None:
 
 def _check_names(config: AuditConfig, schema: Schema | None = None) -> None:
     """Find conditions on what will not be there, as far as the settings, or a schema, tell."""
-    from evaluation.audit.gate import check_gate
-    from evaluation.audit.gate_names import names_in, names_of
-
     options = audit_options(config)
     if schema is not None:
         known = names_in(schema, options, scored=config.ask)
@@ -188,8 +182,6 @@ def _check_names(config: AuditConfig, schema: Schema | None = None) -> None:
 
 
 def _conditions(config: AuditConfig) -> list[Condition]:
-    from evaluation.audit.gate import parse_condition
-
     return [parse_condition(text) for text in config.fail_on]
 
 
@@ -201,10 +193,6 @@ def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
     InputError
         If a condition could not be audited, when all reports are written.
     """
-    from evaluation.audit.report import write_reports
-    from evaluation.audit.report.card import CARD
-    from evaluation.audit.run import audit
-
     conditions = _conditions(config)
     console, audits = Console(), []
     for subject in subjects:
@@ -235,9 +223,6 @@ def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
 def _write_junit(path: Path, audits: Sequence[Audit]) -> None:
     """One suite of each audit."""
     from xml.etree import ElementTree
-
-    from evaluation.audit.junit import junit_xml
-    from evaluation.files import write_whole
 
     texts = [junit_xml(found) for found in audits]
     if len(texts) == 1:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from evaluation.errors import InputError as AuditInputError
+from fairfed.cli.audit_settings import resolve
+from fairfed.cli.audit_steps import audit_here, count_here, merge_here
 from fairfed.cli.default_group import DefaultGroup
 from fairfed.cli.model_options import with_options
+from fairfed.config.audit import Columns, Comparison, DataAndRuns, Protection, Reports
 from fairfed.errors import RunError
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.config.base import Section
 
 app = typer.Typer(
     cls=DefaultGroup,
@@ -47,36 +48,15 @@ ConfigFile = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace the file of counts if it exists.")]
 
 
-def _of_data() -> Sequence[type[Section]]:
-    from fairfed.config.audit import Columns, Comparison, DataAndRuns, Reports
-
-    return Columns, DataAndRuns, Comparison, Reports
-
-
-def _of_counting() -> Sequence[type[Section]]:
-    from fairfed.config.audit import Columns, Protection
-
-    return Columns, Protection
-
-
-def _of_merging() -> Sequence[type[Section]]:
-    from fairfed.config.audit import Comparison, Reports
-
-    return Comparison, Reports
-
-
-@app.command(cls=with_options(_of_data, COMMAS))
+@app.command(cls=with_options(Columns, DataAndRuns, Comparison, Reports, one_text=COMMAS))
 def data(ctx: typer.Context, data: Data = None, config: ConfigFile = None) -> None:
     """Audit files of predictions, or the last round of a run (its directory as DATA)."""
     with _could_not_audit():
-        from fairfed.cli.audit_settings import resolve
-        from fairfed.cli.audit_steps import audit_here
-
         held = audit_here(resolve(config, {"data": data, **ctx.obj}))
     raise typer.Exit(0 if held else 1)
 
 
-@app.command(cls=with_options(_of_counting, COMMAS))
+@app.command(cls=with_options(Columns, Protection, one_text=COMMAS))
 def count(
     ctx: typer.Context,
     counts: Annotated[
@@ -88,13 +68,10 @@ def count(
 ) -> None:
     """Count at a site: integers and names of classes and groups, no row, to be merged anywhere."""
     with _could_not_audit():
-        from fairfed.cli.audit_settings import resolve
-        from fairfed.cli.audit_steps import count_here
-
         count_here(resolve(config, {"data": data, **ctx.obj}), counts, force)
 
 
-@app.command(cls=with_options(_of_merging))
+@app.command(cls=with_options(Comparison, Reports))
 def merge(
     ctx: typer.Context,
     files: Annotated[
@@ -113,9 +90,6 @@ def merge(
 ) -> None:
     """Audit what sites counted: the same as of all their rows, bit for bit, in as many bins."""
     with _could_not_audit():
-        from fairfed.cli.audit_settings import resolve
-        from fairfed.cli.audit_steps import merge_here
-
         held = merge_here(resolve(config, ctx.obj), files, counts, force)
     raise typer.Exit(0 if held else 1)
 
@@ -123,8 +97,6 @@ def merge(
 @contextmanager
 def _could_not_audit() -> Iterator[None]:
     """Turn every failure into exit code 2: code 1 says that an audit was done and a gate failed."""
-    from evaluation.errors import InputError as AuditInputError
-
     try:
         yield
     except (InputError, AuditInputError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
 from fairfed.cli.tables import print_said, titled
-
-if TYPE_CHECKING:
-    from generators.audit import GeneratorAudit
+from generators.audit import GeneratorAudit
+from generators.curation import REASONS
 
 HOPELESS = (
     "Look at them with --preview; give a generator.model that knows the class, describe it better "
@@ -88,8 +87,6 @@ def _duration(least: float, most: float) -> str:
 
 def print_curation(console: Console, curation: dict[str, Any]) -> None:
     """Cells that stay short, loudly, and what was rejected."""
-    from generators.curation import REASONS
-
     short = [row for row in curation["cells"] if row["short"]]
     for reason, count in curation["rejected"].items():
         console.print(f"  rejected {count}: {REASONS[reason]} ({reason})")

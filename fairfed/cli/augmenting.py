@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from fairfed.augmentation.choice import Engine
-from fairfed.augmentation.job import Job
+from evaluation.quality import QualityReport
+from fairfed.augmentation.audit import audit
+from fairfed.augmentation.job import Engine, Job
+from fairfed.augmentation.preview import write_preview
 from fairfed.augmentation.steps import STEPS, chosen_steps, run_steps
 from fairfed.augmentation.workspace import (
     AUDIT,
@@ -30,12 +32,9 @@ from fairfed.cli.augment_tables import (
 )
 from fairfed.cli.quality_tables import print_quality
 from fairfed.cli.running import columns, share_cores
-from fairfed.config import PipelineConfig, load_model
+from fairfed.config import PipelineConfig
 from fairfed.errors import RunError
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from evaluation.quality import QualityReport
 
 ENGINES = ("inprocess", "ray")
 TITLES = {
@@ -90,18 +89,6 @@ class TerminalWatcher:
     def assessed(self, report: QualityReport) -> None:
         """Show the quality of the export."""
         print_quality(self._console, report)
-
-
-def resolve(data: str | None, path: Path | None, overrides: list[str] | None) -> PipelineConfig:
-    """The configuration, with the data of the command line in place of the file's."""
-    source = [f"data.source={_quoted(data)}"] if data is not None else []
-    return load_model(PipelineConfig, path, [*(overrides or ()), *source])
-
-
-def _quoted(text: str) -> str:
-    """As a TOML string; a bare path such as `1.5` would be read as a number."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def augment_here(
@@ -169,15 +156,11 @@ def _engine(name: str) -> Engine:
 
 
 def _audit(console: Console, job: Job) -> None:
-    from fairfed.augmentation.audit import audit
-
     print_audit(console, audit(job))
     console.print(f"Audit: {job.workspace.path / AUDIT}", soft_wrap=True)
 
 
 def _preview(console: Console, job: Job) -> None:
-    from fairfed.augmentation.preview import write_preview
-
     shown = write_preview(job)
     console.print(f"Shown: {', '.join(shown)}")
     console.print(f"Preview: {job.workspace.path / PREVIEW}", soft_wrap=True)

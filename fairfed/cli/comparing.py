@@ -1,37 +1,50 @@
-"""Comparing runs in the terminal, and following one that is under way."""
+"""`fairfed compare`: the arms of some runs and their differences."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fairfed.cli.tables import PLAIN
+from evaluation.compare_measures import MEASURES
+from evaluation.compare_report import headline, warned, write_comparison
+from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, compare_runs
+from evaluation.intervals import Interval
+from evaluation.report.verdicts import SYMBOLS, judged
+from fairfed.cli.tables import titled
 
-if TYPE_CHECKING:
-    from evaluation.compare_runs import Difference, Entry, RunComparison
-    from evaluation.intervals import Interval
+app = typer.Typer()
 
 SHOWN = ("accuracy", "missing_recall", "client_worst", "equalized_odds_difference")
 """Measures that fit into a terminal; the files have all."""
 HEADS = ("accuracy", "lacking", "worst\nclient", "EO gap")
-EVERY = 5
-"""Seconds between two looks at a run that is watched."""
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Directories of runs.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write comparison.html, .json and .md there.", show_default=False),
+    ] = None,
+) -> None:
+    """Compare the arms of any number of runs, paired by seed where there are several."""
+    compare_here(runs, out)
 
 
 def compare_here(
     runs: Sequence[Path], out: Path | None = None, console: Console | None = None
 ) -> None:
     """Print the arms of some runs and their differences; write the reports into `out`."""
-    from evaluation.compare_report import headline, warned, write_comparison
-    from evaluation.compare_runs import compare_runs
-
     console = console or Console()
     found = compare_runs(runs)
     console.print(_arms(found))
@@ -49,11 +62,7 @@ def compare_here(
 
 
 def _arms(found: RunComparison) -> Table:
-    table = Table(title="Mean over seeds (95 % interval), in %", **PLAIN)
-    table.add_column("arm")
-    table.add_column("seeds", justify="right")
-    for head in HEADS:
-        table.add_column(head, justify="right")
+    table = titled("Mean over seeds (95 % interval), in %", "arm", right=("seeds", *HEADS))
     for entry in found.entries:
         table.add_row(*_arm(entry))
     return table
@@ -67,21 +76,13 @@ def _arm(entry: Entry) -> list[str]:
 def _differences(found: RunComparison) -> Table:
     title = f"Difference from {escape(found.baseline)}, in points; ▲ better, ▼ worse, ≈ not clear, "
     title += "◇ levelled down"
-    table = Table(title=title, **PLAIN)
-    table.add_column("arm")
-    table.add_column("interval")
-    for head in HEADS:
-        table.add_column(head, justify="right")
+    table = titled(title, "arm", "interval", right=HEADS)
     for item in found.differences:
         table.add_row(*_difference(item))
     return table
 
 
 def _difference(item: Difference) -> list[str]:
-    from evaluation.compare_measures import MEASURES
-    from evaluation.compare_runs import PAIRED
-    from evaluation.report.verdicts import SYMBOLS, judged
-
     directions = {measure.name: measure.direction for measure in MEASURES}
     cells = []
     for name in SHOWN:
@@ -100,70 +101,3 @@ def _shown(value: Interval, *, signed: bool = False) -> str:
     if math.isnan(value.low):
         return text
     return f"{text}\n[dim]{100 * value.low:{sign}.0f} to {100 * value.high:{sign}.0f}[/dim]"
-
-
-def watch_here(
-    run_dir: Path,
-    every: int = EVERY,
-    console: Console | None = None,
-    wait: Callable[[float], None] = time.sleep,
-) -> Path:
-    """Write a run's report again whenever a round ends, until the run is complete or Ctrl-C.
-
-    While it is watched the page loads itself again; the page that is left behind does not.
-
-    Parameters
-    ----------
-    run_dir : Path
-        Run directory.
-    every : int
-        Seconds between two looks, at least 1.
-    console : Console, optional
-        Where the round is shown.
-    wait : callable
-        Waits some seconds; tests replace it.
-
-    Returns
-    -------
-    Path
-        The report.
-    """
-    from evaluation.report import write_report
-
-    console = console or Console()
-    seen: object = "nothing yet"  # which no state of a log is: the first look always writes
-    try:
-        with console.status("Reading the run") as status:
-            while True:
-                now = _state(run_dir)
-                if now != seen:
-                    seen = now
-                    path = write_report(run_dir, refresh=every)
-                    progress, complete = _progress(run_dir)
-                    status.update(f"{progress}; {path}")
-                    console.print(progress, markup=False)
-                    if complete:
-                        break
-                wait(every)
-    except KeyboardInterrupt:
-        console.print("Stopped watching; the run goes on.", markup=False)
-    return write_report(run_dir)
-
-
-def _state(run_dir: Path) -> tuple[int, int] | None:
-    """Size and time of the log of rounds; None where there is none yet."""
-    try:
-        found = (run_dir / "rounds.jsonl").stat()
-    except FileNotFoundError:
-        return None
-    return found.st_size, found.st_mtime_ns
-
-
-def _progress(run_dir: Path) -> tuple[str, bool]:
-    """The rounds that are over, in words, and whether they are all."""
-    from evaluation.run import read_run
-
-    run = read_run(run_dir)
-    done = {arm.name: len(run.history[arm.name]) for arm in run.arms}
-    words = ", ".join(f"{name} {n}/{run.rounds}" for name, n in done.items())
-    return words, all(n >= run.rounds for n in done.values())

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from fairfed import __version__
+from fairfed.cli.model_files import configured_models
 from fairfed.systems.packages import PACKAGES
+from semantic.encoder import hash_file
 
 BUNDLED = ("fairfed", "semantic", "generators")
 
@@ -60,10 +64,6 @@ def _print_packages(console: Console) -> bool:
 
 
 def _print_devices(console: Console) -> None:
-    import os
-
-    import torch
-
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     mps = ["Apple MPS"] if torch.backends.mps.is_available() else []
     console.print(f"Devices: {os.cpu_count()} CPU cores; {', '.join(gpus + mps) or 'no GPU'}")
@@ -71,8 +71,6 @@ def _print_devices(console: Console) -> None:
 
 def _print_files(console: Console) -> bool:
     """Compare every bundled file with the checksum it was shipped with."""
-    from semantic.encoder import hash_file
-
     sound = True
     for package in BUNDLED:
         folder = Path(str(files(package) / "bundled"))
@@ -92,8 +90,6 @@ def _print_files(console: Console) -> bool:
 
 def _print_models(console: Console, path: Path) -> bool:
     """Say which models of a configuration are on disk, and how to get the others."""
-    from fairfed.cli.model_files import configured_models
-
     models = configured_models(path)
     for model in models:
         name = f"{model.setting} = {escape(model.value)}"

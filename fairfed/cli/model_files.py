@@ -10,7 +10,9 @@ from pathlib import Path
 
 from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConfig, load_model
 from fairfed.sites.semantics import noun_table
-from generators.diffusion.settings import BUNDLED_MODEL
+from fairfed.sites.sight import WHAT_TO_DO
+from generators.diffusion.families import HUB_NAME, SINGLE_FILE
+from generators.diffusion.settings import BUNDLED_MODEL, embedding_file, lora_file
 from semantic.encoder import BUNDLED_CLIP
 from semantic.errors import InputError
 from semantic.known_words import load_known_words
@@ -61,8 +63,6 @@ def models_of(config: Config | PipelineConfig) -> list[ModelFile]:
 
 def _knowing(config: Config | PipelineConfig, model: ModelFile) -> ModelFile:
     """The model; as missing something, where it does not know the classes that are declared."""
-    from fairfed.sites.sight import WHAT_TO_DO
-
     declared = config.data.classes
     if isinstance(config, PipelineConfig):
         declared += config.synthesis.classes
@@ -93,8 +93,6 @@ def _read(path: Path) -> Config | PipelineConfig:
 
 
 def _generator(config: GeneratorConfig) -> Iterator[ModelFile]:
-    from generators.diffusion.settings import embedding_file, lora_file
-
     yield _diffusers_model(config.model)
     files = [("generator.lora", lora_file(entry)[0]) for entry in config.lora]
     files += [("generator.embeddings", embedding_file(entry)[0]) for entry in config.embeddings]
@@ -105,8 +103,6 @@ def _generator(config: GeneratorConfig) -> Iterator[ModelFile]:
 
 def _diffusers_model(model: str) -> ModelFile:
     from huggingface_hub import try_to_load_from_cache
-
-    from generators.diffusion.families import HUB_NAME, SINGLE_FILE
 
     setting = "generator.model"
     if model == "bundled":

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Collection, Iterator, Sequence
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
 import click
+from pydantic.fields import FieldInfo
 from typer.core import TyperCommand, TyperOption
 
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
-    from fairfed.config.base import Section
-
-Models = Callable[[], "Sequence[type[Section]]"]
+from fairfed.config.base import Section
 
 FLAGS = {"arms": "--arm"}
 """Options that are not called as their settings."""
@@ -23,45 +18,38 @@ NUMBERS = {int: click.INT, float: click.FLOAT}
 
 
 class ModelCommand(TyperCommand):
-    """A command with an option for each setting of some models; what is given is its `ctx.obj`.
+    """A command with options beside its parameters; what they are given is its `ctx.obj`."""
 
-    The models are asked for when the command is used: pydantic has no place in `fairfed --help`.
-    """
-
-    models: ClassVar[Models]
-    one_text: ClassVar[Collection[str]]
-
-    @cached_property
-    def _settings(self) -> list[TyperOption]:
-        """The options, with the first line of their model's docstring as their heading."""
-        return [
-            _option(name, field, str(model.__doc__).splitlines()[0], self.one_text)
-            for model in type(self).models()
-            for name, field in model.model_fields.items()
-        ]
+    settings: ClassVar[Sequence[TyperOption]]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """All parameters, those of the models last."""
-        return [*super().get_params(ctx), *self._settings]
+        """All parameters, the settings last."""
+        return [*super().get_params(ctx), *self.settings]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command with its own parameters alone."""
-        ctx.obj = {option.name: ctx.params.pop(str(option.name)) for option in self._settings}
+        ctx.obj = {option.name: ctx.params.pop(str(option.name)) for option in self.settings}
         return super().invoke(ctx)
 
 
-def with_options(models: Models, one_text: Collection[str] = ()) -> type[ModelCommand]:
+def with_options(*models: type[Section], one_text: Collection[str] = ()) -> type[ModelCommand]:
     """The class of a command that has an option for each setting of some models.
+
+    The first line of a model's docstring heads its options in the help.
 
     Parameters
     ----------
     models
-        Gives them.
+        Their descriptions are the help.
     one_text
         Settings of several values that are given in one text; other options are given again.
     """
-    attributes = {"models": staticmethod(models), "one_text": one_text}
-    return type("ModelCommand", (ModelCommand,), attributes)
+    settings = [
+        _option(name, field, str(model.__doc__).splitlines()[0], one_text)
+        for model in models
+        for name, field in model.model_fields.items()
+    ]
+    return type("ModelCommand", (ModelCommand,), {"settings": settings})
 
 
 def _option(name: str, field: FieldInfo, heading: str, one_text: Collection[str]) -> TyperOption:

@@ -1,16 +1,20 @@
-"""The table of presets in the terminal."""
+"""`fairfed presets`: what there is."""
 
 from __future__ import annotations
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from fairfed.presets import load_preset, preset_names
 
+app = typer.Typer()
 
-def print_presets(console: Console | None = None) -> None:
-    """Print what each preset is and where it comes from."""
-    console = console or Console()
+
+@app.command()
+def presets() -> None:
+    """List the packaged configurations: what each is, and where it comes from."""
+    console = Console()
     table = Table("Preset", "What it is", "Source", box=None, pad_edge=False, header_style="bold")
     for name in preset_names():
         preset = load_preset(name)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.quality import Measured, QualityReport
+from evaluation.quality.report import DASH, OVERALL
+from evaluation.quality.verdict import Verdict
 from fairfed.augmentation.workspace import QUALITY
 from fairfed.cli.tables import titled
-
-if TYPE_CHECKING:
-    from evaluation.quality import Measured, QualityReport
-    from evaluation.quality.verdict import Verdict
 
 MOST_ROWS = 40
 """Rows of a table in the terminal; the files hold all of them."""
@@ -31,8 +28,6 @@ LEGEND = (
 
 def print_quality(console: Console, report: QualityReport) -> None:
     """Fidelity, diversity and usefulness of the filled cells; a dash where images are too few."""
-    from evaluation.quality.report import OVERALL
-
     filled = {
         name: measures
         for name, measures in report.cells.items()
@@ -73,8 +68,6 @@ def _table(shown: dict[str, dict[str, Measured]]) -> Table:
 
 
 def _percent(measure: Measured) -> str:
-    from evaluation.quality.report import DASH
-
     if measure.value is None:
         return DASH
     beside = "" if measure.expected is None else f" ({100 * measure.expected:.0f})"
@@ -82,8 +75,6 @@ def _percent(measure: Measured) -> str:
 
 
 def _distance(measure: Measured) -> str:
-    from evaluation.quality.report import DASH
-
     if measure.value is None:
         return DASH
     beside = "" if measure.chance is None else f" ({measure.chance:.2f})"
@@ -113,8 +104,6 @@ def _print_close(console: Console, close: Measured) -> None:
 
 def _print_classifiers(console: Console, report: QualityReport) -> None:
     """Recall of classifiers trained on one kind of image and tested on the other."""
-    from evaluation.quality.report import DASH, OVERALL
-
     directions = tuple(score.direction for score in report.classification)
     per_class = {OVERALL: [score.accuracy for score in report.classification]} | {
         name: [score.recalls[name] for score in report.classification]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,6 +22,10 @@ from rich.progress import (
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
 from fairfed.config.site import load_site
+from fairfed.rounds.progress import listening
+from fairfed.rounds.run_lock import check_folder, clear
+from fairfed.server import checked, start
+from fairfed.system import kind_of, system_of
 from semantic.errors import InputError
 
 NO_SITES = (
@@ -109,10 +115,6 @@ def run_here(config: Config, fresh: bool = False, sites: Sequence[Path] = ()) ->
     if bool(sites) != (config.federation is not None):
         raise InputError(NO_SITES if config.federation is not None else ONLY_SITES)
     taking_part = [load_site(path) for path in sites]
-    from fairfed.rounds.progress import listening
-    from fairfed.rounds.run_lock import check_folder, clear
-    from fairfed.server import checked, start
-    from fairfed.system import kind_of, system_of
 
     console = Console()
     check_folder(config, fresh)
@@ -137,9 +139,5 @@ def share_cores(workers: int) -> None:
 
     No more are taken than torch has already, which minds `OMP_NUM_THREADS`.
     """
-    import os
-
-    import torch
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (cores or 1) // workers)))

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
+from fairfed.cli.explaining import Explanation
 from fairfed.cli.tables import titled
-
-if TYPE_CHECKING:
-    from fairfed.explaining import Explanation
-    from semantic.conditioning import Description
-    from semantic.induction import AttributeSums
-    from semantic.privacy import Guarantee
-    from semantic.release import NoisedPrototypes
+from semantic.conditioning import Description
+from semantic.induction import AttributeSums
+from semantic.privacy import Guarantee
+from semantic.release import NoisedPrototypes
 
 
 def print_sums(sums: AttributeSums) -> None:

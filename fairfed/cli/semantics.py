@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from fairfed.config import PipelineConfig
+from fairfed.cli import semantic_tables as tables
+from fairfed.cli.explaining import explain as explained
+from fairfed.cli.options import ConfigFile, Override, pipeline_config
+from fairfed.cli.outputs import check_output, write_attributes, write_record
+from fairfed.cli.semantic_site import attribute_sums, check_declared, prototype_sums
+from semantic.induction_file import ScoredSums
+from semantic.privacy import gaussian_sigma
+from semantic.site_files import merged_prototypes, merged_sums, read_vocabulary
 
 app = typer.Typer(
     help="What classes look like: attribute tables and prototypes, summed at sites and merged.",
@@ -28,17 +34,6 @@ Files = Annotated[
     list[Path], typer.Argument(metavar="SITE…", help="One file of each site.", show_default=False)
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="File to write.", show_default=False)]
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="Configuration of an augmentation (TOML).", show_default=False),
-]
-Override = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", "-s", help="Replace a setting, as NAME=VALUE (data.label=kind).",
-        show_default=False,
-    ),
-]  # fmt: skip
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 Delta = Annotated[float, typer.Option(help="δ of the release.")]
 
@@ -66,14 +61,8 @@ def induce(
     """Score a vocabulary on a site's images by CLIP: counts and sums by class."""
     import numpy as np
 
-    from fairfed.cli import semantic_tables as tables
-    from fairfed.outputs import check_output
-    from fairfed.semantic_files import read_vocabulary, write_record
-    from fairfed.semantic_site import attribute_sums, check_declared
-    from semantic.induction_file import ScoredSums
-
     check_output(out, force)
-    settings = _resolve(data, config, overrides)
+    settings = pipeline_config(data, config, overrides)
     words = read_vocabulary(vocabulary)
     if epsilon is not None:
         _check_privacy(epsilon, delta)
@@ -98,10 +87,6 @@ def table(
     force: Force = False,
 ) -> None:
     """Merge sites' attribute sums and write the class × attribute table."""
-    from fairfed.cli import semantic_tables as tables
-    from fairfed.outputs import check_output
-    from fairfed.semantic_files import merged_sums, write_attributes
-
     check_output(out, force)
     sums = merged_sums(sites).sums
     write_attributes(sums.table(minimum), out)
@@ -124,14 +109,9 @@ def prototypes(
     force: Force = False,
 ) -> None:
     """Release a site's mean CLIP embeddings with noise for (ε, δ)-differential privacy."""
-    from fairfed.cli import semantic_tables as tables
-    from fairfed.outputs import check_output
-    from fairfed.semantic_files import write_record
-    from fairfed.semantic_site import prototype_sums
-
     check_output(out, force)
     _check_privacy(epsilon, delta)
-    released = prototype_sums(_resolve(data, config, overrides), by).release(
+    released = prototype_sums(pipeline_config(data, config, overrides), by).release(
         epsilon, delta, minimum
     )
     write_record(out, released.to_json())
@@ -142,10 +122,6 @@ def prototypes(
 @app.command()
 def merge(sites: Files, out: Out, force: Force = False) -> None:
     """Merge sites' prototypes; the result is a file for `conditioning.prototypes`."""
-    from fairfed.cli import semantic_tables as tables
-    from fairfed.outputs import check_output
-    from fairfed.semantic_files import merged_prototypes, write_record
-
     check_output(out, force)
     merged = merged_prototypes(sites)
     write_record(out, merged.to_json())
@@ -184,26 +160,15 @@ def explain(
     overrides: Override = None,
 ) -> None:
     """Say what a class is like, whether it can be composed, and which prompt it gets."""
-    from fairfed.cli import semantic_tables as tables
-    from fairfed.explaining import explain as explained
-
     found = explained(
-        _resolve(None, config, overrides), names, seen or (), attributes, prototypes, nearest
+        pipeline_config(None, config, overrides), names, seen or (), attributes, prototypes, nearest
     )
     for explanation in found:
         tables.print_explanation(explanation)
 
 
-def _resolve(data: str | None, path: Path | None, overrides: list[str] | None) -> PipelineConfig:
-    from fairfed.cli.augmenting import resolve
-
-    return resolve(data, path, overrides)
-
-
 def _check_privacy(epsilon: float, delta: float) -> None:
     """Refuse ε and δ out of range before any image is embedded."""
-    from semantic.privacy import gaussian_sigma
-
     gaussian_sigma(epsilon, delta, sensitivity=1.0)
 
 

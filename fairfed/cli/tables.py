@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from evaluation.intervals import Interval
-    from evaluation.summary import ArmSummary
+from evaluation.intervals import Interval
+from evaluation.report.headline import warnings
+from evaluation.run import read_run
+from evaluation.summary import ArmSummary, summarise
 
 LEGEND = (
     "Test {unit}, last round, in %; EO gap: equalized odds difference between groups.\n"
@@ -126,10 +127,6 @@ def _with_interval(interval: Interval | None) -> str:
 
 def print_summary(run_dir: Path, console: Console | None = None) -> None:
     """One row per arm: accuracy, recall of lacking classes, clients, group gap, cost."""
-    from evaluation.report.headline import warnings
-    from evaluation.run import read_run
-    from evaluation.summary import summarise
-
     console = console or Console()
     run = read_run(run_dir)
     arms = summarise(run)

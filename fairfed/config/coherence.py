@@ -16,6 +16,12 @@ TABULAR_MODELS = ("logistic", "mlp")
 """Models of tables; all others are of images."""
 KINDS = ("zsl", "peers", "specialise", "shared")
 """Sections that make a run something else than a comparison of arms."""
+OF_IMAGES = {
+    "peers": "peers are clustered on CLIP prototypes of their images",
+    "specialise": "a generator of images is specialised on images",
+    "shared": "a shared space is of images and captions",
+}
+"""Sections that no table suits, and why."""
 PUBLIC = "bundled"
 """The source whose rows everybody has, so that they need no protection."""
 
@@ -67,6 +73,12 @@ def _with_distinct_arms(config: Config) -> str:
 
 def _of_one_sort_of_data(config: Config) -> str:
     source = config.data.source
+    for name, why in OF_IMAGES.items() if config.data.tabular else ():
+        if getattr(config, name) is not None:
+            return (
+                f"{name}: {why}, but data.source {source!r} is a table; use images, or drop "
+                f"[{name}]"
+            )
     if config.data.tabular != (config.model in TABULAR_MODELS):
         what = "a table" if config.data.tabular else "images"
         fitting = (

@@ -13,6 +13,8 @@ from pydantic_core import ErrorDetails
 
 from fairfed.config.base import Section, section_of
 from fairfed.config.model import Config
+from fairfed.config.sections import Arm
+from fairfed.presets import load_preset
 from semantic.errors import InputError
 
 Model = TypeVar("Model", bound=Section)
@@ -68,8 +70,6 @@ def load_model(
         If the file cannot be read, is no TOML, or a setting is unknown or has a wrong value.
     """
     if preset is not None:
-        from fairfed.presets import load_preset
-
         tree, source = _tree(load_preset(preset).text, preset), f"preset {preset!r}"
         if path is not None:
             tree, source = merged(tree, _tree(_read(Path(path)), path)), f"{path} on {source}"
@@ -225,8 +225,6 @@ def _fields(model: type[Section], location: tuple[int | str, ...]) -> list[str]:
 
 
 def _section(model: type[BaseModel], field: str) -> type[BaseModel] | None:
-    from fairfed.config.sections import Arm
-
     if field not in model.model_fields:
         return None
     if field == "arms":

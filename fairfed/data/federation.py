@@ -78,6 +78,21 @@ def divide(
     return partition_rows(table, config.partition.model_copy(update=update), config.seed)
 
 
+def load_undivided(config: Config) -> ImageTable:
+    """Load the images, shaded evenly where they are shaded, for clients that differ in classes.
+
+    Shaded as clients are, images would give away by their tint whose they are.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the data is not as the configuration says.
+    """
+    table = load_images(config)
+    everybody = [np.arange(len(table), dtype=np.int64)]
+    return shade_if_asked(table, everybody, config.data, config.seed, even=True)
+
+
 def load_federation(config: Config, iid: bool = False) -> FederatedImages:
     """Load the images, divide them among the clients, and shade them where that is configured.
 

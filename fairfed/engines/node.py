@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from copy import deepcopy
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fairfed.engines.private import over_the_wire, stamp, with_content
-from fairfed.engines.records import fork
 from fairfed.errors import WithheldError
 
 logger = logging.getLogger("fairfed")
@@ -77,15 +77,19 @@ class Node:
         return self._seal(Message(Error(CLIENT_APP_RAISED, reason), reply_to=request), request)
 
     def call(self, client_app: ClientApp, request: Message) -> Message:
-        """Run the handler on copies, check its reply and commit the state; raise what it raises."""
-        received = with_content(request, fork(request.content))
+        """Run the handler on copies, check its reply and commit the state; raise what it raises.
+
+        One `RecordDict` that a strategy puts into all its messages must not be shared by all
+        clients. Copies share the bytes of arrays, which nobody can change, and no container.
+        """
+        received = with_content(request, deepcopy(request.content))
         if self._wire:
             received = over_the_wire(received)
         context = Context(
             run_id=request.metadata.run_id,
             node_id=self.node_id,
             node_config=dict(self._node_config),
-            state=fork(self.state),
+            state=deepcopy(self.state),
             run_config=dict(self._run_config),
         )
         reply: object = client_app(message=received, context=context)
@@ -95,9 +99,9 @@ class Node:
         if answered != asked:
             raise ValueError(REPLY_TO_ANOTHER.format(answered=answered, asked=asked))
         if reply.has_content():
-            reply = with_content(reply, fork(reply.content))
+            reply = with_content(reply, deepcopy(reply.content))
         reply = self._seal(reply, request)
-        self.state = fork(context.state)
+        self.state = deepcopy(context.state)
         return reply
 
     def _seal(self, reply: Message, request: Message) -> Message:

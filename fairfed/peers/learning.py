@@ -28,11 +28,11 @@ from fairfed.peers.population import settings
 from fairfed.peers.profiles import Profile, profile
 from fairfed.peers.roles import Report
 from fairfed.strategies.aggregate import is_parameter
+from semantic.prototypes import PrototypeSums, sum_prototypes
 
 if TYPE_CHECKING:
     from fairfed.config.peers import MetaName
     from fairfed.sites.site import Site
-    from semantic.prototypes import PrototypeSums
 
 STEPS = (0, 1, 5)
 """Local steps after which a model is measured."""
@@ -113,8 +113,6 @@ def _sums(site: Site) -> PrototypeSums:
 
 
 def _summed(site: Site) -> PrototypeSums:
-    from semantic.prototypes import sum_prototypes
-
     table, rows, encoder = site.images, site.rows.train, site.place.encoder
     embeddings = encoder.embed_images(table.images[rows]).numpy()
     labels, classes = table.labels[rows], table.classes

@@ -28,6 +28,8 @@ def act(request: Request) -> Message:
     asked, context, study = request.sent, request.context, request.study
     kind = cast("MetaName", str(asked["meta"]))
     peer, peers = request.client, int(context.node_config["num-partitions"])
+    site = peer_site(request, peers)
+    site.place.encoder  # noqa: B018  (who has other weights of it is refused before it says hello)
     cost = float(context.node_config.get("cost", peer_cost(study.seed, peer)))
     member = peer in members(study, peers)
     flags = bool(asked["measuring"]), bool(asked["taken"])
@@ -36,7 +38,7 @@ def act(request: Request) -> Message:
     actor = Peer(
         role,
         state,
-        PeerSite(peer_site(request, peers), kind, peer, request.round),
+        PeerSite(site, kind, peer, request.round),
         Rules(kind, settings(study), how_peers_train(study)["lr"]),
         unpack(request.message.content),
     )

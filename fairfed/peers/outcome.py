@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairfed.config import Arm
 from fairfed.peers.population import settings
 from fairfed.rounds.run_directory import RunDirectory, write_text
 
@@ -26,8 +27,6 @@ LEGEND = (
 
 def write_outcome(directory: RunDirectory, clients: int, methods: list[str]) -> None:
     """Write `results.json` and `results.md` from the log and the measurements of the run."""
-    from fairfed.config import Arm
-
     lines = directory.rounds_by_arm()
     content = {
         "name": directory.config.name,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fairfed.errors import PublicInputError
 from fairfed.peers.population import holder
 from fairfed.sites.request import Request
-from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.simulated import SimulatedSites, simulated
 from fairfed.sites.site import Site
 
-NO_DRIFT = "peers.drift_round has peers hold each other's data, which only a simulation can do"
+DRIFT = "peers.drift_round"
 
 
 def peer_site(request: Request, peers: int) -> Site:
@@ -17,6 +16,4 @@ def peer_site(request: Request, peers: int) -> Site:
     whose = holder(request.study, peers, site.index, request.round)
     if whose == site.index:
         return site
-    if not isinstance(request.sites, SimulatedSites):
-        raise PublicInputError(NO_DRIFT)
-    return request.sites.cut(whose, request.study)
+    return simulated(request.sites, SimulatedSites, DRIFT).cut(whose, request.study)

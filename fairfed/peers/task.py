@@ -12,11 +12,13 @@ from fairfed.peers.baseline import train_arm
 from fairfed.peers.outcome import show as show
 from fairfed.peers.outcome import write_outcome
 from fairfed.peers.population import settings
+from fairfed.peers.sites import DRIFT
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.progress import TIMEOUT
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
+from fairfed.strategies.build import check_arms, needs_probe
 from fairfed.systems.session import begin
 from semantic.errors import InputError
 
@@ -29,10 +31,6 @@ SITES = SimulatedSites
 TITLES: dict[MetaName, str] = {"reptile": "PPFM (Reptile)", "fomaml": "PPFM (FOMAML)"}
 """What the variants are called in logs and tables."""
 
-NO_IMAGES = (
-    "peers: peers are clustered on CLIP prototypes of their images, but data.source {source!r} is "
-    "a table; use images, or drop [peers]"
-)
 ALL_TRAIN = "fraction = {fraction}: with [peers] every peer takes part in every round; set it to 1"
 TOO_FEW = (
     "peers.unseen = {unseen} of {clients} clients leaves {left} to take part, and at least 2 have "
@@ -72,11 +70,7 @@ def check(study: Study) -> None:
     InputError
         If data, models or settings are not as they should be.
     """
-    from fairfed.strategies.build import check_arms
-
     config = study.config
-    if study.told.labels.kind == "table":
-        raise InputError(NO_IMAGES.format(source=config.data.source))
     if config.fraction != 1:
         raise InputError(ALL_TRAIN.format(fraction=config.fraction))
     _check_training(config)
@@ -87,7 +81,7 @@ def check(study: Study) -> None:
     if clients - unseen < 2:
         raise InputError(TOO_FEW.format(unseen=unseen, clients=clients, left=clients - unseen))
     if settings(config).drift_round:
-        study.simulated("peers.drift_round")
+        study.simulated(DRIFT)
     study.place.encoder  # noqa: B018  (loaded, or refused)
     if config.model == "clip":
         study.place.model()
@@ -105,8 +99,6 @@ def _check_training(config: Config) -> None:
 
 def _check_arm(arm: Arm) -> None:
     """Refuse arms that this run cannot compare with."""
-    from fairfed.strategies.build import needs_probe
-
     if arm.slug in {variant(kind).slug for kind in TITLES}:
         raise InputError(SAME_NAME.format(name=arm.name))
     given = (name for name in _NOT_PLAIN if getattr(arm, name) != Arm.model_fields[name].default)

@@ -12,6 +12,7 @@ from fairfed.rounds.exchange import Steps
 from fairfed.strategies.aggregate import Model
 
 Row = dict[str, Any]
+"""What the log says of a client in a round."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 
 from fairfed.engines.nodes import wait_for_nodes
 from fairfed.errors import RunError
-from fairfed.rounds.exchange import CONFIG_KEY, Client, Exchange, perform, why_unanswered
+from fairfed.rounds.exchange import CONFIG_KEY, Client, Exchange, ask, perform
 
 PARTITION_KEY = "partition-id"
 METRICS_KEY = "metrics"
@@ -29,6 +29,9 @@ UNNUMBERED = f"the reply has no integer '{PARTITION_KEY}' in its '{METRICS_KEY}'
 SAME_PARTITION = (
     "nodes {first} and {second} both say that they are partition {partition}: give every client "
     "its own partition-id"
+)
+SAME_NAME = (
+    "nodes {first} and {second} both say that they are '{name}': give every site a name of its own"
 )
 OTHER_CLIENT = "the reply says 'partition-id' {said}, the handshake said {known}"
 FAILED = "{count} of {of} clients failed '{action}': {reasons}"
@@ -41,8 +44,9 @@ class QueryError(RunError):
 def handshake(grid: Grid, needed: int, timeout: float) -> list[Client]:
     """Ask every node who it is (``query.describe``).
 
-    Node ids are random on most engines and change from run to run; the partition id is a client's
-    identity in everything that must be reproducible.
+    Node ids are random on most engines and change from run to run; a client's index is its
+    identity in everything that must be reproducible. It is the partition id that an engine has
+    given it. Where no client has one, it is the client's place among all names, in order.
 
     Returns
     -------
@@ -54,31 +58,34 @@ def handshake(grid: Grid, needed: int, timeout: float) -> list[Client]:
     TimeoutError
         Fewer than ``needed`` nodes in time.
     QueryError
-        A node did not answer, or two nodes hold one partition.
+        A node did not answer or does not say who it is, or two say the same.
     """
     nodes = wait_for_nodes(grid, needed, timeout)
     content = RecordDict({CONFIG_KEY: ConfigRecord({"round": 0})})
     requests = [Message(content, node, "query.describe") for node in nodes]
-    replies = list(grid.send_and_receive(requests, timeout=timeout))
-    by_request = {reply.metadata.reply_to_message_id: reply for reply in replies}
-    found: dict[int, Client] = {}
-    failed: dict[str, str] = {}
-    for node, request in zip(nodes, requests, strict=True):
-        reply = by_request.get(request.metadata.message_id)
-        reason = why_unanswered(reply, timeout)
-        if reply is None or reason is not None:
-            failed[f"node {node}"] = reason or ""
-            continue
-        partition = _partition(reply.content)
-        if partition is None:
-            failed[f"node {node}"] = UNNUMBERED
-            continue
-        if partition in found:
-            first = found[partition].node
-            raise QueryError(SAME_PARTITION.format(first=first, second=node, partition=partition))
-        found[partition] = Client(partition, _name(reply.content, partition), node)
-    _raise_failures("describe", failed, len(nodes))
-    return [found[index] for index in sorted(found)]
+    answers = dict(zip(nodes, ask(grid, requests, timeout), strict=True))
+    failed = {node: found for node, found in answers.items() if isinstance(found, str)}
+    said = {node: found.content for node, found in answers.items() if isinstance(found, Message)}
+    numbers = _numbers(said)
+    failed |= {node: UNNUMBERED for node in said if node not in numbers}
+    _raise_failures("describe", {f"node {node}": failed[node] for node in failed}, len(nodes))
+    clients = [
+        Client(numbers[node], _name(content) or str(numbers[node]), node)
+        for node, content in said.items()
+    ]
+    _refuse_twins(clients)
+    return sorted(clients, key=lambda client: client.index)
+
+
+def _numbers(said: Mapping[int, RecordDict]) -> dict[int, int]:
+    """Index by node of the clients that have one; see :func:`handshake`."""
+    partitions = {node: _partition(content) for node, content in said.items()}
+    numbers = {node: number for node, number in partitions.items() if number is not None}
+    names = {node: name for node, content in said.items() if (name := _name(content))}
+    if numbers or len(names) < len(said):
+        return numbers
+    ordered = sorted(names.values())
+    return {node: ordered.index(name) for node, name in names.items()}
 
 
 def _partition(content: RecordDict) -> int | None:
@@ -87,9 +94,24 @@ def _partition(content: RecordDict) -> int | None:
     return said if isinstance(said, int) else None
 
 
-def _name(content: RecordDict, index: int) -> str:
-    """What a client calls itself."""
-    return str(content.config_records.get(WHO_KEY, ConfigRecord()).get("name", index))
+def _name(content: RecordDict) -> str:
+    """What a client calls itself; empty if it does not say."""
+    return str(content.config_records.get(WHO_KEY, ConfigRecord()).get("name", ""))
+
+
+def _refuse_twins(clients: Iterable[Client]) -> None:
+    """Refuse two clients of one name or one index."""
+    names: dict[str, int] = {}
+    indices: dict[int, int] = {}
+    for client in clients:
+        first = names.setdefault(client.name, client.node)
+        if first != client.node and client.name != str(client.index):
+            raise QueryError(SAME_NAME.format(first=first, second=client.node, name=client.name))
+        first = indices.setdefault(client.index, client.node)
+        if first != client.node:
+            raise QueryError(
+                SAME_PARTITION.format(first=first, second=client.node, partition=client.index)
+            )
 
 
 def _raise_failures(action: str, failed: Mapping[str, str], of: int) -> None:

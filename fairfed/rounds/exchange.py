@@ -141,18 +141,14 @@ def perform(grid: Grid, clients: Sequence[Client], exchange: Exchange, timeout: 
     asked = [client for client in clients if client.index in exchange.contents]
     answers = Answers(exchange.label, {client.index: client.name for client in asked})
     requests = [_request(exchange, client) for client in asked]
-    found = grid.send_and_receive(requests, timeout=limit) if requests else ()
-    by_request = {reply.metadata.reply_to_message_id: reply for reply in found}
-    for client, request in zip(asked, requests, strict=True):
+    for client, request, found in zip(asked, requests, ask(grid, requests, limit), strict=True):
         answers.down[client.index] = array_bytes(request.content)
-        reply = by_request.get(request.metadata.message_id)
-        reason = why_unanswered(reply, limit)
-        if reply is None or reason is not None:
-            logger.warning("client %s failed: %s", client.name, reason)
-            answers.note(client.index, reason or "")
+        if isinstance(found, str):
+            logger.warning("client %s failed: %s", client.name, found)
+            answers.note(client.index, found)
         else:
-            answers.up[client.index] = array_bytes(reply.content)
-            answers.replies[client.index] = reply
+            answers.up[client.index] = array_bytes(found.content)
+            answers.replies[client.index] = found
     return answers
 
 
@@ -164,13 +160,20 @@ def _request(exchange: Exchange, client: Client) -> Message:
     return Message(RecordDict({**content, CONFIG_KEY: own}), client.node, exchange.kind)
 
 
-def why_unanswered(reply: Message | None, timeout: float) -> str | None:
-    """Why a node gave no answer; None where it gave one."""
-    if reply is None:
-        return NO_REPLY.format(timeout=timeout)
-    if reply.has_error():
-        return reply.error.reason or UNEXPLAINED.format(code=reply.error.code)
-    return None
+def ask(grid: Grid, requests: Sequence[Message], timeout: float) -> list[Message | str]:
+    """For each request its reply, or why there is none."""
+    replies = list(grid.send_and_receive(requests, timeout=timeout)) if requests else []
+    by_request = {reply.metadata.reply_to_message_id: reply for reply in replies}
+    found: list[Message | str] = []
+    for request in requests:
+        reply = by_request.get(request.metadata.message_id)
+        if reply is None:
+            found.append(NO_REPLY.format(timeout=timeout))
+        elif reply.has_error():
+            found.append(reply.error.reason or UNEXPLAINED.format(code=reply.error.code))
+        else:
+            found.append(reply)
+    return found
 
 
 def array_bytes(content: RecordDict) -> int:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaluation.files import write_whole
+from evaluation.files import json_lines, write_whole
 from fairfed.config import Arm, Config
-from fairfed.files import json_lines
 from fairfed.rounds import checkpoint
 from fairfed.rounds.round_log import lines_to_keep
 from fairfed.rounds.run_lock import CONFIG, check_folder

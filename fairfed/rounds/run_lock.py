@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evaluation.files import write_whole
 from fairfed.config import Config, load_model
-from fairfed.differing import differing
+from fairfed.config.differing import differing
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")

@@ -13,22 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from flwr.app import Context, RecordDict
 from torch import Tensor
 
-from fairfed.shared_space.classes import held_vectors
 from fairfed.shared_space.data import caption_embeddings, image_embeddings
 from fairfed.shared_space.sites import SharedSite
 from fairfed.shared_space.variants import settings
+from fairfed.shared_space.vectors import held_vectors
 from fairfed.sites import dp_release
 from fairfed.sites.workplace import Workplace
-
-if TYPE_CHECKING:
-    from semantic.release import NoisedPrototypes
+from semantic.privacy import Guarantee
+from semantic.prototypes import sum_prototypes
+from semantic.release import NoisedPrototypes, merge_prototypes
 
 IMAGES, CAPTIONS = "images", "captions"
 """What is summed: embeddings of images, and of captions whose images are there, too."""
@@ -45,9 +44,6 @@ def _noised(site: SharedSite) -> NoisedPrototypes:
 
     It states what it guarantees a row: the whole ε and δ, also where two sums share them.
     """
-    from semantic.privacy import Guarantee
-    from semantic.prototypes import sum_prototypes
-
     own, study, clip = site.own, site.place.study, site.place.encoder
     shared = settings(study)
     none = own.rows[:0]
@@ -70,8 +66,6 @@ def merge(answers: Iterable[RecordDict]) -> NoisedPrototypes:
     InputError
         If clients use different CLIP models.
     """
-    from semantic.release import merge_prototypes
-
     return merge_prototypes(map(dp_release.read, answers))
 
 

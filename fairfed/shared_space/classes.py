@@ -1,23 +1,18 @@
-"""Classes that nobody has images of, or that arrive; and what stands for every class."""
+"""Classes that nobody has images of, or that arrive; and what is said of every class."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from fairfed.config.model import Agreement
 from fairfed.shared_space.variants import settings
-from fairfed.sites.workplace import Workplace
 from semantic.conditioning import UNNAMED_NOUN
 from semantic.encoder import ClipEncoder
 from semantic.errors import InputError
 from semantic.space import UNNAMED_GROUPS, Cell, SemanticSpace
 
 _TEXTS = 256
-HELD = "held"
-"""What a request says of the classes that some client has images of."""
 
 
 def positions(
@@ -55,23 +50,6 @@ def embed_texts(encoder: ClipEncoder, texts: list[str]) -> Tensor:
     return torch.cat([torch.zeros(0, encoder.dimension), *map(encoder.embed_texts, batches)])
 
 
-def class_vectors(place: Workplace) -> Tensor:
-    """Unit embeddings ``[C, d]`` that stand for the classes."""
-    return place.kept("class vectors", lambda: _class_vectors(place))
-
-
-def _class_vectors(place: Workplace) -> Tensor:
-    study, known = place.study, place.space
-    texts = [class_text(known, name, study) for name in known.classes]
-    found = embed_texts(place.encoder, texts)
-    if study.arrival is not None and study.arrival.recall:
-        from fairfed.shared_space.memory import recalled_vector
-
-        row = known.classes.index(study.arrival.class_name)
-        found[row] = recalled_vector(place, found)
-    return found
-
-
 def class_text(known: SemanticSpace, name: str, config: Agreement) -> str:
     """What is embedded for a class.
 
@@ -90,9 +68,3 @@ def class_text(known: SemanticSpace, name: str, config: Agreement) -> str:
     noun = UNNAMED_NOUN if asked == "attributes" else None
     opening = known.prompts(cell, noun)[0]
     return ", ".join([opening, *phrases]) if asked != "name" else opening
-
-
-def held_vectors(sent: Mapping[str, object], place: Workplace) -> Tensor:
-    """Vectors of the classes that some client has images of, as a request says."""
-    held: list[int] = list(sent[HELD])  # type: ignore[call-overload]
-    return class_vectors(place)[held]

@@ -22,11 +22,12 @@ from fairfed.draws import generator_of
 from fairfed.models import epoch_rows
 from fairfed.shared_space.adapter import Adapter, train_adapter, unit
 from fairfed.shared_space.centring import IMAGES, centre_of, centre_of_classes, release
-from fairfed.shared_space.classes import class_vectors, positions
+from fairfed.shared_space.classes import positions
 from fairfed.shared_space.data import image_embeddings
 from fairfed.shared_space.examples import Examples, captioned, training_examples
 from fairfed.shared_space.sites import SharedSite, shared_site
 from fairfed.shared_space.variants import Variant, served, settings, trained_on, variant_of
+from fairfed.shared_space.vectors import class_vectors
 from fairfed.sites.request import Metrics, Request
 
 

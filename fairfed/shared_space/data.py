@@ -11,6 +11,7 @@ from torch import Tensor
 from fairfed.shared_space.classes import embed_texts
 from fairfed.shared_space.holdings import Rows
 from fairfed.shared_space.sites import SharedSite
+from generators.training.captions import CaptionStyle, caption
 from semantic.measures import WORDS, measured_words
 from semantic.space import CROSSED, UNNAMED_GROUPS
 
@@ -38,8 +39,6 @@ def captions(site: SharedSite, rows: Rows) -> list[str]:
 
     A row's caption depends on the seed and the row alone.
     """
-    from generators.training.captions import CaptionStyle, caption
-
     table, known = site.table, site.place.space.table
     words = measured_words(table.images[rows])
     numbers = rows if table.rows is None else table.rows[rows]

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from fairfed.shared_space.adapter import unit
 from fairfed.shared_space.centring import CAPTIONS, IMAGES, centre_of, centre_of_classes
-from fairfed.shared_space.classes import class_vectors, positions
+from fairfed.shared_space.classes import positions
 from fairfed.shared_space.data import caption_embeddings, image_embeddings, telling
 from fairfed.shared_space.holdings import Rows
 from fairfed.shared_space.memory import synthetic
 from fairfed.shared_space.sites import SharedSite
 from fairfed.shared_space.variants import Variant, settings
+from fairfed.shared_space.vectors import class_vectors
 
 
 @dataclass(frozen=True, eq=False)

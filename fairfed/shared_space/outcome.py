@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.rounds.run_directory import RunDirectory, costs, write_text
+from fairfed.shared_space.centring import IMAGES
 from fairfed.shared_space.classes import positions
 from fairfed.shared_space.memory import arrival_of, memory
 from fairfed.shared_space.variants import settings, variants_of
@@ -93,8 +94,6 @@ def _arrival(place: Workplace) -> dict[str, Any]:
 
 def _notes(config: Config, met: dict[str, Any], logged: dict[str, list[Line]]) -> list[str]:
     """What a reader of the numbers must know of how they came about; nothing as a rule."""
-    from fairfed.shared_space.centring import IMAGES
-
     found = []
     if settings(config).centre and IMAGES not in met["means"]:
         found.append(NOT_CENTRED.format(minimum=config.augment.minimum))

@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairfed.config.labels import LabelSpace, found_space
-from fairfed.data import ImageTable, load_images
-from fairfed.data.federation import shade_if_asked
+from fairfed.data import ImageTable
+from fairfed.data.federation import load_undivided
 from fairfed.data.fingerprint import fingerprint
-from fairfed.errors import PublicInputError
 from fairfed.once import once
 from fairfed.shared_space.classes import positions
 from fairfed.shared_space.holdings import Holding, Rows, divide
 from fairfed.shared_space.variants import settings
 from fairfed.sites.request import Request
-from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.simulated import SimulatedSites, simulated
 from fairfed.sites.workplace import Workplace
 
 
@@ -55,17 +53,7 @@ class SharedSites(SimulatedSites):
     @once
     def table(self) -> ImageTable:
         """All images, shaded evenly where they are shaded: the clients differ in classes alone."""
-        table = load_images(self.config)
-        rows = [np.arange(len(table), dtype=np.int64)]
-        return shade_if_asked(table, rows, self.config.data, self.config.seed, even=True)
-
-    @once
-    def labels(self) -> LabelSpace:
-        """Classes and groups, as the data have them."""
-        table, data = self.table, self.config.data
-        sensitive = data.sensitive if len(table.group_names) > 1 else ()
-        names = table.classes, table.group_names
-        return found_space(*names, sensitive, "images", data.image_size)
+        return load_undivided(self.config)
 
     @once
     def holdings(self) -> tuple[Holding, ...]:
@@ -83,7 +71,7 @@ class SharedSites(SimulatedSites):
         return place.kept(("shared site", index), lambda: self._held(index, place))
 
     def _held(self, index: int, place: Workplace) -> SharedSite:
-        own = self.holdings[index]
+        own = self.holdings[self.position(index)]
         rows = np.unique(np.concatenate([own.rows, own.held_out, own.test]))
 
         def here(chosen: Rows) -> Rows:
@@ -102,12 +90,5 @@ def shared_site(request: Request) -> SharedSite:
     fairfed.errors.PublicInputError
         If it holds nothing, or is real.
     """
-    sites, index = request.sites, request.client
-    if not isinstance(sites, SharedSites):
-        raise PublicInputError("[shared] runs in a simulation alone")
-    if index >= len(sites.names):
-        raise PublicInputError(
-            f"client {index} holds nothing: [shared] describes {len(sites.names)} clients; run as "
-            "many"
-        )
-    return sites.held(index, sites.place(request.study))
+    sites = simulated(request.sites, SharedSites, "[shared]")
+    return sites.held(request.client, sites.place(request.study))

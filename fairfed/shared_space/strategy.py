@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Message
 
+from fairfed.rounds.exchange import Client
 from fairfed.strategies.steered import FairnessSteered
 
 ACTION = "shared"
@@ -30,9 +31,9 @@ class SharedSpace(FairnessSteered):
         super().__init__(shape, **options)
         self._outside = outside
 
-    def enroll(self, sites: Mapping[int, int], *, seed: int, fraction: float) -> None:
+    def enroll(self, clients: Iterable[Client], *, seed: int, fraction: float) -> None:
         """Fix who takes part, and how a round draws them."""
-        inside = {node: client for node, client in sites.items() if client not in self._outside}
+        inside = [client for client in clients if client.index not in self._outside]
         super().enroll(inside, seed=seed, fraction=fraction)
 
     def _requests(

@@ -14,13 +14,14 @@ from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.shared_space.adapter import Adapter
 from fairfed.shared_space.centring import means, merge
-from fairfed.shared_space.classes import HELD, class_vectors
 from fairfed.shared_space.memory import check_synthesis
 from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
 from fairfed.shared_space.sites import SharedSites
 from fairfed.shared_space.strategy import ACTION, SharedSpace
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
+from fairfed.shared_space.vectors import HELD, class_vectors
+from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.strategies.aggregate import decode
 from fairfed.strategies.arm_server import SteeredServer
@@ -68,25 +69,15 @@ def check(study: Study) -> None:
     config = study.config
     arrival, shared = config.arrival, settings(config)
     refuse_arms(config, "shared")
-    if config.data.tabular:
-        raise InputError("data.source: a shared space is of images and captions, not of a table")
     _refuse_unused(config)
     if arrival is not None and arrival.round >= config.rounds:
         raise InputError(TOO_LATE.format(round=arrival.round, rounds=config.rounds))
     if arrival is None and "captions" in shared.variants and not shared.text_clients:
         raise InputError(ONE_MODALITY)
-    held = _simulation(study).holdings
+    held = simulated(study.simulation, SharedSites, "[shared]").holdings
     class_vectors(study.place)
     if any(variant.synthesises for variant in variants_of(config)):
         check_synthesis(study.place, {c for own in held if own.kind != "text" for c in own.classes})
-
-
-def _simulation(study: Study) -> SharedSites:
-    """The sites: captions are written for a simulation."""
-    found = study.simulated("[shared]")
-    if not isinstance(found, SharedSites):
-        raise TypeError("the sites are of another system")
-    return found
 
 
 def _refuse_unused(config: Config) -> None:

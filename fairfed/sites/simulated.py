@@ -13,8 +13,15 @@ from flwr.app import Context
 from fairfed.config import Config
 from fairfed.config.federation import AttributeRows, FederationConfig, agreed
 from fairfed.config.labels import LabelSpace, found_space
-from fairfed.data import FederatedImages, Federation, ImageTable, load_federation
+from fairfed.data import (
+    FederatedImages,
+    Federation,
+    ImageTable,
+    LabelledTable,
+    load_federation,
+)
 from fairfed.data.fingerprint import fingerprint
+from fairfed.errors import PublicInputError
 from fairfed.once import once
 from fairfed.sites.collection import IID, MAIN, Sites, partition_of
 from fairfed.sites.semantics import attribute_table
@@ -26,6 +33,11 @@ if TYPE_CHECKING:
     from fairfed.tabular import FederatedRows
 
 NOBODY = "the data holds no client; see 'data.client' and 'partition'"
+NO_SITE = "client {client} holds nothing: the data is divided among {sites} clients; run as many"
+ONLY_SIMULATED = (
+    "{what} needs the data of all sites in one place, which only a simulation has ([data] and "
+    "[partition] in the configuration); leave it out"
+)
 
 
 class SimulatedSites(Sites):
@@ -75,6 +87,11 @@ class SimulatedSites(Sites):
         return self._iid if split == IID else self._main
 
     @property
+    def table(self) -> LabelledTable:
+        """All rows."""
+        return self.data().table
+
+    @property
     def images(self) -> FederatedImages:
         """The same, where they are images."""
         data = self.data()
@@ -103,7 +120,7 @@ class SimulatedSites(Sites):
     @once
     def labels(self) -> LabelSpace:
         """Classes and groups, as the data have them."""
-        table, data = self.data().table, self.config.data
+        table, data = self.table, self.config.data
         sensitive = data.sensitive if len(table.group_names) > 1 else ()
         names = table.classes, table.group_names
         if data.tabular:
@@ -147,7 +164,19 @@ class SimulatedSites(Sites):
 
     def name(self, context: Context) -> str:
         """What a client's site is called."""
-        return self.names[partition_of(context)]
+        return self.names[self.position(partition_of(context))]
+
+    def position(self, client: int) -> int:
+        """The position of a client among the sites, which is its number.
+
+        Raises
+        ------
+        fairfed.errors.PublicInputError
+            If there are more clients than sites.
+        """
+        if client >= len(self.names):
+            raise PublicInputError(NO_SITE.format(client=client, sites=len(self.names)))
+        return client
 
     def site(
         self, context: Context, study: FederationConfig, split: str = MAIN, pooled: bool = False
@@ -160,7 +189,7 @@ class SimulatedSites(Sites):
     ) -> Site:
         """The site of a client, by its position."""
         with self._lock:
-            place, key = self.place(study), (index, split, pooled)
+            place, key = self.place(study), (self.position(index), split, pooled)
             if key not in self._sites:
                 rows = self._rows(index, split, pooled)
                 view = f"{split} pooled" if pooled else split
@@ -204,6 +233,20 @@ def attribute_rows(config: Config) -> AttributeRows | None:
 
 
 Kind = TypeVar("Kind", bound=SimulatedSites)
+
+
+def simulated(sites: object, kind: type[Kind], what: str) -> Kind:
+    """The simulation that something needs.
+
+    Raises
+    ------
+    fairfed.errors.PublicInputError
+        If the sites are real.
+    """
+    if not isinstance(sites, kind):
+        raise PublicInputError(ONLY_SIMULATED.format(what=what))
+    return sites
+
 
 _HERE: list[SimulatedSites] = []
 _HERE_LOCK = threading.Lock()

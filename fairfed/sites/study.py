@@ -7,19 +7,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Arm, Config, FederationConfig
+from fairfed.config.federation import agreed
 from fairfed.sites.request import STUDY
-from fairfed.sites.simulated import SimulatedSites
-from fairfed.sites.workplace import Workplace
+from fairfed.sites.simulated import SimulatedSites, attribute_rows, fingerprints, simulated
+from fairfed.sites.workplace import Workplace, sources_of
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.rounds.run_directory import RunDirectory
 
 HAS_ARMS = "arms: a run with [{section}] has no arms; leave [[arms]] out, or [{section}]"
-ONLY_SIMULATED = (
-    "{what} needs the data of all sites in one place, which only a simulation has ([data] and "
-    "[partition] in the configuration); leave it out"
-)
 SERVER = 2**31 - 1
 """Stands for the server among real sites, whose number it need not know."""
 
@@ -72,8 +69,6 @@ class Study:
         """The server's models."""
         if self.simulation is not None:
             return self.simulation.place(self.told)
-        from fairfed.sites.workplace import sources_of
-
         return Workplace(self.told, sources_of(self.config))
 
     def simulated(self, what: str) -> SimulatedSites:
@@ -84,9 +79,7 @@ class Study:
         semantic.errors.InputError
             If the sites are real.
         """
-        if self.simulation is None:
-            raise InputError(ONLY_SIMULATED.format(what=what))
-        return self.simulation
+        return simulated(self.simulation, SimulatedSites, what)
 
     def with_told(self, told: FederationConfig) -> Study:
         """The same, with more to tell."""
@@ -125,9 +118,6 @@ def study_of(config: Config, simulation: SimulatedSites | None) -> Study:
     """
     if simulation is not None:
         return Study(config, simulation.study, simulation)
-    from fairfed.config.federation import agreed
-    from fairfed.sites.simulated import attribute_rows, fingerprints
-
     if config.federation is None:
         raise InputError("federation: missing; sites with data of their own need [federation]")
     return Study(

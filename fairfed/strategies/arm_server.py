@@ -50,11 +50,11 @@ class SteeredServer(ArmServer):
         config: Mapping[str, ConfigRecordValues],
         synthesis_timeout: float | None = None,
     ) -> None:
-        self._grid, self._clients, self._start = grid, clients, start
+        self._grid, self._start = grid, start
         self._index = {client.node: client.index for client in clients}
         self._strategy, self._config = strategy, ConfigRecord(dict(config))
         self._synthesis_timeout = synthesis_timeout
-        strategy.enroll(self._index, seed=plan.seed, fraction=plan.fraction)
+        strategy.enroll(clients, seed=plan.seed, fraction=plan.fraction)
 
     def start(self) -> Model:
         """The model before the first round."""
@@ -105,7 +105,7 @@ class SteeredServer(ArmServer):
         found = {}
         for client in sorted(self._index.values()):
             idle = failed_row(client, "") if client in trained.errors else idle_row(client)
-            evaluated = test.get(client, failed_evaluation(client, ""))
+            evaluated = test.get(client, failed_evaluation(client, None))
             found[client] = {**train.get(client, idle), **evaluated}
         return found
 

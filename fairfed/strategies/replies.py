@@ -27,7 +27,7 @@ __all__ = [
 
 logger = logging.getLogger("fairfed")
 
-TWICE = "client %d answered twice in one round: the second reply is ignored"
+TWICE = "client %s answered twice in one round: the second reply is ignored"
 
 
 @dataclass(frozen=True)
@@ -207,6 +207,7 @@ def sort_replies(
     keys: ReplyKeys,
     sites: Mapping[int, int] | None,
     accept: Callable[[Message, int], ClientReply],
+    names: Mapping[int, str] | None = None,
 ) -> tuple[list[ClientReply], dict[int, str]]:
     """Split replies into those that can be used and reasons for the others.
 
@@ -220,6 +221,8 @@ def sort_replies(
         Partition id by node id, where a handshake gave it.
     accept : callable
         Reads one reply of one client or raises :class:`RejectedReply`.
+    names : mapping of int to str, optional
+        What clients are called in the log; by their partition ids unless given.
 
     Returns
     -------
@@ -238,12 +241,13 @@ def sort_replies(
                 raise RejectedReply(message.error.reason or "error without a reason")
             client = partition_of(message, keys, sites)
             if client in accepted:
-                logger.warning(TWICE, client)
+                logger.warning(TWICE, (names or {}).get(client, client))
                 continue
             accepted[client] = accept(message, client)
         except RejectedReply as reason:
             failed[client] = str(reason)
-            logger.warning("client %d is left out: %s", client, reason)
+            name = (names or {}).get(client, client)
+            logger.warning("client %s is left out: %s", name, reason)
     return [accepted[client] for client in sorted(accepted)], failed
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from fairfed.rounds.arm_server import Row
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.replies import ClientReply
-
-Row = dict[str, Any]
 
 NOT_DRAWN = "not drawn in this round"
 
@@ -105,7 +103,7 @@ def evaluate_row(reply: ClientReply) -> Row:
     }
 
 
-def failed_evaluation(client: int, error: str) -> Row:
+def failed_evaluation(client: int, error: str | None) -> Row:
     """Describe a client that could not evaluate."""
     return {"client": client, "error": error, "test_loss": None, "test_counts": None}
 

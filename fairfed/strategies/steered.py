@@ -20,7 +20,9 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from fairfed.engines.nodes import wait_for_nodes
+from fairfed.rounds.arm_server import Row
 from fairfed.rounds.clients import handshake, sample
+from fairfed.rounds.exchange import Client
 from fairfed.strategies.aggregate import Model, decode, encode
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.bounds import MAX_WEIGHT, MIN_SHARE, Bounds
@@ -38,7 +40,7 @@ from fairfed.strategies.replies import (
     totals,
 )
 from fairfed.strategies.robust import Aggregator
-from fairfed.strategies.rows import Row, evaluate_rows, train_rows
+from fairfed.strategies.rows import evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
 from fairfed.zda.server import Inversion, inversion_arrays, load_inversion, save_inversion
@@ -156,12 +158,19 @@ class FairnessSteered(Strategy):
         self.loop_log: dict[int, dict[str, Any]] = {}
         self.inversion_log: dict[int, dict[str, Any]] = {}
         self._sites: dict[int, int] | None = None
+        self._names: dict[int, str] = {}
         self._global: Model | None = None
 
-    def enroll(self, sites: Mapping[int, int], *, seed: int, fraction: float) -> None:
-        """Fix who the clients are (partition id by node id) and how a round draws them."""
+    def enroll(self, clients: Iterable[Client], *, seed: int, fraction: float) -> None:
+        """Fix who the clients are and how a round draws them."""
         check_range("fraction", fraction, 0.0, 1.0, above=True)
-        self._sites, self.seed, self.fraction = dict(sites), seed, fraction
+        self._enroll(clients)
+        self.seed, self.fraction = seed, fraction
+
+    def _enroll(self, clients: Iterable[Client]) -> None:
+        found = list(clients)
+        self._sites = {client.node: client.index for client in found}
+        self._names = {client.index: client.name for client in found}
 
     # Flower's abstract members
 
@@ -170,8 +179,7 @@ class FairnessSteered(Strategy):
     ) -> Iterable[Message]:
         """Send the global model to the clients drawn for this round."""
         if self.fraction < 1.0 and self._sites is None:
-            clients = handshake(grid, self.min_nodes, self.node_timeout)
-            self._sites = {client.node: client.index for client in clients}
+            self._enroll(handshake(grid, self.min_nodes, self.node_timeout))
         self._global = decode(arrays)
         nodes = self._nodes(grid)
         if self._sites is not None:
@@ -199,7 +207,7 @@ class FairnessSteered(Strategy):
             self._read_further(message, client)
             return reply
 
-        accepted, failed = sort_replies(replies, self.keys, self._sites, accept)
+        accepted, failed = sort_replies(replies, self.keys, self._sites, accept, self._names)
         if self._global is None and self.parts.needs_received:
             raise RuntimeError(NOT_CONFIGURED)
         received = self._global or {}
@@ -238,6 +246,7 @@ class FairnessSteered(Strategy):
             self.keys,
             self._sites,
             lambda message, client: read_reply(message, self.keys, self.shape, client, train=False),
+            self._names,
         )
         self.evaluate_log[server_round] = evaluate_rows(accepted, failed)
         return totals(accepted, len(failed), self.keys) if accepted else None

@@ -14,8 +14,8 @@ from torch import nn
 
 from fairfed.config.zsl import ZslSettings
 from fairfed.draws import generator_of
-from fairfed.errors import PublicInputError
 from fairfed.sites.request import Request
+from fairfed.sites.simulated import simulated
 from fairfed.sites.state import keep
 from fairfed.zsl.classify import fit_softmax
 from fairfed.zsl.draws import CLASSIFIER, CRITIC, TRAINING
@@ -40,7 +40,7 @@ def train(request: Request) -> Message:
     start = time.perf_counter()
     variant, context = variant_of(str(request.sent["arm"])), request.context
     seed, zsl, client = request.study.seed, settings(request.study), request.client
-    table, rows = _rows(request)
+    table, rows = own_rows(request)
     maker = feature_generator(table, variant, zsl)
     maker.load_state_dict(request.message.content.array_records["arrays"].to_torch_state_dict())
     critic = discriminator(table, zsl)
@@ -64,17 +64,10 @@ def train(request: Request) -> Message:
     return request.answer(RecordDict({"arrays": arrays, "metrics": metrics}))
 
 
-def _rows(request: Request) -> tuple[FeatureTable, Rows]:
+def own_rows(request: Request) -> tuple[FeatureTable, Rows]:
     """The client's table, and its rows brought to the federation's scale."""
-    sites, client = request.sites, request.client
-    if not isinstance(sites, ZslSites):
-        raise PublicInputError("[zsl] runs in a simulation alone")
-    if client >= len(sites.names):
-        raise PublicInputError(
-            f"client {client} has no classes: partition.clients is {len(sites.names)}; set it to "
-            "the number of clients"
-        )
-    table, block = sites.held(client)
+    sites = simulated(request.sites, ZslSites, "[zsl]")
+    table, block = sites.held(request.client)
     labels = torch.from_numpy(table.labels)
     targets = (labels[:, None] == torch.tensor(block)).int().argmax(1)
     return table, Rows(torch.from_numpy(table.features) * sites.scale, labels, targets)

@@ -10,8 +10,7 @@ import numpy as np
 from fairfed.config import Config
 from fairfed.config.labels import LabelSpace, found_space
 from fairfed.config.zsl import ZslConfig
-from fairfed.data import load_images
-from fairfed.data.federation import shade_if_asked
+from fairfed.data.federation import load_undivided
 from fairfed.data.fingerprint import fingerprint
 from fairfed.once import once
 from fairfed.sites.semantics import attribute_table
@@ -79,7 +78,7 @@ class ZslSites(SimulatedSites):
 
     def held(self, client: int) -> tuple[FeatureTable, tuple[int, ...]]:
         """What a client holds: its rows alone, and its classes."""
-        table, own = self.features, self.split.train[client]
+        table, own = self.features, self.split.train[self.position(client)]
         cut = {name: getattr(table, name)[own] for name in ("features", "labels", "test")}
         return replace(table, **cut), self.split.blocks[client]
 
@@ -108,14 +107,8 @@ def attributes_of(config: Config, classes: tuple[str, ...]) -> AttributeTable:
 
 
 def _embedded(config: Config) -> FeatureTable:
-    """CLIP embeddings of the configured images, shaded evenly where they are shaded.
-
-    Divided as the images are, they would give away by their tint whose they are; the clients of
-    zero-shot learning differ in classes alone.
-    """
-    images = load_images(config)
-    rows = [np.arange(len(images), dtype=np.int64)]
-    images = shade_if_asked(images, rows, config.data, config.seed, even=True)
+    """CLIP embeddings of the configured images."""
+    images = load_undivided(config)
     attributes = attribute_table(config.semantic, images.classes)
     encoder = load_encoder(config.semantic.encoder)
     return FeatureTable(

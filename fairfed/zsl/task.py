@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fairfed.config import PartitionConfig
 from fairfed.rounds.run_directory import RunDirectory
+from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.systems.session import begin
 from fairfed.zsl.images import synthesiser
@@ -40,17 +41,9 @@ def check(study: Study) -> None:
     refuse_arms(config, "zsl")
     if config.partition != PartitionConfig(clients=config.partition.clients):
         raise InputError(DIVIDED)
-    divided = _simulation(study).split
+    divided = simulated(study.simulation, ZslSites, "[zsl]").split
     if any(not variant.federated for variant in variants_of(settings(config))):
         synthesiser(study.place, divided)
-
-
-def _simulation(study: Study) -> ZslSites:
-    """The sites: who holds no class is judged by everybody's rows."""
-    found = study.simulated("[zsl]")
-    if not isinstance(found, ZslSites):
-        raise TypeError("the sites are of another system")
-    return found
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
@@ -63,7 +56,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     fairfed.errors.RunError
         If no client answers any more.
     """
-    config, sites = study.config, _simulation(study)
+    config, sites = study.config, simulated(study.simulation, ZslSites, "[zsl]")
     chosen = variants_of(settings(config))
     session = begin(grid, study, watcher, [variant.arm for variant in chosen])
     one, outcomes = Run(session, sites), []

@@ -356,7 +356,7 @@ def test_what_is_no_users_mistake_is_exit_code_2_with_its_traceback(
     def broken(*_: object) -> bool:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr("fairfed.cli.audit_steps.audit_here", broken)
+    monkeypatch.setattr("fairfed.cli.auditing.audit_here", broken)
     found = audit(EXAMPLE, *COLUMNS)
     assert found.code == 2
     assert "out of order" in found.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairfed.differing import differing
+from fairfed.config.differing import differing
 
 
 def test_settings_are_named_with_both_values() -> None:

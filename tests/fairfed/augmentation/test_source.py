@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fairfed.augmentation.source import load_source
+from fairfed.cli.semantic_site import prototype_sums
 from fairfed.config import PipelineConfig
-from fairfed.semantic_site import prototype_sums
 from semantic.errors import InputError
 
 Configured = Callable[..., PipelineConfig]

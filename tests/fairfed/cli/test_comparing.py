@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from evaluation import InputError
 from fairfed.cli.app import app
-from fairfed.cli.comparing import compare_here, watch_here
+from fairfed.cli.comparing import compare_here
+from fairfed.cli.reporting import watch_here
 from tests.evaluation.fixtures import ARMS, build_run
 
 

@@ -16,5 +16,5 @@ Peers = Callable[..., Config]
 @pytest.fixture
 def peers(image_folder: Path, tmp_path: Path) -> Peers:
     """Configuration of six peers with settings replaced."""
-    toml = configurations.peers(tmp_path, image_folder)
-    return lambda *overrides: parse_config(toml, "peers.toml", overrides)
+    text = configurations.peers(tmp_path, image_folder)
+    return lambda *overrides: parse_config(text, "peers.toml", overrides)

@@ -11,15 +11,23 @@ import pytest
 from flwr.app import Message, RecordDict
 
 from fairfed.cli.running import run_here
-from fairfed.client import app
+from fairfed.client import client_app
 from fairfed.config import Arm, Config, load_config
-from fairfed.errors import RunError
-from fairfed.experiment import check, count_clients
+from fairfed.engines.inprocess import InProcessGrid
+from fairfed.errors import PublicInputError, RunError
 from fairfed.peers import outcome
+from fairfed.peers.arm_server import PeersServer
+from fairfed.peers.learning import PeerSite
 from fairfed.peers.population import holder, leavers, members, peer_cost, unseen_peers
+from fairfed.peers.sites import peer_site
 from fairfed.peers.task import TITLES
-from fairfed.server import LogWatcher
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.exchange import Client
+from fairfed.rounds.loop import run_rounds
+from fairfed.server import LogWatcher, checked
+from fairfed.system import simulated_study, simulation_of
 from semantic.errors import InputError
+from tests.fairfed.asking import request_to
 from tests.fairfed.runs import killed, logged, outcome_of, play
 
 Peers = Callable[..., Config]
@@ -143,6 +151,17 @@ def test_peers_whose_data_drifts_are_clustered_anew(peers: Peers) -> None:
     assert _lines(config, "FedAvg") == []
 
 
+def test_a_peer_holds_the_rows_that_have_drifted_to_it(peers: Peers) -> None:
+    config = peers("peers.drift_round=2", "peers.share=0.9")
+    moved = next(peer for peer in range(6) if holder(config, 6, peer, 2) != peer)
+    before, after = (
+        peer_site(request_to(config, moved, {"round": number}), 6).index for number in (1, 2)
+    )
+    assert (before, after) == (moved, holder(config, 6, moved, 2))
+    with pytest.raises(PublicInputError, match=r"peers.drift_round needs the data of all sites"):
+        peer_site(request_to(config, moved, {"round": 2}, simulated=False), 6)
+
+
 def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> None:
     config = peers("peers.meta=['reptile']", "arms=[{name='FedAvg'}]", "peers.epsilon=4.0")
     seen: list[RecordDict] = []
@@ -154,6 +173,9 @@ def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> 
         names.update(*reply.content.metric_records.values())
 
     _run(config, on_reply=watch)
+    names = [dict(content.config_records.pop("who")) for content in seen if "who" in content]
+    assert {own["name"] for own in names} == {str(peer) for peer in range(6)}
+    assert set().union(*names) == {"name"}
     assert told.keys() == {"query.describe", "query.peer", "query.adapt", "train", "evaluate"}
     assert told["query.describe"] == {"partition-id"}
     assert told["query.peer"] == {
@@ -162,11 +184,11 @@ def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> 
     }  # fmt: skip
     assert told["query.adapt"] == {"partition-id", "n-test", "correct-global"}
     assert not (config.run_directory / "federation.json").exists()
-    from fairfed.peers.learning import PeerSite
-    from fairfed.site import images
-
-    exact = [PeerSite(config.to_toml(), "reptile", peer, 6, 1).profile() for peer in range(6)]
-    table = images(config.to_toml(), False).table
+    study = simulated_study(config)
+    sites = study.simulated("a test")
+    owners = [sites.cut(peer, study.told) for peer in range(6)]
+    exact = [PeerSite(site, "reptile", site.index, 1).profile() for site in owners]
+    table = sites.images.table
     fields: dict[str, set[str]] = {}
     for content in seen:
         assert all("config" not in name for name in content)
@@ -264,12 +286,6 @@ def test_a_row_says_of_how_many_unseen_clients_it_is() -> None:
 
 
 def test_an_engine_without_the_peers_states_cannot_continue(peers: Peers, tmp_path: Path) -> None:
-    from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.peers.arm_server import PeersServer
-    from fairfed.rounds.arm_server import Plan
-    from fairfed.rounds.exchange import Client
-    from fairfed.rounds.loop import run_rounds
-
     config = _run(peers("peers.meta=['reptile']", "rounds=1"))
 
     class Forgetful(InProcessGrid):
@@ -278,14 +294,14 @@ def test_an_engine_without_the_peers_states_cannot_continue(peers: Peers, tmp_pa
     path = config.run_directory / "checkpoints" / "ppfm-reptile.npz"
     clients = [Client(peer, str(peer), 1000 + peer) for peer in range(6)]
     server, plan = PeersServer(config, "reptile", clients), Plan(1, config.seed, 60.0)
+    app = client_app(simulation_of(config))
     with Forgetful(app, 6) as grid, pytest.raises(InputError, match="does not give back"):
         run_rounds(grid, clients, server, plan, lambda line: None, path)
 
 
 def test_preset_is_what_its_page_says() -> None:
     config = load_config(None, (), "ppfm")
-    check(config)
-    assert count_clients(config) == 20
+    assert checked(config).clients == 20
     assert len(members(config, 20)) == 16
     assert config.peers is not None
     assert not config.peers.seeded_noise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from torch import nn
 from fairfed.config import parse_config
 from fairfed.draws import generator_of
 from fairfed.peers import learning
-from fairfed.peers.learning import first_order, local_steps
+from fairfed.peers.learning import PeerSite, first_order, local_steps
+from fairfed.sites.site import Site
 from semantic.prototypes import sum_prototypes
 
 INPUTS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, -1.0]])
@@ -63,10 +66,10 @@ def test_first_order_takes_as_many_gradients_as_the_epochs_of_reptile() -> None:
 def _releases(monkeypatch: pytest.MonkeyPatch, setting: str) -> list[np.ndarray]:
     """Prototypes of two releases of the same data."""
     sums = sum_prototypes(np.eye(3).repeat(40, 0), [0, 1, 1] * 40, ("a", "b"), encoder="e")
-    monkeypatch.setattr(learning, "_sums", lambda toml, client: sums)
-    toml = parse_config(f"[partition]\nclients = 4\n[peers]\nunseen = 1\n{setting}", "t").to_toml()
-    site = learning.PeerSite(toml, "reptile", 0, 4, 1)
-    return [site.release().prototype for _ in range(2)]
+    monkeypatch.setattr(learning, "_sums", lambda site: sums)
+    study = parse_config(f"[partition]\nclients = 4\n[peers]\nunseen = 1\n{setting}", "t")
+    peer = PeerSite(cast("Site", SimpleNamespace(study=study)), "reptile", 0, 1)
+    return [peer.release().prototype for _ in range(2)]
 
 
 def test_noise_is_nobodys_to_know_unless_it_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:

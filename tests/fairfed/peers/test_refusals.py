@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
-from flwr.app import ConfigRecord, Context, RecordDict
+from flwr.app import ArrayRecord, Message
 
-from fairfed.adapting import classifier
-from fairfed.config import Config, load_config
+from fairfed.config import Config, load_config, parse_config
 from fairfed.errors import PublicInputError
-from fairfed.experiment import check
+from fairfed.peers import node
+from fairfed.server import checked
+from fairfed.sites.request import STUDY, Request
+from fairfed.sites.workplace import ENCODER
+from fairfed.system import simulated_study
 from semantic.errors import InputError
-from tests.fairfed.runs import play
+from tests.fairfed.asking import request_to
 
 Peers = Callable[..., Config]
 
@@ -38,43 +40,34 @@ Peers = Callable[..., Config]
 )
 def test_what_makes_no_sense_is_refused(peers: Peers, override: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        check(peers(override))
+        checked(peers(override))
 
 
 def test_what_acts_in_reptile_alone_goes_with_reptile_alone(peers: Peers) -> None:
-    check(peers("train.proximal=5.0", "train.augmentation=mixup", "peers.meta=['reptile']"))
+    checked(peers("train.proximal=5.0", "train.augmentation=mixup", "peers.meta=['reptile']"))
 
 
 @pytest.mark.parametrize("own", ["adapt='head'", "adapt='full', from_scratch=true"])
 def test_an_arm_adapts_clip_as_peers_do(peers: Peers, own: str) -> None:
     config = peers("model=clip", "adapt.method=bias", f"arms=[{{name='A', {own}}}]")
     with pytest.raises(InputError, match="has adapt"):
-        check(config)
+        checked(config)
 
 
-@pytest.mark.parametrize("action", ["act", "adapt"])
-def test_peers_with_other_weights_of_clip_are_told_so(peers: Peers, action: str) -> None:
-    from fairfed.peers import node
-
-    toml = peers("model=clip", "adapt.method=head").to_toml()
-    asked = ConfigRecord({"toml": toml, "meta": "reptile", "round": 1, "encoder": "0123456789abcd"})
-    message = SimpleNamespace(content=RecordDict({"config": asked}))
-    context = Context(0, 1, {"partition-id": 0, "num-partitions": 6}, RecordDict(), {})
-    with pytest.raises(PublicInputError, match="other weights here"):
-        getattr(node, action)(message, context)
-
-
-def test_everybody_is_told_which_weights_of_clip_the_models_go_with(
-    peers: Peers, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("handler", [node.act, node.adapt])
+def test_peers_with_other_weights_of_clip_are_told_so(
+    peers: Peers, handler: Callable[[Request], Message]
 ) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(classifier, "require_same", lambda config, own: asked.append(own))
-    own = "model=clip", "adapt.method=head", "semantic.attributes=names", "peers.meta=['fomaml']"
-    config = peers(*own, "rounds=1")
-    play(config)
-    # six peers in seven phases, five clients that train and are tested, one unseen
-    assert len(asked) == 6 * 7 + 2 * 5 + 1
-    assert set(asked) == set(classifier.identity(config).values())
+    config = peers("model=clip", "adapt.method=head", "semantic.attributes=names")
+    study = simulated_study(config)
+    assert study.told.fingerprints == {ENCODER: study.place.encoder.fingerprint}
+    other = study.with_told(study.told.model_copy(update={"fingerprints": {ENCODER: "0" * 64}}))
+    asked = {STUDY: other.text, "meta": "reptile", "phase": "hello", "round": 1}
+    asked |= {"measuring": False, "taken": False}
+    request = request_to(config, 0, asked)
+    request.message.content["arrays"] = ArrayRecord(study.place.model().state_dict())
+    with pytest.raises(PublicInputError, match="other weights here"):
+        handler(request)
 
 
 def test_noise_that_others_can_subtract_is_refused(peers: Peers) -> None:
@@ -87,7 +80,16 @@ def test_noise_that_others_can_subtract_is_refused(peers: Peers) -> None:
     assert config.peers.seeded_noise
 
 
-def test_a_table_is_refused(peers: Peers) -> None:
-    config = peers("data.source=adult", "model=mlp", "data.sensitive=['sex']")
-    with pytest.raises(InputError, match="is a table"):
-        check(config)
+@pytest.mark.parametrize(
+    ("section", "settings"), [("peers", ""), ("specialise", ""), ("shared", "text_clients = 0")]
+)
+def test_a_table_is_refused(section: str, settings: str) -> None:
+    text = "model = 'mlp'\n[data]\nsource = 'adult'\nsensitive = ['sex']\n"
+    with pytest.raises(InputError, match=f"'adult' is a table; use images, or drop .{section}"):
+        parse_config(f"{text}[{section}]\n{settings}", "table.toml")
+
+
+def test_sites_with_tables_of_their_own_are_refused() -> None:
+    own = "model = 'mlp'\n[federation]\nkind = 'table'\nclasses = ['a', 'b']\n[peers]"
+    with pytest.raises(InputError, match="is a table; use images, or drop .peers"):
+        parse_config(own, "table.toml")

@@ -52,7 +52,7 @@ def _round(app: ClientApp, errors: dict[int, str] | None = None, **options: Any)
             (errors if errors is not None else {}).update(answers.errors)
             return answers
 
-        return drive(Relay(range(3), **options).round(4, PHASES, {"toml": ""}), ask)
+        return drive(Relay(range(3), **options).round(4, PHASES, {"study": ""}), ask)
 
 
 def test_letters_reach_whom_they_are_addressed_to_and_nobody_else() -> None:

@@ -51,19 +51,40 @@ def test_handshake_says_who_is_where_in_order() -> None:
     assert found == [Client(0, "0", 1002), Client(1, "1", 1001), Client(2, "2", 1000)]
 
 
-def test_clients_are_called_what_they_call_themselves() -> None:
+def naming_app(names: list[str], numbered: bool) -> ClientApp:
+    """Say one's name, and one's number if that is known; an empty name is not said."""
     app = ClientApp()
 
     @app.query("describe")
     def describe(msg: Message, context: Context) -> Message:
         partition = int(context.node_config["partition-id"])
-        records = RecordDict({"metrics": MetricRecord({"partition-id": partition})})
-        if partition:
-            records["who"] = ConfigRecord({"name": "north"})
+        metrics = MetricRecord({"partition-id": partition} if numbered else {})
+        records = RecordDict({"metrics": metrics})
+        if names[partition]:
+            records["who"] = ConfigRecord({"name": names[partition]})
         return Message(records, reply_to=msg)
 
-    with InProcessGrid(app, 2) as grid:
+    return app
+
+
+def test_clients_are_called_what_they_call_themselves() -> None:
+    with InProcessGrid(naming_app(["", "north"], numbered=True), 2) as grid:
         assert [client.name for client in handshake(grid, 2, 10)] == ["0", "north"]
+
+
+def test_clients_without_numbers_are_in_the_order_of_their_names() -> None:
+    with InProcessGrid(naming_app(["south", "west", "north"], numbered=False), 3) as grid:
+        found = handshake(grid, 3, 10)
+    assert found == [Client(0, "north", 1002), Client(1, "south", 1000), Client(2, "west", 1001)]
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_two_clients_of_one_name_are_refused(numbered: bool) -> None:
+    with (
+        InProcessGrid(naming_app(["west", "west"], numbered), 2) as grid,
+        pytest.raises(QueryError, match="nodes 1000 and 1001 both say that they are 'west'"),
+    ):
+        handshake(grid, 2, 10)
 
 
 def test_two_nodes_with_one_partition_are_refused() -> None:

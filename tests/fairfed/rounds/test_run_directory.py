@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from evaluation.files import json_lines
 from fairfed.config import Config
-from fairfed.files import json_lines
 from fairfed.rounds import checkpoint
 from fairfed.rounds.run_directory import RunDirectory
 from semantic.errors import InputError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from flwr.clientapp import ClientApp
 
 from fairfed.engines.inprocess import Drop, InProcessGrid
 from fairfed.errors import RunError
-from fairfed.rounds.arm_server import Plan
-from fairfed.rounds.checkpoint import load
+from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult
+from fairfed.rounds.checkpoint import load, save
 from fairfed.rounds.clients import handshake
+from fairfed.rounds.exchange import Client, Exchange, Steps
 from fairfed.rounds.loop import run_rounds
+from fairfed.rounds.replies import accepted_numbers
 from fairfed.strategies.aggregate import Model, encode
 from fairfed.strategies.arm_server import SteeredServer
 from fairfed.strategies.optimisers import FedAvgM
@@ -299,3 +302,94 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_missing_clients_are_waited_for_in_vain() -> None:
     with pytest.raises(TimeoutError, match="3 of 4 clients"):
         federate(1, needed=4, timeout=0)
+
+
+class Twice(ArmServer):
+    """Has its clients say their number, then their number plus the round, and keeps the sum."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def start(self) -> Model:
+        return {"x": np.zeros(1)}
+
+    def before(self, model: Model) -> Steps[None]:
+        self.asked.append("before")
+        yield Exchange.alike("train", [0, 1], {"add": 0}, encode(model))
+
+    def round(self, number: int, model: Model) -> Steps[RoundResult]:
+        self.asked.append(f"round {number}")
+        first = yield Exchange.alike("train", [1, 0], {"add": 0}, encode(model))
+        second = yield Exchange.alike("train", [0, 1], {"add": number}, label="again")
+        said = accepted_numbers(second, ["n-said"])
+        if number == 1:
+            second.reject(0, "too small")
+        total = sum(numbers["n-said"] for numbers in said.values())
+        rows = {client: {"said": numbers["n-said"]} for client, numbers in said.items()}
+        return RoundResult({"x": model["x"] + total}, rows, {"answers": list(first.replies)})
+
+    def state(self) -> dict[str, Any]:
+        return {"asked": self.asked}
+
+    def restore(self, state: Mapping[str, Any], arrays: Model) -> None:
+        self.asked = list(state["asked"])
+
+
+def twice(rounds: int, path: Path, drop: Drop | None = None) -> tuple[Twice, float, list[Line]]:
+    app, lines, server = ClientApp(), list[Line](), Twice()
+
+    @app.train()
+    def train(msg: Message, context: Context) -> Message:
+        config = msg.content.config_records["config"]
+        said = int(config["client"]) + int(config["add"])  # type: ignore[arg-type]
+        return Message(RecordDict({"metrics": MetricRecord({"n-said": said})}), reply_to=msg)
+
+    clients = [Client(0, "north", 1001), Client(1, "south", 1000)]
+    with InProcessGrid(app, 2, drop=drop) as grid:
+        model = run_rounds(grid, clients, server, Plan(rounds, 1, 60), lines.append, path)
+    return server, float(model["x"][0]), lines
+
+
+def test_any_system_runs_in_the_loop_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole, end, lines = twice(3, tmp_path / "whole.npz")
+    assert whole.asked == ["before", "round 1", "round 2", "round 3"]
+    assert end == sum((0 + n) + (1 + n) for n in (1, 2, 3))
+    twice(1, tmp_path / "cut.npz")
+    resumed, other_end, rest = twice(3, tmp_path / "cut.npz")
+    assert (resumed.asked, other_end) == (whole.asked, end)
+    assert [line["clients"] for line in rest] == [line["clients"] for line in lines[1:]]
+
+
+def test_rows_have_name_bytes_and_the_first_error_with_its_exchange(tmp_path: Path) -> None:
+    _, _, lines = twice(
+        2,
+        tmp_path / "arm.npz",
+        drop=lambda msg, node: (
+            "cut" if node == 0 and msg.content["config"].get("add", 0) == 2 else None
+        ),
+    )
+    sent = {"bytes_down": encode({"x": np.zeros(1)}).count_bytes(), "bytes_up": 0}
+    assert lines[0]["answers"] == [0, 1]
+    assert [line["clients"] for line in lines] == [
+        [
+            {"client": 0, "name": "north", "error": "again: too small", **sent, "said": 1},
+            {"client": 1, "name": "south", "error": None, **sent, "said": 2},
+        ],
+        [
+            {"client": 0, "name": "north", "error": None, **sent, "said": 2},
+            {"client": 1, "name": "south", "error": "again: cut", **sent},
+        ],
+    ]
+
+
+def test_an_old_checkpoint_of_peers_says_no_fraction(tmp_path: Path) -> None:
+    path = tmp_path / "arm.npz"
+    twice(1, path)
+    saved = load(path)
+    state = {name: value for name, value in saved.state.items() if name != "fraction"}
+    save(path, replace(saved, state=state))
+    server, _, _ = twice(2, path)
+    assert server.asked[-1] == "round 2"
+    save(path, replace(saved, state={k: v for k, v in saved.state.items() if k != "seed"}))
+    with pytest.raises(InputError, match="of a run with seed None"):
+        twice(2, path)

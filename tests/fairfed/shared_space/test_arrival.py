@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fairfed.config import Config
-from fairfed.experiment import check
-from fairfed.shared_space.data import images
+from fairfed.server import checked
+from fairfed.shared_space.memory import synthesiser
 from semantic.errors import InputError
-from tests.fairfed.runs import logged, outcome_of, run_of
+from tests.fairfed.runs import logged, outcome_of, place_of, run_of
 
 Small = Callable[..., Config]
 
@@ -22,7 +22,7 @@ def test_class_is_served_from_its_round_and_trained_on_from_the_next(small_arriv
     own = ("train.lr=1e-9", "shared.centre=false", "arrival.class_name=bag")
     config = small_arrival(*own)
     folder = run_of(config)
-    bag = images(config.to_toml()).classes.index("bag")
+    bag = place_of(config).labels.classes.index("bag")
     rows = {(row["arm"], row["round"]): row["clients"] for row in logged(folder)}
     for name in ("Described", "Described and synthesised", "Real images of it"):
         guessed = [
@@ -42,11 +42,9 @@ def test_class_is_served_from_its_round_and_trained_on_from_the_next(small_arriv
 
 
 def test_without_recall_the_class_is_composed_from_its_attributes(small_arrival: Small) -> None:
-    from fairfed.shared_space.memory import synthesiser
-
-    toml = small_arrival("arrival.recall=false", "arrival.class_name=coat").to_toml()
-    coat, dress = (images(toml).classes.index(name) for name in ("coat", "dress"))
-    new, seen = (synthesiser(toml).request(label, 0, 0) for label in (coat, dress))
+    place = place_of(small_arrival("arrival.recall=false", "arrival.class_name=coat"))
+    coat, dress = (place.labels.classes.index(name) for name in ("coat", "dress"))
+    new, seen = (synthesiser(place).request(label, 0, 0) for label in (coat, dress))
     assert "coat" not in new.prompt
     assert "sleeves" in new.prompt
     assert "dress" in seen.prompt
@@ -58,7 +56,7 @@ def test_a_class_that_nothing_describes_is_found_before_it_arrives(
     table = "class,prompt,handle,laces,long\nbag,bag,1,0,0\nboot,boot,0,1,0\ncoat,coat,0,0,0\n"
     (tmp_path / "bare.csv").write_text(table + "dress,dress,0,0,1\n")
     bare = (f"semantic.attributes={tmp_path}/bare.csv", "shared.class_text=name")
-    check(small_arrival(*bare))
+    checked(small_arrival(*bare))
     with pytest.raises(InputError, match="'coat' has no attribute of at least 0.5"):
-        check(small_arrival(*bare, "arrival.recall=false"))
-    check(small_arrival(*bare, "arrival.recall=false", "arrival.variants=['described']"))
+        checked(small_arrival(*bare, "arrival.recall=false"))
+    checked(small_arrival(*bare, "arrival.recall=false", "arrival.variants=['described']"))

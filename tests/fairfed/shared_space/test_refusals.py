@@ -7,8 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from fairfed.config import Config, parse_config
-from fairfed.experiment import check
+from fairfed.errors import PublicInputError
+from fairfed.server import checked
+from fairfed.shared_space.sites import shared_site
 from semantic.errors import InputError
+from tests.fairfed.asking import request_to
 
 Small = Callable[..., Config]
 
@@ -35,8 +38,15 @@ def test_mistakes_are_found_before_anything_is_written(
 ) -> None:
     config = small_shared(setting)
     with pytest.raises(InputError, match=message):
-        check(config)
+        checked(config)
     assert not config.run_directory.exists()
+
+
+def test_clients_that_hold_nothing_are_told_so(small_shared: Small) -> None:
+    with pytest.raises(PublicInputError, match="client 4 holds nothing: .* among 4 clients"):
+        shared_site(request_to(small_shared(), 4, {}))
+    with pytest.raises(PublicInputError, match=r"\[shared\] needs the data of all sites"):
+        shared_site(request_to(small_shared(), 1, {}, simulated=False))
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ from flwr.app import Message
 
 from fairfed.config import Config
 from fairfed.rounds import checkpoint
-from fairfed.shared_space.data import captions, holdings, images
+from fairfed.shared_space.data import captions
 from fairfed.shared_space.examples import training_examples
 from fairfed.shared_space.variants import COMPARED
-from tests.fairfed.runs import killed, logged, outcome_of, run_of
+from fairfed.sites.workplace import Workplace
+from tests.fairfed.runs import killed, logged, outcome_of, place_of, run_of
+from tests.fairfed.shared_space.clients import everything, site_of, sites_of
 
 Small = Callable[..., Config]
 METRICS = {
@@ -86,22 +88,22 @@ def test_only_the_adapter_counts_and_noised_sums_travel(small_shared: Small) -> 
                 assert found == shapes
     release = json.loads((folder / "clients.json").read_text())["release"]
     assert (release["epsilon"], release["delta"]) == (4.0, 1e-5)
-    written = captions(config.to_toml(), np.arange(96))
-    everything = "".join(path.read_text() for path in folder.glob("*.json*"))
-    assert not any(text in everything for text in written)
+    written = captions(everything(config), np.arange(96))
+    kept = "".join(path.read_text() for path in folder.glob("*.json*"))
+    assert not any(text in kept for text in written)
 
 
 def test_variants_differ_in_who_trains_on_what(small_shared: Small) -> None:
     config = small_shared("rounds=1")
     rows = {row["arm"]: row["clients"] for row in logged(run_of(config))}
-    own = holdings(config.to_toml())
+    own = sites_of(config).holdings
     pictures, pairs, texts = len(own[0].rows), 2 * len(own[2].rows), len(own[3].rows)
     assert [c["n_real"] for c in rows["Images and captions"]][::3] == [pictures, texts]
     assert rows["Images and captions"][2]["n_real"] == pairs
     assert rows["Images and captions"][3]["n_synthetic"] == 0
     assert rows["Images of every class"][0]["n_real"] > pictures
     # Coats are tested where nobody has one, and the client with captions alone tests nothing.
-    coat = images(config.to_toml()).classes.index("coat")
+    coat = place_of(config).labels.classes.index("coat")
     counts = np.array([c["test_counts"] for c in rows["Images and captions"]])
     assert counts[:3, :, coat].sum() == 6
     assert counts[3].sum() == 0
@@ -125,21 +127,22 @@ def test_a_client_that_stays_out_is_sent_nothing(small_shared: Small) -> None:
 def test_images_compete_in_the_own_label_set_and_captions_with_descriptions(
     small_shared: Small,
 ) -> None:
-    toml = small_shared().to_toml()
-    own, sent = holdings(toml), {"centre-images": [0.0] * 128}
-    seen = training_examples(toml, COMPARED["images"], own[0], True, sent)
+    config = small_shared()
+    pictures, texts = (site_of(config, client) for client in (0, 3))
+    sent = {"centre-images": [0.0] * 128, "held": [0, 3]}
+    seen = training_examples(pictures, COMPARED["images"], True, sent)
     assert {tuple(np.flatnonzero(row)) for row in seen.competing.numpy()} == {
-        tuple(sorted(own[0].classes))
+        tuple(sorted(pictures.own.classes))
     }
     assert len(seen.labels) == seen.n_real
-    told = training_examples(toml, COMPARED["captions"], own[3], True, sent)
+    told = training_examples(texts, COMPARED["captions"], True, sent)
     assert told.competing.all()
     assert told.texts.all()
-    assert set(told.labels[: told.n_real].tolist()) == set(own[3].classes)
+    assert set(told.labels[: told.n_real].tolist()) == set(texts.own.classes)
     described = told.labels[told.n_real :]
-    assert set(described.tolist()) == set(range(4)) - set(own[3].classes)
-    assert len(training_examples(toml, COMPARED["images"], own[3], True, sent).labels) == 0
-    both = training_examples(toml, COMPARED["descriptions"], own[0], True, sent)
+    assert set(described.tolist()) == set(range(4)) - set(texts.own.classes)
+    assert len(training_examples(texts, COMPARED["images"], True, sent).labels) == 0
+    both = training_examples(pictures, COMPARED["descriptions"], True, sent)
     assert set(both.labels[both.n_real :].tolist()) == set(range(4))
     assert len(both.sources.unique()) == 2 + 4
 
@@ -156,7 +159,7 @@ def test_rounds_without_a_usable_reply_are_told(
 ) -> None:
     from fairfed.errors import PublicInputError
 
-    def nothing(toml: str, label: int) -> None:
+    def nothing(place: Workplace, label: int) -> None:
         raise PublicInputError("nothing was accepted")
 
     monkeypatch.setattr("fairfed.shared_space.examples.synthetic", nothing)
@@ -231,7 +234,7 @@ def test_a_killed_run_goes_on_with_the_sums_that_it_was_told(
     assert outcome_of(folder)
 
 
-def test_clients_are_asked_for_their_sums_once_in_arun_of(small_shared: Small) -> None:
+def test_clients_are_asked_for_their_sums_once_in_a_run(small_shared: Small) -> None:
     config = small_shared("rounds=2", "shared.variants=['images']")
     asked: list[str] = []
 
@@ -252,14 +255,13 @@ def test_the_stated_guarantee_is_that_of_a_row_in_both_sums(small_shared: Small)
     from fairfed.shared_space.centring import _noised
 
     plain = small_shared("augment.minimum=1")
-    toml = small_shared(
-        "augment.minimum=1", "shared.image_clients=0", "shared.both_clients=2"
-    ).to_toml()
+    paired = small_shared("augment.minimum=1", "shared.image_clients=0", "shared.both_clients=2")
     for client, kind in enumerate(("both", "both", "text")):
-        assert holdings(toml)[client].kind == kind
-        found = _noised(toml, client)
+        site = site_of(paired, client)
+        assert site.own.kind == kind
+        found = _noised(site)
         assert (found.guarantee.epsilon, found.guarantee.delta) == (4.0, 1e-5)
-    both, images_alone = (_noised(t, 0).variances for t in (toml, plain.to_toml()))
+    both, images_alone = (_noised(site_of(config, 0)).variances for config in (paired, plain))
     assert both[0] > 1.5 * images_alone[0]
 
 

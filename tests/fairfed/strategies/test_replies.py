@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, RecordDict
 
+from fairfed.rounds.exchange import Client
 from fairfed.strategies.steered import FairnessSteered
 from tests.fairfed.strategies.made_replies import INF, NAN, SHAPE, answer, reply, value, weights
 
@@ -132,7 +133,8 @@ def test_a_model_that_cannot_be_read_is_left_out(data: bytes) -> None:
 
 def test_a_client_cannot_speak_for_another() -> None:
     strategy = FairnessSteered(SHAPE)
-    strategy.enroll({1000: 0, 1001: 1, 1002: 2}, seed=0, fraction=1.0)
+    clients = [Client(0, "north", 1000), Client(1, "south", 1001), Client(2, "west", 1002)]
+    strategy.enroll(clients, seed=0, fraction=1.0)
     strategy.aggregate_train(1, answer([reply(0), reply(0), reply(2)]))
     assert weights(strategy) == [0.5, 0.0, 0.5]
     assert "says 'partition-id' 0, the handshake said 1" in strategy.train_log[1][1]["error"]

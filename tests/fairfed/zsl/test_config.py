@@ -7,16 +7,18 @@ import pytest
 from fairfed.config import Config, load_config, parse_config
 from fairfed.config.base import section_of
 from fairfed.config.zsl import ZslConfig
-from fairfed.tasks import task_of
+from fairfed.system import kind_of, system_of
+from fairfed.zsl import task
 from fairfed.zsl.variants import VARIANTS, variant_of, variants_of
 from semantic.errors import InputError
 
 
 def test_only_the_section_asks_for_it() -> None:
-    assert task_of(Config()) is None
+    assert kind_of(Config()) is None
     assert "zsl" not in Config().to_toml()
     asked = parse_config("[zsl]", "x.toml")
-    assert task_of(asked) is not None
+    assert kind_of(asked) == "zsl"
+    assert system_of(asked) is task
     assert parse_config(asked.to_toml(), "again") == asked
     assert section_of(ZslConfig | None) is ZslConfig
     assert section_of(int | None) is None

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairfed.client import app
 from fairfed.config import Config, parse_config
-from fairfed.engines.inprocess import run_in_process
-from fairfed.experiment import check, count_clients
 from fairfed.rounds import checkpoint
-from fairfed.server import server_app
-from fairfed.zsl.data import features, scale, split
+from fairfed.server import checked, start
+from fairfed.sites.simulated import simulated
+from fairfed.system import simulation_of
 from fairfed.zsl.images import synthesiser
+from fairfed.zsl.sites import ZslSites
+from tests.fairfed.runs import place_of
 
 CLASSES = ("bag", "boot", "coat", "dress", "shirt")
 ATTRIBUTES = """class,prompt,footwear,long,buttons,handle
@@ -72,13 +72,17 @@ images_per_class = 4
     return lambda *overrides: parse_config(text, "zsl.toml", overrides)
 
 
+def _simulation(config: Config) -> ZslSites:
+    return simulated(simulation_of(config), ZslSites, "a test")
+
+
 def test_images_of_every_class_are_made_once_and_judged(
     small_images: Callable[..., Config],
 ) -> None:
     config = small_images()
-    check(config)
+    study = checked(config)
     for _ in range(2):  # the second time from the checkpoint
-        run_in_process(server_app(config), app, count_clients(config))
+        start(study)
     folder = config.run_directory
     (row,) = map(json.loads, (folder / "rounds.jsonl").read_text().splitlines())
     assert row["images"] == {"generated": 20, "reused": 0, "used": 20}
@@ -86,7 +90,7 @@ def test_images_of_every_class_are_made_once_and_judged(
     assert (variant["variant"], variant["validation"]) == ("images", row["validation"])
     saved = checkpoint.load(folder / "checkpoints" / "generated-images.npz").arrays
     assert np.bincount(saved["labels"]).tolist() == [4] * 5
-    assert saved["features"].shape[1] == features(config.to_toml()).features.shape[1]
+    assert saved["features"].shape[1] == _simulation(config).features.features.shape[1]
 
 
 def test_held_out_classes_are_described_and_not_named(
@@ -94,8 +98,7 @@ def test_held_out_classes_are_described_and_not_named(
 ) -> None:
     for conditioning, named in (("attributes", False), ("name", True)):
         config = small_images(f"zsl.conditioning={conditioning}")
-        toml = config.to_toml()
-        maker = synthesiser(config, features(toml), split(toml))
+        maker = synthesiser(place_of(config), _simulation(config).split)
         for label in (1, 3, 4):
             assert (CLASSES[label] in maker.request(label, 0, 0).prompt) == named
         assert "coat" in maker.request(2, 0, 0).prompt
@@ -104,6 +107,6 @@ def test_held_out_classes_are_described_and_not_named(
 def test_the_scale_of_embeddings_follows_from_their_dimension(
     small_images: Callable[..., Config],
 ) -> None:
-    toml = small_images().to_toml()
-    scaled = features(toml).features * scale(toml)
+    simulation = _simulation(small_images())
+    scaled = simulation.features.features * simulation.scale
     assert float((scaled**2).mean()) == pytest.approx(1.0, abs=1e-5)

@@ -9,16 +9,26 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
+from fairfed.client import app as flower_client
 from fairfed.config import Config
-from fairfed.errors import RunError
-from fairfed.experiment import check
+from fairfed.engines.run import run_apps
+from fairfed.errors import PublicInputError, RunError
 from fairfed.rounds import checkpoint
-from fairfed.zsl.client import _rows
-from fairfed.zsl.data import features, scale, split
+from fairfed.server import app as flower_server
+from fairfed.server import checked
+from fairfed.sites.simulated import simulated
+from fairfed.system import simulation_of
+from fairfed.zsl.client import own_rows
+from fairfed.zsl.sites import ZslSites
 from semantic.errors import InputError
+from tests.fairfed.asking import request_to
 from tests.fairfed.runs import killed, logged, outcome_of, run_of
 
 Small = Callable[..., Config]
+
+
+def _simulation(config: Config) -> ZslSites:
+    return simulated(simulation_of(config), ZslSites, "a test")
 
 
 def test_only_the_generator_travels(small_zsl: Small) -> None:
@@ -30,8 +40,7 @@ def test_only_the_generator_travels(small_zsl: Small) -> None:
         drop=lambda request, client: sent.append(request),
         on_reply=lambda done, total, reply: replies.append(reply),
     )
-    toml = config.to_toml()
-    table = features(toml)
+    table = _simulation(config).features
     inputs = {"ska": 8 + 8 + table.texts.shape[1], "attributes": 8 + 8}
     shapes = [
         {"layers.0.weight": (16, n), "layers.0.bias": (16,), "layers.2.weight": (12, 16),
@@ -40,7 +49,7 @@ def test_only_the_generator_travels(small_zsl: Small) -> None:
     ]  # fmt: skip
     travelled = 0
     for message in (*sent, *replies):
-        assert set(message.content) <= {"arrays", "config", "metrics"}
+        assert set(message.content) <= {"arrays", "config", "metrics", "who"}
         for record in message.content.array_records.values():
             assert {name: array.numpy().shape for name, array in record.items()} in shapes
             travelled += 1
@@ -49,6 +58,9 @@ def test_only_the_generator_travels(small_zsl: Small) -> None:
     told = [dict(reply.content.metric_records["metrics"]) for reply in replies]
     assert set().union(*told) == allowed
     assert all(not isinstance(value, list) for metrics in told for value in metrics.values())
+    names = [dict(reply.content["who"]) for reply in replies if "who" in reply.content]
+    assert sorted(own["name"] for own in names) == ["0", "1", "2"]
+    assert set().union(*names) == {"name"}
     # The discriminator (features and attributes to 16 units) exists, and stays in the state.
     state = checkpoint.load(config.run_directory / "checkpoints" / "fedzsl-ska.npz").clients[0]
     assert b"zsl-critic-fedzsl-ska" in state
@@ -85,6 +97,16 @@ def test_same_seed_gives_the_same_run_whatever_the_workers_and_the_wire(
     assert outcome_of(one) == outcome_of(two)
     other = run_of(small_zsl(f"out={tmp_path}/other", "seed=1"))
     assert logged(one) != logged(other)
+
+
+def test_flwr_runs_it_as_fairfed_does(small_zsl: Small, tmp_path: Path) -> None:
+    own = ('zsl.variants=["attributes"]', "rounds=1")
+    whole, flower = (small_zsl(f"out={tmp_path}/{name}", *own) for name in ("whole", "flower"))
+    path = tmp_path / "zsl.toml"
+    path.write_text(whole.to_toml())
+    told = {"config": str(path), "overrides": f"out={tmp_path}/flower"}
+    run_apps(flower_server, flower_client, 3, run_config=told, wire=True)
+    assert outcome_of(flower.run_directory) == outcome_of(run_of(whole))
 
 
 class _Killed(BaseException):
@@ -159,16 +181,24 @@ def test_without_validation_all_seen_classes_train_and_the_last_round_counts(
     folder = run_of(config)
     (variant,) = outcome_of(folder)["variants"]
     assert (variant["round"], variant["validation"]) == (3, None)
-    assert len(split(config.to_toml()).classes.trained) == 4
+    assert len(_simulation(config).split.classes.trained) == 4
 
 
 def test_features_are_scaled_by_what_everybody_knows(small_zsl: Small) -> None:
-    assert scale(small_zsl().to_toml()) == 1.0
+    assert _simulation(small_zsl()).scale == 1.0
     half = small_zsl("zsl.feature_scale=0.5", 'zsl.variants=["attributes"]', "rounds=1")
-    rows = _rows(half.to_toml(), 1)
-    own = features(half.to_toml()).features[split(half.to_toml()).train[1]]
+    _, rows = own_rows(request_to(half, 1, {}))
+    everybody = _simulation(half)
+    own = everybody.features.features[everybody.split.train[1]]
     assert np.array_equal(rows.features.numpy(), own / 2)
     assert logged(run_of(half))
+
+
+def test_clients_without_classes_are_told_so(small_zsl: Small) -> None:
+    with pytest.raises(PublicInputError, match="client 3 holds nothing: .* among 3 clients"):
+        own_rows(request_to(small_zsl(), 3, {}))
+    with pytest.raises(PublicInputError, match=r"\[zsl\] needs the data of all sites"):
+        own_rows(request_to(small_zsl(), 1, {}, simulated=False))
 
 
 @pytest.mark.parametrize(
@@ -185,13 +215,13 @@ def test_mistakes_are_found_before_anything_is_written(
 ) -> None:
     config = small_zsl(setting)
     with pytest.raises(InputError, match=message):
-        check(config)
+        checked(config)
     assert not config.run_directory.exists()
 
 
 def test_images_cannot_be_compared_with_a_cnns_features(small_zsl: Small) -> None:
     with pytest.raises(InputError, match="partition.name and partition.options have no effect"):
-        check(small_zsl("partition.name=iid"))
+        checked(small_zsl("partition.name=iid"))
     with pytest.raises(InputError, match="'images' needs features that are CLIP embeddings"):
         small_zsl("zsl.variants=['images']")
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairfed.config import PipelineConfig
-from fairfed.semantic_files import read_prototypes
 from fairfed.sites.semantics import attribute_table
 from semantic.attributes import AttributeTable, load_attributes
 from semantic.composable import composability
@@ -19,6 +18,7 @@ from semantic.conditioning import Conditioner, Description
 from semantic.encoder import ClipEncoder, load_encoder
 from semantic.errors import InputError
 from semantic.memory import SemanticMemory, compose, remember
+from semantic.site_files import read_prototypes
 from semantic.space import CROSSED, TEMPLATES, UNNAMED_GROUPS, Cell, SemanticSpace
 
 Vectors = Mapping[str, tuple[float, ...]]

@@ -7,21 +7,18 @@ enter.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from fairfed.augmentation.source import Source, load_source
 from fairfed.config import PipelineConfig
 from fairfed.data.federation import SHADED_SOURCES
 from fairfed.sites.sight import check_words
+from semantic.encoder import ClipEncoder, load_encoder
 from semantic.errors import InputError
+from semantic.induction import induce
 from semantic.induction_file import ScoredSums
+from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.space import Cell
-
-if TYPE_CHECKING:
-    from semantic.encoder import ClipEncoder
-    from semantic.prototypes import PrototypeSums
 
 BY = ("class", "cell")
 """What a prototype can be of."""
@@ -35,8 +32,6 @@ def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> Score
     semantic.errors.InputError
         If the data or the encoder is not as the configuration says.
     """
-    from semantic.induction import induce
-
     source = load_source(_by_class_alone(config))
     encoder = _encoder(config)
     rows, table = source.train, source.table
@@ -59,8 +54,6 @@ def prototype_sums(config: PipelineConfig, by: str) -> PrototypeSums:
         If `by` is neither, the label space is not declared (`check_declared`), or the data or the
         encoder is not as the configuration says.
     """
-    from semantic.prototypes import sum_prototypes
-
     if by not in BY:
         raise InputError(f"--by {by!r} is unknown; choose one of {', '.join(BY)}")
     check_declared(config)
@@ -99,8 +92,6 @@ def _by_class_alone(config: PipelineConfig) -> PipelineConfig:
 
 
 def _encoder(config: PipelineConfig) -> ClipEncoder:
-    from semantic.encoder import load_encoder
-
     return load_encoder(config.semantic.encoder)
 
 

@@ -1,4 +1,4 @@
-"""Files of `fairfed semantics`: what sites hand on, read with errors that name the file."""
+"""Files that sites hand on: attribute sums and prototypes, read with errors that name the file."""
 
 from __future__ import annotations
 
@@ -8,36 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evaluation.files import write_whole
-from semantic.attributes import AttributeTable, write_table
 from semantic.errors import InputError
 from semantic.induction_file import ScoredSums, merge_sums
 from semantic.release import NoisedPrototypes, merge_prototypes
 
 Content = TypeVar("Content")
-
-
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the place cannot be written to.
-    """
-    try:
-        write_whole(path, (json.dumps(record, ensure_ascii=False) + "\n").encode())
-    except OSError as error:
-        raise InputError(f"--out {path} cannot be written ({error})") from error
-
-
-def write_attributes(table: AttributeTable, path: Path) -> None:
-    """Write an attribute table as CSV, whole or not at all; raises as `write_record`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(table, path)
-    except OSError as error:
-        raise InputError(f"--out {path} cannot be written ({error})") from error
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:

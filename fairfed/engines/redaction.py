@@ -13,13 +13,16 @@ from flwr.app import Context, Message
 from flwr.clientapp.typing import ClientAppCallable
 
 from fairfed.errors import PublicInputError, WithheldError
+from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
 
 WITHHELD = "{kind} at client {client}: the log of this client says what is wrong"
 
 
-def withhold(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+def redact_client_errors(
+    message: Message, context: Context, call_next: ClientAppCallable
+) -> Message:
     """Log a handler's error and raise one that names its class and nothing else (a Flower mod).
 
     Raises
@@ -35,5 +38,8 @@ def withhold(message: Message, context: Context, call_next: ClientAppCallable) -
         raise
     except (Exception, SystemExit) as error:
         client, kind = context.node_config.get("partition-id"), message.metadata.message_type
-        logger.error("client %s failed on '%s'", client, kind, exc_info=error)
+        if isinstance(error, InputError):  # written for whoever reads the log: no place in code
+            logger.error("client %s failed on '%s': %s", client, kind, error)
+        else:
+            logger.error("client %s failed on '%s'", client, kind, exc_info=error)
         raise WithheldError(WITHHELD.format(kind=type(error).__name__, client=client)) from None

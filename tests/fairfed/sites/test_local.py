@@ -1,0 +1,160 @@
+"""Real sites: the bits of the simulation, a server that cannot read them, what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairfed.client import client_app
+from fairfed.config import Config, parse_config
+from fairfed.config.labels import LabelSpace
+from fairfed.config.site import SiteConfig, load_site
+from fairfed.engines.inprocess import run_in_process
+from fairfed.errors import RunError
+from fairfed.server import run, server_app
+from fairfed.sites.local import LocalSites
+from fairfed.sites.study import study_of
+from tests.fairfed import golden
+from tests.fairfed.conftest import CLASSES, CLIENTS, GROUPS
+from tests.fairfed.runs import logged, run_of
+
+Small = Callable[..., Config]
+Hospitals = Callable[..., list[SiteConfig]]
+
+
+@pytest.fixture
+def hospitals(image_folder: Path, tiny_pipeline: Path, tmp_path: Path) -> Hospitals:
+    """The three clients of the small federation, each with a folder and a site.toml of its own."""
+
+    def make(**extra: str) -> list[SiteConfig]:
+        found = []
+        for name in CLIENTS:
+            folder = tmp_path / "sites" / name
+            (folder / "images").mkdir(parents=True, exist_ok=True)
+            with (image_folder / "metadata.csv").open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if row["site"] == name]
+            for row in rows:
+                shutil.copy(image_folder / row["file_name"], folder / "images")
+            with (folder / "images" / "metadata.csv").open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(["file_name", "dx", "geschlecht", "split"])
+                writer.writerows(
+                    (row["file_name"], row["label"].upper(), row["sex"], row["split"])
+                    for row in rows
+                )
+            mapped = ", ".join(f"{label.upper()} = {json.dumps(label)}" for label in CLASSES)
+            (folder / "site.toml").write_text(
+                f'name = "{name}"\n[data]\nsource = "images"\nlabel = "dx"\n'
+                f'sensitive = {{ sex = "geschlecht" }}\nlabels = {{ {mapped} }}\n'
+                f"[models]\ngenerator = {json.dumps(str(tiny_pipeline))}\n{extra.get(name, '')}"
+            )
+            found.append(load_site(folder / "site.toml"))
+        return found
+
+    return make
+
+
+def study(config: Config, out: Path) -> Config:
+    """The small federation's configuration as a study of sites."""
+    labels = LabelSpace(
+        classes=CLASSES, sensitive={"sex": GROUPS}, image_size=16, found_groups=GROUPS
+    )
+    arms = tuple(arm for arm in config.arms if not arm.iid)
+    chosen = config.model_copy(update={"federation": labels, "arms": arms, "out": str(out)})
+    return parse_config(chosen.to_toml(), "study")
+
+
+def play_here(config: Config, sites: list[SiteConfig]) -> None:
+    """Run a study whose sites are all in this process."""
+    server = server_app(study_of(config, None), report=False)
+    run_in_process(server, client_app(LocalSites(sites)), len(sites))
+
+
+@pytest.fixture
+def blind(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """From its call on, this process cannot open anything below the sites' folders."""
+    forbidden: list[str] = []
+
+    def refuse(event: str, args: tuple[Any, ...]) -> None:
+        if forbidden and event in ("open", "os.listdir", "os.scandir") and args:
+            path = args[0]
+            if isinstance(path, str | Path) and str(path).startswith(forbidden[0]):
+                raise PermissionError(f"{path} belongs to a site")
+
+    sys.addaudithook(refuse)
+    yield lambda: forbidden.append(str(tmp_path / "sites"))
+    forbidden.clear()
+
+
+def test_sites_end_with_the_bits_of_the_simulation_that_their_data_are_cut_from(
+    small: Small, hospitals: Hospitals, blind: Callable[[], None], tmp_path: Path
+) -> None:
+    settings = "augment.share=false", "data.classes=['bag', 'dress', 'coat']"
+    simulated = small(*settings, f"out={tmp_path}/simulated")
+    kept = tuple(arm for arm in simulated.arms if not arm.iid)
+    simulated = simulated.model_copy(update={"arms": kept})
+    run_of(simulated)
+    real, sites = study(simulated, tmp_path / "real"), hospitals()
+    blind()
+    run(real, sites=sites, report=False)
+    assert golden.digests(tmp_path / "real") == golden.digests(tmp_path / "simulated")
+    assert {c["name"] for row in logged(real) for c in row["clients"]} == set(CLIENTS)
+    told = json.loads((tmp_path / "real" / "federation.json").read_text())
+    assert told["clients"] == list(CLIENTS)
+
+
+def test_the_server_cannot_read_a_site_in_that_test(
+    hospitals: Hospitals, blind: Callable[[], None], tmp_path: Path
+) -> None:
+    hospitals()
+    blind()
+    with pytest.raises(PermissionError, match="belongs to a site"):
+        (tmp_path / "sites" / "a" / "site.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("extra", "home"),
+    [
+        ('[policy]\nactions = ["describe", "evaluate"]\n', "policy.actions: the study asks"),
+        ("[policy]\nmax_rounds = 1\n", "policy.max_rounds: the study has 2 rounds"),
+        ("[policy]\nmax_synthetic = 1\n", "policy.max_synthetic"),
+    ],
+)
+def test_a_site_refuses_at_home_in_words_and_abroad_by_its_kind(
+    small: Small,
+    hospitals: Hospitals,
+    tmp_path: Path,
+    extra: str,
+    home: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    real = study(small(), tmp_path / "real")
+    with pytest.raises(RunError) as refused:
+        play_here(real, hospitals(b=extra))
+    assert "InputError at client" in str(refused.value)
+    assert home not in str(refused.value)
+    assert str(tmp_path) not in str(refused.value)
+    assert home in caplog.text
+
+
+def test_what_leaves_a_site_is_on_its_ledger(
+    small: Small, hospitals: Hospitals, tmp_path: Path
+) -> None:
+    plain = [arm for arm in small().arms if arm.name == "FedAvg"]
+    real = study(small().model_copy(update={"arms": tuple(plain)}), tmp_path / "real")
+    play_here(real, hospitals())
+    ledger = (tmp_path / "sites" / "a" / "state" / "ledger.jsonl").read_text()
+    lines = [json.loads(line) for line in ledger.splitlines()]
+    assert [line["asked"] for line in lines] == [
+        "query.describe", "query.describe", "train", "evaluate", "train", "evaluate",
+    ]  # fmt: skip
+    assert all(line["study"] == real.name for line in lines[1:])
+    assert lines[2]["bytes"] > 0
+    assert "counts" in lines[2]["numbers"]
