@@ -17,7 +17,7 @@ from evaluation.compare_report import headline, warned, write_comparison
 from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, compare_runs
 from evaluation.intervals import Interval
 from evaluation.report.verdicts import SYMBOLS, judged
-from fairfed.cli.tables import PLAIN
+from fairfed.cli.tables import titled
 
 app = typer.Typer()
 
@@ -62,11 +62,7 @@ def compare_here(
 
 
 def _arms(found: RunComparison) -> Table:
-    table = Table(title="Mean over seeds (95 % interval), in %", **PLAIN)
-    table.add_column("arm")
-    table.add_column("seeds", justify="right")
-    for head in HEADS:
-        table.add_column(head, justify="right")
+    table = titled("Mean over seeds (95 % interval), in %", "arm", right=("seeds", *HEADS))
     for entry in found.entries:
         table.add_row(*_arm(entry))
     return table
@@ -80,11 +76,7 @@ def _arm(entry: Entry) -> list[str]:
 def _differences(found: RunComparison) -> Table:
     title = f"Difference from {escape(found.baseline)}, in points; ▲ better, ▼ worse, ≈ not clear, "
     title += "◇ levelled down"
-    table = Table(title=title, **PLAIN)
-    table.add_column("arm")
-    table.add_column("interval")
-    for head in HEADS:
-        table.add_column(head, justify="right")
+    table = titled(title, "arm", "interval", right=HEADS)
     for item in found.differences:
         table.add_row(*_difference(item))
     return table
