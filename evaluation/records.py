@@ -78,11 +78,12 @@ class Split(_Read):
     Parameters
     ----------
     train, test : ndarray of int64, shape (n_clients, n_classes, n_groups)
-        Training and test images.
+        Training and test images. A count that a site does not say, because it is too small, is 1:
+        it is not 0, and that is all that is known.
     """
 
-    train: Annotated[IntArray, counts("clients", "classes", "groups")]
-    test: Annotated[IntArray, counts("clients", "classes", "groups")]
+    train: Annotated[IntArray, counts("clients", "classes", "groups", null=1)]
+    test: Annotated[IntArray, counts("clients", "classes", "groups", null=1)]
     name: str = ""
 
     @property

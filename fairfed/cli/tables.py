@@ -65,7 +65,9 @@ def _fitting(widths: list[int], room: int) -> list[list[int]]:
 def print_federation(console: Console, federation: dict[str, Any]) -> None:
     """Heat maps of training rows, client × class and client × group, empty cells marked."""
     splits = federation["splits"]
-    cells = np.array(splits.get("main", next(iter(splits.values())))["train"])
+    said = splits.get("main", next(iter(splits.values())))["train"]
+    # A count that a site does not say is at least 1.
+    cells = np.array([[[1 if n is None else n for n in row] for row in own] for own in said])
     by_class, by_group = cells.sum(2), cells.sum(1)
     counts = np.concatenate([by_class, by_group], axis=1)
     most = [int(by_class.max())] * by_class.shape[1] + [int(by_group.max())] * by_group.shape[1]

@@ -293,7 +293,10 @@ def test_an_engine_without_the_peers_states_cannot_continue(peers: Peers, tmp_pa
 
     path = config.run_directory / "checkpoints" / "ppfm-reptile.npz"
     clients = [Client(peer, str(peer), 1000 + peer) for peer in range(6)]
-    server, plan = PeersServer(config, "reptile", clients), Plan(1, config.seed, 60.0)
+    server, plan = (
+        PeersServer(simulated_study(config), "reptile", clients),
+        Plan(1, config.seed, 60.0),
+    )
     app = client_app(simulation_of(config))
     with Forgetful(app, 6) as grid, pytest.raises(InputError, match="does not give back"):
         run_rounds(grid, clients, server, plan, lambda line: None, path)
