@@ -11,14 +11,13 @@ from markupsafe import Markup
 
 from evaluation.compare_measures import MEASURES, Measure
 from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, difference
-from evaluation.errors import InputError
 from evaluation.export import plain
 from evaluation.intervals import Interval
-from evaluation.report.filling import template
+from evaluation.report.filling import template, write_texts
 from evaluation.report.headline import cost, warnings
-from evaluation.report.scales import amount, bare_gap, ends, nice_scale
+from evaluation.report.numbers import amount, bare_gap, count, duration, ends
+from evaluation.report.scales import nice_scale
 from evaluation.report.strips import axis, strip
-from evaluation.report.style import duration, number, percent
 from evaluation.report.verdicts import (
     BETTER,
     LEVELLED,
@@ -33,7 +32,6 @@ from evaluation.report.verdicts import (
 )
 
 SCHEMA = 1
-CANNOT = "{path}: the comparison cannot be written there ({reason}); give another directory"
 Data = dict[str, Any]
 
 
@@ -50,9 +48,6 @@ def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, P
     InputError
         If the directory cannot be made or written.
     """
-    from evaluation.files import replace_text
-
-    directory = Path(directory)
     text = json.dumps(comparison_data(found), indent=1, ensure_ascii=False, allow_nan=False)
     values = context(found)
     texts = {
@@ -60,14 +55,8 @@ def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, P
         "json": text + "\n",
         "md": _filled("compare.md.j2", values, escape=False),
     }
-    paths = {kind: directory / f"comparison.{kind}" for kind in texts}
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for kind, content in texts.items():
-            replace_text(paths[kind], content)
-    except OSError as error:
-        raise InputError(CANNOT.format(path=directory, reason=error.strerror)) from error
-    return paths
+    named = {kind: (f"comparison.{kind}", content) for kind, content in texts.items()}
+    return write_texts(directory, named)
 
 
 def comparison_data(found: RunComparison) -> Data:
@@ -266,7 +255,7 @@ def _cost(entry: Entry) -> Data:
     return {
         "name": entry.label,
         "seconds": duration(seconds),
-        "mb": number(sum(s.mb_sent for s in arms) / len(arms), 1),
+        "mb": count(sum(s.mb_sent for s in arms) / len(arms), 1),
         "rounds": ", ".join(str(s.rounds) for s in arms),
         "failures": sum(s.failures for s in arms),
     }
@@ -290,6 +279,6 @@ def _sortable(value: float) -> str:
 
 
 def _filled(name: str, values: Data, *, escape: bool) -> str:
-    page = template(name, "evaluation.report", escape=escape, percent=percent)
+    page = template(name, "evaluation.report", escape=escape)
     text: str = page.render(values)
     return text.rstrip() + "\n"

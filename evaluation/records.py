@@ -85,6 +85,7 @@ class ClientRound:
     test_loss: float | None
     test_counts: IntArray | None
     drawn_down: bool | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,9 +237,8 @@ class Run:
         return len(self.groups) - len(self.unknown) > 1
 
     def client_name(self, client: int) -> str:
-        """What a client is called: its number, with its name where it has one."""
-        name = self.clients[client] if client < len(self.clients) else str(client)
-        return f"client {client}" if name == str(client) else f"{name} (client {client})"
+        """What a client is called: by its name where it has one, else by its number."""
+        return self.clients[client] if client < len(self.clients) else str(client)
 
     @property
     def baseline(self) -> Arm | None:

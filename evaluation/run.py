@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 from evaluation.errors import InputError
@@ -19,36 +19,25 @@ from evaluation.records import (
     Split,
     Synthesis,
 )
+from evaluation.results import system_of
 
-OWN_RESULTS = {
-    "zsl": "learns classes that nobody has",
-    "peers": "compares peers",
-    "specialise": "adapts a generator",
-    "shared": "compares clients that share a space",
-}
-"""Sections of a configuration that ask for a run without arms, and what such a run does."""
 NO_ARMS = (
-    "{path}: this run {does} (section [{section}]); when it has ended, results.md has its "
-    "results; report, compare and audit are for runs of arms"
+    "{path}: a run of [{section}] compares no arms, so there is none to read here; its findings "
+    "are those of evaluation.results.read_results, and of `fairfed report`, `compare` and `audit`"
 )
 
 
-def refuse_own_results(run_dir: Path) -> None:
-    """Refuse the directory of a run that compares no arms.
+def refuse_results(run_dir: Path) -> None:
+    """Refuse the directory of a run that compares no arms, but has results of another kind.
 
     Raises
     ------
     InputError
-        If its ``config.toml`` has a section of `OWN_RESULTS`; says where the results are.
+        If its ``config.toml`` has a section of `evaluation.results.SYSTEMS`.
     """
-    path = run_dir / "config.toml"
-    try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError:  # damaged: whoever needs it says so
-        return
-    for section, does in OWN_RESULTS.items():
-        if section in sections:
-            raise InputError(NO_ARMS.format(path=run_dir, does=does, section=section))
+    section = system_of(run_dir)
+    if section is not None:
+        raise InputError(NO_ARMS.format(path=run_dir, section=section))
 
 
 def read_run(run_dir: Path) -> Run:
@@ -73,13 +62,14 @@ def read_run(run_dir: Path) -> Run:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: is no directory; give the run directory of `fairfed run`")
-    refuse_own_results(run_dir)
+    refuse_results(run_dir)
     top = read_object(run_dir / "federation.json")
     classes, groups = top.names("classes"), top.names("groups")
     splits = _splits(top, len(classes), len(groups))
     arms = _arms(top, splits)
     cells = (len(classes), len(groups))
-    history, notes = _history(run_dir / "rounds.jsonl", arms, splits, cells)
+    clients = {arm.name: splits[arm.split].clients for arm in arms}
+    history, notes = read_rounds(run_dir / "rounds.jsonl", clients, cells)
     return Run(
         path=run_dir,
         name=top.text("name"),
@@ -138,11 +128,26 @@ def _arms(top: Fields, splits: dict[str, Split]) -> tuple[Arm, ...]:
     return tuple(arms)
 
 
-def _history(
-    path: Path, arms: tuple[Arm, ...], splits: dict[str, Split], cells: tuple[int, int]
+def read_rounds(
+    path: Path, clients: Mapping[str, int] | None, cells: tuple[int, int] | None
 ) -> tuple[dict[str, tuple[Round, ...]], tuple[str, ...]]:
-    rounds: dict[str, list[Round]] = {arm.name: [] for arm in arms}
-    clients = {arm.name: splits[arm.split].clients for arm in arms}
+    """The finished rounds of every arm, and what a reader must know about the file.
+
+    Parameters
+    ----------
+    path : Path
+        ``rounds.jsonl``; a last line that is cut short is dropped and noted.
+    clients : mapping of str to int, optional
+        Number of clients by arm; None where the lines alone say which arms there are.
+    cells : (int, int), optional
+        Numbers of classes and groups; None where no test counts are read.
+
+    Raises
+    ------
+    InputError
+        If a line is malformed; names it and the field.
+    """
+    rounds: dict[str, list[Round]] = {arm: [] for arm in clients or ()}
     notes: list[str] = []
     if not path.is_file():
         return dict.fromkeys(rounds, ()), ("rounds.jsonl does not exist yet: no round is over.",)
@@ -162,7 +167,7 @@ def _history(
                 continue
             raise InputError(f"{path} line {number}: is no JSON ({error.msg})") from error
         entry = _round(Fields(value, where), clients, cells)
-        _append(rounds[entry.arm], entry, where)
+        _append(rounds.setdefault(entry.arm, []), entry, where)
     return {name: tuple(entries) for name, entries in rounds.items()}, tuple(notes)
 
 
@@ -176,11 +181,14 @@ def _append(entries: list[Round], entry: Round, where: str) -> None:
     entries.append(entry)
 
 
-def _round(fields: Fields, clients: dict[str, int], cells: tuple[int, int]) -> Round:
+def _round(
+    fields: Fields, clients: Mapping[str, int] | None, cells: tuple[int, int] | None
+) -> Round:
     arm = fields.text("arm")
-    if arm not in clients:
+    if clients is not None and arm not in clients:
         raise fields.error("arm", f"one of {sorted(clients)}", arm)
-    entries = tuple(_client(entry, clients[arm], cells) for entry in fields.objects("clients"))
+    most = None if clients is None else clients[arm]
+    entries = tuple(_client(entry, most, cells) for entry in fields.objects("clients"))
     if len({entry.client for entry in entries}) < len(entries):
         raise fields.error("clients", "each client once", "a client twice")
     return Round(
@@ -188,7 +196,7 @@ def _round(fields: Fields, clients: dict[str, int], cells: tuple[int, int]) -> R
         fields.integer("round"),
         fields.number_or("seconds", 0.0),
         entries,
-        _loop(fields.part_or_none("loop"), cells),
+        None if cells is None else _loop(fields.part_or_none("loop"), cells),
     )
 
 
@@ -206,13 +214,14 @@ def _loop(fields: Fields | None, cells: tuple[int, int]) -> LoopPlan | None:
     )
 
 
-def _client(fields: Fields, clients: int, cells: tuple[int, int]) -> ClientRound:
+def _client(fields: Fields, most: int | None, cells: tuple[int, int] | None) -> ClientRound:
     client = fields.integer("client")
-    if not 0 <= client < clients:
-        raise fields.error("client", f"an index in 0..{clients - 1}", client)
-    n_classes, n_groups = cells
+    if client < 0 or (most is not None and client >= most):
+        raise fields.error("client", f"an index in 0..{'' if most is None else most - 1}", client)
+    shape = None if cells is None else (cells[1], cells[0], cells[0])
     return ClientRound(
         client=client,
+        name=fields.text_or_none("name"),
         error=fields.text_or_none("error"),
         n_real=fields.integer_or("n_real", 0),
         n_synthetic=fields.integer_or("n_synthetic", 0),
@@ -226,7 +235,7 @@ def _client(fields: Fields, clients: int, cells: tuple[int, int]) -> ClientRound
         bytes_down=fields.integer_or("bytes_down", 0),
         bytes_up=fields.integer_or("bytes_up", 0),
         test_loss=fields.number_or_none("test_loss"),
-        test_counts=fields.counts_or_none("test_counts", (n_groups, n_classes, n_classes)),
+        test_counts=None if shape is None else fields.counts_or_none("test_counts", shape),
     )
 
 

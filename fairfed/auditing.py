@@ -216,7 +216,7 @@ def audit_run(
         If the run compares no arms, has no such arm or no checkpoint of it, or its data cannot be
         read.
     """
-    from evaluation.run import refuse_own_results
+    from evaluation.run import refuse_results
     from fairfed import checkpoint
     from fairfed.client import app
     from fairfed.config import load_config
@@ -224,7 +224,7 @@ def audit_run(
     from fairfed.experiment import count_clients
     from fairfed.strategies.aggregate import encode
 
-    refuse_own_results(run_dir)
+    refuse_results(run_dir)
     config = load_config(run_dir / "config.toml")
     arm = next((arm for arm in config.arms if arm.name == arm_name), None)
     if arm is None:

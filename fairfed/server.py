@@ -115,9 +115,10 @@ def server_app(
         chosen = config or _configured(context)
         with occupied(chosen):
             run = run_experiment(grid, chosen, watcher or LogWatcher())
-            if task_of(chosen) is not None or not report:
+            if not report:
                 return
-            write_gallery(run)
+            if task_of(chosen) is None:
+                write_gallery(run)
             logger.info("report: %s", write_report(run.path))
 
     return made

@@ -6,7 +6,6 @@ directory, with the same watcher; a module with the functions below is all that 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fairfed.config import Config
@@ -14,7 +13,6 @@ from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
-    from rich.console import Console
 
     from fairfed.progress import Watcher
     from fairfed.rundir import RunDirectory
@@ -34,9 +32,6 @@ class Task(Protocol):
 
     def run(self, grid: Grid, config: Config, watcher: Watcher) -> RunDirectory:
         """Run or continue; writes `results.json` and `results.md`."""
-
-    def show(self, run_dir: Path, console: Console) -> None:
-        """Print the outcome; the last line names `results.md`."""
 
 
 def refuse_arms(config: Config, section: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.bootstrap import difference_interval
+from evaluation.client_names import called
 from evaluation.clients import weighted_recall
 from evaluation.export import NO_GROUPS, report_data
 from evaluation.files import replace_text
@@ -20,8 +21,10 @@ from evaluation.report.filling import template
 from evaluation.report.headline import changes, headline
 from evaluation.report.loop import loop_tables
 from evaluation.report.privacy import privacy_statement
-from evaluation.report.style import duration, ends, looks, number, percent, points
+from evaluation.report.results_page import write_results_report
+from evaluation.report.style import looks
 from evaluation.report.words import CHANGE_TITLES, GAP_TITLES, definitions
+from evaluation.results import system_of
 from evaluation.run import read_run
 from evaluation.summary import (
     Comparison,
@@ -55,6 +58,8 @@ def write_report(run_dir: Path, *, refresh: int = 0) -> Path:
     InputError
         If a file of the run is missing or malformed.
     """
+    if system_of(Path(run_dir)):
+        return write_results_report(Path(run_dir), refresh=refresh)
     run = read_run(Path(run_dir))
     summaries, comparisons = summarise(run), compare(run)
     data = report_data(run, summaries, comparisons)
@@ -73,6 +78,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
     shown = tables.columns(run)
     baseline = run.baseline or run.arms[0]
     synthesis = run.synthesis
+    shown_synthesis = tables.synthesis_rows(run, synthesis) if synthesis else None
     return {
         "run": run,
         "summaries": summaries,
@@ -91,17 +97,17 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "curves": figures.learning_curves(run, arm_looks),
         "curve_table": _curve_table(run),
         "clients": figures.client_panels(run, arm_looks),
-        "gap_panels": figures.gap_panels(summaries, arm_looks) if run.has_groups else [],
+        "gap_panels": figures.gap_panels(summaries) if run.has_groups else [],
         "gap_titles": GAP_TITLES,
         "gap_names": {title: name for name, title in GAP_TITLES.items()},
-        "group_panels": figures.group_panels(summaries, arm_looks) if run.has_groups else [],
+        "group_panels": figures.group_panels(summaries) if run.has_groups else [],
         "steering": figures.steering(run, arm_looks),
         "fronts": fronts(measured, arm_looks) if run.has_groups else [],
         "costs": costs(run, summaries),
         "privacy": privacy_statement(run),
-        "synthesis": tables.synthesis_rows(synthesis) if synthesis else None,
+        "synthesis": shown_synthesis,
         "synthesis_sentence": tables.synthesis_sentence(synthesis) if synthesis else "",
-        "explained": tables.explained(tables.synthesis_rows(synthesis)[0]) if synthesis else [],
+        "explained": tables.explained(shown_synthesis[0]) if shown_synthesis else [],
         "loops": loop_tables(run),
         "ablations": _ablations(run, summaries),
         "failures": tables.failures(run),
@@ -113,10 +119,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
 
 def render(values: dict[str, Any]) -> str:
     """Fill the template; every text is escaped."""
-    text: str = template(
-        "report.html.j2", "evaluation.report", escape=True,
-        percent=percent, points=points, ends=ends, number=number, duration=duration,
-    ).render(values)  # fmt: skip
+    text: str = template("report.html.j2", "evaluation.report", escape=True).render(values)
     return text
 
 
@@ -132,6 +135,10 @@ def _split(run: Run, arm: Arm) -> dict[str, Any]:
     split = run.splits[arm.split]
     return {
         "name": split.name,
+        # The reference divides the rows anew: its clients are not those that have names.
+        "clients": [
+            called(k if arm.reference else run.client_name(k)) for k in range(split.clients)
+        ],
         "reference": arm.reference,
         "sentence": tables.gap_sentence(run, arm),
         "classes": tables.heat_map(split.train.sum(axis=2)),

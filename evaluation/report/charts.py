@@ -9,8 +9,9 @@ from html import escape
 
 from markupsafe import Markup
 
-from evaluation.intervals import Interval
-from evaluation.report.style import Look, percent
+from evaluation.report.numbers import Unit, amount
+from evaluation.report.scales import Scale, nice_scale
+from evaluation.report.style import Look
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,6 @@ class Series:
     def defined(self) -> tuple[tuple[float, float], ...]:
         """The points whose y is finite."""
         return tuple((x, y) for x, y in self.points if math.isfinite(y))
-
-
-@dataclass(frozen=True)
-class Whisker:
-    """A row of a dot-and-whisker chart; ``chance`` is the end of the band behind it."""
-
-    label: str
-    look: Look
-    interval: Interval
-    chance: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -57,14 +48,30 @@ class Frame:
         )
 
 
-def line_chart(series: Sequence[Series], title: str, rounds: int) -> Markup:
-    """Draw accuracy over rounds, one line per arm, each named at its end."""
+def line_chart(
+    series: Sequence[Series], title: str, rounds: tuple[int, int], unit: Unit = "share"
+) -> Markup:
+    """Draw a figure over rounds, one line per arm, each named at its end.
+
+    Parameters
+    ----------
+    series, title
+        Lines, and what the chart shows, for those who hear it.
+    rounds : (int, int)
+        First and last round of the axis.
+    unit : {"share", "number"}
+        Of the figure: shares start at 0, other numbers where they do.
+    """
     # The widest name decides how much room the labels at the line ends need.
     room = 20 + 7.6 * max((len(s.name) + 7 for s in series), default=10)
     width, height = 940, 340
-    top = _ceiling([y for s in series for _, y in s.defined])
-    frame = Frame(44, 14, width - 44 - room, height - 54, (1, max(2, rounds)), (0, top))
-    parts = [*_grid(frame, top), *_round_axis(frame, rounds)]
+    values = [y for s in series for _, y in s.defined]
+    limit = (0.0, 1.0) if unit == "share" else None
+    scale = nice_scale(values, unit, zero=unit == "share", limit=limit)
+    last = max(rounds[0] + 1, rounds[1])
+    span = (scale.low, scale.high)
+    frame = Frame(54, 14, width - 54 - room, height - 54, (rounds[0], last), span)
+    parts = [*_grid(frame, scale), *_round_axis(frame, *rounds)]
     labels: list[tuple[float, Series, float]] = []
     for item in series:
         if not item.defined:
@@ -74,7 +81,7 @@ def line_chart(series: Sequence[Series], title: str, rounds: int) -> Markup:
         parts.append(draw_mark(item.look, x, y))
         labels.append((y, item, x))
     for y, item, x in _spread(labels, 16, frame.top + 4, frame.top + frame.height):
-        value = percent(item.defined[-1][1])
+        value = amount(item.defined[-1][1], unit)
         parts.append(
             f'<text class="end {item.look.css}" x="{x + 11:.1f}" y="{y + 4:.1f}">'
             f"{escape(item.name)} <tspan class='num'>{value}</tspan></text>"
@@ -104,97 +111,22 @@ def mini_chart(
     return svg(width, height, title, parts, "small")
 
 
-def whisker_chart(
-    rows: Sequence[Whisker], title: str, domain: tuple[float, float], rule: float | None = None
-) -> Markup:
-    """Draw one dot with its interval per row; ``rule`` is a vertical line of reference."""
-    label_room = 16 + 7.2 * max((len(row.label) for row in rows), default=6)
-    width, step = 470, 27
-    height = 12 + step * len(rows) + 26
-    frame = Frame(label_room, 8, width - label_room - 62, step * len(rows), domain)
+def _grid(frame: Frame, scale: Scale) -> list[str]:
     parts = []
-    for tick in _ticks(domain):
-        x = frame.at(tick, 0)[0]
-        parts.append(_vertical(x, frame, "grid" if tick else "axis"))
+    for value in scale.ticks:
+        y = frame.at(frame.x[0], value)[1]
         parts.append(
-            f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{height - 6}">'
-            f"{100 * tick:.0f}%</text>"
-        )
-    if rule is not None and not math.isnan(rule):
-        parts.append(_vertical(frame.at(rule, 0)[0], frame, "rule"))
-    for i, row in enumerate(rows):
-        parts += _whisker(row, frame, frame.top + step * (i + 0.5), width)
-    return svg(width, height, title, parts, "panel")
-
-
-def _whisker(row: Whisker, frame: Frame, y: float, width: float) -> list[str]:
-    interval, css = row.interval, row.look.css
-    parts = [
-        f'<text class="label" text-anchor="end" x="{frame.left - 10:.1f}" y="{y + 4:.1f}">'
-        f"{escape(row.label)}</text>"
-    ]
-    if not interval.defined:
-        parts.append(
-            f'<text class="tick" x="{frame.left + 8:.1f}" y="{y + 4:.1f}">undefined</text>'
-        )
-        return parts
-    if not math.isnan(row.chance):
-        start, end = frame.left, frame.at(row.chance, 0)[0]
-        parts.append(
-            f'<rect class="chance" x="{start:.1f}" y="{y - 9:.1f}" '
-            f'width="{max(0.0, end - start):.1f}" height="18"/>'
-        )
-    if not math.isnan(interval.low):
-        low, high = (frame.at(end, 0)[0] for end in (interval.low, interval.high))
-        parts.append(
-            f'<path class="whisker {css}" d="M{low:.1f} {y:.1f}H{high:.1f}'
-            f'M{low:.1f} {y - 4:.1f}v8M{high:.1f} {y - 4:.1f}v8"/>'
-        )
-    parts.append(draw_mark(row.look, frame.at(interval.value, 0)[0], y))
-    parts.append(
-        f'<text class="num" text-anchor="end" x="{width - 2}" y="{y + 4:.1f}">'
-        f"{percent(interval.value)}</text>"
-    )
-    return parts
-
-
-def axis_domain(values: Sequence[float]) -> tuple[float, float]:
-    """Choose a readable axis around values: from 0 for gaps, else rounded out."""
-    defined = [value for value in values if not math.isnan(value)]
-    if not defined:
-        return (0.0, 1.0)
-    low, high = min(defined), max(defined)
-    start = 0.0 if low < 0.2 else math.floor(low * 10) / 10
-    return (start, max(start + 0.05, math.ceil(high * 20 - 1e-9) / 20))
-
-
-def _ticks(domain: tuple[float, float]) -> list[float]:
-    span = domain[1] - domain[0]
-    step = next(s for s in (0.02, 0.05, 0.1, 0.2, 0.25, 1.0) if span / s <= 5.01)
-    count = math.floor(span / step + 1e-9)
-    return [round(domain[0] + i * step, 6) for i in range(count + 1)]
-
-
-def _ceiling(values: Sequence[float]) -> float:
-    return min(1.0, max(0.2, math.ceil(max(values, default=1.0) * 10 + 0.2) / 10))
-
-
-def _grid(frame: Frame, top: float) -> list[str]:
-    parts = []
-    for tick in _ticks((0.0, top)):
-        y = frame.at(1, tick)[1]
-        parts.append(
-            f'<line class="{"grid" if tick else "axis"}" x1="{frame.left}" '
+            f'<line class="{"grid" if value else "axis"}" x1="{frame.left}" '
             f'x2="{frame.left + frame.width:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<text class="tick" text-anchor="end" x="{frame.left - 8}" y="{y + 4:.1f}">'
-            f"{100 * tick:.0f}%</text>"
+            f"{scale.label(value)}</text>"
         )
     return parts
 
 
-def _round_axis(frame: Frame, rounds: int) -> list[str]:
-    step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if rounds / s <= 13), 500)
-    shown = sorted({1, *range(step, rounds + 1, step)})
+def _round_axis(frame: Frame, first: int, last: int) -> list[str]:
+    step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if last / s <= 13), 500)
+    shown = sorted({first, *range(step, last + 1, step)})
     base = frame.top + frame.height
     parts = [
         f'<text class="tick" text-anchor="middle" x="{frame.at(r, 0)[0]:.1f}" y="{base + 17:.1f}">'
@@ -237,11 +169,6 @@ def mark_svg(look: Look) -> Markup:
         f'<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">'
         f"{body}</svg>"
     )
-
-
-def _vertical(x: float, frame: Frame, css: str) -> str:
-    bottom = frame.top + frame.height
-    return f'<line class="{css}" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{bottom:.1f}"/>'
 
 
 def _spread(

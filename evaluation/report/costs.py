@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evaluation.records import Run
+from evaluation.records import Round, Run
 from evaluation.report.charts import Series
 from evaluation.report.plots import Axes, Dot, xy_chart
 from evaluation.report.scales import nice_scale
@@ -82,24 +83,25 @@ def pareto(places: dict[str, tuple[float, float]]) -> list[str]:
 
 def costs(run: Run, summaries: list[ArmSummary]) -> list[Cost]:
     """What every arm with a finished round cost."""
-    found = []
-    for summary in summaries:
-        history = run.history[summary.name]
-        if not history:
-            continue
-        entries = [entry for item in history for entry in item.clients]
-        up, down = sum(e.bytes_up for e in entries) / 1e6, sum(e.bytes_down for e in entries) / 1e6
-        found.append(
-            Cost(
-                arm=summary.name,
-                rounds=len(history),
-                seconds=summary.seconds,
-                synthesis=summary.synthesis_seconds,
-                client_seconds=sum(e.seconds for e in entries),
-                slowest=max((e.seconds for e in entries), default=math.nan),
-                mb_up=up,
-                mb_down=down,
-                mb_round=(up + down) / len(history),
-            )
-        )
-    return found
+    return [
+        cost_of(summary.name, run.history[summary.name], summary.synthesis_seconds)
+        for summary in summaries
+        if run.history[summary.name]
+    ]
+
+
+def cost_of(arm: str, rounds: Sequence[Round], synthesis: float = 0.0) -> Cost:
+    """What some finished rounds, at least one, cost, and the synthesis before them."""
+    entries = [entry for item in rounds for entry in item.clients]
+    up, down = sum(e.bytes_up for e in entries) / 1e6, sum(e.bytes_down for e in entries) / 1e6
+    return Cost(
+        arm=arm,
+        rounds=len(rounds),
+        seconds=sum(item.seconds for item in rounds),
+        synthesis=synthesis,
+        client_seconds=sum(e.seconds for e in entries),
+        slowest=max((e.seconds for e in entries), default=math.nan),
+        mb_up=up,
+        mb_down=down,
+        mb_round=(up + down) / len(rounds),
+    )

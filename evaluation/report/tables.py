@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.client_names import called
 from evaluation.comparable import comparable
 from evaluation.records import Arm, Run, Synthesis
-from evaluation.report.style import DASH, NBSP, duration, ends, number, percent
+from evaluation.report.numbers import DASH, NBSP, amount, count, duration, span
 from evaluation.report.verdicts import clearly_apart, levelled_down
 from evaluation.report.words import REASONS
+from evaluation.results_run import ResultsRun
 from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_counts, functions
 
 MAX_EVENTS = 60
@@ -57,7 +59,7 @@ class Event:
 
     arm: str
     round: int
-    client: int
+    client: str
     what: str
 
 
@@ -66,13 +68,13 @@ def columns(run: Run) -> list[Column]:
     found = [
         Column(
             "Test accuracy",
-            lambda s: Cell(percent(s.accuracy.value), ends(s.accuracy), s.accuracy.value),
+            lambda s: Cell(amount(s.accuracy.value), span(s.accuracy), s.accuracy.value),
             "accuracy",
         ),
         Column(
             "Recall of missing classes",
             lambda s: Cell(
-                percent(s.missing_recall.value), ends(s.missing_recall), s.missing_recall.value
+                amount(s.missing_recall.value), span(s.missing_recall), s.missing_recall.value
             ),
             "missing_recall",
         ),
@@ -80,7 +82,7 @@ def columns(run: Run) -> list[Column]:
         Column("Worst client", lambda s: _share(s.client_fairness.worst)),
         Column(
             "Jain index",
-            lambda s: Cell(number(s.client_fairness.jain, 3), "", s.client_fairness.jain),
+            lambda s: Cell(count(s.client_fairness.jain, 3), "", s.client_fairness.jain),
         ),
         Column("Worst cell", _worst_cell, "worst_cell_recall"),
     ]
@@ -90,8 +92,8 @@ def columns(run: Run) -> list[Column]:
         *found,
         Column("Rounds", _rounds),
         Column("Time", lambda s: Cell(duration(s.seconds), _synthesis_time(s), s.seconds)),
-        Column("MB sent", lambda s: Cell(number(s.mb_sent, 1), "", s.mb_sent)),
-        Column("Failures", lambda s: Cell(number(s.failures), "", s.failures)),
+        Column("MB sent", lambda s: Cell(count(s.mb_sent, 1), "", s.mb_sent)),
+        Column("Failures", lambda s: Cell(count(s.failures), "", s.failures)),
     ]
 
 
@@ -168,7 +170,9 @@ def gap_sentence(run: Run, arm: Arm) -> str:
     return words + "."
 
 
-def synthesis_rows(synthesis: Synthesis) -> tuple[list[str], list[list[Cell]], list[Cell]]:
+def synthesis_rows(
+    run: Run, synthesis: Synthesis
+) -> tuple[list[str], list[list[Cell]], list[Cell]]:
     """Return reasons, one row per client and the totals: requested, accepted, per reason."""
     reasons = sorted({reason for client in synthesis.clients for reason in client.rejected})
     numbers = [
@@ -183,7 +187,7 @@ def synthesis_rows(synthesis: Synthesis) -> tuple[list[str], list[list[Cell]], l
     together = _rejections(synthesis)
     totals[2:] = [together.get(reason, 0) for reason in reasons]
     rows = [
-        [Cell(str(client.client)), *_count_cells(row)]
+        [Cell(called(run.client_name(client.client))), *_count_cells(row)]
         for client, row in zip(synthesis.clients, numbers, strict=True)
     ]
     return reasons, rows, [Cell("All"), *_count_cells(totals)]
@@ -206,13 +210,13 @@ def synthesis_sentence(synthesis: Synthesis) -> str:
     rejected = sum(_rejections(synthesis).values())
     short = requested - accepted
     words = (
-        f"Of {number(requested)} images asked for, {number(accepted)} were accepted; "
-        f"{number(rejected)} others were generated and rejected. "
-        f"{number(synthesis.generated)} images were generated in this run and "
-        f"{number(synthesis.reused)} came from the store, in {duration(synthesis.seconds)}."
+        f"Of {count(requested)} images asked for, {count(accepted)} were accepted; "
+        f"{count(rejected)} others were generated and rejected. "
+        f"{count(synthesis.generated)} images were generated in this run and "
+        f"{count(synthesis.reused)} came from the store, in {duration(synthesis.seconds)}."
     )
     if short > 0:
-        words += f" {number(short)} places stayed empty when the budget was spent."
+        words += f" {count(short)} places stayed empty when the budget was spent."
     return words
 
 
@@ -221,7 +225,7 @@ def explained(reasons: list[str]) -> list[tuple[str, str]]:
     return [(reason, REASONS.get(reason, "as the generator names it")) for reason in reasons]
 
 
-def failures(run: Run) -> list[Event]:
+def failures(run: Run | ResultsRun) -> list[Event]:
     """List the replies that were errors."""
     return _events(run, "error")
 
@@ -231,9 +235,9 @@ def guards(run: Run) -> list[Event]:
     return _events(run, "guard")
 
 
-def _events(run: Run, field: str) -> list[Event]:
+def _events(run: Run | ResultsRun, field: str) -> list[Event]:
     return [
-        Event(name, item.number, entry.client, getattr(entry, field))
+        Event(name, item.number, called(run.client_name(entry.client)), getattr(entry, field))
         for name, rounds in run.history.items()
         for item in rounds
         for entry in item.clients
@@ -243,34 +247,34 @@ def _events(run: Run, field: str) -> list[Event]:
 
 def _count_cells(numbers: list[int]) -> list[Cell]:
     requested, accepted, *rest = numbers
-    share = percent(accepted / requested, 0) if requested else DASH
+    share = amount(accepted / requested, digits=0) if requested else DASH
     return [
-        Cell(number(requested)),
-        Cell(number(accepted)),
+        Cell(count(requested)),
+        Cell(count(accepted)),
         Cell(share),
-        *(Cell(number(value)) for value in rest),
+        *(Cell(count(value)) for value in rest),
     ]
 
 
 def _share(value: float) -> Cell:
-    return Cell(percent(value), "", value)
+    return Cell(amount(value), "", value)
 
 
 def _client_mean(summary: ArmSummary) -> Cell:
     fairness = summary.client_fairness
     spread = "" if math.isnan(fairness.sd) else f"sd {100 * fairness.sd:.1f}"
-    return Cell(percent(fairness.mean), spread, fairness.mean)
+    return Cell(amount(fairness.mean), spread, fairness.mean)
 
 
 def _worst_cell(summary: ArmSummary) -> Cell:
     interval = summary.worst_cell_recall
     where = summary.worst_cell.replace(" = ", f"{NBSP}={NBSP}")
-    return Cell(percent(interval.value), where, interval.value)
+    return Cell(amount(interval.value), where, interval.value)
 
 
 def _odds(summary: ArmSummary) -> Cell:
     interval = summary.gaps["equalized_odds_difference"]
-    return Cell(percent(interval.value), ends(interval), interval.value)
+    return Cell(amount(interval.value), span(interval), interval.value)
 
 
 def _rounds(summary: ArmSummary) -> Cell:

@@ -178,10 +178,11 @@ def report(
 ) -> None:
     """Write report.html and report.json of a run, finished or under way, and print its table.
 
-    For runs of arms; systems with a section of their own (peers, zsl, specialise, shared) write
-    results.md instead.
+    Of any run: of arms, or of a system with a section of its own (peers, zsl, specialise, shared).
     """
     from evaluation.report import write_report
+    from evaluation.results import system_of
+    from fairfed.cli.results import print_run
     from fairfed.cli.tables import print_summary
 
     if watch:
@@ -190,7 +191,8 @@ def report(
         path = watch_here(run_dir, every)
     else:
         path = write_report(run_dir)
-    print_summary(run_dir)
+    show = print_run if system_of(run_dir) else print_summary
+    show(run_dir)
     typer.echo(f"Report: {path}")
 
 

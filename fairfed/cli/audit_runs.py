@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from evaluation.audit.release import Release, release_notes
 from evaluation.audit.tally import Tally
+from evaluation.results import system_of
 from fairfed.audit_settings import READ_NAMES
 from fairfed.config.arms import slug
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from evaluation.audit.schema import Schema
+    from evaluation.records import Run
+    from evaluation.results import ClientValues, Results
     from fairfed.config.audit import AuditConfig
 
 BINS = 1024
@@ -30,6 +33,10 @@ NOT_OF_A_RUN = (
     "{run} is a run, whose rounds hold counts already: leave out what says how files of "
     "predictions are read ({names})"
 )
+CANNOT_ASK = (
+    "{run}: --ask is for runs of arms; what this run's clients have counted is audited without it"
+)
+NOTHING = "{run}: nothing to audit in a run of [{system}]: {reason}"
 
 
 @dataclass(frozen=True)
@@ -64,9 +71,10 @@ def subjects_of(
     Before its clients are asked, `check` sees what an arm's counts hold.
     """
     from evaluation.audit.from_counts import run_tally
-    from evaluation.run import read_run
 
-    run = read_run(directory)
+    run = _read(directory)
+    if config.ask and system_of(directory):
+        raise InputError(CANNOT_ASK.format(run=directory))
     arms = config.arms or tuple(arm.name for arm in run.arms)
     out = Path(config.out) if config.out else directory / "audit"
     if config.out and len(runs) > 1:
@@ -84,6 +92,41 @@ def subjects_of(
         )
         found.append(_asked(config, directory, arm, subject) if config.ask else subject)
     return found
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is the directory of a run, of arms or of another system."""
+    return (path / RUN_FILE).is_file() or system_of(path) is not None
+
+
+def client_results(run_dir: Path) -> tuple[Results, ClientValues] | None:
+    """The results of a run of whose clients there is one figure each; None with counts by group.
+
+    Raises
+    ------
+    InputError
+        If it has no results yet, or nothing that can be audited.
+    """
+    from evaluation.results import read_results
+
+    if system_of(run_dir) is None:
+        return None
+    found = read_results(run_dir)
+    if found.counts is not None:
+        return None
+    if found.clients is None:
+        raise InputError(NOTHING.format(run=run_dir, system=found.system, reason=found.unaudited))
+    return found, found.clients
+
+
+def _read(directory: Path) -> Run:
+    """A run with counts by group, whatever its system."""
+    from evaluation.results_run import counted_run, read_results_run
+    from evaluation.run import read_run
+
+    if system_of(directory) is None:
+        return read_run(directory)
+    return counted_run(read_results_run(directory))
 
 
 def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> Subject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fairfed.cli.results import print_results
 from fairfed.cli.tables import PLAIN
+from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from evaluation.compare_runs import Difference, Entry, RunComparison
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 SHOWN = ("accuracy", "missing_recall", "client_worst", "equalized_odds_difference")
 """Measures that fit into a terminal; the files have all."""
 HEADS = ("accuracy", "lacking", "worst\nclient", "EO gap")
+MIXED = (
+    "{other} is a run of [{system}], and {arms} is none: compare runs of arms apart from runs of a "
+    "system"
+)
 EVERY = 5
 """Seconds between two looks at a run that is watched."""
 
@@ -31,8 +37,13 @@ def compare_here(
     """Print the arms of some runs and their differences; write the reports into `out`."""
     from evaluation.compare_report import headline, warned, write_comparison
     from evaluation.compare_runs import compare_runs
+    from evaluation.results import system_of
 
     console = console or Console()
+    systems = {run: system_of(run) for run in runs}
+    if any(systems.values()):
+        _compare_results(systems, out, console)
+        return
     found = compare_runs(runs)
     console.print(_arms(found))
     if found.differences:
@@ -45,6 +56,24 @@ def compare_here(
         console.print(note, style="dim", soft_wrap=True, markup=False)
     if out is not None:
         paths = write_comparison(found, out)
+        console.print(f"Comparison: {paths['html']}", soft_wrap=True, markup=False)
+
+
+def _compare_results(
+    systems: Mapping[Path, str | None], out: Path | None, console: Console
+) -> None:
+    """The same for runs of a system with results of its own."""
+    from evaluation.compare_results import compare_results
+    from evaluation.report.results_page import write_tables
+
+    arms = next((run for run, system in systems.items() if system is None), None)
+    if arms is not None:
+        other = next(run for run, system in systems.items() if system)
+        raise InputError(MIXED.format(arms=arms, other=other, system=systems[other]))
+    found = compare_results(list(systems))
+    print_results(found, console)
+    if out is not None:
+        paths = write_tables(found, out, "comparison", "fairfed compare")
         console.print(f"Comparison: {paths['html']}", soft_wrap=True, markup=False)
 
 
@@ -161,9 +190,16 @@ def _state(run_dir: Path) -> tuple[int, int] | None:
 
 def _progress(run_dir: Path) -> tuple[str, bool]:
     """The rounds that are over, in words, and whether they are all."""
+    from evaluation.results import system_of
+    from evaluation.results_run import read_results_run
     from evaluation.run import read_run
 
-    run = read_run(run_dir)
-    done = {arm.name: len(run.history[arm.name]) for arm in run.arms}
-    words = ", ".join(f"{name} {n}/{run.rounds}" for name, n in done.items())
-    return words, all(n >= run.rounds for n in done.values())
+    if system_of(run_dir):
+        found = read_results_run(run_dir)
+        done = {name: len(rounds) for name, rounds in found.history.items()}
+        complete, rounds = found.results is not None, found.rounds
+    else:
+        run = read_run(run_dir)
+        done, rounds = {arm.name: len(run.history[arm.name]) for arm in run.arms}, run.rounds
+        complete = all(n >= rounds for n in done.values())
+    return ", ".join(f"{name} {n}/{rounds}" for name, n in done.items()), complete

@@ -15,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
 from fairfed.tasks import task_of
@@ -104,12 +105,12 @@ def run_here(config: Config, fresh: bool = False) -> None:
         watcher = TerminalWatcher(console, progress)
         with listening(watcher.images_done):
             start(config, clients, watcher)
-    task = task_of(config)
-    if task is not None:
-        task.show(config.run_directory, console)
-        return
-    print_summary(config.run_directory, console)
-    console.print(f"Report: {config.run_directory / 'report.html'}", soft_wrap=True)
+    where = config.run_directory
+    if task_of(config) is None:
+        print_summary(where, console)
+    console.print(f"Report: {where / 'report.html'}", soft_wrap=True)
+    if task_of(config) is not None:
+        print_run(where, console)
 
 
 def share_cores(workers: int) -> None:

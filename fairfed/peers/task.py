@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Arm, Config, TrainConfig
 from fairfed.config.peers import MetaName
-from fairfed.peers.outcome import show as show
 from fairfed.peers.outcome import write_outcome
 from fairfed.peers.population import settings
 from fairfed.rundir import RunDirectory

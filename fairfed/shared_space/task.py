@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Config
 from fairfed.rundir import RunDirectory
-from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
 from fairfed.shared_space.variants import Variant, rounds_of, settings, variants_of
 from fairfed.tasks import refuse_arms

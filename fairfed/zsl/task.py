@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from fairfed.config import Config, PartitionConfig
 from fairfed.rundir import RunDirectory
 from fairfed.tasks import refuse_arms
-from fairfed.zsl.outcome import show as show
 from fairfed.zsl.outcome import write_outcome
 from fairfed.zsl.variants import settings, variants_of
 from semantic.errors import InputError

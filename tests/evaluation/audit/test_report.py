@@ -25,9 +25,9 @@ from evaluation.audit.outcome import (
 from evaluation.audit.report import json_schema, write_reports
 from evaluation.audit.report.document import document
 from evaluation.audit.report.judged import is_finding, state
-from evaluation.audit.report.shortened import extremes, others
 from evaluation.audit.schema import Axis, Schema
 from evaluation.errors import InputError
+from evaluation.report.panels import extremes, others
 from tests.browser.sample import made_audit
 from tests.evaluation.audit.tallies import tally_of
 
