@@ -13,9 +13,9 @@ from evaluation.compare_measures import MEASURES, Measure
 from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, difference
 from evaluation.export import plain
 from evaluation.intervals import Interval
+from evaluation.numbers import amount, bare_gap, count, duration, ends
 from evaluation.report.filling import template, write_texts
 from evaluation.report.headline import cost, warnings
-from evaluation.report.numbers import amount, bare_gap, count, duration, ends
 from evaluation.report.scales import nice_scale
 from evaluation.report.strips import axis, strip
 from evaluation.report.verdicts import (
@@ -25,9 +25,11 @@ from evaluation.report.verdicts import (
     UNCLEAR,
     UNDEFINED,
     WORSE,
+    gap_line,
     judged,
     none_above,
     recommended,
+    tie,
     verdict,
 )
 
@@ -111,19 +113,8 @@ def headline(found: RunComparison) -> str:
         return f"{what[0].upper()}{what[1:]}; the closest is {closest}: {numbers}."
     best, ties = chosen
     what = f"{best.label} is clearly more accurate than {found.baseline}: {_numbers(best)}"
-    return f"{what}{_tie(best, ties)}."
-
-
-def _tie(best: Difference, ties: list[Difference]) -> str:
-    """Name those that cost more and are neither better nor worse."""
-    if not ties:
-        return ""
     ahead = best.changes["accuracy"].value
-    listed = ", ".join(
-        f"{d.label} ({bare_gap(d.changes['accuracy'].value - ahead, signed=True)} points)"
-        for d in ties
-    )
-    return f"; within noise of it, and no cheaper: {listed}"
+    return f"{what}{tie({d.label: d.changes['accuracy'].value - ahead for d in ties})}."
 
 
 def _numbers(item: Difference) -> str:
@@ -176,26 +167,8 @@ def context(found: RunComparison) -> Data:
 def _lines(found: RunComparison) -> list[str]:
     seeds = sorted({seed for entry in found.entries for seed in entry.seeds})
     runs = {run.path for entry in found.entries for run in entry.runs}
-    lines = [f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}."]
-    measure = "equalized_odds_difference"
-    words: dict[str, list[str]] = {BETTER: [], WORSE: [], LEVELLED: []}
-    for item in found.differences:
-        word = judged(item.changes, measure, "lower")
-        if word in words:
-            change = bare_gap(item.changes[measure].value, signed=True)
-            words[word].append(f"{item.label} ({change} points)")
-    starts = {
-        BETTER: "clearly smaller",
-        WORSE: "clearly larger",
-        LEVELLED: "levelled down, smaller and nobody better served,",
-    }
-    for word, start in starts.items():
-        if words[word]:
-            lines.append(
-                f"Group gap (equalized odds) {start} than {found.baseline}'s: "
-                f"{', '.join(words[word])}."
-            )
-    return lines
+    line = gap_line({item.label: item.changes for item in found.differences}, found.baseline)
+    return [f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}.", *filter(None, [line])]
 
 
 def _panel(measure: Measure, found: RunComparison) -> Data:

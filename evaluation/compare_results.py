@@ -16,8 +16,8 @@ import numpy as np
 
 from evaluation.compare_runs import configurations, student_interval
 from evaluation.errors import InputError
+from evaluation.numbers import MINUS
 from evaluation.rates import FloatArray
-from evaluation.report.numbers import MINUS
 from evaluation.report.verdicts import SYMBOLS, UNDEFINED, verdict
 from evaluation.results import Column, Kind, Results, Table
 from evaluation.results_run import ResultsRun, read_results_run

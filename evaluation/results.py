@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.client_names import names_in
+from evaluation.client_names import called, names_in
 from evaluation.errors import InputError
 from evaluation.export import plain
 from evaluation.fields import read_object
 from evaluation.files import write_whole
+from evaluation.intervals import LEVEL, Interval, wilson_interval
+from evaluation.numbers import duration
 
 FILE = "results.json"
 PART = "report"
@@ -32,11 +34,10 @@ EARLIER = (
 )
 NOT_YET = "{path}: has no results yet; let `fairfed run` end, which goes on where it stopped"
 
-Kind = Literal["text", "count", "share", "number", "loss", "seconds", "mb"]
+Kind = Literal["text", "count", "share", "number", "loss", "seconds", "duration", "mb"]
 Value = str | int | float | tuple[float | None, float | None] | None
 """A cell; a pair is a mean and its standard deviation, None an undefined number."""
 DIGITS: dict[Kind, int] = {"count": 0, "share": 1, "number": 3, "loss": 5, "seconds": 0, "mb": 1}
-UNITS: dict[Kind, str] = {"share": "%", "seconds": "s", "mb": "MB"}
 
 
 @dataclass(frozen=True)
@@ -67,17 +68,17 @@ class Column:
             return mean if value[1] is None else f"{mean} ± {sd}"
         if value is None or isinstance(value, str):
             return "–" if value is None else value
-        number = 100 * value if self.kind == "share" else value
-        return "–" if math.isnan(number) else f"{number:.{self._places}f}"
+        if math.isnan(value):
+            return "–"
+        if self.kind == "duration":
+            return duration(value)
+        places = DIGITS[self.kind] if self.digits is None else self.digits
+        return f"{100 * value if self.kind == 'share' else value:.{places}f}"
 
     def sort(self, value: Value) -> float:
         """What a cell sorts by; NaN where undefined."""
         first = value[0] if isinstance(value, tuple) else value
         return float(first) if isinstance(first, int | float) else math.nan
-
-    @property
-    def _places(self) -> int:
-        return DIGITS[self.kind] if self.digits is None else self.digits
 
 
 @dataclass(frozen=True)
@@ -145,13 +146,28 @@ class ClientValues:
         )
         rows = tuple(
             (
-                name,
+                called(name),
                 *((self.rows.get(name),) if self.rows else ()),
                 *(own.get(name) for own in self.values.values()),
             )
             for name in self.clients
         )
-        return Table(columns, rows, self.title)
+        return Table(columns, rows, "Each client")
+
+    @property
+    def counted(self) -> bool:
+        """Whether clients tell shares, and of how many rows each."""
+        return self.kind == "share" and set(self.clients) <= self.rows.keys()
+
+    def interval(self, method: str, client: str, level: float = LEVEL) -> Interval | None:
+        """A client's figure with Wilson's interval; None where it has none."""
+        value = self.values[method].get(client)
+        if value is None:
+            return None
+        if not self.counted:
+            return Interval(value, math.nan, math.nan, 0, level)
+        n = self.rows[client]
+        return wilson_interval(round(value * n), n, level)
 
 
 @dataclass(frozen=True)

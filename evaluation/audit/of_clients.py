@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from evaluation.audit.null import chance_gaps
 from evaluation.client_names import called
 from evaluation.clients import client_fairness
 from evaluation.errors import InputError
-from evaluation.intervals import LEVEL, wilson_interval
+from evaluation.intervals import LEVEL
 from evaluation.results import ClientValues, Column, Results, Table, Value
 
 NO_METHOD = "{path}: no arm {name!r}; there are: {known}"
@@ -32,7 +33,6 @@ CHANCE = (
     " Chance: the gap that chance alone stays under in {level:g} % of draws if the model serves "
     "all clients alike; a larger one is clear."
 )
-EACH = "In %, with Wilson's {level:g} % intervals."
 
 
 def audit_clients(
@@ -67,32 +67,22 @@ def audit_clients(
             known = ", ".join(values.values)
             raise InputError(NO_METHOD.format(path=found.name, name=name, known=known))
     own = {name: values.values[name] for name in methods or values.values}
-    share = counted(values)
-    tables = [_evenness(values, own, level, seed)]
-    if share:
-        tables.append(_each(values, own, level))
+    chosen = replace(values, values=own)
     return Results(
         name=title,
         seed=None,
         system=found.system,
         title=f"{found.name}, {found.title}",
         about=(f"Audited: {values.title}",),
-        warnings=(OF_ACCURACIES if share else OF_LOSSES,),
-        tables=tuple(tables),
-        clients=ClientValues(values.title, own, values.kind, values.better, values.rows),
+        warnings=(OF_ACCURACIES if values.counted else OF_LOSSES,),
+        tables=(_evenness(chosen, level, seed), chosen.table()),
+        clients=chosen,
     )
 
 
-def counted(values: ClientValues) -> bool:
-    """Whether clients tell shares, and of how many rows each."""
-    return values.kind == "share" and set(values.clients) <= values.rows.keys()
-
-
-def _evenness(
-    values: ClientValues, own: Mapping[str, Mapping[str, float | None]], level: float, seed: int
-) -> Table:
+def _evenness(values: ClientValues, level: float, seed: int) -> Table:
     """A row for each method: mean, spread, worst, and the gap with what chance makes of it."""
-    kind, better, share = values.kind, values.better, counted(values)
+    kind, better, share = values.kind, values.better, values.counted
     # More evenness is always better, whichever way the figure itself goes.
     columns = (
         Column("method", "text"),
@@ -108,7 +98,7 @@ def _evenness(
         Column("worst client", "text"),
     )
     rows: list[tuple[Value, ...]] = []
-    for method, by_client in own.items():
+    for method, by_client in values.values.items():
         known = {name: value for name, value in by_client.items() if value is not None}
         fairness = client_fairness(list(known.values()))
         worst, best = fairness.worst, fairness.best
@@ -151,30 +141,3 @@ def _chance(
     return chance_gaps(counts, ["accuracy_difference"], level=level, seed=seed)[
         "accuracy_difference"
     ]
-
-
-def _each(
-    values: ClientValues, own: Mapping[str, Mapping[str, float | None]], level: float
-) -> Table:
-    """A row for each client, with intervals."""
-    columns = (
-        Column("client", "text"),
-        Column("rows", "count"),
-        *(Column(method, "text") for method in own),
-    )
-    shown = Column("", values.kind)
-    rows: list[tuple[Value, ...]] = []
-    for name in dict.fromkeys(name for by_client in own.values() for name in by_client):
-        n = values.rows[name]
-        cells = []
-        for by_client in own.values():
-            value = by_client.get(name)
-            if value is None:
-                cells.append("–")
-                continue
-            between = wilson_interval(round(value * n), n, level)
-            cells.append(
-                f"{shown.text(value)} ({shown.text(between.low)} to {shown.text(between.high)})"
-            )
-        rows.append((called(name), n, *cells))
-    return Table(columns, tuple(rows), "Each client", EACH.format(level=100 * level))

@@ -15,13 +15,13 @@ from evaluation.files import replace_text
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
-from evaluation.report.charts import mark_svg
 from evaluation.report.costs import costs, fronts
+from evaluation.report.drawing import mark_svg
 from evaluation.report.filling import template
 from evaluation.report.headline import changes, headline
 from evaluation.report.loop import loop_tables
 from evaluation.report.privacy import privacy_statement
-from evaluation.report.results_page import write_results_report
+from evaluation.report.results_page import table_data, write_results_report
 from evaluation.report.style import looks
 from evaluation.report.words import CHANGE_TITLES, GAP_TITLES, definitions
 from evaluation.results import system_of
@@ -103,7 +103,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "group_panels": figures.group_panels(summaries) if run.has_groups else [],
         "steering": figures.steering(run, arm_looks),
         "fronts": fronts(measured, arm_looks) if run.has_groups else [],
-        "costs": costs(run, summaries),
+        "costs": table_data(costs(run.history, {s.name: s.synthesis_seconds for s in summaries})),
         "privacy": privacy_statement(run),
         "synthesis": shown_synthesis,
         "synthesis_sentence": tables.synthesis_sentence(synthesis) if synthesis else "",

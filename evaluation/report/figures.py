@@ -12,11 +12,12 @@ from markupsafe import Markup
 
 from evaluation.client_names import heading
 from evaluation.errors import InputError
+from evaluation.numbers import MINUS, amount, count, span
 from evaluation.rates import accuracy
 from evaluation.records import Arm, GalleryCell, Round, Run, SyntheticImage
 from evaluation.report import panels
-from evaluation.report.charts import Series, line_chart, mini_chart
-from evaluation.report.numbers import MINUS, amount, count, span
+from evaluation.report.charts import line_chart, mini_chart
+from evaluation.report.drawing import Series
 from evaluation.report.strips import axis, strip
 from evaluation.report.style import Look
 from evaluation.report.words import GAP_TITLES

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from evaluation import numbers
 from evaluation.client_names import called, heading
 from evaluation.errors import InputError
 from evaluation.files import replace_text
-from evaluation.report import numbers
 
 CANNOT = "{path}: the reports cannot be written there ({reason}); give another directory"
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -7,20 +7,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from evaluation.comparable import left_out
+from evaluation.numbers import amount, points, span
 from evaluation.rates import accuracy
 from evaluation.records import Run
-from evaluation.report.numbers import amount, points, span
 from evaluation.report.verdicts import (
     BETTER,
-    LEVELLED,
     SYMBOLS,
     UNCLEAR,
     UNDEFINED,
     WORSE,
     clearly_apart,
+    gap_line,
     judged,
     none_above,
     recommended,
+    tie,
     verdict,
 )
 from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_counts
@@ -127,7 +128,7 @@ def _conclusion(
         f"{arm.name} raised test accuracy over {baseline} from {amount(base.accuracy.value)} to "
         f"{amount(arm.accuracy.value)}: {points(change.value)} points (95 % interval "
         f"{span(change, signed=True)}){_missing(chosen, arm, base)}"
-        f"{_tie(arm, [by_name[c.arm] for c in ties])}."
+        f"{tie({c.arm: by_name[c.arm].accuracy.value - arm.accuracy.value for c in ties})}."
     )
 
 
@@ -151,17 +152,6 @@ def _apart(run: Run, one: str, other: str) -> bool:
     arms = {arm.name: arm for arm in run.arms}
     ours, theirs = (final_counts(run, arms[name]) for name in (one, other))
     return clearly_apart(run, ours, theirs, accuracy)
-
-
-def _tie(chosen: ArmSummary, others: list[ArmSummary]) -> str:
-    """Name those that cost more and are neither better nor worse."""
-    if not others:
-        return ""
-    listed = ", ".join(
-        f"{other.name} ({points(other.accuracy.value - chosen.accuracy.value)} points)"
-        for other in others
-    )
-    return f"; within noise of it, and no cheaper: {listed}"
 
 
 def _missing(best: Comparison, arm: ArmSummary, base: ArmSummary) -> str:
@@ -192,29 +182,9 @@ def _groups_of_arms(by_name: dict[str, ArmSummary], candidates: list[Comparison]
         ]
         if arms:
             lines.append(sentence.format(base=base, arms=", ".join(arms)))
-    gap = "equalized_odds_difference"
-    having = [c for c in candidates if gap in c.changes]
-    if having:
-        lines.append(_gap_line(having, gap, base) + _beyond_chance(by_name.values(), gap))
+    if line := gap_line({c.arm: c.changes for c in candidates}, base):
+        lines.append(line + _beyond_chance(by_name.values(), "equalized_odds_difference"))
     return lines
-
-
-def _gap_line(candidates: list[Comparison], gap: str, base: str) -> str:
-    verdicts = {c.arm: judged(c.changes, gap, "lower") for c in candidates}
-    narrowed, widened, levelled = (
-        [arm for arm, word in verdicts.items() if word == wanted]
-        for wanted in (BETTER, WORSE, LEVELLED)
-    )
-    if not narrowed and not widened and not levelled:
-        return f"Group gap (equalized odds): no arm differs clearly from {base}."
-    parts = []
-    if narrowed:
-        parts.append(f"clearly smaller than {base}'s with {', '.join(narrowed)}")
-    if widened:
-        parts.append(f"clearly larger with {', '.join(widened)}")
-    if levelled:
-        parts.append(f"levelled down, smaller and nobody better served, with {', '.join(levelled)}")
-    return f"Group gap (equalized odds): {'; '.join(parts)}."
 
 
 def _beyond_chance(summaries: Iterable[ArmSummary], gap: str) -> str:

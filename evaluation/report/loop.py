@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluation.numbers import amount, count, points
 from evaluation.records import LoopPlan, Run
-from evaluation.report.numbers import amount, count, points
 from evaluation.report.tables import Cell
 
 MAX_ROWS = 24

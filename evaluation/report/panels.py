@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from evaluation.intervals import Interval
-from evaluation.report.numbers import Unit, amount, count, ends
+from evaluation.numbers import Unit, amount, count, ends
 from evaluation.report.scales import Scale, nice_scale
 from evaluation.report.strips import axis, strip
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from evaluation.client_names import called
 from evaluation.export import SCHEMA, plain
-from evaluation.report.charts import Series, line_chart, mark_svg
-from evaluation.report.costs import cost_of
+from evaluation.intervals import LEVEL
+from evaluation.numbers import Unit
+from evaluation.report.charts import line_chart
+from evaluation.report.costs import costs
+from evaluation.report.drawing import Series, mark_svg
 from evaluation.report.filling import template, write_texts
-from evaluation.report.numbers import Unit
 from evaluation.report.panels import Panel, value_panel
 from evaluation.report.privacy import noised
 from evaluation.report.style import look
@@ -29,20 +31,20 @@ def write_results_report(run_dir: Path, *, refresh: int = 0) -> Path:
     """Write ``report.html`` and ``report.json``; see `evaluation.report.write_report`."""
     run = read_results_run(run_dir)
     page = template("results.html.j2", "evaluation.report", escape=True)
-    costs = [cost_of(name, rounds) for name, rounds in run.history.items() if rounds]
+    spent = costs(run.history)
     names = list(run.history)
     data = {
         "schema": SCHEMA,
         "run": {"name": run.name, "seed": run.seed, "system": run.system, "rounds": run.rounds},
         "results": None if run.results is None else asdict(run.results),
-        "costs": costs,
+        "costs": spent,
         "notes": run.notes,
     }
     values = {
         "run": run,
         "refresh": refresh,
         "clients": _clients(run),
-        "costs": costs,
+        "costs": table_data(spent),
         "keys": {name: mark_svg(look(i)) for i, name in enumerate(names)},
         "failures": failures(run),
         "max_events": MAX_EVENTS,
@@ -63,15 +65,15 @@ def results_context(results: Results | None, run: ResultsRun | None = None) -> D
     noise = noised(run.config_text) if run else []
     return {
         "results": results,
-        "tables": [_table(table) for table in results.tables],
+        "tables": [table_data(table) for table in results.tables],
         "curves": [_curve(curve, run.rounds if run else 1) for curve in results.curves],
         "panels": client_panels(results.clients) if results.clients else [],
         "privacy": [*results.privacy[:1], *noise, *results.privacy[1:]],
     }
 
 
-def _table(table: Table) -> Data:
-    """Cells with what they sort by; heads say whether they hold numbers."""
+def table_data(table: Table) -> Data:
+    """A table as its macro takes it: every cell with what it sorts by."""
     texts = table.texts()
     return {
         "title": table.title,
@@ -101,7 +103,9 @@ def _curve(curve: Curve, last: int) -> Data:
 def client_panels(clients: ClientValues) -> list[Panel]:
     """A table of dots for each method, a row per client."""
     unit = UNITS.get(clients.kind, "number")
-    better = f"{clients.better.capitalize()} is better. Dashed line: mean over clients."
+    note = f"{clients.better.capitalize()} is better. Dashed line: mean over clients."
+    if clients.counted:
+        note += f" Whisker: Wilson's {100 * LEVEL:g} % interval."
     found = []
     for method, values in clients.values.items():
         known = [value for value in values.values() if value is not None]
@@ -109,11 +113,11 @@ def client_panels(clients: ClientValues) -> list[Panel]:
             value_panel(
                 method,
                 method,
-                {called(name): value for name, value in values.items()},
+                {called(name): clients.interval(method, name) for name in values},
                 unit=unit,
                 sizes={called(name): rows for name, rows in clients.rows.items()},
                 rule=sum(known) / len(known) if known else None,
-                note=better,
+                note=note,
             )
         )
     return found

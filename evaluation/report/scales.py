@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from evaluation.report.numbers import Unit, defined, tick
+from evaluation.numbers import Unit, defined, tick
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from evaluation.report.numbers import defined
+from evaluation.numbers import defined
 from evaluation.report.scales import Scale
 
 MARGIN = 3.0

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from evaluation.client_names import called
 from evaluation.comparable import comparable
+from evaluation.numbers import DASH, NBSP, amount, count, duration, span
 from evaluation.records import Arm, Run, Synthesis
-from evaluation.report.numbers import DASH, NBSP, amount, count, duration, span
 from evaluation.report.verdicts import clearly_apart, levelled_down
 from evaluation.report.words import REASONS
 from evaluation.results_run import ResultsRun

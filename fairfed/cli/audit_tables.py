@@ -21,7 +21,7 @@ from evaluation.audit.report.words import condition, several
 from evaluation.audit.report.worst import unchecked
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.export import plain
-from evaluation.report.numbers import NBSP, Unit, amount, number
+from evaluation.numbers import NBSP, Unit, amount, number
 from fairfed.cli.tables import titled
 
 GAPS = 5

@@ -16,9 +16,9 @@ from evaluation.compare_report import warned, write_comparison
 from evaluation.compare_runs import compare_runs
 from evaluation.drawn_down import drawn_down
 from evaluation.intervals import Interval
+from evaluation.numbers import NBSP
 from evaluation.report import write_report
 from evaluation.report.headline import Headline, headline
-from evaluation.report.numbers import NBSP
 from evaluation.report.tables import columns, comparison_rows
 from evaluation.report.verdicts import BETTER, LEVELLED, UNCLEAR, judged
 from evaluation.run import read_run

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, Interval, read_run, write_report
-from evaluation.report.numbers import amount, count, duration, points, span
+from evaluation.numbers import amount, count, duration, points, span
 from evaluation.report.verdicts import verdict
 from tests.evaluation.fixtures import ARMS, build_run
 

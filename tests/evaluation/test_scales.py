@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.report.numbers import amount, number
+from evaluation.numbers import amount, number
 from evaluation.report.scales import nice_scale
 
 

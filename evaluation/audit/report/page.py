@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from evaluation import numbers
 from evaluation.audit.report import curves, words
 from evaluation.audit.report.head import rates
 from evaluation.audit.report.judged import (
@@ -20,8 +21,8 @@ from evaluation.audit.report.judged import (
 )
 from evaluation.audit.report.shortened import leading, shortened
 from evaluation.client_names import called
-from evaluation.report import filling, numbers
-from evaluation.report.numbers import Unit
+from evaluation.numbers import Unit
+from evaluation.report import filling
 from evaluation.report.panels import MOST, Panel, Row, value_panel
 from evaluation.report.scales import nice_scale
 from evaluation.report.strips import axis, bar, strip

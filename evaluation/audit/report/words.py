@@ -16,7 +16,7 @@ from evaluation.audit.report.judged import (
     subgroup_unit,
 )
 from evaluation.client_names import called
-from evaluation.report.numbers import Unit, amount, count, ends, gap
+from evaluation.numbers import Unit, amount, count, ends, gap
 
 Data = dict[str, Any]
 

@@ -24,16 +24,18 @@ def test_how_even_accuracies_are() -> None:
     assert isinstance(row["chance"], float)
     assert 0 < row["chance"] < 0.4  # 90 and 50 of 100 are told from chance
     assert even.rows[1][1] == 2  # one client has no figure of B
-    assert each.rows[1] == ("south", 100, "50.0 (40.4 to 59.6)", "70.0 (60.4 to 78.1)")
-    assert each.rows[2][0] == "client 2"
-    assert each.rows[2][3] == "–"
+    assert each.rows[1] == ("south", 100, 0.5, 0.7)
+    assert each.rows[2] == ("client 2", 10, 0.8, None)
+    own = clients().interval("A", "south")
+    assert own is not None
+    assert (own.low, own.high) == pytest.approx((0.404, 0.596), abs=1e-3)
 
 
 def test_of_losses_the_worst_is_the_largest() -> None:
     losses = clients(values={"LoRA": {"north": 1.0, "south": 2.0}}, kind="loss", better="lower",
                      rows={})  # fmt: skip
     found = audit_clients(FOUND, losses, title="Audit")
-    (even,) = found.tables
+    even, _ = found.tables
     row = dict(zip((column.title for column in even.columns), even.rows[0], strict=True))
     assert (row["worst"], row["best"], row["worst client"]) == (2.0, 1.0, "south")
     assert "chance" not in row
