@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean as mean
 from typing import Any
-
-from markupsafe import Markup
 
 from evaluation.compare_measures import MEASURES, Measure
 from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, difference
 from evaluation.export import plain
 from evaluation.intervals import Interval
-from evaluation.numbers import amount, bare_gap, count, duration, ends
+from evaluation.numbers import amount, points, span
 from evaluation.report.filling import template, write_texts
 from evaluation.report.headline import cost, warnings
-from evaluation.report.scales import nice_scale
+from evaluation.report.panels import Panel, Row, parts, scale_of, value_panel
+from evaluation.report.results_page import table_data
+from evaluation.report.scales import Scale
 from evaluation.report.strips import axis, strip
 from evaluation.report.verdicts import (
     BETTER,
@@ -32,8 +34,17 @@ from evaluation.report.verdicts import (
     tie,
     verdict,
 )
+from evaluation.results import Column, Table
 
 SCHEMA = 1
+COSTS = (
+    Column("Arm", "text"),
+    Column("Time", "duration"),
+    Column("MB sent", "mb"),
+    Column("Failures", "count"),
+    Column("Rounds by seed", "text"),
+)
+BY_NAME = {measure.name: measure for measure in MEASURES}
 Data = dict[str, Any]
 
 
@@ -121,8 +132,8 @@ def _numbers(item: Difference) -> str:
     change = item.changes["accuracy"]
     how = f"paired over {len(item.seeds)} seeds" if item.how == PAIRED else "from counts"
     return (
-        f"{bare_gap(change.value, signed=True)} points of test accuracy (95 % interval "
-        f"{ends(change.low, change.high, signed=True) or 'unknown'}, {how})"
+        f"{points(change.value)} points of test accuracy (95 % interval "
+        f"{span(change, signed=True) or 'unknown'}, {how})"
     )
 
 
@@ -159,8 +170,9 @@ def context(found: RunComparison) -> Data:
         "measures": used,
         "panels": [_panel(m, found) for m in used],
         "changes": [_changes(m, found) for m in used],
-        "costs": [_cost(entry) for entry in found.entries],
+        "costs": table_data(_costs(found.entries)),
         "cell": lambda text: str(text).replace("|", "\\|").replace("<", "&lt;"),
+        "each": lambda entry, name: [amount(float(v)) for v in entry.per_seed(BY_NAME[name])],
     }
 
 
@@ -171,71 +183,58 @@ def _lines(found: RunComparison) -> list[str]:
     return [f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}.", *filter(None, [line])]
 
 
-def _panel(measure: Measure, found: RunComparison) -> Data:
-    values = [entry.values[measure.name] for entry in found.entries]
-    scale = nice_scale(
-        [v for i in values for v in (i.value, i.low, i.high)], "share", limit=(0.0, 1.0)
-    )
+def _panel(measure: Measure, found: RunComparison) -> Panel:
     base = entry_of(found, found.baseline).values[measure.name]
-    rows = [
-        {
-            "name": entry.label,
-            "reference": entry.reference,
-            "chart": _strip(own, scale, rule=base.value, css="ref" if entry.reference else "c0"),
-            "value": amount(own.value),
-            "sort": _sortable(own.value),
-            "small": ends(own.low, own.high),
-            "seeds": len(entry.seeds),
-            "each": ", ".join(amount(float(v)) for v in entry.per_seed(measure)),
-        }
-        for entry, own in zip(found.entries, values, strict=True)
-    ]
-    better = f"{measure.direction} is better"
-    return {"measure": measure, "axis": axis(scale), "rows": rows, "better": better}
+    return value_panel(
+        measure.name,
+        measure.title,
+        {entry.label: entry.values[measure.name] for entry in found.entries},
+        rule=base.value,
+        note="Mean over seeds with its 95 % interval; "
+        f"{measure.direction} is better. Dashed line: {found.baseline}.",
+        muted=[entry.label for entry in found.entries if entry.reference],
+    )
 
 
-def _changes(measure: Measure, found: RunComparison) -> Data:
-    values = [item.changes[measure.name] for item in found.differences]
-    points = [v for i in values for v in (i.value, i.low, i.high)]
-    scale = nice_scale(points, "points", zero=True)
-    rows = [
-        _change(item, own, measure, scale)
-        for item, own in zip(found.differences, values, strict=True)
-    ]
-    return {"measure": measure, "axis": axis(scale), "rows": rows}
+def _changes(measure: Measure, found: RunComparison) -> Panel:
+    values = {item.label: item.changes[measure.name] for item in found.differences}
+    scale = scale_of([*values.values()], "points", zero=True)
+    rows = tuple(_change(item, measure, scale) for item in found.differences)
+    return Panel(measure.name, measure.title, "", axis(scale), rows)
 
 
-def _change(item: Difference, own: Interval, measure: Measure, scale: Any) -> Data:
+def _change(item: Difference, measure: Measure, scale: Scale) -> Row:
+    own = item.changes[measure.name]
     word = judged(item.changes, measure.name, measure.direction)
-    css = {BETTER: "c2", WORSE: "c1"}.get(word, "ref")
-    return {
-        "name": item.label,
-        "chart": _strip(own, scale, css=css),
-        "value": bare_gap(own.value, signed=True),
-        "sort": _sortable(own.value),
-        "small": ends(own.low, own.high, signed=True),
-        "verdict": {UNDEFINED: "no interval"}.get(word, word),
-        "order": {BETTER: 2, UNCLEAR: 1, LEVELLED: 1, WORSE: 0}.get(word, -1),
-        "symbol": SYMBOLS[word],
-        "css": {BETTER: "better", WORSE: "worse"}.get(word, "soft"),
-        "how": f"paired, {len(item.seeds)} seeds" if item.how == PAIRED else "counts",
-    }
+    return Row(
+        item.label,
+        strip(scale, *parts(own), css={BETTER: "c2", WORSE: "c1"}.get(word, "ref")),
+        points(own.value),
+        span(own, signed=True),
+        sort=own.value,
+        extra={
+            "verdict": {UNDEFINED: "no interval"}.get(word, word),
+            "order": {BETTER: 2, UNCLEAR: 1, LEVELLED: 1, WORSE: 0}.get(word, -1),
+            "symbol": SYMBOLS[word],
+            "css": {BETTER: "better", WORSE: "worse"}.get(word, "soft"),
+            "from": f"paired, {len(item.seeds)} seeds" if item.how == PAIRED else "counts",
+        },
+    )
 
 
-def _cost(entry: Entry) -> Data:
-    arms = entry.summaries
-    seconds = sum(s.seconds + s.synthesis_seconds for s in arms) / len(arms)
-    return {
-        "name": entry.label,
-        "seconds": duration(seconds),
-        "mb": count(sum(s.mb_sent for s in arms) / len(arms), 1),
-        "rounds": ", ".join(str(s.rounds) for s in arms),
-        "failures": sum(s.failures for s in arms),
-    }
-
-
-def _strip(own: Interval, scale: Any, *, rule: float | None = None, css: str) -> Markup:
-    return strip(scale, own.value, own.low, own.high, rule=rule, css=css)
+def _costs(entries: Sequence[Entry]) -> Table:
+    """What every arm cost, on the mean over its seeds."""
+    rows = tuple(
+        (
+            entry.label,
+            mean(s.seconds + s.synthesis_seconds for s in entry.summaries),
+            mean(s.mb_sent for s in entry.summaries),
+            sum(s.failures for s in entry.summaries),
+            ", ".join(str(s.rounds) for s in entry.summaries),
+        )
+        for entry in entries
+    )
+    return Table(COSTS, rows, legend="Mean over seeds; time includes the synthesis.")
 
 
 def entry_of(found: RunComparison, label: str) -> Entry:
@@ -245,10 +244,6 @@ def entry_of(found: RunComparison, label: str) -> Entry:
 
 def _known(value: Interval) -> bool:
     return not math.isnan(value.value)
-
-
-def _sortable(value: float) -> str:
-    return "nan" if math.isnan(value) else repr(float(value))
 
 
 def _filled(name: str, values: Data, *, escape: bool) -> str:

@@ -5,7 +5,7 @@ So they sort and filter, and a reader who cannot see the dots misses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,7 @@ def value_panel(
     note: str = "",
     zero: bool = False,
     most: int | None = None,
+    muted: Collection[str] = (),
 ) -> Panel:
     """A panel of one figure by name.
 
@@ -100,6 +101,8 @@ def value_panel(
         Whether 0 has to be on the axis.
     most : int, optional
         Rows at most: the lowest and the highest.
+    muted : collection of str
+        Rows in the neutral colour.
     """
     scale = scale_of([*values.values(), rule], unit, zero=zero)
     names = list(values)
@@ -108,11 +111,12 @@ def value_panel(
     for place in kept:
         own = values[names[place]]
         value, low, high = parts(own)
+        colour = "ref" if names[place] in muted else "c0"
         extra = {"how": own["how"]} if isinstance(own, Mapping) else {}
         found.append(
             Row(
                 names[place],
-                strip(scale, value, low, high, rule=parts(rule)[0]),
+                strip(scale, value, low, high, rule=parts(rule)[0], css=colour),
                 amount(value, unit),
                 ends(low, high, unit),
                 (sizes or {}).get(names[place]),
