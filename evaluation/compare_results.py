@@ -88,13 +88,11 @@ class Compared:
     figures: Figures
     several: bool
 
-    def table(
-        self, rows: Sequence[tuple[Any, ...]], kind: Kind | None = None, **words: str
-    ) -> Table:
+    def table(self, rows: Sequence[tuple[Any, ...]], kind: Kind | None = None) -> Table:
         """A table with a row for each key; its cells are of their columns' kinds, or of one."""
         heads = [Column("configuration", "text")] if self.several else []
         own = [replace(c, kind=kind) if kind else c for c in self.columns]
-        return Table((*heads, *self.names, Column("seeds", "count"), *own), tuple(rows), **words)
+        return Table((*heads, *self.names, Column("seeds", "count"), *own), tuple(rows))
 
     def named(self, key: Key) -> Key:
         """The names of a row, the configuration's where there are several."""
@@ -140,7 +138,7 @@ def _means(found: Compared) -> Table:
     for key, by_seed in found.figures.items():
         values = np.array(list(by_seed.values()))
         rows.append((*found.named(key), len(by_seed), *map(_mean_and_sd, values.T)))
-    return found.table(rows, legend=LEGEND)
+    return replace(found.table(rows), legend=LEGEND)
 
 
 def _mean_and_sd(values: FloatArray) -> tuple[float | None, float | None]:
@@ -160,7 +158,7 @@ def _differences(found: Compared) -> Table:
         cells = map(_difference, values.T, found.columns)
         rows.append((*found.named(key), len(common), *cells))
     title = f"Differences from {', '.join(found.named(base_key))}"
-    return found.table(rows, "text", title=title, legend=DIFFERENCES)
+    return replace(found.table(rows, "text"), title=title, legend=DIFFERENCES)
 
 
 def _difference(values: FloatArray, column: Column) -> str:

@@ -83,12 +83,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under `columns`; columns of kind ``text`` come first and name the rows."""
+    """Rows of cells under `columns`; leading columns of kind ``text`` name the rows.
+
+    With `total`, the last row is that of all together.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
     title: str = ""
     legend: str = ""
+    total: bool = False
 
     @property
     def left(self) -> int:

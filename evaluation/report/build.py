@@ -78,7 +78,6 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
     shown = tables.columns(run)
     baseline = run.baseline or run.arms[0]
     synthesis = run.synthesis
-    shown_synthesis = tables.synthesis_rows(run, synthesis) if synthesis else None
     return {
         "run": run,
         "summaries": summaries,
@@ -105,13 +104,13 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "fronts": fronts(measured, arm_looks) if run.has_groups else [],
         "costs": table_data(costs(run.history, {s.name: s.synthesis_seconds for s in summaries})),
         "privacy": privacy_statement(run),
-        "synthesis": shown_synthesis,
+        "synthesis": table_data(tables.synthesis_table(run, synthesis)) if synthesis else None,
         "synthesis_sentence": tables.synthesis_sentence(synthesis) if synthesis else "",
-        "explained": tables.explained(shown_synthesis[0]) if shown_synthesis else [],
+        "explained": tables.explained(synthesis) if synthesis else [],
         "loops": loop_tables(run),
         "ablations": _ablations(run, summaries),
-        "failures": tables.failures(run),
-        "guards": tables.guards(run),
+        "failures": table_data(tables.events(run, "error")),
+        "guards": table_data(tables.events(run, "guard")),
         "max_events": tables.MAX_EVENTS,
         "definitions": definitions(run.unit),
     }
@@ -141,8 +140,8 @@ def _split(run: Run, arm: Arm) -> dict[str, Any]:
         ],
         "reference": arm.reference,
         "sentence": tables.gap_sentence(run, arm),
-        "classes": tables.heat_map(split.train.sum(axis=2)),
-        "groups": tables.heat_map(split.train.sum(axis=1)) if run.has_groups else [],
+        "classes": split.train.sum(axis=2).tolist(),
+        "groups": split.train.sum(axis=1).tolist() if run.has_groups else [],
         "train": split.train.sum(axis=(1, 2)).tolist(),
         "test": split.test.sum(axis=(1, 2)).tolist(),
     }

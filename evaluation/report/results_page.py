@@ -18,7 +18,7 @@ from evaluation.report.filling import template, write_texts
 from evaluation.report.panels import Panel, value_panel
 from evaluation.report.privacy import noised
 from evaluation.report.style import look
-from evaluation.report.tables import MAX_EVENTS, failures
+from evaluation.report.tables import MAX_EVENTS, events
 from evaluation.results import ClientValues, Curve, Kind, Results, Table, markdown
 from evaluation.results_run import ResultsRun, read_results_run
 
@@ -46,7 +46,7 @@ def write_results_report(run_dir: Path, *, refresh: int = 0) -> Path:
         "clients": _clients(run),
         "costs": table_data(spent),
         "keys": {name: mark_svg(look(i)) for i, name in enumerate(names)},
-        "failures": failures(run),
+        "failures": table_data(events(run, "error")),
         "max_events": MAX_EVENTS,
         **results_context(run.results, run),
     }
@@ -79,6 +79,7 @@ def table_data(table: Table) -> Data:
         "title": table.title,
         "legend": table.legend,
         "left": table.left,
+        "total": table.total,
         "heads": [column.title for column in table.columns],
         "rows": [
             [

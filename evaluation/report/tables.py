@@ -6,16 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from evaluation.client_names import called
 from evaluation.comparable import comparable
-from evaluation.numbers import DASH, NBSP, amount, count, duration, span
+from evaluation.intervals import Interval
+from evaluation.numbers import NBSP, amount, count, duration, span
 from evaluation.records import Arm, Run, Synthesis
 from evaluation.report.verdicts import clearly_apart, levelled_down
 from evaluation.report.words import REASONS
+from evaluation.results import Column, Table
 from evaluation.results_run import ResultsRun
 from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_counts, functions
 
@@ -33,7 +33,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
+class Measured:
     """A column of the comparison: how to fill it, and the metric that says which are best.
 
     Without a metric nothing is starred: no interval tells noise from a difference.
@@ -44,61 +44,35 @@ class Column:
     metric: str = ""
 
 
-@dataclass(frozen=True)
-class HeatCell:
-    """A cell of a heat map: count, share of the largest count, and the gap it may be."""
-
-    count: int
-    share: int
-    gap: bool
-
-
-@dataclass(frozen=True)
-class Event:
-    """A failure of a client or the act of a guard."""
-
-    arm: str
-    round: int
-    client: str
-    what: str
-
-
-def columns(run: Run) -> list[Column]:
+def columns(run: Run) -> list[Measured]:
     """Return the columns of the comparison; group columns only where there are groups."""
     found = [
-        Column(
-            "Test accuracy",
-            lambda s: Cell(amount(s.accuracy.value), span(s.accuracy), s.accuracy.value),
-            "accuracy",
+        Measured("Test accuracy", lambda s: _interval(s.accuracy), "accuracy"),
+        Measured(
+            "Recall of missing classes", lambda s: _interval(s.missing_recall), "missing_recall"
         ),
-        Column(
-            "Recall of missing classes",
-            lambda s: Cell(
-                amount(s.missing_recall.value), span(s.missing_recall), s.missing_recall.value
-            ),
-            "missing_recall",
-        ),
-        Column("Client mean", _client_mean),
-        Column("Worst client", lambda s: _share(s.client_fairness.worst)),
-        Column(
+        Measured("Client mean", _client_mean),
+        Measured("Worst client", lambda s: _share(s.client_fairness.worst)),
+        Measured(
             "Jain index",
             lambda s: Cell(count(s.client_fairness.jain, 3), "", s.client_fairness.jain),
         ),
-        Column("Worst cell", _worst_cell, "worst_cell_recall"),
+        Measured("Worst cell", _worst_cell, "worst_cell_recall"),
     ]
     if run.has_groups:
-        found.append(Column("Equalized odds diff.", _odds, "equalized_odds_difference"))
+        gap = "equalized_odds_difference"
+        found.append(Measured("Equalized odds diff.", lambda s: _interval(s.gaps[gap]), gap))
     return [
         *found,
-        Column("Rounds", _rounds),
-        Column("Time", lambda s: Cell(duration(s.seconds), _synthesis_time(s), s.seconds)),
-        Column("MB sent", lambda s: Cell(count(s.mb_sent, 1), "", s.mb_sent)),
-        Column("Failures", lambda s: Cell(count(s.failures), "", s.failures)),
+        Measured("Rounds", _rounds),
+        Measured("Time", lambda s: Cell(duration(s.seconds), _synthesis_time(s), s.seconds)),
+        Measured("MB sent", lambda s: Cell(count(s.mb_sent, 1), "", s.mb_sent)),
+        Measured("Failures", lambda s: Cell(count(s.failures), "", s.failures)),
     ]
 
 
 def comparison_rows(
-    run: Run, summaries: list[ArmSummary], comparisons: list[Comparison], shown: list[Column]
+    run: Run, summaries: list[ArmSummary], comparisons: list[Comparison], shown: list[Measured]
 ) -> list[tuple[ArmSummary, list[Cell]]]:
     """Fill the comparison, and star in each column who cannot be told apart from the best."""
     rows = [(summary, [column.cell(summary) for column in shown]) for summary in summaries]
@@ -143,15 +117,6 @@ def _starred(
     return level if len(level) < len(values) else set()
 
 
-def heat_map(counts: NDArray[np.int64]) -> list[list[HeatCell]]:
-    """Turn counts of shape ``(rows, columns)`` into cells; a count of 0 is a gap."""
-    largest = max(1, int(counts.max(initial=0)))
-    return [
-        [HeatCell(int(n), round(100 * int(n) / largest), int(n) == 0) for n in row]
-        for row in counts
-    ]
-
-
 def gap_sentence(run: Run, arm: Arm) -> str:
     """Count the gaps of a split in words."""
     train = run.splits[arm.split].train
@@ -170,27 +135,39 @@ def gap_sentence(run: Run, arm: Arm) -> str:
     return words + "."
 
 
-def synthesis_rows(
-    run: Run, synthesis: Synthesis
-) -> tuple[list[str], list[list[Cell]], list[Cell]]:
-    """Return reasons, one row per client and the totals: requested, accepted, per reason."""
+def synthesis_table(run: Run, synthesis: Synthesis) -> Table:
+    """What every client asked for and got, and what was rejected why; all together last."""
     reasons = sorted({reason for client in synthesis.clients for reason in client.rejected})
     numbers = [
-        [
+        (
             int(client.requested.sum()),
             int(client.accepted.sum()),
             *(int(client.rejected.get(reason, 0)) for reason in reasons),
-        ]
+        )
         for client in synthesis.clients
     ]
-    totals = [sum(column) for column in zip(*numbers, strict=True)] or [0] * (2 + len(reasons))
     together = _rejections(synthesis)
-    totals[2:] = [together.get(reason, 0) for reason in reasons]
-    rows = [
-        [Cell(called(run.client_name(client.client))), *_count_cells(row)]
-        for client, row in zip(synthesis.clients, numbers, strict=True)
-    ]
-    return reasons, rows, [Cell("All"), *_count_cells(totals)]
+    asked = [sum(row[place] for row in numbers) for place in (0, 1)]
+    names = [called(run.client_name(client.client)) for client in synthesis.clients]
+    rows = zip(
+        [*names, "All"],
+        [*numbers, (*asked, *(together.get(reason, 0) for reason in reasons))],
+        strict=True,
+    )
+    return Table(
+        (
+            Column("Client", "text"),
+            Column("Requested", "count"),
+            Column("Accepted", "count"),
+            Column("Accepted, %", digits=0),
+            *(Column(f"Rejected: {reason}", "count") for reason in reasons),
+        ),
+        tuple(
+            (name, *row[:2], row[1] / row[0] if row[0] else None, *row[2:]) for name, row in rows
+        ),
+        title="Synthesis per client",
+        total=True,
+    )
 
 
 def _rejections(synthesis: Synthesis) -> Mapping[str, int]:
@@ -220,40 +197,28 @@ def synthesis_sentence(synthesis: Synthesis) -> str:
     return words
 
 
-def explained(reasons: list[str]) -> list[tuple[str, str]]:
+def explained(synthesis: Synthesis) -> list[tuple[str, str]]:
     """Pair each reason with its explanation; a reason of the user's own stands for itself."""
+    reasons = sorted({reason for client in synthesis.clients for reason in client.rejected})
     return [(reason, REASONS.get(reason, "as the generator names it")) for reason in reasons]
 
 
-def failures(run: Run | ResultsRun) -> list[Event]:
-    """List the replies that were errors."""
-    return _events(run, "error")
-
-
-def guards(run: Run) -> list[Event]:
-    """List the times a guard acted on a weight."""
-    return _events(run, "guard")
-
-
-def _events(run: Run | ResultsRun, field: str) -> list[Event]:
-    return [
-        Event(name, item.number, called(run.client_name(entry.client)), getattr(entry, field))
+def events(run: Run | ResultsRun, what: Literal["error", "guard"]) -> Table:
+    """List the replies that were errors, or the times a guard acted on a weight."""
+    rows = [
+        (name, item.number, called(run.client_name(entry.client)), getattr(entry, what))
         for name, rounds in run.history.items()
         for item in rounds
         for entry in item.clients
-        if getattr(entry, field) is not None
+        if getattr(entry, what) is not None
     ]
+    heads = (Column("Arm", "text"), Column("Round", "count"), Column("Client", "text"))
+    last = Column(what.capitalize(), "text")
+    return Table((*heads, last), tuple(rows), f"{last.title}s")
 
 
-def _count_cells(numbers: list[int]) -> list[Cell]:
-    requested, accepted, *rest = numbers
-    share = amount(accepted / requested, digits=0) if requested else DASH
-    return [
-        Cell(count(requested)),
-        Cell(count(accepted)),
-        Cell(share),
-        *(Cell(count(value)) for value in rest),
-    ]
+def _interval(own: Interval, small: str = "") -> Cell:
+    return Cell(amount(own.value), small or span(own), own.value)
 
 
 def _share(value: float) -> Cell:
@@ -267,14 +232,8 @@ def _client_mean(summary: ArmSummary) -> Cell:
 
 
 def _worst_cell(summary: ArmSummary) -> Cell:
-    interval = summary.worst_cell_recall
     where = summary.worst_cell.replace(" = ", f"{NBSP}={NBSP}")
-    return Cell(amount(interval.value), where, interval.value)
-
-
-def _odds(summary: ArmSummary) -> Cell:
-    interval = summary.gaps["equalized_odds_difference"]
-    return Cell(amount(interval.value), span(interval), interval.value)
+    return _interval(summary.worst_cell_recall, where)
 
 
 def _rounds(summary: ArmSummary) -> Cell:
