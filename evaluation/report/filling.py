@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,18 @@ def write_texts(directory: str | Path, texts: Mapping[str, tuple[str, str]]) -> 
     InputError
         If the directory cannot be made or written.
     """
-    directory = Path(directory)
-    paths = {kind: directory / name for kind, (name, _) in texts.items()}
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
+    paths = {kind: Path(directory) / name for kind, (name, _) in texts.items()}
+    with writing_into(Path(directory)):
         for kind, (_, text) in texts.items():
             replace_text(paths[kind], text)
+    return paths
+
+
+@contextmanager
+def writing_into(directory: Path) -> Iterator[None]:
+    """Make a directory; an error of the file system meanwhile is one that a user can mend."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise InputError(CANNOT.format(path=directory, reason=error.strerror)) from error
-    return paths

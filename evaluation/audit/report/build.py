@@ -10,13 +10,14 @@ from evaluation.audit.report.card import card_to_write
 from evaluation.audit.report.document import document
 from evaluation.audit.report.page import render
 from evaluation.audit.report.texts import markdown, model_card
-from evaluation.report.filling import write_texts
+from evaluation.report.filling import write_texts, writing_into
 
 
 def write(audit: Audit, directory: Path) -> dict[str, Path]:
     """See `evaluation.audit.report.write_reports`."""
     content = document(audit)
-    card, text = card_to_write(directory, model_card(content))
+    with writing_into(directory):
+        card, text = card_to_write(directory, model_card(content))
     return write_texts(
         directory,
         {

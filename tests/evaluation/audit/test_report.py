@@ -158,7 +158,7 @@ def test_says_the_main_finding_first(tmp_path: Path) -> None:
         assert headline.replace("<", "\\<") in text
     assert "✘ failed" in page.text
     assert "without losing accuracy" in page.text
-    assert "Without client clinic C" in texts["md"]
+    assert "Without clinic C" in texts["md"]
     assert "TO FILL IN" in texts["card"]
 
 
