@@ -21,7 +21,7 @@ from evaluation.report.filling import template
 from evaluation.report.headline import changes, headline
 from evaluation.report.loop import loop_tables
 from evaluation.report.privacy import privacy_statement
-from evaluation.report.results_page import table_data, write_results_report
+from evaluation.report.results_page import curve_data, table_data, write_results_report
 from evaluation.report.style import looks
 from evaluation.report.words import CHANGE_TITLES, GAP_TITLES, definitions
 from evaluation.results import system_of
@@ -93,8 +93,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "splits": [_split(run, arm) for arm in _one_arm_per_split(run)],
         "gallery": figures.gallery_rows(run),
         "gallery_left_out": max(0, len(run.gallery) - figures.MAX_CELLS),
-        "curves": figures.learning_curves(run, arm_looks),
-        "curve_table": _curve_table(run),
+        "curve": curve_data(figures.learning_curve(run), arm_looks, run.rounds),
         "clients": figures.client_panels(run, arm_looks),
         "gap_panels": figures.gap_panels(summaries) if run.has_groups else [],
         "gap_titles": GAP_TITLES,
@@ -145,12 +144,6 @@ def _split(run: Run, arm: Arm) -> dict[str, Any]:
         "train": split.train.sum(axis=(1, 2)).tolist(),
         "test": split.test.sum(axis=(1, 2)).tolist(),
     }
-
-
-def _curve_table(run: Run) -> list[tuple[int, list[float | None]]]:
-    per_arm = [dict(figures.arm_accuracies(run.history[arm.name])) for arm in run.arms]
-    last = max((len(rounds) for rounds in run.history.values()), default=0)
-    return [(r, [values.get(r) for values in per_arm]) for r in range(1, last + 1)]
 
 
 def _change_titles(comparisons: list[Comparison]) -> dict[str, str]:

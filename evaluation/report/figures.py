@@ -16,11 +16,12 @@ from evaluation.numbers import MINUS, amount, count, span
 from evaluation.rates import accuracy
 from evaluation.records import Arm, GalleryCell, Round, Run, SyntheticImage
 from evaluation.report import panels
-from evaluation.report.charts import line_chart, mini_chart
+from evaluation.report.charts import mini_chart
 from evaluation.report.drawing import Series
 from evaluation.report.strips import axis, strip
 from evaluation.report.style import Look
 from evaluation.report.words import GAP_TITLES
+from evaluation.results import Curve
 from evaluation.summary import ArmSummary, round_accuracies
 
 MAX_PANELS = 24
@@ -58,23 +59,16 @@ class GalleryRow:
     synthetic: tuple[Picture, ...]
 
 
-def arm_accuracies(rounds: tuple[Round, ...]) -> list[tuple[int, float]]:
-    """Pooled test accuracy per round; NaN where no client reported."""
-    found = []
-    for item in rounds:
-        pooled = item.pooled()
-        found.append((item.number, math.nan if pooled is None else float(accuracy(pooled))))
-    return found
+def arm_accuracies(rounds: tuple[Round, ...]) -> tuple[tuple[int, float | None], ...]:
+    """Pooled test accuracy per round; None where no client reported."""
+    pooled = [(item.number, item.pooled()) for item in rounds]
+    return tuple((n, None if own is None else float(accuracy(own))) for n, own in pooled)
 
 
-def learning_curves(run: Run, looks: dict[str, Look]) -> Markup:
-    """Accuracy per round, one line per arm."""
-    series = [
-        Series(arm.name, looks[arm.name], tuple(arm_accuracies(run.history[arm.name])))
-        for arm in run.arms
-        if run.history[arm.name]
-    ]
-    return line_chart(series, "Test accuracy per round, one line per arm", (1, run.rounds))
+def learning_curve(run: Run) -> Curve:
+    """Accuracy per round, one line per arm with a finished round."""
+    lines = {name: arm_accuracies(rounds) for name, rounds in run.history.items() if rounds}
+    return Curve("Test accuracy per round", lines)
 
 
 def client_panels(run: Run, looks: dict[str, Look]) -> list[Panel]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from evaluation.report.drawing import Series, mark_svg
 from evaluation.report.filling import template, write_texts
 from evaluation.report.panels import Panel, value_panel
 from evaluation.report.privacy import noised
-from evaluation.report.style import look
+from evaluation.report.style import Look, look
 from evaluation.report.tables import MAX_EVENTS, events
-from evaluation.results import ClientValues, Curve, Kind, Results, Table, markdown
+from evaluation.results import ClientValues, Column, Curve, Kind, Results, Table, markdown
 from evaluation.results_run import ResultsRun, read_results_run
 
 Data = dict[str, Any]
@@ -62,11 +63,14 @@ def results_context(results: Results | None, run: ResultsRun | None = None) -> D
     """What the templates show of some results."""
     if results is None:
         return {"results": None, "tables": [], "curves": [], "panels": [], "privacy": []}
-    noise = noised(run.config_text) if run else []
+    noise, last = (noised(run.config_text), run.rounds) if run else ([], 1)
     return {
         "results": results,
         "tables": [table_data(table) for table in results.tables],
-        "curves": [_curve(curve, run.rounds if run else 1) for curve in results.curves],
+        "curves": [
+            curve_data(curve, {name: look(i) for i, name in enumerate(curve.lines)}, last)
+            for curve in results.curves
+        ],
         "panels": client_panels(results.clients) if results.clients else [],
         "privacy": [*results.privacy[:1], *noise, *results.privacy[1:]],
     }
@@ -91,14 +95,22 @@ def table_data(table: Table) -> Data:
     }
 
 
-def _curve(curve: Curve, last: int) -> Data:
+def curve_data(curve: Curve, looks: Mapping[str, Look], last: int) -> Data:
+    """A figure over rounds, up to the last one that is planned, as a chart and as a table."""
+    lines = {name: dict(line) for name, line in curve.lines.items()}
+    rounds = sorted({number for line in lines.values() for number in line})
     series = [
-        Series(name, look(i), tuple((x, float("nan") if y is None else y) for x, y in line))
-        for i, (name, line) in enumerate(curve.lines.items())
+        Series(name, looks[name], tuple((n, y) for n, y in line.items() if y is not None))
+        for name, line in lines.items()
     ]
-    first = min((x for line in curve.lines.values() for x, _ in line), default=1)
-    chart = line_chart(series, curve.title, (min(first, 1), last), UNITS.get(curve.kind, "number"))
-    return {"title": curve.title, "chart": chart}
+    span = (min([1, *rounds]), last)
+    heads = (Column("Round", "text"), *(Column(name, curve.kind) for name in lines))
+    rows = tuple((str(n), *(line.get(n) for line in lines.values())) for n in rounds)
+    return {
+        "title": curve.title,
+        "chart": line_chart(series, curve.title, span, UNITS.get(curve.kind, "number")),
+        "table": table_data(Table(heads, rows, curve.title)),
+    }
 
 
 def client_panels(clients: ClientValues) -> list[Panel]:
