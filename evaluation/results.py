@@ -17,7 +17,6 @@ from typing import Any, Literal
 from evaluation.client_names import called, names_in
 from evaluation.errors import InputError
 from evaluation.export import plain
-from evaluation.fields import read_object
 from evaluation.files import write_whole
 from evaluation.intervals import LEVEL, Interval, wilson_interval
 from evaluation.numbers import duration
@@ -281,7 +280,11 @@ def system_of(directory: Path) -> str | None:
 def clients_called(directory: Path, rounds: Sequence[dict[str, Any]]) -> dict[int, str]:
     """Names of a run's clients by index, from ``federation.json`` or else its log of rounds."""
     path = directory / "federation.json"
-    known = read_object(path).strings("clients") if path.is_file() else ()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        known = [str(name) for name in content.get("clients", ())]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{path}: is no description of a federation ({error})") from error
     return {**names_in(rounds), **dict(enumerate(known))}
 
 
