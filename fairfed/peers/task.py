@@ -9,7 +9,6 @@ from fairfed.config import Arm, Config, TrainConfig
 from fairfed.config.peers import MetaName
 from fairfed.peers.arm_server import PeersServer, is_measured
 from fairfed.peers.baseline import train_arm
-from fairfed.peers.outcome import show as show
 from fairfed.peers.outcome import write_outcome
 from fairfed.peers.population import settings
 from fairfed.peers.sites import DRIFT

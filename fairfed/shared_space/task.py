@@ -15,7 +15,6 @@ from fairfed.rounds.run_directory import RunDirectory
 from fairfed.shared_space.adapter import Adapter
 from fairfed.shared_space.centring import means, merge
 from fairfed.shared_space.memory import check_synthesis
-from fairfed.shared_space.outcome import show as show
 from fairfed.shared_space.outcome import write_outcome
 from fairfed.shared_space.sites import SharedSites
 from fairfed.shared_space.strategy import ACTION, SharedSpace

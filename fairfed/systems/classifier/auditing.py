@@ -204,7 +204,7 @@ def audit_run(
         If the run compares no arms, has no such arm or no checkpoint of it, or its data cannot be
         read.
     """
-    from evaluation.run import refuse_own_results
+    from evaluation.run import refuse_results
     from fairfed.client import client_app
     from fairfed.config import load_config
     from fairfed.engines.inprocess import InProcessGrid
@@ -212,7 +212,7 @@ def audit_run(
     from fairfed.strategies.aggregate import encode
     from fairfed.system import simulation_of
 
-    refuse_own_results(run_dir)
+    refuse_results(run_dir)
     config = load_config(run_dir / "config.toml")
     arm = next((arm for arm in config.arms if arm.name == arm_name), None)
     if arm is None:
