@@ -117,13 +117,14 @@ def test_clients_protect_their_own_counts(small: Small) -> None:
 
 
 def test_a_client_that_fails_ends_the_audit(small: Small) -> None:
-    settings = _settings(small())
+    config = small()
+    settings = _settings(config)
 
     def drop(message: Message, client: int) -> str | None:
         return "away" if client == 1 and message.metadata.message_type == "query.audit" else None
 
     with (
-        InProcessGrid(app, 3, drop=drop) as grid,
+        grid_of(config, drop=drop) as grid,
         pytest.raises(QueryError, match="1 of 3 clients failed 'audit': client 1: away"),
     ):
         audit_clients(grid, settings, 60.0)
