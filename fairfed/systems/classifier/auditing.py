@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 ACTION = "audit"
 COUNTS_KEY = "counts"
+AT_SITES = (
+    "{run}: its rows are at sites, which this command does not start; audit what they have counted "
+    "in the run (leave --ask out), or have each site count a model's predictions (fairfed audit "
+    "count) and merge the files"
+)
 NOT_FINITE = (
     "the model's scores are not finite (its training diverged): ask for its predictions alone, "
     "with bins = 0"
@@ -214,6 +219,8 @@ def audit_run(
 
     refuse_results(run_dir)
     config = load_config(run_dir / "config.toml")
+    if config.federation is not None:
+        raise InputError(AT_SITES.format(run=run_dir))
     arm = next((arm for arm in config.arms if arm.name == arm_name), None)
     if arm is None:
         known = ", ".join(arm.name for arm in config.arms)
