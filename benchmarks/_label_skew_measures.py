@@ -12,12 +12,13 @@ from _label_skew_data import CLASSES
 from torch import Tensor, nn
 
 from evaluation.clients import client_fairness, missing_class_weights, weighted_recall
-from fairfed import site
 from fairfed.config import Config
 from fairfed.engines.private import records_from_bytes
-from fairfed.models import confusion_counts, federated_model
+from fairfed.models import confusion_counts
 from fairfed.rounds import checkpoint
 from fairfed.rounds.run_directory import RunDirectory
+from fairfed.sites.request import split_of
+from fairfed.system import simulation_of
 
 Counts = npt.NDArray[np.int64]
 TARGET = 0.8
@@ -30,13 +31,13 @@ def measured(config: Config, skewed: Config) -> dict[str, float | None]:
     Accuracy and recall are on all test images. Clients, their test images and the classes that they
     lack are those of the split of `skewed`, whatever split the run trains on.
     """
-    arm, toml = config.arms[0], skewed.to_toml()
+    arm = config.arms[0]
     rounds = RunDirectory(config).rounds()
     last = [np.array(client["test_counts"])[0] for client in rounds[-1]["clients"]]
     if arm.iid:
-        last = _on_clients(config, toml)
+        last = _on_clients(config, skewed)
     clients = client_fairness([np.trace(c) / max(1, c.sum()) for c in last])
-    weights = missing_class_weights(site.federation(toml, False).train_cells())
+    weights = missing_class_weights(simulation_of(skewed).data().train_cells())
     pooled = _pooled(rounds[-1])
     recalls = np.diag(pooled) / np.maximum(1, pooled.sum(1))
     accuracies = [np.trace(c) / c.sum() for c in map(_pooled, rounds)]
@@ -65,14 +66,16 @@ def measured(config: Config, skewed: Config) -> dict[str, float | None]:
     return found
 
 
-def _on_clients(config: Config, toml: str) -> list[Counts]:
+def _on_clients(config: Config, skewed: Config) -> list[Counts]:
     """What the run's last model makes of the test images of each client of a federation."""
     arm = config.arms[0].model_copy(update={"iid": False})
-    data = site.federation(toml, False)
-    model = federated_model(config, len(data.table.classes), arm)
+    sites = simulation_of(skewed)
+    own = [sites.cut(client, sites.study) for client in range(len(sites.names))]
+    model = sites.place(sites.study).model(arm)
     saved = checkpoint.load(config.run_directory / "checkpoints" / f"{arm.slug}.npz")
     model.load_state_dict({name: torch.from_numpy(a) for name, a in saved.arrays.items()})
-    return [_counts(model, site.model_rows(toml, arm, r), data.table.labels[r]) for r in data.test]
+    tests = [(site.rows.test, site) for site in own]
+    return [_counts(model, s.model_rows(r, arm), s.table.labels[r]) for r, s in tests]
 
 
 def _counts(model: nn.Module, inputs: Tensor, labels: npt.NDArray[np.int64]) -> Counts:
@@ -107,15 +110,15 @@ def _of_own_models(config: Config) -> dict[str, float | None]:
 
     The clients' own test images hold only classes that they have, and would flatter their models.
     """
-    arm, toml = config.arms[0], config.to_toml()
-    data = site.federation(toml, arm.iid)
+    arm, sites = config.arms[0], simulation_of(config)
+    data, place = sites.data(split_of(arm)), sites.place(sites.study)
     rows = np.flatnonzero(data.table.test)
-    inputs, labels = site.inputs(toml, arm.iid, rows), data.table.labels[rows]
+    inputs, labels = place.inputs(sites.images.table.images[rows]), data.table.labels[rows]
     lacking = data.train_cells().sum(2) == 0
     accuracies, recalls, missing = [], [], []
     for client, state in checkpoint.load(config.run_directory / "checkpoints" / f"{arm.slug}.npz"
                                          ).clients.items():  # fmt: skip
-        model = federated_model(config, len(data.table.classes))
+        model = place.model()
         kept = records_from_bytes(state).array_records[f"personal-{arm.slug}"]
         model.load_state_dict(kept.to_torch_state_dict())
         counts = _counts(model, inputs, labels)

@@ -208,12 +208,12 @@ def classifier(options: argparse.Namespace, results: Results) -> None:
 
 def parameters(config: Config) -> int:
     """Parameters that the run's arm trains; statistics are none."""
-    from fairfed.models import federated_model
+    from fairfed.system import simulated_study
 
     arm = config.arms[0]
     if arm.system == "zero-shot":
         return 0
-    return sum(p.numel() for p in federated_model(config, 10, arm).parameters())
+    return sum(p.numel() for p in simulated_study(config).place.model(arm).parameters())
 
 
 def generator(options: argparse.Namespace, results: Results) -> None:

@@ -28,8 +28,10 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.clientapp import ClientApp
 from scipy.special import expit
 
-from fairfed.config import Arm, Config
+from fairfed.config import Arm, Config, LabelSpace
+from fairfed.config.federation import agreed
 from fairfed.engines.inprocess import InProcessGrid
+from fairfed.sites.workplace import Workplace, sources_of
 from fairfed.strategies.build import build_strategy
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.steered import FairnessSteered
@@ -175,10 +177,13 @@ def client_app(accident: Accident) -> ClientApp:
 def strategy(column: dict[str, str]) -> FairnessSteered:
     """The strategy of an arm in the default configuration."""
     on_server = draw(SERVER_SEED, 0.5, 400)
+    config = Config(rounds=ROUNDS)
+    labels = LabelSpace(
+        classes=("0", "1"), sensitive={"group": ("0", "1")}, found_groups=("0", "1")
+    )
     return build_strategy(
-        Config(rounds=ROUNDS),
+        Workplace(agreed(config, labels, None, {}), sources_of(config)),
         Arm.model_validate({"name": "arm", **column}),
-        (2, 2),
         lambda model: on_server.counts(model["x"]),
     )
 

@@ -181,13 +181,13 @@ def plan(options: argparse.Namespace) -> Iterator[tuple[Protocol, str, int]]:
 
 def divides(protocol: Protocol, run: int, options: argparse.Namespace) -> bool:
     """Say whether the partitioner finds a split in which every client has rows."""
-    from fairfed.experiment import count_clients
+    from fairfed.system import simulation_of
 
     if protocol.settings["partition"]["name"] == "iid":
         return True
     config, _ = configure(protocol, "FedAvg", run, {}, options)
     try:
-        return count_clients(config) > 0
+        return len(simulation_of(config).names) > 0
     except InputError:
         return False
 

@@ -160,12 +160,13 @@ def counts_in_all_tints(config: Config) -> Counts:
     import torch
 
     from fairfed.data import load_images
-    from fairfed.models import confusion_counts, federated_model
+    from fairfed.models import confusion_counts
+    from fairfed.system import simulated_study
 
     arm: Arm = config.arms[0]
     saved = checkpoint.load(config.run_directory / "checkpoints" / f"{arm.slug}.npz")
     table = load_images(config)
-    model = federated_model(config, len(table.classes))
+    model = simulated_study(config).place.model()
     model.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in saved.arrays.items()})
     images, labels = table.images[table.test], table.labels[table.test]
     groups = np.repeat(np.arange(len(TINTS)), len(labels))

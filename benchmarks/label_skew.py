@@ -164,7 +164,7 @@ def published(out: Path) -> tuple[Runs, dict[str, dict[str, float]]]:
 
 def image_cost(config: Config, options: argparse.Namespace) -> float:
     """CPU-seconds of one image, made and scored; measured once for each generator."""
-    from fairfed import site
+    from fairfed.system import simulated_study
 
     name = hashlib.sha256(
         repr((config.generator, config.semantic, config.augment.unseen)).encode()
@@ -173,7 +173,7 @@ def image_cost(config: Config, options: argparse.Namespace) -> float:
     if not path.is_file():
         count, seen = config.generator.batch_size, len(config.augment.unseen)
         away = config.augment.model_copy(update={"store": str(options.work / f"cost-{name}")})
-        maker = site.synthesiser(config.model_copy(update={"augment": away}).to_toml())
+        maker = simulated_study(config.model_copy(update={"augment": away})).place.synthesiser
         seconds = []
         for label in (0, 9):  # T-shirts are always called by name, ankle boots may be composed
             start = time.process_time()

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from fairfed.sites.study import Study
+
 ROUNDS, CLIENTS, SEED = 30, 5, 2
 MADE_UP = "made-up"
 ARMS: dict[str, dict[str, Any]] = {
@@ -117,22 +119,21 @@ def configure(folder: Path) -> Config:
     return Config.model_validate(settings)
 
 
-def follow(grid: Any, config: Config, arm: Arm, held: NDArray[np.int64]) -> Story:
+def follow(grid: Any, study: Study, arm: Arm, held: NDArray[np.int64]) -> Story:
     """Run one arm, and note the weights of every round; `held`: the clients' rows ``[G, C]``."""
-    from fairfed.probe import server_probe
     from flwr.app import ArrayRecord
 
-    from fairfed.models import federated_model
     from fairfed.rounds.arm_server import Plan
     from fairfed.rounds.clients import handshake
     from fairfed.rounds.loop import run_rounds
+    from fairfed.sites.probe import server_probe
     from fairfed.strategies.aggregate import decode
     from fairfed.strategies.arm_server import SteeredServer
     from fairfed.strategies.build import build_strategy, needs_probe
 
-    toml = config.to_toml()
-    probe = server_probe(toml) if needs_probe(arm) else None
-    strategy = build_strategy(config, arm, (held.shape[0], held.shape[1]), probe)
+    config = study.config
+    probe = server_probe(study, arm) if needs_probe(arm) else None
+    strategy = build_strategy(study.place, arm, probe)
     parts = strategy.parts
     story = Story(signal=parts.signal.name if parts.steered and parts.signal else "")
 
@@ -146,9 +147,8 @@ def follow(grid: Any, config: Config, arm: Arm, held: NDArray[np.int64]) -> Stor
             story.cells.append([float(weight) for weight in cells.ravel()])
 
     plan, clients = Plan(config.rounds, config.seed, 600.0), handshake(grid, 1, 600.0)
-    start = decode(ArrayRecord(federated_model(config, held.shape[1]).state_dict()))
-    request = {"toml": toml, "arm": arm.slug, "round": 0}
-    server = SteeredServer(grid, clients, plan, strategy, start, request)
+    start = decode(ArrayRecord(study.place.model(arm).state_dict()))
+    server = SteeredServer(grid, clients, plan, strategy, start, study.request(arm))
     run_rounds(grid, clients, server, plan, note, None)
     return story
 
@@ -260,18 +260,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("/work/shared/data"))
     parser.add_argument("--out", type=Path, default=Path("docs/weights_over_rounds.svg"))
     options = parser.parse_args()
-    from fairfed.site import federation
-
-    from fairfed.client import app
+    from fairfed.client import client_app
     from fairfed.engines.inprocess import InProcessGrid
+    from fairfed.system import simulated_study
 
     logging.getLogger("fairfed").setLevel(logging.ERROR)
     config = configure(options.data)
-    held = federation(config.to_toml(), False)
+    study = simulated_study(config)
+    sites = study.simulated("the figure")
+    held = sites.data()
     groups, classes = held.table.group_names, held.table.classes
-    with InProcessGrid(app, CLIENTS) as grid:
+    with InProcessGrid(client_app(sites), CLIENTS) as grid:
         rows = sum(held.table.cells(own) for own in held.train).T
-        stories = {arm.name: follow(grid, config, arm, rows) for arm in config.arms}
+        stories = {arm.name: follow(grid, study, arm, rows) for arm in config.arms}
     clients = [
         f"{len(rows):,} rows, {100 * np.mean(held.table.groups[rows] == 0):.0f} % {groups[0]}"
         for rows in held.train

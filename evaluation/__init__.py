@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluation.audit.null import chance_gaps
-from evaluation.bootstrap import bootstrap_interval, bootstrap_intervals, difference_interval
+from evaluation.bootstrap import bootstrap_intervals, difference_interval
 from evaluation.clients import (
     ClientFairness,
     client_accuracies,
     client_fairness,
     missing_class_weights,
-    missing_recall,
+    weighted_recall,
 )
 from evaluation.counts import GroupCounts
 from evaluation.errors import InputError
@@ -35,7 +35,6 @@ __all__ = [
     "Interval",
     "Metric",
     "Run",
-    "bootstrap_interval",
     "bootstrap_intervals",
     "chance_gaps",
     "client_accuracies",
@@ -44,10 +43,10 @@ __all__ = [
     "difference_interval",
     "get_metric",
     "missing_class_weights",
-    "missing_recall",
     "read_run",
     "summarise",
     "summary_table",
+    "weighted_recall",
     "wilson_interval",
     "write_report",
 ]

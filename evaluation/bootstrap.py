@@ -109,22 +109,6 @@ def bootstrap_intervals(
     }
 
 
-def bootstrap_interval(
-    counts: CountArray,
-    function: Callable[[CountArray], FloatArray],
-    *,
-    replicates: int = REPLICATES,
-    level: float = LEVEL,
-    seed: int = 0,
-    kind: Kind = "percentile",
-) -> Interval:
-    """Bootstrap interval of one metric; see `bootstrap_intervals`."""
-    found = bootstrap_intervals(
-        counts, {"": function}, replicates=replicates, level=level, seed=seed, kind=kind
-    )
-    return found[""]
-
-
 def difference_interval(
     ours: CountArray,
     theirs: CountArray,

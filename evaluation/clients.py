@@ -139,6 +139,10 @@ def cosine_to_uniform(values: FloatArray) -> float:
 def missing_class_weights(train_cells: ArrayLike) -> FloatArray:
     """Share of the (client, missing class) pairs that falls on each class.
 
+    With these weights, `weighted_recall` of the global model's pooled test counts is the recall of
+    missing classes: the mean over all pairs of a client and a class of which it has no real
+    training image.
+
     Parameters
     ----------
     train_cells : array_like of int, shape (n_clients, n_classes, n_groups)
@@ -179,25 +183,3 @@ def weighted_recall(counts: CountArray, weights: FloatArray) -> FloatArray:
     total = used.sum(axis=-1)
     weighted = (np.nan_to_num(recalls) * used).sum(axis=-1)
     return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), np.nan)
-
-
-def missing_recall(test_counts: ArrayLike, train_cells: ArrayLike) -> float:
-    """Recall of the classes that clients lack.
-
-    Mean over all pairs (client, class of which the client has no real training image) of the global
-    model's recall of that class on the test rows of all clients together.
-
-    Parameters
-    ----------
-    test_counts : array_like of int, shape (n_clients, n_groups, n_classes, n_classes)
-        Test counts of the global model per client.
-    train_cells : array_like of int, shape (n_clients, n_classes, n_groups)
-        Real training images per client and cell.
-
-    Returns
-    -------
-    float
-        In [0, 1]; NaN when no client lacks a class or none of those classes has a test row.
-    """
-    pooled = np.asarray(test_counts).sum(axis=0)
-    return float(weighted_recall(pooled, missing_class_weights(train_cells)))

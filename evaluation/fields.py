@@ -69,11 +69,19 @@ Strings = Annotated[tuple[str, ...], PlainValidator(_strings)]
 """Texts; null is none."""
 
 
-def counts(*shape: str) -> PlainValidator:
-    """Nested lists of counts; sizes of axes are looked up in the context, others are any."""
+def counts(*shape: str, null: int | None = None) -> PlainValidator:
+    """Nested lists of counts; sizes of axes are looked up in the context, others are any.
 
-    def checked(value: Any, info: ValidationInfo) -> IntArray:
+    None where the context says that ``counts`` are not to be read. With `null`, it stands for every
+    null.
+    """
+
+    def checked(value: Any, info: ValidationInfo) -> IntArray | None:
+        if (info.context or {}).get("counts") is False:
+            return None
         array = _shaped(value, "counts", shape, info, None)
+        if null is not None and array.dtype.hasobject:
+            array = np.array([null if n is None else n for n in array.flat]).reshape(array.shape)
         if array.size and (array.dtype.kind not in "iu" or array.min() < 0):
             raise wrong("counts, integers from 0", "other values")
         return array.astype(np.int64)

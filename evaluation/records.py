@@ -78,11 +78,12 @@ class Split(_Read):
     Parameters
     ----------
     train, test : ndarray of int64, shape (n_clients, n_classes, n_groups)
-        Training and test images.
+        Training and test images. A count that a site does not say, because it is too small, is 1:
+        it is not 0, and that is all that is known.
     """
 
-    train: Annotated[IntArray, counts("clients", "classes", "groups")]
-    test: Annotated[IntArray, counts("clients", "classes", "groups")]
+    train: Annotated[IntArray, counts("clients", "classes", "groups", null=1)]
+    test: Annotated[IntArray, counts("clients", "classes", "groups", null=1)]
     name: str = ""
 
     @property
@@ -125,6 +126,7 @@ class ClientRound(_Read):
     test_loss: float | None = None
     test_counts: Annotated[IntArray, counts("groups", "classes", "classes")] | None = None
     drawn_down: bool | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -310,9 +312,8 @@ class Run(Plan):
         return len(self.groups) - len(self.unknown) > 1
 
     def client_name(self, client: int) -> str:
-        """What a client is called: its number, with its name where it has one."""
-        name = self.clients[client] if client < len(self.clients) else str(client)
-        return f"client {client}" if name == str(client) else f"{name} (client {client})"
+        """What a client is called: by its name where it has one, else by its number."""
+        return self.clients[client] if client < len(self.clients) else str(client)
 
     @property
     def baseline(self) -> Arm | None:

@@ -57,10 +57,6 @@ class Metric:
             )
         return float(self.function(array))
 
-    def better(self, a: float, b: float) -> bool:
-        """Say whether value a is better than value b (False if either is NaN)."""
-        return a > b if self.direction == "higher" else a < b
-
 
 def get_metric(name: str) -> Metric:
     """Return the metric of that name.

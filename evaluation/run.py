@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 import json
-import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from evaluation.audit.tally import CROSSED
 from evaluation.errors import InputError
 from evaluation.fields import field_error, parse, read_record
 from evaluation.records import Gallery, Plan, Round, Run, Synthesis
+from evaluation.results import system_of
 
-OWN_RESULTS = {
-    "zsl": "learns classes that nobody has",
-    "peers": "compares peers",
-    "specialise": "adapts a generator",
-    "shared": "compares clients that share a space",
-}
-"""Sections of a configuration that ask for a run without arms, and what such a run does."""
 NO_ARMS = (
-    "{path}: this run {does} (section [{section}]); when it has ended, results.md has its "
-    "results; report, compare and audit are for runs of arms"
+    "{path}: a run of [{section}] compares no arms, so there is none to read here; its findings "
+    "are those of evaluation.results.read_results, and of `fairfed report`, `compare` and `audit`"
 )
 
 
-def refuse_own_results(run_dir: Path) -> None:
-    """Refuse the directory of a run that compares no arms.
+def refuse_results(run_dir: Path) -> None:
+    """Refuse the directory of a run that compares no arms, but has results of another kind.
 
     Raises
     ------
     InputError
-        If its ``config.toml`` has a section of `OWN_RESULTS`; says where the results are.
+        If its ``config.toml`` has a section of `evaluation.results.SYSTEMS`.
     """
-    path = run_dir / "config.toml"
-    try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError:  # damaged: whoever needs it says so
-        return
-    for section, does in OWN_RESULTS.items():
-        if section in sections:
-            raise InputError(NO_ARMS.format(path=run_dir, does=does, section=section))
+    section = system_of(run_dir)
+    if section is not None:
+        raise InputError(NO_ARMS.format(path=run_dir, section=section))
 
 
 def read_run(run_dir: Path) -> Run:
@@ -65,10 +55,11 @@ def read_run(run_dir: Path) -> Run:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: is no directory; give the run directory of `fairfed run`")
-    refuse_own_results(run_dir)
+    refuse_results(run_dir)
     plan = _plan(run_dir / "federation.json")
     sizes = {"classes": len(plan.classes), "groups": len(plan.groups)}
-    history, notes = _history(run_dir / "rounds.jsonl", plan, sizes)
+    clients = {arm.name: plan.splits[arm.split].clients for arm in plan.arms}
+    history, notes = read_rounds(run_dir / "rounds.jsonl", clients, tuple(sizes.values()))
     made, gallery = run_dir / "synthetic" / "clients.json", read_gallery(run_dir, plan)
     return Run(
         **vars(plan),
@@ -106,11 +97,29 @@ def _plan(path: Path) -> Plan:
     return replace(plan, splits=splits)
 
 
-def _history(
-    path: Path, plan: Plan, sizes: dict[str, int]
+def read_rounds(
+    path: Path, clients: Mapping[str, int] | None, cells: tuple[int, ...] | None
 ) -> tuple[dict[str, tuple[Round, ...]], tuple[str, ...]]:
-    rounds: dict[str, list[Round]] = {arm.name: [] for arm in plan.arms}
-    clients = {arm.name: plan.splits[arm.split].clients for arm in plan.arms}
+    """The finished rounds of every arm, and what a reader must know about the file.
+
+    Parameters
+    ----------
+    path : Path
+        ``rounds.jsonl``; a last line that is cut short is dropped and noted.
+    clients : mapping of str to int, optional
+        Number of clients by arm; None where the lines alone say which arms there are.
+    cells : (int, int), optional
+        Numbers of classes and groups; None where no test counts are read.
+
+    Raises
+    ------
+    InputError
+        If a line is malformed; names it and the field.
+    """
+    context: dict[str, Any] = {"counts": False}
+    if cells is not None:
+        context = {"classes": cells[0], "groups": cells[1]}
+    rounds: dict[str, list[Round]] = {arm: [] for arm in clients or ()}
     notes: list[str] = []
     if not path.is_file():
         return dict.fromkeys(rounds, ()), ("rounds.jsonl does not exist yet: no round is over.",)
@@ -123,24 +132,24 @@ def _history(
             continue
         where = f"{path.name} line {number}"
         try:
-            entry = parse(Round, line, where, **sizes)
+            entry = parse(Round, line, where, **context)
         except json.JSONDecodeError as error:
             if number == len(lines):  # no newline after it: it is still being written
                 notes.append(f"{where} is cut short and was left out: the run is under way.")
                 continue
             raise InputError(f"{path} line {number}: is no JSON ({error.msg})") from error
         _check_round(entry, clients, where)
-        _append(rounds[entry.arm], entry, where)
+        _append(rounds.setdefault(entry.arm, []), entry, where)
     return {name: tuple(entries) for name, entries in rounds.items()}, tuple(notes)
 
 
-def _check_round(entry: Round, clients: dict[str, int], where: str) -> None:
-    if entry.arm not in clients:
+def _check_round(entry: Round, clients: Mapping[str, int] | None, where: str) -> None:
+    if clients is not None and entry.arm not in clients:
         raise field_error(where, "arm", f"one of {sorted(clients)}", entry.arm)
-    last = clients[entry.arm] - 1
+    last = None if clients is None else clients[entry.arm] - 1
     for i, own in enumerate(entry.clients):
-        if not 0 <= own.client <= last:
-            expected = f"an index in 0..{last}"
+        if own.client < 0 or (last is not None and own.client > last):
+            expected = f"an index in 0..{'' if last is None else last}"
             raise field_error(f"{where}, clients[{i}]", "client", expected, own.client)
     if len({own.client for own in entry.clients}) < len(entry.clients):
         raise field_error(where, "clients", "each client once", "a client twice")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from fairfed.config import Config
@@ -12,7 +11,6 @@ from fairfed.sites.study import Study, study_of
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
-    from rich.console import Console
 
     from fairfed.rounds.progress import Watcher
     from fairfed.rounds.run_directory import RunDirectory
@@ -38,9 +36,6 @@ class System(Protocol):
 
     def run(self, grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         """Run or continue."""
-
-    def show(self, run_dir: Path, console: Console) -> None:
-        """Print the outcome; the last line names its file."""
 
 
 def kind_of(config: Config) -> str | None:

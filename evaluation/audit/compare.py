@@ -6,7 +6,7 @@ out of that metric's gaps: fairlearn would count 0 (see `evaluation.metrics`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,19 +25,12 @@ from evaluation.audit.measured import (
     percentiles,
 )
 from evaluation.audit.metrics import BY_GROUP, COMPLEMENTS, ByGroup, chosen, says_nothing
-from evaluation.audit.null import null_gaps, permuted
+from evaluation.audit.null import permuted
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import (
-    NAN,
-    Comparison,
-    Estimate,
-    Gap,
-    GroupMetric,
-)
+from evaluation.audit.outcome import Comparison, Estimate, GroupMetric
 from evaluation.audit.score_table import crosses
 from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.tally import Tally
-from evaluation.audit.uncertainty import gap_intervals
 from evaluation.audit.vocabulary import check_positive
 from evaluation.rates import FloatArray
 
@@ -83,7 +76,7 @@ def _compare(
     table = np.maximum(table, 0)
     groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group, shown)
     if not len(table):
-        return Comparison(by, (), (), (), 0, (), ())
+        return groups.comparison()
     metrics, classes = chosen(options.metrics), tally.schema.classes
     cells = make_cells(
         table, groups.kept, replicates=options.replicates, rng=np.random.default_rng(options.seed)
@@ -92,18 +85,14 @@ def _compare(
     # What a mean of recalls is made of.
     titles = {m.name: m.title.lower() for m in metrics} | {"balanced_accuracy": "recall"}
     words = Words(titles, classes)
-    return Comparison(
-        by,
-        groups.names,
-        groups.rows,
-        groups.suppressed,
-        groups.suppressed_rows,
+    draw = permuted(cells, options.seed)
+    return groups.comparison(
         tuple(
             _group_metric(m, parts[m.name], cells.compared, options, words)
             for m in metrics
             if not says_nothing(m.name, len(classes), options.across)
         ),
-        _gaps(metrics, parts, cells, groups.names, options, words),
+        gap_records(gap_kinds(metrics), parts, groups.names, draw, options, words),
     )
 
 
@@ -163,23 +152,3 @@ def _estimate(
     if np.isnan(value) or np.isnan(low) or not len(draws):
         return Estimate(value, n=n, undefined=undefined)
     return Estimate(value, min(low, value), max(high, value), n, how, undefined)
-
-
-def _gaps(
-    metrics: Sequence[ByGroup],
-    parts: Mapping[str, Measured],
-    cells: Cells,
-    names: tuple[str, ...],
-    options: AuditOptions,
-    words: Words,
-) -> tuple[Gap, ...]:
-    kinds, across, level, k = gap_kinds(metrics), options.across, options.level, cells.compared
-    values = {kind.name: NAN for kind in kinds}
-    intervals: dict[str, tuple[float, float]] = {}
-    null: dict[str, tuple[float, float]] = {}
-    if k > 1:
-        rates = {n: (part.values[:k], part.overall[None]) for n, part in parts.items()}
-        values = {kind.name: float(kind.value(rates, across)) for kind in kinds}
-        intervals = gap_intervals(kinds, parts, values, across, level)
-        null = null_gaps(kinds, permuted(cells, options.seed), values, across, level)
-    return gap_records(kinds, parts, names, values, intervals, null, options, words)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -99,22 +98,39 @@ def _by_gap(
     tally: Tally, by: tuple[str, ...], gaps: Gaps, least: int, shown: Shown
 ) -> dict[str, list[Contribution]]:
     """Contributions of all clients to each gap that is defined, over one cross of columns."""
-    table = _Table(tally, by, shown)
+    counted, schema = _counted(tally), tally.schema
+    axes = [1 + schema.axis(name) for name in by]
+    rest = range(len(schema.group_shape), len(counted.shape))
+    kept = counted.marginal([0, *axes, *rest])
+    inner = range(1, len(kept.shape))
+    present, everyone = kept.marginal(inner).by_group(len(axes))
+    published = shown.mask(by, [tally.group_name(by, int(key)) for key in present])
+    # Keys rise, so the cells of a client lie together.
+    ends = np.searchsorted(kept.along(0), np.arange(len(schema.clients) + 1))
+
+    def sums_of(client: int) -> ExactArray:
+        """What one client adds to `everyone`: of all clients at once it may not fit."""
+        part = slice(ends[client], ends[client + 1])
+        own = SparseCounts(kept.shape, kept.keys[part], kept.values[part])
+        group, table = own.marginal(inner).by_group(len(axes))
+        sums = np.zeros_like(everyone)
+        sums[np.searchsorted(present, group)] = table
+        return sums
 
     def values(sums: ExactArray) -> dict[str, float]:
-        enough = (_rows(sums) >= least) & table.shown
+        enough = (_rows(sums) >= least) & published
         if not enough.any():
             return dict.fromkeys(gaps, NAN)
-        found = _numbers(sums[enough], tally.schema)
+        found = _numbers(sums[enough], schema)
         return {name: float(gap(found)) for name, gap in gaps.items()}
 
-    whole = {name: value for name, value in values(table.whole).items() if not np.isnan(value)}
+    whole = {name: value for name, value in values(everyone).items() if not np.isnan(value)}
     found: dict[str, list[Contribution]] = {name: [] for name in whole}
-    for k, client in enumerate(tally.schema.clients if whole else ()):
+    for k, client in enumerate(schema.clients if whole else ()):
         if not shown.contributes(by, client):
             continue
-        sums = table.of(k)
-        own, without = values(sums), values(table.whole - sums)
+        sums = sums_of(k)
+        own, without = values(sums), values(everyone - sums)
         for name, value in whole.items():
             found[name].append(
                 Contribution(
@@ -139,33 +155,3 @@ def _counted(tally: Tally) -> SparseCounts:
 def _rows(sums: ExactArray) -> IntArray:
     """Rows of each group."""
     return np.asarray(sums[..., 0].sum(axis=tuple(range(1, sums.ndim - 1))), np.int64)
-
-
-class _Table:
-    """Sums by group, of one client at a time: all of them at once may not fit."""
-
-    def __init__(self, tally: Tally, by: tuple[str, ...], shown: Shown) -> None:
-        counted, schema = _counted(tally), tally.schema
-        axes = [1 + schema.axis(name) for name in by]
-        lead, clients = len(schema.group_shape), len(schema.clients)
-        self.tail = counted.shape[lead:]
-        kept = counted.marginal([0, *axes, *range(lead, len(counted.shape))])
-        groups = prod(kept.shape[1 : 1 + len(axes)])
-        place, self.cell = np.divmod(kept.keys, prod(self.tail))
-        client, group = np.divmod(place, groups)
-        present, self.group = np.unique(group, return_inverse=True)
-        self.size, self.values = len(present), kept.values
-        self.shown = shown.mask(by, [tally.group_name(by, int(key)) for key in present])
-        # Keys rise, so the cells of a client lie together.
-        self.starts = np.searchsorted(client, np.arange(clients + 1))
-        self.whole = self._dense(self.group, self.cell, self.values)
-
-    def of(self, client: int) -> ExactArray:
-        """What one client adds to `whole`."""
-        own = slice(self.starts[client], self.starts[client + 1])
-        return self._dense(self.group[own], self.cell[own], self.values[own])
-
-    def _dense(self, group: IntArray, cell: IntArray, values: ExactArray) -> ExactArray:
-        shape = (self.size, prod(self.tail))
-        own = SparseCounts.collect(shape, group * shape[1] + cell, values).dense()
-        return own.reshape(self.size, *self.tail, values.shape[1])

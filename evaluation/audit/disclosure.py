@@ -224,16 +224,12 @@ def _finest(tally: Tally) -> tuple[IntArray, IntArray]:
     counted, lead = tally.confusion or tally.errors, len(tally.schema.group_shape)
     if counted is None:
         raise InputError("redact: these counts hold no predictions, so nothing can be redacted")
-    tail = counted.shape[lead:]
-    kept = counted.marginal(range(len(counted.shape)))
-    width = int(np.prod(tail, dtype=np.int64))
-    group, cell = np.divmod(kept.keys, width)
-    present, place = np.unique(group, return_inverse=True)
-    counts = np.zeros((len(present), width), np.int64)
-    counts[place.ravel(), cell] = np.maximum(kept.values[:, 0], 0)
-    if tail and tail[0] > 2:
-        right = counts.reshape(-1, *tail).trace(axis1=1, axis2=2)
-        counts = np.stack([right, counts.sum(axis=1) - right], axis=1)
+    present, table = counted.by_group(lead)
+    counts = np.maximum(table[..., 0], 0).astype(np.int64)
+    if counts.ndim > 1 and counts.shape[1] > 2:
+        right = counts.trace(axis1=1, axis2=2)
+        counts = np.stack([right, counts.sum(axis=(1, 2)) - right], axis=1)
+    counts = counts.reshape(len(present), int(np.prod(counts.shape[1:])))
     index = np.unravel_index(present, counted.shape[:lead])
     return np.stack(index, axis=1).astype(np.int64), counts
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from evaluation.audit.gaps import GapKind
 from evaluation.audit.lacks import Words, gap_lacks
 from evaluation.audit.measured import Measured
+from evaluation.audit.null import Drawn, null_gaps
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import NAN, Estimate, Gap
+from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap, GroupMetric
 from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.significance import detectable_gap
+from evaluation.audit.uncertainty import gap_intervals
 from evaluation.metrics import skipping_nan
 from evaluation.rates import FloatArray
 
@@ -47,6 +49,13 @@ class Split:
     suppressed: tuple[str, ...]
     suppressed_rows: int
 
+    def comparison(
+        self, metrics: tuple[GroupMetric, ...] = (), gaps: tuple[Gap, ...] = ()
+    ) -> Comparison:
+        """What was found about the compared groups."""
+        found = (self.by, self.names, self.rows, self.suppressed, self.suppressed_rows)
+        return Comparison(*found, metrics, gaps)
+
 
 def split(
     by: tuple[str, ...],
@@ -71,23 +80,30 @@ def gap_records(
     kinds: Sequence[GapKind],
     parts: Mapping[str, Measured],
     names: tuple[str, ...],
-    values: Mapping[str, float],
-    intervals: Mapping[str, tuple[float, float]],
-    null: Mapping[str, tuple[float, float]],
+    draw: Drawn,
     options: AuditOptions,
     words: Words,
 ) -> tuple[Gap, ...]:
-    """Put together what was found about each gap.
+    """Value, interval, chance band and test of each gap; undefined between fewer than two groups.
 
     Parameters
     ----------
     kinds, parts, names
         Definitions, measured metrics by name, and names of the compared groups.
-    values, intervals, null
-        By name of gap, `null` band and p-value; what is missing is undefined.
+    draw : callable
+        Draws of a metric by group where nothing differs; see `evaluation.audit.null`.
     options, words
-        Level and power; names of metrics and classes.
+        How classes are joined, level and power; names of metrics and classes.
     """
+    across, level = options.across, options.level
+    values = {kind.name: NAN for kind in kinds}
+    intervals: dict[str, tuple[float, float]] = {}
+    null: dict[str, tuple[float, float]] = {}
+    if len(names) > 1:
+        rates = {n: (part.values[: part.compared], part.overall[None]) for n, part in parts.items()}
+        values = {kind.name: float(kind.value(rates, across)) for kind in kinds}
+        intervals = gap_intervals(kinds, parts, values, across, level)
+        null = null_gaps(kinds, draw, values, across, level)
     return tuple(
         Gap(
             name=kind.name,

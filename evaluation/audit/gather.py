@@ -14,9 +14,9 @@ from evaluation.errors import InputError
 from evaluation.rates import FloatArray
 
 DENSE = 4
-"""Cells per row of a batch up to which all are kept; beyond, only those that occur."""
+"""Cells per row of a batch up to which all are summed; beyond, only those that occur."""
 PENDING = 4_000_000
-"""Sums of occurring cells that are gathered before they are added up."""
+"""Sums of cells that are gathered before they are added up."""
 CHUNK = 2**15
 """Rows whose digits are made at once, unless there are more cells: they fit a cache."""
 MOST = 2**33
@@ -40,8 +40,6 @@ class Gather:
 
     def __init__(self, sums: Sequence[Sum] = ()) -> None:
         self._of = tuple(sums)
-        self._sizes: tuple[int, ...] | None = None
-        self._dense: Columns = {}
         self._parts: list[tuple[tuple[int, ...], IntArray, Columns]] = []
         self._pending = 0
         self._rows = 0
@@ -69,15 +67,22 @@ class Gather:
         if numbers is not None and self._rows > MOST:
             raise InputError(TOO_MANY.format(most=MOST))
         if prod(sizes) <= DENSE * len(flat):
-            self._add_dense(sizes, flat, numbers)
+            every = self._sums(flat, prod(sizes), numbers)
+            keys = np.flatnonzero(every[ROWS]).astype(np.int64)
+            columns = {name: own[keys] for name, own in every.items()}
         else:
             keys, place = np.unique(flat, return_inverse=True)
-            self._keep(sizes, keys, self._sums(place.ravel(), len(keys), numbers))
+            columns = self._sums(place.ravel(), len(keys), numbers)
+        self._parts.append((sizes, keys, columns))
+        self._pending += len(keys) * len(columns)
+        if self._pending > PENDING:
+            self._compact(sizes)
+            # Not again before as much more came as there is: that would be quadratic.
+            self._pending = -len(self._parts[0][1]) * len(self._parts[0][2])
 
     @property
     def place(self) -> int:
         """Place of the finest digit of any number so far, at most 0; squares have twice it."""
-        self._flush()
         columns = (column for _, _, part in self._parts for column in part)
         return finest_place(place for i, place in columns if i and self._power(i) == 1)
 
@@ -116,7 +121,6 @@ class Gather:
         tuple of int
             Sizes of the axes from now on.
         """
-        self._flush()
         self._compact(tuple(sizes))
         ((_, keys, columns),) = self._parts
         outer, inner = np.divmod(keys, sizes[-1])
@@ -124,29 +128,6 @@ class Gather:
         renumbered = (*sizes[:-1], last)
         self._parts = [(renumbered, outer * last + numbers[inner], columns)]
         return renumbered
-
-    def _add_dense(
-        self, sizes: tuple[int, ...], flat: IntArray, numbers: FloatArray | None
-    ) -> None:
-        if sizes != self._sizes:
-            self._flush()
-            self._sizes = sizes
-        for column, sums in self._sums(flat, prod(sizes), numbers).items():
-            _grow(self._dense, column, sums)
-
-    def _flush(self) -> None:
-        if self._sizes is not None:
-            keys = np.flatnonzero(self._dense[ROWS]).astype(np.int64)
-            self._keep(self._sizes, keys, {name: own[keys] for name, own in self._dense.items()})
-            self._sizes, self._dense = None, {}
-
-    def _keep(self, sizes: tuple[int, ...], keys: IntArray, columns: Columns) -> None:
-        self._parts.append((sizes, keys, columns))
-        self._pending += len(keys) * len(columns)
-        if self._pending > PENDING:
-            self._compact(sizes)
-            # Not again before as much more came as there is: that would be quadratic.
-            self._pending = -len(self._parts[0][1]) * len(self._parts[0][2])
 
     def _sums(self, cells: IntArray, size: int, numbers: FloatArray | None) -> Columns:
         found: Columns = {ROWS: np.bincount(cells, minlength=size)}

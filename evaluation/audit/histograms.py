@@ -82,21 +82,13 @@ Metric = Callable[[Sums], FloatArray]
 
 @dataclass(frozen=True)
 class ScoreKind:
-    """A metric of scores: its names, its value and its binning error, both of histograms."""
+    """A metric of scores: its names, its value, and how far that of the scores may be away."""
 
     name: str
     title: str
     direction: Literal["higher", "lower", "none"]
     of: Metric
     error_of: Metric
-
-    def value(self, histogram: FloatArray, grid: Grid) -> FloatArray:
-        """Return the metric of a histogram."""
-        return self.of(Sums(histogram, grid))
-
-    def error(self, histogram: FloatArray, grid: Grid) -> FloatArray:
-        """Return how far the value from the scores themselves may be away."""
-        return self.error_of(Sums(histogram, grid))
 
 
 def roc_auc(sums: Sums) -> FloatArray:

@@ -13,9 +13,9 @@ class that a group neither has nor predicts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from evaluation.rates import (
 
 Direction = Literal["higher", "lower", "none"]
 Parts = tuple[FloatArray, FloatArray]
+AnyMetric = TypeVar("AnyMetric")
 
 CONVENTION_ERROR = "convention must be 'exclude' or 'fairlearn', got {!r}"
 
@@ -74,12 +75,6 @@ class ByGroup:
         if self.macro and array.shape[-1] > 2:
             seen = (array.sum(axis=-1) + array.sum(axis=-2)) > 0
         return np.where(seen & np.isnan(rates), 0.0, rates)
-
-    def by_group(
-        self, counts: NDArray[Any], across: Across = "macro", convention: Convention = "exclude"
-    ) -> FloatArray:
-        """Return one number per group, shape ``(..., groups)``."""
-        return self.joined(self.values(counts, convention), across)
 
     def joined(self, values: FloatArray, across: Across) -> FloatArray:
         """One number of those of the classes; the worst class is the highest without direction."""
@@ -183,6 +178,13 @@ def says_nothing(metric: str, classes: int, across: Across) -> bool:
 
 
 def chosen(names: tuple[str, ...]) -> tuple[ByGroup, ...]:
+    """The metrics by group of these names; see `chosen_from`."""
+    return chosen_from(BY_GROUP, [ALIASES.get(name, name) for name in names], "by group")
+
+
+def chosen_from(
+    table: Mapping[str, AnyMetric], names: Iterable[str], kind: str
+) -> tuple[AnyMetric, ...]:
     """The metrics of these names, once each; all of them for none.
 
     Raises
@@ -190,9 +192,8 @@ def chosen(names: tuple[str, ...]) -> tuple[ByGroup, ...]:
     InputError
         If there is none of that name.
     """
-    wanted = dict.fromkeys(ALIASES.get(name, name) for name in names) or BY_GROUP
-    unknown = [name for name in wanted if name not in BY_GROUP]
-    if unknown:
-        known = ", ".join(BY_GROUP)
-        raise InputError(f"no metric by group {unknown[0]!r}; choose from: {known}")
-    return tuple(BY_GROUP[name] for name in wanted)
+    wanted = dict.fromkeys(names) or table
+    for name in wanted:
+        if name not in table:
+            raise InputError(f"no metric {kind} {name!r}; choose from: {', '.join(table)}")
+    return tuple(table[name] for name in wanted)

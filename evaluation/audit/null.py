@@ -66,8 +66,8 @@ JOINT = {
 }
 """Metrics of which more than two classes share rows, and whose stream of draws they have."""
 
-Drawn = Callable[[str], Rates]
-"""By metric: of groups ``(draws, groups, classes)``, and overall."""
+Drawn = Callable[[str], Rates | None]
+"""By metric: of groups ``(draws, groups, classes)``, and overall; None where it has no test."""
 
 
 def null_gaps(
@@ -77,7 +77,7 @@ def null_gaps(
     across: Across,
     level: float,
 ) -> dict[str, tuple[float, float]]:
-    """Band and p-value of gaps by name; those that are undefined are left out.
+    """Band and p-value of gaps by name; those that are undefined or have no test are left out.
 
     Parameters
     ----------
@@ -100,8 +100,9 @@ def null_gaps(
     found = {}
     # A metric and its complement one after the other: they have the same draws.
     for names in sorted(by_metrics, key=lambda of: [COMPLEMENTS.get(name, name) for name in of]):
-        same, rates = by_metrics[names], {name: narrowed(draw(name)) for name in names}
-        for kind in same:
+        drawn = {name: draw(name) for name in names}
+        rates = {name: narrowed(own) for name, own in drawn.items() if own is not None}
+        for kind in by_metrics[names] if len(rates) == len(names) else ():
             # A ratio of rates that are all 0 is undefined: nothing is uneven in that draw.
             gaps = np.nan_to_num(kind.value(rates, across), nan=kind.fair)
             sign = 1.0 if kind.kind == "difference" else -1.0
@@ -179,8 +180,10 @@ def permuted(cells: Cells, seed: int) -> Drawn:
 def alike_errors(parts: Mapping[str, Measured], seed: int) -> Drawn:
     """Draws of mean errors by group around one mean: Student's t with each group's own spread."""
 
-    def draw(name: str) -> Rates:
+    def draw(name: str) -> Rates | None:
         part = parts[name]
+        if np.isnan(part.spread).any():
+            return None
         rng = np.random.default_rng((seed, 2))  # the same rows behind every error
         freedom = np.maximum(part.rows[:, 0] - 1, 1)
         error = part.spread[:, 0] * rng.standard_t(freedom, (DRAWS, len(freedom)))

@@ -20,15 +20,13 @@ from evaluation.audit.findings import gap_records, split
 from evaluation.audit.gaps import kinds_of
 from evaluation.audit.lacks import Words
 from evaluation.audit.measured import Measured, normal_noise
-from evaluation.audit.metrics import Direction
-from evaluation.audit.null import alike_errors, null_gaps
+from evaluation.audit.metrics import Direction, chosen_from
+from evaluation.audit.null import alike_errors
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap, GroupMetric
+from evaluation.audit.outcome import Comparison, Estimate, Gap, GroupMetric
 from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import Tally
-from evaluation.audit.uncertainty import gap_intervals
-from evaluation.errors import InputError
 from evaluation.rates import FloatArray, ratio_or_nan
 
 
@@ -96,19 +94,8 @@ BY_ERROR: dict[str, ByError] = {metric.name: metric for metric in _TABLE}
 
 
 def chosen_errors(names: tuple[str, ...]) -> tuple[ByError, ...]:
-    """The metrics of these names; all of them for none.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name.
-    """
-    wanted = dict.fromkeys(names) or BY_ERROR
-    unknown = [name for name in wanted if name not in BY_ERROR]
-    if unknown:
-        known = ", ".join(BY_ERROR)
-        raise InputError(f"no metric of a regression {unknown[0]!r}; choose from: {known}")
-    return tuple(BY_ERROR[name] for name in wanted)
+    """The metrics of a regression of these names; see `chosen_from`."""
+    return chosen_from(BY_ERROR, names, "of a regression")
 
 
 def compare_one(
@@ -120,31 +107,17 @@ def compare_one(
     sums, names = tally.grouped(tally.errors, by)
     groups = split(by, names, sums[:, 0], options.min_group, shown)
     if not len(sums):
-        return Comparison(by, (), (), (), 0, (), ())
+        return groups.comparison()
     metrics = chosen_errors(options.metrics)
     total = sums.sum(axis=0, keepdims=True)
     size = size_of(total[0])
     own, everyone = (moments(part, size) for part in (sums[groups.kept], total))
     parts = {m.name: measure_errors(m, own, everyone, options) for m in metrics}
     kinds = [k for m in metrics for k in kinds_of(m.name, m.title, ratios=m.ratios)]
-    rates = {name: (part.values, part.overall[None]) for name, part in parts.items()}
-    several = len(groups.names) > 1
-    values = {k.name: float(k.value(rates, "macro")) if several else NAN for k in kinds}
-    intervals = gap_intervals(kinds, parts, values, "macro", options.level) if several else {}
-    tested = [k for k in kinds if several and not np.isnan(parts[k.metric].spread).any()]
-    draw = alike_errors(parts, options.seed)
-    null = null_gaps(tested, draw, values, "macro", options.level)
     words = Words({m.name: m.title.lower() for m in metrics})
-    found = gap_records(kinds, parts, groups.names, values, intervals, null, options, words)
-    comparison = Comparison(
-        by,
-        groups.names,
-        groups.rows,
-        groups.suppressed,
-        groups.suppressed_rows,
-        tuple(_group_metric(m, parts[m.name]) for m in metrics),
-        found,
-    )
+    draw = alike_errors(parts, options.seed)
+    gaps = gap_records(kinds, parts, groups.names, draw, options, words)
+    comparison = groups.comparison(tuple(_group_metric(m, parts[m.name]) for m in metrics), gaps)
     return _in_unit(comparison, size + BITS * tally.schema.place)
 
 

@@ -129,10 +129,11 @@ def _metric(kind: ScoreKind, table: ScoreTable, drawn: Drawn, options: AuditOpti
 def _estimate(
     kind: ScoreKind, histogram: Histogram, index: int, drawn: Drawn, level: float
 ) -> Estimate:
-    value = float(kind.value(histogram.weights, histogram.grid))
+    sums = Sums(histogram.weights, histogram.grid)
+    value = float(kind.of(sums))
     if np.isnan(value):
         return Estimate(value, n=histogram.n)
-    error = min(1.0, float(kind.error(histogram.weights, histogram.grid)))
+    error = min(1.0, float(kind.error_of(sums)))
     plain = Estimate(value, n=histogram.n, binning=error)
     if not drawn:
         return plain
@@ -146,7 +147,7 @@ def _estimate(
     if np.isnan(low):
         return plain
     if kind.name == "calibration_error":
-        terms = calibration_terms(Sums(histogram.weights, histogram.grid))
+        terms = calibration_terms(sums)
         off = np.abs(drawn[TERMS][:, index] - terms).sum(axis=-1)
         low = value - float(np.quantile(off[~np.isnan(off)], level))
     # Never short of the value: merged scores and skew may leave it just outside.

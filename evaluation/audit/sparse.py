@@ -103,7 +103,24 @@ class SparseCounts:
         """Sum over all axes but these, which come in the order given."""
         shape = tuple(self.shape[axis] for axis in axes)
         index = [self.along(axis) for axis in axes]
-        return self.collect(shape, _ravel(index, shape), self.values)
+        flat = _ravel(index, shape) if index else np.zeros(len(self.keys), np.int64)
+        return self.collect(shape, flat, self.values)
+
+    def by_group(self, lead: int) -> tuple[IntArray, ExactArray]:
+        """Cells of the first `lead` axes that occur, and of each a full table of the others.
+
+        Returns
+        -------
+        (ndarray of int64, ndarray)
+            Row-major indices, of shape ``(groups,)``, and ``(groups, *others, k)``.
+        """
+        tail = self.shape[lead:]
+        group, inner = np.divmod(self.keys, max(prod(tail), 1))
+        present, place = np.unique(group, return_inverse=True)
+        width = self.values.shape[1]
+        table = np.zeros((len(present), prod(tail), width), self.values.dtype)
+        table[place.ravel(), inner] = self.values
+        return present, table.reshape(len(present), *tail, width)
 
     def relabelled(self, maps: Sequence[NDArray[np.integer]], shape: Sequence[int]) -> SparseCounts:
         """The same counts under other indices: index `i` of axis `a` becomes ``maps[a][i]``."""
@@ -152,6 +169,4 @@ def _added_sorted(flat: IntArray, values: ExactArray) -> tuple[IntArray, ExactAr
 
 
 def _ravel(index: Sequence[IntArray], shape: Sequence[int]) -> IntArray:
-    if not index:
-        raise InputError("a marginal keeps at least one axis")
     return np.asarray(np.ravel_multi_index(tuple(index), tuple(shape)), np.int64)

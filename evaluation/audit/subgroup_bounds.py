@@ -8,7 +8,6 @@ they would report what is not there. So the limits of each rate are the exact on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,36 +19,9 @@ SumArray = NDArray[np.int64] | NDArray[np.float64]
 """Sums that a judge reads: of rows int64, of errors float64."""
 
 
-class Judge(Protocol):
-    """What a search judges rows by: `M` metrics, lower is better, of `K` sums of rows."""
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names."""
-
-    @property
-    def how(self) -> str:
-        """Of its intervals (`Estimate.how`)."""
-
-    def trials(self, sums: SumArray) -> FloatArray:
-        """Rows that each metric rests on: sums ``(..., K)`` to ``(..., M)``."""
-
-    def failures(self, sums: SumArray) -> FloatArray:
-        """What each metric is the mean of, summed over its rows: ``(..., K)`` to ``(..., M)``."""
-
-    def limits(self, sums: SumArray, alpha: float) -> tuple[FloatArray, FloatArray]:
-        """One-sided lower and upper limit of each metric, each missed at most `alpha` of times."""
-
-    def shortfall(self, own: SumArray, other: SumArray, alpha: float) -> FloatArray:
-        """Lower confidence bound of how much worse `own` rows are than `other` rows, ``(..., M)``.
-
-        NaN where either has no rows that the metric rests on.
-        """
-
-
 @dataclass(frozen=True, eq=False)
 class RateJudge:
-    """Rates of failure, by exact limits.
+    """Rates of failure, by exact limits: `M` metrics, lower is better, of `K` sums of rows.
 
     The limits of a rate are Clopper & Pearson's (1934, doi:10.1093/biomet/26.4.404); they join to
     the bound of a difference as Newcombe's hybrid score interval does (1998, method 10,
@@ -71,20 +43,27 @@ class RateJudge:
     how: str = "exact"
 
     def trials(self, sums: SumArray) -> FloatArray:
-        """Rows at risk; a sum that noise made negative is 0."""
+        """Rows that each metric rests on, ``(..., K)`` to ``(..., M)``; 0 where noise left less."""
         return np.asarray(np.maximum(sums @ self.denominators, 0), np.float64)
 
     def failures(self, sums: SumArray) -> FloatArray:
-        """Rows that failed."""
+        """Rows that failed, ``(..., K)`` to ``(..., M)``."""
         return np.asarray(np.clip(sums @ self.numerators, 0, self.trials(sums)), np.float64)
 
     def limits(self, sums: SumArray, alpha: float) -> tuple[FloatArray, FloatArray]:
-        """Clopper–Pearson limits; 0 and 1 without rows."""
+        """One-sided Clopper–Pearson limits, each missed at most `alpha` of times.
+
+        They are 0 and 1 without rows.
+        """
         n, x = self.trials(sums), self.failures(sums)
         return _lower(x, n, alpha), _upper(x, n, alpha)
 
     def shortfall(self, own: SumArray, other: SumArray, alpha: float) -> FloatArray:
-        """``d − √((p₁ − l₁)² + (u₂ − p₂)²)`` with the limits of both rates."""
+        """Lower confidence bound of how much worse `own` rows are than `other` rows, ``(..., M)``.
+
+        It is ``d − √((p₁ − l₁)² + (u₂ − p₂)²)`` with the limits of both rates; NaN where either has
+        no rows that the metric rests on.
+        """
         n, m = self.trials(own), self.trials(other)
         x, y = self.failures(own), self.failures(other)
         p, q = ratio_or_nan(x, n), ratio_or_nan(y, m)
@@ -95,6 +74,8 @@ class RateJudge:
 @dataclass(frozen=True, eq=False)
 class ErrorJudge:
     """Mean absolute error, by Welch's approximation to normal means (1947, doi:10.2307/2332510).
+
+    The methods are those of `RateJudge`.
 
     Sums are rows, ``Σd`` and ``Σd²`` of the distances ``d = |e| / unit − centre``, all in float64:
     around their centre, and in units of their size, squares of errors that hardly vary keep their
@@ -151,6 +132,10 @@ class ErrorJudge:
         squares = ratio_or_nan(np.asarray(sums[..., 2:3], np.float64), n)
         spread = np.maximum(squares - self._mean(sums) ** 2, 0)
         return ratio_or_nan(spread, n - 1)
+
+
+Judge = RateJudge | ErrorJudge
+"""What a search judges rows by."""
 
 
 def error_rates(classes: int) -> RateJudge:

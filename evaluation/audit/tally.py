@@ -147,15 +147,13 @@ class Tally:
         if self.schema.bins is None:
             raise InputError(EXACT)
 
-    def counts(self, by: Sequence[str], client: str | None = None) -> GroupCounts:
-        """Confusion counts of the cross of some sensitive columns.
+    def counts(self, by: Sequence[str]) -> GroupCounts:
+        """Confusion counts of the cross of some sensitive columns, over all clients.
 
         Parameters
         ----------
         by : sequence of str
             Columns; none: one group ``all``.
-        client : str, optional
-            Of this client alone; all together otherwise.
 
         Returns
         -------
@@ -165,14 +163,16 @@ class Tally:
         Raises
         ------
         InputError
-            If there is no such column or client, or the task is regression.
+            If there is no such column, or the task is regression.
         """
-        table, names = self.grouped(self._confusion(), by, client)
+        if self.confusion is None:
+            raise InputError("a regression has no confusion counts; audit its errors instead")
+        table, names = self.grouped(self.confusion, by)
         values = table[..., 0].astype(np.int64)
         return GroupCounts(values, names, self.schema.classes)
 
     def grouped(
-        self, counted: SparseCounts, by: Sequence[str], client: str | None = None
+        self, counted: SparseCounts, by: Sequence[str]
     ) -> tuple[ExactArray, tuple[str, ...]]:
         """Any of the counts, by group: ``[groups, …, sums]`` and the groups' names.
 
@@ -180,48 +180,19 @@ class Tally:
         and, with weights or errors, integers of any size: `evaluation.audit.exact_sums` makes
         numbers of them (`weights_of`).
         """
-        lead = len(self.schema.group_shape)
-        rest = list(range(lead, len(counted.shape)))
-        chosen = counted if client is None else _only(counted, self._client(client))
         axes = [1 + self.schema.axis(name) for name in by]
-        # The leading axis of clients is summed over by leaving it out; an axis of size 1 stands in
-        # where nothing would be left.
-        kept = chosen.marginal([*axes, *rest]) if axes or rest else _total(chosen)
-        tail = kept.shape[len(axes) :]
-        width = int(np.prod(tail, dtype=np.int64))
-        group, inner = np.divmod(kept.keys, max(width, 1))
-        present, place = np.unique(group, return_inverse=True)
-        table = np.zeros((len(present), max(width, 1), kept.values.shape[1]), kept.values.dtype)
-        table[place.ravel(), inner] = kept.values
-        names = tuple(self.group_name(by, int(key)) for key in present) if by else ("all",)
-        return table.reshape(len(table), *tail, table.shape[-1]), names if len(table) else ()
+        rest = range(len(self.schema.group_shape), len(counted.shape))
+        # The leading axis of clients is summed over by leaving it out.
+        present, table = counted.marginal([*axes, *rest]).by_group(len(axes))
+        return table, tuple(self.group_name(by, int(key)) for key in present)
 
     def group_name(self, by: Sequence[str], key: int) -> str:
         """Name of a cell, by its row-major index, of the cross of some sensitive columns."""
+        if not by:
+            return "all"
         levels = [self.schema.axes[self.schema.axis(name)].levels for name in by]
         index = np.unravel_index(key, tuple(map(len, levels)))
         return CROSSED.join(own[int(i)] for own, i in zip(levels, index, strict=True))
-
-    def _confusion(self) -> SparseCounts:
-        if self.confusion is None:
-            raise InputError("a regression has no confusion counts; audit its errors instead")
-        return self.confusion
-
-    def _client(self, name: str) -> int:
-        if name not in self.schema.clients:
-            known = ", ".join(self.schema.clients)
-            raise InputError(f"no client {name!r}; there are: {known}")
-        return self.schema.clients.index(name)
-
-
-def _only(counted: SparseCounts, client: int) -> SparseCounts:
-    keep = counted.index()[0] == client
-    return SparseCounts(counted.shape, counted.keys[keep], counted.values[keep])
-
-
-def _total(counted: SparseCounts) -> SparseCounts:
-    zeros = np.zeros(len(counted.keys), np.int64)
-    return SparseCounts.collect((1,), zeros, counted.values)
 
 
 def _places(own: Sequence[str], wider: Sequence[str]) -> NDArray[np.int64]:

@@ -105,3 +105,16 @@ def check_pair(real: ArrayLike, synthetic: ArrayLike) -> tuple[FloatArray, Float
             "use the same encoder for both"
         )
     return a, b
+
+
+def nearest_distances(
+    points: FloatArray, others: FloatArray | None = None, k: int = 1
+) -> FloatArray:
+    """Distance of each point to the k-th nearest of the others (default: of the other points)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute")
+    search.fit(points if others is None else others)
+    distances, _ = search.kneighbors(None if others is None else points)
+    found: FloatArray = distances[:, -1]
+    return found

@@ -14,9 +14,6 @@ belongs to its encoder and is compared only with numbers of the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -33,8 +30,6 @@ SCALE = 1000.0
 SAMPLE = 2000
 PERMUTATIONS = 200
 LEVEL = 0.95
-
-Kernel = Callable[[FloatArray, FloatArray], FloatArray]
 
 
 def kid(
@@ -79,19 +74,18 @@ def kid(
         return Measured(None, len(a), len(b), reason=reason)
     smaller = min(len(a), len(b))
     rng = np.random.default_rng(seed)
-    kernel = partial(cubic_kernel, gamma=gamma)
     values = []
     for _ in range(subsets if smaller > subset_size else 1):
         x, y = (draw(points, min(subset_size, len(points)), rng) for points in (a, b))
-        values.append(mmd2(kernel, x, y))
-    together = np.concatenate([x, y])
+        gram = cubic_kernel(np.concatenate([x, y]), gamma)
+        values.append(_mmd2(gram, len(x)))
     return Measured(
         float(np.mean(values)),
         len(a),
         len(b),
         sd=float(np.std(values)) if len(values) > 1 and 2 * subset_size <= smaller else None,
         expected=0.0,
-        chance=_chance(kernel(together, together), len(x), permutations, rng),
+        chance=_chance(gram, len(x), permutations, rng),
     )
 
 
@@ -129,39 +123,24 @@ def cmmd(
         return Measured(None, len(a), len(b), reason=reason)
     rng = np.random.default_rng(seed)
     a, b = (draw(_unit(x), min(sample, len(x)), rng) for x in (a, b))
-    points = np.concatenate([a, b])
-    gram = scale * gaussian_kernel(points, points, sigma)
-    is_real = np.arange(len(gram)) < len(a)
-    value = float(_split_mmd2(gram, is_real[:, None], biased)[0])
+    gram = scale * gaussian_kernel(np.concatenate([a, b]), sigma)
+    value = _mmd2(gram, len(a), biased)
     chance = _chance(gram, len(a), permutations, rng, biased)
     return Measured(value, len(a), len(b), expected=None if biased else 0.0, chance=chance)
 
 
-def mmd2(kernel: Kernel, x: FloatArray, y: FloatArray) -> float:
-    """Unbiased squared maximum mean discrepancy (Gretton et al. 2012, equation 3).
-
-    Parameters
-    ----------
-    kernel : callable
-        Gives the ``(n, m)`` kernel values of two sets of ``n`` and ``m`` points.
-    x, y : ndarray, shapes (n, d) and (m, d)
-        At least two points each.
-    """
-    between = float(kernel(x, y).mean())
-    return _mean_off_diagonal(kernel(x, x)) + _mean_off_diagonal(kernel(y, y)) - 2 * between
-
-
-def cubic_kernel(x: FloatArray, y: FloatArray, gamma: float | None = None) -> FloatArray:
-    """KID's kernel (γ x·y + 1)³, γ = 1/d by default; shape ``(n, m)``."""
-    values: FloatArray = ((1 / x.shape[1] if gamma is None else gamma) * (x @ y.T) + 1) ** 3
+def cubic_kernel(points: FloatArray, gamma: float | None = None) -> FloatArray:
+    """KID's kernel (γ x·y + 1)³ of all pairs, γ = 1/d by default; shape ``(n, n)``."""
+    factor = 1 / points.shape[1] if gamma is None else gamma
+    values: FloatArray = (factor * (points @ points.T) + 1) ** 3
     return values
 
 
-def gaussian_kernel(x: FloatArray, y: FloatArray, sigma: float = SIGMA) -> FloatArray:
-    """Kernel exp(−‖x − y‖²/2σ²); shape ``(n, m)``."""
+def gaussian_kernel(points: FloatArray, sigma: float = SIGMA) -> FloatArray:
+    """Kernel exp(−‖x − y‖²/2σ²) of all pairs; shape ``(n, n)``."""
     from sklearn.metrics.pairwise import rbf_kernel
 
-    values: FloatArray = rbf_kernel(x, y, gamma=1 / (2 * sigma**2))
+    values: FloatArray = rbf_kernel(points, gamma=1 / (2 * sigma**2))
     return values
 
 
@@ -173,9 +152,9 @@ def draw(points: FloatArray, size: int, rng: np.random.Generator) -> FloatArray:
     return drawn
 
 
-def _mean_off_diagonal(gram: FloatArray) -> float:
-    n = len(gram)
-    return float(gram.sum() - np.trace(gram)) / (n * (n - 1))
+def _mmd2(gram: FloatArray, n: int, biased: bool = False) -> float:
+    """MMD² of the first n points and the others (Gretton et al. 2012, equation 3)."""
+    return float(_split_mmd2(gram, (np.arange(len(gram)) < n)[:, None], biased)[0])
 
 
 def _chance(

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evaluation.errors import InputError
 from evaluation.intervals import wilson_interval
-from evaluation.quality.embedded import check_pair
+from evaluation.quality.embedded import check_pair, nearest_distances
 from evaluation.quality.measured import Measured, share, too_few
 from evaluation.rates import FloatArray
 
@@ -90,15 +90,6 @@ def expected_coverage(n_real: int, n_synthetic: int, k: int = NEIGHBOURS) -> flo
     return 1 - comb(n_real - 1, k) / comb(n_real + n_synthetic - 1, k)
 
 
-def radii(points: FloatArray, k: int) -> FloatArray:
-    """Distance of each point to its k-th nearest other point; shape ``(n,)``."""
-    from sklearn.neighbors import NearestNeighbors
-
-    distances, _ = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors()
-    found: FloatArray = distances[:, -1]
-    return found
-
-
 def _count_hits(
     real: FloatArray, synthetic: FloatArray, k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -106,7 +97,7 @@ def _count_hits(
     from sklearn.metrics import pairwise_distances_chunked
 
     slack = ROUNDING * float(np.sqrt((real**2).sum(axis=1).mean()))
-    real_radii, synthetic_radii = radii(real, k) + slack, radii(synthetic, k) + slack
+    real_radii, synthetic_radii = (nearest_distances(x, k=k) + slack for x in (real, synthetic))
     balls_around = np.zeros(len(synthetic), dtype=np.int64)
     covered, recalled = [], []
     start = 0

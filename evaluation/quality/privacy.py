@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evaluation.errors import InputError
 from evaluation.intervals import LEVEL, wilson_interval
-from evaluation.quality.embedded import Embedded, check_pair
+from evaluation.quality.embedded import Embedded, check_pair, nearest_distances
 from evaluation.quality.measured import TOO_FEW, Measured, share
 from evaluation.rates import FloatArray
 
@@ -131,17 +131,6 @@ def membership(synthetic: ArrayLike, training: Embedded, held_out: Embedded) -> 
     auc = float(np.average(areas, weights=[m * n for m, n in sizes]))
     low, high = auc_interval(auc, sizes)
     return Measured(auc, int(np.sum(sizes)), len(made), low, high, expected=0.5)
-
-
-def nearest_distances(points: FloatArray, others: FloatArray | None = None) -> FloatArray:
-    """Distance of each point to the nearest of the others (default: of the other points)."""
-    from sklearn.neighbors import NearestNeighbors
-
-    search = NearestNeighbors(n_neighbors=1, algorithm="brute")
-    search.fit(points if others is None else others)
-    distances, _ = search.kneighbors(None if others is None else points)
-    found: FloatArray = distances[:, 0]
-    return found
 
 
 def area_under_curve(ours: FloatArray, theirs: FloatArray) -> float:

@@ -92,6 +92,18 @@ class QualityReport:
             for cell, measures in shown.items()
         ]
 
+    def score_rows(self) -> list[dict[str, str]]:
+        """Return the classification accuracy scores as a table: one row per class and overall."""
+        per_class = list(self.classification[0].recalls)
+        shown = {OVERALL: [score.accuracy for score in self.classification]} | {
+            name: [score.recalls[name] for score in self.classification] for name in per_class
+        }
+        directions = [score.direction for score in self.classification]
+        return [
+            {"class": name} | dict(zip(directions, map(_text, measures), strict=True))
+            for name, measures in shown.items()
+        ]
+
     def notes(self) -> list[str]:
         """Say what was refused and why, one sentence per reason."""
         where: dict[str, dict[str, None]] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -65,7 +66,9 @@ def _fitting(widths: list[int], room: int) -> list[list[int]]:
 def print_federation(console: Console, federation: dict[str, Any]) -> None:
     """Heat maps of training rows, client × class and client × group, empty cells marked."""
     splits = federation["splits"]
-    cells = np.array(splits.get("main", next(iter(splits.values())))["train"])
+    said = splits.get("main", next(iter(splits.values())))["train"]
+    # A count that a site does not say is at least 1.
+    cells = np.array([[[1 if n is None else n for n in row] for row in own] for own in said])
     by_class, by_group = cells.sum(2), cells.sum(1)
     counts = np.concatenate([by_class, by_group], axis=1)
     most = [int(by_class.max())] * by_class.shape[1] + [int(by_group.max())] * by_group.shape[1]
@@ -75,7 +78,9 @@ def print_federation(console: Console, federation: dict[str, Any]) -> None:
     for part in _fitting(wide, console.width - len("client ")):
         table = titled("", right=("client", *(names[n] for n in part)))
         for client, row in enumerate(counts):
-            table.add_row(str(client), *(_heat(int(row[n]), most[n]) for n in part))
+            table.add_row(
+                escape(federation["clients"][client]), *(_heat(int(row[n]), most[n]) for n in part)
+            )
         console.print(table)
     console.print(f"classes: {', '.join(federation['classes'])}", style="dim")
     if federation["sensitive"]:

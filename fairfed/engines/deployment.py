@@ -1,4 +1,4 @@
-"""Real sites are refused: fairfed runs in simulations only, and says so before it asks anybody.
+"""A SuperLink is refused before anybody is asked: fairfed's federations are of one machine so far.
 
 In a simulation every app can open the whole federation's data, and fairfed's do. On a SuperLink
 each site would cut its own data into all clients' parts, and train on the wrong rows in silence.
@@ -17,8 +17,8 @@ from fairfed.errors import PublicInputError
 from semantic.errors import InputError
 
 NOT_YET = (
-    "fairfed does not run across real sites yet: on a SuperLink a site would need a configuration "
-    "of its own data, which there is none for; use `fairfed run`, or a simulation of `flwr run`"
+    "fairfed does not run over a SuperLink yet, only on one machine: use `fairfed run STUDY --site "
+    "SITE.toml` with sites' own data, or a simulation (`fairfed run`, `flwr run`)"
 )
 SIMULATED = ("partition-id", "num-partitions")
 """What a simulation tells every client of itself."""

@@ -13,6 +13,7 @@ from flwr.app import Context, Message
 from flwr.clientapp.typing import ClientAppCallable
 
 from fairfed.errors import PublicInputError, WithheldError
+from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
 
@@ -37,5 +38,8 @@ def redact_client_errors(
         raise
     except (Exception, SystemExit) as error:
         client, kind = context.node_config.get("partition-id"), message.metadata.message_type
-        logger.error("client %s failed on '%s'", client, kind, exc_info=error)
+        if isinstance(error, InputError):  # written for whoever reads the log: no place in code
+            logger.error("client %s failed on '%s': %s", client, kind, error)
+        else:
+            logger.error("client %s failed on '%s'", client, kind, exc_info=error)
         raise WithheldError(WITHHELD.format(kind=type(error).__name__, client=client)) from None

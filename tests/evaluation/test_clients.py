@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation import InputError, client_accuracies, client_fairness, missing_recall
+from evaluation import (
+    InputError,
+    client_accuracies,
+    client_fairness,
+    missing_class_weights,
+    weighted_recall,
+)
 
 
 def test_statistics_by_hand() -> None:
@@ -55,6 +61,10 @@ def test_no_client_and_wrong_values() -> None:
         client_fairness([-0.1])
     with pytest.raises(InputError, match="one number per client"):
         client_fairness([[0.1]])
+
+
+def missing_recall(counts: np.ndarray, train: np.ndarray) -> float:
+    return float(weighted_recall(counts.sum(axis=0), missing_class_weights(train)))
 
 
 def test_missing_recall_pairs_a_client_with_the_class_that_it_lacks() -> None:

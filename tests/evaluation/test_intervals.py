@@ -9,7 +9,6 @@ import pytest
 
 from evaluation import (
     InputError,
-    bootstrap_interval,
     bootstrap_intervals,
     chance_gaps,
     difference_interval,
@@ -19,6 +18,11 @@ from evaluation import (
 )
 from evaluation.audit.gaps import GAPS
 from evaluation.bootstrap import resample
+from evaluation.intervals import Interval
+
+
+def bootstrap_interval(counts: Any, function: Callable[[Any], Any], **options: Any) -> Interval:
+    return bootstrap_intervals(counts, {"": function}, **options)[""]
 
 
 def test_wilson_by_hand() -> None:

@@ -8,7 +8,8 @@ from sklearn.metrics import roc_auc_score
 
 from evaluation import InputError, wilson_interval
 from evaluation.quality import Embedded, auc_interval, closeness, membership
-from evaluation.quality.privacy import area_under_curve, nearest_distances
+from evaluation.quality.embedded import nearest_distances
+from evaluation.quality.privacy import area_under_curve
 
 
 def normal(seed: int, n: int, d: int = 6) -> np.ndarray:

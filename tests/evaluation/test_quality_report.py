@@ -82,7 +82,7 @@ def test_json_is_plain_and_whole(report: QualityReport) -> None:
     assert np.sum(data["classification"][0]["counts"]) == 120
 
 
-def test_the_table_has_a_row_per_cell(report: QualityReport) -> None:
+def test_the_tables_have_a_row_per_cell_and_per_class(report: QualityReport) -> None:
     rows = report.rows()
     assert [row["cell"] for row in rows] == ["overall", *report.cells]
     assert len({tuple(row) for row in rows}) == 1
@@ -90,6 +90,7 @@ def test_the_table_has_a_row_per_cell(report: QualityReport) -> None:
     assert (blue["n real"], blue["n synthetic"], blue["precision"]) == ("30", "8", "–")
     assert rows[0]["precision"].endswith("]")
     assert "chance" in rows[0]["cmmd"]
+    assert [row["class"] for row in report.score_rows()] == ["overall", "bag", "boot"]
 
 
 def test_the_same_input_gives_the_same_report(report: QualityReport) -> None:
@@ -103,7 +104,7 @@ def test_nothing_in_common_is_refused_throughout() -> None:
     assert all(measure.value is None for measure in found.overall.values())
     assert all(m.value is None for cell in found.cells.values() for m in cell.values())
     assert "overall: fewer than two classes have 20 images of either kind" in found.notes()
-    assert all(score.accuracy.value is None for score in found.classification)
+    assert {row["synthetic → real"] for row in found.score_rows()} == {"–"}
     with pytest.raises(InputError, match="same encoder"):
         assess(REAL, Embedded(np.zeros((3, 9)), ["bag"] * 3))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, read_run
+from evaluation.run import read_rounds
 from tests.evaluation.fixtures import TINTS, build_run
 
 SMALL = [{"name": "FedAvg", "rule": "fedavg"}, {"name": "FairFed", "rule": "fairfed"}]
@@ -105,6 +106,27 @@ def test_a_wrong_round_names_line_and_field(
     edit_line(run_dir, 1, **changes)
     with pytest.raises(InputError, match=message):
         read_run(run_dir)
+
+
+def test_null_is_as_if_nothing_was_said(run_dir: Path) -> None:
+    given = {"client": 0, "error": None, "n_real": None, "seconds": None, "loss": float("nan")}
+    edit_line(run_dir, 1, clients=[given], seconds=None, more="a later version's")
+    line = read_run(run_dir).history["FedAvg"][1]
+    (client,) = line.clients
+    assert (line.seconds, client.seconds, client.n_real, client.weight) == (0, 0, 0, None)
+    assert client.loss is not None
+    assert np.isnan(client.loss)
+
+
+def test_rounds_are_read_without_a_plan(run_dir: Path) -> None:
+    """Of other systems: the lines alone say which arms there are, and no counts are read."""
+    far = {"client": 7, "name": "north", "test_counts": 3}
+    edit_line(run_dir, 1, arm="Other", round=1, clients=[far])
+    history, notes = read_rounds(run_dir / "rounds.jsonl", None, None)
+    assert notes == ()
+    assert list(history) == ["FedAvg", "Other", "FairFed"]
+    (client,) = history["Other"][0].clients
+    assert (client.client, client.name, client.test_counts) == (7, "north", None)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evaluation import compare, missing_recall, read_run, summarise, summary_table
+from evaluation import compare, read_run, summarise, summary_table
 from evaluation.export import report_data
 from tests.evaluation.fixtures import ARMS, build_run
 
@@ -54,10 +54,6 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     assert (arm.n, arm.clients_measured, arm.rounds, arm.rounds_planned) == (160, 2, 2, 2)
     # client 0 lacks y (5 of 8), client 1 lacks x (7 of 8)
     assert arm.missing_recall.value == pytest.approx((5 / 8 + 7 / 8) / 2)
-    final = run.final_round(run.arms[0])
-    assert final is not None
-    by_function = missing_recall([c.test_counts for c in final.clients], run.splits["main"].train)
-    assert by_function == pytest.approx(arm.missing_recall.value)
     assert arm.client_fairness.accuracies == (7 / 8, 5 / 8)
     assert arm.worst_cell_recall.value == 0.5
     assert arm.worst_cell == "y, a (n = 40)"

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 UNITS = {"images": "images", "table": "rows"}
 """What a row is called, in the plural, by the kind of a label space."""
+UNSAID_COUNTS = (
+    "{hidden} counts of training and test rows are too small for their sites to say; where sums of "
+    "rows are shown, each of them is taken for 1"
+)
 SITES = SimulatedSites
 
 
@@ -103,7 +107,7 @@ def describe(session: Session) -> dict[str, Any]:
         "engine": config.engine,
         "unit": UNITS[labels.kind],
         "warnings": _every(told, "warnings"),
-        "remarks": _every(told, "remarks"),
+        "remarks": [*_every(told, "remarks"), *_unsaid(splits)],
         "versions": {"fairfed": __version__, **{name: version(name) for name in PACKAGES}},
         "arms": [_arm_row(study, arm) for arm in config.arms],
         "splits": splits,
@@ -114,6 +118,15 @@ def _said(counts: Any, shape: tuple[int, int]) -> list[list[int | None]]:
     """Counts by class and group as a site said them; None for those that it does not say."""
     rows = np.reshape(counts, shape).tolist()
     return [[None if count == UNSAID else count for count in row] for row in rows]
+
+
+def _unsaid(splits: dict[str, Any]) -> list[str]:
+    """How many counts of rows are not said, in words; nothing where all are."""
+    rows = [
+        row for split in splits.values() for part in split.values() for own in part for row in own
+    ]
+    hidden = sum(row.count(None) for row in rows)
+    return [UNSAID_COUNTS.format(hidden=hidden)] if hidden else []
 
 
 def _every(told: list[Any], kind: str) -> list[str]:

@@ -1,34 +1,57 @@
-"""What a run of peers leaves behind: `results.json`, `results.md`, tables."""
+"""What a run of peers found: accuracy of clients that took no part, and what links carried."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from evaluation.results import (
+    ClientValues,
+    Column,
+    Curve,
+    Results,
+    Table,
+    clients_called,
+    write_results,
+)
 from fairfed.config import Arm
-from fairfed.rounds.run_directory import RunDirectory, write_text
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.systems.peers.population import settings
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-STEPS = ("0", "1", "5")
+STEPS = ("0 steps", "1 step", "5 steps")
 STARTS = {"global": "", "cluster": ", nearest cluster"}
 """Models that an unseen client starts from, and how a row's name ends."""
-HEADS = ("0 steps", "1 step", "5 steps", "worst, 5", "s", "MB")
-LINK_HEADS = ("messages", "MB", "undelivered")
+COLUMNS = (
+    Column("method", "text"),
+    *(Column(head, better="higher") for head in (*STEPS, "worst, 5")),
+    Column("s", "seconds"),
+    Column("MB", "mb"),
+)
+LINK_COLUMNS = (
+    Column("method", "text"),
+    Column("link", "text"),
+    Column("messages", "count"),
+    Column("MB", "mb", digits=2),
+    Column("undelivered", "count"),
+)
 LEGEND = (
     "Test accuracy in % of clients that took no part, mean over them, after so many local steps "
     "from the last model; the worst of them after 5. (n of N): the others could not be measured. "
     "MB: all links."
 )
+OF_CLIENTS = "accuracy of clients that took no part, on their own test rows, after 5 local steps"
+PRIVACY = (
+    "Peers sent one another model weights or gradients, how old those are, and noised sums of "
+    "their images' embeddings by class, by which they are clustered; the log has their mean losses "
+    "and how many images they trained on. Clients that took no part sent how many of their test "
+    "rows each model classifies correctly. No image, file name or prediction of a single one is "
+    "among them.",
+)
 
 
 def write_outcome(directory: RunDirectory, clients: int, methods: list[str]) -> None:
-    """Write `results.json` and `results.md` from the log and the measurements of the run."""
+    """Write what was found, from the log and the measurements of the run."""
     lines = directory.rounds_by_arm()
-    content = {
+    data = {
         "name": directory.config.name,
         "seed": directory.config.seed,
         "rounds": directory.config.rounds,
@@ -41,8 +64,32 @@ def write_outcome(directory: RunDirectory, clients: int, methods: list[str]) -> 
             for name in methods
         ],
     }
-    directory.write_json("results.json", content)
-    write_text(directory.path / "results.md", _markdown(content))
+    names = clients_called(directory.path, directory.rounds())
+    write_results(results(data, names), directory.path)
+
+
+def results(data: dict[str, Any], names: dict[int, str]) -> Results:
+    """The findings from the fields of `results.json` and the clients' names by index."""
+    links = tuple(
+        (m["name"], link, t["messages"], t["bytes"] / 1e6, t["undelivered"])
+        for m in data["methods"]
+        for link, t in m["links"].items()
+    )
+    return Results(
+        name=data["name"],
+        seed=data["seed"],
+        system="peers",
+        title=f"{data['clients']} peers, {data['rounds']} rounds",
+        tables=(
+            Table(COLUMNS, tuple(_rows(data)), legend=LEGEND),
+            Table(LINK_COLUMNS, links, "Links"),
+        ),
+        remarks=tuple(line for method in data["methods"] for line in _told(method, names)),
+        curves=(_curve(data),),
+        clients=_clients_at_the_end(data, names),
+        privacy=PRIVACY,
+        data=data,
+    )
 
 
 def _method(name: str, lines: list[dict[str, Any]], unseen: dict[str, Any]) -> dict[str, Any]:
@@ -81,104 +128,87 @@ def _clients(rows: list[dict[str, Any]], start: str) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(content: dict[str, Any]) -> list[list[str]]:
+def _rows(data: dict[str, Any]) -> list[tuple[Any, ...]]:
     """The table of methods: the measurement of the last round from each start.
 
     A row of fewer than all unseen clients says of how many it is.
     """
     rows = []
-    for method in content["methods"]:
+    for method in data["methods"]:
         mb = sum(traffic["bytes"] for traffic in method["links"].values()) / 1e6
-        starts = {entry["start"] for entry in method["unseen"]}
-        for start, ending in STARTS.items():
-            if start not in starts and start != "global":
-                continue
-            each = _last(method["unseen"], start, content["rounds"])
-            missing = f" ({len(each)} of {content['unseen']})"
-            rows.append(
-                [
-                    method["name"] + ending + (missing if len(each) < content["unseen"] else ""),
-                    *_means_and_worst(each),
-                    f"{method['seconds']:.0f}",
-                    f"{mb:.1f}",
-                ]
-            )
+        for start, each in _last(method, data["rounds"]).items():
+            missing = f" ({len(each)} of {data['unseen']})" if len(each) < data["unseen"] else ""
+            name = method["name"] + STARTS[start] + missing
+            accuracies = [client["accuracy"] for client in each]
+            rows.append((name, *_means_and_worst(accuracies), method["seconds"], mb))
     return rows
 
 
-def _last(unseen: list[dict[str, Any]], start: str, number: int) -> list[list[float]]:
-    """Accuracies by client, from a start, measured after a round; empty if nobody was measured."""
-    found = [entry for entry in unseen if (entry["start"], entry["round"]) == (start, number)]
-    return [client["accuracy"] for entry in found for client in entry["clients"]]
+def _last(method: dict[str, Any], number: int) -> dict[str, list[dict[str, Any]]]:
+    """Clients measured after a round by their start; the first start may have none."""
+    starts = {entry["start"] for entry in method["unseen"]}
+    return {
+        start: [
+            client
+            for entry in method["unseen"]
+            if (entry["start"], entry["round"]) == (start, number)
+            for client in entry["clients"]
+        ]
+        for start in STARTS
+        if start in starts or start == "global"
+    }
 
 
-def _means_and_worst(each: list[list[float]]) -> list[str]:
-    """Mean accuracies after each number of steps and the worst after the last, in %."""
+def _means_and_worst(each: list[list[float]]) -> list[float | None]:
+    """Mean accuracies after each number of steps and the worst after the last."""
     if not each:
-        return ["–"] * (len(STEPS) + 1)
+        return [None] * (len(STEPS) + 1)
     means = [sum(column) / len(each) for column in zip(*each, strict=True)]
-    worst = min(accuracy[-1] for accuracy in each)
-    return [f"{100 * number:.1f}" for number in (*means, worst)]
+    return [*means, min(accuracy[-1] for accuracy in each)]
 
 
-def _link_rows(content: dict[str, Any]) -> list[list[str]]:
-    """The table of links."""
-    return [
-        [
-            method["name"],
-            link,
-            str(traffic["messages"]),
-            f"{traffic['bytes'] / 1e6:.2f}",
-            str(traffic["undelivered"]),
-        ]
-        for method in content["methods"]
-        for link, traffic in method["links"].items()
-    ]
+def _curve(data: dict[str, Any]) -> Curve:
+    """Mean accuracy after the last step, over the rounds that were measured."""
+    lines = {
+        method["name"] + ending: tuple(
+            (entry["round"], _means_and_worst([c["accuracy"] for c in entry["clients"]])[-2])
+            for entry in method["unseen"]
+            if entry["start"] == start
+        )
+        for method in data["methods"]
+        for start, ending in STARTS.items()
+    }
+    title = "Test accuracy of clients that took no part, after 5 steps"
+    return Curve(title, {name: line for name, line in lines.items() if line})
 
 
-def _told(content: dict[str, Any]) -> list[str]:
+def _clients_at_the_end(data: dict[str, Any], names: dict[int, str]) -> ClientValues | None:
+    """Every unseen client's accuracy after the last step from the last model."""
+    values: dict[str, dict[str, float | None]] = {}
+    rows: dict[str, int] = {}
+    for method in data["methods"]:
+        for start, each in _last(method, data["rounds"]).items():
+            named = [(names.get(c["client"], str(c["client"])), c) for c in each]
+            rows |= {name: client["test"] for name, client in named}
+            if each:
+                own = {name: client["accuracy"][-1] for name, client in named}
+                values[method["name"] + STARTS[start]] = own
+    return ClientValues(OF_CLIENTS, values, rows=rows) if values else None
+
+
+def _told(method: dict[str, Any], names: dict[int, str]) -> list[str]:
     """Clusters at the end, and what happened to them, in words."""
-    told = []
-    for method in content["methods"]:
-        structure = method["structure"]
-        if structure is None:
-            continue
-        clusters: dict[str, list[str]] = {}
-        for peer, cluster in structure["clusters"].items():
-            clusters.setdefault(str(cluster), []).append(peer)
-        ends = [
-            f"{', '.join(clusters[number])} (coordinator {leader})"
-            for number, leader in sorted(structure["coordinators"].items())
-        ]
-        told.append(f"{method['name']}, clusters at the end: {'; '.join(ends)}")
-        told += [f"{method['name']}, round {e['round']}: {e['what']}" for e in method["events"]]
-    return told
-
-
-def _markdown(content: dict[str, Any]) -> str:
-    title = f"# {content['name']}: {content['clients']} peers, {content['rounds']} rounds"
-    lines = [f"{title}, seed {content['seed']}", ""]
-    lines += [f"| | {' | '.join(HEADS)} |", "|---|" + "---:|" * len(HEADS)]
-    lines += [f"| {' | '.join(row)} |" for row in _rows(content)]
-    lines += ["", LEGEND, "", f"| | link | {' | '.join(LINK_HEADS)} |", "|---|---|---:|---:|---:|"]
-    lines += [f"| {' | '.join(row)} |" for row in _link_rows(content)]
-    return "\n".join([*lines, "", *(f"- {line}" for line in _told(content)), ""])
-
-
-def show(run_dir: Path, console: Console) -> None:
-    """Print the tables of `results.json`; the last line names `results.md`."""
-    from fairfed.cli.tables import titled
-
-    content = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
-    for left, heads, rows in (
-        (("",), HEADS, _rows(content)),
-        (("", "link"), LINK_HEADS, _link_rows(content)),
-    ):
-        table = titled("", *left, right=heads)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-    console.print(LEGEND, style="dim", highlight=False)
-    for line in _told(content):
-        console.print(line, style="dim", highlight=False)
-    console.print(f"Results: {run_dir / 'results.md'}", soft_wrap=True)
+    structure = method["structure"]
+    if structure is None:
+        return []
+    clusters: dict[str, list[str]] = {}
+    for peer, cluster in structure["clusters"].items():
+        clusters.setdefault(str(cluster), []).append(names.get(int(peer), peer))
+    ends = [
+        f"{', '.join(clusters[number])} (coordinator {names.get(int(leader), leader)})"
+        for number, leader in sorted(structure["coordinators"].items())
+    ]
+    return [
+        f"{method['name']}, clusters at the end: {'; '.join(ends)}",
+        *(f"{method['name']}, round {e['round']}: {e['what']}" for e in method["events"]),
+    ]

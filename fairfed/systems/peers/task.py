@@ -15,7 +15,6 @@ from fairfed.sites.study import Study
 from fairfed.strategies.build import check_arms, needs_probe
 from fairfed.systems.peers.arm_server import PeersServer, is_measured
 from fairfed.systems.peers.baseline import train_arm
-from fairfed.systems.peers.outcome import show as show
 from fairfed.systems.peers.outcome import write_outcome
 from fairfed.systems.peers.population import settings
 from fairfed.systems.peers.sites import DRIFT

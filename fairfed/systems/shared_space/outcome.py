@@ -1,15 +1,24 @@
-"""What a run in a shared space leaves behind: `results.json`, `results.md`, a table."""
+"""What a run in a shared space found: recall of classes that clients have, lack, or soon get."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.rounds.run_directory import RunDirectory, costs, write_text
+from evaluation.client_names import heading
+from evaluation.results import (
+    ClientValues,
+    Column,
+    Curve,
+    Groups,
+    Results,
+    Table,
+    clients_called,
+    write_results,
+)
+from fairfed.rounds.run_directory import RunDirectory, costs
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.shared_space.centring import IMAGES
 from fairfed.systems.shared_space.classes import positions
@@ -17,8 +26,6 @@ from fairfed.systems.shared_space.memory import arrival_of, memory
 from fairfed.systems.shared_space.variants import settings, variants_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from fairfed.config import Config
 
 Line = dict[str, Any]
@@ -48,6 +55,15 @@ UNANSWERED = (
     "{name}: in {count} of {rounds} rounds ({numbers}) no client gave a usable reply and the model "
     "stayed as it was; the first error is: {error}"
 )
+OF_CLIENTS = "accuracy on the client's own test images, after the last round"
+PRIVACY = (
+    "Every client sent updates of an adapter, how many images and captions it trained on, its mean "
+    "losses, and counts of how the model classifies its training and its test images, by group, "
+    "true and predicted class; once, which classes it has and how many images and captions. No "
+    "image, caption, file name or prediction of a single one is among them.",
+    "No noise was added to model updates, losses and counts: counts of small groups and model "
+    "updates can tell something about single examples. Nothing here is a guarantee against that.",
+)
 NOT_CENTRED = (
     "Not centred: no client has released its sum of images, for each has fewer than "
     "augment.minimum = {minimum} (by noised count); lower that, or set shared.centre = false"
@@ -55,12 +71,13 @@ NOT_CENTRED = (
 
 
 def write_outcome(directory: RunDirectory, place: Workplace) -> None:
-    """Write `results.json` and `results.md` from `rounds.jsonl`."""
-    config, classes = directory.config, place.labels.classes
+    """Write what was found, from `rounds.jsonl`."""
+    config, labels = directory.config, place.labels
+    classes = labels.classes
     missing, arriving = positions(config, classes)
     logged = directory.rounds_by_arm()
     met = directory.read_json("clients.json") or {}
-    content: dict[str, Any] = {
+    data: dict[str, Any] = {
         "name": config.name,
         "seed": config.seed,
         "classes": list(classes),
@@ -80,9 +97,67 @@ def write_outcome(directory: RunDirectory, place: Workplace) -> None:
             found = _compared(last, missing)
         names = {"variant": variant.key, "name": variant.title}
         of_class = {"recall": dict(zip(classes, _plain(last), strict=True))}
-        content["variants"].append({**names, **found, **of_class, **costs(lines)})
-    directory.write_json("results.json", content)
-    write_text(directory.path / "results.md", _markdown(content))
+        data["variants"].append({**names, **found, **of_class, **costs(lines)})
+    counted = Groups(classes, labels.groups, tuple(labels.sensitive))
+    called = clients_called(directory.path, directory.rounds())
+    write_results(results(data, counted, logged, called), directory.path)
+
+
+def results(
+    data: dict[str, Any], counted: Groups, logged: dict[str, list[Line]], names: dict[int, str]
+) -> Results:
+    """The findings from the fields of `results.json`, the rounds by variant and clients' names."""
+    arrives = data["arrival"] is not None
+    columns = (
+        Column("variant", "text"),
+        *(Column(head, better="higher") for _, head in (ARRIVED if arrives else COMPARED)),
+        Column("s", "seconds"),
+        Column("MB", "mb"),
+    )
+    keys = [key for key, _ in (ARRIVED if arrives else COMPARED)]
+    rows = [(v["name"], *(v[key] for key in (*keys, "seconds", "mb"))) for v in data["variants"]]
+    lines = {
+        name: tuple((r["round"], _mean(recall(r, len(data["classes"])))) for r in own)
+        for name, own in logged.items()
+    }
+    by_class = tuple(
+        (name, *(variant["recall"][name] for variant in data["variants"]))
+        for name in data["classes"]
+    )
+    heads = (Column("class", "text"), *(Column(v["name"]) for v in data["variants"]))
+    return Results(
+        name=data["name"],
+        seed=data["seed"],
+        system="shared",
+        title="a shared space",
+        about=tuple(_about(data, names)),
+        warnings=tuple(data["notes"]),
+        tables=(
+            Table(columns, tuple(rows), legend=LEGEND_ARRIVED if arrives else LEGEND),
+            Table(heads, by_class, "Recall of every class", "In %, after the last round."),
+        ),
+        curves=(Curve("Recall, mean over classes", lines),),
+        clients=_clients_at_the_end(logged, names),
+        counts=counted,
+        privacy=PRIVACY,
+        data=data,
+    )
+
+
+def _clients_at_the_end(logged: dict[str, list[Line]], names: dict[int, str]) -> ClientValues:
+    """Every client's accuracy in the last round, by variant."""
+    values: dict[str, dict[str, float | None]] = {}
+    tested: dict[str, int] = {}
+    for variant, lines in logged.items():
+        for row in lines[-1]["clients"]:
+            if row["test_counts"] is None:
+                continue
+            name = names.get(row["client"], str(row["client"]))
+            counts = np.sum(row["test_counts"], axis=0)
+            if total := int(counts.sum()):
+                tested[name] = total
+                values.setdefault(variant, {})[name] = float(np.trace(counts)) / total
+    return ClientValues(OF_CLIENTS, values, rows=tested)
 
 
 def _arrival(place: Workplace) -> dict[str, Any]:
@@ -156,67 +231,22 @@ def _around(
     return found
 
 
-def _columns(content: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    return COMPARED if content["arrival"] is None else ARRIVED
-
-
-def _heads(content: dict[str, Any]) -> tuple[str, ...]:
-    return (*(head for _, head in _columns(content)), "s", "MB")
-
-
-def _cells(content: dict[str, Any], variant: dict[str, Any]) -> list[str]:
-    values = [variant[name] for name, _ in _columns(content)]
-    shown = ["–" if value is None else f"{100 * value:.1f}" for value in values]
-    return [*shown, f"{variant['seconds']:.0f}", f"{variant['mb']:.1f}"]
-
-
-def _about(content: dict[str, Any]) -> list[str]:
+def _about(data: dict[str, Any], names: dict[int, str]) -> list[str]:
     """Who holds what, and what arrives, in words."""
     lines = []
-    for row in content["clients"]:
-        names = ", ".join(content["classes"][c] for c in row["classes"])
+    for row in data["clients"]:
+        classes = ", ".join(data["classes"][c] for c in row["classes"])
         held = [f"{row[what]} {what}" for what in ("images", "captions") if row[what]]
         used = row.get("captions_used", row["captions"])
-        said = f"Client {row['client']}: {' and '.join(held) or 'nothing'} of {names}"
+        who = heading(names.get(row["client"], row["client"]))
+        said = f"{who}: {' and '.join(held) or 'nothing'} of {classes}"
         if used < row["captions"]:
             said += f" ({used} of the captions say more than name and group, and are trained on)"
         lines.append(said)
-    if content["missing"]:
-        lines.append(f"Missing: no image of {', '.join(content['missing'])} at any client")
-    arrival = content["arrival"]
+    if data["missing"]:
+        lines.append(f"Missing: no image of {', '.join(data['missing'])} at any client")
+    arrival = data["arrival"]
     if arrival is not None:
         lines.append(f"Arrives in round {arrival['round']}: {arrival['class']}")
         lines.append(f"Memory: {arrival['memory']}")
     return lines
-
-
-def _legend(content: dict[str, Any]) -> str:
-    return LEGEND if content["arrival"] is None else LEGEND_ARRIVED
-
-
-def _markdown(content: dict[str, Any]) -> str:
-    lines = [f"# {content['name']}: a shared space, seed {content['seed']}", ""]
-    lines += [f"- {line}" for line in _about(content)]
-    lines += [f"- **{note}**" for note in content["notes"]]
-    heads = _heads(content)
-    lines += ["", f"| | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
-    for variant in content["variants"]:
-        lines.append(f"| {variant['name']} | {' | '.join(_cells(content, variant))} |")
-    return "\n".join([*lines, "", _legend(content), ""])
-
-
-def show(run_dir: Path, console: Console) -> None:
-    """Print the table of `results.json`; the last line names `results.md`."""
-    from fairfed.cli.tables import titled
-
-    content = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
-    for line in _about(content):
-        console.print(line, style="dim", highlight=False)
-    for note in content["notes"]:
-        console.print(note, style="yellow", highlight=False, markup=False)
-    table = titled("", "variant", right=_heads(content))
-    for variant in content["variants"]:
-        table.add_row(variant["name"], *_cells(content, variant))
-    console.print(table)
-    console.print(_legend(content), style="dim", highlight=False)
-    console.print(f"Results: {run_dir / 'results.md'}", soft_wrap=True)

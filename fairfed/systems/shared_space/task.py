@@ -20,7 +20,6 @@ from fairfed.systems.session import Session, begin
 from fairfed.systems.shared_space.adapter import Adapter
 from fairfed.systems.shared_space.centring import means, merge
 from fairfed.systems.shared_space.memory import check_synthesis
-from fairfed.systems.shared_space.outcome import show as show
 from fairfed.systems.shared_space.outcome import write_outcome
 from fairfed.systems.shared_space.sites import SharedSites
 from fairfed.systems.shared_space.strategy import ACTION, SharedSpace

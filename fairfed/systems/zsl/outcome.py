@@ -1,38 +1,53 @@
-"""What a run of zero-shot learning leaves behind: `results.json`, `results.md`, a table."""
+"""What a run of zero-shot learning found: unseen classes, trained ones, and both together."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairfed.rounds.run_directory import RunDirectory, costs, write_text
+from evaluation.results import Column, Curve, Results, Table, write_results
+from fairfed.rounds.run_directory import RunDirectory, costs
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from fairfed.systems.zsl.split import Split
     from fairfed.systems.zsl.table import FeatureTable
 
-HEADS = ("round", "H (validation)", "ZSL", "U", "S", "H", "s", "MB")
+COLUMNS = (
+    Column("variant", "text"),
+    Column("round", "count"),
+    Column("H (validation)"),
+    *(Column(name, better="higher") for name in ("ZSL", "U", "S", "H")),
+    Column("s", "seconds"),
+    Column("MB", "mb"),
+)
 LEGEND = (
     "Per-class mean accuracy in %. ZSL: unseen classes among themselves. Among all classes: U on "
     "unseen ones, S on trained ones, H their harmonic mean. The round is selected on validation "
     "classes; the test is looked at once."
+)
+UNAUDITED = (
+    "its clients hold no test rows: the server judges the generators on features of its own, "
+    "without groups, so that there is nothing to compare between groups or clients; results.md "
+    "compares unseen classes (U) with trained ones (S)"
+)
+PRIVACY = (
+    "Every client sent updates of a feature generator, how many rows it trained on, its mean "
+    "losses, and the seconds that took. No row, feature or prediction is among them.",
+    "No noise was added: model updates can tell something about single rows. Nothing here is a "
+    "guarantee against that.",
 )
 
 
 def write_outcome(
     directory: RunDirectory, split: Split, table: FeatureTable, outcomes: list[dict[str, Any]]
 ) -> None:
-    """Write `results.json` and `results.md`; `rounds.jsonl` says what each variant cost."""
+    """Write what was found; `rounds.jsonl` says what each variant cost."""
     logged = directory.rounds_by_arm()
     classes = split.classes
 
     def names(chosen: tuple[int, ...]) -> list[str]:
         return [table.classes[c] for c in chosen]
 
-    content = {
+    data = {
         "name": directory.config.name,
         "seed": directory.config.seed,
         "rounds": directory.config.rounds,
@@ -48,54 +63,46 @@ def write_outcome(
         },
         "variants": [{**outcome, **costs(logged[outcome["name"]])} for outcome in outcomes],
     }
-    directory.write_json("results.json", content)
-    write_text(directory.path / "results.md", _markdown(content))
+    write_results(results(data, logged), directory.path)
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+def results(data: dict[str, Any], logged: dict[str, list[dict[str, Any]]]) -> Results:
+    """The findings from the fields of `results.json` and the rounds by variant."""
+    lines = {
+        name: tuple((row["round"], row["validation"]["H"]) for row in rows if row["validation"])
+        for name, rows in logged.items()
+    }
+    return Results(
+        name=data["name"],
+        seed=data["seed"],
+        system="zsl",
+        title="zero-shot learning",
+        about=_about(data["classes"]),
+        tables=(Table(COLUMNS, tuple(map(_row, data["variants"])), legend=LEGEND),),
+        curves=(Curve("H on validation classes", lines),) if any(lines.values()) else (),
+        unaudited=UNAUDITED,
+        privacy=PRIVACY,
+        data=data,
+    )
 
 
-def _cells(variant: dict[str, Any]) -> list[str]:
-    validation = variant["validation"]
-    return [
-        str(variant["round"]),
-        "–" if validation is None else _percent(validation["H"]),
-        *(_percent(variant["test"][name]) for name in ("zsl", "U", "S", "H")),
-        f"{variant['seconds']:.0f}",
-        f"{variant['mb']:.1f}",
-    ]
+def _row(variant: dict[str, Any]) -> tuple[Any, ...]:
+    validation, test = variant["validation"], variant["test"]
+    return (
+        variant["name"],
+        variant["round"],
+        None if validation is None else validation["H"],
+        *(test[name] for name in ("zsl", "U", "S", "H")),
+        variant["seconds"],
+        variant["mb"],
+    )
 
 
-def _about(content: dict[str, Any]) -> list[str]:
+def _about(classes: dict[str, Any]) -> tuple[str, ...]:
     """Who holds what, in words."""
-    classes = content["classes"]
     clients = "; ".join(", ".join(block) for block in classes["clients"])
-    return [
+    return (
         f"Unseen: {', '.join(classes['unseen'])}",
         f"Validation: {', '.join(classes['validation']) or 'none, the last round is reported'}",
         f"Clients: {clients}",
-    ]
-
-
-def _markdown(content: dict[str, Any]) -> str:
-    lines = [f"# {content['name']}: zero-shot learning, seed {content['seed']}", ""]
-    lines += [f"- {line}" for line in _about(content)]
-    lines += ["", f"| | {' | '.join(HEADS)} |", "|---|" + "---:|" * len(HEADS)]
-    lines += [f"| {v['name']} | {' | '.join(_cells(v))} |" for v in content["variants"]]
-    return "\n".join([*lines, "", LEGEND, ""])
-
-
-def show(run_dir: Path, console: Console) -> None:
-    """Print the table of `results.json`; the last line names `results.md`."""
-    from fairfed.cli.tables import titled
-
-    content = json.loads((run_dir / "results.json").read_text(encoding="utf-8"))
-    for line in _about(content):
-        console.print(line, style="dim", highlight=False)
-    table = titled("", "variant", right=HEADS)
-    for variant in content["variants"]:
-        table.add_row(variant["name"], *_cells(variant))
-    console.print(table)
-    console.print(LEGEND, style="dim", highlight=False)
-    console.print(f"Results: {run_dir / 'results.md'}", soft_wrap=True)
+    )

@@ -10,7 +10,6 @@ from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.systems.session import begin
 from fairfed.systems.zsl.images import synthesiser
-from fairfed.systems.zsl.outcome import show as show
 from fairfed.systems.zsl.outcome import write_outcome
 from fairfed.systems.zsl.running import Run, generate_variant, train_variant
 from fairfed.systems.zsl.sites import ZslSites

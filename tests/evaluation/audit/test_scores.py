@@ -66,7 +66,7 @@ def test_scores_on_centres_give_sklearns_values(
     histogram, grid = histogram_of(y, centred, bins, weight), equal_bins(bins)
     for kind in histograms.KINDS:
         expected = true_values(y, centred, weight)[kind.name]
-        assert float(kind.value(histogram, grid)) == pytest.approx(expected, abs=1e-9)
+        assert float(kind.of(histograms.Sums(histogram, grid))) == pytest.approx(expected, abs=1e-9)
 
 
 @given(scored_rows(), st.booleans())
@@ -79,8 +79,10 @@ def test_any_scores_are_within_the_stated_error(
     histogram, grid = histogram_of(y, score, bins, weight), equal_bins(bins)
     true = true_values(y, score, weight)
     for kind in histograms.KINDS:
-        error = float(kind.error(histogram, grid))
-        assert abs(float(kind.value(histogram, grid)) - true[kind.name]) <= error + 1e-9, kind.name
+        error = float(kind.error_of(histograms.Sums(histogram, grid)))
+        assert (
+            abs(float(kind.of(histograms.Sums(histogram, grid))) - true[kind.name]) <= error + 1e-9
+        ), kind.name
         assert error <= 1 or kind.name == "calibration_error"
 
 
@@ -90,7 +92,7 @@ def test_finer_bins_leave_a_smaller_error() -> None:
     score = np.clip(rng.normal(0.4 + 0.2 * y, 0.2), 0, 1)
     for kind in histograms.KINDS:
         errors = [
-            float(kind.error(histogram_of(y, score, bins), equal_bins(bins)))
+            float(kind.error_of(histograms.Sums(histogram_of(y, score, bins), equal_bins(bins))))
             for bins in (16, 128, 1024)
         ]
         assert errors[0] > errors[1] > errors[2]

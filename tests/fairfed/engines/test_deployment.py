@@ -52,7 +52,7 @@ def context(node: dict[str, Any]) -> Context:
 
 def test_the_server_refuses_a_superlink_before_any_client_is_asked(tmp_path: Path) -> None:
     config = parse_config(f'out = "{tmp_path}/run"', "x.toml")
-    with pytest.raises(InputError, match="does not run across real sites yet") as refused:
+    with pytest.raises(InputError, match="does not run over a SuperLink yet") as refused:
         server_app(simulated_study(config))(grid=Remote(), context=context({}))
     assert str(refused.value) == NOT_YET
     assert not (tmp_path / "run").exists()
@@ -77,5 +77,5 @@ def test_a_simulation_is_not_refused() -> None:
 def test_a_client_at_a_real_site_refuses_to_answer(node: dict[str, Any]) -> None:
     with server_identity(1):
         message = Message(RecordDict(), 7, "query.describe")
-        with pytest.raises(PublicInputError, match="does not run across real sites yet"):
+        with pytest.raises(PublicInputError, match="does not run over a SuperLink yet"):
             app(message=message, context=context(node))

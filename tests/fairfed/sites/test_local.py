@@ -19,8 +19,11 @@ from fairfed.config.site import SiteConfig, load_site
 from fairfed.engines.inprocess import run_in_process
 from fairfed.errors import RunError
 from fairfed.server import run, server_app
+from fairfed.sites.collection import StudyReader
 from fairfed.sites.local import LocalSites
 from fairfed.sites.study import study_of
+from fairfed.system import simulation_of
+from semantic.errors import InputError
 from tests.fairfed import golden
 from tests.fairfed.conftest import CLASSES, CLIENTS, GROUPS
 from tests.fairfed.runs import logged, run_of
@@ -158,3 +161,10 @@ def test_what_leaves_a_site_is_on_its_ledger(
     assert all(line["study"] == real.name for line in lines[1:])
     assert lines[2]["bytes"] > 0
     assert "counts" in lines[2]["numbers"]
+
+
+def test_a_study_that_names_a_place_is_refused(small: Small) -> None:
+    told = json.loads(simulation_of(small()).study.to_json())
+    told["data"] = {"source": "/etc"}
+    with pytest.raises(InputError, match="this site does not take: data: Extra inputs"):
+        StudyReader()(json.dumps(told))

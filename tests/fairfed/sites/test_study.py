@@ -21,8 +21,6 @@ model = "mlp"
 kind = "table"
 classes = ["no", "yes"]
 sensitive = { sex = ["f", "m"] }
-[data]
-source = "adult"
 [fairness]
 probe_source = "validation"
 """

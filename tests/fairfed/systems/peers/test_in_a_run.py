@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flwr.app import Message, RecordDict
 
+from evaluation.results import Table
 from fairfed.cli.running import run_here
 from fairfed.client import client_app
 from fairfed.config import Arm, Config, load_config
@@ -277,7 +278,8 @@ def test_a_row_says_of_how_many_unseen_clients_it_is() -> None:
         method("B", (2, "global", [0.5, 0.7]), (2, "cluster", [0.5, 0.7]), (3, "global", [0.5])),
         method("C"),
     ]
-    rows = outcome._rows({"rounds": 3, "unseen": 2, "methods": methods})
+    found = outcome._rows({"rounds": 3, "unseen": 2, "methods": methods})
+    rows = Table(outcome.COLUMNS, tuple(found)).texts()
     assert [row[0] for row in rows] == [
         "A", "B (1 of 2)", "B, nearest cluster (0 of 2)", "C (0 of 2)"
     ]  # fmt: skip
@@ -293,7 +295,10 @@ def test_an_engine_without_the_peers_states_cannot_continue(peers: Peers, tmp_pa
 
     path = config.run_directory / "checkpoints" / "ppfm-reptile.npz"
     clients = [Client(peer, str(peer), 1000 + peer) for peer in range(6)]
-    server, plan = PeersServer(config, "reptile", clients), Plan(1, config.seed, 60.0)
+    server, plan = (
+        PeersServer(simulated_study(config), "reptile", clients),
+        Plan(1, config.seed, 60.0),
+    )
     app = client_app(simulation_of(config))
     with Forgetful(app, 6) as grid, pytest.raises(InputError, match="does not give back"):
         run_rounds(grid, clients, server, plan, lambda line: None, path)

@@ -8,7 +8,6 @@ import pytest
 from flwr.app import ArrayRecord, Message
 
 from fairfed.config import Config, load_config, parse_config
-from fairfed.errors import PublicInputError
 from fairfed.server import checked
 from fairfed.sites.request import STUDY, Request
 from fairfed.sites.workplace import ENCODER
@@ -66,7 +65,7 @@ def test_peers_with_other_weights_of_clip_are_told_so(
     asked |= {"measuring": False, "taken": False}
     request = request_to(config, 0, asked)
     request.message.content["arrays"] = ArrayRecord(study.place.model().state_dict())
-    with pytest.raises(PublicInputError, match="other weights here"):
+    with pytest.raises(InputError, match="other weights here"):
         handler(request)
 
 

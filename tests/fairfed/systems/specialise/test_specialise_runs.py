@@ -11,6 +11,7 @@ import pytest
 from flwr.app import Message
 
 from fairfed.config import Config
+from fairfed.errors import RunError
 from fairfed.server import checked
 from fairfed.system import simulation_of
 from fairfed.systems.specialise import task
@@ -32,7 +33,8 @@ def test_only_lora_weights_counts_and_losses_leave_a_client(small: Small, play: 
     replies = play(config)
     assert len(replies) == 3 * (1 + 1 + 2 * 2)  # handshake, judgement before, rounds
     for reply in replies:
-        assert set(reply.content) <= {"arrays", "metrics"}
+        assert set(reply.content) <= {"arrays", "metrics", "who"}
+        assert dict(reply.content.config_records.get("who", {})).keys() <= {"name"}
         metrics = dict(reply.content.metric_records["metrics"])
         assert set(metrics) <= {
             "partition-id", "n-real", "loss", "seconds", "train-cells", "test-cells",
@@ -106,11 +108,9 @@ def test_captions_are_guesses_from_the_images_alone(small: Small) -> None:
     assert captions(place_of(unconditional), pixels) == [""] * 8
 
 
-def test_a_client_with_other_weights_is_an_error_of_its_row(
-    small: Small, play: Play, monkeypatch: pytest.MonkeyPatch
+def test_clients_with_other_weights_refuse_and_say_why_at_home(
+    small: Small, play: Play, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from fairfed.errors import RunError
-
     config = small(NO_ARMS, *FEW)
     maker = specialiser(place_of(config))
 
@@ -120,12 +120,10 @@ def test_a_client_with_other_weights_is_an_error_of_its_row(
         identity = "other"
         start = maker.start
 
-    calls = iter([maker])
-    monkeypatch.setattr(
-        "fairfed.systems.specialise.client.specialiser", lambda place: next(calls, Other())
-    )
-    with pytest.raises(RunError, match="other weights here than at the server"):
+    monkeypatch.setattr("fairfed.systems.specialise.client.specialiser", lambda place: Other())
+    with pytest.raises(RunError, match="no client could judge the LoRA.*InputError at client 0"):
         play(config)
+    assert "other weights here than at the server" in caplog.text
 
 
 def test_arms_and_tables_are_refused(small: Small) -> None:
