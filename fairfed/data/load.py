@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from fairfed.data.columns import label_rows, require_both, require_columns
 from fairfed.data.content import check_content
+from fairfed.data.fashion import load_bundled, load_full
 from fairfed.data.images import read_images
+from fairfed.data.reading import read_records
 from fairfed.data.records import Records, synthetic_rows
 from fairfed.data.saying import say, used_of
 from fairfed.data.splits import Bools, divide_parts, read_split
@@ -34,15 +36,9 @@ def load_images(config: Config | PipelineConfig) -> ImageTable:
     if config.data.tabular:
         raise InputError(f"data.source: {source!r} is a table; images are needed here")
     if source == "bundled":
-        from fairfed.data.fashion import load_bundled
-
         return load_bundled(config.data)
     if source == "fashion-mnist":
-        from fairfed.data.fashion import load_full
-
         return load_full(config.data)
-    from fairfed.data.reading import read_records
-
     return image_table(read_records(config.data), config.data, config.seed)
 
 

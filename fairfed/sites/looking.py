@@ -21,6 +21,7 @@ from fairfed.data.images import read_images
 from fairfed.data.reading import read_records
 from fairfed.data.records import MARK
 from fairfed.data.splits import part_of
+from fairfed.data.tables.read import read_table
 from semantic.errors import InputError
 
 LABELS = (
@@ -127,8 +128,6 @@ def look_at(source: str) -> Look:
 
 
 def _look_at_table(source: str) -> Look:
-    from fairfed.data.tables.read import read_table
-
     data = DataConfig(source=source, sensitive=())
     frame, where = read_table(data)
     texts = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.draws import generator_of
 from fairfed.strategies.aggregate import Model, flaw, joined, parted
 from fairfed.strategies.aggregation import OTHER_STRATEGY, Outcome
 from fairfed.strategies.part import Part
@@ -156,7 +157,6 @@ class ServerInversion(Inversion):
         """Fine-tune the aggregate on the pool; the reason if it stays as it is."""
         import torch
 
-        from fairfed.draws import generator_of
         from fairfed.models import train_epochs
         from fairfed.systems.inversion.images import inversion_settings
 

@@ -20,7 +20,8 @@ from generators.synthesis import SHARED, Synthesiser
 from semantic.composable import composability
 from semantic.conditioning import UNNAMED_NOUN, ComposingConditioner, Conditioner
 from semantic.memory import SemanticMemory, remember
-from semantic.space import UNNAMED_GROUPS, Cell, known_groups
+from semantic.naming import UNNAMED_GROUPS
+from semantic.space import Cell, known_groups
 
 
 def arrival_of(config: Agreement) -> ArrivalConfig:
