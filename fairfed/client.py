@@ -29,17 +29,17 @@ HANDLERS = {
     ("train", "default"): f"{CLASSIFIER}:train",
     ("evaluate", "default"): f"{CLASSIFIER}:evaluate",
     # federated zero-shot learning
-    ("train", "zsl"): "fairfed.zsl.client:train",
+    ("train", "zsl"): "fairfed.systems.zsl.client:train",
     # a topology without a server, and what it is compared with
-    ("query", "peer"): "fairfed.peers.node:act",
-    ("query", "adapt"): "fairfed.peers.node:adapt",
+    ("query", "peer"): "fairfed.systems.peers.node:act",
+    ("query", "adapt"): "fairfed.systems.peers.node:adapt",
     # domain specialisation of the generator
-    ("train", "specialise"): "fairfed.adapting.client:train",
-    ("evaluate", "specialise"): "fairfed.adapting.client:evaluate",
+    ("train", "specialise"): "fairfed.systems.specialise.client:train",
+    ("evaluate", "specialise"): "fairfed.systems.specialise.client:evaluate",
     # images and captions in a shared space
-    ("query", "shared"): "fairfed.shared_space.client:describe",
-    ("train", "shared"): "fairfed.shared_space.client:train",
-    ("evaluate", "shared"): "fairfed.shared_space.client:evaluate",
+    ("query", "shared"): "fairfed.systems.shared_space.client:describe",
+    ("train", "shared"): "fairfed.systems.shared_space.client:train",
+    ("evaluate", "shared"): "fairfed.systems.shared_space.client:evaluate",
 }
 """Who answers a message, by its kind and action; loaded with the first one."""
 

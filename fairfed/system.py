@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 CLASSIFIER = "fairfed.systems.classifier.experiment"
 SYSTEMS = {
-    "zsl": "fairfed.zsl.task",
-    "peers": "fairfed.peers.task",
-    "specialise": "fairfed.adapting.task",
-    "shared": "fairfed.shared_space.task",
+    "zsl": "fairfed.systems.zsl.task",
+    "peers": "fairfed.systems.peers.task",
+    "specialise": "fairfed.systems.specialise.task",
+    "shared": "fairfed.systems.shared_space.task",
 }
 """Module by the section that asks for it; without any, the arms are compared."""
 

@@ -25,7 +25,7 @@ from semantic.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fairfed.tabular import FeatureTable
+    from fairfed.data.tables import FeatureTable
 
 
 def load_site_data(
@@ -187,7 +187,7 @@ def _image_columns(data: SiteData) -> tuple[Records, InUse, Columns]:
 
 
 def _table_columns(data: SiteData) -> tuple[pd.DataFrame, Columns]:
-    from fairfed.tabular.read import read_table
+    from fairfed.data.tables.read import read_table
 
     reading = reading_of(data)
     frame, where = read_table(reading)
@@ -234,7 +234,7 @@ def _images(data: SiteData, labels: LabelSpace, seed: int) -> tuple[ImageTable, 
 def _table(
     data: SiteData, labels: LabelSpace, seed: int, schema: TableConfig
 ) -> tuple[FeatureTable, DataReport]:
-    from fairfed.tabular.table import with_features
+    from fairfed.data.tables.table import with_features
 
     frame, columns = _table_columns(data)
     mapped = map_rows(columns, data, labels)

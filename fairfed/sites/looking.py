@@ -127,7 +127,7 @@ def look_at(source: str) -> Look:
 
 
 def _look_at_table(source: str) -> Look:
-    from fairfed.tabular.read import read_table
+    from fairfed.data.tables.read import read_table
 
     data = DataConfig(source=source, sensitive=())
     frame, where = read_table(data)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairfed.config import Arm
+    from fairfed.data.tables import FeatureTable
     from fairfed.sites.study import Study
     from fairfed.strategies.cohort import Counts, Probe
-    from fairfed.tabular import FeatureTable
 
 SHORT = (
     "the server's probe set lacks images: curation left {found} of {wanted} of class {label!r}, "
@@ -99,7 +99,7 @@ def validation_probe(study: Study) -> Probe:
     Parameters
     ----------
     study
-        The run, its columns fitted (`fairfed.tabular.fit`).
+        The run, its columns fitted (`fairfed.data.tables.fit`).
 
     Returns
     -------
@@ -112,7 +112,7 @@ def validation_probe(study: Study) -> Probe:
     """
     import torch
 
-    from fairfed.tabular import encode
+    from fairfed.data.tables import encode
 
     table, chosen = validation_rows(study)
     inputs = torch.from_numpy(encode(study.told.table, table.features.iloc[chosen]))

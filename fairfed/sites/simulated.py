@@ -30,7 +30,7 @@ from fairfed.sites.workplace import ENCODER, Workplace, sources_of
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from fairfed.tabular import FederatedRows
+    from fairfed.data.tables import FederatedRows
 
 NOBODY = "the data holds no client; see 'data.client' and 'partition'"
 NO_SITE = "client {client} holds nothing: the data is divided among {sites} clients; run as many"
@@ -71,7 +71,7 @@ class SimulatedSites(Sites):
 
     def _load(self, iid: bool) -> Federation:
         if self.config.data.tabular:
-            from fairfed.tabular import load_rows
+            from fairfed.data.tables import load_rows
 
             return load_rows(self.config, iid)
         return load_federation(self.config, iid)
@@ -102,7 +102,7 @@ class SimulatedSites(Sites):
     @property
     def rows(self) -> FederatedRows:
         """The same, where they are a table."""
-        from fairfed.tabular import FederatedRows
+        from fairfed.data.tables import FederatedRows
 
         data = self.data()
         if not isinstance(data, FederatedRows):
@@ -132,7 +132,7 @@ class SimulatedSites(Sites):
         """What the clients are told."""
         config = self.config
         if config.data.tabular:
-            from fairfed.tabular.fit import named_columns
+            from fairfed.data.tables.fit import named_columns
 
             config = named_columns(config, self.rows.table)
         return agreed(config, self.labels, attribute_rows(config), fingerprints(config))

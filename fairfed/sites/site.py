@@ -121,7 +121,7 @@ class Site:
         import torch
 
         if self.study.labels.kind == "table":
-            from fairfed.tabular import FeatureTable, encode
+            from fairfed.data.tables import FeatureTable, encode
 
             table = self.table
             if not isinstance(table, FeatureTable):

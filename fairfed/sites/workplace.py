@@ -247,7 +247,7 @@ class Workplace:
         if study.model == "clip":
             return self._adapted(arm)
         if self.labels.kind == "table":
-            from fairfed.tabular import input_names
+            from fairfed.data.tables import input_names
 
             inputs = len(input_names(study.table))
             return build_model(study.model, classes, seed=study.seed, inputs=inputs)

@@ -17,14 +17,14 @@ from fairfed.strategies.robust import AGGREGATORS
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS
 from fairfed.strategies.steered import FairnessSteered
-from fairfed.zda.server import inversion_of
+from fairfed.systems.inversion.server import inversion_of
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from fairfed.baselines.server_side import Trainer
     from fairfed.config import Arm, Config
     from fairfed.config.model import Agreement
     from fairfed.sites.workplace import Workplace
+    from fairfed.systems.classifier.server_side import Trainer
 
 TWICE = (
     "rule 'parity' weighs examples towards one distribution, and debias '{debias}' would weigh "
@@ -114,11 +114,11 @@ def build_strategy(
 def _kind(arm: Arm, trainer: Trainer | None) -> tuple[type[FairnessSteered], dict[str, Any]]:
     """The class of an arm's strategy, and its own arguments."""
     if arm.control_variates:
-        from fairfed.baselines.scaffold import Scaffold
+        from fairfed.systems.classifier.scaffold import Scaffold
 
         return Scaffold, {}
     if arm.server_trains:
-        from fairfed.baselines.server_side import ServerTrained
+        from fairfed.systems.classifier.server_side import ServerTrained
 
         return ServerTrained, {"trainer": trainer, "server_rounds": arm.server_rounds}
     return FairnessSteered, {}

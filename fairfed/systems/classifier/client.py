@@ -34,9 +34,9 @@ def describe(request: Request) -> Message:
 
 def summarise(request: Request) -> Message:
     """Say in sums what the columns of the site's training rows are like (tables only)."""
-    from fairfed.tabular import FeatureTable
-    from fairfed.tabular.fit import to_records
-    from fairfed.tabular.summary import summary_of
+    from fairfed.data.tables import FeatureTable
+    from fairfed.data.tables.fit import to_records
+    from fairfed.data.tables.summary import summary_of
 
     site = request.own_site
     if not isinstance(site.table, FeatureTable):
@@ -49,7 +49,7 @@ def summarise(request: Request) -> Message:
 
 def release(request: Request) -> Message:
     """Noised prototypes of the site's classes, once (system `one-shot`)."""
-    from fairfed.baselines.prototypes import release as released
+    from fairfed.systems.classifier.prototypes import release as released
 
     content = released(request.own_site, request.context)
     content["metrics"] = MetricRecord({"partition-id": request.client})

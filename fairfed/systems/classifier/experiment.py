@@ -65,7 +65,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
 
 def _fitted(session: Session) -> Session:
     """The run; of a table, with its columns fitted."""
-    from fairfed.tabular.fit import fit
+    from fairfed.data.tables.fit import fit
 
     study = session.study
     if study.told.labels.kind != "table":
@@ -222,7 +222,7 @@ def _train(session: Session, arm: Arm) -> None:
     probe = server_probe(study, arm) if needs_probe(arm) else None
     trainer = None
     if arm.server_trains and done < (arm.server_rounds or config.rounds):
-        from fairfed.baselines.server_side import server_trainer
+        from fairfed.systems.classifier.server_side import server_trainer
 
         trainer = server_trainer(session, arm)
     known = known_groups(study.told.labels.groups).tolist()
@@ -253,10 +253,10 @@ def check(study: Study) -> None:
         the data of all sites and they are real.
     """
     from evaluation import get_metric
-    from fairfed.baselines.server_side import check_prototypes
     from fairfed.sites.known_models import check_models, check_rendering
     from fairfed.sites.probe import check_probe
     from fairfed.strategies.build import check_arms, needs_probe
+    from fairfed.systems.classifier.server_side import check_prototypes
 
     config, arms, place = study.config, study.told.arms, study.place
     get_metric(config.fairness.metric)

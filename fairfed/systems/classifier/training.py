@@ -11,15 +11,15 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
 from fairfed.sites.personal import keep_personal, recall_personal, train_personal
-from fairfed.zda.client import with_inverted
+from fairfed.systems.inversion.client import with_inverted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from fairfed.baselines.scaffold import ClientVariate
     from fairfed.sites.request import Request
     from fairfed.sites.training_set import TrainingSet
+    from fairfed.systems.classifier.scaffold import ClientVariate
 
 
 def train(request: Request) -> Message:
@@ -177,14 +177,14 @@ def _variate(request: Request, model: nn.Module) -> ClientVariate | None:
     """SCAFFOLD's part of a training, where the server sent its variate."""
     if not request.arm.control_variates:
         return None
-    from fairfed.baselines.scaffold import ClientVariate
+    from fairfed.systems.classifier.scaffold import ClientVariate
 
     sent = request.message.content.array_records["control"]
     return ClientVariate(request.context, request.arm.slug, sent, model)
 
 
 def _gradient_weight(request: Request, rows: int) -> float:
-    from fairfed.baselines.scaffold import gradient_weight, local_steps
+    from fairfed.systems.classifier.scaffold import gradient_weight, local_steps
 
     how = training_settings(request.study, request.arm)
     steps = local_steps(rows, how["batch_size"], how["epochs"])
