@@ -14,9 +14,9 @@ from typing import Any
 from fairfed.config import Config
 from fairfed.config.peers import MetaName
 from fairfed.rounds.arm_server import ArmServer, RoundResult
+from fairfed.rounds.arrays import Model
 from fairfed.rounds.exchange import Client, Steps
 from fairfed.sites.study import Study
-from fairfed.strategies.aggregate import Model
 from fairfed.systems.peers.population import leavers, settings
 from fairfed.systems.peers.relay import Exchanged, Relay
 from fairfed.systems.peers.schedule import PHASES
