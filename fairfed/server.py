@@ -20,9 +20,9 @@ from fairfed.engines.deployment import refuse_deployment
 from fairfed.engines.run import run_apps
 from fairfed.rounds.progress import Watcher
 from fairfed.rounds.run_lock import run_lock
-from fairfed.sites.gallery import write_gallery
 from fairfed.sites.study import Study, study_of
 from fairfed.system import kind_of, simulated_study, system_of
+from fairfed.systems.classifier.gallery import write_gallery
 from semantic.encoder import check_source
 
 logger = logging.getLogger("fairfed")

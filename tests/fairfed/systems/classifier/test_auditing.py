@@ -16,13 +16,14 @@ from flwr.app import Message
 from evaluation.audit.from_counts import crossed_schema, dense_tally, run_tally
 from evaluation.audit.tally import Tally
 from evaluation.run import read_run
+from fairfed.cli.audit_asking import audit_run
 from fairfed.cli.audit_steps import audit_here
 from fairfed.config import Config
 from fairfed.config.audit import AuditConfig
+from fairfed.rounds.arrays import encode
 from fairfed.rounds.clients import QueryError
-from fairfed.strategies.aggregate import encode
 from fairfed.system import simulated_study, simulation_of
-from fairfed.systems.classifier.auditing import AuditSettings, audit_clients, audit_run
+from fairfed.systems.classifier.auditing import AuditSettings, audit_clients
 from tests.fairfed.runs import grid_of, place_of, play
 
 Small = Callable[..., Config]
