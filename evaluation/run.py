@@ -19,6 +19,7 @@ OWN_RESULTS = {
     "peers": "compares peers",
     "specialise": "adapts a generator",
     "shared": "compares clients that share a space",
+    "system": "is of a system of its own",
 }
 """Sections of a configuration that ask for a run without arms, and what such a run does."""
 NO_ARMS = (
