@@ -89,7 +89,7 @@ def _hash(text: str) -> str:
 
 
 def _extremes(config: Config) -> dict[str, tuple[float, float]]:
-    from fairfed.tabular import load_table
+    from fairfed.data.tables import load_table
 
     features = load_table(config).features
     numeric = config.data.table.numeric

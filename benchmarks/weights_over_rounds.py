@@ -85,7 +85,7 @@ def made_up() -> pd.DataFrame:
 
 def configure(folder: Path) -> Config:
     """The federation, with a complete schema: nothing is asked of the clients."""
-    from fairfed.tabular import load_table, register_frame
+    from fairfed.data.tables import load_table, register_frame
 
     data: dict[str, Any] = {"source": "compas", "directory": str(folder)}
     if not (folder / "compas.csv").is_file():

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean as mean
 from typing import Any
-
-from markupsafe import Markup
 
 from evaluation.compare_measures import MEASURES, Measure
 from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, difference
-from evaluation.errors import InputError
 from evaluation.export import plain
 from evaluation.intervals import Interval
-from evaluation.report.filling import template
+from evaluation.numbers import amount, points, span
+from evaluation.report.filling import template, write_texts
 from evaluation.report.headline import cost, warnings
-from evaluation.report.scales import amount, bare_gap, ends, nice_scale
+from evaluation.report.panels import Panel, Row, parts, scale_of, value_panel
+from evaluation.report.results_page import table_data
+from evaluation.report.scales import Scale
 from evaluation.report.strips import axis, strip
-from evaluation.report.style import duration, number, percent
 from evaluation.report.verdicts import (
     BETTER,
     LEVELLED,
@@ -26,14 +27,24 @@ from evaluation.report.verdicts import (
     UNCLEAR,
     UNDEFINED,
     WORSE,
+    gap_line,
     judged,
     none_above,
     recommended,
+    tie,
     verdict,
 )
+from evaluation.results import Column, Table
 
 SCHEMA = 1
-CANNOT = "{path}: the comparison cannot be written there ({reason}); give another directory"
+COSTS = (
+    Column("Arm", "text"),
+    Column("Time", "duration"),
+    Column("MB sent", "mb"),
+    Column("Failures", "count"),
+    Column("Rounds by seed", "text"),
+)
+BY_NAME = {measure.name: measure for measure in MEASURES}
 Data = dict[str, Any]
 
 
@@ -50,9 +61,6 @@ def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, P
     InputError
         If the directory cannot be made or written.
     """
-    from evaluation.files import replace_text
-
-    directory = Path(directory)
     text = json.dumps(comparison_data(found), indent=1, ensure_ascii=False, allow_nan=False)
     values = context(found)
     texts = {
@@ -60,14 +68,8 @@ def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, P
         "json": text + "\n",
         "md": _filled("compare.md.j2", values, escape=False),
     }
-    paths = {kind: directory / f"comparison.{kind}" for kind in texts}
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for kind, content in texts.items():
-            replace_text(paths[kind], content)
-    except OSError as error:
-        raise InputError(CANNOT.format(path=directory, reason=error.strerror)) from error
-    return paths
+    named = {kind: (f"comparison.{kind}", content) for kind, content in texts.items()}
+    return write_texts(directory, named)
 
 
 def comparison_data(found: RunComparison) -> Data:
@@ -122,27 +124,16 @@ def headline(found: RunComparison) -> str:
         return f"{what[0].upper()}{what[1:]}; the closest is {closest}: {numbers}."
     best, ties = chosen
     what = f"{best.label} is clearly more accurate than {found.baseline}: {_numbers(best)}"
-    return f"{what}{_tie(best, ties)}."
-
-
-def _tie(best: Difference, ties: list[Difference]) -> str:
-    """Name those that cost more and are neither better nor worse."""
-    if not ties:
-        return ""
     ahead = best.changes["accuracy"].value
-    listed = ", ".join(
-        f"{d.label} ({bare_gap(d.changes['accuracy'].value - ahead, signed=True)} points)"
-        for d in ties
-    )
-    return f"; within noise of it, and no cheaper: {listed}"
+    return f"{what}{tie({d.label: d.changes['accuracy'].value - ahead for d in ties})}."
 
 
 def _numbers(item: Difference) -> str:
     change = item.changes["accuracy"]
     how = f"paired over {len(item.seeds)} seeds" if item.how == PAIRED else "from counts"
     return (
-        f"{bare_gap(change.value, signed=True)} points of test accuracy (95 % interval "
-        f"{ends(change.low, change.high, signed=True) or 'unknown'}, {how})"
+        f"{points(change.value)} points of test accuracy (95 % interval "
+        f"{span(change, signed=True) or 'unknown'}, {how})"
     )
 
 
@@ -179,101 +170,71 @@ def context(found: RunComparison) -> Data:
         "measures": used,
         "panels": [_panel(m, found) for m in used],
         "changes": [_changes(m, found) for m in used],
-        "costs": [_cost(entry) for entry in found.entries],
+        "costs": table_data(_costs(found.entries)),
         "cell": lambda text: str(text).replace("|", "\\|").replace("<", "&lt;"),
+        "each": lambda entry, name: [amount(float(v)) for v in entry.per_seed(BY_NAME[name])],
     }
 
 
 def _lines(found: RunComparison) -> list[str]:
     seeds = sorted({seed for entry in found.entries for seed in entry.seeds})
     runs = {run.path for entry in found.entries for run in entry.runs}
-    lines = [f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}."]
-    measure = "equalized_odds_difference"
-    words: dict[str, list[str]] = {BETTER: [], WORSE: [], LEVELLED: []}
-    for item in found.differences:
-        word = judged(item.changes, measure, "lower")
-        if word in words:
-            change = bare_gap(item.changes[measure].value, signed=True)
-            words[word].append(f"{item.label} ({change} points)")
-    starts = {
-        BETTER: "clearly smaller",
-        WORSE: "clearly larger",
-        LEVELLED: "levelled down, smaller and nobody better served,",
-    }
-    for word, start in starts.items():
-        if words[word]:
-            lines.append(
-                f"Group gap (equalized odds) {start} than {found.baseline}'s: "
-                f"{', '.join(words[word])}."
-            )
-    return lines
+    line = gap_line({item.label: item.changes for item in found.differences}, found.baseline)
+    return [f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}.", *filter(None, [line])]
 
 
-def _panel(measure: Measure, found: RunComparison) -> Data:
-    values = [entry.values[measure.name] for entry in found.entries]
-    scale = nice_scale(
-        [v for i in values for v in (i.value, i.low, i.high)], "share", limit=(0.0, 1.0)
-    )
+def _panel(measure: Measure, found: RunComparison) -> Panel:
     base = entry_of(found, found.baseline).values[measure.name]
-    rows = [
-        {
-            "name": entry.label,
-            "reference": entry.reference,
-            "chart": _strip(own, scale, rule=base.value, css="ref" if entry.reference else "c0"),
-            "value": amount(own.value),
-            "sort": _sortable(own.value),
-            "small": ends(own.low, own.high),
-            "seeds": len(entry.seeds),
-            "each": ", ".join(amount(float(v)) for v in entry.per_seed(measure)),
-        }
-        for entry, own in zip(found.entries, values, strict=True)
-    ]
-    better = f"{measure.direction} is better"
-    return {"measure": measure, "axis": axis(scale), "rows": rows, "better": better}
+    return value_panel(
+        measure.name,
+        measure.title,
+        {entry.label: entry.values[measure.name] for entry in found.entries},
+        rule=base.value,
+        note="Mean over seeds with its 95 % interval; "
+        f"{measure.direction} is better. Dashed line: {found.baseline}.",
+        muted=[entry.label for entry in found.entries if entry.reference],
+    )
 
 
-def _changes(measure: Measure, found: RunComparison) -> Data:
-    values = [item.changes[measure.name] for item in found.differences]
-    points = [v for i in values for v in (i.value, i.low, i.high)]
-    scale = nice_scale(points, "points", zero=True)
-    rows = [
-        _change(item, own, measure, scale)
-        for item, own in zip(found.differences, values, strict=True)
-    ]
-    return {"measure": measure, "axis": axis(scale), "rows": rows}
+def _changes(measure: Measure, found: RunComparison) -> Panel:
+    values = {item.label: item.changes[measure.name] for item in found.differences}
+    scale = scale_of([*values.values()], "points", zero=True)
+    rows = tuple(_change(item, measure, scale) for item in found.differences)
+    return Panel(measure.name, measure.title, "", axis(scale), rows)
 
 
-def _change(item: Difference, own: Interval, measure: Measure, scale: Any) -> Data:
+def _change(item: Difference, measure: Measure, scale: Scale) -> Row:
+    own = item.changes[measure.name]
     word = judged(item.changes, measure.name, measure.direction)
-    css = {BETTER: "c2", WORSE: "c1"}.get(word, "ref")
-    return {
-        "name": item.label,
-        "chart": _strip(own, scale, css=css),
-        "value": bare_gap(own.value, signed=True),
-        "sort": _sortable(own.value),
-        "small": ends(own.low, own.high, signed=True),
-        "verdict": {UNDEFINED: "no interval"}.get(word, word),
-        "order": {BETTER: 2, UNCLEAR: 1, LEVELLED: 1, WORSE: 0}.get(word, -1),
-        "symbol": SYMBOLS[word],
-        "css": {BETTER: "better", WORSE: "worse"}.get(word, "soft"),
-        "how": f"paired, {len(item.seeds)} seeds" if item.how == PAIRED else "counts",
-    }
+    return Row(
+        item.label,
+        strip(scale, *parts(own), css={BETTER: "c2", WORSE: "c1"}.get(word, "ref")),
+        points(own.value),
+        span(own, signed=True),
+        sort=own.value,
+        extra={
+            "verdict": {UNDEFINED: "no interval"}.get(word, word),
+            "order": {BETTER: 2, UNCLEAR: 1, LEVELLED: 1, WORSE: 0}.get(word, -1),
+            "symbol": SYMBOLS[word],
+            "css": {BETTER: "better", WORSE: "worse"}.get(word, "soft"),
+            "from": f"paired, {len(item.seeds)} seeds" if item.how == PAIRED else "counts",
+        },
+    )
 
 
-def _cost(entry: Entry) -> Data:
-    arms = entry.summaries
-    seconds = sum(s.seconds + s.synthesis_seconds for s in arms) / len(arms)
-    return {
-        "name": entry.label,
-        "seconds": duration(seconds),
-        "mb": number(sum(s.mb_sent for s in arms) / len(arms), 1),
-        "rounds": ", ".join(str(s.rounds) for s in arms),
-        "failures": sum(s.failures for s in arms),
-    }
-
-
-def _strip(own: Interval, scale: Any, *, rule: float | None = None, css: str) -> Markup:
-    return strip(scale, own.value, own.low, own.high, rule=rule, css=css)
+def _costs(entries: Sequence[Entry]) -> Table:
+    """What every arm cost, on the mean over its seeds."""
+    rows = tuple(
+        (
+            entry.label,
+            mean(s.seconds + s.synthesis_seconds for s in entry.summaries),
+            mean(s.mb_sent for s in entry.summaries),
+            sum(s.failures for s in entry.summaries),
+            ", ".join(str(s.rounds) for s in entry.summaries),
+        )
+        for entry in entries
+    )
+    return Table(COSTS, rows, legend="Mean over seeds; time includes the synthesis.")
 
 
 def entry_of(found: RunComparison, label: str) -> Entry:
@@ -285,11 +246,7 @@ def _known(value: Interval) -> bool:
     return not math.isnan(value.value)
 
 
-def _sortable(value: float) -> str:
-    return "nan" if math.isnan(value) else repr(float(value))
-
-
 def _filled(name: str, values: Data, *, escape: bool) -> str:
-    page = template(name, "evaluation.report", escape=escape, percent=percent)
+    page = template(name, "evaluation.report", escape=escape)
     text: str = page.render(values)
     return text.rstrip() + "\n"

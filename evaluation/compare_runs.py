@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from evaluation.errors import InputError
 from evaluation.intervals import LEVEL, Interval
 from evaluation.rates import FloatArray
 from evaluation.records import Arm, Run
+from evaluation.results_run import ResultsRun
 from evaluation.run import read_run
 from evaluation.summary import ArmSummary, final_counts, functions, summarise_arm
 
@@ -34,6 +36,8 @@ NO_ROUND = "none of these runs has a measured round yet: {paths}"
 PAIRED, COUNTS = "paired over seeds", "counts"
 OWN = ("name", "seed", "out", "engine", "workers")
 """Settings that do not make a run another configuration."""
+
+AnyRun = TypeVar("AnyRun", Run, ResultsRun)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +125,10 @@ def compare_runs(paths: Sequence[str | Path], *, level: float = LEVEL) -> RunCom
         If a run cannot be read, a configuration has the same seed twice, or nothing is measured.
     """
     runs = [read_run(Path(path)) for path in dict.fromkeys(Path(p).resolve() for p in paths)]
-    configurations = _configurations(runs)
-    several = len(configurations) > 1
+    found = configurations(runs, _kind)
+    several = len(found) > 1
     entries: list[Entry] = []
-    for name, own in configurations.items():
+    for name, own in found.items():
         entries += _entries(name if several else "", own, level)
     if not entries:
         raise InputError(NO_ROUND.format(paths=", ".join(str(run.path) for run in runs)))
@@ -133,15 +137,30 @@ def compare_runs(paths: Sequence[str | Path], *, level: float = LEVEL) -> RunCom
     return RunComparison(tuple(entries), base.label, differences, tuple(_notes(runs, entries)))
 
 
-def _configurations(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in the seed only, by the name of the first; names are made unique."""
-    found: dict[str, list[Run]] = {}
+def configurations(
+    runs: Sequence[AnyRun], kind: Callable[[AnyRun], Any]
+) -> dict[str, list[AnyRun]]:
+    """Runs that differ in the seed only, by the name of the first; names are made unique.
+
+    Parameters
+    ----------
+    runs : sequence of Run or of ResultsRun
+        In any order; seeds ascend in what is returned.
+    kind : callable
+        What runs of one configuration have in common beside their settings.
+
+    Raises
+    ------
+    InputError
+        If a configuration has the same seed twice.
+    """
+    found: dict[str, list[AnyRun]] = {}
     for run in runs:
-        found.setdefault(_key(run), []).append(run)
-    named: dict[str, list[Run]] = {}
+        found.setdefault(repr((_settings(run), kind(run))), []).append(run)
+    named: dict[str, list[AnyRun]] = {}
     for own in found.values():
         own.sort(key=lambda run: run.seed)
-        for first, second in combinations(own, 2):
+        for first, second in pairwise(own):
             if first.seed == second.seed:
                 raise InputError(
                     TWICE.format(first=first.path, second=second.path, seed=first.seed)
@@ -153,14 +172,17 @@ def _configurations(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return named
 
 
-def _key(run: Run) -> str:
-    """What makes two runs the same configuration: all settings but `OWN`."""
+def _settings(run: Run | ResultsRun) -> list[tuple[str, Any]]:
+    """All settings of a run but `OWN`."""
     try:
         settings = tomllib.loads(run.config_text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{run.path / 'config.toml'}: is no TOML ({error})") from error
-    kept = {key: value for key, value in settings.items() if key not in OWN}
-    return repr((sorted(kept.items()), run.classes, run.groups, [arm.name for arm in run.arms]))
+    return sorted((key, value) for key, value in settings.items() if key not in OWN)
+
+
+def _kind(run: Run) -> Any:
+    return run.classes, run.groups, [arm.name for arm in run.arms]
 
 
 def _entries(configuration: str, runs: Sequence[Run], level: float) -> list[Entry]:

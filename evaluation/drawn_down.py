@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evaluation.client_names import called
 from evaluation.rates import FloatArray
 from evaluation.records import Arm, ClientRound, Run
 
@@ -63,7 +64,7 @@ def drawn_down(run: Run, arm: Arm, accuracies: FloatArray) -> tuple[DrawnDown, .
             if _low(entry, share, there):
                 found.setdefault(entry.client, []).append((entry.weight or 0.0, share))
     return tuple(
-        DrawnDown(client, run.client_name(client), len(low), taken[client], *min(low),
+        DrawnDown(client, called(run.client_name(client)), len(low), taken[client], *min(low),
                   float(accuracies[client]))
         for client, low in sorted(found.items())
         if len(low) >= ROUNDS

@@ -312,9 +312,8 @@ class Run(Plan):
         return len(self.groups) - len(self.unknown) > 1
 
     def client_name(self, client: int) -> str:
-        """What a client is called: its number, with its name where it has one."""
-        name = self.clients[client] if client < len(self.clients) else str(client)
-        return f"client {client}" if name == str(client) else f"{name} (client {client})"
+        """What a client is called: by its name where it has one, else by its number."""
+        return self.clients[client] if client < len(self.clients) else str(client)
 
     @property
     def baseline(self) -> Arm | None:

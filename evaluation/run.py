@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,37 +12,25 @@ from evaluation.audit.tally import CROSSED
 from evaluation.errors import InputError
 from evaluation.fields import field_error, parse, read_record
 from evaluation.records import Gallery, Plan, Round, Run, Synthesis
+from evaluation.results import system_of
 
-OWN_RESULTS = {
-    "zsl": "learns classes that nobody has",
-    "peers": "compares peers",
-    "specialise": "adapts a generator",
-    "shared": "compares clients that share a space",
-    "system": "is of a system of its own",
-}
-"""Sections of a configuration that ask for a run without arms, and what such a run does."""
 NO_ARMS = (
-    "{path}: this run {does} (section [{section}]); when it has ended, results.md has its "
-    "results; report, compare and audit are for runs of arms"
+    "{path}: a run of [{section}] compares no arms, so there is none to read here; its findings "
+    "are those of evaluation.results.read_results, and of `fairfed report`, `compare` and `audit`"
 )
 
 
-def refuse_own_results(run_dir: Path) -> None:
-    """Refuse the directory of a run that compares no arms.
+def refuse_results(run_dir: Path) -> None:
+    """Refuse the directory of a run that compares no arms, but has results of another kind.
 
     Raises
     ------
     InputError
-        If its ``config.toml`` has a section of `OWN_RESULTS`; says where the results are.
+        If its ``config.toml`` has a section of `evaluation.results.SYSTEMS`.
     """
-    path = run_dir / "config.toml"
-    try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError:  # damaged: whoever needs it says so
-        return
-    for section, does in OWN_RESULTS.items():
-        if section in sections:
-            raise InputError(NO_ARMS.format(path=run_dir, does=does, section=section))
+    section = system_of(run_dir)
+    if section is not None:
+        raise InputError(NO_ARMS.format(path=run_dir, section=section))
 
 
 def read_run(run_dir: Path) -> Run:
@@ -68,7 +55,7 @@ def read_run(run_dir: Path) -> Run:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: is no directory; give the run directory of `fairfed run`")
-    refuse_own_results(run_dir)
+    refuse_results(run_dir)
     plan = _plan(run_dir / "federation.json")
     sizes = {"classes": len(plan.classes), "groups": len(plan.groups)}
     clients = {arm.name: plan.splits[arm.split].clients for arm in plan.arms}

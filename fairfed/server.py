@@ -151,9 +151,9 @@ def server_app(
         config = chosen.config
         with run_lock(config):
             run = system_of(config).run(grid, chosen, watcher or LogWatcher())
-            if kind_of(config) is not None or not report:
+            if not report:
                 return
-            if chosen.simulation is not None:
+            if chosen.simulation is not None and kind_of(config) is None:
                 write_gallery(run, chosen.simulation)
             logger.info("report: %s", write_report(run.path))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from fairfed.config import Config
@@ -16,7 +15,6 @@ from fairfed.systems.own import own_system
 if TYPE_CHECKING:
     from flwr.app import Message
     from flwr.serverapp import Grid
-    from rich.console import Console
 
     from fairfed.rounds.progress import Watcher
     from fairfed.rounds.run_directory import RunDirectory
@@ -34,9 +32,6 @@ class System(Protocol):
 
     def run(self, grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         """Run or continue."""
-
-    def show(self, run_dir: Path, console: Console) -> None:
-        """Print the outcome; the last line names its file."""
 
 
 class OwnSystem(System, Protocol):

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from semantic.attributes import TYPICAL, AttributeTable
 from semantic.conditioning import UNNAMED_NOUN, Description
 from semantic.errors import InputError
-from semantic.space import UNNAMED_GROUPS, Cell, SemanticSpace
+from semantic.naming import UNNAMED_GROUPS
+from semantic.space import Cell, SemanticSpace
 
 if TYPE_CHECKING:
     from semantic.encoder import ClipEncoder

@@ -11,7 +11,7 @@ from evaluation.audit.schema import Axis, Schema, ordered_levels
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.errors import InputError
-from evaluation.records import Run
+from evaluation.records import Arm, Run
 
 
 def crossed_schema(
@@ -111,9 +111,8 @@ def run_tally(run: Run, arm: str) -> tuple[Tally, tuple[str, ...]]:
     last = run.final_round(chosen)
     if last is None:
         raise InputError(f"{run.path}: arm {arm!r} has no round whose model was tested yet")
-    width = len(str(run.splits[chosen.split].clients - 1))
     counts = {
-        f"{entry.client:0{width}d}": entry.test_counts
+        _client(run, chosen, entry.client): entry.test_counts
         for entry in last.clients
         if entry.test_counts is not None
     }
@@ -126,6 +125,17 @@ def run_tally(run: Run, arm: str) -> tuple[Tally, tuple[str, ...]]:
     if absent:
         notes.append(f"{absent} clients gave no counts in that round; their rows are not in it.")
     return dense_tally(schema, run.classes, run.groups, counts), tuple(notes)
+
+
+def _client(run: Run, arm: Arm, client: int) -> str:
+    """A client's name; where it has none, its number, of one width so that numbers sort.
+
+    A reference divides the rows anew: its clients are not those that have names.
+    """
+    name = run.client_name(client)
+    if name != str(client) and not arm.reference:
+        return name
+    return f"{client:0{len(str(run.splits[arm.split].clients - 1))}d}"
 
 
 def _values(groups: Sequence[str], columns: int) -> list[tuple[str, ...]] | None:

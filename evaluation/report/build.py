@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.bootstrap import difference_interval
+from evaluation.client_names import called
 from evaluation.clients import weighted_recall
 from evaluation.export import NO_GROUPS, report_data
 from evaluation.files import replace_text
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
-from evaluation.report.charts import mark_svg
 from evaluation.report.costs import costs, fronts
+from evaluation.report.drawing import mark_svg
 from evaluation.report.filling import template
 from evaluation.report.headline import changes, headline
 from evaluation.report.loop import loop_tables
 from evaluation.report.privacy import privacy_statement
-from evaluation.report.style import duration, ends, looks, number, percent, points
+from evaluation.report.results_page import curve_data, table_data, write_results_report
+from evaluation.report.style import looks
 from evaluation.report.words import CHANGE_TITLES, GAP_TITLES, definitions
+from evaluation.results import system_of
 from evaluation.run import read_run
 from evaluation.summary import (
     Comparison,
@@ -55,6 +58,8 @@ def write_report(run_dir: Path, *, refresh: int = 0) -> Path:
     InputError
         If a file of the run is missing or malformed.
     """
+    if system_of(Path(run_dir)):
+        return write_results_report(Path(run_dir), refresh=refresh)
     run = read_run(Path(run_dir))
     summaries, comparisons = summarise(run), compare(run)
     data = report_data(run, summaries, comparisons)
@@ -88,24 +93,23 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "splits": [_split(run, arm) for arm in _one_arm_per_split(run)],
         "gallery": figures.gallery_rows(run),
         "gallery_left_out": max(0, len(run.gallery) - figures.MAX_CELLS),
-        "curves": figures.learning_curves(run, arm_looks),
-        "curve_table": _curve_table(run),
+        "curve": curve_data(figures.learning_curve(run), arm_looks, run.rounds),
         "clients": figures.client_panels(run, arm_looks),
-        "gap_panels": figures.gap_panels(summaries, arm_looks) if run.has_groups else [],
+        "gap_panels": figures.gap_panels(summaries) if run.has_groups else [],
         "gap_titles": GAP_TITLES,
         "gap_names": {title: name for name, title in GAP_TITLES.items()},
-        "group_panels": figures.group_panels(summaries, arm_looks) if run.has_groups else [],
+        "group_panels": figures.group_panels(summaries) if run.has_groups else [],
         "steering": figures.steering(run, arm_looks),
         "fronts": fronts(measured, arm_looks) if run.has_groups else [],
-        "costs": costs(run, summaries),
+        "costs": table_data(costs(run.history, {s.name: s.synthesis_seconds for s in summaries})),
         "privacy": privacy_statement(run),
-        "synthesis": tables.synthesis_rows(synthesis) if synthesis else None,
+        "synthesis": table_data(tables.synthesis_table(run, synthesis)) if synthesis else None,
         "synthesis_sentence": tables.synthesis_sentence(synthesis) if synthesis else "",
-        "explained": tables.explained(tables.synthesis_rows(synthesis)[0]) if synthesis else [],
+        "explained": tables.explained(synthesis) if synthesis else [],
         "loops": loop_tables(run),
         "ablations": _ablations(run, summaries),
-        "failures": tables.failures(run),
-        "guards": tables.guards(run),
+        "failures": table_data(tables.events(run, "error")),
+        "guards": table_data(tables.events(run, "guard")),
         "max_events": tables.MAX_EVENTS,
         "definitions": definitions(run.unit),
     }
@@ -113,10 +117,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
 
 def render(values: dict[str, Any]) -> str:
     """Fill the template; every text is escaped."""
-    text: str = template(
-        "report.html.j2", "evaluation.report", escape=True,
-        percent=percent, points=points, ends=ends, number=number, duration=duration,
-    ).render(values)  # fmt: skip
+    text: str = template("report.html.j2", "evaluation.report", escape=True).render(values)
     return text
 
 
@@ -132,19 +133,17 @@ def _split(run: Run, arm: Arm) -> dict[str, Any]:
     split = run.splits[arm.split]
     return {
         "name": split.name,
+        # The reference divides the rows anew: its clients are not those that have names.
+        "clients": [
+            called(k if arm.reference else run.client_name(k)) for k in range(split.clients)
+        ],
         "reference": arm.reference,
         "sentence": tables.gap_sentence(run, arm),
-        "classes": tables.heat_map(split.train.sum(axis=2)),
-        "groups": tables.heat_map(split.train.sum(axis=1)) if run.has_groups else [],
+        "classes": split.train.sum(axis=2).tolist(),
+        "groups": split.train.sum(axis=1).tolist() if run.has_groups else [],
         "train": split.train.sum(axis=(1, 2)).tolist(),
         "test": split.test.sum(axis=(1, 2)).tolist(),
     }
-
-
-def _curve_table(run: Run) -> list[tuple[int, list[float | None]]]:
-    per_arm = [dict(figures.arm_accuracies(run.history[arm.name])) for arm in run.arms]
-    last = max((len(rounds) for rounds in run.history.values()), default=0)
-    return [(r, [values.get(r) for values in per_arm]) for r in range(1, last + 1)]
 
 
 def _change_titles(comparisons: list[Comparison]) -> dict[str, str]:

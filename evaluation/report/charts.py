@@ -2,79 +2,72 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from markupsafe import Markup
 
-from evaluation.intervals import Interval
-from evaluation.report.style import Look, percent
+from evaluation.numbers import Unit, amount
+from evaluation.report.drawing import (
+    Axes,
+    Frame,
+    Series,
+    draw_grid,
+    draw_line,
+    draw_mark,
+    svg,
+)
+from evaluation.report.scales import Scale, nice_scale
+from evaluation.report.style import Look
+
+WIDTH, HEIGHT = 420, 300
+"""Of a chart with two labelled axes."""
 
 
 @dataclass(frozen=True)
-class Series:
-    """A line: points ``(x, y)`` in data units, y not finite where undefined."""
+class Dot:
+    """A single labelled point."""
 
     name: str
     look: Look
-    points: tuple[tuple[float, float], ...]
-
-    @property
-    def defined(self) -> tuple[tuple[float, float], ...]:
-        """The points whose y is finite."""
-        return tuple((x, y) for x, y in self.points if math.isfinite(y))
+    x: float
+    y: float
 
 
-@dataclass(frozen=True)
-class Whisker:
-    """A row of a dot-and-whisker chart; ``chance`` is the end of the band behind it."""
+def line_chart(
+    series: Sequence[Series], title: str, rounds: tuple[int, int], unit: Unit = "share"
+) -> Markup:
+    """Draw a figure over rounds, one line per arm, each named at its end.
 
-    label: str
-    look: Look
-    interval: Interval
-    chance: float = math.nan
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A plotting area in pixels with a linear scale on both axes."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    x: tuple[float, float]
-    y: tuple[float, float] = (0.0, 1.0)
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Map data to pixels."""
-        span_x, span_y = self.x[1] - self.x[0] or 1.0, self.y[1] - self.y[0] or 1.0
-        return (
-            self.left + (x - self.x[0]) / span_x * self.width,
-            self.top + (1 - (y - self.y[0]) / span_y) * self.height,
-        )
-
-
-def line_chart(series: Sequence[Series], title: str, rounds: int) -> Markup:
-    """Draw accuracy over rounds, one line per arm, each named at its end."""
+    Parameters
+    ----------
+    series, title
+        Lines, and what the chart shows, for those who hear it.
+    rounds : (int, int)
+        First and last round of the axis.
+    unit : {"share", "number"}
+        Of the figure: shares start at 0, other numbers where they do.
+    """
     # The widest name decides how much room the labels at the line ends need.
     room = 20 + 7.6 * max((len(s.name) + 7 for s in series), default=10)
     width, height = 940, 340
-    top = _ceiling([y for s in series for _, y in s.defined])
-    frame = Frame(44, 14, width - 44 - room, height - 54, (1, max(2, rounds)), (0, top))
-    parts = [*_grid(frame, top), *_round_axis(frame, rounds)]
+    values = [y for s in series for _, y in s.defined]
+    limit = (0.0, 1.0) if unit == "share" else None
+    scale = nice_scale(values, unit, zero=unit == "share", limit=limit)
+    axes = Axes(_round_scale(*rounds), scale, "round")
+    frame = Frame.of(axes, 54, 14, width - 54 - room, height - 54)
+    parts = draw_grid(frame, axes, upright=False)
     labels: list[tuple[float, Series, float]] = []
     for item in series:
         if not item.defined:
             continue
-        parts.append(_polyline(frame, item, "line"))
+        parts.append(draw_line(frame, item, "line"))
         x, y = frame.at(*item.defined[-1])
         parts.append(draw_mark(item.look, x, y))
         labels.append((y, item, x))
     for y, item, x in _spread(labels, 16, frame.top + 4, frame.top + frame.height):
-        value = percent(item.defined[-1][1])
+        value = amount(item.defined[-1][1], unit)
         parts.append(
             f'<text class="end {item.look.css}" x="{x + 11:.1f}" y="{y + 4:.1f}">'
             f"{escape(item.name)} <tspan class='num'>{value}</tspan></text>"
@@ -97,151 +90,92 @@ def mini_chart(
         f'y1="{frame.at(1, level)[1]:.1f}" y2="{frame.at(1, level)[1]:.1f}"/>'
         for css, level in (("axis", 0.0), ("grid", top / 2), ("grid", top))
     ]
-    parts += [_polyline(frame, item, "thin") for item in series if item.defined]
+    parts += [draw_line(frame, item, "thin") for item in series if item.defined]
     for x, y in marks:
         px, py = frame.at(x, y)
         parts.append(f'<path class="guard" d="M{px:.1f} {py - 4:.1f}l4 7h-8z"/>')
     return svg(width, height, title, parts, "small")
 
 
-def whisker_chart(
-    rows: Sequence[Whisker], title: str, domain: tuple[float, float], rule: float | None = None
+def xy_chart(
+    axes: Axes,
+    series: Sequence[Series],
+    title: str,
+    *,
+    dots: Sequence[Dot] = (),
+    diagonal: bool = False,
+    marks: bool = True,
+    named: bool = False,
 ) -> Markup:
-    """Draw one dot with its interval per row; ``rule`` is a vertical line of reference."""
-    label_room = 16 + 7.2 * max((len(row.label) for row in rows), default=6)
-    width, step = 470, 27
-    height = 12 + step * len(rows) + 26
-    frame = Frame(label_room, 8, width - label_room - 62, step * len(rows), domain)
-    parts = []
-    for tick in _ticks(domain):
-        x = frame.at(tick, 0)[0]
-        parts.append(_vertical(x, frame, "grid" if tick else "axis"))
+    """Draw lines and single points.
+
+    Parameters
+    ----------
+    axes : Axes
+        Scales and titles.
+    series : sequence of Series
+        Lines; their undefined points are left out.
+    title : str
+        What the chart shows, read out by screen readers.
+    dots : sequence of Dot
+        Single points.
+    diagonal : bool
+        Whether to draw the line of equal values.
+    marks : bool
+        Whether lines have a mark at every point.
+    named : bool
+        Whether the name of a dot stands beside it.
+    """
+    frame = Frame.of(axes, 54, 12, WIDTH - 70, HEIGHT - 62)
+    parts = draw_grid(frame, axes)
+    if diagonal:
+        (x1, y1), (x2, y2) = frame.at(axes.x.low, axes.x.low), frame.at(axes.x.high, axes.x.high)
         parts.append(
-            f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{height - 6}">'
-            f"{100 * tick:.0f}%</text>"
+            f'<line class="rule" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
         )
-    if rule is not None and not math.isnan(rule):
-        parts.append(_vertical(frame.at(rule, 0)[0], frame, "rule"))
-    for i, row in enumerate(rows):
-        parts += _whisker(row, frame, frame.top + step * (i + 0.5), width)
-    return svg(width, height, title, parts, "panel")
+    for item in series:
+        parts += _line(frame, axes, item, marks)
+    for dot in dots:
+        parts += _dot(frame, axes, dot, named)
+    return svg(WIDTH, HEIGHT, title, parts, "panel")
 
 
-def _whisker(row: Whisker, frame: Frame, y: float, width: float) -> list[str]:
-    interval, css = row.interval, row.look.css
+def _line(frame: Frame, axes: Axes, item: Series, marks: bool) -> list[str]:
+    parts = [draw_line(frame, item, "line")]
+    for x, y in item.defined:
+        px, py = frame.at(x, y)
+        tip = _tip(item.name, axes, x, y)
+        shown = draw_mark(item.look, px, py) if marks else ""
+        reach = f'<circle class="reach" cx="{px:.1f}" cy="{py:.1f}" r="9"/>'
+        parts.append(f'<g data-tip="{tip}">{shown}{reach}</g>')
+    return parts
+
+
+def _dot(frame: Frame, axes: Axes, dot: Dot, named: bool) -> list[str]:
+    px, py = frame.at(dot.x, dot.y)
+    tip = _tip(dot.name, axes, dot.x, dot.y)
     parts = [
-        f'<text class="label" text-anchor="end" x="{frame.left - 10:.1f}" y="{y + 4:.1f}">'
-        f"{escape(row.label)}</text>"
+        f'<g data-tip="{tip}">{draw_mark(replace(dot.look, dash=""), px, py)}'
+        f'<circle class="reach" cx="{px:.1f}" cy="{py:.1f}" r="12"/></g>'
     ]
-    if not interval.defined:
+    if named:
+        left = px > frame.left + frame.width * 0.6
         parts.append(
-            f'<text class="tick" x="{frame.left + 8:.1f}" y="{y + 4:.1f}">undefined</text>'
-        )
-        return parts
-    if not math.isnan(row.chance):
-        start, end = frame.left, frame.at(row.chance, 0)[0]
-        parts.append(
-            f'<rect class="chance" x="{start:.1f}" y="{y - 9:.1f}" '
-            f'width="{max(0.0, end - start):.1f}" height="18"/>'
-        )
-    if not math.isnan(interval.low):
-        low, high = (frame.at(end, 0)[0] for end in (interval.low, interval.high))
-        parts.append(
-            f'<path class="whisker {css}" d="M{low:.1f} {y:.1f}H{high:.1f}'
-            f'M{low:.1f} {y - 4:.1f}v8M{high:.1f} {y - 4:.1f}v8"/>'
-        )
-    parts.append(draw_mark(row.look, frame.at(interval.value, 0)[0], y))
-    parts.append(
-        f'<text class="num" text-anchor="end" x="{width - 2}" y="{y + 4:.1f}">'
-        f"{percent(interval.value)}</text>"
-    )
-    return parts
-
-
-def axis_domain(values: Sequence[float]) -> tuple[float, float]:
-    """Choose a readable axis around values: from 0 for gaps, else rounded out."""
-    defined = [value for value in values if not math.isnan(value)]
-    if not defined:
-        return (0.0, 1.0)
-    low, high = min(defined), max(defined)
-    start = 0.0 if low < 0.2 else math.floor(low * 10) / 10
-    return (start, max(start + 0.05, math.ceil(high * 20 - 1e-9) / 20))
-
-
-def _ticks(domain: tuple[float, float]) -> list[float]:
-    span = domain[1] - domain[0]
-    step = next(s for s in (0.02, 0.05, 0.1, 0.2, 0.25, 1.0) if span / s <= 5.01)
-    count = math.floor(span / step + 1e-9)
-    return [round(domain[0] + i * step, 6) for i in range(count + 1)]
-
-
-def _ceiling(values: Sequence[float]) -> float:
-    return min(1.0, max(0.2, math.ceil(max(values, default=1.0) * 10 + 0.2) / 10))
-
-
-def _grid(frame: Frame, top: float) -> list[str]:
-    parts = []
-    for tick in _ticks((0.0, top)):
-        y = frame.at(1, tick)[1]
-        parts.append(
-            f'<line class="{"grid" if tick else "axis"}" x1="{frame.left}" '
-            f'x2="{frame.left + frame.width:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" text-anchor="end" x="{frame.left - 8}" y="{y + 4:.1f}">'
-            f"{100 * tick:.0f}%</text>"
+            f'<text class="end {dot.look.css}" text-anchor="{"end" if left else "start"}" '
+            f'x="{px + (-10 if left else 10):.1f}" y="{py - 8:.1f}">{escape(dot.name)}</text>'
         )
     return parts
 
 
-def _round_axis(frame: Frame, rounds: int) -> list[str]:
-    step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if rounds / s <= 13), 500)
-    shown = sorted({1, *range(step, rounds + 1, step)})
-    base = frame.top + frame.height
-    parts = [
-        f'<text class="tick" text-anchor="middle" x="{frame.at(r, 0)[0]:.1f}" y="{base + 17:.1f}">'
-        f"{r}</text>"
-        for r in shown
-    ]
-    middle = frame.left + frame.width / 2
-    parts.append(
-        f'<text class="tick" text-anchor="middle" x="{middle:.1f}" y="{base + 34:.1f}">round</text>'
-    )
-    return parts
+def _tip(name: str, axes: Axes, x: float, y: float) -> str:
+    words = f"{axes.x_title}: {axes.x.label(x)}, {axes.y_title}: {axes.y.label(y)}"
+    return escape(f"{name}: {words}" if name else words, quote=True)
 
 
-def _polyline(frame: Frame, item: Series, css: str) -> str:
-    coordinates = " ".join(
-        "{:.1f},{:.1f}".format(*frame.at(x, min(y, frame.y[1]))) for x, y in item.defined
-    )
-    dash = f' stroke-dasharray="{item.look.dash}"' if item.look.dash else ""
-    return f'<polyline class="{css} {item.look.css}" points="{coordinates}"{dash}/>'
-
-
-def draw_mark(look: Look, x: float, y: float) -> str:
-    """Draw the mark of a look around a point, in pixels."""
-    css = f'class="mark {look.css}"'
-    if look.mark == "square":
-        return f'<rect {css} x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
-    if look.mark == "triangle":
-        return f'<path {css} d="M{x:.1f} {y - 5:.1f}l5.2 9h-10.4z"/>'
-    if look.mark == "diamond":
-        return f'<path {css} d="M{x:.1f} {y - 5.5:.1f}l5.5 5.5l-5.5 5.5l-5.5 -5.5z"/>'
-    return f'<circle {css} cx="{x:.1f}" cy="{y:.1f}" r="4.6"/>'
-
-
-def mark_svg(look: Look) -> Markup:
-    """Draw the mark of an arm with a stroke of its line, for legends and tables."""
-    dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
-    line = f'<polyline class="line {look.css}" points="1,7 27,7"{dash}/>'
-    body = line + draw_mark(look, 14, 7)
-    return Markup(
-        f'<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">'
-        f"{body}</svg>"
-    )
-
-
-def _vertical(x: float, frame: Frame, css: str) -> str:
-    bottom = frame.top + frame.height
-    return f'<line class="{css}" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{bottom:.1f}"/>'
+def _round_scale(first: int, last: int) -> Scale:
+    step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if last / s <= 13), 500)
+    ticks = tuple(map(float, sorted({first, *range(step, last + 1, step)})))
+    return Scale(first, max(first + 1, last), ticks, "number")
 
 
 def _spread(
@@ -257,12 +191,3 @@ def _spread(
         limit = bottom if i == len(heights) - 1 else heights[i + 1] - gap
         heights[i] = min(heights[i], limit) if overflow > 0 else heights[i]
     return [(y, item, x) for y, (_, item, x) in zip(heights, ordered, strict=True)]
-
-
-def svg(width: float, height: float, title: str, parts: Sequence[str], css: str) -> Markup:
-    """Put the parts of a chart together, with a title for those who hear it."""
-    words = escape(title)
-    return Markup(
-        f'<svg class="{css}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
-        f'aria-label="{words}"><title>{words}</title>{"".join(parts)}</svg>'
-    )

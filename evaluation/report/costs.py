@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evaluation.records import Run
-from evaluation.report.charts import Series
-from evaluation.report.plots import Axes, Dot, xy_chart
+from evaluation.records import ClientRound, Round
+from evaluation.report.charts import Dot, xy_chart
+from evaluation.report.drawing import Axes, Series
 from evaluation.report.scales import nice_scale
 from evaluation.report.style import Look
 from evaluation.report.words import GAP_TITLES
+from evaluation.results import Column, Table
 from evaluation.summary import ArmSummary
 
 
@@ -25,19 +26,15 @@ class Front:
     best: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Communication and computation of one arm; seconds of clients add over clients and rounds."""
-
-    arm: str
-    rounds: int
-    seconds: float
-    synthesis: float
-    client_seconds: float
-    slowest: float
-    mb_up: float
-    mb_down: float
-    mb_round: float
+SPENT = (
+    Column("Arm", "text"),
+    Column("Rounds", "count"),
+    *(Column(title, "duration") for title in ("Rounds took", "Synthesis took", "At clients")),
+    Column("Slowest client in a round, s", "number", digits=2),
+    *(Column(title, "mb") for title in ("MB up", "MB down")),
+    Column("MB per round", "mb", digits=2),
+)
+LEGEND = "Time at clients adds over clients and rounds; MB in 10⁶ bytes of model updates."
 
 
 def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Front]:
@@ -80,26 +77,31 @@ def pareto(places: dict[str, tuple[float, float]]) -> list[str]:
     ]
 
 
-def costs(run: Run, summaries: list[ArmSummary]) -> list[Cost]:
-    """What every arm with a finished round cost."""
-    found = []
-    for summary in summaries:
-        history = run.history[summary.name]
-        if not history:
+def costs(
+    history: Mapping[str, Sequence[Round]], synthesis: Mapping[str, float] | None = None
+) -> Table:
+    """What every arm with a finished round cost, and the synthesis before it, in seconds."""
+    rows = []
+    for arm, rounds in history.items():
+        if not rounds:
             continue
-        entries = [entry for item in history for entry in item.clients]
-        up, down = sum(e.bytes_up for e in entries) / 1e6, sum(e.bytes_down for e in entries) / 1e6
-        found.append(
-            Cost(
-                arm=summary.name,
-                rounds=len(history),
-                seconds=summary.seconds,
-                synthesis=summary.synthesis_seconds,
-                client_seconds=sum(e.seconds for e in entries),
-                slowest=max((e.seconds for e in entries), default=math.nan),
-                mb_up=up,
-                mb_down=down,
-                mb_round=(up + down) / len(history),
+        entries = [entry for item in rounds for entry in item.clients]
+        up, down = (sum(each) / 1e6 for each in zip(*_bytes(entries), strict=True))
+        rows.append(
+            (
+                arm,
+                len(rounds),
+                sum(item.seconds for item in rounds),
+                (synthesis or {}).get(arm) or None,
+                sum(e.seconds for e in entries),
+                max((e.seconds for e in entries), default=None),
+                up,
+                down,
+                (up + down) / len(rounds),
             )
         )
-    return found
+    return Table(SPENT, tuple(rows), legend=LEGEND)
+
+
+def _bytes(entries: Sequence[ClientRound]) -> list[tuple[int, int]]:
+    return [(0, 0), *((e.bytes_up, e.bytes_down) for e in entries)]

@@ -10,20 +10,18 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from evaluation.client_names import heading
 from evaluation.errors import InputError
-from evaluation.intervals import Interval
+from evaluation.numbers import MINUS, amount, count, span
 from evaluation.rates import accuracy
 from evaluation.records import Arm, GalleryCell, Round, Run, SyntheticImage
-from evaluation.report.charts import (
-    Series,
-    Whisker,
-    axis_domain,
-    line_chart,
-    mini_chart,
-    whisker_chart,
-)
-from evaluation.report.style import MINUS, Look, number, percent
+from evaluation.report import panels
+from evaluation.report.charts import mini_chart
+from evaluation.report.drawing import Series
+from evaluation.report.strips import axis, strip
+from evaluation.report.style import Look
 from evaluation.report.words import GAP_TITLES
+from evaluation.results import Curve
 from evaluation.summary import ArmSummary, round_accuracies
 
 MAX_PANELS = 24
@@ -61,23 +59,16 @@ class GalleryRow:
     synthetic: tuple[Picture, ...]
 
 
-def arm_accuracies(rounds: tuple[Round, ...]) -> list[tuple[int, float]]:
-    """Pooled test accuracy per round; NaN where no client reported."""
-    found = []
-    for item in rounds:
-        pooled = item.pooled()
-        found.append((item.number, math.nan if pooled is None else float(accuracy(pooled))))
-    return found
+def arm_accuracies(rounds: tuple[Round, ...]) -> tuple[tuple[int, float | None], ...]:
+    """Pooled test accuracy per round; None where no client reported."""
+    pooled = [(item.number, item.pooled()) for item in rounds]
+    return tuple((n, None if own is None else float(accuracy(own))) for n, own in pooled)
 
 
-def learning_curves(run: Run, looks: dict[str, Look]) -> Markup:
-    """Accuracy per round, one line per arm."""
-    series = [
-        Series(arm.name, looks[arm.name], tuple(arm_accuracies(run.history[arm.name])))
-        for arm in run.arms
-        if run.history[arm.name]
-    ]
-    return line_chart(series, "Test accuracy per round, one line per arm", run.rounds)
+def learning_curve(run: Run) -> Curve:
+    """Accuracy per round, one line per arm with a finished round."""
+    lines = {name: arm_accuracies(rounds) for name, rounds in run.history.items() if rounds}
+    return Curve("Test accuracy per round", lines)
 
 
 def client_panels(run: Run, looks: dict[str, Look]) -> list[Panel]:
@@ -94,46 +85,56 @@ def client_panels(run: Run, looks: dict[str, Look]) -> list[Panel]:
     last = tables[arms[0].name][-1]
     worst_first = sorted(range(clients), key=lambda k: (math.isnan(last[k]), last[k], k))
     shown = sorted(worst_first[:MAX_PANELS])
-    panels = []
+    found = []
     for k in shown:
         series = [
             Series(name, looks[name], tuple((i + 1, float(v)) for i, v in enumerate(table[:, k])))
             for name, table in tables.items()
         ]
-        text = "; ".join(f"{s.name} {percent(_last(s), 0)}" for s in series)
-        panels.append(Panel(f"Client {k}", mini_chart(series, f"Client {k}: {text}", run.rounds)))
-    return panels
+        text = "; ".join(f"{s.name} {amount(_last(s), digits=0)}" for s in series)
+        who = heading(run.client_name(k))
+        found.append(Panel(who, mini_chart(series, f"{who}: {text}", run.rounds)))
+    return found
 
 
-def gap_panels(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Panel]:
-    """One dot-and-whisker chart per gap, a row per arm."""
-    panels = []
+def gap_panels(summaries: list[ArmSummary]) -> list[panels.Panel]:
+    """A table of dots per gap, a row per arm; the band is what chance alone makes."""
+    found = []
     for name, title in GAP_TITLES.items():
-        rows = [
-            Whisker(s.name, looks[s.name], s.gaps[name], s.chance_gaps[name])
-            for s in summaries
-            if name in s.gaps
+        arms = [s for s in summaries if name in s.gaps]
+        known: list[panels.Estimate] = [
+            *(s.gaps[name] for s in arms),
+            *(s.chance_gaps[name] for s in arms),
         ]
-        domain = axis_domain([0.0, *_extent(rows)])
-        panels.append(Panel(title, whisker_chart(rows, f"{title} per arm", domain), "0 is even"))
-    return panels
+        scale = panels.scale_of(known, "share", zero=True)
+        rows = tuple(
+            panels.Row(
+                s.name,
+                strip(scale, *panels.parts(s.gaps[name]), chance=s.chance_gaps[name]),
+                amount(s.gaps[name].value),
+                span(s.gaps[name]),
+                sort=s.gaps[name].value,
+            )
+            for s in arms
+        )
+        note = "0 is even. Grey band: what chance alone makes."
+        found.append(panels.Panel(name, title, note, axis(scale), rows))
+    return found
 
 
-def group_panels(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Panel]:
-    """One dot-and-whisker chart per arm, a row per group, a rule at the arm's accuracy."""
-    charts = [
-        (s, [Whisker(group, looks[s.name], i) for group, i in s.group_accuracy.items()])
+def group_panels(summaries: list[ArmSummary]) -> list[panels.Panel]:
+    """A table of dots per arm, a row per group, a rule at the arm's accuracy."""
+    return [
+        panels.value_panel(
+            s.name,
+            f"Accuracy, {s.name}",
+            s.group_accuracy,
+            sizes={group: own.n for group, own in s.group_accuracy.items()},
+            rule=s.accuracy.value,
+            note=f"Dashed line: all groups, {amount(s.accuracy.value)}.",
+        )
         for s in summaries
         if s.measured
-    ]
-    domain = axis_domain([value for _, rows in charts for value in _extent(rows)])
-    return [
-        Panel(
-            s.name,
-            whisker_chart(rows, f"Accuracy per group: {s.name}", domain, s.accuracy.value),
-            f"dashed: all groups, {percent(s.accuracy.value)}",
-        )
-        for s, rows in charts
     ]
 
 
@@ -170,18 +171,17 @@ def _steered(run: Run, arm: Arm, look: Look) -> Steering:
     top = float(values[np.isfinite(values)].max(initial=0.0)) * 1.1 or 1.0
     moved = np.nan_to_num(np.abs(weights - shares)).max(axis=0)
     shown = sorted(sorted(range(clients), key=lambda k: (-moved[k], k))[:MAX_PANELS])
-    panels = []
+    found = []
     for k in shown:
         data = Series("share of data", Look("ref", "3 3", "circle"), _points(shares[:, k]))
         line = Series("weight", look, _points(weights[:, k]))
         first, last = _first(line), _last(line)
         marks = [(i + 1, float(np.nan_to_num(weights[i, k]))) for i in guards[k]]
         small = f"{_weight(first)} → {_weight(last)}"
-        title = f"Client {k}: weight {small}, guard acted {len(marks)} times"
-        panels.append(
-            Panel(f"Client {k}", mini_chart([data, line], title, run.rounds, top, marks), small)
-        )
-    return Steering(arm.name, tuple(panels), clients - len(shown))
+        who = heading(run.client_name(k))
+        title = f"{who}: weight {small}, guard acted {len(marks)} times"
+        found.append(Panel(who, mini_chart([data, line], title, run.rounds, top, marks), small))
+    return Steering(arm.name, tuple(found), clients - len(shown))
 
 
 def gallery_rows(run: Run) -> list[GalleryRow]:
@@ -240,10 +240,4 @@ def _last(series: Series) -> float:
 
 
 def _weight(value: float) -> str:
-    return number(value, 3)
-
-
-def _extent(rows: list[Whisker]) -> list[float]:
-    intervals: list[Interval] = [row.interval for row in rows]
-    ends = [v for i in intervals for v in (i.value, i.low, i.high) if i.defined]
-    return ends + [row.chance for row in rows]
+    return count(value, 3)

@@ -7,20 +7,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from evaluation.comparable import left_out
+from evaluation.numbers import amount, points, span
 from evaluation.rates import accuracy
 from evaluation.records import Run
-from evaluation.report.style import ends, percent, points
 from evaluation.report.verdicts import (
     BETTER,
-    LEVELLED,
     SYMBOLS,
     UNCLEAR,
     UNDEFINED,
     WORSE,
     clearly_apart,
+    gap_line,
     judged,
     none_above,
     recommended,
+    tie,
     verdict,
 )
 from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_counts
@@ -57,7 +58,7 @@ def changes(comparison: Comparison) -> dict[str, Change]:
             continue
         word = judged(comparison.changes, name, direction)
         found[name] = Change(
-            word, SYMBOLS[word], points(interval.value), ends(interval, signed=True)
+            word, SYMBOLS[word], points(interval.value), span(interval, signed=True)
         )
     return found
 
@@ -77,7 +78,7 @@ def headline(run: Run, summaries: list[ArmSummary], comparisons: list[Comparison
     if run.baseline is None or not others:
         first = measured[0]
         return Headline(
-            f"{first.name} reached a test accuracy of {percent(first.accuracy.value)}; "
+            f"{first.name} reached a test accuracy of {amount(first.accuracy.value)}; "
             "there is no second arm to compare it with.",
             tuple(_caveats(run, measured)),
             warned,
@@ -94,13 +95,13 @@ def warnings(unit: str, summaries: Iterable[ArmSummary]) -> Iterator[str]:
         for own in summary.drawn_down:
             served = "no test " + unit
             if not math.isnan(own.accuracy):
-                served = f"{percent(own.accuracy)} of its test {unit} are classified correctly"
+                served = f"{amount(own.accuracy)} of its test {unit} are classified correctly"
             yield (
                 f"{summary.name}{' (rule as published)' if summary.as_published else ''} draws "
                 f"{own.name} down: in {own.rounds} of {own.of} rounds it counted for no more than "
                 f"half of its share of the training {unit} (weight down to "
-                f"{percent(own.weight, 2)}, share {percent(own.share)}; {served}). The others may "
-                "gain by what it lost, so this arm is not recommended."
+                f"{amount(own.weight, digits=2)}, share {amount(own.share)}; {served}). The others "
+                "may gain by what it lost, so this arm is not recommended."
             )
 
 
@@ -111,7 +112,7 @@ def _conclusion(
     base = by_name[baseline]
     if not candidates:
         return baseline, (
-            f"No arm can be recommended over {baseline} ({percent(base.accuracy.value)}): each of "
+            f"No arm can be recommended over {baseline} ({amount(base.accuracy.value)}): each of "
             "the others drew a client down."
         )
     found = recommended(
@@ -124,20 +125,20 @@ def _conclusion(
     chosen, ties = found
     arm, change = by_name[chosen.arm], chosen.changes["accuracy"]
     return chosen.arm, (
-        f"{arm.name} raised test accuracy over {baseline} from {percent(base.accuracy.value)} to "
-        f"{percent(arm.accuracy.value)}: {points(change.value)} points (95 % interval "
-        f"{ends(change, signed=True)}){_missing(chosen, arm, base)}"
-        f"{_tie(arm, [by_name[c.arm] for c in ties])}."
+        f"{arm.name} raised test accuracy over {baseline} from {amount(base.accuracy.value)} to "
+        f"{amount(arm.accuracy.value)}: {points(change.value)} points (95 % interval "
+        f"{span(change, signed=True)}){_missing(chosen, arm, base)}"
+        f"{tie({c.arm: by_name[c.arm].accuracy.value - arm.accuracy.value for c in ties})}."
     )
 
 
 def _nothing_helped(base: ArmSummary, candidates: list[Comparison]) -> str:
     changes = {c.arm: c.changes["accuracy"] for c in candidates}
-    what, closest = none_above(changes, f"{base.name} ({percent(base.accuracy.value)})")
+    what, closest = none_above(changes, f"{base.name} ({amount(base.accuracy.value)})")
     change = changes[closest]
     return (
         f"Nothing helped test accuracy: {what}; the closest is {closest} with "
-        f"{points(change.value)} points (95 % interval {ends(change, signed=True)})."
+        f"{points(change.value)} points (95 % interval {span(change, signed=True)})."
     )
 
 
@@ -153,20 +154,9 @@ def _apart(run: Run, one: str, other: str) -> bool:
     return clearly_apart(run, ours, theirs, accuracy)
 
 
-def _tie(chosen: ArmSummary, others: list[ArmSummary]) -> str:
-    """Name those that cost more and are neither better nor worse."""
-    if not others:
-        return ""
-    listed = ", ".join(
-        f"{other.name} ({points(other.accuracy.value - chosen.accuracy.value)} points)"
-        for other in others
-    )
-    return f"; within noise of it, and no cheaper: {listed}"
-
-
 def _missing(best: Comparison, arm: ArmSummary, base: ArmSummary) -> str:
     word = verdict(best.changes["missing_recall"], "higher")
-    before, after = percent(base.missing_recall.value), percent(arm.missing_recall.value)
+    before, after = amount(base.missing_recall.value), amount(arm.missing_recall.value)
     if word == UNDEFINED:
         return ""
     if word == UNCLEAR:
@@ -192,29 +182,9 @@ def _groups_of_arms(by_name: dict[str, ArmSummary], candidates: list[Comparison]
         ]
         if arms:
             lines.append(sentence.format(base=base, arms=", ".join(arms)))
-    gap = "equalized_odds_difference"
-    having = [c for c in candidates if gap in c.changes]
-    if having:
-        lines.append(_gap_line(having, gap, base) + _beyond_chance(by_name.values(), gap))
+    if line := gap_line({c.arm: c.changes for c in candidates}, base):
+        lines.append(line + _beyond_chance(by_name.values(), "equalized_odds_difference"))
     return lines
-
-
-def _gap_line(candidates: list[Comparison], gap: str, base: str) -> str:
-    verdicts = {c.arm: judged(c.changes, gap, "lower") for c in candidates}
-    narrowed, widened, levelled = (
-        [arm for arm, word in verdicts.items() if word == wanted]
-        for wanted in (BETTER, WORSE, LEVELLED)
-    )
-    if not narrowed and not widened and not levelled:
-        return f"Group gap (equalized odds): no arm differs clearly from {base}."
-    parts = []
-    if narrowed:
-        parts.append(f"clearly smaller than {base}'s with {', '.join(narrowed)}")
-    if widened:
-        parts.append(f"clearly larger with {', '.join(widened)}")
-    if levelled:
-        parts.append(f"levelled down, smaller and nobody better served, with {', '.join(levelled)}")
-    return f"Group gap (equalized odds): {'; '.join(parts)}."
 
 
 def _beyond_chance(summaries: Iterable[ArmSummary], gap: str) -> str:
@@ -236,7 +206,7 @@ def _reference(run: Run, by_name: dict[str, ArmSummary], chosen: str) -> list[st
             side = "below" if gap < 0 else "above"
             lines.append(
                 f"{chosen} is {abs(100 * gap):.1f} points {side} the reference {arm.name} "
-                f"({percent(summary.accuracy.value)})."
+                f"({amount(summary.accuracy.value)})."
             )
     return lines
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluation.numbers import amount, count, points
 from evaluation.records import LoopPlan, Run
-from evaluation.report.style import number, percent, points
 from evaluation.report.tables import Cell
 
 MAX_ROWS = 24
@@ -44,9 +44,9 @@ def _table(run: Run, arm: str, plans: dict[int, LoopPlan]) -> LoopTable:
     rows = [
         [
             Cell(f"{run.classes[c]}, {run.groups[g]}" if run.has_groups else run.classes[c]),
-            Cell(number(last.cumulative[c, g])),
-            Cell(percent(first.lower[c, g])),
-            Cell(percent(last.lower[c, g])),
+            Cell(count(last.cumulative[c, g])),
+            Cell(amount(first.lower[c, g])),
+            Cell(amount(last.lower[c, g])),
             Cell(points(change[c, g])),
         ]
         for c, g in asked
@@ -62,7 +62,7 @@ def _sentence(rounds: list[int], plans: list[LoopPlan]) -> str:
     reused = sum(plan.spent.reused for plan in plans)
     return (
         f"The cells were looked at after round {', '.join(map(str, rounds))}, and "
-        f"{number(plans[-1].cumulative.sum())} further images asked of every client. All clients "
-        f"together generated {number(generated)} for that and took {number(reused)} from the "
+        f"{count(plans[-1].cumulative.sum())} further images asked of every client. All clients "
+        f"together generated {count(generated)} for that and took {count(reused)} from the "
         "store, rejected ones included."
     )

@@ -76,7 +76,7 @@ def privacy_statement(run: Run) -> list[str]:
             "So that columns could be scaled and encoded, every client also sent sums, coarse "
             "ranges and frequent categories of its training rows."
         )
-    lines += _noised(run)
+    lines += noised(run.config_text, any("one-shot" in arm.rule.split(", ") for arm in run.arms))
     lines.append(
         "No noise was added to model updates, losses and counts: counts of small groups and model "
         "updates can tell something about single examples. Nothing here is a guarantee against "
@@ -104,24 +104,31 @@ def _rule(arm: Arm) -> str:
     return arm.rule.split(", ")[0]
 
 
-def _noised(run: Run) -> list[str]:
-    """What clients sent with noise and with which budget, a sentence each."""
+def noised(config_text: str, one_shot: bool = False) -> list[str]:
+    """What clients sent with noise and with which budget, a sentence each.
+
+    Parameters
+    ----------
+    config_text : str
+        The run's configuration; of another tool's nothing is said.
+    one_shot : bool
+        Whether the run has an arm that sends prototypes once.
+    """
     try:
-        settings = tomllib.loads(run.config_text)
+        settings = tomllib.loads(config_text)
     except tomllib.TOMLDecodeError:
-        return []  # a configuration of another tool: nothing to say about it
+        return []
     sections = {name: found for name, found in settings.items() if isinstance(found, dict)}
     return [
         f"Clients added noise to {NOISED[name]}: differential privacy with {name}.epsilon = "
         f"{sections[name]['epsilon']:g} and {name}.delta = {sections[name]['delta']:g}."
-        for name in _used_budgets(run, sections)
+        for name in _used_budgets(sections, one_shot)
         if {"epsilon", "delta"} <= sections[name].keys()
     ]
 
 
-def _used_budgets(run: Run, sections: dict[str, dict[str, Any]]) -> list[str]:
+def _used_budgets(sections: dict[str, dict[str, Any]], one_shot: bool) -> list[str]:
     """Which of `NOISED` the run releases; a configuration has budgets that nothing spends, too."""
-    one_shot = any("one-shot" in arm.rule.split(", ") for arm in run.arms)
     peers = sections.get("peers", {"seeded_noise": True})
     used = {
         "augment": one_shot and "augment" in sections,

@@ -1,16 +1,13 @@
-"""Axes with round numbers, and how numbers of each kind are written on them."""
+"""Axes with round numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from itertools import pairwise
 
-from evaluation.report.style import DASH, MINUS, NBSP
-
-Unit = Literal["share", "points", "number", "ratio"]
-"""Shares are written in percent, their differences in percentage points."""
+from evaluation.numbers import Unit, defined, tick
 
 
 @dataclass(frozen=True)
@@ -37,8 +34,11 @@ class Scale:
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
     def label(self, value: float) -> str:
-        """A tick in words."""
-        return tick(value, self.unit)
+        """A tick in words, with as many digits as tell it from its neighbours."""
+        step = min((b - a for a, b in pairwise(self.ticks)), default=0.0)
+        size = max(abs(self.low), abs(self.high))
+        digits = math.ceil(math.log10(size / step)) + 1 if step > 0 and size > 0 else 3
+        return tick(value, self.unit, max(3, digits))
 
 
 def nice_scale(
@@ -84,81 +84,3 @@ def nice_scale(
 def _step(least: float) -> float:
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
-
-
-def defined(value: float | None) -> TypeGuard[float]:
-    """Whether there is a number."""
-    return value is not None and math.isfinite(value)
-
-
-def tick(value: float, unit: Unit) -> str:
-    """Write a number of an axis as briefly as it goes."""
-    if unit == "share":
-        return f"{100 * value:.3g}{NBSP}%".replace("-", MINUS)
-    return f"{100 * value if unit == 'points' else value:.3g}".replace("-", MINUS)
-
-
-def amount(value: float | None, unit: Unit = "share") -> str:
-    """Write a number: a share in percent, a ratio to two digits; an en dash where undefined."""
-    if not defined(value):
-        return DASH
-    if unit == "share":
-        text = f"{100 * value:.1f}{NBSP}%"
-    elif unit == "ratio":
-        text = f"{value:.2f}"
-    else:
-        text = number(value)
-    return text.replace("-", MINUS)
-
-
-def gap(value: float | None, unit: Unit = "share", *, signed: bool = False) -> str:
-    """Write a difference: of shares as ``12.3 points``, of other numbers as it is."""
-    text = bare_gap(value, unit, signed=signed)
-    return text if text == DASH or unit != "share" else f"{text} points"
-
-
-def bare_gap(value: float | None, unit: Unit = "share", *, signed: bool = False) -> str:
-    """Write a difference without the word ``points``, for a column that is headed by it."""
-    if not defined(value):
-        return DASH
-    text = f"{abs(100 * value):.1f}" if unit == "share" else amount(abs(value), unit)
-    if not text.strip("0.,"):
-        return text
-    return ("+" if signed and value > 0 else MINUS if value < 0 else "") + text
-
-
-def ends(
-    low: float | None, high: float | None, unit: Unit = "share", *, signed: bool = False
-) -> str:
-    """Write an interval without its unit; nothing where there is none."""
-    if not defined(low) or not defined(high):
-        return ""
-
-    first, last = (bare_gap(end, unit, signed=signed) for end in (low, high))
-    return f"{first} to {last}"
-
-
-def probability(value: float | None) -> str:
-    """Write a p-value."""
-    if not defined(value):
-        return DASH
-    return "<" + NBSP + "0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def count(value: int | float | None) -> str:
-    """Write a count with thousands apart."""
-    if value is None:
-        return DASH
-    return f"{value:,.0f}".replace(",", NBSP)
-
-
-def number(value: float) -> str:
-    """Write a number of any size to three digits; whole ones from 1,000."""
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if not 1e-4 <= size < 1e9:
-        return f"{value:.2e}"
-    if size >= 1000:
-        return f"{value:,.0f}".replace(",", NBSP)
-    return f"{value:.{max(0, 2 - math.floor(math.log10(size)))}f}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from evaluation.report.scales import Scale, defined
+from evaluation.numbers import defined
+from evaluation.report.scales import Scale
 
 MARGIN = 3.0
 """Room at both ends, in percent of the width, so that a dot at an end is whole."""

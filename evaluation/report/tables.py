@@ -6,15 +6,17 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from evaluation.client_names import called
 from evaluation.comparable import comparable
+from evaluation.intervals import Interval
+from evaluation.numbers import NBSP, amount, count, duration, span
 from evaluation.records import Arm, Run, Synthesis
-from evaluation.report.style import DASH, NBSP, duration, ends, number, percent
 from evaluation.report.verdicts import clearly_apart, levelled_down
 from evaluation.report.words import REASONS
+from evaluation.results import Column, Table
+from evaluation.results_run import ResultsRun
 from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_counts, functions
 
 MAX_EVENTS = 60
@@ -31,7 +33,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
+class Measured:
     """A column of the comparison: how to fill it, and the metric that says which are best.
 
     Without a metric nothing is starred: no interval tells noise from a difference.
@@ -42,61 +44,35 @@ class Column:
     metric: str = ""
 
 
-@dataclass(frozen=True)
-class HeatCell:
-    """A cell of a heat map: count, share of the largest count, and the gap it may be."""
-
-    count: int
-    share: int
-    gap: bool
-
-
-@dataclass(frozen=True)
-class Event:
-    """A failure of a client or the act of a guard."""
-
-    arm: str
-    round: int
-    client: int
-    what: str
-
-
-def columns(run: Run) -> list[Column]:
+def columns(run: Run) -> list[Measured]:
     """Return the columns of the comparison; group columns only where there are groups."""
     found = [
-        Column(
-            "Test accuracy",
-            lambda s: Cell(percent(s.accuracy.value), ends(s.accuracy), s.accuracy.value),
-            "accuracy",
+        Measured("Test accuracy", lambda s: _interval(s.accuracy), "accuracy"),
+        Measured(
+            "Recall of missing classes", lambda s: _interval(s.missing_recall), "missing_recall"
         ),
-        Column(
-            "Recall of missing classes",
-            lambda s: Cell(
-                percent(s.missing_recall.value), ends(s.missing_recall), s.missing_recall.value
-            ),
-            "missing_recall",
-        ),
-        Column("Client mean", _client_mean),
-        Column("Worst client", lambda s: _share(s.client_fairness.worst)),
-        Column(
+        Measured("Client mean", _client_mean),
+        Measured("Worst client", lambda s: _share(s.client_fairness.worst)),
+        Measured(
             "Jain index",
-            lambda s: Cell(number(s.client_fairness.jain, 3), "", s.client_fairness.jain),
+            lambda s: Cell(count(s.client_fairness.jain, 3), "", s.client_fairness.jain),
         ),
-        Column("Worst cell", _worst_cell, "worst_cell_recall"),
+        Measured("Worst cell", _worst_cell, "worst_cell_recall"),
     ]
     if run.has_groups:
-        found.append(Column("Equalized odds diff.", _odds, "equalized_odds_difference"))
+        gap = "equalized_odds_difference"
+        found.append(Measured("Equalized odds diff.", lambda s: _interval(s.gaps[gap]), gap))
     return [
         *found,
-        Column("Rounds", _rounds),
-        Column("Time", lambda s: Cell(duration(s.seconds), _synthesis_time(s), s.seconds)),
-        Column("MB sent", lambda s: Cell(number(s.mb_sent, 1), "", s.mb_sent)),
-        Column("Failures", lambda s: Cell(number(s.failures), "", s.failures)),
+        Measured("Rounds", _rounds),
+        Measured("Time", lambda s: Cell(duration(s.seconds), _synthesis_time(s), s.seconds)),
+        Measured("MB sent", lambda s: Cell(count(s.mb_sent, 1), "", s.mb_sent)),
+        Measured("Failures", lambda s: Cell(count(s.failures), "", s.failures)),
     ]
 
 
 def comparison_rows(
-    run: Run, summaries: list[ArmSummary], comparisons: list[Comparison], shown: list[Column]
+    run: Run, summaries: list[ArmSummary], comparisons: list[Comparison], shown: list[Measured]
 ) -> list[tuple[ArmSummary, list[Cell]]]:
     """Fill the comparison, and star in each column who cannot be told apart from the best."""
     rows = [(summary, [column.cell(summary) for column in shown]) for summary in summaries]
@@ -141,15 +117,6 @@ def _starred(
     return level if len(level) < len(values) else set()
 
 
-def heat_map(counts: NDArray[np.int64]) -> list[list[HeatCell]]:
-    """Turn counts of shape ``(rows, columns)`` into cells; a count of 0 is a gap."""
-    largest = max(1, int(counts.max(initial=0)))
-    return [
-        [HeatCell(int(n), round(100 * int(n) / largest), int(n) == 0) for n in row]
-        for row in counts
-    ]
-
-
 def gap_sentence(run: Run, arm: Arm) -> str:
     """Count the gaps of a split in words."""
     train = run.splits[arm.split].train
@@ -168,25 +135,39 @@ def gap_sentence(run: Run, arm: Arm) -> str:
     return words + "."
 
 
-def synthesis_rows(synthesis: Synthesis) -> tuple[list[str], list[list[Cell]], list[Cell]]:
-    """Return reasons, one row per client and the totals: requested, accepted, per reason."""
+def synthesis_table(run: Run, synthesis: Synthesis) -> Table:
+    """What every client asked for and got, and what was rejected why; all together last."""
     reasons = sorted({reason for client in synthesis.clients for reason in client.rejected})
     numbers = [
-        [
+        (
             int(client.requested.sum()),
             int(client.accepted.sum()),
             *(int(client.rejected.get(reason, 0)) for reason in reasons),
-        ]
+        )
         for client in synthesis.clients
     ]
-    totals = [sum(column) for column in zip(*numbers, strict=True)] or [0] * (2 + len(reasons))
     together = _rejections(synthesis)
-    totals[2:] = [together.get(reason, 0) for reason in reasons]
-    rows = [
-        [Cell(str(client.client)), *_count_cells(row)]
-        for client, row in zip(synthesis.clients, numbers, strict=True)
-    ]
-    return reasons, rows, [Cell("All"), *_count_cells(totals)]
+    asked = [sum(row[place] for row in numbers) for place in (0, 1)]
+    names = [called(run.client_name(client.client)) for client in synthesis.clients]
+    rows = zip(
+        [*names, "All"],
+        [*numbers, (*asked, *(together.get(reason, 0) for reason in reasons))],
+        strict=True,
+    )
+    return Table(
+        (
+            Column("Client", "text"),
+            Column("Requested", "count"),
+            Column("Accepted", "count"),
+            Column("Accepted, %", digits=0),
+            *(Column(f"Rejected: {reason}", "count") for reason in reasons),
+        ),
+        tuple(
+            (name, *row[:2], row[1] / row[0] if row[0] else None, *row[2:]) for name, row in rows
+        ),
+        title="Synthesis per client",
+        total=True,
+    )
 
 
 def _rejections(synthesis: Synthesis) -> Mapping[str, int]:
@@ -206,71 +187,53 @@ def synthesis_sentence(synthesis: Synthesis) -> str:
     rejected = sum(_rejections(synthesis).values())
     short = requested - accepted
     words = (
-        f"Of {number(requested)} images asked for, {number(accepted)} were accepted; "
-        f"{number(rejected)} others were generated and rejected. "
-        f"{number(synthesis.generated)} images were generated in this run and "
-        f"{number(synthesis.reused)} came from the store, in {duration(synthesis.seconds)}."
+        f"Of {count(requested)} images asked for, {count(accepted)} were accepted; "
+        f"{count(rejected)} others were generated and rejected. "
+        f"{count(synthesis.generated)} images were generated in this run and "
+        f"{count(synthesis.reused)} came from the store, in {duration(synthesis.seconds)}."
     )
     if short > 0:
-        words += f" {number(short)} places stayed empty when the budget was spent."
+        words += f" {count(short)} places stayed empty when the budget was spent."
     return words
 
 
-def explained(reasons: list[str]) -> list[tuple[str, str]]:
+def explained(synthesis: Synthesis) -> list[tuple[str, str]]:
     """Pair each reason with its explanation; a reason of the user's own stands for itself."""
+    reasons = sorted({reason for client in synthesis.clients for reason in client.rejected})
     return [(reason, REASONS.get(reason, "as the generator names it")) for reason in reasons]
 
 
-def failures(run: Run) -> list[Event]:
-    """List the replies that were errors."""
-    return _events(run, "error")
-
-
-def guards(run: Run) -> list[Event]:
-    """List the times a guard acted on a weight."""
-    return _events(run, "guard")
-
-
-def _events(run: Run, field: str) -> list[Event]:
-    return [
-        Event(name, item.number, entry.client, getattr(entry, field))
+def events(run: Run | ResultsRun, what: Literal["error", "guard"]) -> Table:
+    """List the replies that were errors, or the times a guard acted on a weight."""
+    rows = [
+        (name, item.number, called(run.client_name(entry.client)), getattr(entry, what))
         for name, rounds in run.history.items()
         for item in rounds
         for entry in item.clients
-        if getattr(entry, field) is not None
+        if getattr(entry, what) is not None
     ]
+    heads = (Column("Arm", "text"), Column("Round", "count"), Column("Client", "text"))
+    last = Column(what.capitalize(), "text")
+    return Table((*heads, last), tuple(rows), f"{last.title}s")
 
 
-def _count_cells(numbers: list[int]) -> list[Cell]:
-    requested, accepted, *rest = numbers
-    share = percent(accepted / requested, 0) if requested else DASH
-    return [
-        Cell(number(requested)),
-        Cell(number(accepted)),
-        Cell(share),
-        *(Cell(number(value)) for value in rest),
-    ]
+def _interval(own: Interval, small: str = "") -> Cell:
+    return Cell(amount(own.value), small or span(own), own.value)
 
 
 def _share(value: float) -> Cell:
-    return Cell(percent(value), "", value)
+    return Cell(amount(value), "", value)
 
 
 def _client_mean(summary: ArmSummary) -> Cell:
     fairness = summary.client_fairness
     spread = "" if math.isnan(fairness.sd) else f"sd {100 * fairness.sd:.1f}"
-    return Cell(percent(fairness.mean), spread, fairness.mean)
+    return Cell(amount(fairness.mean), spread, fairness.mean)
 
 
 def _worst_cell(summary: ArmSummary) -> Cell:
-    interval = summary.worst_cell_recall
     where = summary.worst_cell.replace(" = ", f"{NBSP}={NBSP}")
-    return Cell(percent(interval.value), where, interval.value)
-
-
-def _odds(summary: ArmSummary) -> Cell:
-    interval = summary.gaps["equalized_odds_difference"]
-    return Cell(percent(interval.value), ends(interval), interval.value)
+    return _interval(summary.worst_cell_recall, where)
 
 
 def _rounds(summary: ArmSummary) -> Cell:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evaluation.bootstrap import difference_interval
 from evaluation.comparable import Metric
 from evaluation.intervals import Interval
+from evaluation.numbers import points
 from evaluation.records import Run
 
 BETTER, WORSE, UNCLEAR, UNDEFINED = "better", "worse", "no clear change", "undefined"
@@ -107,3 +108,35 @@ def none_above(changes: Mapping[str, Interval], baseline: str) -> tuple[str, str
         return f"no arm is clearly more accurate than {baseline}", closest
     who = "all arms are" if len(changes) > 1 else f"{closest} is"
     return f"{who} clearly less accurate than {baseline}", closest
+
+
+def tie(gains: Mapping[str, float]) -> str:
+    """Name the arms that cost more than the recommended one and are neither better nor worse.
+
+    Parameters
+    ----------
+    gains : mapping of str to float
+        By how much each is more accurate than it.
+    """
+    listed = ", ".join(f"{name} ({points(gain)} points)" for name, gain in gains.items())
+    return f"; within noise of it, and no cheaper: {listed}" if gains else ""
+
+
+def gap_line(changes: Mapping[str, Mapping[str, Interval]], baseline: str) -> str:
+    """Say whose gap of equalized odds differs clearly from the baseline's; empty without gaps."""
+    gap = "equalized_odds_difference"
+    known = {arm: judged(own, gap, "lower") for arm, own in changes.items() if gap in own}
+    if not known:
+        return ""
+    starts = {
+        BETTER: f"clearly smaller than {baseline}'s with",
+        WORSE: "clearly larger with",
+        LEVELLED: "levelled down, smaller and nobody better served, with",
+    }
+    named = {word: [arm for arm in known if known[arm] == word] for word in starts}
+    parts = [f"{starts[word]} {', '.join(arms)}" for word, arms in named.items() if arms]
+    return (
+        f"Group gap (equalized odds): {'; '.join(parts)}."
+        if parts
+        else (f"Group gap (equalized odds): no arm differs clearly from {baseline}.")
+    )

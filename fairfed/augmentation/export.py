@@ -29,7 +29,7 @@ from fairfed.data.records import MARK, own_column
 from generators.store import ImageStore
 from generators.writing import explained
 from semantic.errors import InputError
-from semantic.space import CROSSED, UNNAMED_GROUPS
+from semantic.naming import CROSSED, UNNAMED_GROUPS
 
 OWNER_COLUMN = "synthetic"
 """What synthetic rows have in the client column: no client holds them."""

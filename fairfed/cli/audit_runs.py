@@ -11,6 +11,9 @@ from evaluation.audit.noise import without_negative
 from evaluation.audit.release import Release, release_notes
 from evaluation.audit.schema import Schema
 from evaluation.audit.tally import Tally
+from evaluation.records import Run
+from evaluation.results import ClientValues, Results, read_results, system_of
+from evaluation.results_run import counted_run, read_results_run
 from evaluation.run import read_run
 from fairfed.cli.audit_settings import READ_NAMES
 from fairfed.config.arms import slug
@@ -30,6 +33,10 @@ NOT_OF_A_RUN = (
     "{run} is a run, whose rounds hold counts already: leave out what says how files of "
     "predictions are read ({names})"
 )
+CANNOT_ASK = (
+    "{run}: --ask is for runs of arms; what this run's clients have counted is audited without it"
+)
+NOTHING = "{run}: nothing to audit in a run of [{system}]: {reason}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,9 @@ def subjects_of(
 
     Before its clients are asked, `check` sees what an arm's counts hold.
     """
-    run = read_run(directory)
+    run = _read(directory)
+    if config.ask and system_of(directory):
+        raise InputError(CANNOT_ASK.format(run=directory))
     arms = config.arms or tuple(arm.name for arm in run.arms)
     out = Path(config.out) if config.out else directory / "audit"
     if config.out and len(runs) > 1:
@@ -83,11 +92,40 @@ def subjects_of(
     return found
 
 
+def is_run(path: Path) -> bool:
+    """Whether a path is the directory of a run, of arms or of another system."""
+    return (path / RUN_FILE).is_file() or system_of(path) is not None
+
+
+def client_results(run_dir: Path) -> tuple[Results, ClientValues] | None:
+    """The results of a run of whose clients there is one figure each; None with counts by group.
+
+    Raises
+    ------
+    InputError
+        If it has no results yet, or nothing that can be audited.
+    """
+    if system_of(run_dir) is None:
+        return None
+    found = read_results(run_dir)
+    if found.counts is not None:
+        return None
+    if found.clients is None:
+        raise InputError(NOTHING.format(run=run_dir, system=found.system, reason=found.unaudited))
+    return found, found.clients
+
+
+def _read(directory: Path) -> Run:
+    """A run with counts by group, whatever its system."""
+    if system_of(directory) is None:
+        return read_run(directory)
+    return counted_run(read_results_run(directory))
+
+
 def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> Subject:
     """The same from the run's clients, asked anew, with scores."""
-    from fairfed.systems.classifier.auditing import (
-        audit_run,
-    )  # Flower and torch: not for files of predictions
+    # Flower and torch: not for files of predictions.
+    from fairfed.systems.classifier.auditing import audit_run
 
     found = audit_run(
         directory,

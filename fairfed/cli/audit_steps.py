@@ -24,12 +24,13 @@ from evaluation.audit.run import audit
 from evaluation.audit.schema import Schema
 from evaluation.audit.vocabulary import check_positive
 from evaluation.files import write_whole
-from evaluation.run import refuse_own_results
+from fairfed.cli.audit_clients import print_client_audit
 from fairfed.cli.audit_runs import (
     BINS,
-    RUN_FILE,
     Subject,
     check_runs,
+    client_results,
+    is_run,
     protected,
     subjects_of,
 )
@@ -69,14 +70,17 @@ def audit_here(config: AuditConfig) -> bool:
     if config.sensitive:
         _check_names(config)
     paths = [Path(name) for name in config.data]
-    for path in paths:
-        refuse_own_results(path)
-    runs = [path for path in paths if (path / RUN_FILE).is_file()]
+    runs = [path for path in paths if is_run(path)]
     if runs:
         check_runs(config, runs, paths)
+        found = {run: client_results(run) for run in runs}
+        for run, own in found.items():
+            if own is not None:
+                print_client_audit(config, run, runs, *own)
+        counted = [run for run, own in found.items() if own is None]
         check = partial(_check_names, config)
-        found = [own for run in runs for own in subjects_of(config, run, runs, check)]
-        return _audited(config, found)
+        subjects = [own for run in counted for own in subjects_of(config, run, runs, check)]
+        return _audited(config, subjects)
     for option, given in (("--arm", config.arms), ("--ask", config.ask)):
         if given:
             raise InputError(ONLY_RUNS.format(option=option, data=config.data[0]))

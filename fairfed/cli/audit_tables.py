@@ -21,8 +21,7 @@ from evaluation.audit.report.words import condition, several
 from evaluation.audit.report.worst import unchecked
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.export import plain
-from evaluation.report.scales import Unit, amount, number
-from evaluation.report.style import NBSP
+from evaluation.numbers import NBSP, Unit, amount, number
 from fairfed.cli.tables import titled
 
 GAPS = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,16 +14,25 @@ from rich.table import Table
 
 from evaluation.compare_measures import MEASURES
 from evaluation.compare_report import headline, warned, write_comparison
+from evaluation.compare_results import compare_results
 from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, compare_runs
 from evaluation.intervals import Interval
+from evaluation.report.results_page import write_tables
 from evaluation.report.verdicts import SYMBOLS, judged
+from evaluation.results import system_of
+from fairfed.cli.results import print_results
 from fairfed.cli.tables import titled
+from semantic.errors import InputError
 
 app = typer.Typer()
 
 SHOWN = ("accuracy", "missing_recall", "client_worst", "equalized_odds_difference")
 """Measures that fit into a terminal; the files have all."""
 HEADS = ("accuracy", "lacking", "worst\nclient", "EO gap")
+MIXED = (
+    "{other} is a run of [{system}], and {arms} is none: compare runs of arms apart from runs of a "
+    "system"
+)
 
 
 @app.command()
@@ -46,6 +55,10 @@ def compare_here(
 ) -> None:
     """Print the arms of some runs and their differences; write the reports into `out`."""
     console = console or Console()
+    systems = {run: system_of(run) for run in runs}
+    if any(systems.values()):
+        _compare_results(systems, out, console)
+        return
     found = compare_runs(runs)
     console.print(_arms(found))
     if found.differences:
@@ -58,6 +71,21 @@ def compare_here(
         console.print(note, style="dim", soft_wrap=True, markup=False)
     if out is not None:
         paths = write_comparison(found, out)
+        console.print(f"Comparison: {paths['html']}", soft_wrap=True, markup=False)
+
+
+def _compare_results(
+    systems: Mapping[Path, str | None], out: Path | None, console: Console
+) -> None:
+    """The same for runs of a system with results of its own."""
+    arms = next((run for run, system in systems.items() if system is None), None)
+    if arms is not None:
+        other = next(run for run, system in systems.items() if system)
+        raise InputError(MIXED.format(arms=arms, other=other, system=systems[other]))
+    found = compare_results(list(systems))
+    print_results(found, console)
+    if out is not None:
+        paths = write_tables(found, out, "comparison", "fairfed compare")
         console.print(f"Comparison: {paths['html']}", soft_wrap=True, markup=False)
 
 

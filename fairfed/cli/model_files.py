@@ -12,6 +12,7 @@ from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConf
 from fairfed.sites.semantics import noun_table
 from fairfed.sites.sight import WHAT_TO_DO
 from generators.diffusion.families import HUB_NAME, SINGLE_FILE
+from generators.diffusion.generator import own_generator
 from generators.diffusion.settings import BUNDLED_MODEL, embedding_file, lora_file
 from semantic.encoder import BUNDLED_CLIP
 from semantic.errors import InputError
@@ -123,8 +124,6 @@ def _diffusers_model(model: str) -> ModelFile:
 
 
 def _own_generator(setting: str, name: str) -> ModelFile:
-    from generators.diffusion.generator import own_generator
-
     try:
         own_generator(name)
     except InputError as error:

@@ -11,7 +11,10 @@ import typer
 from rich.console import Console
 
 from evaluation.report import write_report
+from evaluation.results import system_of
+from evaluation.results_run import read_results_run
 from evaluation.run import read_run
+from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_summary
 
 app = typer.Typer()
@@ -33,11 +36,11 @@ def report(
 ) -> None:
     """Write report.html and report.json of a run, finished or under way, and print its table.
 
-    For runs of arms; systems with a section of their own (peers, zsl, specialise, shared) write
-    results.md instead.
+    Of any run: of arms, or of a system with a section of its own (peers, zsl, specialise, shared).
     """
     path = watch_here(run_dir, every) if watch else write_report(run_dir)
-    print_summary(run_dir)
+    show = print_run if system_of(run_dir) else print_summary
+    show(run_dir)
     typer.echo(f"Report: {path}")
 
 
@@ -98,7 +101,12 @@ def _state(run_dir: Path) -> tuple[int, int] | None:
 
 def _progress(run_dir: Path) -> tuple[str, bool]:
     """The rounds that are over, in words, and whether they are all."""
-    run = read_run(run_dir)
-    done = {arm.name: len(run.history[arm.name]) for arm in run.arms}
-    words = ", ".join(f"{name} {n}/{run.rounds}" for name, n in done.items())
-    return words, all(n >= run.rounds for n in done.values())
+    if system_of(run_dir):
+        found = read_results_run(run_dir)
+        done = {name: len(rounds) for name, rounds in found.history.items()}
+        complete, rounds = found.results is not None, found.rounds
+    else:
+        run = read_run(run_dir)
+        done, rounds = {arm.name: len(run.history[arm.name]) for arm in run.arms}, run.rounds
+        complete = all(n >= rounds for n in done.values())
+    return ", ".join(f"{name} {n}/{rounds}" for name, n in done.items()), complete

@@ -19,13 +19,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
 from fairfed.config.site import load_site
 from fairfed.rounds.progress import listening
 from fairfed.rounds.run_lock import check_folder, clear
 from fairfed.server import checked, start
-from fairfed.system import kind_of, system_of
+from fairfed.system import kind_of
 from semantic.errors import InputError
 
 NO_SITES = (
@@ -127,11 +128,12 @@ def run_here(config: Config, fresh: bool = False, sites: Sequence[Path] = ()) ->
         watcher = TerminalWatcher(console, progress)
         with listening(watcher.images_done):
             start(study, watcher, sites=taking_part)
+    where = config.run_directory
+    if kind_of(config) is None:
+        print_summary(where, console)
+    console.print(f"Report: {where / 'report.html'}", soft_wrap=True)
     if kind_of(config) is not None:
-        system_of(config).show(config.run_directory, console)
-        return
-    print_summary(config.run_directory, console)
-    console.print(f"Report: {config.run_directory / 'report.html'}", soft_wrap=True)
+        print_run(where, console)
 
 
 def share_cores(workers: int) -> None:

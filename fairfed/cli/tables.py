@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -77,7 +78,9 @@ def print_federation(console: Console, federation: dict[str, Any]) -> None:
     for part in _fitting(wide, console.width - len("client ")):
         table = titled("", right=("client", *(names[n] for n in part)))
         for client, row in enumerate(counts):
-            table.add_row(str(client), *(_heat(int(row[n]), most[n]) for n in part))
+            table.add_row(
+                escape(federation["clients"][client]), *(_heat(int(row[n]), most[n]) for n in part)
+            )
         console.print(table)
     console.print(f"classes: {', '.join(federation['classes'])}", style="dim")
     if federation["sensitive"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from types import NoneType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -81,6 +81,22 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def required(section: S | None) -> S:
+    """A section that every configuration of its system has.
+
+    Raises
+    ------
+    TypeError
+        If the system is asked about a configuration that is not its own.
+    """
+    if section is None:
+        raise TypeError("the configuration has no section of the system that it is read for")
+    return section
 
 
 def section_of(annotation: Any) -> type[Section] | None:

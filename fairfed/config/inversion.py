@@ -1,4 +1,7 @@
-"""The section of zero-shot data augmentation by batch-norm inversion (`fairfed.zda`)."""
+"""The section of zero-shot data augmentation by batch-norm inversion.
+
+`fairfed.systems.inversion` acts by it.
+"""
 
 from __future__ import annotations
 

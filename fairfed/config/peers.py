@@ -1,4 +1,4 @@
-"""The section that makes a run peer-to-peer meta-learning (`fairfed.peers`)."""
+"""The section that makes a run peer-to-peer meta-learning (`fairfed.systems.peers`)."""
 
 from __future__ import annotations
 

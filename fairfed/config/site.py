@@ -153,8 +153,9 @@ class SitePolicy(Section):
     )
     counts: Literal["exact", "suppress"] = Field(
         "exact",
-        description="Counts of rows by class and group: as they are; or those from 1 to below "
-        "`min_count` are not said.",
+        description="Counts of rows by class and group that `describe` sends: as they are; or "
+        "those from 1 to below `min_count` are not said. What `train`, `evaluate` and `synthesise` "
+        "send stays exact, and cells can be counted from it.",
     )
     min_count: int = Field(
         10, ge=1, description="With `suppress`: the smallest count that is said, besides 0."

@@ -60,11 +60,11 @@ SOURCES = (
     Source(_is(BUNDLED), "fairfed.data.fashion:load_bundled"),
     Source(_is("fashion-mnist"), "fairfed.data.fashion:load_full"),
     Source(_begins(HUB), "fairfed.data.hub:read_hub"),
-    Source(_begins(FRAME), "fairfed.tabular.read:read_frame", "table"),
-    Source(_is("adult"), "fairfed.tabular.read:read_adult", "table"),
-    Source(_is(*PRESETS), "fairfed.tabular.read:read_preset", "table"),
-    Source(_ends(".csv"), "fairfed.tabular.read:read_file", "table", is_path=True),
-    Source(_ends(".parquet"), "fairfed.tabular.read:read_file", "table", is_path=True),
+    Source(_begins(FRAME), "fairfed.data.tables.read:read_frame", "table"),
+    Source(_is("adult"), "fairfed.data.tables.read:read_adult", "table"),
+    Source(_is(*PRESETS), "fairfed.data.tables.read:read_preset", "table"),
+    Source(_ends(".csv"), "fairfed.data.tables.read:read_file", "table", is_path=True),
+    Source(_ends(".parquet"), "fairfed.data.tables.read:read_file", "table", is_path=True),
 )
 """In the order in which they are tried; a source of none of these sorts is an image folder."""
 FOLDER = Source(lambda source: True, "fairfed.data.folder:read_folder", is_path=True)

@@ -44,9 +44,10 @@ class Row:
     messages: Mapping[str, Handled]
 
 
-_CLIENT = "fairfed.systems.classifier.client"
+_HERE = "fairfed.systems"
+_CLIENT = f"{_HERE}.classifier.client"
 CLASSIFIER = Row(
-    "fairfed.systems.classifier.experiment",
+    f"{_HERE}.classifier.experiment",
     {
         "query.describe": Handled(f"{_CLIENT}:describe", "describe"),
         "query.summarise": Handled(f"{_CLIENT}:summarise", "describe"),
@@ -59,36 +60,39 @@ CLASSIFIER = Row(
 )
 """The system of a configuration that asks for no other: its arms are compared."""
 SYSTEMS: dict[str, Row] = {
-    "zsl": Row("fairfed.zsl.task", {"train.zsl": Handled("fairfed.zsl.client:train", "train")}),
+    "zsl": Row(
+        f"{_HERE}.zsl.task",
+        {"train.zsl": Handled(f"{_HERE}.zsl.client:train", "train")},
+    ),
     "peers": Row(
-        "fairfed.peers.task",
+        f"{_HERE}.peers.task",
         {
-            "query.peer": Handled("fairfed.peers.node:act", "train"),
-            "query.adapt": Handled("fairfed.peers.node:adapt", "evaluate"),
+            "query.peer": Handled(f"{_HERE}.peers.node:act", "train"),
+            "query.adapt": Handled(f"{_HERE}.peers.node:adapt", "evaluate"),
         },
     ),
     "specialise": Row(
-        "fairfed.adapting.task",
+        f"{_HERE}.specialise.task",
         {
-            "train.specialise": Handled("fairfed.adapting.client:train", "train"),
-            "evaluate.specialise": Handled("fairfed.adapting.client:evaluate", "evaluate"),
+            "train.specialise": Handled(f"{_HERE}.specialise.client:train", "train"),
+            "evaluate.specialise": Handled(f"{_HERE}.specialise.client:evaluate", "evaluate"),
         },
     ),
     "shared": Row(
-        "fairfed.shared_space.task",
+        f"{_HERE}.shared_space.task",
         {
-            "query.shared": Handled("fairfed.shared_space.client:describe", "release"),
-            "train.shared": Handled("fairfed.shared_space.client:train", "train"),
-            "evaluate.shared": Handled("fairfed.shared_space.client:evaluate", "evaluate"),
+            "query.shared": Handled(f"{_HERE}.shared_space.client:describe", "release"),
+            "train.shared": Handled(f"{_HERE}.shared_space.client:train", "train"),
+            "evaluate.shared": Handled(f"{_HERE}.shared_space.client:evaluate", "evaluate"),
         },
     ),
 }
 """By the section of the configuration that asks for it."""
 OWN_SYSTEM: dict[str, Handled] = {
     # What a query of it sends is not known here, so that it needs as much leave as training does.
-    "query.own": Handled("fairfed.systems.own:answer", "train"),
-    "train.own": Handled("fairfed.systems.own:answer", "train"),
-    "evaluate.own": Handled("fairfed.systems.own:answer", "evaluate"),
+    "query.own": Handled(f"{_HERE}.own:answer", "train"),
+    "train.own": Handled(f"{_HERE}.own:answer", "train"),
+    "evaluate.own": Handled(f"{_HERE}.own:answer", "evaluate"),
 }
 """Messages of a system of the user's own (`system = "module:object"`), which it answers itself."""
 MESSAGES: dict[str, Handled] = {

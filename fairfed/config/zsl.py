@@ -1,4 +1,4 @@
-"""The section that makes a run federated zero-shot learning (`fairfed.zsl`)."""
+"""The section that makes a run federated zero-shot learning (`fairfed.systems.zsl`)."""
 
 from __future__ import annotations
 

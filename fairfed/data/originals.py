@@ -12,6 +12,7 @@ from fairfed.data.folder import FILE
 from fairfed.data.metadata import as_text
 from fairfed.data.reading import read_records
 from fairfed.data.table import ImageTable
+from generators.store import encode_png
 
 if TYPE_CHECKING:
     from fairfed.config.pipeline import PipelineConfig
@@ -64,6 +65,4 @@ def _suffix(content: bytes) -> str:
 
 
 def _png(image: Any) -> bytes:
-    from generators.store import encode_png
-
     return encode_png(image, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -54,7 +55,7 @@ class ClientsApart(ClientApp):
             client = self._clients[number]
         try:
             return client.ask(message, context)
-        except EOFError as error:
+        except (EOFError, OSError) as error:  # gone before it answered, or before it was asked
             with self._lock:
                 self._clients.pop(number).close()
             raise RuntimeError(ENDED.format(client=number)) from error
@@ -106,6 +107,7 @@ class _Apart:
 
 def _serve(connection: Connection, factory: str, argument: Any) -> None:
     """Answer as one client until the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, who ends this process
     module, name = factory.split(":")
     make: Callable[[Any], ClientApp] = getattr(import_module(module), name)
     app = make(argument)

@@ -36,6 +36,10 @@ OTHER_RUN = (
     "{path} holds a run with another configuration: {differing}. A run keeps the settings that it "
     "began with; give this one another 'name' or 'out', or start over with --fresh"
 )
+FORMER = (
+    "%s was written by an earlier version, with the same settings; it is read for this version and "
+    "written anew"
+)
 NO_RUN = "{path} is not empty and holds no run; give another 'out', or empty it"
 FOREIGN = (
     f"{{path}} is no run directory: its {CONFIG} was not written by a run, so nothing in it is "
@@ -64,6 +68,9 @@ def check_folder(config: Config, fresh: bool = False) -> None:
             return
         if not _resolved(stored):
             raise InputError(FOREIGN.format(path=path))
+        if load_model(Config, stored) == config:
+            logger.warning(FORMER, stored)
+            return
         if not fresh:
             found = differing(stored.read_text(encoding="utf-8"), config.to_toml())
             raise InputError(OTHER_RUN.format(path=path, differing=found))

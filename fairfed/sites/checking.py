@@ -20,6 +20,7 @@ from fairfed.sites.local_data import Columns, load_site_data, site_columns
 from fairfed.sites.policy import refusals, said_counts
 from fairfed.sites.report import DataReport
 from generators.curation.settings import most_judged
+from generators.diffusion import load_generator
 from generators.plan import Budget, Cells, plan_cells
 from generators.requests import Request
 from semantic.errors import InputError
@@ -230,8 +231,6 @@ def _cost(report: DataReport, study: Config, site: SiteConfig, timed: bool) -> C
 
 def _seconds_an_image(study: Config, site: SiteConfig) -> float:
     """Wall-clock seconds of an image in a batch; an image before it loads and warms up."""
-    from generators.diffusion import load_generator
-
     own, labels = at_site(study, site), label_space(study)
     unknown = own.semantic.allow_unknown
     generator = load_generator(diffusion_settings(own.generator, labels.image_size, unknown))

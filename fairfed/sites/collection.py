@@ -6,13 +6,19 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from flwr.app import Context, Message
+from pydantic import ValidationError
 
 from fairfed.config.federation import FederationConfig
 from fairfed.sites.site import Site
+from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.sites.request import Request
 
+NO_STUDY = (
+    "the server sent a study that this site does not take: {where}: {why}. A study says what all "
+    "agree on, and nothing of where anything is; use the same version of fairfed on every side"
+)
 MAIN, IID = "main", "iid"
 """How rows are divided: as the sites own them, or evenly (of a simulation alone)."""
 
@@ -72,5 +78,10 @@ class StudyReader:
         if last is not None and last[0] == text:
             return last[1]
         with self._lock:
-            self._last = text, FederationConfig.model_validate_json(text)
+            try:
+                self._last = text, FederationConfig.model_validate_json(text)
+            except ValidationError as error:
+                where = ".".join(map(str, error.errors()[0]["loc"])) or "its text"
+                why = error.errors()[0]["msg"]
+                raise InputError(NO_STUDY.format(where=where, why=why)) from error
             return self._last[1]

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 from fairfed.rounds.progress import images_done
 from fairfed.sites.semantics import store_directory
+from generators.diffusion import DiffusionSettings, load_generator
+from generators.store import ImageStore
+from generators.synthesis import Synthesiser
+from semantic.space import CellScorer
 
 if TYPE_CHECKING:
     from fairfed.config import GeneratorConfig
@@ -34,8 +38,6 @@ def diffusion_settings(
     semantic.errors.InputError
         If a value of `[generator]` is not one that the generator knows.
     """
-    from generators.diffusion import DiffusionSettings
-
     return DiffusionSettings(
         **generator.model_dump(), image_size=image_size, allow_unknown=allow_unknown
     )
@@ -70,11 +72,6 @@ def synthesiser_of(
     semantic.errors.InputError
         If a model is not to be had.
     """
-    from generators.diffusion import load_generator
-    from generators.store import ImageStore
-    from generators.synthesis import Synthesiser
-    from semantic.space import CellScorer
-
     generator = load_generator(settings)
     return Synthesiser(
         generator,

@@ -21,6 +21,7 @@ from fairfed.data.images import read_images
 from fairfed.data.reading import read_records
 from fairfed.data.records import MARK
 from fairfed.data.splits import part_of
+from fairfed.data.tables.read import read_table
 from semantic.errors import InputError
 
 LABELS = (
@@ -128,8 +129,6 @@ def look_at(source: str) -> Look:
 
 
 def _look_at_table(data: DataConfig) -> Look:
-    from fairfed.tabular.read import read_table
-
     source = data.source
     frame, where = read_table(data)
     texts = {

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation import get_metric
+from fairfed.data.tables import encode
 from fairfed.strategies.aggregate import Model
 from semantic.errors import InputError
 from semantic.space import known_groups
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairfed.config import Arm
+    from fairfed.data.tables import FeatureTable
     from fairfed.sites.study import Study
     from fairfed.strategies.cohort import Counts, Probe
-    from fairfed.tabular import FeatureTable
 
 SHORT = (
     "the server's probe set lacks images: curation left {found} of {wanted} of class {label!r}, "
@@ -99,7 +100,7 @@ def validation_probe(study: Study) -> Probe:
     Parameters
     ----------
     study
-        The run, its columns fitted (`fairfed.tabular.fit`).
+        The run, its columns fitted (`fairfed.data.tables.fit`).
 
     Returns
     -------
@@ -111,8 +112,6 @@ def validation_probe(study: Study) -> Probe:
         As :func:`validation_rows`.
     """
     import torch
-
-    from fairfed.tabular import encode
 
     table, chosen = validation_rows(study)
     inputs = torch.from_numpy(encode(study.told.table, table.features.iloc[chosen]))

@@ -16,11 +16,14 @@ from fairfed.config import Arm
 from fairfed.config.site import SitePolicy
 from fairfed.config.training import domain_matching_enabled, embeds_once
 from fairfed.data import ImageTable, LabelledTable
+from fairfed.data.tables import FeatureTable, encode
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.policy import said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
+from generators.further import further_images
 from generators.plan import Cells
+from generators.synthesis import SHARED, owner
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,8 +124,6 @@ class Site:
         import torch
 
         if self.study.labels.kind == "table":
-            from fairfed.tabular import FeatureTable, encode
-
             table = self.table
             if not isinstance(table, FeatureTable):
                 raise TypeError("the site holds images, not a table")
@@ -222,9 +223,6 @@ class Site:
 
     def _extend(self, arm: Arm, extra: Cells, new: Cells) -> TrainingSet:
         import torch
-
-        from generators.further import further_images
-        from generators.synthesis import SHARED, owner
 
         base, maker = self.training_set(arm), self.place.synthesiser
         pools, before = self._pools(arm), extra - new

@@ -18,13 +18,18 @@ from fairfed.config import Arm, Config, GeneratorConfig
 from fairfed.config.classifiers import MODELS
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, embeds_once
+from fairfed.data.tables import input_names
 from fairfed.once import once
 from fairfed.sites.generation import diffusion_settings, synthesiser_of
 from fairfed.sites.memory import Memory
 from fairfed.sites.semantics import Meaning, semantic_space
 from fairfed.sites.sight import Sight, look, read_names
+from fairfed.sites.unseen import composing
+from generators.diffusion.families import known_words_of
 from generators.plan import Budget, Cells, plan_cells, split_evenly
+from generators.synthesis import Curation
 from semantic.attributes import AttributeTable
+from semantic.encoder import load_encoder
 from semantic.errors import InputError
 from semantic.own_code import own_function
 from semantic.space import SemanticSpace, known_groups
@@ -137,8 +142,6 @@ class Workplace:
         semantic.errors.InputError
             If it is not to be had, or has other weights.
         """
-        from semantic.encoder import load_encoder
-
         found = load_encoder(self.sources.encoder)
         asked = self.study.fingerprints.get(ENCODER, found.fingerprint)
         if asked != found.fingerprint:
@@ -169,8 +172,6 @@ class Workplace:
     @once
     def sight(self) -> Sight:
         """What CLIP and the generator know of the classes and groups."""
-        from generators.diffusion.families import known_words_of
-
         words = known_words_of(self.diffusion)
         if self._looked_at is None:
             return read_names(self.meaning, self.labels, self.encoder, words)
@@ -194,8 +195,6 @@ class Workplace:
         augment = self.study.augment
         space = replace(self.space, spoken=self.spoken)
         if conditioner is None and augment.unseen:
-            from fairfed.sites.unseen import composing
-
             conditioner = composing(space, augment.unseen)
         return self.synthesiser_of(space, conditioner)
 
@@ -203,8 +202,6 @@ class Workplace:
         self, space: SemanticSpace, conditioner: Conditioner | None, whole_batches: bool = True
     ) -> Synthesiser:
         """The pipeline for a label space and a conditioning, whatever CLIP knows of them."""
-        from generators.synthesis import Curation
-
         augment = self.study.augment
         return synthesiser_of(
             self.diffusion,
@@ -251,8 +248,6 @@ class Workplace:
             return self._adapted(arm)
         inputs, size = 0, self.labels.image_size
         if self.labels.kind == "table":
-            from fairfed.tabular import input_names
-
             inputs = len(input_names(study.table))
         encoder = self.encoder if study.model == "clip-head" else None
 

@@ -17,14 +17,17 @@ from fairfed.strategies.robust import AGGREGATORS
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS
 from fairfed.strategies.steered import FairnessSteered
-from fairfed.zda.server import inversion_of
+from fairfed.systems.classifier.scaffold import Scaffold
+from fairfed.systems.classifier.server_side import ServerTrained
+from fairfed.systems.inversion.server import inversion_of
+from semantic.encoder import check_source
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from fairfed.baselines.server_side import Trainer
     from fairfed.config import Arm, Config
     from fairfed.config.model import Agreement
     from fairfed.sites.workplace import Workplace
+    from fairfed.systems.classifier.server_side import Trainer
 
 TWICE = (
     "rule 'parity' weighs examples towards one distribution, and debias '{debias}' would weigh "
@@ -114,12 +117,8 @@ def build_strategy(
 def _kind(arm: Arm, trainer: Trainer | None) -> tuple[type[FairnessSteered], dict[str, Any]]:
     """The class of an arm's strategy, and its own arguments."""
     if arm.control_variates:
-        from fairfed.baselines.scaffold import Scaffold
-
         return Scaffold, {}
     if arm.server_trains:
-        from fairfed.baselines.server_side import ServerTrained
-
         return ServerTrained, {"trainer": trainer, "server_rounds": arm.server_rounds}
     return FairnessSteered, {}
 
@@ -151,8 +150,6 @@ def check_arms(config: Config, place: Workplace) -> None:
     InputError
         As :func:`build_strategy`, a probe is needed and there is none, or CLIP is unknown.
     """
-    from semantic.encoder import check_source
-
     if config.semantic.encoder != "bundled":
         check_source(config.semantic.encoder)
     for arm in config.arms:

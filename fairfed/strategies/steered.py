@@ -43,7 +43,12 @@ from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rows import evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
-from fairfed.zda.server import Inversion, inversion_arrays, load_inversion, save_inversion
+from fairfed.systems.inversion.server import (
+    Inversion,
+    inversion_arrays,
+    load_inversion,
+    save_inversion,
+)
 
 logger = logging.getLogger("fairfed")
 

@@ -10,7 +10,7 @@ from fairfed.sites.request import Request
 from semantic.errors import InputError
 from semantic.own_code import own_object
 
-NEEDED = ("SITES", "check", "run", "show", "handlers")
+NEEDED = ("SITES", "check", "run", "handlers")
 """What such an object has; see `fairfed.system.OwnSystem`."""
 A_CLASS = "system {name!r}: it is a class; name an object of it, such as `mine = Mine()`"
 LACKS = "system {name!r}: it lacks {lacking} (fairfed.system.OwnSystem)"

@@ -14,9 +14,10 @@ from evaluation.compare_runs import compare_runs
 from evaluation.report import write_report
 from tests.browser.sample import made_audit
 from tests.evaluation.fixtures import build_run
+from tests.evaluation.systems import CURVE, clients, line, results, system_run
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-PAGES = ("audit", "run", "comparison")
+PAGES = ("audit", "run", "comparison", "system")
 Opened = Callable[..., Any]
 
 
@@ -24,7 +25,13 @@ Opened = Callable[..., Any]
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     runs = [build_run(folder / f"run-{s}", seed=s, rounds=3, clients=4) for s in (1, 2)]
+    found = results(
+        {"A": (0.5, 1.0), "B": (0.6, 2.0)}, about=("Who holds what.",), curves=(CURVE,),
+        clients=clients(), privacy=("Every client sent updates.",),
+    )  # fmt: skip
+    system = system_run(folder / "system", found, [line("A", n) for n in (1, 2, 3)])
     return {
+        "system": write_report(system),
         "audit": write_reports(made_audit(), folder / "audit")["html"],
         "run": write_report(runs[0]),
         "comparison": write_comparison(compare_runs(runs), folder / "comparison")["html"],

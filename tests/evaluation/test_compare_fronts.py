@@ -30,16 +30,22 @@ def test_the_front_is_what_nothing_beats() -> None:
 
 def test_costs_are_sums_over_clients_and_rounds(path: Path) -> None:
     run = read_run(path)
-    found = costs(run, summarise(run, replicates=1))
-    assert [cost.arm for cost in found] == [arm.name for arm in run.arms]
-    first = found[0]
+    synthesis = {arm.name: arm.synthesis_seconds for arm in summarise(run, replicates=1)}
+    found = costs(run.history, synthesis)
+    assert [row[0] for row in found.rows] == [arm.name for arm in run.arms]
+    first, third = (
+        dict(zip((column.title for column in found.columns), row, strict=True))
+        for row in (found.rows[0], found.rows[2])
+    )
     entries = [entry for item in run.history["FedAvg"] for entry in item.clients]
-    assert first.client_seconds == pytest.approx(sum(e.seconds for e in entries))
-    assert first.slowest == max(e.seconds for e in entries)
-    assert first.mb_up == pytest.approx(2 * 3 * 0.438)
-    assert first.mb_round == pytest.approx((first.mb_up + first.mb_down) / 2)
-    assert first.synthesis == 0
-    assert found[2].synthesis > 0
+    assert first["At clients"] == pytest.approx(sum(e.seconds for e in entries))
+    assert first["Slowest client in a round, s"] == max(e.seconds for e in entries)
+    up, down = (sum(getattr(e, way) for e in entries) / 1e6 for way in ("bytes_up", "bytes_down"))
+    assert (first["MB up"], first["MB down"]) == pytest.approx((up, down))
+    assert up == pytest.approx(2 * 3 * 0.438)
+    assert first["MB per round"] == pytest.approx((up + down) / 2)
+    assert first["Synthesis took"] is None
+    assert third["Synthesis took"] == synthesis[third["Arm"]] > 0
 
 
 def test_privacy_says_what_left_and_what_was_not_done(path: Path) -> None:

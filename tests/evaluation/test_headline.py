@@ -16,9 +16,9 @@ from evaluation.compare_report import warned, write_comparison
 from evaluation.compare_runs import compare_runs
 from evaluation.drawn_down import drawn_down
 from evaluation.intervals import Interval
+from evaluation.numbers import NBSP
 from evaluation.report import write_report
 from evaluation.report.headline import Headline, headline
-from evaluation.report.style import NBSP
 from evaluation.report.tables import columns, comparison_rows
 from evaluation.report.verdicts import BETTER, LEVELLED, UNCLEAR, judged
 from evaluation.run import read_run
@@ -143,10 +143,10 @@ def test_an_arm_that_draws_a_client_down_warns_and_cannot_win(
     assert found.title.startswith("Augmentation raised test accuracy")
     assert "Both" not in found.title
     (warning,) = found.warnings
-    assert warning.startswith("Both draws Ward A (client 0) down: in 3 of 3 rounds")
+    assert warning.startswith("Both draws Ward A down: in 3 of 3 rounds")
     assert "weight down to 1.00 %, share 50.0 %; 90.0 % of its test images" in warning
     page = write_report(path).read_text()
-    assert '<p class="alarm" role="alert">Both draws Ward A (client 0) down' in page
+    assert '<p class="alarm" role="alert">Both draws Ward A down' in page
     assert page.index('class="alarm"') < page.index('class="say"')
     found_runs = compare_runs([path])
     assert compared(found_runs).startswith("Augmentation is clearly more accurate")
@@ -163,7 +163,7 @@ def test_the_terminal_warns_in_red(tmp_path: Path) -> None:
         show(console)
         text = console.export_text(styles=True)
         assert "\x1b[31m" in text
-        assert "Both (rule as published) draws Ward A (client 0) down" in text
+        assert "Both (rule as published) draws Ward A down" in text
 
 
 def test_where_every_arm_draws_a_client_down_none_is_recommended(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, Interval, read_run, write_report
-from evaluation.report.style import duration, ends, number, percent, points
+from evaluation.numbers import amount, count, duration, points, span
 from evaluation.report.verdicts import verdict
 from tests.evaluation.fixtures import ARMS, build_run
 
-VOID = {"meta", "img", "br", "line", "path", "rect", "circle", "polyline"}
+VOID = {"meta", "img", "br", "line", "path", "rect", "circle", "polyline", "input"}
 
 
 class Page(HTMLParser):
@@ -253,11 +253,11 @@ def test_verdicts(low: float, high: float, direction: str, word: str) -> None:
 
 
 def test_how_numbers_are_written() -> None:
-    assert percent(0.1234) == "12.3\u202f%"
-    assert percent(float("nan")) == "–"
+    assert amount(0.1234) == "12.3\u202f%"
+    assert amount(float("nan")) == "–"
     assert (points(0.031), points(-0.031), points(-0.0001)) == ("+3.1", "−3.1", "0.0")
-    assert ends(Interval(0.2, 0.1, 0.3, 5)) == "10.0–30.0"
-    assert ends(Interval(0.2, -0.1, 0.3, 5), signed=True) == "−10.0 to +30.0"
-    assert ends(None) == ""
-    assert number(12345.6, 1) == "12\u202f345.6"
+    assert span(Interval(0.2, 0.1, 0.3, 5)) == "10.0 to 30.0"
+    assert span(Interval(0.2, -0.1, 0.3, 5), signed=True) == "−10.0 to +30.0"
+    assert span(None) == ""
+    assert count(12345.6, 1) == "12\u202f345.6"
     assert (duration(59.6), duration(150)) == ("60\u202fs", "2\u202fmin 30\u202fs")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from evaluation.report.scales import amount, nice_scale, number
+from evaluation.numbers import amount, number
+from evaluation.report.scales import nice_scale
 
 
 @pytest.mark.parametrize(

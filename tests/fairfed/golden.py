@@ -28,8 +28,8 @@ from tests.fairfed.runs import logged, outcome_of
 FOLDER = Path(__file__).with_name("golden")
 TOLERANCE = 1e-3
 """Relative to the largest of the values compared, or 1: what roundings grow to in a few steps."""
-UNTOLD = {"bytes_down", "bytes_up", "versions", "generator", "engine", "lora"}
-"""Neither model nor finding: costs of messages, versions, paths."""
+UNTOLD = {"bytes_down", "bytes_up", "versions", "generator", "engine", "lora", "report"}
+"""Neither model nor finding: costs of messages, versions, paths, tables of what stands beside."""
 DIGITS = 9
 
 

@@ -29,8 +29,8 @@ from fairfed.system import simulated_study, simulation_of
 from semantic.encoder import BUNDLED_CLIP
 from semantic.errors import InputError
 from tests.fairfed import configurations
+from tests.fairfed.data.tables.loans import loans
 from tests.fairfed.engines.working import working
-from tests.fairfed.tabular.loans import loans
 
 ALLOWED = {
     "partition-id", "train-cells", "test-cells", "requested-cells",

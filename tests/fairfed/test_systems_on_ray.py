@@ -11,10 +11,10 @@ import pytest
 from fairfed.config import Config, parse_config
 from fairfed.rounds import checkpoint
 from tests.fairfed import configurations
+from tests.fairfed.data.tables.loans import loans
 from tests.fairfed.on_ray import run_on_ray
 from tests.fairfed.runs import logged, run_of
-from tests.fairfed.tabular.loans import loans
-from tests.fairfed.zsl.dataset import write
+from tests.fairfed.systems.zsl.dataset import write
 
 pytestmark = pytest.mark.ray
 

@@ -8,8 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from evaluation.audit.report.judged import cross
-from evaluation.report.charts import Series, mark_svg
-from evaluation.report.plots import Axes, Dot, xy_chart
+from evaluation.report.charts import Dot, xy_chart
+from evaluation.report.drawing import Axes, Series, mark_svg
 from evaluation.report.scales import nice_scale
 from evaluation.report.style import DASHES, MARKS, PALETTE, Look
 

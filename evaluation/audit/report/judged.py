@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from evaluation.audit.metrics import COMPLEMENTS
-from evaluation.report.scales import Unit
-from evaluation.report.scales import gap as write_gap
+from evaluation.numbers import Unit
+from evaluation.numbers import gap as write_gap
 
 Data = dict[str, Any]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from markupsafe import Markup
-
+from evaluation import numbers
 from evaluation.audit.report import curves, words
 from evaluation.audit.report.head import rates
 from evaluation.audit.report.judged import (
@@ -21,36 +19,15 @@ from evaluation.audit.report.judged import (
     unit_of,
     verdict,
 )
-from evaluation.audit.report.shortened import extremes, leading, others, shortened
-from evaluation.report import filling, scales
-from evaluation.report.scales import Scale, Unit, nice_scale
+from evaluation.audit.report.shortened import leading, shortened
+from evaluation.client_names import called
+from evaluation.numbers import Unit
+from evaluation.report import filling
+from evaluation.report.panels import MOST, Panel, Row, value_panel
+from evaluation.report.scales import nice_scale
 from evaluation.report.strips import axis, bar, strip
 
 Data = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a table that is a chart: name, drawing, texts, and what it sorts by."""
-
-    name: str
-    chart: Markup
-    value: str
-    small: str
-    n: int | None
-    sort: float | None
-    extra: Data
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A table that is a chart."""
-
-    name: str
-    title: str
-    note: str
-    axis: Markup
-    rows: tuple[Row, ...]
 
 
 def context(document: Data) -> Data:
@@ -83,13 +60,8 @@ def template(name: str, *, escape: bool) -> Any:
     """A template of this package, with the parts of the run report within its reach."""
     return filling.template(
         name, "evaluation.audit.report", "evaluation.report", escape=escape,
-        amount=scales.amount, gap=scales.gap, count=scales.count, probability=scales.probability,
-        cross=cross, sentence=words.sentence, interval=_interval, several=words.several,
+        cross=cross, sentence=words.sentence, several=words.several,
     )  # fmt: skip
-
-
-def _interval(estimate: Data, unit: Unit = "share") -> str:
-    return scales.ends(estimate["low"], estimate["high"], unit)
 
 
 def _comparison(audit: Data, item: Data, index: int) -> Data:
@@ -111,35 +83,21 @@ def _comparison(audit: Data, item: Data, index: int) -> Data:
 
 def _metric_panel(audit: Data, item: Data, metric: Data) -> Panel:
     unit, overall = unit_of(audit, metric["name"]), metric["overall"]
-    limit = (0.0, 1.0) if unit == "share" else None
-    scale = nice_scale(
-        [e[key] for e in (overall, *metric["groups"]) for key in ("value", "low", "high")],
-        unit,
-        limit=limit,
-        zero=metric["name"] == "count",
-    )
-    shown = extremes([own["value"] for own in metric["groups"]])
-    rows = [
-        _row(item["groups"][i], metric["groups"][i], scale, overall["value"], item["rows"][i])
-        for i in shown
-    ]
-    better = {"higher": "higher is better", "lower": "lower is better"}.get(metric["direction"], "")
-    note = f"Dashed line: everyone, {scales.amount(overall['value'], unit)}"
-    if between := _interval(overall, unit):
+    better = {"higher": "; higher is better", "lower": "; lower is better"}
+    note = f"Dashed line: everyone, {numbers.amount(overall['value'], unit)}"
+    if between := numbers.span(overall, unit):
         note += f" ({between})"
-    return Panel(
+    return value_panel(
         metric["name"],
         metric["title"],
-        f"{note}{'; ' + better if better else ''}. {others(len(item['groups']), len(shown))}",
-        axis(scale),
-        tuple(rows),
+        dict(zip(item["groups"], metric["groups"], strict=True)),
+        unit=unit,
+        sizes=dict(zip(item["groups"], item["rows"], strict=True)),
+        rule=overall,
+        note=f"{note}{better.get(metric['direction'], '')}. ",
+        zero=metric["name"] == "count",
+        most=MOST,
     )
-
-
-def _row(name: str, own: Data, scale: Scale, overall: float | None, n: int) -> Row:
-    chart = strip(scale, own["value"], own["low"], own["high"], rule=overall)
-    text, small = scales.amount(own["value"], scale.unit), _interval(own, scale.unit)
-    return Row(name, chart, text, small, n, own["value"], {"how": own["how"]})
 
 
 def _gap_panels(audit: Data, gaps: list[Data]) -> list[Panel]:
@@ -169,9 +127,9 @@ def _gap_panel(audit: Data, unit: Unit, gaps: list[Data]) -> Panel:
             chance=gap["chance"], rule=1.0 if ratio else None, css=css,
         )  # fmt: skip
         extra = gap | {"state": found, "symbol": SYMBOLS[found], "word": verdict(gap, level, unit)}
-        write = scales.amount if ratio else scales.bare_gap
+        write = numbers.amount if ratio else numbers.bare_gap
         text = write(own["value"], unit)
-        small = _interval(own, unit)
+        small = numbers.span(own, unit)
         extra |= {"chance_text": write(gap["chance"], unit)}
         extra |= {"detectable_text": write(gap["detectable"], unit)}
         rows.append(Row(gap["title"], chart, text, small, own["n"], own["value"], extra))
@@ -214,14 +172,14 @@ def _subgroups(audit: Data) -> list[Panel]:
             Row(
                 ", ".join(words.condition(*one) for one in item["where"]),
                 strip(scale, *(item["estimate"][key] for key in keys), rule=item["rest"], css="c1"),
-                scales.amount(item["estimate"]["value"], unit),
-                _interval(item["estimate"], unit),
+                numbers.amount(item["estimate"]["value"], unit),
+                numbers.span(item["estimate"], unit),
                 item["n"],
                 item["estimate"]["value"],
                 {
-                    "rest": scales.amount(item["rest"], unit),
+                    "rest": numbers.amount(item["rest"], unit),
                     "shortfall": item["shortfall"],
-                    "shortfall_text": scales.gap(item["shortfall"], unit),
+                    "shortfall_text": numbers.gap(item["shortfall"], unit),
                     "explains": item["explains"],
                 },
             )
@@ -233,7 +191,7 @@ def _subgroups(audit: Data) -> list[Panel]:
 
 def _contributions(audit: Data) -> list[Panel]:
     unit: Unit = "number" if audit["schema"]["task"] == "regression" else "share"
-    write = partial(scales.gap, unit=unit)
+    write = partial(numbers.gap, unit=unit)
     panels = []
     for name in dict.fromkeys(item["gap"] for item in audit["contributions"]):
         own = [item for item in audit["contributions"] if item["gap"] == name]
@@ -241,7 +199,7 @@ def _contributions(audit: Data) -> list[Panel]:
         scale = nice_scale([item["share"] for item in own], on_axis, zero=True)
         rows = tuple(
             Row(
-                item["client"],
+                called(item["client"]),
                 bar(scale, item["share"], "c1" if (item["share"] or 0) > 0 else "c0"),
                 write(item["share"], signed=True),
                 "",
@@ -260,17 +218,6 @@ def _clients(audit: Data) -> Panel | None:
     fairness = audit["clients"]
     if fairness is None or fairness["clients"] < 2:
         return None
-    scale = nice_scale(fairness["accuracies"], "share", limit=(0.0, 1.0))
-    rows = tuple(
-        Row(
-            name,
-            strip(scale, value, rule=fairness["mean"]),
-            scales.amount(value),
-            "",
-            None,
-            value,
-            {},
-        )
-        for name, value in zip(audit["schema"]["clients"], fairness["accuracies"], strict=True)
-    )
-    return Panel("clients", "Accuracy per client", "", axis(scale), rows)
+    named = dict(zip(map(called, audit["schema"]["clients"]), fairness["accuracies"], strict=True))
+    title, note = "Accuracy per client", "Dashed line: mean over clients. "
+    return value_panel("clients", title, named, rule=fairness["mean"], note=note)

@@ -6,27 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from evaluation.audit.report.judged import CLEAR, is_main, state
+from evaluation.report.panels import extremes, others
 
 Data = dict[str, Any]
-
-MOST = 20
-"""Groups that a table shows: half of them lowest, half highest."""
-
-
-def extremes(values: Sequence[float | None], most: int = MOST) -> list[int]:
-    """Places of the lowest and of the highest values in order of place; of few values, all."""
-    if len(values) <= most:
-        return list(range(len(values)))
-    known = sorted((v, i) for i, v in enumerate(values) if v is not None)
-    ends = known if len(known) <= most else [*known[: most // 2], *known[-(most - most // 2) :]]
-    return sorted(i for _, i in ends)
-
-
-def others(total: int, shown: int) -> str:
-    """What a table leaves out, in words; empty where it has all."""
-    if shown == total:
-        return ""
-    return f"The lowest and the highest of {total:,} groups; {total - shown:,} others: report.json."
 
 
 def leading(audit: Data, item: Data) -> str:

@@ -15,7 +15,8 @@ from evaluation.audit.report.judged import (
     state,
     subgroup_unit,
 )
-from evaluation.report.scales import Unit, amount, count, ends, gap
+from evaluation.client_names import called
+from evaluation.numbers import Unit, amount, count, ends, gap
 
 Data = dict[str, Any]
 
@@ -80,7 +81,7 @@ def helps(audit: Data) -> list[str]:
         name = gap_title(audit, largest["gap"])
         unit: Unit = "number" if audit["schema"]["task"] == "regression" else "share"
         lines.append(
-            f"Without client {largest['client']} the {name} would be "
+            f"Without {called(largest['client'])} the {name} would be "
             f"{gap(largest['without'], unit)}, {gap(largest['share'], unit)} smaller: look at "
             "its data first."
         )

@@ -10,7 +10,7 @@ from evaluation.audit.gate import parse_condition
 from evaluation.audit.metrics import ALIASES
 from evaluation.audit.report.judged import CLEAR, cross, gap_unit, is_finding, state
 from evaluation.audit.report.words import lowered, sentence, worst_subgroup
-from evaluation.report.scales import gap
+from evaluation.numbers import gap
 
 Data = dict[str, Any]
 

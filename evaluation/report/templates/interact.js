@@ -44,7 +44,7 @@ for (const box of document.querySelectorAll("input[data-filters]")) {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (name) => words.every((word) => name.toLowerCase().includes(word));
     rows.forEach((row) => { row.hidden = !fits(row.dataset.filter); });
-    status.textContent = words.length ? `${[...names].filter(fits).length} of ${names.size} groups` : "";
+    status.textContent = words.length ? `${[...names].filter(fits).length} of ${names.size} ${status.dataset.of || "groups"}` : "";
   });
 }
 

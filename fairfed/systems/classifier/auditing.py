@@ -22,8 +22,13 @@ from flwr.app import (
 from evaluation.audit.counts_file import CountsFile, add_up, decode_counts, encode_counts
 from evaluation.audit.from_counts import crossed_schema, dense_tally
 from evaluation.audit.noise import Declared, protect
+from evaluation.run import refuse_results
+from fairfed.config import TableConfig, load_config
+from fairfed.engines.inprocess import InProcessGrid
 from fairfed.errors import PublicInputError
+from fairfed.rounds import checkpoint
 from fairfed.rounds.clients import QueryError, handshake, query
+from fairfed.strategies.aggregate import encode
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +41,11 @@ if TYPE_CHECKING:
 
 ACTION = "audit"
 COUNTS_KEY = "counts"
+AT_SITES = (
+    "{run}: its rows are at sites, which this command does not start; audit what they have counted "
+    "in the run (leave --ask out), or have each site count a model's predictions (fairfed audit "
+    "count) and merge the files"
+)
 NOT_FINITE = (
     "the model's scores are not finite (its training diverged): ask for its predictions alone, "
     "with bins = 0"
@@ -204,16 +214,13 @@ def audit_run(
         If the run compares no arms, has no such arm or no checkpoint of it, or its data cannot be
         read.
     """
-    from evaluation.run import refuse_own_results
     from fairfed.client import client_app
-    from fairfed.config import load_config
-    from fairfed.engines.inprocess import InProcessGrid
-    from fairfed.rounds import checkpoint
-    from fairfed.strategies.aggregate import encode
     from fairfed.system import simulation_of
 
-    refuse_own_results(run_dir)
+    refuse_results(run_dir)
     config = load_config(run_dir / "config.toml")
+    if config.federation is not None:
+        raise InputError(AT_SITES.format(run=run_dir))
     arm = next((arm for arm in config.arms if arm.name == arm_name), None)
     if arm is None:
         known = ", ".join(arm.name for arm in config.arms)
@@ -231,8 +238,6 @@ def audit_run(
 
 def _with_columns(study: FederationConfig, run_dir: Path) -> FederationConfig:
     """The study with the columns that the run fitted, if it is of a table."""
-    from fairfed.config import TableConfig
-
     path = run_dir / "columns.json"
     if not path.is_file():
         return study

@@ -9,10 +9,14 @@ import torch
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 
 from fairfed.config.training import synthesises
+from fairfed.data.tables import FeatureTable
+from fairfed.data.tables.fit import to_records
+from fairfed.data.tables.summary import summary_of
 from fairfed.models import confusion_counts
 from fairfed.sites.known_models import said
 from fairfed.sites.request import WHO, Metrics, Request
 from fairfed.systems.classifier import auditing, training
+from fairfed.systems.classifier.prototypes import release as released
 
 
 def describe(request: Request) -> Message:
@@ -34,10 +38,6 @@ def describe(request: Request) -> Message:
 
 def summarise(request: Request) -> Message:
     """Say in sums what the columns of the site's training rows are like (tables only)."""
-    from fairfed.tabular import FeatureTable
-    from fairfed.tabular.fit import to_records
-    from fairfed.tabular.summary import summary_of
-
     site = request.own_site
     if not isinstance(site.table, FeatureTable):
         raise TypeError("the site holds images, not a table")
@@ -49,8 +49,6 @@ def summarise(request: Request) -> Message:
 
 def release(request: Request) -> Message:
     """Noised prototypes of the site's classes, once (system `one-shot`)."""
-    from fairfed.baselines.prototypes import release as released
-
     content = released(request.own_site, request.context)
     content["metrics"] = MetricRecord({"partition-id": request.client})
     return request.answer(content)

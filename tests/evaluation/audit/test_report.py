@@ -25,9 +25,9 @@ from evaluation.audit.outcome import (
 from evaluation.audit.report import json_schema, write_reports
 from evaluation.audit.report.document import document
 from evaluation.audit.report.judged import is_finding, state
-from evaluation.audit.report.shortened import extremes, others
 from evaluation.audit.schema import Axis, Schema
 from evaluation.errors import InputError
+from evaluation.report.panels import extremes, others
 from tests.browser.sample import made_audit
 from tests.evaluation.audit.tallies import tally_of
 
@@ -158,7 +158,7 @@ def test_says_the_main_finding_first(tmp_path: Path) -> None:
         assert headline.replace("<", "\\<") in text
     assert "✘ failed" in page.text
     assert "without losing accuracy" in page.text
-    assert "Without client clinic C" in texts["md"]
+    assert "Without clinic C" in texts["md"]
     assert "TO FILL IN" in texts["card"]
 
 

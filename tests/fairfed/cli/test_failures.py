@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from fairfed.cli import app as commands
+from tests.evaluation.systems import clients, line, results, system_run
 
+Rows = dict[str, tuple[float | None, float | None]]
 Fairfed = Callable[..., tuple[int, str]]
 
 
@@ -57,15 +59,54 @@ def test_a_run_directory_that_cannot_be_is_named(
     assert str(out).removesuffix("/x") in said.replace("\n", "")
 
 
-@pytest.mark.parametrize("command", ["report", "compare", "audit"])
+@pytest.mark.parametrize("command", ["compare", "audit"])
 @pytest.mark.parametrize("section", ["peers", "zsl", "specialise", "shared"])
-def test_a_run_that_compares_no_arms_is_said_to_have_results_of_its_own(
+def test_a_run_of_a_system_under_way_has_no_results_yet(
     fairfed: Fairfed, tmp_path: Path, command: str, section: str
 ) -> None:
     (tmp_path / "config.toml").write_text(f"rounds = 2\n[{section}]\n")
     code, said = fairfed(command, tmp_path)
     assert code == 2
-    assert f"(section [{section}]); when it has ended, results.md has its results" in said
+    assert "has no results yet; let `fairfed run` end" in said
+    code, said = fairfed("report", tmp_path)
+    assert code == 0
+    assert "under way" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_runs_of_systems_in_the_terminal(fairfed: Fairfed, tmp_path: Path) -> None:
+    rows: Rows = {"A": (0.5, 1.0), "B": (0.6, 2.0)}
+    lines = [line("A", 1)]
+    runs = [
+        system_run(tmp_path / f"{n}", results(rows, seed=n, clients=clients()), lines, seed=n)
+        for n in (0, 1)
+    ]
+    out = tmp_path / "out"
+    code, said = fairfed("compare", *runs, "--out", out)
+    assert code == 0
+    assert "50.0 ± 0.0" in said
+    assert (out / "comparison.html").is_file()
+    code, said = fairfed("report", runs[0])
+    assert code == 0
+    assert "| A | 50.0 |" in (runs[0] / "results.md").read_text()
+    assert "Report: " in said.splitlines()[-1]
+    code, said = fairfed("audit", runs[0])
+    assert code == 0
+    assert "south" in said
+    assert (runs[0] / "audit" / "report.html").is_file()
+
+
+def test_what_an_audit_of_clients_has_no_use_for_is_refused(
+    fairfed: Fairfed, tmp_path: Path
+) -> None:
+    run = system_run(tmp_path / "run", results({"A": (0.5, 1.0)}, clients=clients()), [])
+    code, said = fairfed("audit", run, "--fail-on", "accuracy_difference > 0.1")
+    assert code == 2
+    assert "no counts by group, so that fail_on cannot act" in said.replace("\n", " ")
+    judged = results({"A": (0.5, 1.0)}, system="zsl", unaudited="the server judges; see results.md")
+    other = system_run(tmp_path / "zsl", judged, [], system="zsl")
+    code, said = fairfed("audit", other)
+    assert code == 2
+    assert "nothing to audit in a run of [zsl]: the server judges" in said.replace("\n", " ")
 
 
 def test_a_junit_file_that_is_a_directory_is_refused_first(

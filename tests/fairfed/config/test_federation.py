@@ -11,13 +11,13 @@ import pytest
 
 from fairfed.config import Config, FederationConfig, LabelSpace, load_config, parse_config
 from fairfed.config.federation import agreed
+from fairfed.data.tables.fit import named_columns
+from fairfed.data.tables.table import load_table
 from fairfed.presets import preset_names
 from fairfed.sites.simulated import attribute_rows
 from fairfed.system import simulated_study
-from fairfed.tabular.fit import named_columns
-from fairfed.tabular.table import load_table
 from tests.fairfed import configurations
-from tests.fairfed.tabular.loans import loans
+from tests.fairfed.data.tables.loans import loans
 
 PLACES = re.compile(r"\b(paths?|files?|folders?|director|address|urls?|https?|hub|hosts?|ports?)")
 """Words for where something is."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from fairfed.cli.running import run_here
 from fairfed.config import Config
@@ -125,3 +127,16 @@ def test_one_process_enters_a_directory_again_and_again(small: Small) -> None:
             raise KeyError
     with run_lock(small(ONE)), pytest.raises(InputError, match="another process"):
         play(small(ONE))
+
+
+def test_a_directory_of_an_earlier_version_with_the_same_settings_is_taken(
+    small: Callable[..., Config], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = small()
+    config.run_directory.mkdir(parents=True)
+    tree = tomllib.loads(config.to_toml())
+    del tree["min_sites"]  # of which it knew nothing
+    former = tomli_w.dumps(dict(reversed(tree.items())))
+    (config.run_directory / "config.toml").write_text(former)
+    check_folder(config)
+    assert "written by an earlier version" in caplog.text

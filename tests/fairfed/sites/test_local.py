@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import runpy
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,14 +14,17 @@ from typing import Any
 import pytest
 
 from fairfed.client import client_app
-from fairfed.config import Config, parse_config
+from fairfed.config import Config, load_config, parse_config
 from fairfed.config.labels import LabelSpace
 from fairfed.config.site import SiteConfig, load_site
 from fairfed.engines.inprocess import run_in_process
 from fairfed.errors import RunError
 from fairfed.server import run, server_app
+from fairfed.sites.collection import StudyReader
 from fairfed.sites.local import LocalSites
 from fairfed.sites.study import study_of
+from fairfed.system import simulation_of
+from semantic.errors import InputError
 from tests.fairfed import golden
 from tests.fairfed.conftest import CLASSES, CLIENTS, GROUPS
 from tests.fairfed.runs import logged, run_of
@@ -158,3 +162,31 @@ def test_what_leaves_a_site_is_on_its_ledger(
     assert all(line["study"] == real.name for line in lines[1:])
     assert lines[2]["bytes"] > 0
     assert "counts" in lines[2]["numbers"]
+
+
+def test_a_study_that_names_a_place_is_refused(small: Small) -> None:
+    told = json.loads(simulation_of(small()).study.to_json())
+    told["data"] = {"source": "/etc"}
+    with pytest.raises(InputError, match="this site does not take: data: Extra inputs"):
+        StudyReader()(json.dumps(told))
+
+
+def test_the_example_hospitals_train_together(blind: Callable[[], None], tmp_path: Path) -> None:
+    folder = tmp_path / "sites"
+    runpy.run_path("examples/hospitals/make_hospitals.py")["main"](folder)
+    config = load_config(
+        folder / "study.toml", ["rounds=1", 'arms=[{name="FedAvg"}]', f"out={tmp_path}/run"]
+    )
+    sites = [load_site(folder / name / "site.toml") for name in ("north", "south", "west")]
+    blind()
+    run(config, sites=sites)
+    told = json.loads((tmp_path / "run" / "federation.json").read_text())
+    assert told["clients"] == ["north", "south", "west"]
+    assert told["classes"] == ["Sandal", "Sneaker", "Bag", "Ankle boot"]
+    train = told["splits"]["main"]["train"]
+    assert all(count == 0 for count in train[2][2])  # west has no bags
+    assert all(cell[-1] == sum(cell) for cell in train[0])  # north knows no tint
+    assert None in train[1][0]  # south does not say small counts
+    (line,) = logged(config)
+    assert [client["error"] for client in line["clients"]] == [None] * 3
+    assert (tmp_path / "run" / "report.html").is_file()

@@ -155,13 +155,14 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_rule_from_a_module_of_ones_own(own_module: str, cohort: Callable[..., Any]) -> None:
     arm = f'[[arms]]\nname = "T"\nrule = "{own_module}:Turns"\noptions = {{ step = 2 }}'
     config = configured(f"rounds = 7\n{arm}")
-    check_arms(config)
-    strategy = build_strategy(config, config.arms[0], (2, 2))
+    place = place_of(config)
+    check_arms(config, place)
+    strategy = build_strategy(place, config.arms[0])
     assert strategy.parts.rule.parameters() == {"step": 2, "rounds": 7}
     strategy.parts.run(cohort([1, 1, 1]))
     state = json.loads(json.dumps(strategy.state_dict()))
     assert state["state"] == {"seen": {"0": 2.0, "1": 2.0, "2": 2.0}}
-    resumed = build_strategy(config, config.arms[0], (2, 2))
+    resumed = build_strategy(place, config.arms[0])
     resumed.load_state_dict(state)
     assert resumed.parts.rule.state_dict() == state["state"]
 
@@ -175,8 +176,9 @@ def test_a_rule_from_a_module_of_ones_own(own_module: str, cohort: Callable[...,
     ],
 )
 def test_a_rule_of_ones_own_that_is_none_is_refused(own_module: str, name: str, text: str) -> None:
+    config = configured(f'[[arms]]\nname = "T"\nrule = "{name}"')
     with pytest.raises(InputError, match=text):
-        check_arms(configured(f'[[arms]]\nname = "T"\nrule = "{name}"'))
+        check_arms(config, place_of(config))
 
 
 def test_an_unknown_rule_is_refused_with_what_there_is() -> None:

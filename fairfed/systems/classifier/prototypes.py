@@ -1,0 +1,95 @@
+"""Class prototypes that clients send once: noised at home, merged at the server, kept there.
+
+They are drawn once in a run (`fairfed.sites.dp_release`), whatever the number of arms that use
+them: the server keeps what it got in the run directory, from which other arms and a continued run
+go on. Only IID arms, whose clients hold other images, have a release of their own. Two runs of one
+seed differ in the noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flwr.app import Context, RecordDict
+
+from fairfed.config import Arm
+from fairfed.sites import dp_release
+from fairfed.sites.request import split_of
+from semantic.conditioning import Conditioner, Description
+from semantic.prototypes import sum_prototypes
+from semantic.release import NoisedPrototypes, merge_prototypes
+from semantic.space import Cell
+
+if TYPE_CHECKING:
+    from fairfed.sites.site import Site
+    from fairfed.systems.session import Session
+    from semantic.release import NoisedPrototypes
+
+
+@dataclass(frozen=True)
+class ReleasedConditioner(Conditioner):
+    """Conditions on a class's prototype where there is one.
+
+    Attributes
+    ----------
+    otherwise
+        What describes the other classes.
+    """
+
+    otherwise: Conditioner = field(kw_only=True)
+
+    def describe(self, cell: Cell, seed: int) -> Description:
+        """Description of the image with this seed."""
+        if cell.class_name in self.prototypes or str(cell) in self.prototypes:
+            return super().describe(cell, seed)
+        return self.otherwise.describe(cell, seed)
+
+
+def release(site: Site, context: Context) -> RecordDict:
+    """What a client answers: its noised sums and counts, the same ones whenever it is asked.
+
+    Parameters
+    ----------
+    context
+        The client's state, which keeps them.
+    """
+    # All arms of a division of the images share one release.
+    return dp_release.kept(context, f"{dp_release.RELEASE}-{site.split}", lambda: _noised(site))
+
+
+def _noised(site: Site) -> NoisedPrototypes:
+    """A fresh release of the client's training images, by class."""
+    table, rows, encoder = site.images, site.rows.train, site.place.encoder
+    embeddings = encoder.embed_images(table.images[rows]).numpy()
+    labels = table.labels[rows]
+    sums = sum_prototypes(embeddings, labels, table.classes, encoder=encoder.fingerprint)
+    augment = site.study.augment
+    return sums.release(augment.epsilon, augment.delta, augment.minimum)
+
+
+def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:
+    """Usable prototypes of the federation by class, asked of the clients once in a run.
+
+    ``synthetic/prototypes-main.json`` (of IID arms: ``-iid``) keeps the merged release, with its
+    (ε, δ).
+
+    Raises
+    ------
+    fairfed.rounds.clients.QueryError
+        If a client does not answer.
+    semantic.errors.InputError
+        If clients use different CLIP models.
+    """
+    file = f"synthetic/prototypes-{split_of(arm)}.json"
+    kept = session.run.read_json(file)
+    if kept is None:
+        answers = session.query("release", session.study.request(arm))
+        merged = merge_prototypes(map(dp_release.read, answers.values()))
+        kept = {
+            **merged.to_json(),
+            "bytes": sum(a.array_records["arrays"].count_bytes() for a in answers.values()),
+        }
+        session.run.write_json(file, kept)
+    found = NoisedPrototypes.from_json(kept).prototypes()
+    return {name: prototype.vector for name, prototype in found.items() if prototype.usable}

@@ -1,0 +1,186 @@
+"""Training at the server on images that it synthesises: without a federation, or before one.
+
+`synthetic`: every class from its prompt alone; the clients only evaluate. `one-shot`: in the manner
+of FGL (Federated Generative Learning, Zhang, Qi & Zhao 2023, arXiv 2306.16064), where clients send
+once what conditions the generator, the server synthesises and trains, and rounds of FedAvg may
+follow. Departure: FGL's clients send captions of their images (or class names); ours send class
+prototypes in CLIP's image space with noise for a stated (ε, δ), of which no image can be read.
+A class that no client releases is called by its name, or composed if it is in `augment.unseen`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.serverapp import Grid
+
+from fairfed.config import Arm
+from fairfed.config.training import training_settings
+from fairfed.draws import generator_of
+from fairfed.sites.generation import NONE_ACCEPTED
+from fairfed.sites.unseen import composing
+from fairfed.strategies.aggregate import Model, decode, encode, flaw
+from fairfed.strategies.aggregation import LOST
+from fairfed.strategies.steered import FairnessSteered
+from fairfed.systems.classifier.prototypes import ReleasedConditioner, gather
+from generators.diffusion import load_generator
+from generators.requests import Request, refuse
+from semantic.conditioning import Conditioner
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from fairfed.sites.workplace import Workplace
+    from fairfed.systems.session import Session
+    from generators.synthesis import Synthesiser, SyntheticSet
+    from semantic.conditioning import Conditioner
+
+logger = logging.getLogger("fairfed")
+
+NOT_GIVEN = "round {round} is trained at the server, which has no trainer"
+
+Trainer = Callable[[Model, int], Model]
+"""Trains a model's arrays in a round, on the server's images."""
+
+
+class ServerTrained(FairnessSteered):
+    """`FairnessSteered` whose first rounds are the server's own.
+
+    Parameters
+    ----------
+    trainer
+        What the server does in such a round; None where none is due.
+    server_rounds
+        How many there are; 0: all.
+    """
+
+    def __init__(
+        self, *args: Any, trainer: Trainer | None, server_rounds: int, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self._trainer, self._server_rounds = trainer, server_rounds
+
+    def _own(self, server_round: int) -> bool:
+        """Whether a round is the server's."""
+        return not self._server_rounds or server_round <= self._server_rounds
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Ask nobody in a round of the server's own."""
+        if not self._own(server_round):
+            return super().configure_train(server_round, arrays, config, grid)
+        self._global = decode(arrays)
+        return []
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Train, in such a round."""
+        if not self._own(server_round):
+            return super().aggregate_train(server_round, replies)
+        if self._trainer is None:
+            raise RuntimeError(NOT_GIVEN.format(round=server_round))
+        self.train_log[server_round] = []
+        trained = self._trainer(self._global or {}, server_round)
+        reason = flaw(trained, trained)
+        if reason is not None:
+            logger.warning(LOST, server_round, reason)
+            return None, None
+        return encode(trained), None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what JSON holds of the strategy."""
+        return {**super().state_dict(), "server_rounds": self._server_rounds}
+
+
+def server_trainer(session: Session, arm: Arm) -> Trainer:
+    """Synthesise the server's images, and return what trains on them.
+
+    What was made and what it cost is written to ``synthetic/server-SLUG.json``.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a model is not to be had.
+    """
+    import torch
+
+    from fairfed.models import train_epochs
+
+    made, study = _server_images(session, arm), session.study
+    place = study.place
+    inputs, labels = place.inputs(made.images, arm), torch.from_numpy(made.labels)
+
+    def train(arrays: Model, server_round: int) -> Model:
+        model = place.model(arm)
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
+        draw = generator_of(study.told.seed, study.server, server_round)
+        how = training_settings(study.told, arm)
+        train_epochs(model, inputs, labels, **how, generator=draw)
+        return decode(ArrayRecord(model.state_dict()))
+
+    return train
+
+
+def _server_images(session: Session, arm: Arm) -> SyntheticSet:
+    """Images of every cell, as a client that holds nothing would plan them."""
+    study, run, watcher = session.study, session.run, session.watcher
+    augment, place = study.told.augment, study.place
+    start = time.perf_counter()
+    maker = place.synthesiser
+    conditioned: tuple[str, ...] = ()
+    if arm.system == "one-shot":
+        maker, conditioned = _conditioned(session, arm)
+    shape = len(place.labels.classes), len(place.labels.groups)
+    wanted = place.plan(np.zeros(shape, np.int64), False)
+    watcher.synthesising(int(wanted.sum()))
+    made = maker.fill(wanted, study.server, augment.pool, augment.share)
+    if not len(made.labels):
+        raise InputError(NONE_ACCEPTED.format(who=f"arm '{arm.name}'"))
+    content = {
+        "requested": made.requested.tolist(),
+        "accepted": made.accepted.tolist(),
+        "rejected": {reason: int(cells.sum()) for reason, cells in made.rejected.items()},
+        "conditioned": list(conditioned),
+        "generated": made.generated,
+        "reused": made.reused,
+        "seconds": round(time.perf_counter() - start, 3),
+    }
+    file = f"synthetic/server-{arm.slug}.json"
+    if run.read_json(file) is None:  # a continued run keeps the record of what that cost
+        run.write_json(file, content)
+    watcher.synthesised(content)
+    return made
+
+
+def _conditioned(session: Session, arm: Arm) -> tuple[Synthesiser, tuple[str, ...]]:
+    """The pipeline, conditioned on the clients' prototypes, and the classes that have one."""
+    vectors, place = gather(session, arm), session.study.place
+    return place.synthesiser_with(_released(place, vectors)), tuple(sorted(vectors))
+
+
+def _released(place: Workplace, vectors: dict[str, tuple[float, ...]]) -> Conditioner:
+    """What conditions on prototypes, and composes or names the classes that have none."""
+    space, unseen = place.synthesiser.space, place.study.augment.unseen
+    otherwise = composing(space, unseen) if unseen else Conditioner(space)
+    return ReleasedConditioner(space, "prototype", prototypes=vectors, otherwise=otherwise)
+
+
+def check_prototypes(place: Workplace) -> None:
+    """Refuse a generator that cannot be conditioned on prototypes, before a client releases any.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If it reads none, none of this CLIP, or nothing else: a class without one is described.
+    """
+    cell = place.synthesiser.space.cell(0, 0)
+    generator = load_generator(place.diffusion)
+    zeros = (0.0,) * place.encoder.dimension
+    for prototype in (zeros, ()):
+        refuse(generator, Request(cell, "", 0, prototype=prototype))

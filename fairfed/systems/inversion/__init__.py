@@ -1,0 +1,12 @@
+"""Zero-shot data augmentation: Fed-ZDAC and Fed-ZDAS.
+
+W. Hao, M. El-Khamy, J. Lee, J. Zhang, K. J. Liang, C. Chen and L. Carin, "Towards Fair Federated
+Learning with Zero-Shot Data Augmentation", CVPR Workshops 2021, arXiv 2104.13417. Images come out
+of the federated model by batch-norm inversion (`generators.inversion`): at the clients, for the
+classes that they lack (`fairfed.systems.inversion.client`), or at the server, which fine-tunes the
+aggregate on them (`fairfed.systems.inversion.server`). Nothing but weights and counts is
+communicated.
+
+The paper's weights, pool sizes and schedules could not be confirmed: ours are settings of
+`[inversion]`, chosen by measurement (`docs/systems/fed-zda.md`, which lists our departures).
+"""

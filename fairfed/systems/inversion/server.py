@@ -1,0 +1,271 @@
+"""What inversion asks of the strategy: Fed-ZDAS's pool and fine-tuning, and the log of the cost.
+
+The server learns from the models that it is sent anyway. Two guards: a client without weight in a
+round (rejected, or of no examples) has no say in the pool, and a model that cannot be inverted or
+a fine-tuning that is not finite leaves the aggregate as it is; the round's log has the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fairfed.draws import generator_of
+from fairfed.strategies.aggregate import Model, flaw, joined, parted
+from fairfed.strategies.aggregation import OTHER_STRATEGY, Outcome
+from fairfed.strategies.part import Part
+from generators.requests import Image
+from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fairfed.config import Arm
+    from fairfed.sites.workplace import Workplace
+    from fairfed.strategies.replies import ClientReply
+
+TUNING = 2
+"""Sets the order of the server's examples apart from a client's in the same round."""
+PART = "inversion"
+"""Name of the state in a checkpoint."""
+
+
+class Inversion(Part, ABC):
+    """A part of the strategy that acts after every aggregation."""
+
+    @abstractmethod
+    def after(
+        self,
+        number: int,
+        outcome: Outcome,
+        replies: Sequence[ClientReply],
+        models: Mapping[int, Model],
+    ) -> tuple[Outcome, dict[str, Any] | None]:
+        """What becomes of a round's outcome, and the entry `inversion` of its log, if any.
+
+        Parameters
+        ----------
+        number
+            The round, from 1.
+        outcome
+            Weights, in the order of `replies`, and the aggregate; None where there is none.
+        replies, models
+            Usable replies to `train`, and the models in them by partition id.
+        """
+
+
+@dataclass
+class ClientInversion(Inversion):
+    """Fed-ZDAC: the clients invert; the server adds up what it cost them."""
+
+    name: ClassVar[str] = "inversion at the clients"
+
+    def after(
+        self,
+        number: int,
+        outcome: Outcome,
+        replies: Sequence[ClientReply],
+        models: Mapping[int, Model],
+    ) -> tuple[Outcome, dict[str, Any] | None]:
+        """Log images and seconds of the round, if any client made or took images."""
+        sums = [np.nansum(column) for column in zip(*(_cost(r) for r in replies), strict=True)]
+        if not any(sums):
+            return outcome, None
+        generated, reused, seconds = sums
+        entry = {"generated": int(generated), "reused": int(reused), "seconds": float(seconds)}
+        return outcome, {"at": "client", **entry}
+
+
+def _cost(reply: ClientReply) -> tuple[float, float, float]:
+    """What a client says that it spent, NaN where that can be no number of images or seconds."""
+    said = (*reply.spent, reply.inverting)
+    return tuple(x if 0 <= x < 2**40 else float("nan") for x in said)  # type: ignore[return-value]
+
+
+@dataclass
+class ServerInversion(Inversion):
+    """Fed-ZDAS: the server inverts what it received, keeps a pool, fine-tunes the aggregate on it.
+
+    Statistics of BatchNorm move with the pool. The mean of clients' statistics suits no client's
+    images, and lacks how far the clients are apart; keeping it undid most of the gain.
+
+    Parameters
+    ----------
+    place
+        The study, whose `[inversion]` says when, from what and how many; and the server's machine.
+    """
+
+    name: ClassVar[str] = "inversion at the server"
+    place: Workplace
+    _images: Image | None = field(default=None, init=False, repr=False)
+    _labels: npt.NDArray[np.int64] | None = field(default=None, init=False, repr=False)
+
+    def after(
+        self,
+        number: int,
+        outcome: Outcome,
+        replies: Sequence[ClientReply],
+        models: Mapping[int, Model],
+    ) -> tuple[Outcome, dict[str, Any] | None]:
+        """Fill the pool where an inversion is due, and fine-tune on it from the first one on."""
+        from fairfed.systems.inversion.images import inversion_settings
+
+        settings = inversion_settings(self.place.study)
+        aggregate = outcome.model
+        if number < settings.start or aggregate is None:
+            return outcome, None
+        began, generated, failed = time.perf_counter(), 0, {}
+        if (number - settings.start) % settings.every == 0:
+            sources = _sources(settings.source, aggregate, outcome, replies, models)
+            for name, model, known in sources:
+                try:
+                    generated += self._invert(number, name, model, known)
+                except InputError as error:  # logged: one bad model must not end the run
+                    failed[name] = str(error)
+        entry = {
+            "at": "server",
+            "generated": generated,
+            "pool": 0 if self._labels is None else len(self._labels),
+            "failed": failed,
+        }
+        tuned, entry["flaw"] = self._tune(number, aggregate)
+        entry["seconds"] = time.perf_counter() - began
+        return replace(outcome, model=tuned), entry
+
+    def _invert(self, number: int, name: str, model: Model, known: Sequence[int]) -> int:
+        """Add images of one source to the pool; return how many."""
+        from fairfed.systems.inversion.images import Inverter, inversion_settings
+
+        inverter = Inverter(self.place, self._module(model), known)
+        made = [inverter.images(label, f"server, round {number}, {name}") for label in known]
+        images = np.concatenate(made)
+        labels = np.repeat(np.asarray(known, np.int64), [len(each) for each in made])
+        if self._images is not None and self._labels is not None:
+            images = np.concatenate([self._images, images])
+            labels = np.concatenate([self._labels, labels])
+        keep = _newest(labels, inversion_settings(self.place.study).pool)
+        self._images, self._labels = images[keep], labels[keep]
+        return sum(len(each) for each in made)
+
+    def _tune(self, number: int, aggregate: Model) -> tuple[Model, str | None]:
+        """Fine-tune the aggregate on the pool; the reason if it stays as it is."""
+        import torch
+
+        from fairfed.models import train_epochs
+        from fairfed.systems.inversion.images import inversion_settings
+
+        if self._images is None or self._labels is None:
+            return aggregate, "the pool is empty"
+        study = self.place.study
+        settings, train = inversion_settings(study), study.train
+        module = self._module(aggregate)
+        train_epochs(
+            module,
+            self.place.inputs(self._images),
+            torch.from_numpy(self._labels),
+            epochs=settings.tune_epochs,
+            batch_size=train.batch_size,
+            lr=settings.tune_lr,
+            momentum=train.momentum,
+            generator=generator_of(study.seed, number, TUNING),
+        )
+        tuned = {name: value.numpy() for name, value in module.state_dict().items()}
+        reason = flaw(tuned, aggregate)
+        return (tuned, None) if reason is None else (aggregate, reason)
+
+    def _module(self, model: Model) -> nn.Module:
+        import torch
+
+        module = self.place.model()
+        module.load_state_dict({name: torch.tensor(value) for name, value in model.items()})
+        return module
+
+    def state_arrays(self) -> Model:
+        """Return the pool."""
+        if self._images is None or self._labels is None:
+            return {}
+        return {"images": self._images, "labels": self._labels}
+
+    def load_state_arrays(self, arrays: Mapping[str, Any]) -> None:
+        """Restore the pool."""
+        self._images, self._labels = arrays.get("images"), arrays.get("labels")
+
+
+def _sources(
+    source: str,
+    aggregate: Model,
+    outcome: Outcome,
+    replies: Sequence[ClientReply],
+    models: Mapping[int, Model],
+) -> Iterator[tuple[str, Model, list[int]]]:
+    """Name, model and known classes of everything that is inverted in a round."""
+    weighing = [r for r, weight in zip(replies, outcome.weights.weight, strict=True) if weight > 0]
+    held = {reply.client: reply.counts.sum((0, 2)) > 0 for reply in weighing}
+    if source == "aggregate":
+        known = np.any(list(held.values()), axis=0)
+        yield "aggregate", aggregate, np.flatnonzero(known).tolist()
+        return
+    for client, known in held.items():
+        if known.any():
+            yield f"client {client}", models[client], np.flatnonzero(known).tolist()
+
+
+def _newest(labels: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.bool_]:
+    """Which rows are among the last `most` of their class."""
+    keep = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        keep[np.flatnonzero(labels == label)[-most:]] = True
+    return keep
+
+
+def inversion_of(place: Workplace, arm: Arm) -> Inversion | None:
+    """The part for an arm that asks for inversion.
+
+    Raises
+    ------
+    InputError
+        If the configured model has no BatchNorm statistics to invert.
+    """
+    if arm.inversion is None:
+        return None
+    from fairfed.systems.inversion.images import require_batch_norm
+
+    require_batch_norm(place.model(), place.study.model, arm.inversion)
+    return ClientInversion() if arm.inversion == "client" else ServerInversion(place)
+
+
+def save_inversion(part: Inversion | None) -> dict[str, Any]:
+    """Return what a checkpoint must say of inversion: nothing without it."""
+    return {} if part is None else {PART: part.name}
+
+
+def inversion_arrays(part: Inversion | None) -> Model:
+    """Return its arrays under names that no other part has."""
+    return joined({PART: {} if part is None else part.state_arrays()})
+
+
+def load_inversion(part: Inversion | None, state: Mapping[str, Any], arrays: Model) -> Model:
+    """Restore what :func:`save_inversion` and :func:`inversion_arrays` returned.
+
+    Returns
+    -------
+    The arrays of the other parts.
+
+    Raises
+    ------
+    InputError
+        The state is of another inversion, or one of the two has none.
+    """
+    saved, here = state.get(PART), None if part is None else part.name
+    if saved != here:
+        raise InputError(OTHER_STRATEGY.format(name=PART, saved=saved, here=here))
+    own, others = parted(arrays, PART)
+    if part is not None:
+        part.load_state_arrays(own)
+    return others

@@ -1,0 +1,56 @@
+"""A peer behind a Flower client: it reads its letters, acts, and hands letters out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from flwr.app import Message, MetricRecord, RecordDict
+
+from fairfed.config.base import required
+from fairfed.sites.request import Request
+from fairfed.systems.peers.coordinate import Rules
+from fairfed.systems.peers.learning import PeerSite, adapted_correct, how_peers_train
+from fairfed.systems.peers.letters import pack, unpack
+from fairfed.systems.peers.population import members, peer_cost
+from fairfed.systems.peers.roles import Role
+from fairfed.systems.peers.schedule import Peer
+from fairfed.systems.peers.sites import peer_site
+from fairfed.systems.peers.state import recall, remember
+
+if TYPE_CHECKING:
+    from fairfed.config.peers import MetaName
+
+
+def act(request: Request) -> Message:
+    """What a peer does in one phase; the answer holds its letters and a report for the log.
+
+    A node's own configuration may name the `cost` of coordinating; else it is drawn by the seed.
+    """
+    asked, context, study = request.sent, request.context, request.study
+    kind = cast("MetaName", str(asked["meta"]))
+    peer, peers = request.client, int(context.node_config["num-partitions"])
+    site = peer_site(request, peers)
+    site.place.encoder  # noqa: B018  (who has other weights of it is refused before it says hello)
+    cost = float(context.node_config.get("cost", peer_cost(study.seed, peer)))
+    member = peer in members(study, peers)
+    flags = bool(asked["measuring"]), bool(asked["taken"])
+    role = Role(peer, tuple(range(peers)), request.round, cost, member, *flags)
+    state = recall(context.state, kind)
+    actor = Peer(
+        role,
+        state,
+        PeerSite(site, kind, peer, request.round),
+        Rules(kind, required(study.peers), how_peers_train(study)["lr"]),
+        unpack(request.message.content),
+    )
+    letters = actor.act(str(asked["phase"]))
+    remember(context.state, state)
+    report = MetricRecord({"partition-id": peer, **actor.report})
+    return request.answer(RecordDict({"metrics": report, **pack(letters)}))
+
+
+def adapt(request: Request) -> Message:
+    """Adapt the received model on this client's rows and count what it then gets right."""
+    arrays = request.message.content.array_records["arrays"]
+    rows, correct = adapted_correct(request.plain_site, arrays, request.round)
+    return request.reply({"n-test": rows, "correct-global": correct})

@@ -1,0 +1,140 @@
+"""The relay: what the engine's server does in a topology without a server.
+
+It is clock and post office. It tells peers which phase it is, takes the letters that they hand out
+and delivers each to the peer that it is addressed to. It merges nothing, reads no array, and keeps
+nothing from one phase to the next but undelivered letters; what it counts is the experiment's log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from flwr.app import ConfigRecord, ConfigRecordValues, RecordDict
+
+from fairfed.rounds.exchange import Exchange, Steps
+from fairfed.systems.peers.letters import Letter, pack, unpack
+
+Report = dict[str, int | float | list[int] | list[float]]
+
+
+@dataclass
+class Traffic:
+    """What went over one kind of link."""
+
+    messages: int = 0
+    bytes: int = 0
+    undelivered: int = 0
+
+
+@dataclass
+class Exchanged:
+    """What came of one round.
+
+    Attributes
+    ----------
+    reports
+        What each peer that was reached told the log, by peer; empty if it answered to no phase.
+    links
+        Traffic by kind of link.
+    sent, received
+        Bytes by peer.
+    answered
+        Peers that answered to the last phase.
+    """
+
+    reports: dict[int, Report] = field(default_factory=dict)
+    links: dict[str, Traffic] = field(default_factory=dict)
+    sent: dict[int, int] = field(default_factory=dict)
+    received: dict[int, int] = field(default_factory=dict)
+    answered: set[int] = field(default_factory=set)
+
+
+class Relay:
+    """Passes letters between peers, whose ClientApp answers ``query.peer``.
+
+    Parameters
+    ----------
+    peers
+        Who takes part.
+    gone
+        Says whether a peer is unreachable in a round and phase: a condition of the experiment.
+    """
+
+    def __init__(
+        self,
+        peers: Iterable[int],
+        gone: Callable[[int, int, str], bool] = lambda peer, server_round, phase: False,
+    ) -> None:
+        self._peers, self._gone = sorted(peers), gone
+
+    def round(
+        self, number: int, phases: tuple[str, ...], request: Mapping[str, ConfigRecordValues]
+    ) -> Steps[Exchanged]:
+        """Run the phases of one round; letters of the last phase are for nobody.
+
+        Parameters
+        ----------
+        number
+            The round.
+        phases
+            Their names, in order.
+        request
+            What every peer is told beside round and phase.
+        """
+        seen = Exchanged()
+        post: dict[int, list[Letter]] = {}
+        for phase in phases:
+            config: dict[str, ConfigRecordValues] = {**request, "round": number, "phase": phase}
+            post = yield from self._deliver(number, phase, config, post, seen)
+        return seen
+
+    def _deliver(
+        self,
+        number: int,
+        phase: str,
+        config: dict[str, ConfigRecordValues],
+        post: dict[int, list[Letter]],
+        seen: Exchanged,
+    ) -> Steps[dict[int, list[Letter]]]:
+        """Bring one phase's letters to those that can be reached; return what they hand out.
+
+        Each is told whether the answer with its own letters of the phase before has been taken.
+        """
+        there = [peer for peer in self._peers if not self._gone(peer, number, phase)]
+        contents = {
+            peer: RecordDict(
+                {
+                    "config": ConfigRecord({**config, "taken": peer in seen.answered}),
+                    **pack(post.get(peer, ())),
+                }
+            )
+            for peer in there
+        }
+        answers = yield Exchange("query.peer", contents, label=phase)
+        written: list[Letter] = []
+        seen.answered = set(answers.replies)
+        for peer in there:
+            seen.reports.setdefault(peer, {})
+        for peer, reply in answers.replies.items():
+            seen.reports[peer].update(reply.content.metric_records["metrics"])
+            written += unpack(reply.content)
+        for peer, letters in post.items():
+            if peer not in seen.answered:
+                for letter in letters:
+                    seen.links[letter.link].undelivered += 1
+        return _sorted(written, seen)
+
+
+def _sorted(written: list[Letter], seen: Exchanged) -> dict[int, list[Letter]]:
+    """Letters by the peer that they are addressed to, counted."""
+    post: dict[int, list[Letter]] = {}
+    for letter in written:
+        traffic, size = seen.links.setdefault(letter.link, Traffic()), letter.size
+        for peer in letter.to:
+            post.setdefault(peer, []).append(replace(letter, to=(peer,)))
+            traffic.messages += 1
+            traffic.bytes += size
+            seen.sent[letter.sender] = seen.sent.get(letter.sender, 0) + size
+            seen.received[peer] = seen.received.get(peer, 0) + size
+    return post

@@ -1,0 +1,157 @@
+"""What a peer remembers between the messages of the engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+from fairfed.systems.peers.election import Hello
+from fairfed.systems.peers.letters import Letter, pack, unpack
+from fairfed.systems.peers.profiles import Profile, drift
+
+_KEY = "peer-"
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """What a peer told others of its data once, and may tell again at no further cost.
+
+    Attributes
+    ----------
+    exact, noised
+        Profile of the data, which stays with the peer, and the noised one, which does not.
+    """
+
+    exact: Profile
+    noised: Profile
+
+
+@dataclass
+class PeerState:
+    """A peer's memory; it never leaves the peer as a whole.
+
+    Attributes
+    ----------
+    run, round
+        Which training it belongs to (another one begins with nothing but the releases), and the
+        last round that it took part in.
+    model, age
+        The global model that it has, and its round; None and 0: the initial one.
+    version, plan
+        The clustering that it knows: cluster by peer.
+    convener
+        Who got its profile, -1 for nobody.
+    release
+        What it tells others of its data now; None before it tells anything.
+    releases
+        All that it has ever released, in this training or in an earlier one of the run.
+    profiles
+        Profiles that it was sent, by peer, if it is or was the convener.
+    heard
+        Hellos of this round, by peer; of a peer whose own was lost, none.
+    ready
+        Whether it is heard, in the plan and up to date in this round, and so may merge.
+    cluster_model, visitors
+        For a coordinator: this round's model of its cluster, and who waits for it.
+    mail
+        Letters to itself, of the phase before.
+    """
+
+    run: str
+    round: int = 0
+    model: ArrayRecord | None = None
+    age: int = 0
+    version: int = 0
+    plan: dict[int, int] = field(default_factory=dict)
+    convener: int = -1
+    release: Release | None = None
+    releases: list[Release] = field(default_factory=list)
+    profiles: dict[int, Profile] = field(default_factory=dict)
+    heard: dict[int, Hello] = field(default_factory=dict)
+    ready: bool = False
+    cluster_model: ArrayRecord | None = None
+    visitors: tuple[int, ...] = ()
+    mail: list[Letter] = field(default_factory=list)
+
+    def released_before(self, now: Profile, most: float) -> Release | None:
+        """The release whose data was most like `now`, unless it differs by more than `most`."""
+        found = min(self.releases, key=lambda release: drift(release.exact, now), default=None)
+        return None if found is None or drift(found.exact, now) > most else found
+
+
+def to_arrays(profile: Profile) -> ArrayRecord:
+    """A profile as arrays."""
+    return ArrayRecord({name: Array(value) for name, value in vars(profile).items()})
+
+
+def to_profile(record: ArrayRecord) -> Profile:
+    """The profile that `to_arrays` wrote."""
+    return Profile(record["prototype"].numpy(), record["histogram"].numpy())
+
+
+def remember(records: RecordDict, state: PeerState) -> None:
+    """Replace what `records` (the state of a client) say of the peer."""
+    for name in [name for name in records if name.startswith(_KEY)]:
+        del records[name]
+    plain = {
+        "run": state.run,
+        "round": state.round,
+        "age": state.age,
+        "version": state.version,
+        "plan": list(state.plan.items()),
+        "convener": state.convener,
+        "release": -1 if state.release is None else state.releases.index(state.release),
+        "releases": len(state.releases),
+        "known": sorted(state.profiles),
+        "heard": [(peer, asdict(hello)) for peer, hello in state.heard.items()],
+        "ready": state.ready,
+        "visitors": list(state.visitors),
+    }
+    records[f"{_KEY}state"] = ConfigRecord({"json": json.dumps(plain)})
+    for name, arrays in (("model", state.model), ("cluster", state.cluster_model)):
+        if arrays is not None:
+            records[_KEY + name] = arrays
+    for number, release in enumerate(state.releases):
+        for name, profile in vars(release).items():
+            records[f"{_KEY}{name}-{number}"] = to_arrays(profile)
+    for peer, profile in state.profiles.items():
+        records[f"{_KEY}profile-{peer}"] = to_arrays(profile)
+    for name, record in pack(state.mail, _KEY).items():
+        records[name] = record
+
+
+def recall(records: RecordDict, run: str) -> PeerState:
+    """What a peer remembers of a training; of another one, only what it has released."""
+    record = records.config_records.get(f"{_KEY}state")
+    plain = {} if record is None else json.loads(str(record["json"]))
+    arrays = records.array_records
+
+    def kept(name: str) -> Profile:
+        return to_profile(arrays[_KEY + name])
+
+    current = plain.get("release", -1)
+    releases = [
+        Release(kept(f"exact-{number}"), kept(f"noised-{number}"))
+        for number in range(plain.get("releases", 0))
+    ]
+    if plain.get("run") != run:
+        return PeerState(run, releases=releases)
+    return PeerState(
+        run=run,
+        round=plain["round"],
+        model=arrays.get(f"{_KEY}model"),
+        age=plain["age"],
+        version=plain["version"],
+        plan=dict(plain["plan"]),
+        convener=plain["convener"],
+        release=releases[current] if current >= 0 else None,
+        releases=releases,
+        profiles={p: kept(f"profile-{p}") for p in plain["known"]},
+        heard={peer: Hello(**hello) for peer, hello in plain["heard"]},
+        ready=plain["ready"],
+        cluster_model=arrays.get(f"{_KEY}cluster"),
+        visitors=tuple(plain["visitors"]),
+        mail=unpack(records, _KEY),
+    )

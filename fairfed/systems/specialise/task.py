@@ -1,0 +1,68 @@
+"""A run of domain specialisation, from its configuration to a LoRA file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluation.files import write_whole
+from fairfed.config import Arm
+from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.progress import AUGMENT_TIMEOUT
+from fairfed.rounds.run_directory import RunDirectory
+from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.study import Study, refuse_arms
+from fairfed.systems.session import begin
+from fairfed.systems.specialise.arm_server import SpecialisingServer
+from fairfed.systems.specialise.client import captions, specialiser
+from fairfed.systems.specialise.outcome import LORA, write_outcome
+from generators.specialise import lora_bytes
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+
+    from fairfed.rounds.progress import Watcher
+
+ARM = Arm(name="Specialise")
+"""Names checkpoint and rounds in the run directory."""
+SITES = SimulatedSites
+
+
+def check(study: Study) -> None:
+    """Find a user's mistakes before anything is written or trained.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If data, models or settings are not as they should be.
+    """
+    refuse_arms(study.config, "specialise")
+    place = study.place
+    place.sight.check()
+    specialiser(place)
+    if study.simulation is not None:
+        captions(place, study.simulation.images.table.images[:1])
+
+
+def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
+    """Train, or continue; write the LoRA and what it gained.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the run directory belongs to another run.
+    fairfed.errors.RunError
+        If no client answers any more.
+    """
+    config, place = study.config, study.place
+    session = begin(grid, study, watcher, [ARM])
+    directory, maker = session.run, specialiser(place)
+    watcher.training(ARM, directory.finished(ARM) + 1, config.rounds)
+    plan = Plan(config.rounds, config.seed, AUGMENT_TIMEOUT, config.fraction)
+    start = {name: value.cpu().numpy() for name, value in maker.start.items()}
+    request = {**study.request(), "weights": maker.identity}
+    server = SpecialisingServer(session.clients, plan, start, request)
+    trained = session.train(ARM, server, plan)
+    write_whole(directory.path / LORA, lora_bytes(trained))
+    parameters = sum(int(value.size) for value in trained.values())
+    write_outcome(directory, server.losses, parameters)
+    return directory
