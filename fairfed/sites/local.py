@@ -28,6 +28,7 @@ from fairfed.sites.policy import action_of, refusals
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ModelSources, Workplace
 from semantic.errors import InputError
+from semantic.own_code import OWN
 
 if TYPE_CHECKING:
     from fairfed.sites.report import DataReport
@@ -152,7 +153,7 @@ class _Home:
         models, policy = self.config.models, self.config.policy
         for field in ("encoder", "generator"):
             source = getattr(models, field)
-            there = source == "bundled" or Path(source).exists()
+            there = source == "bundled" or OWN.fullmatch(source) or Path(source).exists()
             if not there and not policy.allow_download:
                 raise InputError(NO_DOWNLOAD.format(field=field, source=source))
         return ModelSources(

@@ -265,6 +265,5 @@ def check(study: Study) -> None:
         place.zero_shot_head()
     if any(needs_probe(arm) for arm in arms):
         check_probe(study)
-    if config.model == "clip":
-        for arm in arms:
-            place.model(arm)
+    for arm in arms:
+        place.check_model(arm)
