@@ -63,7 +63,7 @@ def train(request: Request) -> Message:
     metrics = MetricRecord(
         {
             "partition-id": site.index,
-            "n-real": len(own.latents),
+            "n-real": len(site.said_rows(site.rows.train)),
             "loss": loss,
             "seconds": time.perf_counter() - begun,
         }
@@ -102,7 +102,9 @@ def _examples(site: Site, test: bool) -> Examples:
     rows = site.rows.train
     if test:
         rng = np.random.default_rng((JUDGING, site.study.seed, site.index))
-        rows = np.sort(rng.permutation(site.rows.test)[: settings(site.study).held_out])
+        rows = np.sort(
+            rng.permutation(site.said_rows(site.rows.test))[: settings(site.study).held_out]
+        )
     pixels = site.images.images[rows]
     if not len(pixels):
         return Examples(torch.zeros(0), torch.zeros(0))
