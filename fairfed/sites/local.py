@@ -19,7 +19,7 @@ from flwr.app import Context, Message
 from evaluation.files import write_whole
 from fairfed.config import FederationConfig
 from fairfed.config.arms import slug
-from fairfed.config.site import Action, SiteConfig
+from fairfed.config.site import BUNDLED, HUB, Action, SiteConfig
 from fairfed.data import ImageTable
 from fairfed.data.fingerprint import fingerprint
 from fairfed.data.table import natural_order
@@ -49,7 +49,7 @@ OTHER_DATA = (
 )
 TWICE = "two sites are called {name!r}; give every site a name of its own"
 NO_DOWNLOAD = (
-    "models.{field}: {source!r} is not on this disk, and policy.allow_download is false; give a "
+    "{field}: {source!r} is not on this disk, and policy.allow_download is false; give a "
     "directory, or allow it"
 )
 
@@ -150,6 +150,8 @@ class _Home:
         unfitted = study.table.model_copy(update={"moments": {}, "ranges": {}, "categories": {}})
         known = study.labels, study.seed, unfitted
         if self._loaded is None or self._loaded[0] != known:
+            if self.config.data.source.startswith(HUB):
+                self._require_here("data.source", self.config.data.source.removeprefix(HUB))
             table, report = load_site_data(self.config, study.labels, study.seed, study.table)
             measured = getattr(table, "measured", table.test)
             train, test = np.flatnonzero(~table.test), np.flatnonzero(measured)
@@ -167,16 +169,19 @@ class _Home:
             write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
 
     def _sources(self) -> ModelSources:
-        models, policy = self.config.models, self.config.policy
+        models = self.config.models
         for field in ("encoder", "generator"):
             source = getattr(models, field)
-            there = source == "bundled" or Path(source).exists()
-            if not there and not policy.allow_download:
-                raise InputError(NO_DOWNLOAD.format(field=field, source=source))
+            if source != BUNDLED:
+                self._require_here(f"models.{field}", source)
         return ModelSources(
             models.encoder, models.generator, models.lora, models.embeddings,
             self.config.compute.device, str(self._state / "synthetic"),
         )  # fmt: skip
+
+    def _require_here(self, field: str, source: str) -> None:
+        if not (self.config.policy.allow_download or Path(source).exists()):
+            raise InputError(NO_DOWNLOAD.format(field=field, source=source))
 
     def admit(self, request: Request) -> None:
         """Refuse a message that asks for more than the policy allows."""
