@@ -190,7 +190,9 @@ class _Home:
         study, policy = request.study, self.config.policy
         action = action_of(request.message.metadata.message_type)
         also: list[Action] = [action] if request.extra is None else [action, "synthesise"]
-        reasons = list(refusals(policy, study, self._synthetic(request, action), *also))
+        # What needs no data is asked first: nothing is read for a study that is refused anyway.
+        reasons = list(refusals(policy, study, 0, *also))
+        reasons = reasons or list(refusals(policy, study, self._synthetic(request, action)))
         most, number = policy.max_rounds, int(request.sent.get("round", 0))  # type: ignore[arg-type]
         if most is not None and number > most:
             reasons.append(f"policy.max_rounds: round {number} is asked for, allowed are {most}")
