@@ -20,12 +20,17 @@ TEMPLATES = ("a photo of a {group} {noun}", "a picture of a {group} {noun}", "a 
 def unfit_template(template: str) -> str:
     """Why a prompt template cannot be filled in; empty where it can."""
     try:
-        fields = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        parts = [part for part in Formatter().parse(template) if part[1] is not None]
+        fields = {str(name) for _, name, _, _ in parts}
         further = sorted(fields - {"noun", "group"})
         if further:
             return (
                 f"prompt template {template!r} has the field {{{further[0]}}}; there are {{noun}} "
                 "and {group}"
+            )
+        if any(width or conversion for _, _, width, conversion in parts):
+            return (
+                f"prompt template {template!r} formats a field; write {{noun}} and {{group}} alone"
             )
         template.format(noun="", group="")
     except ValueError as error:

@@ -139,8 +139,8 @@ class SiteState(Section):
     directory: str = Field(
         "state",
         min_length=1,
-        description="Directory of synthetic images, caches, client states, releases and the "
-        "ledger of all that left the site. Losing it spends the privacy of releases anew.",
+        description="Directory of synthetic images, releases and the ledger of all that left the "
+        "site. Losing it spends the privacy of releases anew.",
     )
 
 
@@ -153,9 +153,8 @@ class SitePolicy(Section):
     )
     counts: Literal["exact", "suppress"] = Field(
         "exact",
-        description="Counts of rows by class and group that `describe` sends: as they are; or "
-        "those from 1 to below `min_count` are not said. What `train`, `evaluate` and `synthesise` "
-        "send stays exact, and cells can be counted from it.",
+        description="Counts of rows by class and group: as they are; or those from 1 to below "
+        "`min_count` are not said, and nothing that is follows from them.",
     )
     min_count: int = Field(
         10, ge=1, description="With `suppress`: the smallest count that is said, besides 0."

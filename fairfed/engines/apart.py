@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
@@ -114,23 +115,26 @@ def _serve(connection: Connection, factory: str, argument: Any) -> None:
     module, name = factory.split(":")
     make: Callable[[Any], ClientApp] = getattr(import_module(module), name)
     app = make(argument)
-    while True:
-        try:
-            message, run_id, node_id, (node, run), state = connection.recv()
-        except EOFError:
-            return
-        context = Context(
-            run_id=run_id,
-            node_id=node_id,
-            node_config=node,
-            state=records_from_bytes(state),
-            run_config=run,
-        )
-        try:
-            with server_identity(run_id):  # Flower's Message asks who sends it
-                reply = app(message_from_bytes(message), context)
-                answer = message_to_bytes(reply), records_to_bytes(context.state)
-        except Exception as error:  # noqa: BLE001  (raised where it was asked for)
-            connection.send((error, b""))
-            continue
-        connection.send(answer)
+    with suppress(EOFError, OSError):  # the other side is gone
+        while True:
+            connection.send(_answered(app, *connection.recv()))
+
+
+def _answered(
+    app: ClientApp, message: bytes, run_id: int, node_id: int, asked: Any, state: bytes
+) -> tuple[bytes | Exception, bytes]:
+    """The answer and the new state; or what the app raised, to be raised where it was asked for."""
+    node, run = asked
+    context = Context(
+        run_id=run_id,
+        node_id=node_id,
+        node_config=node,
+        state=records_from_bytes(state),
+        run_config=run,
+    )
+    try:
+        with server_identity(run_id):  # Flower's Message asks who sends it
+            reply = app(message_from_bytes(message), context)
+            return message_to_bytes(reply), records_to_bytes(context.state)
+    except Exception as error:  # noqa: BLE001
+        return error, b""

@@ -20,6 +20,7 @@ from evaluation.files import write_whole
 from fairfed.config import FederationConfig
 from fairfed.config.arms import slug
 from fairfed.config.site import SiteConfig
+from fairfed.config.source import BUNDLED, HUB
 from fairfed.config.systems import Action
 from fairfed.data import ImageTable
 from fairfed.data.fingerprint import fingerprint
@@ -51,7 +52,7 @@ OTHER_DATA = (
 )
 TWICE = "two sites are called {name!r}; give every site a name of its own"
 NO_DOWNLOAD = (
-    "models.{field}: {source!r} is not on this disk, and policy.allow_download is false; give a "
+    "{field}: {source!r} is not on this disk, and policy.allow_download is false; give a "
     "directory, or allow it"
 )
 
@@ -152,6 +153,8 @@ class _Home:
         unfitted = study.table.model_copy(update={"moments": {}, "ranges": {}, "categories": {}})
         known = study.labels, study.seed, unfitted
         if self._loaded is None or self._loaded[0] != known:
+            if self.config.data.source.startswith(HUB):
+                self._require_here("data.source", self.config.data.source.removeprefix(HUB))
             table, report = load_site_data(self.config, study.labels, study.seed, study.table)
             measured = getattr(table, "measured", table.test)
             train, test = np.flatnonzero(~table.test), np.flatnonzero(measured)
@@ -169,16 +172,19 @@ class _Home:
             write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
 
     def _sources(self) -> ModelSources:
-        models, policy = self.config.models, self.config.policy
+        models = self.config.models
         for field in ("encoder", "generator"):
             source = getattr(models, field)
-            there = source == "bundled" or OWN.fullmatch(source) or Path(source).exists()
-            if not there and not policy.allow_download:
-                raise InputError(NO_DOWNLOAD.format(field=field, source=source))
+            if source != BUNDLED and not OWN.fullmatch(source):
+                self._require_here(f"models.{field}", source)
         return ModelSources(
             models.encoder, models.generator, models.lora, models.embeddings,
             self.config.compute.device, str(self._state / "synthetic"),
         )  # fmt: skip
+
+    def _require_here(self, field: str, source: str) -> None:
+        if not (self.config.policy.allow_download or Path(source).exists()):
+            raise InputError(NO_DOWNLOAD.format(field=field, source=source))
 
     def admit(self, request: Request) -> None:
         """Refuse a message that asks for more than the policy allows."""
@@ -187,7 +193,9 @@ class _Home:
         study, policy = request.study, self.config.policy
         action = action_of(request.message.metadata.message_type)
         also: list[Action] = [action] if request.extra is None else [action, "synthesise"]
-        reasons = list(refusals(policy, study, self._synthetic(request, action), *also))
+        # What needs no data is asked first: nothing is read for a study that is refused anyway.
+        reasons = list(refusals(policy, study, 0, *also))
+        reasons = reasons or list(refusals(policy, study, self._synthetic(request, action)))
         most, number = policy.max_rounds, int(request.sent.get("round", 0))  # type: ignore[arg-type]
         if most is not None and number > most:
             reasons.append(f"policy.max_rounds: round {number} is asked for, allowed are {most}")

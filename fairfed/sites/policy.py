@@ -14,7 +14,8 @@ from generators.curation.settings import most_judged
 from generators.plan import Cells
 
 WHAT_LEAVES: dict[Action, str] = {
-    "describe": "counts of the site's rows by class and group, once",
+    "describe": "counts of the site's rows by class and group, and of a table's columns sums, "
+    "coarse ranges and frequent values, once",
     "train": "the weights of the model after its own training, in every round",
     "evaluate": "counts of right and wrong answers on its test rows, by class and group",
     "synthesise": "how many images were wanted, made and rejected in each cell, never the images",

@@ -12,7 +12,7 @@ import torch
 from semantic.attributes import load_attributes, table_from_names
 from semantic.encoder import BUNDLED_CLIP, ClipEncoder, hash_folder, hash_weights, load_encoder
 from semantic.errors import InputError
-from semantic.space import Cell, CellScorer, SemanticSpace, margins
+from semantic.space import Cell, CellScorer, SemanticSpace, margins, unfit_template
 from semantic.tint import TINTS, tint_images
 
 
@@ -120,3 +120,9 @@ def test_a_directory_may_be_named_as_open_clip_names_it() -> None:
     assert ClipEncoder(f"local-dir:{BUNDLED_CLIP}").fingerprint == hash_folder(BUNDLED_CLIP)
     with pytest.raises(InputError, match=r"nowhere holds no open_clip_config\.json"):
         ClipEncoder("local-dir:nowhere")
+
+
+@pytest.mark.parametrize("template", ["{noun:>999999999}", "a {noun!r}", "{noun} {group:4}"])
+def test_a_template_fills_in_names_and_formats_nothing(template: str) -> None:
+    """A study that a site is sent could have it write a text of a gigabyte."""
+    assert "formats a field" in unfit_template(template)

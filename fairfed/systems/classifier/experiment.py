@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 UNITS = {"images": "images", "table": "rows"}
 """What a row is called, in the plural, by the kind of a label space."""
 UNSAID_COUNTS = (
-    "{hidden} counts of training and test rows are too small for their sites to say; where sums of "
-    "rows are shown, each of them is taken for 1"
+    "{hidden} counts of training and test rows are too small for their sites to say: no other "
+    "count of a site has these rows in it, and where sums of rows are shown, each of the {hidden} "
+    "is taken for 1"
 )
 SITES = SimulatedSites
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fairfed.config import parse_config
 from fairfed.config.site import SitePolicy
 from fairfed.config.systems import ACTIONS
-from fairfed.sites.policy import WHAT_LEAVES, asked_for, refusals, said_counts
+from fairfed.config.table import TableConfig
+from fairfed.sites.policy import WHAT_LEAVES, asked_for, refusals, said_counts, summarised
+from semantic.errors import InputError
 
 STUDY = parse_config(
     'rounds = 20\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\naugment = true', "study"
@@ -23,7 +27,25 @@ def test_a_study_asks_for_what_its_arms_need() -> None:
     assert asked_for(STUDY) == ("describe", "train", "evaluate", "synthesise")
     one_shot = parse_config('[[arms]]\nname = "a"\nsystem = "one-shot"', "study")
     assert asked_for(one_shot) == ("describe", "train", "evaluate", "release")
+    peers = parse_config("model = 'clip-head'\n[peers]", "study")
+    assert asked_for(peers) == ("describe", "train", "evaluate", "release")
     assert WHAT_LEAVES.keys() == set(ACTIONS)
+
+
+def test_a_column_is_summed_up_over_no_fewer_rows_than_a_count_needs() -> None:
+    schema = TableConfig(min_count=3)
+    assert summarised(schema, SitePolicy()).min_count == 3
+    assert summarised(schema, SitePolicy(counts="suppress", min_count=7)).min_count == 7
+    assert summarised(schema, SitePolicy(counts="suppress", min_count=2)).min_count == 3
+
+
+def test_noise_that_all_know_is_refused() -> None:
+    seeded = parse_config("model = 'clip-head'\n[peers]\nseeded_noise = true", "study")
+    (refused,) = refusals(SitePolicy(), seeded, 0)
+    assert refused.startswith("peers.seeded_noise")
+    labels = "[federation]\nclasses = ['a', 'b']\n[peers]\nseeded_noise = true"
+    with pytest.raises(InputError, match="peers.seeded_noise: .* with sites' own data leave it"):
+        parse_config(labels, "study")
 
 
 def test_what_goes_beyond_the_policy_is_named() -> None:

@@ -135,6 +135,17 @@ def test_training_asks_for_no_more_than_the_study_may(
     assert not (Path(site.state.directory) / "synthetic").exists()
 
 
+def test_nothing_is_downloaded_that_the_policy_does_not_allow(
+    small: Small, hospitals: Hospitals, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = hospitals()[0]
+    hub = site.data.model_copy(update={"source": "hf:nobody/skin"})
+    real = study(small(), tmp_path / "real")
+    (reply,) = asked(site.model_copy(update={"data": hub}), real, "FedAvg", ("query.describe", {}))
+    assert "InputError at client 0" in reply.error.reason
+    assert "data.source: 'nobody/skin' is not on this disk" in caplog.text
+
+
 def test_errors_are_on_the_ledger_by_their_kind(
     small: Small, hospitals: Hospitals, tmp_path: Path
 ) -> None:
