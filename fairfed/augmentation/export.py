@@ -22,7 +22,7 @@ from typing import Any
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
 from fairfed.config.labels import ALL, MISSING
-from fairfed.data.federation import SHADED_SOURCES
+from fairfed.config.source import FASHION
 from fairfed.data.metadata import METADATA
 from fairfed.data.originals import original_rows
 from fairfed.data.records import MARK, own_column
@@ -173,7 +173,7 @@ def _columns(
     row = {data.label: label}
     values = [ALL] * len(data.sensitive) if group == ALL else group.split(CROSSED)
     # "all" stands for nothing, unless it is a value of the user's own.
-    own = group in source.as_given.group_names and data.source not in SHADED_SOURCES
+    own = group in source.as_given.group_names and data.source not in FASHION
     unsaid = (MISSING,) if own else UNNAMED_GROUPS
     values = ["" if value in unsaid else value for value in values]
     row |= dict(zip(data.sensitive, values, strict=True))

@@ -17,7 +17,7 @@ from generators.diffusion.settings import BUNDLED_MODEL, embedding_file, lora_fi
 from semantic.encoder import BUNDLED_CLIP
 from semantic.errors import InputError
 from semantic.known_words import load_known_words
-from semantic.own_code import OWN_CLASS
+from semantic.own_code import OWN
 
 _INDEX = "model_index.json"
 
@@ -108,7 +108,7 @@ def _diffusers_model(model: str) -> ModelFile:
     setting = "generator.model"
     if model == "bundled":
         return ModelFile(setting, model, about=_about(BUNDLED_MODEL))
-    if OWN_CLASS.fullmatch(model):
+    if OWN.fullmatch(model):
         return _own_generator(setting, model)
     if Path(model).is_dir():
         remedy = "give a directory that diffusers' save_pretrained wrote"

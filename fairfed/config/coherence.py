@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from fairfed.config.inversion import InversionConfig
+from fairfed.config.source import BUNDLED
 
 if TYPE_CHECKING:
     from fairfed.config.arms import Arm
@@ -22,8 +23,6 @@ OF_IMAGES = {
     "shared": "a shared space is of images and captions",
 }
 """Sections that no table suits, and why."""
-PUBLIC = "bundled"
-"""The source whose rows everybody has, so that they need no protection."""
 
 
 def _of_one_kind(config: Config) -> str:
@@ -154,10 +153,10 @@ def _misadapted(config: Config, arm: Arm) -> str:
 
 
 def _hiding_what_is_private(config: Config) -> str:
-    if config.peers is not None and config.peers.seeded_noise and config.data.source != PUBLIC:
+    if config.peers is not None and config.peers.seeded_noise and config.data.source != BUNDLED:
         return (
             "peers.seeded_noise: whoever knows the seed can subtract the noise, so it is for "
-            f"data.source {PUBLIC!r} alone, which is public; with {config.data.source!r} leave it "
+            f"data.source {BUNDLED!r} alone, which is public; with {config.data.source!r} leave it "
             "out"
         )
     return ""

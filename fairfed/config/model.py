@@ -26,7 +26,8 @@ from fairfed.config.sections import (
     TrainConfig,
 )
 from fairfed.config.shared import ArrivalConfig, SharedConfig
-from fairfed.config.table import FRAME, TableConfig
+from fairfed.config.source import FRAME
+from fairfed.config.table import TableConfig
 from fairfed.config.zsl import ZslConfig, ZslSettings
 
 

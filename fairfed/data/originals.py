@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fairfed.data.federation import SHADED_SOURCES
+from fairfed.config.source import FASHION
 from fairfed.data.folder import FILE
 from fairfed.data.metadata import as_text
 from fairfed.data.reading import read_records
@@ -42,7 +42,7 @@ def original_rows(config: PipelineConfig, table: ImageTable) -> Iterator[Origina
 
     Sources that hold no image files (`bundled`, `fashion-mnist`) give PNGs of the table's pixels.
     """
-    if config.data.source in SHADED_SOURCES:
+    if config.data.source in FASHION:
         yield from (Original(".png", _png(image), "", {}) for image in table.images)
         return
     records = read_records(config.data)

@@ -12,12 +12,13 @@ from dataclasses import asdict
 from typing import Any
 
 from fairfed.config import Config
+from fairfed.config.base import required
 from fairfed.config.peers import MetaName
 from fairfed.rounds.arm_server import ArmServer, RoundResult
 from fairfed.rounds.arrays import Model
 from fairfed.rounds.exchange import Client, Steps
 from fairfed.sites.study import Study
-from fairfed.systems.peers.population import leavers, settings
+from fairfed.systems.peers.population import leavers
 from fairfed.systems.peers.relay import Exchanged, Relay
 from fairfed.systems.peers.schedule import PHASES
 
@@ -75,12 +76,12 @@ class PeersServer(ArmServer):
 
 def is_measured(config: Config, number: int) -> bool:
     """Whether unseen clients are measured after a round: every so many, and after the last."""
-    return number % settings(config).measure_every == 0 or number == config.rounds
+    return number % required(config.peers).measure_every == 0 or number == config.rounds
 
 
 def _gone(config: Config, peers: int) -> Callable[[int, int, str], bool]:
     """When a peer cannot be reached: after it has left."""
-    last = settings(config).leave_round
+    last = required(config.peers).leave_round
     leaving = leavers(config, peers) if last else ()
 
     def gone(peer: int, server_round: int, phase: str) -> bool:

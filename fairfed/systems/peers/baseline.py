@@ -13,6 +13,7 @@ from typing import Any
 from flwr.app import ArrayRecord, Message
 
 from fairfed.config import Arm, Config
+from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode, encode
 from fairfed.rounds.clients import METRICS_KEY
@@ -21,7 +22,7 @@ from fairfed.rounds.progress import TIMEOUT
 from fairfed.strategies.arm_server import SteeredServer
 from fairfed.systems.classifier.build import build_strategy
 from fairfed.systems.peers.arm_server import is_measured
-from fairfed.systems.peers.population import leavers, settings, unseen_peers
+from fairfed.systems.peers.population import leavers, unseen_peers
 from fairfed.systems.peers.relay import Traffic
 from fairfed.systems.session import Session
 
@@ -145,5 +146,5 @@ def train_arm(
 
 def _departure(config: Config, clients: int) -> dict[str, Any]:
     """Who leaves, and from which round on."""
-    first = settings(config).leave_round
+    first = required(config.peers).leave_round
     return {"leaving": leavers(config, clients) if first else (), "leave_round": first}

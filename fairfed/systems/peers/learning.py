@@ -19,13 +19,13 @@ from flwr.app import Array, ArrayRecord
 from torch import Tensor, nn
 
 from fairfed.config import Arm
+from fairfed.config.base import required
 from fairfed.config.model import Agreement
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, train_epochs
 from fairfed.models.training import as_float
 from fairfed.strategies.aggregate import is_parameter
-from fairfed.systems.peers.population import settings
 from fairfed.systems.peers.profiles import Profile, profile
 from fairfed.systems.peers.roles import Report
 from semantic.prototypes import PrototypeSums, sum_prototypes
@@ -70,7 +70,7 @@ class PeerSite:
 
     def release(self) -> Profile:
         """The same from noised sums: for others. Every call spends the configured ε and δ."""
-        peers, sums = settings(self._study), _sums(self._site)
+        peers, sums = required(self._study.peers), _sums(self._site)
         seed = (self._study.seed, self._peer, self._round, _NOISE)
         rng = np.random.default_rng(seed) if peers.seeded_noise else None
         noised = sums.release(peers.epsilon, peers.delta, peers.minimum, rng)
@@ -133,7 +133,7 @@ def first_order(
     -------
     Mean query loss, and the gradient under the model's names, with the statistics beside it.
     """
-    peers, train, lr = settings(config), config.train, how_peers_train(config)["lr"]
+    peers, train, lr = required(config.peers), config.train, how_peers_train(config)["lr"]
     size = min(train.batch_size, len(labels))
     gradients = train.epochs * math.ceil(len(labels) / train.batch_size)
     iterations = max(1, gradients // (peers.inner_steps + 1))
@@ -187,7 +187,7 @@ def adapted_correct(site: Site, weights: ArrayRecord, server_round: int) -> tupl
 
     The batches depend on seed, client and round alone: every method adapts on the same ones.
     """
-    peers, own = settings(site.study), site.training_set(_OWN)
+    peers, own = required(site.study.peers), site.training_set(_OWN)
     rows = site.rows.test
     test = site.inputs(rows)
     labels = torch.from_numpy(site.table.labels[rows])

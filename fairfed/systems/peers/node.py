@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 from flwr.app import Message, MetricRecord, RecordDict
 
+from fairfed.config.base import required
 from fairfed.sites.request import Request
 from fairfed.systems.peers.coordinate import Rules
 from fairfed.systems.peers.learning import PeerSite, adapted_correct, how_peers_train
 from fairfed.systems.peers.letters import pack, unpack
-from fairfed.systems.peers.population import members, peer_cost, settings
+from fairfed.systems.peers.population import members, peer_cost
 from fairfed.systems.peers.roles import Role
 from fairfed.systems.peers.schedule import Peer
 from fairfed.systems.peers.sites import peer_site
@@ -39,7 +40,7 @@ def act(request: Request) -> Message:
         role,
         state,
         PeerSite(site, kind, peer, request.round),
-        Rules(kind, settings(study), how_peers_train(study)["lr"]),
+        Rules(kind, required(study.peers), how_peers_train(study)["lr"]),
         unpack(request.message.content),
     )
     letters = actor.act(str(asked["phase"]))

@@ -14,8 +14,8 @@ from evaluation.results import (
     write_results,
 )
 from fairfed.config import Arm
+from fairfed.config.base import required
 from fairfed.rounds.run_directory import RunDirectory
-from fairfed.systems.peers.population import settings
 
 STEPS = ("0 steps", "1 step", "5 steps")
 STARTS = {"global": "", "cluster": ", nearest cluster"}
@@ -56,7 +56,7 @@ def write_outcome(directory: RunDirectory, clients: int, methods: list[str]) -> 
         "seed": directory.config.seed,
         "rounds": directory.config.rounds,
         "clients": clients,
-        "unseen": settings(directory.config).unseen,
+        "unseen": required(directory.config.peers).unseen,
         "methods": [
             _method(
                 name, lines[name], directory.read_json(f"unseen/{Arm(name=name).slug}.json") or {}

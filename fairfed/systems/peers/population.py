@@ -9,26 +9,21 @@ import math
 import random
 from typing import TYPE_CHECKING
 
+from fairfed.config.base import required
 from fairfed.systems.peers.election import elect
 
 if TYPE_CHECKING:
     from fairfed.config.model import Agreement
-    from fairfed.config.peers import PeersConfig
 
 COSTS = (1.0, 10.0)
 """Range of the costs that are drawn where a node's configuration names none."""
 
 
-def settings(config: Agreement) -> PeersConfig:
-    """The section `[peers]` of a run that has one."""
-    if config.peers is None:
-        raise ValueError("the configuration has no [peers]")
-    return config.peers
-
-
 def unseen_peers(config: Agreement, clients: int) -> tuple[int, ...]:
     """Clients that take no part, ascending."""
-    drawn = random.Random(f"{config.seed}/unseen").sample(range(clients), settings(config).unseen)
+    drawn = random.Random(f"{config.seed}/unseen").sample(
+        range(clients), required(config.peers).unseen
+    )
     return tuple(sorted(drawn))
 
 
@@ -58,7 +53,7 @@ def holder(config: Agreement, clients: int, peer: int, server_round: int) -> int
 
     The drifting peers pass their data on in a circle.
     """
-    peers = settings(config)
+    peers = required(config.peers)
     if not peers.drift_round or server_round < peers.drift_round:
         return peer
     taking_part = members(config, clients)
@@ -69,4 +64,4 @@ def holder(config: Agreement, clients: int, peer: int, server_round: int) -> int
 
 def _share(config: Agreement, count: int) -> int:
     """How many peers the configured share is, at least one."""
-    return max(1, math.ceil(settings(config).share * count))
+    return max(1, math.ceil(required(config.peers).share * count))

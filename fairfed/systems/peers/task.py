@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fairfed.config import Arm, Config, TrainConfig
+from fairfed.config.base import required
 from fairfed.config.peers import MetaName
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.progress import TIMEOUT
@@ -16,7 +17,6 @@ from fairfed.systems.classifier.build import check_arms, needs_probe
 from fairfed.systems.peers.arm_server import PeersServer, is_measured
 from fairfed.systems.peers.baseline import train_arm
 from fairfed.systems.peers.outcome import write_outcome
-from fairfed.systems.peers.population import settings
 from fairfed.systems.peers.sites import DRIFT
 from fairfed.systems.session import begin
 from semantic.errors import InputError
@@ -76,10 +76,10 @@ def check(study: Study) -> None:
     for arm in config.arms:
         _check_arm(arm)
     check_arms(config, study.place)
-    unseen, clients = settings(config).unseen, study.clients
+    unseen, clients = required(config.peers).unseen, study.clients
     if clients - unseen < 2:
         raise InputError(TOO_FEW.format(unseen=unseen, clients=clients, left=clients - unseen))
-    if settings(config).drift_round:
+    if required(config.peers).drift_round:
         study.simulated(DRIFT)
     study.place.encoder  # noqa: B018  (loaded, or refused)
     if config.model == "clip":
@@ -91,7 +91,7 @@ def _check_training(config: Config) -> None:
     train = config.train
     if train.debias != "none":
         raise InputError(NO_DEBIAS.format(debias=train.debias))
-    for field in _NOT_IN_FOMAML if "fomaml" in settings(config).meta else ():
+    for field in _NOT_IN_FOMAML if "fomaml" in required(config.peers).meta else ():
         if getattr(train, field) != TrainConfig.model_fields[field].default:
             raise InputError(NOT_FOMAML.format(field=field))
 
@@ -122,9 +122,9 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     """
     config = study.config
     methods: list[tuple[Arm, MetaName | None]] = [
-        (variant(kind), kind) for kind in dict.fromkeys(settings(config).meta)
+        (variant(kind), kind) for kind in dict.fromkeys(required(config.peers).meta)
     ]
-    methods += [(arm, None) for arm in config.arms if not settings(config).drift_round]
+    methods += [(arm, None) for arm in config.arms if not required(config.peers).drift_round]
     session = begin(grid, study, watcher, [arm for arm, _ in methods])
     directory, clients = session.run, session.clients
     numbers = [n for n in range(1, config.rounds + 1) if is_measured(config, n)]

@@ -19,11 +19,11 @@ import torch
 from flwr.app import Context, RecordDict
 from torch import Tensor
 
+from fairfed.config.base import required
 from fairfed.sites import dp_release
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.shared_space.data import caption_embeddings, image_embeddings
 from fairfed.systems.shared_space.sites import SharedSite
-from fairfed.systems.shared_space.variants import settings
 from fairfed.systems.shared_space.vectors import held_vectors
 from semantic.privacy import Guarantee
 from semantic.prototypes import sum_prototypes
@@ -45,7 +45,7 @@ def _noised(site: SharedSite) -> NoisedPrototypes:
     It states what it guarantees a row: the whole ε and δ, also where two sums share them.
     """
     own, study, clip = site.own, site.place.study, site.place.encoder
-    shared = settings(study)
+    shared = required(study.shared)
     none = own.rows[:0]
     pictured = image_embeddings(site, own.rows if own.kind != "text" else none)
     written = caption_embeddings(site, own.rows if own.kind == "both" else none)
@@ -81,7 +81,7 @@ def is_centred(sent: Mapping[str, object], place: Workplace) -> bool:
     Nothing is where every client withheld its sum of images: with classes moved and images not,
     the gap would be wider than CLIP's own.
     """
-    return settings(place.study).centre and f"centre-{IMAGES}" in sent
+    return required(place.study.shared).centre and f"centre-{IMAGES}" in sent
 
 
 def centre_of_classes(sent: Mapping[str, object], place: Workplace) -> Tensor | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fairfed.config.base import required
 from fairfed.config.model import Agreement
-from fairfed.systems.shared_space.variants import settings
 from semantic.conditioning import UNNAMED_NOUN
 from semantic.encoder import ClipEncoder
 from semantic.errors import InputError
@@ -26,7 +26,7 @@ def positions(
     InputError
         If a named class is not there, or is both.
     """
-    missing = settings(config).missing
+    missing = required(config.shared).missing
     arriving: tuple[str, ...] = ()
     if config.arrival is not None:
         arriving = (config.arrival.class_name,)
@@ -59,7 +59,7 @@ def class_text(known: SemanticSpace, name: str, config: Agreement) -> str:
     InputError
         If it shall be its attributes and it has none.
     """
-    asked = settings(config).class_text
+    asked = required(config.shared).class_text
     cell, phrases = Cell(name, UNNAMED_GROUPS[0]), known.table.phrases(name)
     if asked == "attributes" and not phrases:
         raise InputError(

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from torch import Tensor
 
+from fairfed.config.base import required
 from fairfed.draws import generator_of
 from fairfed.models import epoch_rows
 from fairfed.sites.request import Metrics, Request
@@ -27,7 +28,7 @@ from fairfed.systems.shared_space.classes import positions
 from fairfed.systems.shared_space.data import image_embeddings
 from fairfed.systems.shared_space.examples import Examples, captioned, training_examples
 from fairfed.systems.shared_space.sites import SharedSite, shared_site
-from fairfed.systems.shared_space.variants import Variant, served, settings, trained_on, variant_of
+from fairfed.systems.shared_space.variants import Variant, served, trained_on, variant_of
 from fairfed.systems.shared_space.vectors import class_vectors
 
 
@@ -63,7 +64,7 @@ def describe(request: Request) -> Message:
         "n-test": len(own.test),
         "label-set": list(own.classes),
     }
-    wanted = settings(request.study).centre
+    wanted = required(request.study.shared).centre
     content = release(site, request.context) if wanted else RecordDict()
     content["metrics"] = MetricRecord(metrics)
     return request.answer(content)
@@ -109,7 +110,7 @@ def _asked(request: Request) -> _Asked:
     site, study = shared_site(request), request.study
     place = site.place
     classes = unit(class_vectors(place), centre_of_classes(request.sent, place))
-    model = Adapter(classes.shape[1], settings(study).hidden, study.seed)
+    model = Adapter(classes.shape[1], required(study.shared).hidden, study.seed)
     model.load_state_dict(request.message.content.array_records["arrays"].to_torch_state_dict())
     return _Asked(site, variant_of(str(request.sent["arm"])), request.round, model, classes)
 
@@ -133,7 +134,7 @@ def _train(asked: _Asked, examples: Examples) -> float:
         asked.classes,
         competing=examples.competing,
         texts=examples.texts,
-        noise=settings(study).noise,
+        noise=required(study.shared).noise,
         epochs=how.epochs,
         lr=how.lr,
         momentum=how.momentum,

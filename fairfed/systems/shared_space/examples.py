@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairfed.config.base import required
 from fairfed.systems.shared_space.adapter import unit
 from fairfed.systems.shared_space.centring import CAPTIONS, IMAGES, centre_of, centre_of_classes
 from fairfed.systems.shared_space.classes import positions
@@ -16,7 +17,7 @@ from fairfed.systems.shared_space.data import caption_embeddings, image_embeddin
 from fairfed.systems.shared_space.holdings import Rows
 from fairfed.systems.shared_space.memory import synthetic
 from fairfed.systems.shared_space.sites import SharedSite
-from fairfed.systems.shared_space.variants import Variant, settings
+from fairfed.systems.shared_space.variants import Variant
 from fairfed.systems.shared_space.vectors import class_vectors
 
 
@@ -82,7 +83,7 @@ def training_examples(
 
 def captioned(site: SharedSite, rows: Rows) -> Rows:
     """Those of the rows whose captions are trained on."""
-    return telling(site, rows) if settings(site.place.study).telling_captions else rows
+    return telling(site, rows) if required(site.place.study.shared).telling_captions else rows
 
 
 def _with(site: SharedSite, rows: Rows, held_out: Rows, classes: tuple[int, ...]) -> Rows:
@@ -128,7 +129,7 @@ def _and_described(
     """
     if not len(real.labels):
         return real
-    copies = settings(site.place.study).anchors
+    copies = required(site.place.study.shared).anchors
     vectors = unit(class_vectors(site.place), centre_of_classes(sent, site.place))
     labels = torch.tensor(classes, dtype=torch.int64).repeat_interleave(copies)
     every = real.competing.any(0).nonzero().flatten().tolist()

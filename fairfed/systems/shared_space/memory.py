@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairfed.config.model import Agreement
-from fairfed.config.shared import ArrivalConfig
+from fairfed.config.base import required
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.workplace import Workplace
@@ -21,13 +20,6 @@ from semantic.conditioning import UNNAMED_NOUN, ComposingConditioner, Conditione
 from semantic.memory import RecallingConditioner, SemanticMemory, remember
 from semantic.naming import UNNAMED_GROUPS
 from semantic.space import Cell, known_groups
-
-
-def arrival_of(config: Agreement) -> ArrivalConfig:
-    """The section `[arrival]` of a configuration that has one."""
-    if config.arrival is None:
-        raise TypeError("the configuration has no section [arrival]")
-    return config.arrival
 
 
 def _unseen(place: Workplace) -> list[str]:
@@ -58,7 +50,7 @@ def recalled_vector(place: Workplace, vectors: Tensor) -> Tensor:
     vectors
         ``[C, d]``: embeddings of every class's description.
     """
-    known, name = place.space, arrival_of(place.study).class_name
+    known, name = place.space, required(place.study.arrival).class_name
     nearest = memory(place).nearest(name, 1)[0]
     item = known.prompts(Cell(name, UNNAMED_GROUPS[0]), UNNAMED_NOUN)[0]
     phrases = [*nearest.adds, *((phrase, -share) for phrase, share in nearest.lacks)]
@@ -84,7 +76,7 @@ def synthetic(place: Workplace, label: int) -> Tensor:
 
 def _synthetic(place: Workplace, label: int) -> Tensor:
     groups = np.flatnonzero(known_groups(place.labels.groups)).tolist()
-    per_cell = math.ceil(arrival_of(place.study).images / max(1, len(groups)))
+    per_cell = math.ceil(required(place.study.arrival).images / max(1, len(groups)))
     pools = [synthesiser(place).pool(label, group, per_cell, SHARED) for group in groups]
     found = [image for pool in pools for image in pool.images]
     if not found:
@@ -101,7 +93,7 @@ def synthesiser(place: Workplace) -> Synthesiser:
 def _synthesiser(place: Workplace) -> Synthesiser:
     known = place.space
     conditioner: Conditioner
-    if arrival_of(place.study).recall:
+    if required(place.study.arrival).recall:
         conditioner = RecallingConditioner(known, memory=memory(place))
     else:
         judged = composability(known.table.of(known.classes), _unseen(place))

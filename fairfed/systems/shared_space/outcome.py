@@ -18,12 +18,13 @@ from evaluation.results import (
     clients_called,
     write_results,
 )
+from fairfed.config.base import required
 from fairfed.rounds.run_directory import RunDirectory, costs
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.shared_space.centring import IMAGES
 from fairfed.systems.shared_space.classes import positions
-from fairfed.systems.shared_space.memory import arrival_of, memory
-from fairfed.systems.shared_space.variants import settings, variants_of
+from fairfed.systems.shared_space.memory import memory
+from fairfed.systems.shared_space.variants import variants_of
 
 if TYPE_CHECKING:
     from fairfed.config import Config
@@ -162,7 +163,7 @@ def _clients_at_the_end(logged: dict[str, list[Line]], names: dict[int, str]) ->
 
 def _arrival(place: Workplace) -> dict[str, Any]:
     """What arrives, when, and what the semantic memory says of it."""
-    arrival = arrival_of(place.study)
+    arrival = required(place.study.arrival)
     found = memory(place).explain(arrival.class_name)
     return {"class": arrival.class_name, "round": arrival.round, "memory": found}
 
@@ -170,7 +171,7 @@ def _arrival(place: Workplace) -> dict[str, Any]:
 def _notes(config: Config, met: dict[str, Any], logged: dict[str, list[Line]]) -> list[str]:
     """What a reader of the numbers must know of how they came about; nothing as a rule."""
     found = []
-    if settings(config).centre and IMAGES not in met["means"]:
+    if required(config.shared).centre and IMAGES not in met["means"]:
         found.append(NOT_CENTRED.format(minimum=config.augment.minimum))
     for variant in variants_of(config):
         lines = logged[variant.title]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fairfed.config.base import required
 from fairfed.data import ImageTable
 from fairfed.data.federation import load_undivided
 from fairfed.data.fingerprint import fingerprint
@@ -15,7 +16,6 @@ from fairfed.sites.simulated import SimulatedSites, simulated
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.shared_space.classes import positions
 from fairfed.systems.shared_space.holdings import Holding, Rows, divide
-from fairfed.systems.shared_space.variants import settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class SharedSites(SimulatedSites):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the clients: their numbers."""
-        shared = settings(self.config)
+        shared = required(self.config.shared)
         count = shared.image_clients + shared.both_clients + shared.text_clients
         return tuple(map(str, range(count)))
 
@@ -60,7 +60,9 @@ class SharedSites(SimulatedSites):
         """Who holds what."""
         table, config = self.table, self.config
         missing, arriving = positions(config, table.classes)
-        return divide(table.labels, table.test, missing, arriving, settings(config), config.seed)
+        return divide(
+            table.labels, table.test, missing, arriving, required(config.shared), config.seed
+        )
 
     def fingerprint(self) -> str:
         """A one-way hash of all rows and of who holds which."""

@@ -9,6 +9,7 @@ from flwr.app import ArrayRecord, RecordDict
 
 from evaluation import get_metric
 from fairfed.config import Config
+from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
@@ -23,7 +24,7 @@ from fairfed.systems.shared_space.memory import check_synthesis
 from fairfed.systems.shared_space.outcome import write_outcome
 from fairfed.systems.shared_space.sites import SharedSites
 from fairfed.systems.shared_space.strategy import ACTION, SharedSpace
-from fairfed.systems.shared_space.variants import Variant, rounds_of, settings, variants_of
+from fairfed.systems.shared_space.variants import Variant, rounds_of, variants_of
 from fairfed.systems.shared_space.vectors import HELD, class_vectors
 from semantic.errors import InputError
 
@@ -66,7 +67,7 @@ def check(study: Study) -> None:
         If data, models, classes or settings are not as they should be.
     """
     config = study.config
-    arrival, shared = config.arrival, settings(config)
+    arrival, shared = config.arrival, required(config.shared)
     refuse_arms(config, "shared")
     _refuse_unused(config)
     if arrival is not None and arrival.round >= config.rounds:
@@ -116,7 +117,7 @@ def _met(session: Session) -> dict[str, Any]:
     if kept is None:
         answers = session.query(ACTION, session.study.request())
         kept = {"clients": [_row(answer) for answer in answers.values()], "release": None}
-        if settings(directory.config).centre:
+        if required(directory.config.shared).centre:
             merged = merge(answers.values())
             kept |= {"release": merged.to_json(), "means": means(merged)}
         directory.write_json("clients.json", kept)
@@ -158,7 +159,7 @@ def _train(session: Session, met: dict[str, Any], variant: Variant) -> None:
         max_weight=config.fairness.max_weight,
         min_share=config.fairness.min_share,
     )
-    adapter = Adapter(place.encoder.dimension, settings(config).hidden, config.seed)
+    adapter = Adapter(place.encoder.dimension, required(config.shared).hidden, config.seed)
     plan = Plan(
         rounds=rounds_of(config, variant),
         seed=config.seed,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairfed.config import Arm
+from fairfed.config.base import required
 from fairfed.config.model import Agreement
-from fairfed.config.shared import ArrivalConfig, SharedConfig
+from fairfed.config.shared import ArrivalConfig
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,11 @@ ARRIVING = {
 }
 
 
-def settings(config: Agreement) -> SharedConfig:
-    """The section `[shared]` of a configuration that has one."""
-    if config.shared is None:
-        raise TypeError("the configuration has no section [shared]")
-    return config.shared
-
-
 def variants_of(config: Agreement) -> list[Variant]:
     """The variants of a run, each once, in the order of the configuration."""
     if config.arrival is not None:
         return [ARRIVING[name] for name in dict.fromkeys(config.arrival.variants)]
-    return [COMPARED[name] for name in dict.fromkeys(settings(config).variants)]
+    return [COMPARED[name] for name in dict.fromkeys(required(config.shared).variants)]
 
 
 def variant_of(slug: str) -> Variant:

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
-from fairfed.config.adaptation import SpecialiseConfig
-from fairfed.config.model import Agreement
+from fairfed.config.base import required
 from fairfed.draws import generator_of
 from fairfed.sites.request import Request
 from fairfed.sites.site import Site
@@ -30,17 +29,10 @@ OTHER_WEIGHTS = (
 )
 
 
-def settings(config: Agreement) -> SpecialiseConfig:
-    """The section `[specialise]` of a configuration that has one."""
-    if config.specialise is None:
-        raise TypeError("the configuration has no section [specialise]")
-    return config.specialise
-
-
 def specialiser(place: Workplace) -> Specialiser:
     """The pipeline to specialise, loaded once on a machine."""
     study = place.study
-    rank = settings(study).rank
+    rank = required(study.specialise).rank
     return place.kept("specialiser", lambda: Specialiser(place.diffusion, rank, study.seed))
 
 
@@ -48,7 +40,7 @@ def train(request: Request) -> Message:
     """Train the received LoRA on the site's images; only it goes back."""
     begun = time.perf_counter()
     site = _asked(request)
-    how, own = settings(site.study), examples(site, False)
+    how, own = required(site.study.specialise), examples(site, False)
     part, loss = _received(request.message), 0.0
     if len(own.latents):
         part, loss = specialiser(site.place).train(
@@ -102,7 +94,7 @@ def _examples(site: Site, test: bool) -> Examples:
     rows = site.rows.train
     if test:
         rng = np.random.default_rng((JUDGING, site.study.seed, site.index))
-        rows = np.sort(rng.permutation(site.rows.test)[: settings(site.study).held_out])
+        rows = np.sort(rng.permutation(site.rows.test)[: required(site.study.specialise).held_out])
     pixels = site.images.images[rows]
     if not len(pixels):
         return Examples(torch.zeros(0), torch.zeros(0))
@@ -111,7 +103,7 @@ def _examples(site: Site, test: bool) -> Examples:
 
 def captions(place: Workplace, pixels: Image) -> list[str]:
     """What the UNet is told of images, by the images alone."""
-    if settings(place.study).caption == "empty":
+    if required(place.study.specialise).caption == "empty":
         return [""] * len(pixels)
     space = place.space
     scores = CellScorer(place.encoder, space).scores(pixels)

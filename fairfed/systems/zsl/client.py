@@ -12,6 +12,7 @@ import torch
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from torch import nn
 
+from fairfed.config.base import required
 from fairfed.config.zsl import ZslSettings
 from fairfed.draws import generator_of
 from fairfed.sites.request import Request
@@ -29,7 +30,7 @@ from fairfed.systems.zsl.networks import (
 from fairfed.systems.zsl.sites import ZslSites
 from fairfed.systems.zsl.table import FeatureTable
 from fairfed.systems.zsl.training import Rows, train_gan
-from fairfed.systems.zsl.variants import settings, variant_of
+from fairfed.systems.zsl.variants import variant_of
 
 CRITIC_KEY, CLASSIFIER_KEY = "zsl-critic-", "zsl-classifier"
 """Where a client keeps its discriminator (one for each variant) and its classifier."""
@@ -39,7 +40,7 @@ def train(request: Request) -> Message:
     """Train the received generator against the client's own discriminator; only it goes back."""
     start = time.perf_counter()
     variant, context = variant_of(str(request.sent["arm"])), request.context
-    seed, zsl, client = request.study.seed, settings(request.study), request.client
+    seed, zsl, client = request.study.seed, required(request.study.zsl), request.client
     table, rows = own_rows(request)
     maker = feature_generator(table, variant, zsl)
     maker.load_state_dict(request.message.content.array_records["arrays"].to_torch_state_dict())

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairfed.config.base import required
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.zsl.split import Split
-from fairfed.systems.zsl.variants import settings
 from generators.synthesis import Synthesiser
 from semantic.conditioning import Conditioner
 from semantic.space import known_groups
@@ -57,7 +57,7 @@ def synthesiser(place: Workplace, split: Split) -> Synthesiser:
     InputError
         If a model is not to be had.
     """
-    mode, space = settings(place.study).conditioning, place.space
+    mode, space = required(place.study.zsl).conditioning, place.space
     held = (*split.classes.unseen, *split.classes.validation)
     unnamed = tuple(space.classes[c] for c in held) if mode != "name" else ()
     return place.synthesiser_of(space, Conditioner(space, mode, unnamed=unnamed), False)
@@ -73,7 +73,7 @@ def embed_generated(place: Workplace, split: Split) -> Embedded:
     """
     maker, encoder, space = synthesiser(place, split), place.encoder, place.space
     groups = np.flatnonzero(known_groups(space.groups)).tolist()
-    per_cell = math.ceil(settings(place.study).images_per_class / max(1, len(groups)))
+    per_cell = math.ceil(required(place.study.zsl).images_per_class / max(1, len(groups)))
     parts, labels, made, reused = [], [], 0, 0
     for label in sorted((*split.classes.trained, *split.classes.validation, *split.classes.unseen)):
         pools = [maker.pool(label, group, per_cell, OWNER) for group in groups]

@@ -11,6 +11,7 @@ import torch
 from flwr.app import ArrayRecord
 
 from fairfed.config import Config
+from fairfed.config.base import required
 from fairfed.draws import generator_of
 from fairfed.rounds import checkpoint
 from fairfed.rounds.arm_server import Plan
@@ -24,7 +25,7 @@ from fairfed.systems.zsl.images import embed_generated
 from fairfed.systems.zsl.judge import Judge, Source, generated, stored
 from fairfed.systems.zsl.networks import Conditions, feature_generator, initialise
 from fairfed.systems.zsl.sites import ZslSites
-from fairfed.systems.zsl.variants import Variant, settings
+from fairfed.systems.zsl.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Run:
     def judge(self) -> Judge:
         """What scores the variants' features."""
         known = self.sites
-        return Judge(known.features, known.split, settings(self.config), known.scale)
+        return Judge(known.features, known.split, required(self.config.zsl), known.scale)
 
     def validate(self, source: Source, number: int) -> ZslScores | None:
         """Scores after a round on validation classes; None without any."""
@@ -74,7 +75,7 @@ class Run:
 def train_variant(run: Run, variant: Variant) -> dict[str, Any]:
     """Train a federated variant and test the selected generator; its outcome."""
     config, table, session = run.config, run.sites.features, run.session
-    zsl = settings(config)
+    zsl = required(config.zsl)
     conditions = Conditions(table, variant, zsl.text_noise)
 
     def source(model: Model) -> Source:
@@ -115,7 +116,7 @@ def _generate(run: Run, variant: Variant) -> None:
     started, watcher = time.perf_counter(), run.session.watcher
     classes = run.sites.split.classes
     count = sum(map(len, (classes.trained, classes.validation, classes.unseen)))
-    watcher.synthesising(count * settings(run.config).images_per_class)
+    watcher.synthesising(count * required(run.config.zsl).images_per_class)
     found = embed_generated(run.session.study.place, run.sites.split)
     seconds = time.perf_counter() - started
     watcher.synthesised({"generated": found.made, "reused": found.reused, "seconds": seconds})

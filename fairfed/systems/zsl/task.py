@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairfed.config import PartitionConfig
+from fairfed.config.base import required
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
@@ -13,7 +14,7 @@ from fairfed.systems.zsl.images import synthesiser
 from fairfed.systems.zsl.outcome import write_outcome
 from fairfed.systems.zsl.running import Run, generate_variant, train_variant
 from fairfed.systems.zsl.sites import ZslSites
-from fairfed.systems.zsl.variants import settings, variants_of
+from fairfed.systems.zsl.variants import variants_of
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def check(study: Study) -> None:
     if config.partition != PartitionConfig(clients=config.partition.clients):
         raise InputError(DIVIDED)
     divided = simulated(study.simulation, ZslSites, "[zsl]").split
-    if any(not variant.federated for variant in variants_of(settings(config))):
+    if any(not variant.federated for variant in variants_of(required(config.zsl))):
         synthesiser(study.place, divided)
 
 
@@ -56,7 +57,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         If no client answers any more.
     """
     config, sites = study.config, simulated(study.simulation, ZslSites, "[zsl]")
-    chosen = variants_of(settings(config))
+    chosen = variants_of(required(config.zsl))
     session = begin(grid, study, watcher, [variant.arm for variant in chosen])
     one, outcomes = Run(session, sites), []
     for variant in chosen:

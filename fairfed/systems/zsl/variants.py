@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairfed.config import Arm
-from fairfed.config.model import Agreement
 from fairfed.config.zsl import VariantName, ZslSettings
 
 
@@ -59,10 +58,3 @@ def variants_of(zsl: ZslSettings) -> list[Variant]:
 def variant_of(slug: str) -> Variant:
     """The variant that a message is about."""
     return next(variant for variant in VARIANTS.values() if variant.arm.slug == slug)
-
-
-def settings(config: Agreement) -> ZslSettings:
-    """The section `[zsl]` of a configuration that has one."""
-    if config.zsl is None:
-        raise TypeError("the configuration has no section [zsl]")
-    return config.zsl
