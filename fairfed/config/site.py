@@ -12,17 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fairfed.config.base import Once, Section, Strings
+from fairfed.config.base import Once, OneOf, Section, Strings
 from fairfed.config.data import ReadingConfig
 from fairfed.config.load import load_model
 from fairfed.config.presets import with_preset
 from fairfed.config.source import BUNDLED, FASHION, HUB, source_of
-
-Action = Literal["describe", "train", "evaluate", "synthesise", "release", "audit"]
-ACTIONS: tuple[Action, ...] = (
-    "describe", "train", "evaluate", "synthesise", "release", "audit",
-)  # fmt: skip
-"""What a study may ask of a site."""
+from fairfed.config.systems import ACTIONS, Action
 
 
 class SiteData(ReadingConfig):
@@ -173,6 +168,14 @@ class SitePolicy(Section):
     )
     allow_download: bool = Field(
         False, description="Load models and datasets from the hub that are not on the disk."
+    )
+    own_code: Annotated[
+        tuple[Annotated[str, OneOf(own="object")], ...], Once, Field(strict=False)
+    ] = Field(
+        (),
+        description="Models and systems, as `module:object`, that the site runs although they are "
+        "no part of fairfed, where a study names them. They must be installed here, and can do "
+        "with the site's rows what they like.",
     )
 
 

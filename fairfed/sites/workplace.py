@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config import Arm, Config, GeneratorConfig
+from fairfed.config.classifiers import MODELS
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, embeds_once
 from fairfed.data.tables import input_names
@@ -29,6 +31,7 @@ from generators.synthesis import Curation
 from semantic.attributes import AttributeTable
 from semantic.encoder import load_encoder
 from semantic.errors import InputError
+from semantic.own_code import own_function
 from semantic.space import SemanticSpace, known_groups
 
 if TYPE_CHECKING:
@@ -243,12 +246,34 @@ class Workplace:
         study, classes = self.study, len(self.labels.classes)
         if study.model == "clip":
             return self._adapted(arm)
+        inputs, size = 0, self.labels.image_size
         if self.labels.kind == "table":
             inputs = len(input_names(study.table))
-            return build_model(study.model, classes, seed=study.seed, inputs=inputs)
         encoder = self.encoder if study.model == "clip-head" else None
-        size = self.labels.image_size
-        return build_model(study.model, classes, size, seed=study.seed, encoder=encoder)
+
+        def build() -> nn.Module:
+            return build_model(
+                study.model, classes, size, seed=study.seed, encoder=encoder, inputs=inputs
+            )
+
+        if study.model in MODELS:
+            return build()
+        # Built once, before clients train: what it draws is PyTorch's, which threads share.
+        return deepcopy(self.kept(("own model", inputs), build))
+
+    def check_model(self, arm: Arm | None = None) -> None:
+        """Build an arm's model, where only that shows whether it can be had.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If CLIP or a model of the user's own is not to be had, or is no such model.
+        """
+        own = self.study.model not in MODELS
+        if own:
+            own_function(self.study.model, "model")
+        if self.study.model == "clip" or (own and self.labels.kind == "images"):
+            self.model(arm)
 
     def _adapted(self, arm: Arm | None) -> AdaptedClip:
         """An adapted CLIP; frozen weights are shared by all copies of it."""

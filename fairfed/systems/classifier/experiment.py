@@ -160,8 +160,7 @@ def _augment(session: Session, federation: dict[str, Any]) -> None:
     arm = next((arm for arm in arms if domain_matching_enabled(told, arm)), arms[0])
     split = federation["splits"][split_of(arm)]["train"]
     matching = domain_matching_enabled(told, arm)
-    # A count that is not said is small: to what will be made, it is as good as none.
-    held = [[[count or 0 for count in row] for row in own] for own in split]
+    held = [[[1 if count is None else count for count in row] for row in own] for own in split]
     plans = [study.place.plan(np.array(own), matching) for own in held]
     size = np.maximum(plans, told.augment.pool) * (np.array(plans) > 0)
     pools = size.max(0) if told.augment.share else np.array(plans).sum(0)
@@ -265,6 +264,5 @@ def check(study: Study) -> None:
         place.zero_shot_head()
     if any(needs_probe(arm) for arm in arms):
         check_probe(study)
-    if config.model == "clip":
-        for arm in arms:
-            place.model(arm)
+    for arm in arms:
+        place.check_model(arm)

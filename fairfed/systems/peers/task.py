@@ -82,8 +82,7 @@ def check(study: Study) -> None:
     if required(config.peers).drift_round:
         study.simulated(DRIFT)
     study.place.encoder  # noqa: B018  (loaded, or refused)
-    if config.model == "clip":
-        study.place.model()
+    study.place.check_model()
 
 
 def _check_training(config: Config) -> None:
