@@ -1,4 +1,4 @@
-"""The arithmetic of batch-norm inversion: the loss, its descent, and the recorded company."""
+"""The arithmetic of batch-norm inversion: the loss, its descent, the auxiliary batch."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Penalty = Callable[[int, list[Moments]], Tensor]
 
 
 @dataclass(frozen=True)
-class Company:
-    """Where the company's statistics were at every step, once a member had left.
+class AuxiliaryBatch:
+    """Where the auxiliary batch's statistics were at every step, once a member had left.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class Company:
     size: int
 
     def penalty(self, labels: Tensor) -> Penalty:
-        """Distance of the company to the stored statistics with each image as its missing member.
+        """Distance of the batch to the stored statistics with each image as its missing member.
 
-        Times `size`: in the company's own loss, too, the distance weighs that much beside the
+        Times `size`: in the batch's own loss, too, the distance weighs that much beside the
         cross-entropy of one image.
         """
 
@@ -53,10 +53,10 @@ class Company:
         return penalty
 
 
-def record_company(
+def record_auxiliary_batch(
     model: nn.Module, outputs: int, settings: InversionSettings, shown: int
-) -> Company:
-    """Invert the company, and keep its moments at every step.
+) -> AuxiliaryBatch:
+    """Invert the auxiliary batch, and keep its moments at every step.
 
     Its members are of the first `shown` outputs in turn.
     """
@@ -71,13 +71,13 @@ def record_company(
         return torch.stack(apart).sum() * size
 
     descend(model, list(range(size)), labels, penalty, settings)
-    return Company(rest, size)
+    return AuxiliaryBatch(rest, size)
 
 
 def _places(labels: Tensor, outputs: int) -> Tensor:
-    """Weights of the company's members once an average one of an output has left.
+    """Weights of the auxiliary batch's members once an average one of an output has left.
 
-    Where the company has no member of an output, an average of all leaves. ``[outputs, members]``.
+    Where the batch has no member of an output, an average of all leaves. ``[outputs, members]``.
     """
     own = (torch.arange(outputs, device=labels.device)[:, None] == labels).float()
     own[own.sum(1) == 0] = 1.0

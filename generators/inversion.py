@@ -6,11 +6,11 @@ it stored while it was trained (Hao et al. 2021, arXiv 2104.13417; Yin et al. 20
 1912.08795). No image, text or diffusion model is needed.
 
 Statistics belong to a batch, and so the images of a batch depend on each other; the same request
-must give the same image whatever it rides with. Ours, not the paper's: a *company* of images over
-all outputs is inverted together, once per generator, from fixed seeds, and the moments that it had
-at every step are kept. A request is then inverted as the one that takes the place of an average
-company member of its class, all others being where they were at that step. It costs as much as an
-image of an ordinary batch, and depends on the request and the generator alone.
+must give the same image whatever it rides with. Ours, not the paper's: an *auxiliary batch* of
+images over all outputs is inverted together, once per generator, from fixed seeds, and the moments
+that it had at every step are kept. A request is then inverted as the one that takes the place of
+its average member of the same class, all others being where they were at that step. It costs as
+much as an image of an ordinary batch, and depends on the request and the generator alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from semantic.space import Cell
 if TYPE_CHECKING:
     from torch import nn
 
-    from generators.descent import Company
+    from generators.descent import AuxiliaryBatch
 
 
 def class_outputs(classes: Sequence[str]) -> tuple[Cell, ...]:
@@ -58,8 +58,8 @@ class InversionGenerator:
     settings
         Weights of the loss, steps, sizes.
     shown
-        The company is of the first `shown` outputs; None: of all. For a classifier that tells these
-        from something that is never made.
+        The auxiliary batch is of the first `shown` outputs; None: of all. For a classifier that
+        tells these from something that is never made.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class InversionGenerator:
         self.fingerprint = _fingerprint(self._model, self._cells, settings, self._shown)
         self.batch_size = settings.batch_size
         self._guard = threading.Lock()
-        self._recorded: Company | None = None
+        self._recorded: AuxiliaryBatch | None = None
 
     def generate(self, requests: Sequence[Request]) -> Image:
         """Images of the requests, ``[n, size, size, 3]``; a prompt has no influence.
@@ -137,23 +137,25 @@ class InversionGenerator:
         return self._cells.index(cell)
 
     def _invert(self, seeds: list[int], labels: list[int]) -> Image:
-        """One full batch of requests, each in the place of a company member."""
+        """One full batch of requests, each in the place of a member of the auxiliary batch."""
         import torch
 
         from generators.descent import descend
 
         rows = torch.tensor(labels, device=self._device)
-        pixels = descend(self._model, seeds, rows, self._company().penalty(rows), self.settings)
+        pixels = descend(
+            self._model, seeds, rows, self._auxiliary_batch().penalty(rows), self.settings
+        )
         shown = ((pixels + 1) * 127.5).round().byte()
         return np.ascontiguousarray(shown.permute(0, 2, 3, 1).cpu().numpy())
 
-    def _company(self) -> Company:
-        """The company, inverted when the first image is asked for."""
-        from generators.descent import record_company
+    def _auxiliary_batch(self) -> AuxiliaryBatch:
+        """The auxiliary batch, inverted when the first image is asked for."""
+        from generators.descent import record_auxiliary_batch
 
         with self._guard:
             if self._recorded is None:
-                self._recorded = record_company(
+                self._recorded = record_auxiliary_batch(
                     self._model, self._logits, self.settings, self._shown
                 )
             return self._recorded

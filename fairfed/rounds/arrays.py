@@ -61,7 +61,9 @@ def encode(model: Mapping[str, NDArray[Any]]) -> ArrayRecord:
     return ArrayRecord({name: Array(np.asarray(value)) for name, value in model.items()})
 
 
-def flaw(model: Mapping[str, NDArray[Any]], like: Mapping[str, NDArray[Any]]) -> str | None:
+def validate_update(
+    model: Mapping[str, NDArray[Any]], like: Mapping[str, NDArray[Any]]
+) -> str | None:
     """Say why a client's model cannot be merged, or ``None``.
 
     Parameters
@@ -89,13 +91,13 @@ def flaw(model: Mapping[str, NDArray[Any]], like: Mapping[str, NDArray[Any]]) ->
     return None
 
 
-def joined(parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Model:
+def add_prefixes(parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Model:
     """Put the arrays of several parts together, each under ``part/name``."""
     return {f"{part}/{n}": array for part, arrays in parts.items() for n, array in arrays.items()}
 
 
-def parted(arrays: Mapping[str, NDArray[Any]], *parts: str) -> tuple[Model, ...]:
-    """Take apart what :func:`joined` put together.
+def strip_prefixes(arrays: Mapping[str, NDArray[Any]], *parts: str) -> tuple[Model, ...]:
+    """Take apart what :func:`add_prefixes` put together.
 
     Returns
     -------

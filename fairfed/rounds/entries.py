@@ -26,7 +26,7 @@ class RejectedReply(ValueError):  # noqa: N818  (it is the reply that is named, 
     """A reply that cannot be used; the message is the reason for the log."""
 
 
-def whole(value: object) -> int | None:
+def non_negative_int(value: object) -> int | None:
     """Return a count as an integer; None for what is none: a fraction, negative, NaN, too large."""
     if not isinstance(value, int | float) or not 0 <= value < COUNTS_END or value != int(value):
         return None
@@ -71,7 +71,7 @@ class Entries:
     def count(self, name: str) -> int:
         """Return a whole number that is not negative and below 2**53."""
         value = self._value(name)
-        count = whole(value)
+        count = non_negative_int(value)
         if count is None:
             raise RejectedReply(NOT_A_COUNT.format(name=name, value=value))
         return count

@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 from fairfed.errors import RunError
 from fairfed.rounds import checkpoint as checkpoints
 from fairfed.rounds.arm_server import ArmServer, Plan, Row
-from fairfed.rounds.arrays import Model, flaw
+from fairfed.rounds.arrays import Model, validate_update
 from fairfed.rounds.exchange import Answers, Client, Exchange, drive, perform
 from semantic.errors import InputError
 
@@ -204,7 +204,7 @@ def _resume(
     if not path.exists():
         return None
     saved = checkpoints.load(path)
-    reason = flaw(saved.arrays, server.start())
+    reason = validate_update(saved.arrays, server.start())
     if reason is not None:
         raise InputError(OTHER_MODEL.format(path=path, reason=reason))
     for name, here in identity.items():

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from flwr.app import ArrayRecord, MetricRecord
 
-from fairfed.rounds.arrays import Model, decode, flaw
-from fairfed.rounds.entries import whole
+from fairfed.rounds.arrays import Model, decode, validate_update
+from fairfed.rounds.entries import non_negative_int
 from fairfed.rounds.exchange import ARRAYS_KEY, Answers
 
 NO_REPORT = "the reply has no finite number '{name}' in its 'metrics'"
@@ -43,7 +43,7 @@ def accepted_numbers(answers: Answers, names: Iterable[str]) -> dict[int, dict[s
 def _number(name: str, value: object) -> float | None:
     """A number that may be added up; None for what is none."""
     if name.startswith("n-"):
-        return whole(value)
+        return non_negative_int(value)
     usable = isinstance(value, int | float) and abs(value) <= LARGEST
     return value if usable else None  # type: ignore[return-value]
 
@@ -54,7 +54,7 @@ def accepted_models(answers: Answers, like: Model) -> dict[int, Model]:
     for client, reply in list(answers.replies.items()):
         try:
             model = decode(reply.content.array_records.get(ARRAYS_KEY, ArrayRecord()))
-            reason = flaw(model, like)
+            reason = validate_update(model, like)
         except ValueError as error:
             reason = str(error)
         if reason is None:

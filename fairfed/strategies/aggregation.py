@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from fairfed.rounds.arrays import Model, flaw, joined, parted
+from fairfed.rounds.arrays import Model, add_prefixes, strip_prefixes, validate_update
 from fairfed.strategies.bounds import Bounds, drawn_down
 from fairfed.strategies.cohort import Cohort
 from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rules import WeightRule
-from fairfed.strategies.signals import Signal, Signals, silent
+from fairfed.strategies.signals import Signal, Signals, no_signal
 from fairfed.strategies.weights import Weights, bounded, shares_of
 from semantic.errors import InputError
 
@@ -97,7 +97,7 @@ class Aggregation:
     def run(self, cohort: Cohort) -> Outcome:
         """Aggregate one round, and remember what the next one needs."""
         cohort = replace(cohort, bounds=self.bounds)
-        signals = silent(len(cohort.clients))
+        signals = no_signal(len(cohort.clients))
         if self.signal is not None and cohort.clients:
             signals = self.signal(cohort)
         asked = self.rule.weigh(cohort, signals)
@@ -114,7 +114,7 @@ class Aggregation:
                 merged, weights = _robust(self.aggregator, cohort, weights)
                 note = UNWEIGHTED.format(aggregator=self.aggregator)
             merged = self.optimiser.step(cohort.received, merged, cohort.round)
-        reason = flaw(merged, merged)
+        reason = validate_update(merged, merged)
         if reason is not None:
             logger.warning(LOST, cohort.round, reason)
         return Outcome(signals, weights, merged if reason is None else None, note)
@@ -152,7 +152,7 @@ class Aggregation:
 
     def state_arrays(self) -> Model:
         """Return the state that is as large as a model: momenta of the rule and the optimiser."""
-        return joined(
+        return add_prefixes(
             {"rule": self.rule.state_arrays(), "optimiser": self.optimiser.state_arrays()}
         )
 
@@ -167,7 +167,7 @@ class Aggregation:
         for name, here in self.identity().items():
             if state.get(name) != here:
                 raise InputError(OTHER_STRATEGY.format(name=name, saved=state.get(name), here=here))
-        of_rule, of_optimiser, others = parted(arrays, "rule", "optimiser")
+        of_rule, of_optimiser, others = strip_prefixes(arrays, "rule", "optimiser")
         if others:
             raise InputError(OTHER_ARRAYS.format(names=", ".join(others)))
         self.rule.load_state_dict(state["state"])

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fairfed.rounds.arrays import Model, joined, parted
+from fairfed.rounds.arrays import Model, add_prefixes, strip_prefixes
 from fairfed.strategies.aggregation import OTHER_STRATEGY, Outcome
 from fairfed.strategies.part import Part
 from semantic.errors import InputError
@@ -52,7 +52,7 @@ def save_inversion(part: Inversion | None) -> dict[str, Any]:
 
 def inversion_arrays(part: Inversion | None) -> Model:
     """Return its arrays under names that no other part has."""
-    return joined({PART: {} if part is None else part.state_arrays()})
+    return add_prefixes({PART: {} if part is None else part.state_arrays()})
 
 
 def load_inversion(part: Inversion | None, state: Mapping[str, Any], arrays: Model) -> Model:
@@ -70,7 +70,7 @@ def load_inversion(part: Inversion | None, state: Mapping[str, Any], arrays: Mod
     saved, here = state.get(PART), None if part is None else part.name
     if saved != here:
         raise InputError(OTHER_STRATEGY.format(name=PART, saved=saved, here=here))
-    own, others = parted(arrays, PART)
+    own, others = strip_prefixes(arrays, PART)
     if part is not None:
         part.load_state_arrays(own)
     return others

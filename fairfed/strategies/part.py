@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fairfed.rounds.arrays import Model, joined, parted
+from fairfed.rounds.arrays import Model, add_prefixes, strip_prefixes
 from semantic.errors import InputError
 from semantic.own_code import OWN, own_class
 
@@ -89,12 +89,12 @@ class Part:
     def state_arrays(self) -> Model:
         """Return the state that is as large as a model."""
         found = {name: getattr(self, f"_{name}") for name in self._kept("arrays")}
-        return dict(*found.values()) if len(found) == 1 else joined(found)
+        return dict(*found.values()) if len(found) == 1 else add_prefixes(found)
 
     def load_state_arrays(self, arrays: Mapping[str, Any]) -> None:
         """Restore what :meth:`state_arrays` returned."""
         names = self._kept("arrays")
-        parts = (dict(arrays),) if len(names) == 1 else parted(arrays, *names)
+        parts = (dict(arrays),) if len(names) == 1 else strip_prefixes(arrays, *names)
         for name, own in zip(names, parts, strict=False):
             setattr(self, f"_{name}", own)
 

@@ -11,7 +11,7 @@ import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord
 from numpy.typing import NDArray
 
-from fairfed.rounds.arrays import Model, decode, flaw
+from fairfed.rounds.arrays import Model, decode, validate_update
 from fairfed.rounds.entries import MISSING_RECORD, Entries, RejectedReply
 
 __all__ = [
@@ -196,7 +196,7 @@ def read_model(record: ArrayRecord, like: Model | None) -> Model:
         model = decode(record)
     except ValueError as error:
         raise RejectedReply(str(error)) from error
-    reason = flaw(model, like or model)
+    reason = validate_update(model, like or model)
     if reason is not None:
         raise RejectedReply(reason)
     return model

@@ -81,7 +81,7 @@ def measured(values: Sequence[float] | Floats, kind: Kind, reference: float = np
     return Signals(np.asarray(values, np.float64), (None,) * len(values), kind, reference)
 
 
-def silent(size: int) -> Signals:
+def no_signal(size: int) -> Signals:
     """Return no signal for any client."""
     return measured(np.full(size, np.nan), "gap")
 

@@ -52,7 +52,7 @@ class Weights:
     drawn_down: tuple[bool, ...] = ()
 
 
-def guarded(raw: Sequence[float] | Floats, n: Sequence[float] | Floats) -> Weights:
+def sanitise(raw: Sequence[float] | Floats, n: Sequence[float] | Floats) -> Weights:
     """Turn what a rule asks for into weights that cannot harm.
 
     In this order: a client with an impossible ``n`` or a weight that is NaN or infinite is
@@ -140,7 +140,7 @@ def without_signal(weights: Weights, signals: Floats) -> Weights:
     return replace(weights, guards=guards)
 
 
-def neutral(signals: Floats) -> Floats:
+def impute(signals: Floats) -> Floats:
     """Fill missing signals with the mean of the others (0 if all are missing): they move nobody."""
     known = np.isfinite(signals)
     return np.where(known, signals, signals[known].mean() if known.any() else 0.0)

@@ -22,7 +22,7 @@ from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.signals import Kind, Signals
 from fairfed.strategies.simplex import project_onto_simplex
-from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
+from fairfed.strategies.weights import Weights, impute, sanitise, shares, without_signal
 
 
 def afl_mixture(prior: Floats, risks: Floats, gamma: float) -> Floats:
@@ -39,7 +39,7 @@ def afl_mixture(prior: Floats, risks: Floats, gamma: float) -> Floats:
     """
     if gamma == 0:
         return prior
-    return project_onto_simplex(prior + gamma * neutral(risks))
+    return project_onto_simplex(prior + gamma * impute(risks))
 
 
 @dataclass
@@ -63,7 +63,7 @@ class AFL(WeightRule):
         base = shares(cohort.n)
         here = np.isfinite(base)
         if not here.any():
-            return guarded(base, cohort.n)
+            return sanitise(base, cohort.n)
         known = [self._mixture.get(client) for client in cohort.clients]
         prior = np.asarray([b if k is None else k for k, b in zip(known, base, strict=True)])[here]
         mass = prior.sum()
@@ -75,4 +75,4 @@ class AFL(WeightRule):
         raw[here] = mixture
         for client, value in zip(np.asarray(cohort.clients)[here], mixture * mass, strict=True):
             self._mixture[int(client)] = float(value)
-        return without_signal(guarded(raw, cohort.n), signals.risks)
+        return without_signal(sanitise(raw, cohort.n), signals.risks)

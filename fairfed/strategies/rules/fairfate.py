@@ -31,7 +31,7 @@ from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.signals import Kind, Signals
-from fairfed.strategies.weights import Weights, bounded, guarded, without_signal
+from fairfed.strategies.weights import Weights, bounded, sanitise, without_signal
 
 
 def decaying_momentum(beta0: float, server_round: int, rounds: int) -> float:
@@ -96,7 +96,7 @@ class FairFate(WeightRule):
         plain, share = fedavg_weights(cohort.n), self.share(cohort.round)
         raw = (1.0 - share) * plain.weight + share * fair_shares(signals, cohort.possible)
         raw = np.where(cohort.possible, raw, np.nan)
-        return without_signal(guarded(raw, cohort.n), signals.values)
+        return without_signal(sanitise(raw, cohort.n), signals.values)
 
     def merge(self, cohort: Cohort, signals: Signals, weights: Weights) -> Model:
         """Step along the fair momentum and the plain mean."""
@@ -104,7 +104,7 @@ class FairFate(WeightRule):
         n, bounds, holders = cohort.n, cohort.bounds, cohort.holders
         plain = bounded(fedavg_weights(n), n, bounds, holders)
         if fair.any():
-            fair = bounded(guarded(fair, n), n, bounds, holders).weight
+            fair = bounded(sanitise(fair, n), n, bounds, holders).weight
         self._advance(cohort, fair)
         moved = weighted_mean(cohort.models, weights.weight.tolist())
         mean = weighted_mean(cohort.models, plain.weight.tolist())

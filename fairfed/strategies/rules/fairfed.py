@@ -26,7 +26,7 @@ from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.signals import Kind, Signals
-from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
+from fairfed.strategies.weights import Weights, impute, sanitise, shares, without_signal
 
 
 def fairfed_weights(
@@ -62,7 +62,7 @@ def fairfed_weights(
     if steered.any():
         steps[steered] = beta * (gaps[steered] - gaps[steered].mean())
     corrections = np.asarray(offsets, np.float64) - steps
-    weights = guarded(base + corrections, n)
+    weights = sanitise(base + corrections, n)
     if beta > 0:
         weights = without_signal(weights, gaps)
     bounded = np.where(np.isfinite(base), np.maximum(corrections, -base), offsets)
@@ -77,10 +77,10 @@ def fairfed_exp_weights(
     A missing gap counts as the mean of the others. ``beta = 0`` gives FedAvg's weights.
     """
     gaps = np.asarray(signals, np.float64)
-    filled = neutral(gaps)
+    filled = impute(gaps)
     # a common factor drops out: the largest exponent is 0
     tilt = -beta * (filled - filled.min(initial=np.inf))
-    weights = guarded(shares(np.asarray(n, np.float64)) * np.exp(tilt), n)
+    weights = sanitise(shares(np.asarray(n, np.float64)) * np.exp(tilt), n)
     return without_signal(weights, gaps) if beta > 0 else weights
 
 

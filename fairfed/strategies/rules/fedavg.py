@@ -11,7 +11,7 @@ import numpy as np
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.signals import Signals
-from fairfed.strategies.weights import Weights, guarded, shares
+from fairfed.strategies.weights import Weights, sanitise, shares
 
 
 def fedavg_weights(n: Sequence[float] | Floats) -> Weights:
@@ -27,7 +27,7 @@ def fedavg_weights(n: Sequence[float] | Floats) -> Weights:
     Weights
         ``n_k / sum(n)``; equal weights if no client has an example.
     """
-    return guarded(shares(np.asarray(n, np.float64)), n)
+    return sanitise(shares(np.asarray(n, np.float64)), n)
 
 
 @dataclass

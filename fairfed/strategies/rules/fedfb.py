@@ -25,9 +25,9 @@ from fairfed.strategies.rules.cells import errors_by_cell, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.presence import (
     GroupRule,
-    hear,
     row_shares,
     stepped_where,
+    update_participation,
     with_newcomers,
 )
 from fairfed.strategies.signals import Signals
@@ -82,7 +82,7 @@ class FedFB(GroupRule):
         """Move the shares by the group errors of this round; weigh clients by examples."""
         if cohort.counts:
             step = self.alpha / math.sqrt(cohort.round + 1)
-            before, held = hear(self._cells, cohort)
+            before, held = update_participation(self._cells, cohort)
             shares = with_newcomers(self._shares, before, held)
             self._shares, _ = fedfb_shares(cohort.pooled, shares, step)
             self._weights = relative_weights(self._shares, row_shares(held))

@@ -27,7 +27,7 @@ from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.signals import Signals
-from fairfed.strategies.weights import Weights, guarded, shares
+from fairfed.strategies.weights import Weights, sanitise, shares
 
 NO_UPDATE = "excluded: its update is zero"
 ENDLESS = "excluded: its update is too long to be measured"
@@ -102,7 +102,7 @@ class FedMGDA(WeightRule):
         mixture = min_norm_weights(directions @ directions.T, centre, self.epsilon)
         raw = np.full(len(norms), np.nan)
         raw[moving] = mixture
-        weights = guarded(raw, cohort.n)
+        weights = sanitise(raw, cohort.n)
         left_out = cohort.possible & ~moving
         guards = tuple(
             (ENDLESS if norms[k] > 0 else NO_UPDATE) if left_out[k] else guard

@@ -25,9 +25,9 @@ from fairfed.strategies.rules.cells import errors_by_cell, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.presence import (
     GroupRule,
-    hear,
     row_shares,
     stepped_where,
+    update_participation,
     with_newcomers,
 )
 from fairfed.strategies.signals import Signals
@@ -76,7 +76,9 @@ class FedMinMax(GroupRule):
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Step the mixture by the group errors of this round; weigh clients by examples."""
         if cohort.counts and cohort.pooled.any():
-            before, held = (cells.sum(axis=1) for cells in hear(self._cells, cohort))
+            before, held = (
+                cells.sum(axis=1) for cells in update_participation(self._cells, cohort)
+            )
             mixture = with_newcomers(self._mixture, before, held)
             self._mixture = minmax_mixture(cohort.pooled, mixture, self.gamma)
             by_group = relative_weights(self._mixture, row_shares(held))

@@ -26,7 +26,7 @@ from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.cells import errors_by_cell
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.rules.presence import GroupRule, hear, row_shares
+from fairfed.strategies.rules.presence import GroupRule, row_shares, update_participation
 from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights
 
@@ -133,7 +133,7 @@ class Parity(GroupRule):
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Move the target by the group errors of this round; weigh clients by examples."""
         if cohort.counts:
-            _, held = hear(self._cells, cohort)
+            _, held = update_participation(self._cells, cohort)
             self._advance(cohort.pooled.astype(np.float64), decoupled(held, self.independent))
         return fedavg_weights(cohort.n)
 

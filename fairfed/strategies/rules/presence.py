@@ -20,7 +20,7 @@ from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.simplex import project_onto_simplex
 
 
-def hear(cells: dict[int, Floats], cohort: Cohort) -> tuple[Floats, Floats]:
+def update_participation(cells: dict[int, Floats], cohort: Cohort) -> tuple[Floats, Floats]:
     """Note the rows of the clients that take part.
 
     Parameters

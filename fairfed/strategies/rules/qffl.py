@@ -23,7 +23,7 @@ from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.signals import Kind, Signals
-from fairfed.strategies.weights import Weights, guarded, neutral, without_signal
+from fairfed.strategies.weights import Weights, impute, sanitise, without_signal
 
 LEAST_LOSS = 1e-10
 """A loss of 0 would be raised to q - 1."""
@@ -83,10 +83,10 @@ class QFFL(WeightRule):
         here = cohort.possible
         raw = np.full(len(here), np.nan)
         if not here.any():
-            return guarded(raw, cohort.n)
-        losses = np.maximum(neutral(signals.risks[here]), 0.0)
+            return sanitise(raw, cohort.n)
+        losses = np.maximum(impute(signals.risks[here]), 0.0)
         with np.errstate(over="ignore"):  # an endless update shortens the step to nothing
             norms = np.square(cohort.updates).sum(axis=1)
             raw[here], scale = q_fedavg(losses, norms[here], self.q, self.lipschitz)
-        weights = guarded(raw, cohort.n)
+        weights = sanitise(raw, cohort.n)
         return replace(without_signal(weights, signals.risks), scale=scale)

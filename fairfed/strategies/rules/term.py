@@ -19,7 +19,7 @@ from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.signals import Kind, Signals
-from fairfed.strategies.weights import Weights, guarded, neutral, shares, without_signal
+from fairfed.strategies.weights import Weights, impute, sanitise, shares, without_signal
 
 
 def term_weights(n: Sequence[float] | Floats, risks: Sequence[float] | Floats, t: float) -> Weights:
@@ -35,10 +35,10 @@ def term_weights(n: Sequence[float] | Floats, risks: Sequence[float] | Floats, t
         Tilt, >= 0.
     """
     losses = np.asarray(risks, np.float64)
-    filled = neutral(losses)
+    filled = impute(losses)
     # the largest exponent is 0: nothing overflows, and a common factor drops out
     tilt = t * (filled - filled.max(initial=-np.inf))
-    return guarded(shares(np.asarray(n, np.float64)) * np.exp(tilt), n)
+    return sanitise(shares(np.asarray(n, np.float64)) * np.exp(tilt), n)
 
 
 @dataclass

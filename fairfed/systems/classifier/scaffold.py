@@ -28,7 +28,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 
-from fairfed.rounds.arrays import Model, decode, encode, flaw, joined, parted
+from fairfed.rounds.arrays import (
+    Model,
+    add_prefixes,
+    decode,
+    encode,
+    strip_prefixes,
+    validate_update,
+)
 from fairfed.sites.state import keep
 from fairfed.strategies.aggregate import is_parameter
 from fairfed.strategies.aggregation import Outcome
@@ -143,7 +150,7 @@ class Scaffold(FairnessSteered):
             change = decode(record)
         except ValueError as error:
             raise RejectedReply(str(error)) from error
-        reason = flaw(change, self._control)
+        reason = validate_update(change, self._control)
         if reason is not None:
             raise RejectedReply(f"{CONTROL}: {reason}")
         self._changes[client] = change
@@ -169,11 +176,11 @@ class Scaffold(FairnessSteered):
 
     def state_arrays(self) -> Model:
         """Return the state that is as large as a model, the variate included."""
-        return {**super().state_arrays(), **joined({CONTROL: self._control or {}})}
+        return {**super().state_arrays(), **add_prefixes({CONTROL: self._control or {}})}
 
     def load_state_dict(self, state: Mapping[str, Any], arrays: Model | None = None) -> None:
         """Restore it."""
-        own, others = parted(arrays or {}, CONTROL)
+        own, others = strip_prefixes(arrays or {}, CONTROL)
         self._control = own or None
         super().load_state_dict(state, others)
 

@@ -22,7 +22,7 @@ from flwr.serverapp import Grid
 from fairfed.config import Arm
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
-from fairfed.rounds.arrays import Model, decode, encode, flaw
+from fairfed.rounds.arrays import Model, decode, encode, validate_update
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.unseen import composing
 from fairfed.strategies.aggregation import LOST
@@ -87,7 +87,7 @@ class ServerTrained(FairnessSteered):
             raise RuntimeError(NOT_GIVEN.format(round=server_round))
         self.train_log[server_round] = []
         trained = self._trainer(self._global or {}, server_round)
-        reason = flaw(trained, trained)
+        reason = validate_update(trained, trained)
         if reason is not None:
             logger.warning(LOST, server_round, reason)
             return None, None

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.draws import generator_of
-from fairfed.rounds.arrays import Model, flaw
+from fairfed.rounds.arrays import Model, validate_update
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.inversion import Inversion
 from generators.requests import Image
@@ -149,7 +149,7 @@ class ServerInversion(Inversion):
             generator=generator_of(study.seed, number, TUNING),
         )
         tuned = {name: value.numpy() for name, value in module.state_dict().items()}
-        reason = flaw(tuned, aggregate)
+        reason = validate_update(tuned, aggregate)
         return (tuned, None) if reason is None else (aggregate, reason)
 
     def _module(self, model: Model) -> nn.Module:

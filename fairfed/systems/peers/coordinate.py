@@ -10,7 +10,7 @@ from flwr.app import ArrayRecord
 from numpy.typing import NDArray
 
 from fairfed.config.peers import MetaName, PeersConfig
-from fairfed.rounds.arrays import Model, decode, encode, flaw
+from fairfed.rounds.arrays import Model, decode, encode, validate_update
 from fairfed.systems.peers.meta import merge, passed_up
 from fairfed.systems.peers.profiles import cluster_peers
 from fairfed.systems.peers.state import PeerState
@@ -94,6 +94,6 @@ def _usable(records: Sequence[ArrayRecord], like: Mapping[str, NDArray[Any]]) ->
             model = decode(record)
         except ValueError:  # unreadable bytes: as useless as another shape
             continue
-        if flaw(model, like) is None:
+        if validate_update(model, like) is None:
             found.append(model)
     return found

@@ -1,7 +1,7 @@
 """Who coordinates: pure functions of what a peer has heard, so that peers agree without a vote.
 
-All peers hear the same hellos of a round, and so elect the same coordinators. A coordinator that is
-not heard is not elected: re-election on failure needs nothing else.
+All peers hear the same announcements of a round, and so elect the same coordinators. A coordinator
+that is not heard is not elected: re-election on failure needs nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Hello:
+class Announcement:
     """What a peer says of itself at the beginning of a round.
 
     Attributes
@@ -43,13 +43,13 @@ def elect(costs: Mapping[int, float]) -> int:
     return min(costs, key=lambda peer: (costs[peer], peer))
 
 
-def convener(heard: Mapping[int, Hello]) -> int:
+def leader_of(heard: Mapping[int, Announcement]) -> int:
     """The peer that clusters and receives newcomers: the cheapest of those that are up to date."""
-    newest = max((hello.version, hello.age) for hello in heard.values())
+    newest = max((one.version, one.age) for one in heard.values())
     return elect({p: h.cost for p, h in heard.items() if (h.version, h.age) == newest})
 
 
-def coordinators(plan: Mapping[int, int], heard: Mapping[int, Hello]) -> dict[int, int]:
+def coordinators(plan: Mapping[int, int], heard: Mapping[int, Announcement]) -> dict[int, int]:
     """Coordinator by cluster, of the clusters with a member that was heard."""
     reachable: dict[int, dict[int, float]] = {}
     for peer, cluster in plan.items():

@@ -1,4 +1,4 @@
-"""A peer behind a Flower client: it reads its letters, acts, and hands letters out."""
+"""A peer behind a Flower client: it reads its messages, acts, and hands messages out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairfed.config.base import required
 from fairfed.sites.request import Request
 from fairfed.systems.peers.coordinate import Rules
 from fairfed.systems.peers.learning import PeerSite, adapted_correct, how_peers_train
-from fairfed.systems.peers.letters import pack, unpack
+from fairfed.systems.peers.messages import pack, unpack
 from fairfed.systems.peers.population import members, peer_cost
 from fairfed.systems.peers.roles import Role
 from fairfed.systems.peers.schedule import Peer
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def act(request: Request) -> Message:
-    """What a peer does in one phase; the answer holds its letters and a report for the log.
+    """What a peer does in one phase; the answer holds its messages and a report for the log.
 
     A node's own configuration may name the `cost` of coordinating; else it is drawn by the seed.
     """
@@ -30,7 +30,7 @@ def act(request: Request) -> Message:
     kind = cast("MetaName", str(asked["meta"]))
     peer, peers = request.client, int(context.node_config["num-partitions"])
     site = peer_site(request, peers)
-    site.place.encoder  # noqa: B018  (who has other weights of it is refused before it says hello)
+    site.place.encoder  # noqa: B018  (who has other weights of it is refused before it announces itself)
     cost = float(context.node_config.get("cost", peer_cost(study.seed, peer)))
     member = peer in members(study, peers)
     flags = bool(asked["measuring"]), bool(asked["taken"])
@@ -43,10 +43,10 @@ def act(request: Request) -> Message:
         Rules(kind, required(study.peers), how_peers_train(study)["lr"]),
         unpack(request.message.content),
     )
-    letters = actor.act(str(asked["phase"]))
+    messages = actor.act(str(asked["phase"]))
     remember(context.state, state)
     report = MetricRecord({"partition-id": peer, **actor.report})
-    return request.answer(RecordDict({"metrics": report, **pack(letters)}))
+    return request.answer(RecordDict({"metrics": report, **pack(messages)}))
 
 
 def adapt(request: Request) -> Message:

@@ -1,8 +1,8 @@
 """The relay: what the engine's server does in a topology without a server.
 
-It is clock and post office. It tells peers which phase it is, takes the letters that they hand out
+It is clock and post office. It tells peers which phase it is, takes the messages that they hand out
 and delivers each to the peer that it is addressed to. It merges nothing, reads no array, and keeps
-nothing from one phase to the next but undelivered letters; what it counts is the experiment's log.
+nothing from one phase to the next but undelivered messages; what it counts is the experiment's log.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from flwr.app import ConfigRecord, ConfigRecordValues, RecordDict
 
 from fairfed.rounds.exchange import Exchange, Steps
-from fairfed.systems.peers.letters import Letter, pack, unpack
+from fairfed.systems.peers.messages import PeerMessage, pack, unpack
 
 Report = dict[str, int | float | list[int] | list[float]]
 
@@ -51,7 +51,7 @@ class Exchanged:
 
 
 class Relay:
-    """Passes letters between peers, whose ClientApp answers ``query.peer``.
+    """Passes messages between peers, whose ClientApp answers ``query.peer``.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Relay:
     def round(
         self, number: int, phases: tuple[str, ...], request: Mapping[str, ConfigRecordValues]
     ) -> Steps[Exchanged]:
-        """Run the phases of one round; letters of the last phase are for nobody.
+        """Run the phases of one round; messages of the last phase are for nobody.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Relay:
             What every peer is told beside round and phase.
         """
         seen = Exchanged()
-        post: dict[int, list[Letter]] = {}
+        post: dict[int, list[PeerMessage]] = {}
         for phase in phases:
             config: dict[str, ConfigRecordValues] = {**request, "round": number, "phase": phase}
             post = yield from self._deliver(number, phase, config, post, seen)
@@ -94,12 +94,12 @@ class Relay:
         number: int,
         phase: str,
         config: dict[str, ConfigRecordValues],
-        post: dict[int, list[Letter]],
+        post: dict[int, list[PeerMessage]],
         seen: Exchanged,
-    ) -> Steps[dict[int, list[Letter]]]:
-        """Bring one phase's letters to those that can be reached; return what they hand out.
+    ) -> Steps[dict[int, list[PeerMessage]]]:
+        """Bring one phase's messages to those that can be reached; return what they hand out.
 
-        Each is told whether the answer with its own letters of the phase before has been taken.
+        Each is told whether the answer with its own messages of the phase before has been taken.
         """
         there = [peer for peer in self._peers if not self._gone(peer, number, phase)]
         contents = {
@@ -112,29 +112,29 @@ class Relay:
             for peer in there
         }
         answers = yield Exchange("query.peer", contents, label=phase)
-        written: list[Letter] = []
+        written: list[PeerMessage] = []
         seen.answered = set(answers.replies)
         for peer in there:
             seen.reports.setdefault(peer, {})
         for peer, reply in answers.replies.items():
             seen.reports[peer].update(reply.content.metric_records["metrics"])
             written += unpack(reply.content)
-        for peer, letters in post.items():
+        for peer, messages in post.items():
             if peer not in seen.answered:
-                for letter in letters:
-                    seen.links[letter.link].undelivered += 1
+                for message in messages:
+                    seen.links[message.link].undelivered += 1
         return _sorted(written, seen)
 
 
-def _sorted(written: list[Letter], seen: Exchanged) -> dict[int, list[Letter]]:
-    """Letters by the peer that they are addressed to, counted."""
-    post: dict[int, list[Letter]] = {}
-    for letter in written:
-        traffic, size = seen.links.setdefault(letter.link, Traffic()), letter.size
-        for peer in letter.to:
-            post.setdefault(peer, []).append(replace(letter, to=(peer,)))
+def _sorted(written: list[PeerMessage], seen: Exchanged) -> dict[int, list[PeerMessage]]:
+    """Messages by the peer that they are addressed to, counted."""
+    post: dict[int, list[PeerMessage]] = {}
+    for message in written:
+        traffic, size = seen.links.setdefault(message.link, Traffic()), message.size
+        for peer in message.to:
+            post.setdefault(peer, []).append(replace(message, to=(peer,)))
             traffic.messages += 1
             traffic.bytes += size
-            seen.sent[letter.sender] = seen.sent.get(letter.sender, 0) + size
+            seen.sent[message.sender] = seen.sent.get(message.sender, 0) + size
             seen.received[peer] = seen.received.get(peer, 0) + size
     return post

@@ -1,9 +1,9 @@
 """What a peer does, phase by phase: a state machine that every peer runs alike.
 
-A round has seven phases. In each, a peer reads the letters of the phase before, changes its state
-and writes letters; nobody else decides anything. Whoever is not heard, or sends nothing, is done
+A round has seven phases. In each, a peer reads the messages of the phase before, changes its state
+and writes messages; nobody else decides anything. Whoever is not heard, or sends nothing, is done
 without: its cluster elects another coordinator in the next round, and a peer that missed a model
-gets the current one from the convener. A peer that was not heard, or is not up to date when it
+gets the current one from the leader. A peer that was not heard, or is not up to date when it
 would train, sits the round out: it would decide otherwise than those that were.
 """
 
@@ -15,10 +15,10 @@ from dataclasses import replace
 
 from flwr.app import ArrayRecord, ConfigRecordValues
 
-from fairfed.systems.peers import letters as links
+from fairfed.systems.peers import messages as links
 from fairfed.systems.peers.coordinate import Rules, cluster_level, global_level, make_plan
-from fairfed.systems.peers.election import Hello, convener, coordinators
-from fairfed.systems.peers.letters import Letter
+from fairfed.systems.peers.election import Announcement, coordinators, leader_of
+from fairfed.systems.peers.messages import PeerMessage
 from fairfed.systems.peers.profiles import drift, nearest_cluster
 from fairfed.systems.peers.roles import Report, Role, Site
 from fairfed.systems.peers.state import PeerState, Release, to_arrays, to_profile
@@ -36,7 +36,7 @@ class Peer:
     role, state, site, rules
         Who it is, what it remembers (changed in place), its data, and what all agree on.
     inbox
-        Letters that others wrote to it in the phase before.
+        Messages that others wrote to it in the phase before.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class Peer:
         state: PeerState,
         site: Site,
         rules: Rules,
-        inbox: Sequence[Letter],
+        inbox: Sequence[PeerMessage],
     ) -> None:
         self._role, self._state, self._site = role, state, site
         self._rules, self._inbox = rules, inbox
-        self._out: list[Letter] = []
+        self._out: list[PeerMessage] = []
         self.report: Report = {}
 
-    def act(self, phase: str) -> list[Letter]:
-        """Do what a phase asks for; the letters that come of it."""
+    def act(self, phase: str) -> list[PeerMessage]:
+        """Do what a phase asks for; the messages that come of it."""
         state, role = self._state, self._role
         own, state.mail = state.mail if role.taken else [], []
-        self._inbox = sorted([*self._inbox, *own], key=lambda letter: letter.sender)
+        self._inbox = sorted([*self._inbox, *own], key=lambda message: message.sender)
         # In whatever phase it comes back, what it heard before is old.
         if phase == "hello" or state.round != role.round:
             state.round, state.ready = role.round, False
@@ -64,43 +64,43 @@ class Peer:
         ACTIONS[phase](self)
         return self._out
 
-    def hello(self) -> None:
+    def announce(self) -> None:
         """Say to everybody who one is."""
         state, role = self._state, self._role
         if role.member:
             moved = state.release is not None and (
                 drift(state.release.exact, self._site.profile()) > self._rules.settings.drift
             )
-            mine = Hello(role.cost, state.version, state.age, moved)
+            mine = Announcement(role.cost, state.version, state.age, moved)
             self._write("hello", links.PEER_TO_PEER, role.everybody, vars(mine))
 
     def meet(self) -> None:
-        """Find the convener; send it the profile if it lacks it or the data has drifted."""
+        """Find the leader; send it the profile if it lacks it or the data has drifted."""
         state, role = self._state, self._role
         heard = {
-            letter.sender: Hello(**letter.fields)  # type: ignore[arg-type]
-            for letter in self._letters("hello")
+            message.sender: Announcement(**message.fields)  # type: ignore[arg-type]
+            for message in self._messages("hello")
         }
         if not heard or not (role.peer in heard if role.member else role.measuring):
             return
-        state.heard, leader = heard, convener(heard)
+        state.heard, leader = heard, leader_of(heard)
         moved = role.member and heard[role.peer].drifted
         if state.release is None or moved:
             state.release = self._released()
         noised = to_arrays(state.release.noised)
         if not role.member:
             self._write("visit", links.VISITOR_TO_COORDINATOR, (leader,), arrays=noised)
-        elif moved or leader != state.convener or role.peer not in state.plan:
+        elif moved or leader != state.leader or role.peer not in state.plan:
             self._write("profile", links.PEER_TO_COORDINATOR, (leader,), arrays=noised)
-            state.convener = leader
+            state.leader = leader
 
     def plan(self) -> None:
-        """As the convener: cluster if need be, bring others up to date, place visitors."""
+        """As the leader: cluster if need be, bring others up to date, place visitors."""
         state, role = self._state, self._role
-        if role.peer not in state.heard or convener(state.heard) != role.peer:
+        if role.peer not in state.heard or leader_of(state.heard) != role.peer:
             return
-        for letter in self._letters("profile"):
-            state.profiles[letter.sender] = to_profile(_arrays(letter))
+        for message in self._messages("profile"):
+            state.profiles[message.sender] = to_profile(_arrays(message))
         plan, version = make_plan(state, self._rules.settings), state.version
         if plan is not None:
             version += 1
@@ -121,13 +121,13 @@ class Peer:
         """Train, and send the result to the coordinator of one's cluster."""
         state, role = self._state, self._role
         self._catch_up()
-        for letter in self._letters("plan"):
-            state.version = _whole(letter, "version")
-            peers, clusters = (_wholes(letter, name) for name in ("peers", "clusters"))
+        for message in self._messages("plan"):
+            state.version = _whole(message, "version")
+            peers, clusters = (_wholes(message, name) for name in ("peers", "clusters"))
             state.plan = dict(zip(peers, clusters, strict=True))
-        visitors = sorted(_whole(v, "peer") for v in self._letters("visitor"))
+        visitors = sorted(_whole(v, "peer") for v in self._messages("visitor"))
         state.visitors = tuple(visitors)
-        newest = max((hello.age for hello in state.heard.values()), default=0)
+        newest = max((one.age for one in state.heard.values()), default=0)
         known = role.peer in state.heard and role.peer in state.plan
         state.ready = known and state.age >= newest
         if not state.ready:
@@ -142,7 +142,7 @@ class Peer:
     def cluster(self) -> None:
         """As a coordinator: merge the tasks of the cluster and tell the other coordinators."""
         state = self._state
-        tasks = [_arrays(letter) for letter in self._letters("task")]
+        tasks = [_arrays(message) for message in self._messages("task")]
         if not (tasks and state.ready):
             return
         merged, sent, refused = cluster_level(self._rules, self._model(), tasks)
@@ -158,8 +158,8 @@ class Peer:
     def whole(self) -> None:
         """As a coordinator: merge the clusters; give the own one and visitors what they await."""
         state, role = self._state, self._role
-        found = sorted(self._letters("cluster"), key=lambda letter: _whole(letter, "cluster"))
-        sent = [_arrays(letter) for letter in found]
+        found = sorted(self._messages("cluster"), key=lambda message: _whole(message, "cluster"))
+        sent = [_arrays(message) for message in found]
         if state.cluster_model is None or not sent:
             return
         merged = global_level(self._rules, self._model(), sent)
@@ -173,17 +173,17 @@ class Peer:
             link = links.COORDINATOR_TO_VISITOR
             self._write(kind, link, state.visitors, {"cluster": own}, model)
 
-    def adopt(self) -> None:
+    def apply(self) -> None:
         """Take the new global model; as a visitor, adapt what came and measure it."""
         self._catch_up()
         state, role = self._state, self._role
         if role.member:
             self.report["age"] = state.age
-        for letter in self._letters("start") + self._letters("cluster-start"):
-            name = "global" if letter.kind == "start" else "cluster"
-            rows, correct = self._site.measure(_arrays(letter))
+        for message in self._messages("start") + self._messages("cluster-start"):
+            name = "global" if message.kind == "start" else "cluster"
+            rows, correct = self._site.measure(_arrays(message))
             self.report |= {"n-test": rows, f"correct-{name}": correct}
-            self.report["nearest"] = _whole(letter, "cluster")
+            self.report["nearest"] = _whole(message, "cluster")
 
     def _trained(self) -> ArrayRecord | None:
         """What the cluster's level is sent; None where training fails.
@@ -213,25 +213,25 @@ class Peer:
     def _model(self) -> ArrayRecord:
         return self._site.initial() if self._state.model is None else self._state.model
 
-    def _letters(self, kind: str) -> list[Letter]:
-        return [letter for letter in self._inbox if letter.kind == kind]
+    def _messages(self, kind: str) -> list[PeerMessage]:
+        return [message for message in self._inbox if message.kind == kind]
 
     def _catch_up(self) -> None:
         """Take a model that is newer than one's own."""
-        for letter in self._letters("model"):
-            age = _whole(letter, "age")
+        for message in self._messages("model"):
+            age = _whole(message, "age")
             if age > self._state.age:
-                self._state.model, self._state.age = _arrays(letter), age
+                self._state.model, self._state.age = _arrays(message), age
 
     def _place_visitors(self, plan: dict[int, int]) -> None:
         """Tell the coordinator of the nearest cluster of every visitor."""
         state, weight = self._state, self._rules.settings.histogram
         leaders = coordinators(plan, state.heard)
         led = {p: c for p, c in plan.items() if c in leaders and p in state.profiles}
-        for letter in self._letters("visit") if led else ():
-            visitor = to_profile(_arrays(letter))
+        for message in self._messages("visit") if led else ():
+            visitor = to_profile(_arrays(message))
             to = (leaders[nearest_cluster(visitor, state.profiles, led, weight)],)
-            fields: Fields = {"peer": letter.sender}
+            fields: Fields = {"peer": message.sender}
             self._write("visitor", links.COORDINATOR_TO_COORDINATOR, to, fields)
 
     def _write(
@@ -242,39 +242,40 @@ class Peer:
         fields: Fields | None = None,
         arrays: ArrayRecord | None = None,
     ) -> None:
-        """Put a letter in the outbox; one to oneself goes to the memory."""
-        letter = Letter(kind, self._role.peer, tuple(to), link, fields or {}, arrays)
+        """Put a message in the outbox; one to oneself goes to the memory."""
+        message = PeerMessage(kind, self._role.peer, tuple(to), link, fields or {}, arrays)
         others = tuple(peer for peer in to if peer != self._role.peer)
         if others:
-            self._out.append(replace(letter, to=others))
+            self._out.append(replace(message, to=others))
         if len(others) < len(to):
-            self._state.mail.append(replace(letter, to=(self._role.peer,)))
+            self._state.mail.append(replace(message, to=(self._role.peer,)))
 
 
-def _arrays(letter: Letter) -> ArrayRecord:
-    if letter.arrays is None:
-        raise ValueError(f"the letter {letter.kind!r} of peer {letter.sender} has no arrays")
-    return letter.arrays
+def _arrays(message: PeerMessage) -> ArrayRecord:
+    if message.arrays is None:
+        raise ValueError(f"the message {message.kind!r} of peer {message.sender} has no arrays")
+    return message.arrays
 
 
-def _whole(letter: Letter, name: str) -> int:
-    """A whole number of a letter."""
-    return int(letter.fields[name])  # type: ignore[arg-type]
+def _whole(message: PeerMessage, name: str) -> int:
+    """A whole number of a message."""
+    return int(message.fields[name])  # type: ignore[arg-type]
 
 
-def _wholes(letter: Letter, name: str) -> list[int]:
-    """Whole numbers of a letter."""
-    return [int(number) for number in letter.fields[name]]  # type: ignore[union-attr]
+def _wholes(message: PeerMessage, name: str) -> list[int]:
+    """Whole numbers of a message."""
+    return [int(number) for number in message.fields[name]]  # type: ignore[union-attr]
 
 
+# The names of phases and kinds are on the wire and in checkpoints, and stay as they were.
 ACTIONS: dict[str, Callable[[Peer], None]] = {
-    "hello": Peer.hello,
+    "hello": Peer.announce,
     "meet": Peer.meet,
     "plan": Peer.plan,
     "task": Peer.task,
     "cluster": Peer.cluster,
     "global": Peer.whole,
-    "adopt": Peer.adopt,
+    "adopt": Peer.apply,
 }
 PHASES = tuple(ACTIONS)
 """The phases of a round, in order."""

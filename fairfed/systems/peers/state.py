@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from fairfed.systems.peers.election import Hello
-from fairfed.systems.peers.letters import Letter, pack, unpack
+from fairfed.systems.peers.election import Announcement
+from fairfed.systems.peers.messages import PeerMessage, pack, unpack
 from fairfed.systems.peers.profiles import Profile, drift
 
 _KEY = "peer-"
@@ -41,22 +41,22 @@ class PeerState:
         The global model that it has, and its round; None and 0: the initial one.
     version, plan
         The clustering that it knows: cluster by peer.
-    convener
+    leader
         Who got its profile, -1 for nobody.
     release
         What it tells others of its data now; None before it tells anything.
     releases
         All that it has ever released, in this training or in an earlier one of the run.
     profiles
-        Profiles that it was sent, by peer, if it is or was the convener.
+        Profiles that it was sent, by peer, if it is or was the leader.
     heard
-        Hellos of this round, by peer; of a peer whose own was lost, none.
+        Announcements of this round, by peer; of a peer whose own was lost, none.
     ready
         Whether it is heard, in the plan and up to date in this round, and so may merge.
     cluster_model, visitors
         For a coordinator: this round's model of its cluster, and who waits for it.
     mail
-        Letters to itself, of the phase before.
+        Messages to itself, of the phase before.
     """
 
     run: str
@@ -65,15 +65,15 @@ class PeerState:
     age: int = 0
     version: int = 0
     plan: dict[int, int] = field(default_factory=dict)
-    convener: int = -1
+    leader: int = -1
     release: Release | None = None
     releases: list[Release] = field(default_factory=list)
     profiles: dict[int, Profile] = field(default_factory=dict)
-    heard: dict[int, Hello] = field(default_factory=dict)
+    heard: dict[int, Announcement] = field(default_factory=dict)
     ready: bool = False
     cluster_model: ArrayRecord | None = None
     visitors: tuple[int, ...] = ()
-    mail: list[Letter] = field(default_factory=list)
+    mail: list[PeerMessage] = field(default_factory=list)
 
     def released_before(self, now: Profile, most: float) -> Release | None:
         """The release whose data was most like `now`, unless it differs by more than `most`."""
@@ -101,11 +101,11 @@ def remember(records: RecordDict, state: PeerState) -> None:
         "age": state.age,
         "version": state.version,
         "plan": list(state.plan.items()),
-        "convener": state.convener,
+        "convener": state.leader,
         "release": -1 if state.release is None else state.releases.index(state.release),
         "releases": len(state.releases),
         "known": sorted(state.profiles),
-        "heard": [(peer, asdict(hello)) for peer, hello in state.heard.items()],
+        "heard": [(peer, asdict(one)) for peer, one in state.heard.items()],
         "ready": state.ready,
         "visitors": list(state.visitors),
     }
@@ -145,11 +145,11 @@ def recall(records: RecordDict, run: str) -> PeerState:
         age=plain["age"],
         version=plain["version"],
         plan=dict(plain["plan"]),
-        convener=plain["convener"],
+        leader=plain["convener"],
         release=releases[current] if current >= 0 else None,
         releases=releases,
         profiles={p: kept(f"profile-{p}") for p in plain["known"]},
-        heard={peer: Hello(**hello) for peer, hello in plain["heard"]},
+        heard={peer: Announcement(**one) for peer, one in plain["heard"]},
         ready=plain["ready"],
         cluster_model=arrays.get(f"{_KEY}cluster"),
         visitors=tuple(plain["visitors"]),

@@ -16,7 +16,7 @@ from fairfed.sites.study import Study
 from fairfed.systems.classifier.build import check_arms, needs_probe
 from fairfed.systems.peers.arm_server import PeersServer, is_measured
 from fairfed.systems.peers.baseline import train_arm
-from fairfed.systems.peers.outcome import write_outcome
+from fairfed.systems.peers.results import save_results
 from fairfed.systems.peers.sites import DRIFT
 from fairfed.systems.session import begin
 from semantic.errors import InputError
@@ -110,7 +110,7 @@ def _check_arm(arm: Arm) -> None:
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Train every variant and arm, or continue; write the outcome.
+    """Train every variant and arm, or continue; write the results.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         else:
             plan = Plan(config.rounds, config.seed, TIMEOUT, arm=kind)
             session.train(arm, PeersServer(study, kind, clients), plan, log)
-    write_outcome(directory, len(clients), [arm.name for arm, _ in methods])
+    save_results(directory, len(clients), [arm.name for arm, _ in methods])
     return directory
 
 

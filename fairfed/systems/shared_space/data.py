@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from fairfed.systems.shared_space.classes import embed_texts
-from fairfed.systems.shared_space.holdings import Rows
+from fairfed.systems.shared_space.partition import Rows
 from fairfed.systems.shared_space.sites import SharedSite
 from generators.training.captions import CaptionStyle, caption
 from semantic.measures import WORDS, measured_words

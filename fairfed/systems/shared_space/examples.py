@@ -14,8 +14,8 @@ from fairfed.systems.shared_space.adapter import unit
 from fairfed.systems.shared_space.centring import CAPTIONS, IMAGES, centre_of, centre_of_classes
 from fairfed.systems.shared_space.classes import positions
 from fairfed.systems.shared_space.data import caption_embeddings, image_embeddings, telling
-from fairfed.systems.shared_space.holdings import Rows
 from fairfed.systems.shared_space.memory import synthetic
+from fairfed.systems.shared_space.partition import Rows
 from fairfed.systems.shared_space.sites import SharedSite
 from fairfed.systems.shared_space.variants import Variant
 from fairfed.systems.shared_space.vectors import class_vectors

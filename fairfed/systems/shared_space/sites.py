@@ -15,7 +15,7 @@ from fairfed.sites.request import Request
 from fairfed.sites.simulated import SimulatedSites, simulated
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.shared_space.classes import positions
-from fairfed.systems.shared_space.holdings import Holding, Rows, divide
+from fairfed.systems.shared_space.partition import Partition, Rows, divide
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class SharedSite:
     """
 
     index: int
-    own: Holding
+    own: Partition
     table: ImageTable
     place: Workplace
 
@@ -56,7 +56,7 @@ class SharedSites(SimulatedSites):
         return load_undivided(self.config)
 
     @once
-    def holdings(self) -> tuple[Holding, ...]:
+    def partitions(self) -> tuple[Partition, ...]:
         """Who holds what."""
         table, config = self.table, self.config
         missing, arriving = positions(config, table.classes)
@@ -66,14 +66,14 @@ class SharedSites(SimulatedSites):
 
     def fingerprint(self) -> str:
         """A one-way hash of all rows and of who holds which."""
-        return fingerprint(self.table, self.holdings)
+        return fingerprint(self.table, self.partitions)
 
     def held(self, index: int, place: Workplace) -> SharedSite:
         """A client, with its rows alone."""
         return place.kept(("shared site", index), lambda: self._held(index, place))
 
     def _held(self, index: int, place: Workplace) -> SharedSite:
-        own = self.holdings[self.position(index)]
+        own = self.partitions[self.position(index)]
         rows = np.unique(np.concatenate([own.rows, own.held_out, own.test]))
 
         def here(chosen: Rows) -> Rows:

@@ -21,7 +21,7 @@ from fairfed.systems.session import Session, begin
 from fairfed.systems.shared_space.adapter import Adapter
 from fairfed.systems.shared_space.centring import means, merge
 from fairfed.systems.shared_space.memory import check_synthesis
-from fairfed.systems.shared_space.outcome import write_outcome
+from fairfed.systems.shared_space.results import save_results
 from fairfed.systems.shared_space.sites import SharedSites
 from fairfed.systems.shared_space.strategy import ACTION, SharedSpace
 from fairfed.systems.shared_space.variants import Variant, rounds_of, variants_of
@@ -74,7 +74,7 @@ def check(study: Study) -> None:
         raise InputError(TOO_LATE.format(round=arrival.round, rounds=config.rounds))
     if arrival is None and "captions" in shared.variants and not shared.text_clients:
         raise InputError(ONE_MODALITY)
-    held = simulated(study.simulation, SharedSites, "[shared]").holdings
+    held = simulated(study.simulation, SharedSites, "[shared]").partitions
     class_vectors(study.place)
     if any(variant.synthesises for variant in variants_of(config)):
         check_synthesis(study.place, {c for own in held if own.kind != "text" for c in own.classes})
@@ -89,7 +89,7 @@ def _refuse_unused(config: Config) -> None:
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Train every variant, or continue, and write the outcome.
+    """Train every variant, or continue, and write the results.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         rounds = rounds_of(config, variant)
         watcher.training(variant.arm, session.run.finished(variant.arm) + 1, rounds)
         _train(session, met, variant)
-    write_outcome(session.run, study.place)
+    save_results(session.run, study.place)
     return session.run
 
 

@@ -14,7 +14,7 @@ from fairfed.sites.study import Study, refuse_arms
 from fairfed.systems.session import begin
 from fairfed.systems.specialise.arm_server import SpecialisingServer
 from fairfed.systems.specialise.client import captions, specialiser
-from fairfed.systems.specialise.outcome import LORA, write_outcome
+from fairfed.systems.specialise.results import LORA, save_results
 from generators.specialise import lora_bytes
 
 if TYPE_CHECKING:
@@ -64,5 +64,5 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     trained = session.train(ARM, server, plan)
     write_whole(directory.path / LORA, lora_bytes(trained))
     parameters = sum(int(value.size) for value in trained.values())
-    write_outcome(directory, server.losses, parameters)
+    save_results(directory, server.losses, parameters)
     return directory

@@ -1,4 +1,4 @@
-"""One variant of a run, from its start or its checkpoint to its outcome."""
+"""One variant of a run, from its start or its checkpoint to its results."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Run:
         """Scores after a round on validation classes; None without any."""
         return self.judge.validate(source, generator_of(JUDGING, self.config.seed, number))
 
-    def outcome(
+    def results(
         self, variant: Variant, selected: int, validation: dict[str, float] | None, source: Source
     ) -> dict[str, Any]:
         """An entry of `results.json`: the test of what was selected."""
@@ -73,7 +73,7 @@ class Run:
 
 
 def train_variant(run: Run, variant: Variant) -> dict[str, Any]:
-    """Train a federated variant and test the selected generator; its outcome."""
+    """Train a federated variant and test the selected generator; its results."""
     config, table, session = run.config, run.sites.features, run.session
     zsl = required(config.zsl)
     conditions = Conditions(table, variant, zsl.text_noise)
@@ -94,16 +94,16 @@ def train_variant(run: Run, variant: Variant) -> dict[str, Any]:
         lambda model, number: run.validate(source(model), number),
     )
     session.train(variant.arm, server, plan)
-    return run.outcome(variant, server.best_round, server.best, source(server.best_arrays))
+    return run.results(variant, server.best_round, server.best, source(server.best_arrays))
 
 
 def generate_variant(run: Run, variant: Variant) -> dict[str, Any]:
-    """Generate and embed images of every class, in one "round", and test them; the outcome."""
+    """Generate and embed images of every class, in one "round", and test them; the results."""
     path = run.session.run.checkpoint(variant.arm)
     if not path.is_file():
         _generate(run, variant)
     saved = checkpoint.load(path)
-    return run.outcome(variant, 1, saved.state["best"], _embeddings(run, saved.arrays))
+    return run.results(variant, 1, saved.state["best"], _embeddings(run, saved.arrays))
 
 
 def _embeddings(run: Run, arrays: Any) -> Source:

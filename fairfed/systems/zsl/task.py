@@ -11,7 +11,7 @@ from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.systems.session import begin
 from fairfed.systems.zsl.images import synthesiser
-from fairfed.systems.zsl.outcome import write_outcome
+from fairfed.systems.zsl.results import save_results
 from fairfed.systems.zsl.running import Run, generate_variant, train_variant
 from fairfed.systems.zsl.sites import ZslSites
 from fairfed.systems.zsl.variants import variants_of
@@ -47,7 +47,7 @@ def check(study: Study) -> None:
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Train every variant, or continue; test the selected generators; write the outcome.
+    """Train every variant, or continue; test the selected generators; write the results.
 
     Raises
     ------
@@ -59,11 +59,11 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     config, sites = study.config, simulated(study.simulation, ZslSites, "[zsl]")
     chosen = variants_of(required(config.zsl))
     session = begin(grid, study, watcher, [variant.arm for variant in chosen])
-    one, outcomes = Run(session, sites), []
+    one, results = Run(session, sites), []
     for variant in chosen:
         rounds = config.rounds if variant.federated else 1
         watcher.training(variant.arm, session.run.finished(variant.arm) + 1, rounds)
         play = train_variant if variant.federated else generate_variant
-        outcomes.append(play(one, variant))
-    write_outcome(session.run, sites.split, sites.features, outcomes)
+        results.append(play(one, variant))
+    save_results(session.run, sites.split, sites.features, results)
     return session.run

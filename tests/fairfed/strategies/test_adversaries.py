@@ -14,7 +14,7 @@ from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.combination import combine
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import accuracy
-from fairfed.strategies.weights import Weights, bounded, guarded
+from fairfed.strategies.weights import Weights, bounded, sanitise
 
 NAN, INF = float("nan"), float("inf")
 EMPTY = [[[0, 0], [0, 0]], [[0, 0], [0, 0]]]
@@ -177,7 +177,7 @@ def test_an_infinite_result_keeps_the_old_model(cohort: Make) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.01, 1))
 def test_a_cap_gives_a_distribution_below_it(raw: list[float], cap: float) -> None:
-    weights = guarded(raw, [1.0] * len(raw))
+    weights = sanitise(raw, [1.0] * len(raw))
     cut = capped(weights, cap, np.ones(len(raw), bool))
     limit = max(cap, 1 / len(raw))
     assert cut.weight.sum() == pytest.approx(1)
@@ -188,13 +188,13 @@ def test_a_cap_gives_a_distribution_below_it(raw: list[float], cap: float) -> No
 
 def test_a_cap_by_hand() -> None:
     everyone = np.ones(3, bool)
-    cut = capped(guarded([0.7, 0.2, 0.1], [1, 1, 1]), 0.5, everyone)
+    cut = capped(sanitise([0.7, 0.2, 0.1], [1, 1, 1]), 0.5, everyone)
     assert cut.weight == pytest.approx([0.5, 1 / 3, 1 / 6])
     assert cut.guards == ("weight 0.7 cut to the cap 0.5", None, None)
     # what is cut may push the next one over the cap
-    pushed = capped(guarded([0.7, 0.25, 0.05], [1] * 3), 0.45, everyone)
+    pushed = capped(sanitise([0.7, 0.25, 0.05], [1] * 3), 0.45, everyone)
     assert pushed.weight == pytest.approx([0.45, 0.45, 0.1])
     # one client has everything: the others share equally, but not one that was excluded
-    alone = guarded([1.0, 0.0, NAN], [1, 1, 1])
+    alone = sanitise([1.0, 0.0, NAN], [1, 1, 1])
     assert capped(alone, 0.5, np.array([True, True, False])).weight.tolist() == [0.5, 0.5, 0.0]
     assert capped(alone, 0.5, np.array([True, False, False])).weight.tolist() == [1.0, 0.0, 0.0]

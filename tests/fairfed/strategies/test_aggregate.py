@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairfed.rounds.arrays import decode, encode, flaw, joined, parted
+from fairfed.rounds.arrays import add_prefixes, decode, encode, strip_prefixes, validate_update
 from fairfed.strategies.aggregate import weighted_mean
 
 
@@ -53,14 +53,16 @@ def test_a_model_of_weight_zero_is_not_read() -> None:
 
 def test_flaws_are_named() -> None:
     like = {"w": np.zeros((2, 2), np.float32), "n": np.array(1)}
-    assert flaw(like, like) is None
+    assert validate_update(like, like) is None
     bad = {**like, "w": np.array([[0, np.nan], [np.inf, 0]], np.float32)}
-    assert flaw(bad, like) == "array 'w' has 2 values that are not finite"
+    assert validate_update(bad, like) == "array 'w' has 2 values that are not finite"
     assert "float64[2, 2], the global model's is float32[2, 2]" in str(
-        flaw({**like, "w": np.zeros((2, 2))}, like)
+        validate_update({**like, "w": np.zeros((2, 2))}, like)
     )
-    assert "'w' is float32[3]" in str(flaw({**like, "w": np.zeros(3, np.float32)}, like))
-    assert "missing ['n'], unexpected ['m']" in str(flaw({"w": like["w"], "m": like["n"]}, like))
+    assert "'w' is float32[3]" in str(validate_update({**like, "w": np.zeros(3, np.float32)}, like))
+    assert "missing ['n'], unexpected ['m']" in str(
+        validate_update({"w": like["w"], "m": like["n"]}, like)
+    )
 
 
 def test_unreadable_arrays_are_named() -> None:
@@ -72,6 +74,6 @@ def test_unreadable_arrays_are_named() -> None:
 
 def test_parts_that_are_joined_come_apart_again() -> None:
     one, two = {"w": np.zeros(1), "a/b": np.ones(2)}, {"w": np.ones(3)}
-    both = joined({"one": one, "two": two, "none": {}})
+    both = add_prefixes({"one": one, "two": two, "none": {}})
     assert list(both) == ["one/w", "one/a/b", "two/w"]
-    assert parted(both, "one", "none") == (one, {}, {"two/w": two["w"]})
+    assert strip_prefixes(both, "one", "none") == (one, {}, {"two/w": two["w"]})

@@ -18,7 +18,7 @@ from fairfed.strategies.combination import combine
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS, accuracy, make_signal
 from fairfed.strategies.steered import FairnessSteered
-from fairfed.strategies.weights import guarded, shares, shares_of
+from fairfed.strategies.weights import sanitise, shares, shares_of
 from fairfed.systems.classifier.build import build_strategy
 from tests.fairfed.strategies.places import place_of
 
@@ -146,8 +146,8 @@ def test_without_a_budget_fairfed_is_fedavg_bit_for_bit_below_the_cap_as_well() 
 def test_numbers_too_large_to_add_up_are_still_shared_out() -> None:
     huge = np.array([1e308, 1e308, 5e307])
     assert shares(huge) == pytest.approx([0.4, 0.4, 0.2])
-    assert guarded(huge, huge).weight == pytest.approx([0.4, 0.4, 0.2])
-    assert guarded([0, 0, 0], huge).weight == pytest.approx([0.4, 0.4, 0.2])
+    assert sanitise(huge, huge).weight == pytest.approx([0.4, 0.4, 0.2])
+    assert sanitise([0, 0, 0], huge).weight == pytest.approx([0.4, 0.4, 0.2])
 
 
 def test_a_cap_below_an_equal_share_is_an_equal_share() -> None:

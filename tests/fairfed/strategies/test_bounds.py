@@ -15,7 +15,7 @@ from fairfed.config.arms import Arm
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds, limit, within
 from fairfed.strategies.combination import combine
 from fairfed.strategies.signals import accuracy
-from fairfed.strategies.weights import bounded, guarded
+from fairfed.strategies.weights import bounded, sanitise
 from fairfed.systems.classifier.build import bounds_of, build_strategy
 from tests.fairfed.strategies.places import place_of
 
@@ -26,7 +26,7 @@ HALF = Bounds(1.0, 0.5)
 
 
 def raised(raw: list[float], n: list[float], bounds: Bounds = HALF) -> Any:
-    return bounded(guarded(raw, n), np.asarray(n, float), bounds, np.ones(len(n), bool))
+    return bounded(sanitise(raw, n), np.asarray(n, float), bounds, np.ones(len(n), bool))
 
 
 def test_a_floor_by_hand() -> None:
@@ -72,7 +72,7 @@ def test_both_bounds_hold_whatever_they_are(
 ) -> None:
     raw, n = [w for w, _ in rows], np.array([size for _, size in rows], float)
     holders = n > 0 if (n > 0).any() else np.ones(len(n), bool)
-    weight = bounded(guarded(raw, n), n, Bounds(cap, share), holders).weight
+    weight = bounded(sanitise(raw, n), n, Bounds(cap, share), holders).weight
     most = limit(cap, holders)
     assert weight.sum() == pytest.approx(1)
     assert (weight <= most + 1e-9).all()
@@ -185,7 +185,7 @@ def test_fedavg_is_left_bit_for_bit(cohort: Make) -> None:
     n = [3, 1, 7]
     made = combine("fedavg", {}, None, accuracy, "fedavg", None, Bounds(1.0, 1.0), None)
     weights = made.run(cohort(n)).weights
-    assert weights.weight.tobytes() == guarded(np.array(n) / 11, n).weight.tobytes()
+    assert weights.weight.tobytes() == sanitise(np.array(n) / 11, n).weight.tobytes()
     assert weights.drawn_down == (False, False, False)
 
 

@@ -22,7 +22,7 @@ from fairfed.strategies.robust import AGGREGATORS
 from fairfed.strategies.rules import AFL, RULES, WeightRule
 from fairfed.strategies.signals import SIGNALS, Kind, Loss, Signals, accuracy
 from fairfed.strategies.steered import FairnessSteered
-from fairfed.strategies.weights import Weights, guarded
+from fairfed.strategies.weights import Weights, sanitise
 from fairfed.systems.classifier.build import build_strategy, check_arms
 from semantic.errors import InputError
 from tests.fairfed.strategies.places import place_of
@@ -103,7 +103,7 @@ class Cautious(WeightRule):
     steers_by: ClassVar[frozenset[Kind]] = frozenset({"gap", "risk", "merit"})
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
-        return guarded(np.isfinite(signals.values).astype(float), cohort.n)
+        return sanitise(np.isfinite(signals.values).astype(float), cohort.n)
 
 
 def test_a_rule_of_ones_own(cohort: Callable[..., Any]) -> None:
@@ -120,7 +120,7 @@ import numpy as np
 
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules import WeightRule
-from fairfed.strategies.weights import guarded
+from fairfed.strategies.weights import sanitise
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Turns(WeightRule):
     def weigh(self, cohort, signals):
         for client in cohort.clients:
             self._seen[client] = self._seen.get(client, 0.0) + self.step
-        return guarded(np.array([self._seen[c] for c in cohort.clients]), cohort.n)
+        return sanitise(np.array([self._seen[c] for c in cohort.clients]), cohort.n)
 
 
 class Other:

@@ -16,7 +16,7 @@ from fairfed.strategies.rules.fedfb import fedfb_shares
 from fairfed.strategies.rules.fedminmax import minmax_mixture
 from fairfed.strategies.rules.parity import FLOOR, decoupled, group_gaps, integrated, target
 from fairfed.strategies.rules.presence import stepped_where, with_newcomers
-from fairfed.strategies.signals import silent
+from fairfed.strategies.signals import no_signal
 
 # group 0: 6 rows, all right; group 1: 2 rows, both wrong
 UNFAIR = np.array([[[3, 0], [0, 3]], [[0, 1], [1, 0]]], np.int64)
@@ -31,24 +31,24 @@ def test_minmax_by_hand() -> None:
 
 def test_minmax_waits_for_rows(cohort: Any) -> None:
     rule = FedMinMax()
-    rule.weigh(cohort([0], counts=[np.zeros((2, 2, 2))]), silent(1))
+    rule.weigh(cohort([0], counts=[np.zeros((2, 2, 2))]), no_signal(1))
     assert rule.cell_weights() is None
 
 
 def test_minmax_tells_clients_mu_over_rho(cohort: Any) -> None:
     rule, given = FedMinMax(gamma=0.1), cohort([6, 2], counts=[UNFAIR, np.zeros((2, 2, 2))])
     assert rule.cell_weights() is None
-    assert rule.weigh(given, silent(2)).weight.tolist() == [0.75, 0.25]
+    assert rule.weigh(given, no_signal(2)).weight.tolist() == [0.75, 0.25]
     told = rule.cell_weights()
     assert told == pytest.approx(np.array([[0.7 / 0.75] * 2, [0.3 / 0.25] * 2]))
     for _ in range(60):
-        rule.weigh(given, silent(2))
+        rule.weigh(given, no_signal(2))
     assert rule.cell_weights() == pytest.approx(np.array([[0.0] * 2, [4.0] * 2]))
 
 
 def test_minmax_without_a_step_is_fedavg(cohort: Any) -> None:
     rule, given = FedMinMax(gamma=0.0), cohort([6, 2], counts=[UNFAIR, UNFAIR])
-    rule.weigh(given, silent(2))
+    rule.weigh(given, no_signal(2))
     assert rule.cell_weights() == pytest.approx(np.ones((2, 2)))
 
 
@@ -61,7 +61,7 @@ def test_fedfb_moves_shares_within_each_class() -> None:
 
 def test_fedfb_steps_with_the_root_of_the_round(cohort: Any) -> None:
     rule, given = FedFB(alpha=0.2), cohort([1], counts=[UNFAIR], round=3)
-    rule.weigh(given, silent(1))
+    rule.weigh(given, no_signal(1))
     assert rule.cell_weights() == pytest.approx(np.array([[0.70 / 0.75] * 2, [0.30 / 0.25] * 2]))
 
 
@@ -82,7 +82,7 @@ ALONE = (
 def _round(rule: Any, cohort: Any, number: int, clients: list[int]) -> Any:
     counts = [ALONE[client] for client in clients]
     given = cohort([100] * len(clients), counts=counts, clients=clients, round=number)
-    rule.weigh(given, silent(len(clients)))
+    rule.weigh(given, no_signal(len(clients)))
     return rule.cell_weights()
 
 
@@ -131,7 +131,7 @@ def test_newcomers_take_their_share_and_the_others_make_room() -> None:
 def test_an_example_of_a_rare_group_counts_at_most_ten(cohort: Any) -> None:
     rare = np.array([[[999, 0], [0, 999]], [[0, 1], [1, 0]]], np.int64)
     for rule in (FedFB(alpha=5.0), FedMinMax(gamma=5.0)):
-        rule.weigh(cohort([1], counts=[rare]), silent(1))
+        rule.weigh(cohort([1], counts=[rare]), no_signal(1))
         told = rule.cell_weights()
         assert told is not None
         assert told[1].tolist() == [10.0, 10.0]
@@ -186,7 +186,7 @@ def test_parity_feeds_back_errors_until_there_are_none(cohort: Any) -> None:
     rule, told = Parity(integral=0.1, proportional=0.2, memory=0.0), []
     assert rule.cell_target() is None
     for counts in (UNFAIR, UNFAIR, np.array([[[3, 0], [0, 3]], [[1, 0], [0, 1]]])):
-        assert rule.weigh(cohort([8], counts=[counts]), silent(1)).weight.tolist() == [1]
+        assert rule.weigh(cohort([8], counts=[counts]), no_signal(1)).weight.tolist() == [1]
         told.append(rule.cell_target())
     # shares of the worse group: .25 + .05 (integral) + .1 (proportional); + .05; proportional off
     assert [2 * cells[1, 0] for cells in told] == pytest.approx([0.40, 0.45, 0.35])
@@ -194,14 +194,14 @@ def test_parity_feeds_back_errors_until_there_are_none(cohort: Any) -> None:
 
 def test_parity_without_gains_tells_the_distribution_of_the_federation(cohort: Any) -> None:
     rule = Parity(integral=0.0, proportional=0.0)
-    rule.weigh(cohort([6, 2], counts=[UNFAIR, np.zeros((2, 2, 2))]), silent(2))
+    rule.weigh(cohort([6, 2], counts=[UNFAIR, np.zeros((2, 2, 2))]), no_signal(2))
     assert rule.cell_target() == pytest.approx(np.array([[0.375] * 2, [0.125] * 2]))
 
 
 def test_parity_goes_on_from_its_state(cohort: Any) -> None:
     one, other = Parity(), Parity()
-    one.weigh(cohort([8], counts=[UNFAIR]), silent(1))
+    one.weigh(cohort([8], counts=[UNFAIR]), no_signal(1))
     other.load_state_dict(json.loads(json.dumps(one.state_dict())))
     for rule in (one, other):
-        rule.weigh(cohort([8], counts=[UNFAIR], round=2), silent(1))
+        rule.weigh(cohort([8], counts=[UNFAIR], round=2), no_signal(1))
     assert one.state_dict() == other.state_dict()

@@ -13,7 +13,7 @@ from scipy.optimize import nnls
 from fairfed.strategies.rules import FairFate, FedMGDA
 from fairfed.strategies.rules.fairfate import decaying_momentum, fair_shares
 from fairfed.strategies.rules.fedmgda import min_norm_weights
-from fairfed.strategies.signals import ProbeUnfairness, Signals, silent
+from fairfed.strategies.signals import ProbeUnfairness, Signals, no_signal
 
 
 def test_min_norm_of_two_is_the_foot_of_the_perpendicular() -> None:
@@ -43,8 +43,8 @@ def test_fedmgda_goes_where_no_client_loses(cohort: Any) -> None:
     """One client pulls ten times as far: the plain mean hurts the other, the min-norm does not."""
     given = cohort([1, 1], x=[[10.0, 0.0], [-0.6, 0.8]])
     rule = FedMGDA(epsilon=1.0)
-    weights = rule.weigh(given, silent(2))
-    moved = rule.merge(given, silent(2), weights)["x"]
+    weights = rule.weigh(given, no_signal(2))
+    moved = rule.merge(given, no_signal(2), weights)["x"]
     assert given.updates.mean(axis=0) @ given.updates[1] < 0
     assert (given.updates @ moved > 0).all()
     assert weights.weight.sum() == pytest.approx(1)
@@ -53,17 +53,17 @@ def test_fedmgda_goes_where_no_client_loses(cohort: Any) -> None:
 def test_fedmgda_without_freedom_averages_directions(cohort: Any) -> None:
     given = cohort([1, 3], x=[[4.0, 0.0], [0.0, 2.0]])
     rule = FedMGDA(epsilon=0.0, step=1.0)
-    merged = rule.merge(given, silent(2), rule.weigh(given, silent(2)))
+    merged = rule.merge(given, no_signal(2), rule.weigh(given, no_signal(2)))
     assert merged["x"] == pytest.approx([0.25 * 3, 0.75 * 3])  # the median norm is 3
 
 
 def test_fedmgda_leaves_out_a_client_that_stands_still(cohort: Any) -> None:
     given = cohort([1, 1, 1], x=[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    weights = FedMGDA(epsilon=1.0).weigh(given, silent(3))
+    weights = FedMGDA(epsilon=1.0).weigh(given, no_signal(3))
     assert weights.weight == pytest.approx([0.0, 0.5, 0.5], abs=1e-6)
     assert weights.guards[0] == "excluded: its update is zero"
     nobody = cohort([1, 3], x=[[0.0, 0.0], [0.0, 0.0]])
-    assert FedMGDA().weigh(nobody, silent(2)).weight.tolist() == [0.25, 0.75]
+    assert FedMGDA().weigh(nobody, no_signal(2)).weight.tolist() == [0.25, 0.75]
 
 
 def unfairness(values: list[float], reference: float) -> Signals:

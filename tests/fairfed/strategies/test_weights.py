@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairfed.strategies.rules.fairfed import fairfed_exp_weights, fairfed_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.weights import guarded
+from fairfed.strategies.weights import sanitise
 
 NAN = float("nan")
 counts = st.lists(st.integers(0, 10**6), min_size=1, max_size=8)
@@ -49,7 +49,7 @@ def test_all_zero_counts_fall_back_to_equal_weights() -> None:
 
 
 def test_all_zero_weights_fall_back_to_examples() -> None:
-    weights = guarded([0.0, -1.0], [30, 10])
+    weights = sanitise([0.0, -1.0], [30, 10])
     assert weights.weight.tolist() == [0.75, 0.25]
     assert weights.guards[0] == "all weights are zero: weighted by number of examples"
     assert str(weights.guards[1]).startswith("negative weight -1 set to 0; all weights are zero")
@@ -67,7 +67,7 @@ def test_an_impossible_number_of_examples_excludes_the_client(bad: float) -> Non
 
 
 def test_a_nan_or_negative_weight_cannot_pass() -> None:
-    weights = guarded([0.5, NAN, -0.1, 0.5], [1, 1, 1, 1])
+    weights = sanitise([0.5, NAN, -0.1, 0.5], [1, 1, 1, 1])
     assert weights.weight.tolist() == [0.5, 0.0, 0.0, 0.5]
     assert weights.guards == (
         None,
@@ -108,7 +108,7 @@ def test_weights_are_always_a_distribution(n: list[int], beta: float, data: st.D
     gaps = data.draw(st.lists(st.floats(0, 1) | st.just(NAN), min_size=size, max_size=size))
     raw = data.draw(st.lists(any_float.filter(lambda x: abs(x) < 1e300 or x != x), min_size=size,
                              max_size=size))  # fmt: skip
-    for weights in (fairfed_weights(n, gaps, np.zeros(size), beta)[0], guarded(raw, n)):
+    for weights in (fairfed_weights(n, gaps, np.zeros(size), beta)[0], sanitise(raw, n)):
         assert (weights.weight >= 0).all()
         if any(np.isfinite(weights.raw)):
             assert weights.weight.sum() == pytest.approx(1.0)

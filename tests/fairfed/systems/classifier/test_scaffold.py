@@ -15,7 +15,7 @@ from fairfed.engines.private import server_identity
 from fairfed.models import train_epochs
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.replies import ClientReply, RejectedReply
-from fairfed.strategies.signals import silent
+from fairfed.strategies.signals import no_signal
 from fairfed.strategies.weights import Weights
 from fairfed.systems.classifier.scaffold import (
     ClientVariate,
@@ -175,7 +175,7 @@ class Federation:
         shares = np.full(len(clients), 1 / len(clients))
         mean = {"scores": np.mean(trained, axis=0)}
         weights = Weights(shares, shares, (None,) * len(clients))
-        outcome = Outcome(silent(len(clients)), weights, mean)
+        outcome = Outcome(no_signal(len(clients)), weights, mean)
         self.strategy._conclude(1, replies, outcome)
         self.model = mean
 

@@ -16,7 +16,7 @@ from fairfed.rounds.arrays import Model
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.inversion import load_inversion
 from fairfed.strategies.replies import ClientReply
-from fairfed.strategies.signals import silent
+from fairfed.strategies.signals import no_signal
 from fairfed.strategies.weights import Weights
 from fairfed.systems.classifier.build import build_strategy
 from fairfed.systems.inversion import server as server_module
@@ -43,7 +43,7 @@ def _reply(client: int, held: list[int], **said: Any) -> ClientReply:
 
 def _outcome(model: Model | None, weights: list[float]) -> Outcome:
     w = np.array(weights)
-    return Outcome(silent(len(w)), Weights(w, w, (None,) * len(w)), model)
+    return Outcome(no_signal(len(w)), Weights(w, w, (None,) * len(w)), model)
 
 
 def _after(

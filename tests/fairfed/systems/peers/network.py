@@ -10,7 +10,7 @@ from flwr.app import Array, ArrayRecord
 
 from fairfed.config.peers import MetaName, PeersConfig
 from fairfed.systems.peers.coordinate import Rules
-from fairfed.systems.peers.letters import Letter
+from fairfed.systems.peers.messages import PeerMessage
 from fairfed.systems.peers.profiles import Profile
 from fairfed.systems.peers.roles import Report, Role
 from fairfed.systems.peers.schedule import PHASES, Peer
@@ -74,13 +74,13 @@ class Broken(Toy):
 
 
 class Network:
-    """Peers and visitors that exchange letters phase by phase."""
+    """Peers and visitors that exchange messages phase by phase."""
 
     def __init__(self, kind: MetaName = "reptile", site: type[Toy] = Toy, **settings: Any) -> None:
         self.rules = Rules(kind, PeersConfig(clusters=2, **settings), 0.1)
         self.sites = {peer: site(TARGETS.get(peer, 0.0), KINDS[peer]) for peer in COSTS}
         self.states = {peer: PeerState("reptile") for peer in COSTS}
-        self.written: list[Letter] = []
+        self.written: list[PeerMessage] = []
         self.reports: dict[int, Report] = {}
 
     def round(
@@ -91,18 +91,18 @@ class Network:
         lost: Callable[[int, str], bool] = lambda peer, phase: False,
     ) -> None:
         """A round; who is `gone` does nothing in a phase, whose answer is `lost` acts in vain."""
-        post: list[Letter] = []
+        post: list[PeerMessage] = []
         answered: set[int] = set()
         self.written, self.reports = [], {peer: {} for peer in COSTS}
         for phase in PHASES:
-            new: list[Letter] = []
+            new: list[PeerMessage] = []
             taken, answered = answered, set()
             for peer, cost in COSTS.items():
                 if gone(peer, phase):
                     continue
                 flags = peer in TARGETS, measuring, peer in taken
                 role = Role(peer, tuple(COSTS), number, cost, *flags)
-                mine = [letter for letter in post if peer in letter.to]
+                mine = [message for message in post if peer in message.to]
                 actor = Peer(role, self.states[peer], self.sites[peer], self.rules, mine)
                 written = actor.act(phase)
                 if lost(peer, phase):
@@ -117,4 +117,4 @@ class Network:
         return [value(self.states[peer].model) for peer in TARGETS]
 
     def kinds(self) -> set[str]:
-        return {letter.kind for letter in self.written}
+        return {message.kind for message in self.written}

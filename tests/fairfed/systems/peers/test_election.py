@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fairfed.systems.peers.election import Hello, convener, coordinators, elect
+from fairfed.systems.peers.election import Announcement, coordinators, elect, leader_of
 
 
-def _heard(costs: dict[int, float], **at: dict[int, int]) -> dict[int, Hello]:
+def _heard(costs: dict[int, float], **at: dict[int, int]) -> dict[int, Announcement]:
     versions, ages = at.get("versions", {}), at.get("ages", {})
-    return {p: Hello(c, versions.get(p, 1), ages.get(p, 1), False) for p, c in costs.items()}
+    return {p: Announcement(c, versions.get(p, 1), ages.get(p, 1), False) for p, c in costs.items()}
 
 
 PLAN = {0: 0, 1: 0, 2: 1, 3: 1}
@@ -34,6 +34,6 @@ def test_who_is_not_heard_is_not_elected() -> None:
 
 
 def test_the_convener_is_the_cheapest_of_those_that_are_up_to_date() -> None:
-    assert convener(_heard(COSTS)) == 2
-    assert convener(_heard(COSTS, ages={2: 0})) == 1
-    assert convener(_heard(COSTS, versions={3: 2})) == 3
+    assert leader_of(_heard(COSTS)) == 2
+    assert leader_of(_heard(COSTS, ages={2: 0})) == 1
+    assert leader_of(_heard(COSTS, versions={3: 2})) == 3

@@ -207,7 +207,7 @@ def test_letters_hold_models_noised_profiles_and_a_few_numbers(peers: Peers) -> 
             else:
                 assert name.startswith("arrays")
     envelope = {"kind", "from", "to", "link"}
-    fields.pop("visitor", None)  # not written where the convener places a visitor with itself
+    fields.pop("visitor", None)  # not written where the leader places a visitor with itself
     assert {kind: names - envelope for kind, names in fields.items()} == {
         "hello": {"cost", "version", "age", "drifted"},
         "profile": set(), "visit": set(), "task": set(),
@@ -228,7 +228,7 @@ def _profiles(contents: list[RecordDict]) -> dict[int, set[bytes]]:
     for content in contents:
         for name, record in content.config_records.items():
             if record.get("kind") in ("profile", "visit"):
-                arrays = content.array_records[name.replace("letter", "arrays")]
+                arrays = content.array_records[name.replace("message", "arrays")]
                 sent = b"".join(array.data for array in arrays.values())
                 told.setdefault(int(record["from"]), set()).add(sent)
     return told
@@ -243,7 +243,7 @@ def test_a_peer_releases_once_for_all_variants_and_after_a_crash(peers: Peers) -
             _run(config, _Kill(method), **kept)
     _run(config, **kept)
     told = _profiles(seen)
-    # The convener of all rounds tells itself alone.
+    # The leader of all rounds tells itself alone.
     assert len(told) >= 5
     assert all(len(profiles) == 1 for profiles in told.values())
     made = [_releases(config, name) for name in METHODS[:2]]

@@ -13,16 +13,16 @@ from flwr.clientapp import ClientApp
 
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.rounds.exchange import Answers, Client, Exchange, drive, perform
-from fairfed.systems.peers import letters as letters_module
+from fairfed.systems.peers import messages as messages_module
 from fairfed.systems.peers import relay as relay_module
-from fairfed.systems.peers.letters import Letter, pack, unpack
+from fairfed.systems.peers.messages import PeerMessage, pack, unpack
 from fairfed.systems.peers.relay import Exchanged, Relay
 
 PHASES = ("write", "read")
 CLIENTS = [Client(peer, str(peer), 1000 + peer) for peer in range(3)]
 
 
-def _toy(seen: list[tuple[int, Letter]], broken: int = -1) -> ClientApp:
+def _toy(seen: list[tuple[int, PeerMessage]], broken: int = -1) -> ClientApp:
     """Peers that send their number to the next one, and remember what they were sent."""
     app = ClientApp()
 
@@ -32,12 +32,14 @@ def _toy(seen: list[tuple[int, Letter]], broken: int = -1) -> ClientApp:
         config = message.content.config_records["config"]
         if me == broken and config["phase"] == "read":
             raise OSError("disk full")
-        seen.extend((me, letter) for letter in unpack(message.content))
+        seen.extend((me, message) for message in unpack(message.content))
         out = []
         if config["phase"] == "write":
             arrays = ArrayRecord({"w": Array(np.full(3, me, np.float32))})
-            out = [Letter("number", me, ((me + 1) % 3,), "a → b", {"mine": me}, arrays)]
-            out.append(Letter("word", me, ((me + 1) % 3, (me + 2) % 3), "a → c", {"text": "hi"}))
+            out = [PeerMessage("number", me, ((me + 1) % 3,), "a → b", {"mine": me}, arrays)]
+            out.append(
+                PeerMessage("word", me, ((me + 1) % 3, (me + 2) % 3), "a → c", {"text": "hi"})
+            )
         metrics = MetricRecord({"partition-id": me, str(config["phase"]): int(config["round"])})  # type: ignore[arg-type]
         return Message(RecordDict({"metrics": metrics, **pack(out)}), reply_to=message)
 
@@ -56,24 +58,24 @@ def _round(app: ClientApp, errors: dict[int, str] | None = None, **options: Any)
 
 
 def test_letters_reach_whom_they_are_addressed_to_and_nobody_else() -> None:
-    seen: list[tuple[int, Letter]] = []
+    seen: list[tuple[int, PeerMessage]] = []
     exchanged = _round(_toy(seen))
-    numbers = {(letter.sender, peer) for peer, letter in seen if letter.kind == "number"}
+    numbers = {(message.sender, peer) for peer, message in seen if message.kind == "number"}
     assert numbers == {(0, 1), (1, 2), (2, 0)}
-    words = [(letter.sender, peer) for peer, letter in seen if letter.kind == "word"]
+    words = [(message.sender, peer) for peer, message in seen if message.kind == "word"]
     assert sorted(words) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
-    assert all(letter.to == (peer,) for peer, letter in seen)
-    for _, letter in seen:
-        if letter.arrays is not None:
-            assert letter.arrays["w"].numpy().tolist() == [letter.sender] * 3
-            assert letter.fields == {"mine": letter.sender}
+    assert all(message.to == (peer,) for peer, message in seen)
+    for _, message in seen:
+        if message.arrays is not None:
+            assert message.arrays["w"].numpy().tolist() == [message.sender] * 3
+            assert message.fields == {"mine": message.sender}
     assert exchanged.reports[1] == {"partition-id": 1, "write": 4, "read": 4}
 
 
 def test_messages_and_bytes_are_counted_by_link_and_peer() -> None:
-    seen: list[tuple[int, Letter]] = []
+    seen: list[tuple[int, PeerMessage]] = []
     exchanged = _round(_toy(seen))
-    sizes = {letter.kind: letter.size for _, letter in seen}
+    sizes = {message.kind: message.size for _, message in seen}
     number, word = exchanged.links["a → b"], exchanged.links["a → c"]
     assert (number.messages, number.bytes) == (3, 3 * sizes["number"])
     assert (word.messages, word.bytes) == (6, 6 * sizes["word"])
@@ -83,7 +85,7 @@ def test_messages_and_bytes_are_counted_by_link_and_peer() -> None:
 
 
 def test_unreachable_and_failing_peers_are_done_without() -> None:
-    seen: list[tuple[int, Letter]] = []
+    seen: list[tuple[int, PeerMessage]] = []
     errors: dict[int, str] = {}
     exchanged = _round(
         _toy(seen), errors, gone=lambda peer, number, phase: peer == 0 and phase == "read"
@@ -111,12 +113,12 @@ def sealed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("sealed")
 def test_relay_reads_no_array() -> None:
-    seen: list[tuple[int, Letter]] = []
+    seen: list[tuple[int, PeerMessage]] = []
     _round(_toy(seen))
-    assert sum(letter.arrays is not None for _, letter in seen) == 3
+    assert sum(message.arrays is not None for _, message in seen) == 3
 
 
-@pytest.mark.parametrize("module", [relay_module, letters_module])
+@pytest.mark.parametrize("module", [relay_module, messages_module])
 def test_relay_imports_nothing_that_computes(module: Any) -> None:
     tree = ast.parse(Path(module.__file__).read_text())
     names = {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
@@ -125,4 +127,4 @@ def test_relay_imports_nothing_that_computes(module: Any) -> None:
         "__future__", "collections", "dataclasses", "fairfed", "flwr",
     }  # fmt: skip
     own = {name for name in names if name.startswith("fairfed.")}
-    assert own <= {"fairfed.engines", "fairfed.rounds.exchange", "fairfed.systems.peers.letters"}
+    assert own <= {"fairfed.engines", "fairfed.rounds.exchange", "fairfed.systems.peers.messages"}

@@ -136,7 +136,7 @@ def test_a_new_convener_is_sent_the_profiles_again_and_not_released_anew() -> No
     net = Network()
     net.round(1)
     net.round(2, lambda peer, phase: peer == 2)
-    assert {letter.to for letter in net.written if letter.kind == "profile"} == {(1,)}
+    assert {message.to for message in net.written if message.kind == "profile"} == {(1,)}
     assert sorted(net.states[1].profiles) == [0, 1, 3, 4]
     assert all(net.sites[peer].released == 1 for peer in TARGETS)
 
@@ -189,7 +189,7 @@ def test_who_comes_back_within_a_round_goes_by_nothing_that_it_heard_before(phas
     back = PHASES.index(phase)
     net.round(2, lambda peer, now: peer == 2 and PHASES.index(now) < back)
     assert "loss" not in net.reports[2]
-    assert not [letter for letter in net.written if letter.sender == 2]
+    assert not [message for message in net.written if message.sender == 2]
     # the cheapest of its cluster that was heard coordinates, and gives none to who was not
     assert [net.states[peer].age for peer in TARGETS] == [2, 2, 1, 2, 2]
     net.round(3)

@@ -7,7 +7,7 @@ import numpy as np
 from fairfed.config import Config
 from fairfed.sites.simulated import simulated
 from fairfed.system import simulation_of
-from fairfed.systems.shared_space.holdings import Holding
+from fairfed.systems.shared_space.partition import Partition
 from fairfed.systems.shared_space.sites import SharedSite, SharedSites
 from tests.fairfed.runs import place_of
 
@@ -26,5 +26,5 @@ def everything(config: Config) -> SharedSite:
     """One who holds every row, as image and caption."""
     table = sites_of(config).table
     rows = np.arange(len(table))
-    own = Holding("both", tuple(range(len(table.classes))), rows, rows[:0], rows[:0])
+    own = Partition("both", tuple(range(len(table.classes))), rows, rows[:0], rows[:0])
     return SharedSite(-1, own, table, place_of(config))

@@ -96,7 +96,7 @@ def test_only_the_adapter_counts_and_noised_sums_travel(small_shared: Small) -> 
 def test_variants_differ_in_who_trains_on_what(small_shared: Small) -> None:
     config = small_shared("rounds=1")
     rows = {row["arm"]: row["clients"] for row in logged(run_of(config))}
-    own = sites_of(config).holdings
+    own = sites_of(config).partitions
     pictures, pairs, texts = len(own[0].rows), 2 * len(own[2].rows), len(own[3].rows)
     assert [c["n_real"] for c in rows["Images and captions"]][::3] == [pictures, texts]
     assert rows["Images and captions"][2]["n_real"] == pairs

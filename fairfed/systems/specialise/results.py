@@ -17,7 +17,7 @@ from evaluation.results import (
 from fairfed.rounds.run_directory import RunDirectory, costs
 
 LORA = "lora.safetensors"
-"""The outcome, in the run directory."""
+"""What a run makes, in the run directory."""
 COLUMNS = (Column("round", "text"), Column("loss", "loss", "lower"))
 LEGEND = "Mean loss of the merged LoRA on the held-out images of all clients; round 0: before it."
 OF_CLIENTS = "loss of the last LoRA on the client's held-out images"
@@ -29,7 +29,7 @@ PRIVACY = (
 )
 
 
-def write_outcome(directory: RunDirectory, losses: list[float], parameters: int) -> None:
+def save_results(directory: RunDirectory, losses: list[float], parameters: int) -> None:
     """Write what was found; `rounds.jsonl` says what it cost."""
     rounds = directory.rounds()
     cost, replies = costs(rounds), sum(len(line["clients"]) for line in rounds)

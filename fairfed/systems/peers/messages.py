@@ -1,4 +1,4 @@
-"""Letters from peer to peer, and how a message of the engine carries them.
+"""Messages from peer to peer, and how a message of the engine carries them.
 
 Nothing here looks into an array: a relay forwards what it is given.
 """
@@ -17,12 +17,12 @@ COORDINATOR_TO_PEER = "coordinator → peer"
 VISITOR_TO_COORDINATOR = "visitor → coordinator"
 COORDINATOR_TO_VISITOR = "coordinator → visitor"
 
-_LETTER, _ARRAYS = "letter-", "arrays-"
+_MESSAGE, _ARRAYS = "letter-", "arrays-"
 _ENVELOPE = ("kind", "from", "to", "link")
 
 
 @dataclass(frozen=True)
-class Letter:
+class PeerMessage:
     """What one peer tells others.
 
     Attributes
@@ -55,30 +55,32 @@ class Letter:
         return record.count_bytes() + (0 if self.arrays is None else self.arrays.count_bytes())
 
 
-def pack(letters: Iterable[Letter], prefix: str = "") -> dict[str, ConfigRecord | ArrayRecord]:
-    """Letters as records of a message, or of a state."""
+def pack(
+    messages: Iterable[PeerMessage], prefix: str = ""
+) -> dict[str, ConfigRecord | ArrayRecord]:
+    """Messages as records of a message, or of a state."""
     records: dict[str, ConfigRecord | ArrayRecord] = {}
-    for number, letter in enumerate(letters):
+    for number, message in enumerate(messages):
         envelope: dict[str, ConfigRecordValues] = {
-            "kind": letter.kind,
-            "from": letter.sender,
-            "to": list(letter.to),
-            "link": letter.link,
+            "kind": message.kind,
+            "from": message.sender,
+            "to": list(message.to),
+            "link": message.link,
         }
-        records[f"{prefix}{_LETTER}{number}"] = ConfigRecord({**envelope, **letter.fields})
-        if letter.arrays is not None:
-            records[f"{prefix}{_ARRAYS}{number}"] = letter.arrays
+        records[f"{prefix}{_MESSAGE}{number}"] = ConfigRecord({**envelope, **message.fields})
+        if message.arrays is not None:
+            records[f"{prefix}{_ARRAYS}{number}"] = message.arrays
     return records
 
 
-def unpack(records: RecordDict, prefix: str = "") -> list[Letter]:
-    """The letters among records, in the order packed."""
-    letters = []
+def unpack(records: RecordDict, prefix: str = "") -> list[PeerMessage]:
+    """The messages among records, in the order packed."""
+    messages = []
     number = 0
-    while (record := records.config_records.get(f"{prefix}{_LETTER}{number}")) is not None:
+    while (record := records.config_records.get(f"{prefix}{_MESSAGE}{number}")) is not None:
         to = record["to"]
-        letters.append(
-            Letter(
+        messages.append(
+            PeerMessage(
                 kind=str(record["kind"]),
                 sender=int(record["from"]),  # type: ignore[arg-type]
                 to=tuple(to) if isinstance(to, list) else (),  # type: ignore[arg-type]
@@ -88,4 +90,4 @@ def unpack(records: RecordDict, prefix: str = "") -> list[Letter]:
             )
         )
         number += 1
-    return letters
+    return messages

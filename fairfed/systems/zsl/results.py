@@ -37,8 +37,8 @@ PRIVACY = (
 )
 
 
-def write_outcome(
-    directory: RunDirectory, split: Split, table: FeatureTable, outcomes: list[dict[str, Any]]
+def save_results(
+    directory: RunDirectory, split: Split, table: FeatureTable, variants: list[dict[str, Any]]
 ) -> None:
     """Write what was found; `rounds.jsonl` says what each variant cost."""
     logged = directory.rounds_by_arm()
@@ -61,7 +61,7 @@ def write_outcome(
             "validation": [len(split.validation_unseen), len(split.validation_seen)],
             "test": [len(split.test_unseen), len(split.test_seen)],
         },
-        "variants": [{**outcome, **costs(logged[outcome["name"]])} for outcome in outcomes],
+        "variants": [{**one, **costs(logged[one["name"]])} for one in variants],
     }
     write_results(results(data, logged), directory.path)
 

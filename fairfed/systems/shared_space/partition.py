@@ -18,7 +18,7 @@ _STREAM = 41
 
 
 @dataclass(frozen=True, eq=False)
-class Holding:
+class Partition:
     """What one client has.
 
     Attributes
@@ -73,7 +73,7 @@ def divide(
     arriving: Sequence[int],
     shared: SharedConfig,
     seed: int,
-) -> tuple[Holding, ...]:
+) -> tuple[Partition, ...]:
     """Divide the rows: first the clients with images, then with both, then with captions alone.
 
     Every training row is at one client at most. Rows of a missing class are where captions of it
@@ -117,7 +117,7 @@ def divide(
             for i, rows in enumerate(np.array_split(train, shared.text_clients)):
                 own[sighted + i].append(rows[: shared.captions_per_class])
     return tuple(
-        Holding(
+        Partition(
             kind=_kind(client, shared),
             classes=sets[client] if client < sighted else tuple(missing),
             rows=_together(own[client]),

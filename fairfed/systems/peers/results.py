@@ -48,7 +48,7 @@ PRIVACY = (
 )
 
 
-def write_outcome(directory: RunDirectory, clients: int, methods: list[str]) -> None:
+def save_results(directory: RunDirectory, clients: int, methods: list[str]) -> None:
     """Write what was found, from the log and the measurements of the run."""
     lines = directory.rounds_by_arm()
     data = {

@@ -71,7 +71,7 @@ NOT_CENTRED = (
 )
 
 
-def write_outcome(directory: RunDirectory, place: Workplace) -> None:
+def save_results(directory: RunDirectory, place: Workplace) -> None:
     """Write what was found, from `rounds.jsonl`."""
     config, labels = directory.config, place.labels
     classes = labels.classes
