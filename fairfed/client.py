@@ -26,7 +26,7 @@ HANDLERS = {
     ("query", "release"): f"{CLASSIFIER}:release",
     ("query", "augment"): f"{CLASSIFIER}:augment",
     ("query", "audit"): f"{CLASSIFIER}:audit",
-    ("train", "default"): f"{CLASSIFIER}:train",
+    ("train", "default"): "fairfed.systems.classifier.training:train",
     ("evaluate", "default"): f"{CLASSIFIER}:evaluate",
     # federated zero-shot learning
     ("train", "zsl"): "fairfed.systems.zsl.client:train",

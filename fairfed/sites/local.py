@@ -19,7 +19,7 @@ from evaluation.files import write_whole
 from fairfed.config import FederationConfig
 from fairfed.config.arms import slug
 from fairfed.config.site import SiteConfig
-from fairfed.data import ImageTable
+from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.fingerprint import fingerprint
 from fairfed.data.table import natural_order
 from fairfed.sites.collection import MAIN, Sites, partition_of
@@ -49,6 +49,46 @@ NO_DOWNLOAD = (
     "models.{field}: {source!r} is not on this disk, and policy.allow_download is false; give a "
     "directory, or allow it"
 )
+
+
+def read_rows(config: SiteConfig, study: FederationConfig) -> tuple[SiteRows, DataReport]:
+    """A site's rows in a study's names, and what became of those that it has.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        As `fairfed.sites.local_data.load_site_data`.
+    """
+    table, report = load_site_data(config, study.labels, study.seed, study.table)
+    measured = getattr(table, "measured", table.test)
+    return SiteRows(table, np.flatnonzero(~table.test), np.flatnonzero(measured)), report
+
+
+def site_of(config: SiteConfig, study: FederationConfig, rows: SiteRows, index: int = 0) -> Site:
+    """A real site under a study.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a model is not on the disk and the site downloads none.
+    """
+    images = rows.table if isinstance(rows.table, ImageTable) else None
+    looked_at = None if images is None else lambda: (images, rows.train)
+    place = Workplace(study, _sources(config), looked_at)
+    return Site(config.name, index, rows, place, policy=config.policy)
+
+
+def _sources(config: SiteConfig) -> ModelSources:
+    models = config.models
+    for field in ("encoder", "generator"):
+        source = getattr(models, field)
+        there = source == "bundled" or Path(source).exists()
+        if not there and not config.policy.allow_download:
+            raise InputError(NO_DOWNLOAD.format(field=field, source=source))
+    return ModelSources(
+        models.encoder, models.generator, models.lora, models.embeddings,
+        config.compute.device, str(Path(config.state.directory) / "synthetic"),
+    )  # fmt: skip
 
 
 class LocalSites(Sites):
@@ -109,35 +149,26 @@ class _Home:
         self.config = config
         self._lock = threading.RLock()
         self._site: Site | None = None
-        self._loaded: tuple[Any, SiteRows, DataReport] | None = None
+        self._loaded: tuple[Any, SiteRows] | None = None
         self._state = Path(config.state.directory)
 
     def site(self, study: FederationConfig, index: int) -> Site:
         """The site under a study, built with the first message of it."""
         with self._lock:
             if self._site is None or self._site.study != study:
-                self._site = self._built(study, index)
+                self._site = site_of(self.config, study, self._rows(study), index)
             return self._site
 
-    def _built(self, study: FederationConfig, index: int) -> Site:
-        rows, _ = self._rows(study)
-        images = rows.table if isinstance(rows.table, ImageTable) else None
-        looked_at = None if images is None else lambda: (images, rows.train)
-        place = Workplace(study, self._sources(), looked_at)
-        return Site(self.config.name, index, rows, place, policy=self.config.policy)
-
-    def _rows(self, study: FederationConfig) -> tuple[SiteRows, DataReport]:
+    def _rows(self, study: FederationConfig) -> SiteRows:
         """The site's rows in the federation's names, read once for a label space."""
         known = study.labels, study.seed, study.table.numeric, study.table.categorical
         if self._loaded is None or self._loaded[0] != known:
-            table, report = load_site_data(self.config, study.labels, study.seed, study.table)
-            self._verify(study, table)
-            measured = getattr(table, "measured", table.test)
-            train, test = np.flatnonzero(~table.test), np.flatnonzero(measured)
-            self._loaded = known, SiteRows(table, train, test), report
-        return self._loaded[1:]
+            rows, _ = read_rows(self.config, study)
+            self._verify(study, rows.table)
+            self._loaded = known, rows
+        return self._loaded[1]
 
-    def _verify(self, study: FederationConfig, table: Any) -> None:
+    def _verify(self, study: FederationConfig, table: LabelledTable) -> None:
         """Refuse to go on in a study with other data than it was begun with."""
         path = self._state / "studies" / slug(study.name) / "data.json"
         found = fingerprint(table)
@@ -148,28 +179,16 @@ class _Home:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
 
-    def _sources(self) -> ModelSources:
-        models, policy = self.config.models, self.config.policy
-        for field in ("encoder", "generator"):
-            source = getattr(models, field)
-            there = source == "bundled" or Path(source).exists()
-            if not there and not policy.allow_download:
-                raise InputError(NO_DOWNLOAD.format(field=field, source=source))
-        return ModelSources(
-            models.encoder, models.generator, models.lora, models.embeddings,
-            self.config.compute.device, str(self._state / "synthetic"),
-        )  # fmt: skip
-
     def admit(self, request: Request) -> None:
         """Refuse a message that asks for more than the policy allows."""
         if not request.has_study:
             return
         study, policy = request.study, self.config.policy
         action = action_of(request.message.metadata.message_type)
-        wanted = 0
+        made = 0
         if action == "synthesise":
-            wanted = int(self.site(study, request.client).plan(request.arm).sum())
-        reasons = list(refusals(policy, study, wanted, action))
+            made = self.site(study, request.client).most_judged(request.arm)
+        reasons = list(refusals(policy, study, made, action))
         if reasons:
             raise InputError(REFUSED.format(study=study.name, reasons="; ".join(reasons)))
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+
+import numpy as np
 
 from fairfed.config.model import Agreement
 from fairfed.config.site import Action, SitePolicy
+from generators.plan import Cells
+
+UNSAID = -1
+"""Stands in a message for a count that is too small to be said."""
 
 WHAT_LEAVES: dict[Action, str] = {
     "describe": "counts of the site's rows by class and group, once",
@@ -31,16 +37,11 @@ def action_of(message_type: str) -> Action:
     return "evaluate" if kind == "evaluate" else QUERIES.get(name, "describe")
 
 
-def said_counts(
-    counts: Sequence[Sequence[int]], policy: SitePolicy
-) -> tuple[tuple[int | None, ...], ...]:
-    """Counts as they leave the site; None stands for one that is too small to be said."""
-
-    def said(count: int) -> int | None:
-        hidden = policy.counts == "suppress" and 0 < count < policy.min_count
-        return None if hidden else count
-
-    return tuple(tuple(said(count) for count in row) for row in counts)
+def said_counts(counts: Cells, policy: SitePolicy) -> Cells:
+    """Counts as they leave the site; `UNSAID` stands for one that is too small to be said."""
+    if policy.counts == "exact":
+        return counts
+    return np.where((counts > 0) & (counts < policy.min_count), UNSAID, counts)
 
 
 def asked_for(config: Agreement) -> tuple[Action, ...]:

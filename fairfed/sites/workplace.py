@@ -17,9 +17,10 @@ from fairfed.config import Arm, Config, GeneratorConfig
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, embeds_once
 from fairfed.once import once
-from fairfed.sites.generation import diffusion_settings, synthesiser_of
+from fairfed.rounds.progress import images_done
+from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.memory import Memory
-from fairfed.sites.semantics import Meaning, semantic_space
+from fairfed.sites.semantics import Meaning, semantic_space, store_directory
 from fairfed.sites.sight import Sight, look, read_names
 from generators.plan import Budget, Cells, plan_cells, split_evenly
 from semantic.attributes import AttributeTable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from fairfed.data import ImageTable
     from fairfed.models import AdaptedClip, ClipHead
+    from fairfed.strategies.aggregate import Model
     from generators.diffusion import DiffusionSettings
     from generators.synthesis import Synthesiser
     from semantic.conditioning import Conditioner
@@ -199,18 +201,34 @@ class Workplace:
     def synthesiser_of(
         self, space: SemanticSpace, conditioner: Conditioner | None, whole_batches: bool = True
     ) -> Synthesiser:
-        """The pipeline for a label space and a conditioning, whatever CLIP knows of them."""
-        from generators.synthesis import Curation
+        """The pipeline for a label space and a conditioning, whatever CLIP knows of them.
 
-        augment = self.study.augment
-        return synthesiser_of(
-            self.diffusion,
-            self.encoder,
-            space,
+        Parameters
+        ----------
+        conditioner
+            What is asked for; None for each cell's first prompt.
+        whole_batches
+            See `generators.synthesis.Synthesiser`.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If a model is not to be had.
+        """
+        from generators.diffusion import load_generator
+        from generators.store import ImageStore
+        from generators.synthesis import Curation, Synthesiser
+        from semantic.space import CellScorer
+
+        augment, generator = self.study.augment, load_generator(self.diffusion)
+        return Synthesiser(
+            generator,
+            CellScorer(self.encoder, space),
+            ImageStore(store_directory(self.sources.store), generator.fingerprint),
             Curation(augment.margin, augment.max_tries),
-            self.sources.store,
             self.study.seed,
-            conditioner,
+            images_done,
+            conditioner=conditioner,
             whole_batches=whole_batches,
         )
 
@@ -230,6 +248,12 @@ class Workplace:
         held = np.stack([real[:, which == i].sum(1) for i in joined], 1)
         named = np.array([known[which == i].any() for i in joined])
         return split_evenly(plan_cells(held, budget, named), np.where(known, which, -1))
+
+    def pools(self, wanted: Cells) -> Cells:
+        """Sizes of the pools that plans draw from, per cell; shared ones have a least size."""
+        augment = self.study.augment
+        least = augment.pool if augment.share else 0
+        return np.where(wanted > 0, np.maximum(wanted, least), 0)
 
     # classifiers
 
@@ -254,6 +278,14 @@ class Workplace:
         encoder = self.encoder if study.model == "clip-head" else None
         size = self.labels.image_size
         return build_model(study.model, classes, size, seed=study.seed, encoder=encoder)
+
+    def model_with(self, weights: Model, arm: Arm | None = None) -> nn.Module:
+        """The same, with weights."""
+        import torch
+
+        model = self.model(arm)
+        model.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+        return model
 
     def _adapted(self, arm: Arm | None) -> AdaptedClip:
         """An adapted CLIP; frozen weights are shared by all copies of it."""

@@ -6,20 +6,21 @@ What leaves it: its weights, and counts. No image, file name or value of a row d
 from __future__ import annotations
 
 import torch
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message
 
 from fairfed.config.training import synthesises
 from fairfed.models import confusion_counts
+from fairfed.rounds.clients import WHO_KEY
 from fairfed.sites.known_models import said
-from fairfed.sites.request import WHO, Metrics, Request
-from fairfed.systems.classifier import auditing, training
+from fairfed.sites.request import Metrics, Request
+from fairfed.systems.classifier import auditing
 
 
 def describe(request: Request) -> Message:
     """How many images the site holds in each cell; only who it is, if asked without a study."""
     who = ConfigRecord({"name": request.name})
     if not request.has_study:
-        return request.reply({}, **{WHO: who})
+        return request.reply({}, **{WHO_KEY: who})
     site = request.own_site
     parts = {"train": site.rows.train, "test": site.rows.test}
     for kind, texts in said(site.place).items():
@@ -28,32 +29,26 @@ def describe(request: Request) -> Message:
         who["hidden"] = list(site.place.sight.hidden)
     return request.reply(
         {f"{name}-cells": site.said_cells(rows).ravel().tolist() for name, rows in parts.items()},
-        **{WHO: who},
+        **{WHO_KEY: who},
     )
 
 
 def summarise(request: Request) -> Message:
     """Say in sums what the columns of the site's training rows are like (tables only)."""
-    from fairfed.data.tables import FeatureTable
     from fairfed.data.tables.fit import to_records
     from fairfed.data.tables.summary import summary_of
 
     site = request.own_site
-    if not isinstance(site.table, FeatureTable):
-        raise TypeError("the site holds images, not a table")
-    own = site.table.features.iloc[site.rows.train]
+    own = site.features.iloc[site.rows.train]
     told = to_records(summary_of(request.study.table, own))
-    who = MetricRecord({"partition-id": request.client})
-    return request.answer(RecordDict({"metrics": who, **told}))
+    return request.reply({}, **told)
 
 
 def release(request: Request) -> Message:
     """Noised prototypes of the site's classes, once (system `one-shot`)."""
     from fairfed.systems.classifier.prototypes import release as released
 
-    content = released(request.own_site, request.context)
-    content["metrics"] = MetricRecord({"partition-id": request.client})
-    return request.answer(content)
+    return request.reply({}, **released(request.own_site, request.context))
 
 
 def augment(request: Request) -> Message:
@@ -73,16 +68,11 @@ def augment(request: Request) -> Message:
     )
 
 
-def train(request: Request) -> Message:
-    """Measure the received model on the site's real images, then train it."""
-    return training.train(request)
-
-
 def evaluate(request: Request) -> Message:
     """Count how the received model, or Ditto's personal one, classifies the site's test rows."""
     site = request.site
     table, rows = site.table, site.rows.test
-    groups, classes = request.shape
+    groups, classes = request.study.labels.shape
     counts, loss = confusion_counts(
         request.own_model(),
         site.model_rows(rows, request.arm),
@@ -96,6 +86,5 @@ def evaluate(request: Request) -> Message:
 
 def audit(request: Request) -> Message:
     """Count the received model's predictions and scores on the site's test rows."""
-    content = auditing.client_counts(request.own_model(), request.site, request.arm, request.sent)
-    content["metrics"] = MetricRecord({"partition-id": request.client})
-    return request.answer(content)
+    counts = auditing.client_counts(request.own_model(), request.site, request.arm, request.sent)
+    return request.reply({}, **counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,15 @@ import numpy as np
 
 from fairfed import __version__
 from fairfed.config import Arm
-from fairfed.config.training import domain_matching_enabled
+from fairfed.config.training import arm_to_fill, domain_matching_enabled
 from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.clients import WHO_KEY
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.collection import IID, MAIN
-from fairfed.sites.request import WHO, split_of
+from fairfed.sites.policy import UNSAID
+from fairfed.sites.request import split_of
 from fairfed.sites.simulated import SimulatedSites
-from fairfed.sites.site import UNSAID
 from fairfed.sites.study import Study
 from fairfed.strategies.aggregate import decode
 from fairfed.strategies.arm_server import SteeredServer
@@ -56,8 +58,9 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     session = _fitted(session)
     # A continued run that has filled its gaps keeps the record of what that cost.
     filled = session.run.read_json("synthetic/clients.json") is not None
-    if any(arm.augment for arm in study.config.arms) and not filled:
-        _augment(session, federation)
+    arm = arm_to_fill(study.told)
+    if arm is not None and not filled:
+        _augment(session, arm, federation)
     for arm in study.config.arms:
         _train(session, arm)
     return session.run
@@ -73,7 +76,7 @@ def _fitted(session: Session) -> Session:
     request = study.request(study.told.arms[0])
     fitted = fit(study.told, lambda: session.query("summarise", request))
     session.run.write_json("columns.json", fitted.table.model_dump(mode="json"))
-    return session.with_study(study.with_told(fitted))
+    return replace(session, study=study.with_told(fitted))
 
 
 def describe(session: Session) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def describe(session: Session) -> dict[str, Any]:
     # Class and group names are the federation's common knowledge; counts come from the clients.
     study, config = session.study, session.config
     labels = study.told.labels
-    shape = len(labels.classes), len(labels.groups)
+    shape = labels.shape[::-1]
     splits, told = {}, []
     for split in (MAIN, IID):
         arm = next((arm for arm in config.arms if split_of(arm) == split), None)
@@ -89,7 +92,7 @@ def describe(session: Session) -> dict[str, Any]:
             continue
         answers = session.query("describe", study.request(arm))
         counts = [answer.metric_records["metrics"] for answer in answers.values()]
-        told = [answer.config_records[WHO] for answer in answers.values()]
+        told = [answer.config_records[WHO_KEY] for answer in answers.values()]
         splits[split] = {
             part: [_said(own[f"{part}-cells"], shape) for own in counts]
             for part in ("train", "test")
@@ -149,19 +152,17 @@ def _arm_row(study: Study, arm: Arm) -> dict[str, Any]:
     }
 
 
-def _augment(session: Session, federation: dict[str, Any]) -> None:
+def _augment(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
     """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
     study, watcher = session.study, session.watcher
     told = study.told
-    arms = [arm for arm in told.arms if arm.augment]
-    arm = next((arm for arm in arms if domain_matching_enabled(told, arm)), arms[0])
     split = federation["splits"][split_of(arm)]["train"]
     matching = domain_matching_enabled(told, arm)
     # A count that is not said is small: to what will be made, it is as good as none.
     held = [[[count or 0 for count in row] for row in own] for own in split]
     plans = [study.place.plan(np.array(own), matching) for own in held]
-    size = np.maximum(plans, told.augment.pool) * (np.array(plans) > 0)
-    pools = size.max(0) if told.augment.share else np.array(plans).sum(0)
+    sizes = study.place.pools(np.array(plans))
+    pools = sizes.max(0) if told.augment.share else sizes.sum(0)
     batch = told.generator.batch_size
     watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))
     start = time.perf_counter()

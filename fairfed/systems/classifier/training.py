@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Message
 
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
@@ -39,7 +39,6 @@ def train(request: Request) -> Message:
         _train_personal(request, model, own, how, number)
     variate = _variate(request, model)
     said: dict[str, Any] = {
-        "partition-id": request.client,
         "loss": _trained(request, model, own, how, variate, number, received_loss),
         "n-real": own.n_real,
         "n-synthetic": own.n_synthetic,
@@ -51,21 +50,19 @@ def train(request: Request) -> Message:
         said["received-loss"] = received_loss
     if "extra-cells" in request.sent:
         said["generated"], said["reused"] = own.spent
-    reply = RecordDict({"arrays": ArrayRecord(), "metrics": MetricRecord(said)})
-    if arm.sends_model:
-        reply["arrays"] = ArrayRecord(model.state_dict())
-    elif arm.own_models:
+    sent = {"arrays": ArrayRecord(model.state_dict()) if arm.sends_model else ArrayRecord()}
+    if arm.own_models and not arm.sends_model:
         keep_personal(request.context, arm, model)
     if variate is not None:
-        reply["control"] = variate.finish(_gradient_weight(request, own.size))
-    return Message(reply, reply_to=request.message)
+        sent["control"] = variate.finish(_gradient_weight(request, own.size))
+    return request.reply(said, **sent)
 
 
 def _training_set(request: Request) -> TrainingSet:
     """What the client trains on, with what the closed loop has planned for it."""
     if "extra-cells" not in request.sent:
         return request.site.training_set(request.arm)
-    groups, classes = request.shape
+    groups, classes = request.study.labels.shape
     extra, new = (
         np.reshape(np.asarray(request.sent[name], np.int64), (classes, groups))
         for name in ("extra-cells", "new-cells")
@@ -81,7 +78,7 @@ def _measured(
 
     from fairfed.models import confusion_counts
 
-    groups, classes = request.shape
+    groups, classes = request.study.labels.shape
     rows = request.site.rows
     return confusion_counts(
         model,
@@ -152,7 +149,7 @@ def _loss_weights(request: Request, own: TrainingSet, counts: NDArray[np.int64])
     weights = loss_weights(
         own.groups.numpy(),
         own.labels.numpy(),
-        request.shape,
+        request.study.labels.shape,
         reweigh=debias == "reweighing",
         cell_weights=cells,
         cell_target=request.cells("cell-target"),

@@ -153,7 +153,7 @@ def _train(session: Session, met: dict[str, Any], variant: Variant) -> None:
     """Train one variant from its checkpoint, or from the start, to its last round."""
     config, place = session.config, session.study.place
     strategy = SharedSpace(
-        (len(place.labels.groups), len(place.labels.classes)),
+        place.labels.shape,
         outside=_outside(met, variant),
         metric=get_metric(config.fairness.metric),
         max_weight=config.fairness.max_weight,
