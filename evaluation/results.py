@@ -24,8 +24,8 @@ from evaluation.numbers import duration
 FILE = "results.json"
 PART = "report"
 """Field of ``results.json`` that holds the `Results`; those beside it are the system's own."""
-SYSTEMS = ("zsl", "peers", "specialise", "shared", "heads")
-"""Sections of a configuration that ask for a run with results of this kind."""
+SYSTEMS = ("zsl", "peers", "specialise", "shared", "heads", "system")
+"""Settings of a configuration that ask for a run with results of this kind."""
 UNREADABLE = "{path}: is no file of results ({reason}); `fairfed run` writes it anew"
 EARLIER = (
     "{path}: was written by an earlier version, without the tables that reports are made of; "

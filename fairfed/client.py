@@ -12,36 +12,13 @@ from flwr.clientapp import ClientApp
 
 from fairfed.config import Config, load_config
 from fairfed.config.site import SiteConfig
+from fairfed.config.systems import MESSAGES
 from fairfed.engines.deployment import refuse_site
 from fairfed.engines.redaction import redact_client_errors
 from fairfed.sites.collection import Sites
 from fairfed.sites.local import LocalSites
 from fairfed.sites.request import Request
 from fairfed.system import simulation_of
-
-CLASSIFIER = "fairfed.systems.classifier.client"
-HANDLERS = {
-    ("query", "describe"): f"{CLASSIFIER}:describe",
-    ("query", "summarise"): f"{CLASSIFIER}:summarise",
-    ("query", "release"): f"{CLASSIFIER}:release",
-    ("query", "augment"): f"{CLASSIFIER}:augment",
-    ("query", "audit"): f"{CLASSIFIER}:audit",
-    ("train", "default"): "fairfed.systems.classifier.training:train",
-    ("evaluate", "default"): f"{CLASSIFIER}:evaluate",
-    # federated zero-shot learning
-    ("train", "zsl"): "fairfed.systems.zsl.client:train",
-    # a topology without a server, and what it is compared with
-    ("query", "peer"): "fairfed.systems.peers.node:act",
-    ("query", "adapt"): "fairfed.systems.peers.node:adapt",
-    # domain specialisation of the generator
-    ("train", "specialise"): "fairfed.systems.specialise.client:train",
-    ("evaluate", "specialise"): "fairfed.systems.specialise.client:evaluate",
-    # images and captions in a shared space
-    ("query", "shared"): "fairfed.systems.shared_space.client:describe",
-    ("train", "shared"): "fairfed.systems.shared_space.client:train",
-    ("evaluate", "shared"): "fairfed.systems.shared_space.client:evaluate",
-}
-"""Who answers a message, by its kind and action; loaded with the first one."""
 
 
 def client_app(sites: Sites | None = None) -> ClientApp:
@@ -54,8 +31,9 @@ def client_app(sites: Sites | None = None) -> ClientApp:
         does.
     """
     made = ClientApp(mods=[redact_client_errors, refuse_site])
-    for (kind, action), place in HANDLERS.items():
-        getattr(made, kind)(action)(_Answering(sites, place))
+    for message_type, (handler, _) in MESSAGES.items():
+        kind, _, name = message_type.partition(".")
+        getattr(made, kind)(name or "default")(_Answering(sites, handler))
     return made
 
 

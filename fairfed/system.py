@@ -1,28 +1,24 @@
-"""What a run can be: each system is a module, and a section of the configuration asks for it."""
+"""What a run can be: its systems (`fairfed.config.systems`), and those of a user's own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 from fairfed.config import Config
+from fairfed.config.systems import CLASSIFIER, SYSTEMS
 from fairfed.sites.simulated import SimulatedSites, in_this_process
 from fairfed.sites.study import Study, study_of
+from fairfed.systems.own import own_system
 
 if TYPE_CHECKING:
+    from flwr.app import Message
     from flwr.serverapp import Grid
 
     from fairfed.rounds.progress import Watcher
     from fairfed.rounds.run_directory import RunDirectory
-
-CLASSIFIER = "fairfed.systems.classifier.experiment"
-SYSTEMS = {
-    "zsl": "fairfed.systems.zsl.task",
-    "peers": "fairfed.systems.peers.task",
-    "specialise": "fairfed.systems.specialise.task",
-    "shared": "fairfed.systems.shared_space.task",
-}
-"""Module by the section that asks for it; without any, the arms are compared."""
+    from fairfed.sites.request import Request
 
 
 class System(Protocol):
@@ -38,15 +34,31 @@ class System(Protocol):
         """Run or continue."""
 
 
+class OwnSystem(System, Protocol):
+    """What a system of the user's own has besides."""
+
+    handlers: Mapping[str, Callable[[Request], Message]]
+    """What a site answers to `query.own`, `train.own` and `evaluate.own`, as far as it asks."""
+
+
 def kind_of(config: Config) -> str | None:
-    """The section that asks for a system; None for a comparison of arms."""
-    return next((name for name in SYSTEMS if getattr(config, name) is not None), None)
+    """The setting that asks for a system; None for a comparison of arms."""
+    named = (*SYSTEMS, "system")
+    return next((name for name in named if getattr(config, name) is not None), None)
 
 
 def system_of(config: Config) -> System:
-    """The system that a configuration asks for."""
+    """The system that a configuration asks for.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If it is one of the user's own that is not to be had.
+    """
+    if config.system is not None:
+        return cast("System", own_system(config.system))
     kind = kind_of(config)
-    return cast("System", import_module(CLASSIFIER if kind is None else SYSTEMS[kind]))
+    return cast("System", import_module((SYSTEMS[kind] if kind else CLASSIFIER).module))
 
 
 def simulation_of(config: Config) -> SimulatedSites:

@@ -19,7 +19,8 @@ from generators.group_shares import GroupShares, judge_shares, target_shares
 from generators.plan import Cells
 from generators.requests import Generator, Request, request_seed
 from semantic.errors import InputError
-from semantic.space import UNNAMED_GROUPS, Cell, CellScorer, SemanticSpace
+from semantic.naming import UNNAMED_GROUPS
+from semantic.space import Cell, CellScorer, SemanticSpace
 
 OWNER = "audit"
 """Owner of the images that an audit makes; see `request_seed`."""

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from generators.requests import Image
 from semantic.errors import InputError
-from semantic.space import CROSSED, UNNAMED_GROUPS, CellScorer, SemanticSpace
+from semantic.naming import CROSSED, UNNAMED_GROUPS
+from semantic.space import CellScorer, SemanticSpace
 
 Shares = npt.NDArray[np.float64]
 STEPS, SMALLEST_STEP = 10_000, 1e-10

@@ -29,7 +29,8 @@ from generators.device import torch_device
 from generators.inversion_settings import InversionSettings as InversionSettings
 from generators.requests import Image, Request
 from semantic.errors import InputError
-from semantic.space import UNNAMED_GROUPS, Cell
+from semantic.naming import UNNAMED_GROUPS
+from semantic.space import Cell
 
 if TYPE_CHECKING:
     from torch import nn

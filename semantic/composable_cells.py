@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from semantic.composable import MINIMUM
-from semantic.space import CROSSED
+from semantic.naming import CROSSED
 
 
 @dataclass(frozen=True)

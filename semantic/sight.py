@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semantic.encoder import ClipEncoder
-from semantic.space import CROSSED, UNNAMED_GROUPS, Cell, SemanticSpace
+from semantic.naming import CROSSED, UNNAMED_GROUPS
+from semantic.space import Cell, SemanticSpace
 
 LEAST_OF_ONE, MOST_OF_ONE = 5, 50
 """Images of one value: with fewer it is left out of a reading; more are not looked at."""

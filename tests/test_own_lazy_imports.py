@@ -7,6 +7,7 @@ from tests.imports import loaded_with, modules
 HEAVY = {
     "torch", "flwr", "diffusers", "open_clip", "ray", "pandas",
     "numpy", "pydantic",  # which `fairfed --help` does without
+    "markupsafe",  # with jinja2, of the pages: reading and counting do without
 }  # fmt: skip
 
 

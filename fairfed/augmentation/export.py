@@ -22,14 +22,14 @@ from typing import Any
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
 from fairfed.config.labels import ALL, MISSING
-from fairfed.data.federation import SHADED_SOURCES
+from fairfed.config.source import FASHION
 from fairfed.data.metadata import METADATA
 from fairfed.data.originals import original_rows
 from fairfed.data.records import MARK, own_column
 from generators.store import ImageStore
 from generators.writing import explained
 from semantic.errors import InputError
-from semantic.space import CROSSED, UNNAMED_GROUPS
+from semantic.naming import CROSSED, UNNAMED_GROUPS
 
 OWNER_COLUMN = "synthetic"
 """What synthetic rows have in the client column: no client holds them."""
@@ -173,7 +173,7 @@ def _columns(
     row = {data.label: label}
     values = [ALL] * len(data.sensitive) if group == ALL else group.split(CROSSED)
     # "all" stands for nothing, unless it is a value of the user's own.
-    own = group in source.as_given.group_names and data.source not in SHADED_SOURCES
+    own = group in source.as_given.group_names and data.source not in FASHION
     unsaid = (MISSING,) if own else UNNAMED_GROUPS
     values = ["" if value in unsaid else value for value in values]
     row |= dict(zip(data.sensitive, values, strict=True))

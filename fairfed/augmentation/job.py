@@ -30,7 +30,8 @@ from generators.store import ImageStore, request_key
 from generators.synthesis import Synthesiser
 from semantic.conditioning import Conditioner
 from semantic.encoder import ClipEncoder, load_encoder
-from semantic.space import CROSSED, Cell, CellScorer, SemanticSpace
+from semantic.naming import CROSSED
+from semantic.space import Cell, CellScorer, SemanticSpace
 
 OWNER = "augment"
 """Whose images these are, in seeds and in the store: never those of a federation's clients."""

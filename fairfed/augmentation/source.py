@@ -13,7 +13,8 @@ from fairfed.config.labels import refuse_crossed
 from fairfed.data import ImageTable, load_images
 from fairfed.data.federation import shade_if_asked
 from semantic.errors import InputError
-from semantic.space import CROSSED, known_groups
+from semantic.naming import CROSSED
+from semantic.space import known_groups
 
 
 @dataclass(frozen=True, eq=False)

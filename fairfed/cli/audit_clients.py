@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from evaluation.audit.of_clients import audit_clients
+from evaluation.report.results_page import write_tables
 from fairfed.cli.results import print_results
 from semantic.errors import InputError
 
@@ -37,9 +39,6 @@ def print_client_audit(
     semantic.errors.InputError, evaluation.errors.InputError
         If settings ask for what the run does not have.
     """
-    from evaluation.audit.of_clients import audit_clients
-    from evaluation.report.results_page import write_tables
-
     if unread := sorted(config.model_fields_set - READ):
         raise InputError(NO_GROUPS.format(run=directory, names=", ".join(unread)))
     out = Path(config.out) if config.out else directory / "audit"

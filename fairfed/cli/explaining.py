@@ -18,8 +18,9 @@ from semantic.conditioning import Conditioner, Description
 from semantic.encoder import ClipEncoder, load_encoder
 from semantic.errors import InputError
 from semantic.memory import SemanticMemory, compose, remember
+from semantic.naming import CROSSED, TEMPLATES, UNNAMED_GROUPS
 from semantic.site_files import read_prototypes
-from semantic.space import CROSSED, TEMPLATES, UNNAMED_GROUPS, Cell, SemanticSpace
+from semantic.space import Cell, SemanticSpace
 
 Vectors = Mapping[str, tuple[float, ...]]
 

@@ -12,11 +12,12 @@ from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConf
 from fairfed.sites.semantics import noun_table
 from fairfed.sites.sight import WHAT_TO_DO
 from generators.diffusion.families import HUB_NAME, SINGLE_FILE
+from generators.diffusion.generator import own_generator
 from generators.diffusion.settings import BUNDLED_MODEL, embedding_file, lora_file
 from semantic.encoder import BUNDLED_CLIP
 from semantic.errors import InputError
 from semantic.known_words import load_known_words
-from semantic.own_code import OWN_CLASS
+from semantic.own_code import OWN
 
 _INDEX = "model_index.json"
 
@@ -107,7 +108,7 @@ def _diffusers_model(model: str) -> ModelFile:
     setting = "generator.model"
     if model == "bundled":
         return ModelFile(setting, model, about=_about(BUNDLED_MODEL))
-    if OWN_CLASS.fullmatch(model):
+    if OWN.fullmatch(model):
         return _own_generator(setting, model)
     if Path(model).is_dir():
         remedy = "give a directory that diffusers' save_pretrained wrote"
@@ -123,8 +124,6 @@ def _diffusers_model(model: str) -> ModelFile:
 
 
 def _own_generator(setting: str, name: str) -> ModelFile:
-    from generators.diffusion.generator import own_generator
-
     try:
         own_generator(name)
     except InputError as error:

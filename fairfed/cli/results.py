@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from evaluation.results import FILE, read_results
 from fairfed.cli.tables import titled
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ def print_results(results: Results, console: Console) -> None:
 
 def print_run(run_dir: Path, console: Console | None = None) -> None:
     """Print what a run found, finished or under way; the last line names `results.md`."""
-    from evaluation.results import FILE, read_results
-
     console = console or Console()
     if not (run_dir / FILE).is_file():
         console.print("The run has no results yet; it writes them when it ends.", style="dim")

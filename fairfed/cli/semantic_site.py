@@ -11,7 +11,7 @@ import numpy as np
 
 from fairfed.augmentation.source import Source, load_source
 from fairfed.config import PipelineConfig
-from fairfed.data.federation import SHADED_SOURCES
+from fairfed.config.source import FASHION
 from fairfed.sites.sight import check_words
 from semantic.encoder import ClipEncoder, load_encoder
 from semantic.errors import InputError
@@ -73,7 +73,7 @@ def check_declared(config: PipelineConfig) -> None:
     semantic.errors.InputError
         If the classes are not declared and the data's source does not fix them.
     """
-    if config.data.source not in SHADED_SOURCES and not config.data.classes:
+    if config.data.source not in FASHION and not config.data.classes:
         raise InputError(
             "data.classes is empty: a release names the classes of the whole federation, not those "
             "that this site happens to hold, which would tell what it lacks. Declare them in "
@@ -83,7 +83,7 @@ def check_declared(config: PipelineConfig) -> None:
 
 def _by_class_alone(config: PipelineConfig) -> PipelineConfig:
     """The configuration without the sensitive columns, which a class has no use for."""
-    if config.data.source in SHADED_SOURCES:
+    if config.data.source in FASHION:
         return config  # the tint changes the images themselves
     columns = config.data.table.model_copy(update={"groups": {}})
     data = config.data.model_copy(update={"sensitive": (), "table": columns})
@@ -117,7 +117,7 @@ def _cells(config: PipelineConfig, source: Source) -> tuple[Positions, list[str]
 def _groups(config: PipelineConfig, source: Source) -> tuple[str, ...]:
     """All groups of the federation, in the declared order."""
     names = source.table.group_names
-    if config.data.source in SHADED_SOURCES or not config.data.sensitive:
+    if config.data.source in FASHION or not config.data.sensitive:
         return names
     declared = config.synthesis.groups
     known = zip(names, source.nameable, strict=True)

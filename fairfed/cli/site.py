@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from semantic.errors import InputError
+
 if TYPE_CHECKING:
     from fairfed.config import Config
 
@@ -39,7 +41,6 @@ def init(
     from fairfed.cli.site_tables import print_look
     from fairfed.sites.first_toml import first_toml
     from fairfed.sites.looking import look_at
-    from semantic.errors import InputError
 
     if out.is_dir() or out.exists():
         raise InputError(
@@ -75,7 +76,6 @@ def check(
     from fairfed.config.site import load_site
     from fairfed.sites.checking import at_site, study_of
     from fairfed.sites.checking import check as checked
-    from semantic.errors import InputError
 
     config = load_site(site)
     study = None if federation is None else study_of(federation)

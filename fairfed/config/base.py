@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from semantic.own_code import OWN_CLASS
+from semantic.own_code import OWN
 
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
 """A TOML array of strings; `strict` would refuse its list where a tuple is declared."""
@@ -38,12 +38,20 @@ Once = AfterValidator(_distinct)
 
 @dataclass(frozen=True)
 class OneOf:
-    """Of a text: one of some names, or a class of the user's own as `module:Class`.
+    """Of a text: one of some names, or something of the user's own as `module:object`.
 
-    The class is imported where it is used, not here.
+    It is imported where it is used, not here.
+
+    Attributes
+    ----------
+    names
+        What there is.
+    own
+        What the user's own is: a class, a function, an object.
     """
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    own: str = "Class"
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -53,13 +61,15 @@ class OneOf:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"type": "string", "enum": [*self.names, "module:Class"]}
+        return {"type": "string", "enum": [*self.names, f"module:{self.own}"]}
 
     def _check(self, value: str) -> str:
-        if value not in self.names and not OWN_CLASS.fullmatch(value):
+        if value not in self.names and not OWN.fullmatch(value):
+            known = f"one of {', '.join(map(repr, self.names))}, or " if self.names else ""
+            a = "an" if self.own[0] in "aeiou" else "a"
             raise ValueError(
-                f"expected one of {', '.join(map(repr, self.names))}, or a class of your own as "
-                f"'module:Class', got {value!r}"
+                f"expected {known}{a} {self.own.lower()} of your own as 'module:{self.own}', got "
+                f"{value!r}"
             )
         return value
 

@@ -6,32 +6,29 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from fairfed.config.classifiers import MODELS
 from fairfed.config.inversion import InversionConfig
+from fairfed.config.source import BUNDLED
+from fairfed.config.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from fairfed.config.arms import Arm
     from fairfed.config.model import Config
 
-TABULAR_MODELS = ("logistic", "mlp")
-"""Models of tables; all others are of images."""
-KINDS = ("zsl", "peers", "specialise", "shared")
-"""Sections that make a run something else than a comparison of arms."""
 OF_IMAGES = {
     "peers": "peers are clustered on CLIP prototypes of their images",
     "specialise": "a generator of images is specialised on images",
     "shared": "a shared space is of images and captions",
 }
 """Sections that no table suits, and why."""
-PUBLIC = "bundled"
-"""The source whose rows everybody has, so that they need no protection."""
 
 
 def _of_one_kind(config: Config) -> str:
-    asked = [name for name in KINDS if getattr(config, name) is not None]
+    asked = [name for name in (*SYSTEMS, "system") if getattr(config, name) is not None]
     if len(asked) > 1:
         return (
             f"{asked[1]}: a run is of one kind, and [{asked[0]}] asks for another; keep one of "
-            "these sections"
+            "the two"
         )
     if config.arrival is not None and config.shared is None:
         return "arrival: a class can arrive where classes are embeddings; add a section [shared]"
@@ -79,7 +76,8 @@ def _of_one_sort_of_data(config: Config) -> str:
                 f"{name}: {why}, but data.source {source!r} is a table; use images, or drop "
                 f"[{name}]"
             )
-    if config.data.tabular != (config.model in TABULAR_MODELS):
+    kind = "table" if config.data.tabular else "images"
+    if MODELS.get(config.model, kind) != kind:
         what = "a table" if config.data.tabular else "images"
         fitting = (
             "'logistic' or 'mlp'" if config.data.tabular else "'cnn-bn', 'cnn-gn', 'clip-head'"
@@ -154,10 +152,10 @@ def _misadapted(config: Config, arm: Arm) -> str:
 
 
 def _hiding_what_is_private(config: Config) -> str:
-    if config.peers is not None and config.peers.seeded_noise and config.data.source != PUBLIC:
+    if config.peers is not None and config.peers.seeded_noise and config.data.source != BUNDLED:
         return (
             "peers.seeded_noise: whoever knows the seed can subtract the noise, so it is for "
-            f"data.source {PUBLIC!r} alone, which is public; with {config.data.source!r} leave it "
+            f"data.source {BUNDLED!r} alone, which is public; with {config.data.source!r} leave it "
             "out"
         )
     return ""

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from fairfed.config.base import Once, Pair, Section, Strings
 from fairfed.config.presets import with_preset
-from fairfed.config.table import TableConfig, is_table
+from fairfed.config.source import Kind, source_of
+from fairfed.config.table import TableConfig
 
 
 class TintConfig(Section):
@@ -47,7 +48,13 @@ class ReadingConfig(Section):
         "`hf:NAME` (a Hugging Face dataset), or the path of an image folder: with a "
         "`metadata.csv`, `.jsonl` or `.parquet`, or with a folder for each class. A table: the "
         "path of a `.csv` or `.parquet` file, `frame:NAME` (a DataFrame of your program), or "
-        "`adult`, `compas`, `law`, `dutch`, whose columns are known.",
+        "`adult`, `compas`, `law`, `dutch`, whose columns are known. Or a function of your own as "
+        "`module:function`, which is run ([how](../CONTRIBUTING.md)).",
+    )
+    kind: Kind | None = Field(
+        None,
+        description="What a source of your own gives; `images` where it is left out. Any other "
+        "source says so itself.",
     )
     directory: str | None = Field(
         None,
@@ -124,10 +131,19 @@ class ReadingConfig(Section):
             raise ValueError(f"{window[0]:g} is not below {window[1]:g}")
         return window
 
+    @model_validator(mode="after")
+    def _of_that_kind(self) -> ReadingConfig:
+        known = source_of(self.source, self.kind).kind
+        if self.kind not in (None, known):
+            raise ValueError(
+                f"kind is {self.kind!r}, but source {self.source!r} gives {known!r}; leave kind out"
+            )
+        return self
+
     @property
     def tabular(self) -> bool:
         """Whether the source is a table, and not images."""
-        return is_table(self.source)
+        return source_of(self.source, self.kind).kind == "table"
 
 
 class DataConfig(ReadingConfig):

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from fairfed.config.base import Once, Section, Strings
 from semantic.errors import InputError
-from semantic.space import CROSSED, UNKNOWN
+from semantic.naming import CROSSED, UNKNOWN
 
 MISSING = UNKNOWN
 """Group of a row whose sensitive value is absent."""

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from fairfed.config.adaptation import AdaptConfig, SpecialiseConfig
-from fairfed.config.base import Section
+from fairfed.config.base import OneOf, Section
+from fairfed.config.classifiers import MODELS
 from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
 from fairfed.config.inversion import InversionConfig
@@ -26,7 +27,8 @@ from fairfed.config.sections import (
     TrainConfig,
 )
 from fairfed.config.shared import ArrivalConfig, SharedConfig
-from fairfed.config.table import FRAME, TableConfig
+from fairfed.config.source import FRAME
+from fairfed.config.table import TableConfig
 from fairfed.config.zsl import ZslConfig, ZslSettings
 
 
@@ -41,14 +43,19 @@ class Agreement(Section):
     fraction: float = Field(
         1.0, gt=0, le=1, description="Share of the clients that train in a round; at least one."
     )
-    model: Literal[
-        "cnn-bn", "cnn-gn", "lenet", "lenet-bn", "clip-head", "clip", "logistic", "mlp"
-    ] = Field(
+    model: Annotated[str, OneOf(tuple(MODELS), "function")] = Field(
         "cnn-bn",
         description="The federated model. Of images: a small CNN with BatchNorm or with GroupNorm, "
         "the LeNet of Flower's niid_bench without or with BatchNorm, a head on the frozen CLIP of "
         "`semantic.encoder`, or that `clip` adapted as `[adapt]` says. Of a table: logistic "
-        "regression, or one hidden layer of 10 tanh units.",
+        "regression, or one hidden layer of 10 tanh units. Or one of your own, made by a function "
+        "([how](../CONTRIBUTING.md)), which a real site runs only if its `policy.own_code` has it.",
+    )
+    system: Annotated[str, OneOf(own="object")] | None = Field(
+        None,
+        description="A system of your own as `module:object` ([how](../CONTRIBUTING.md)), which a "
+        "real site runs only if its `policy.own_code` has it. Without it, a section asks for a "
+        "system, or the arms are compared.",
     )
     train: TrainConfig = Field(default_factory=TrainConfig, description="See `[train]`.")
     semantic: SemanticSettings = Field(

@@ -19,8 +19,8 @@ from fairfed.config.site import SiteConfig, SiteData
 
 _HEAD = """# Configuration
 
-One TOML file describes a run, another one an augmentation; every setting has a default. Relative paths start at the
-current directory. This page is made from `fairfed/config/` by `make docs`: change the descriptions there.
+One TOML file describes a run, another one an augmentation, a third one a site. Relative paths start at the
+current directory, those of a site at its folder. This page is made from `fairfed/config/` by `make docs`: change the descriptions there.
 
 # A run
 

@@ -14,6 +14,7 @@ from fairfed.config.arms import Arm as Arm
 from fairfed.config.arms import Augmentation, Debias
 from fairfed.config.arms import FairnessConfig as FairnessConfig
 from fairfed.config.base import Once, Section, Strings
+from semantic.naming import unfit_template
 
 
 class TrainConfig(Section):
@@ -48,8 +49,6 @@ class TrainConfig(Section):
 
 def _filled_in(templates: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a template that cannot be filled in."""
-    from semantic.space import unfit_template
-
     wrong = next(filter(None, map(unfit_template, templates)), None)
     if wrong:
         raise ValueError(wrong)

@@ -12,20 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fairfed.config.base import Once, Section, Strings
+from fairfed.config.base import Once, OneOf, Section, Strings
 from fairfed.config.data import ReadingConfig
 from fairfed.config.load import load_model
-from fairfed.config.presets import PRESETS, with_preset
-from fairfed.config.table import FRAME
-
-HUB = "hf:"
-"""Begins the source of a Hugging Face dataset."""
-BUNDLED = "bundled"
-Action = Literal["describe", "train", "evaluate", "synthesise", "release", "audit"]
-ACTIONS: tuple[Action, ...] = (
-    "describe", "train", "evaluate", "synthesise", "release", "audit",
-)  # fmt: skip
-"""What a study may ask of a site."""
+from fairfed.config.presets import with_preset
+from fairfed.config.source import BUNDLED, FASHION, HUB, source_of
+from fairfed.config.systems import ACTIONS, Action
 
 
 class SiteData(ReadingConfig):
@@ -33,8 +25,8 @@ class SiteData(ReadingConfig):
 
     source: str = Field(
         min_length=1,
-        description="Image folder, table or Hugging Face dataset (`hf:NAME`), as in a run's "
-        "`[data]`.",
+        description="Image folder, table, Hugging Face dataset (`hf:NAME`) or function of your own "
+        "(`module:function`), as in a run's `[data]`.",
     )
     sensitive: dict[str, str] = Field(
         default_factory=dict,
@@ -82,7 +74,7 @@ class SiteData(ReadingConfig):
     @field_validator("source")
     @classmethod
     def _own(cls, source: str) -> str:
-        if source in (BUNDLED, "fashion-mnist"):
+        if source in FASHION:
             raise ValueError(
                 f"{source!r} is data to simulate with; name the site's own folder, table or dataset"
             )
@@ -161,8 +153,9 @@ class SitePolicy(Section):
     )
     counts: Literal["exact", "suppress"] = Field(
         "exact",
-        description="Counts of rows by class and group: as they are; or those from 1 to below "
-        "`min_count` are not said.",
+        description="Counts of rows by class and group that `describe` sends: as they are; or "
+        "those from 1 to below `min_count` are not said. What `train`, `evaluate` and `synthesise` "
+        "send stays exact, and cells can be counted from it.",
     )
     min_count: int = Field(
         10, ge=1, description="With `suppress`: the smallest count that is said, besides 0."
@@ -175,6 +168,14 @@ class SitePolicy(Section):
     )
     allow_download: bool = Field(
         False, description="Load models and datasets from the hub that are not on the disk."
+    )
+    own_code: Annotated[
+        tuple[Annotated[str, OneOf(own="object")], ...], Once, Field(strict=False)
+    ] = Field(
+        (),
+        description="Models and systems, as `module:object`, that the site runs although they are "
+        "no part of fairfed, where a study names them. They must be installed here, and can do "
+        "with the site's rows what they like.",
     )
 
 
@@ -205,7 +206,7 @@ class SiteConfig(Section):
         source = data.source
         if source.startswith(HUB):
             source = HUB + _placed_if_there(folder, source.removeprefix(HUB))
-        elif not (source in PRESETS or source.startswith(FRAME)):
+        elif source_of(source).is_path:
             source = _placed(folder, source)
         directory = data.directory and _placed(folder, data.directory)
         own = {"attributes": models.attributes}

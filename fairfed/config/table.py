@@ -7,21 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from fairfed.config.base import Pair, Section, Strings
-from fairfed.config.presets import PRESETS
 
 Grouping = Annotated[tuple[float, ...], Field(strict=False)] | Strings
 """A TOML array of cut points or of values."""
-
-FRAME = "frame:"
-"""Begins the source of a table that a Python program holds."""
-TABLE_FILES = (".csv", ".parquet")
-"""Endings of the files that hold a table."""
-
-
-def is_table(source: str) -> bool:
-    """Whether `data.source` is a table, and not images."""
-    known = source in PRESETS or source.startswith(FRAME)
-    return known or source.lower().endswith(TABLE_FILES)
 
 
 class TableConfig(Section):

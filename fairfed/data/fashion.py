@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config.labels import ALL
+from fairfed.data.hub import load_splits
+from fairfed.data.pixels import resize_all
 from fairfed.data.table import ImageTable, encode
 from generators.idx import DEBIAN_DIRECTORY, read_idx
 from semantic.errors import InputError
@@ -48,8 +50,6 @@ def load_full(data: DataConfig) -> ImageTable:
         If an IDX file is absent or damaged, or there is neither a directory nor a network.
     """
     if data.directory is None and not DEBIAN_DIRECTORY.is_dir():
-        from fairfed.data.hub import load_splits
-
         splits = [load_splits(HUB_NAME)[part] for part in ("train", "test")]
         images = [np.stack([np.asarray(image) for image in split["image"]]) for split in splits]
         labels = [np.asarray(split["label"], np.uint8) for split in splits]
@@ -85,8 +85,6 @@ def _table(
         images = pad_to_square(images, SIDE) if max(images.shape[1:]) <= SIDE else images
         images = np.repeat(images[..., np.newaxis], 3, axis=-1)
     if images.shape[1] != data.image_size:
-        from fairfed.data.pixels import resize_all
-
         images = resize_all(images, data.image_size)
     classes = data.classes or FASHION_CLASSES
     unknown = [name for name in FASHION_CLASSES if name not in classes]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.config.source import FASHION
 from fairfed.data.load import load_images
 from fairfed.data.partition import partition_rows
 from fairfed.data.table import ImageTable, LabelledTable
@@ -16,9 +17,6 @@ from fairfed.data.tint import draw_tints, shade
 
 if TYPE_CHECKING:
     from fairfed.config import Config, DataConfig
-
-SHADED_SOURCES = ("bundled", "fashion-mnist")
-"""Images without a sensitive feature of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,7 @@ def shade_if_asked(
     even: bool = False,
 ) -> ImageTable:
     """The table, in tints where the configuration asks for them; `even`: in equal shares."""
-    if data.source in SHADED_SOURCES and data.tint.enabled and "tint" in data.sensitive:
+    if data.source in FASHION and data.tint.enabled and "tint" in data.sensitive:
         alpha, correlation = (None, None) if even else (data.tint.alpha, data.tint.correlation)
         tints = draw_tints(table, clients, alpha, seed, correlation)
         return shade(table, tints)

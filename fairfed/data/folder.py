@@ -42,7 +42,7 @@ EXPECTED = (
 )
 
 
-def read_folder(directory: Path, data: DataConfig) -> Records:
+def read_folder(data: DataConfig) -> Records:
     """The rows of an image folder: in the order of its table, or of its folders and files.
 
     Raises
@@ -50,10 +50,11 @@ def read_folder(directory: Path, data: DataConfig) -> Records:
     semantic.errors.InputError
         If the folder, a column or a file is missing or damaged; it names the row.
     """
+    directory = Path(data.source)
     if not directory.is_dir():
         raise InputError(
             f"data.source: no directory {str(directory)!r}; expected 'bundled', 'fashion-mnist', "
-            "'hf:NAME' or an image folder with a metadata.csv"
+            "'hf:NAME', an image folder with a metadata.csv, or a 'module:function' of your own"
         )
     tables = _tables(directory)
     read = _listed(tables, directory, data) if tables else _by_folder(directory, data)

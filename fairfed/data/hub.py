@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fairfed.config.source import HUB
 from fairfed.data.columns import near
 from fairfed.data.records import Records
 from fairfed.data.saying import say
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from fairfed.config import DataConfig
 
 
-def read_hub(name: str, data: DataConfig) -> Records:
+def read_hub(data: DataConfig) -> Records:
     """The rows of a dataset; its splits say what they are for, or its split column.
 
     Raises
@@ -27,8 +28,8 @@ def read_hub(name: str, data: DataConfig) -> Records:
     """
     import datasets
 
-    where = f"data.source hf:{name}"
-    parts = _parts(load_splits(name), where)
+    where = f"data.source {data.source}"
+    parts = _parts(load_splits(data.source.removeprefix(HUB)), where)
     found = list(parts[0][1].column_names)
     image = data.image_column
     if image not in found:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.config.source import FASHION
 from fairfed.data.columns import label_rows, require_both, require_columns
 from fairfed.data.content import check_content
 from fairfed.data.images import read_images
+from fairfed.data.reading import read_records, read_source
 from fairfed.data.records import Records, synthetic_rows
 from fairfed.data.saying import say, used_of
 from fairfed.data.splits import Bools, divide_parts, read_split
@@ -30,20 +32,13 @@ def load_images(config: Config | PipelineConfig) -> ImageTable:
     semantic.errors.InputError
         If the data is not as the configuration says; it names the file, row or column.
     """
-    source = config.data.source
-    if config.data.tabular:
-        raise InputError(f"data.source: {source!r} is a table; images are needed here")
-    if source == "bundled":
-        from fairfed.data.fashion import load_bundled
-
-        return load_bundled(config.data)
-    if source == "fashion-mnist":
-        from fairfed.data.fashion import load_full
-
-        return load_full(config.data)
-    from fairfed.data.reading import read_records
-
-    return image_table(read_records(config.data), config.data, config.seed)
+    data = config.data
+    if data.tabular:
+        raise InputError(f"data.source: {data.source!r} is a table; images are needed here")
+    if data.source in FASHION:
+        table: ImageTable = read_source(data)
+        return table
+    return image_table(read_records(data), data, config.seed)
 
 
 def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fairfed.data.federation import SHADED_SOURCES
+from fairfed.config.source import FASHION
 from fairfed.data.folder import FILE
 from fairfed.data.metadata import as_text
+from fairfed.data.reading import read_records
 from fairfed.data.table import ImageTable
+from generators.store import encode_png
 
 if TYPE_CHECKING:
     from fairfed.config.pipeline import PipelineConfig
@@ -40,11 +42,9 @@ def original_rows(config: PipelineConfig, table: ImageTable) -> Iterator[Origina
 
     Sources that hold no image files (`bundled`, `fashion-mnist`) give PNGs of the table's pixels.
     """
-    if config.data.source in SHADED_SOURCES:
+    if config.data.source in FASHION:
         yield from (Original(".png", _png(image), "", {}) for image in table.images)
         return
-    from fairfed.data.reading import read_records
-
     records = read_records(config.data)
     for row in table.rows.tolist() if table.rows is not None else range(records.size):
         content = records.content(row)
@@ -65,6 +65,4 @@ def _suffix(content: bytes) -> str:
 
 
 def _png(image: Any) -> bytes:
-    from generators.store import encode_png
-
     return encode_png(image, {})

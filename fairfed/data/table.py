@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fairfed.config.labels import ALL, MISSING, refuse_crossed
 from fairfed.data.saying import say
 from semantic.errors import InputError
-from semantic.space import CROSSED
+from semantic.naming import CROSSED
 
 TEST_FRACTION = 0.2
 _TEST_STREAM = 11

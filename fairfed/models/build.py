@@ -1,16 +1,67 @@
-"""The models by the names that the configuration knows."""
+"""The models by the names that the configuration knows, and those of a user's own."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
+from fairfed.config.classifiers import MODELS
 from fairfed.models.clip_head import ClipHead, ImageEncoder
 from fairfed.models.cnn import SmallCnn
 from fairfed.models.lenet import LeNet
 from fairfed.models.tabular import HIDDEN, TabularModel
+from semantic.errors import InputError
+from semantic.own_code import OWN, own_function
 
-MODEL_NAMES = ("cnn-bn", "cnn-gn", "lenet", "lenet-bn", "clip-head", "logistic", "mlp")
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a model shall take and give.
+
+    Attributes
+    ----------
+    num_classes
+        Number of logits.
+    image_size
+        Side of the square images, in pixels.
+    encoder
+        The frozen encoder of `clip-head`.
+    inputs
+        Number of features of a row, of a table.
+    """
+
+    num_classes: int
+    image_size: int
+    encoder: ImageEncoder | None
+    inputs: int
+
+
+def _clip_head(wanted: Wanted) -> ClipHead:
+    if wanted.encoder is None:
+        raise ValueError("clip-head needs an encoder")
+    return ClipHead(wanted.encoder, wanted.num_classes)
+
+
+BUILDERS: dict[str, Callable[[Wanted], Any]] = {
+    "cnn-bn": lambda wanted: SmallCnn(wanted.num_classes, wanted.image_size, "batch"),
+    "cnn-gn": lambda wanted: SmallCnn(wanted.num_classes, wanted.image_size, "group"),
+    "lenet": lambda wanted: LeNet(wanted.num_classes, wanted.image_size, batch_norm=False),
+    "lenet-bn": lambda wanted: LeNet(wanted.num_classes, wanted.image_size, batch_norm=True),
+    "clip-head": _clip_head,
+    "logistic": lambda wanted: TabularModel(wanted.inputs, wanted.num_classes, 0),
+    "mlp": lambda wanted: TabularModel(wanted.inputs, wanted.num_classes, HIDDEN),
+}
+"""Each gives a module with a method `draw(generator)`, which draws all its weights."""
+MODEL_NAMES = tuple(BUILDERS)
+NO_MODULE = "model {name!r} returned {found}, and a torch.nn.Module is needed"
+OTHER_SHAPE = (
+    "model {name!r}: of 2 rows of shape {shape} it makes {found}, and logits of shape "
+    "(2, {classes}) are needed"
+)
 
 
 def build_model(
@@ -27,7 +78,7 @@ def build_model(
     Parameters
     ----------
     name
-        One of `MODEL_NAMES`.
+        One of `MODEL_NAMES`, or `module:function` (see `own_model`).
     num_classes
         Number of logits.
     image_size
@@ -37,34 +88,61 @@ def build_model(
     encoder
         The frozen encoder of `clip-head`.
     inputs
-        Number of features that `logistic` and `mlp` take.
+        Number of features of a row, of a table; 0 for images.
 
     Raises
     ------
     ValueError
         If the name is unknown, `clip-head` is given no encoder, or a model of tables no inputs.
+    InputError
+        See `own_model`.
     """
-    if name not in MODEL_NAMES:
+    if OWN.fullmatch(name):
+        shape = (inputs,) if inputs else (3, image_size, image_size)
+        return own_model(name, num_classes, shape, seed)
+    if name not in BUILDERS:
         raise ValueError(f"no model {name!r}; there are: {', '.join(MODEL_NAMES)}")
-    generator = torch.Generator().manual_seed(seed)
-    if name == "clip-head":
-        if encoder is None:
-            raise ValueError("clip-head needs an encoder")
-        head = ClipHead(encoder, num_classes)
-        nn.init.normal_(head.weight, generator=generator)
-        return head
-    tabular = name in ("logistic", "mlp")
-    if tabular and inputs < 1:
+    if MODELS[name] == "table" and inputs < 1:
         raise ValueError(f"{name} needs inputs")
-    model: SmallCnn | LeNet | TabularModel
     # Built without memory, for the constructors of layers draw from the global random state.
     with torch.device("meta"):
-        if tabular:
-            model = TabularModel(inputs, num_classes, HIDDEN if name == "mlp" else 0)
-        elif name.startswith("lenet"):
-            model = LeNet(num_classes, image_size, batch_norm=name == "lenet-bn")
-        else:
-            model = SmallCnn(num_classes, image_size, "batch" if name == "cnn-bn" else "group")
+        model = BUILDERS[name](Wanted(num_classes, image_size, encoder, inputs))
     model.to_empty(device="cpu")
-    model.draw(generator)
-    return model if tabular else model.to(memory_format=torch.channels_last)
+    model.draw(torch.Generator().manual_seed(seed))
+    found: nn.Module = model.to(memory_format=torch.channels_last)
+    return found
+
+
+def own_model(name: str, num_classes: int, shape: tuple[int, ...], seed: int) -> nn.Module:
+    """Build a model of the user's own.
+
+    Its function draws from PyTorch's global random state, which is set for it and then put back:
+    no other thread may draw from it meanwhile.
+
+    Parameters
+    ----------
+    name
+        `module:function`, a function of `num_classes` and `shape`.
+    shape
+        Of a row: ``(3, H, W)`` of an image, whose values are 0 to 1; ``(inputs,)`` of a table.
+
+    Raises
+    ------
+    InputError
+        If there is no such function, or what it returns is no module that gives logits.
+    """
+    make = own_function(name, "model")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = make(num_classes, shape)
+        if not isinstance(model, nn.Module):
+            raise InputError(NO_MODULE.format(name=name, found=type(model).__qualname__))
+        with torch.no_grad():
+            logits = model.eval()(torch.zeros(2, *shape))
+    found = tuple(getattr(logits, "shape", ()))
+    if found != (2, num_classes):
+        what = f"shape {found}" if found else type(logits).__qualname__
+        raise InputError(
+            OTHER_SHAPE.format(name=name, shape=shape, found=what, classes=num_classes)
+        )
+    return model.train()

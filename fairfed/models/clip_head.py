@@ -45,6 +45,10 @@ class ClipHead(nn.Module):
         self._embed = encoder.embed_images
         self.weight = nn.Parameter(torch.zeros(num_classes, encoder.dimension))
 
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw the vectors anew."""
+        nn.init.normal_(self.weight, generator=generator)
+
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings ``[n, dimension]`` of RGB images ``[n, H, W, 3]``, uint8."""
         with torch.no_grad():

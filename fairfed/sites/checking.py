@@ -16,6 +16,7 @@ from fairfed.config.labels import LabelSpace
 from fairfed.config.load import load_config
 from fairfed.config.model import Config
 from fairfed.config.site import SiteConfig, SiteData
+from fairfed.config.source import BUNDLED
 from fairfed.config.training import arm_to_fill
 from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
@@ -26,6 +27,7 @@ from fairfed.sites.report import DataReport
 from fairfed.sites.simulated import attribute_rows
 from fairfed.sites.site import Site
 from fairfed.sites.workplace import Workplace
+from generators.diffusion import load_generator
 from generators.plan import Cells
 from generators.requests import Request
 from semantic.errors import InputError
@@ -58,7 +60,8 @@ def at_site(study: Config, site: SiteConfig) -> Config:
         "model": models.generator, "lora": models.lora, "embeddings": models.embeddings,
         "device": site.compute.device, "batch_size": site.compute.batch_size,
     }  # fmt: skip
-    semantic = {"encoder": models.encoder, "attributes": models.attributes}
+    table = study.semantic.attributes if models.attributes == BUNDLED else models.attributes
+    semantic = {"encoder": models.encoder, "attributes": table}
     data = {"classes": labels.classes, "image_size": labels.image_size}
     return study.model_copy(
         update={
@@ -136,7 +139,7 @@ def check(
     Raises
     ------
     semantic.errors.InputError
-        If the rows cannot be read or mapped, or a model cannot be loaded.
+        If the rows cannot be read or mapped.
     """
     if study is None:
         config, labels = own_space(config)
@@ -151,10 +154,15 @@ def check(
         for c, g in np.argwhere(empty & known_groups(table.group_names)).tolist()
     )
     said = said_counts(table.cells(rows.train), config.policy)
-    arm, cost = arm_to_fill(told), None
-    if study is not None and arm is not None and plan:
-        cost = _cost(site_of(config, told, rows), arm, timed)
-    reasons = () if study is None else refusals(config.policy, told, cost.at_most if cost else 0)
+    arm, cost, reasons = arm_to_fill(told), None, list[str]()
+    if study is None:
+        return Check(report, said, missing)
+    if arm is not None and plan:
+        try:
+            cost = _cost(site_of(config, told, rows), arm, timed)
+        except InputError as error:  # said with the other reasons, below what the site holds
+            reasons.append(str(error))
+    reasons += refusals(config.policy, told, cost.at_most if cost else 0)
     return Check(report, said, missing, cost, tuple(reasons))
 
 
@@ -219,8 +227,6 @@ def _cost(site: Site, arm: Arm, timed: bool) -> Cost:
 
 def _seconds_an_image(place: Workplace) -> float:
     """Wall-clock seconds of an image in a batch; an image before it loads and warms up."""
-    from generators.diffusion import load_generator
-
     generator = load_generator(place.diffusion)
     cell = place.space.cell(0, 0)
     requests = [Request(cell, cell.class_name, seed) for seed in range(generator.batch_size)]

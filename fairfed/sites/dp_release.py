@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, RecordDict
 
+from semantic.release import NoisedPrototypes
+
 if TYPE_CHECKING:
     from semantic.release import NoisedPrototypes
 
@@ -43,8 +45,6 @@ def kept(context: Context, key: str, make: Callable[[], NoisedPrototypes]) -> Re
 
 def read(answer: RecordDict) -> NoisedPrototypes:
     """One client's noised sums."""
-    from semantic.release import NoisedPrototypes
-
     plain = json.loads(str(answer.config_records[RELEASE]["json"]))
     arrays = answer.array_records["arrays"]
     return NoisedPrototypes.from_json(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from generators.diffusion import DiffusionSettings
+
 if TYPE_CHECKING:
     from fairfed.config import GeneratorConfig
-    from generators.diffusion import DiffusionSettings
-
 
 NONE_ACCEPTED = (
     "{who}: none of the synthetic images was accepted; CLIP reads other classes or groups in them, "
@@ -27,8 +27,6 @@ def diffusion_settings(
     semantic.errors.InputError
         If a value of `[generator]` is not one that the generator knows.
     """
-    from generators.diffusion import DiffusionSettings
-
     return DiffusionSettings(
         **generator.model_dump(), image_size=image_size, allow_unknown=allow_unknown
     )

@@ -28,6 +28,7 @@ from fairfed.sites.policy import action_of, refusals
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ModelSources, Workplace
 from semantic.errors import InputError
+from semantic.own_code import OWN
 
 if TYPE_CHECKING:
     from fairfed.sites.report import DataReport
@@ -82,7 +83,7 @@ def _sources(config: SiteConfig) -> ModelSources:
     models = config.models
     for field in ("encoder", "generator"):
         source = getattr(models, field)
-        there = source == "bundled" or Path(source).exists()
+        there = source == "bundled" or OWN.fullmatch(source) or Path(source).exists()
         if not there and not config.policy.allow_download:
             raise InputError(NO_DOWNLOAD.format(field=field, source=source))
     return ModelSources(

@@ -18,6 +18,8 @@ from fairfed.data.load import InUse, rows_in_use, with_images
 from fairfed.data.reading import read_records
 from fairfed.data.records import Records
 from fairfed.data.table import ImageTable, LabelledTable
+from fairfed.data.tables.read import read_table
+from fairfed.data.tables.table import with_features
 from fairfed.sites.mapping import Names, Renamed, group_positions, rename
 from fairfed.sites.report import DataReport, cell_counts
 from semantic.errors import InputError
@@ -187,8 +189,6 @@ def _image_columns(data: SiteData) -> tuple[Records, InUse, Columns]:
 
 
 def _table_columns(data: SiteData) -> tuple[pd.DataFrame, Columns]:
-    from fairfed.data.tables.read import read_table
-
     reading = reading_of(data)
     frame, where = read_table(reading)
     require_columns(list(frame.columns), reading, where)
@@ -234,8 +234,6 @@ def _images(data: SiteData, labels: LabelSpace, seed: int) -> tuple[ImageTable, 
 def _table(
     data: SiteData, labels: LabelSpace, seed: int, schema: TableConfig
 ) -> tuple[FeatureTable, DataReport]:
-    from fairfed.data.tables.table import with_features
-
     frame, columns = _table_columns(data)
     mapped = map_rows(columns, data, labels)
     lacking = [name for name in labels.sensitive if name not in data.sensitive]

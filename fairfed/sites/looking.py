@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fairfed.config.data import DataConfig
-from fairfed.config.table import is_table
+from fairfed.config.source import HUB, is_own
 from fairfed.data.columns import known_texts
 from fairfed.data.folder import FILE, FILE_COLUMNS
 from fairfed.data.grouping import MOST_NUMBERS
@@ -21,6 +21,7 @@ from fairfed.data.images import read_images
 from fairfed.data.reading import read_records
 from fairfed.data.records import MARK
 from fairfed.data.splits import part_of
+from fairfed.data.tables.read import read_table
 from semantic.errors import InputError
 
 LABELS = (
@@ -128,13 +129,12 @@ def look_at(source: str) -> Look:
     semantic.errors.InputError
         If there is nothing that could be read.
     """
-    return _look_at_table(source) if is_table(source) else _look_at_images(source)
-
-
-def _look_at_table(source: str) -> Look:
-    from fairfed.data.tables.read import read_table
-
     data = DataConfig(source=source, sensitive=())
+    return _look_at_table(data) if data.tabular else _look_at_images(data)
+
+
+def _look_at_table(data: DataConfig) -> Look:
+    source = data.source
     frame, where = read_table(data)
     texts = {
         name: [None if text in data.table.missing else text for text in frame[name]]
@@ -143,12 +143,13 @@ def _look_at_table(source: str) -> Look:
     return _guessed(source, f"a table ({Path(source).suffix[1:]})", where, "rows", texts, False)
 
 
-def _look_at_images(source: str) -> Look:
-    data = DataConfig(source=source, sensitive=(), label="label")
-    records = read_records(data)
+def _look_at_images(data: DataConfig) -> Look:
+    source, records = data.source, read_records(data)
     texts = {name: known_texts(values, data.missing) for name, values in records.columns.items()}
-    if source.startswith("hf:"):
+    if source.startswith(HUB):
         layout = "a dataset"
+    elif is_own(source):
+        layout = "a source of your own"
     elif FILE in texts:
         layout = f"an image folder with the table {Path(records.where).name}"
     else:

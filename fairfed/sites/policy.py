@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fairfed.config.classifiers import MODELS
 from fairfed.config.model import Agreement
-from fairfed.config.site import Action, SitePolicy
+from fairfed.config.site import SitePolicy
+from fairfed.config.systems import MESSAGES, Action
 from generators.plan import Cells
 
 UNSAID = -1
@@ -22,19 +24,11 @@ WHAT_LEAVES: dict[Action, str] = {
     "audit": "counts of the model's answers by class, group and score, in an audit of the run",
 }
 """What a site sends when it does as a study asks."""
-QUERIES: dict[str, Action] = {
-    "augment": "synthesise", "release": "release", "audit": "audit", "shared": "release",
-    "adapt": "evaluate", "peer": "train",
-}  # fmt: skip
-"""What a query asks for; any other describes the site."""
 
 
 def action_of(message_type: str) -> Action:
     """What a message asks for, by its type."""
-    kind, _, name = message_type.partition(".")
-    if kind == "train":
-        return "train"
-    return "evaluate" if kind == "evaluate" else QUERIES.get(name, "describe")
+    return MESSAGES[message_type].action
 
 
 def said_counts(counts: Cells, policy: SitePolicy) -> Cells:
@@ -54,6 +48,12 @@ def asked_for(config: Agreement) -> tuple[Action, ...]:
     return tuple(asked)
 
 
+def own_code(config: Agreement) -> dict[str, str]:
+    """What of a study is code of its own that its sites would run, by the setting that names it."""
+    named = {"model": None if config.model in MODELS else config.model, "system": config.system}
+    return {setting: name for setting, name in named.items() if name is not None}
+
+
 def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Action) -> Iterator[str]:
     """What of a study goes beyond the policy, a sentence for each.
 
@@ -67,6 +67,12 @@ def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Actio
     for action in dict.fromkeys((*asked_for(config), *also)):
         if action not in policy.actions:
             yield f"policy.actions: the study asks for {action!r} ({WHAT_LEAVES[action]})"
+    for setting, name in own_code(config).items():
+        if name not in policy.own_code:
+            yield (
+                f"policy.own_code: the study's {setting} is {name!r}, code of its own that this "
+                "site would run"
+            )
     most = policy.max_rounds
     if most is not None and config.rounds > most:
         yield f"policy.max_rounds: the study has {config.rounds} rounds, allowed are {most}"

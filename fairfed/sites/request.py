@@ -18,7 +18,6 @@ from flwr.app import (
     RecordDict,
 )
 
-from fairfed.rounds.exchange import CLIENT_KEY
 from fairfed.sites.collection import IID, MAIN, Sites, StudyReader
 from fairfed.sites.personal import recall_personal
 
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
 Metrics = dict[str, int | float | list[int] | list[float]]
 Record = ArrayRecord | ConfigRecord | MetricRecord
-STUDY = "study"
-"""Where a message's settings have the study."""
+STUDY, CLIENT, WHO = "study", "client", "who"
+"""Keys of a message's settings: the study, the client's position; and of an answer: its name."""
 
 _read = StudyReader()
 
@@ -64,7 +63,7 @@ class Request:
     @cached_property
     def client(self) -> int:
         """The client's position among all, in order of names."""
-        given = self.sent.get(CLIENT_KEY, self.context.node_config.get("partition-id"))
+        given = self.sent.get(CLIENT, self.context.node_config.get("partition-id"))
         return int(given)  # type: ignore[arg-type]
 
     @property

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from fairfed.config import SemanticConfig
 from semantic.attributes import AttributeTable, load_attributes, table_from_names
-from semantic.space import TEMPLATES, SemanticSpace
+from semantic.naming import TEMPLATES
+from semantic.space import SemanticSpace
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from fairfed.data import ImageTable
 from fairfed.sites.semantics import Meaning, noun_table, semantic_space
 from semantic.errors import InputError
 from semantic.known_words import KnownWords
+from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.sight import Reader, Reading, without
-from semantic.space import CROSSED, UNNAMED_GROUPS
 
 if TYPE_CHECKING:
     from semantic.encoder import ClipEncoder

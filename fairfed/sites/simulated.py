@@ -21,12 +21,15 @@ from fairfed.data import (
     load_federation,
 )
 from fairfed.data.fingerprint import fingerprint
+from fairfed.data.tables import FederatedRows, load_rows
+from fairfed.data.tables.fit import named_columns
 from fairfed.errors import PublicInputError
 from fairfed.once import once
 from fairfed.sites.collection import IID, MAIN, Sites, partition_of
 from fairfed.sites.semantics import attribute_table
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ENCODER, Workplace, sources_of
+from semantic.encoder import load_encoder
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,8 +74,6 @@ class SimulatedSites(Sites):
 
     def _load(self, iid: bool) -> Federation:
         if self.config.data.tabular:
-            from fairfed.data.tables import load_rows
-
             return load_rows(self.config, iid)
         return load_federation(self.config, iid)
 
@@ -102,8 +103,6 @@ class SimulatedSites(Sites):
     @property
     def rows(self) -> FederatedRows:
         """The same, where they are a table."""
-        from fairfed.data.tables import FederatedRows
-
         data = self.data()
         if not isinstance(data, FederatedRows):
             raise TypeError("the federation holds images, not a table")
@@ -132,8 +131,6 @@ class SimulatedSites(Sites):
         """What the clients are told."""
         config = self.config
         if config.data.tabular:
-            from fairfed.data.tables.fit import named_columns
-
             config = named_columns(config, self.rows.table)
         return agreed(config, self.labels, attribute_rows(config), fingerprints(config))
 
@@ -210,8 +207,6 @@ def fingerprints(config: Config) -> dict[str, str]:
     """Hashes of weights that all must share: of a CLIP, if only what differs from it travels."""
     if config.model != "clip":
         return {}
-    from semantic.encoder import load_encoder
-
     return {ENCODER: load_encoder(config.semantic.encoder).fingerprint}
 
 

@@ -16,12 +16,15 @@ from fairfed.config import Arm
 from fairfed.config.site import SitePolicy
 from fairfed.config.training import domain_matching_enabled, embeds_once
 from fairfed.data import ImageTable, LabelledTable
+from fairfed.data.tables import FeatureTable, encode
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.policy import said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
 from generators.curation.settings import most_judged
+from generators.further import further_images
 from generators.plan import Cells
+from generators.synthesis import SHARED, owner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +105,6 @@ class Site:
     @property
     def features(self) -> pd.DataFrame:
         """The columns of its rows, where they are a table's."""
-        from fairfed.data.tables import FeatureTable
-
         if not isinstance(self.rows.table, FeatureTable):
             raise TypeError("the site holds images, not a table")
         return self.rows.table.features
@@ -122,8 +123,6 @@ class Site:
         """Rows as the study's model, or an arm's, takes them, ``[n, …]``."""
         if self.study.labels.kind == "table":
             import torch
-
-            from fairfed.data.tables import encode
 
             return torch.from_numpy(encode(self.study.table, self.features.iloc[rows]))
         return self.place.inputs(self.images.images[rows], arm)
@@ -230,9 +229,6 @@ class Site:
 
     def _extend(self, arm: Arm, extra: Cells, new: Cells) -> TrainingSet:
         import torch
-
-        from generators.further import further_images
-        from generators.synthesis import SHARED, owner
 
         base, maker = self.training_set(arm), self.place.synthesiser
         pools, before = self.pools(arm), extra - new

@@ -6,7 +6,8 @@ A server has one as well as every site; the sites of a simulation share one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,27 +15,34 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config import Arm, Config, GeneratorConfig
+from fairfed.config.classifiers import MODELS
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, embeds_once
+from fairfed.data.tables import input_names
 from fairfed.once import once
-from fairfed.rounds.progress import images_done
 from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.memory import Memory
+from fairfed.sites.progress import images_done
 from fairfed.sites.semantics import Meaning, semantic_space, store_directory
 from fairfed.sites.sight import Sight, look, read_names
+from fairfed.sites.unseen import composing
+from generators.diffusion import load_generator
+from generators.diffusion.families import known_words_of
 from generators.plan import Budget, Cells, plan_cells, split_evenly
+from generators.store import ImageStore
+from generators.synthesis import Curation, Synthesiser
 from semantic.attributes import AttributeTable
+from semantic.encoder import load_encoder
 from semantic.errors import InputError
-from semantic.space import SemanticSpace, known_groups
+from semantic.own_code import own_function
+from semantic.space import CellScorer, SemanticSpace, known_groups
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fairfed.data import ImageTable
     from fairfed.models import AdaptedClip, ClipHead
-    from fairfed.strategies.aggregate import Model
     from generators.diffusion import DiffusionSettings
-    from generators.synthesis import Synthesiser
     from semantic.conditioning import Conditioner
     from semantic.encoder import ClipEncoder
 
@@ -136,8 +144,6 @@ class Workplace:
         semantic.errors.InputError
             If it is not to be had, or has other weights.
         """
-        from semantic.encoder import load_encoder
-
         found = load_encoder(self.sources.encoder)
         asked = self.study.fingerprints.get(ENCODER, found.fingerprint)
         if asked != found.fingerprint:
@@ -168,8 +174,6 @@ class Workplace:
     @once
     def sight(self) -> Sight:
         """What CLIP and the generator know of the classes and groups."""
-        from generators.diffusion.families import known_words_of
-
         words = known_words_of(self.diffusion)
         if self._looked_at is None:
             return read_names(self.meaning, self.labels, self.encoder, words)
@@ -193,8 +197,6 @@ class Workplace:
         augment = self.study.augment
         space = replace(self.space, spoken=self.spoken)
         if conditioner is None and augment.unseen:
-            from fairfed.sites.unseen import composing
-
             conditioner = composing(space, augment.unseen)
         return self.synthesiser_of(space, conditioner)
 
@@ -215,11 +217,6 @@ class Workplace:
         semantic.errors.InputError
             If a model is not to be had.
         """
-        from generators.diffusion import load_generator
-        from generators.store import ImageStore
-        from generators.synthesis import Curation, Synthesiser
-        from semantic.space import CellScorer
-
         augment, generator = self.study.augment, load_generator(self.diffusion)
         return Synthesiser(
             generator,
@@ -270,16 +267,38 @@ class Workplace:
         study, classes = self.study, len(self.labels.classes)
         if study.model == "clip":
             return self._adapted(arm)
+        inputs, size = 0, self.labels.image_size
         if self.labels.kind == "table":
-            from fairfed.data.tables import input_names
-
             inputs = len(input_names(study.table))
-            return build_model(study.model, classes, seed=study.seed, inputs=inputs)
         encoder = self.encoder if study.model == "clip-head" else None
-        size = self.labels.image_size
-        return build_model(study.model, classes, size, seed=study.seed, encoder=encoder)
 
-    def model_with(self, weights: Model, arm: Arm | None = None) -> nn.Module:
+        def build() -> nn.Module:
+            return build_model(
+                study.model, classes, size, seed=study.seed, encoder=encoder, inputs=inputs
+            )
+
+        if study.model in MODELS:
+            return build()
+        # Built once, before clients train: what it draws is PyTorch's, which threads share.
+        return deepcopy(self.kept(("own model", inputs), build))
+
+    def check_model(self, arm: Arm | None = None) -> None:
+        """Build an arm's model, where only that shows whether it can be had.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If CLIP or a model of the user's own is not to be had, or is no such model.
+        """
+        own = self.study.model not in MODELS
+        if own:
+            own_function(self.study.model, "model")
+        if self.study.model == "clip" or (own and self.labels.kind == "images"):
+            self.model(arm)
+
+    def model_with(
+        self, weights: Mapping[str, npt.NDArray[Any]], arm: Arm | None = None
+    ) -> nn.Module:
         """The same, with weights."""
         import torch
 

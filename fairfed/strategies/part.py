@@ -13,9 +13,9 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, joined, parted
+from fairfed.rounds.arrays import Model, joined, parted
 from semantic.errors import InputError
-from semantic.own_code import OWN_CLASS, own_class
+from semantic.own_code import OWN, own_class
 
 UNKNOWN = "{what} '{name}': expected one of {known}"
 NOT_DERIVED = "{what} '{name}' is not derived from {base.__module__}.{base.__qualname__}"
@@ -152,7 +152,7 @@ class Registry(dict[str, type[Kind]]):
         """
         if name in self:
             return self[name]
-        if not OWN_CLASS.fullmatch(name):
+        if not OWN.fullmatch(name):
             raise InputError(UNKNOWN.format(what=self._what, name=name, known=", ".join(self)))
         found = own_class(name, self._what)
         if not issubclass(found, self._base):

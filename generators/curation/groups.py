@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from generators.curation.distances import Floats, Indices
-from semantic.space import UNNAMED_GROUPS
+from semantic.naming import UNNAMED_GROUPS
 
 SIGNIFICANCE = 0.05
 """CLIP sees the group if chance alone would agree as often with less than this probability."""

@@ -19,7 +19,7 @@ from generators.diffusion.families import load_networks
 from generators.diffusion.settings import DiffusionSettings
 from generators.requests import Generator, Image, Request
 from semantic.errors import InputError
-from semantic.own_code import OWN_CLASS, own_class
+from semantic.own_code import OWN, own_class
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -213,7 +213,7 @@ def load_generator(settings: DiffusionSettings) -> Generator:
 
 @lru_cache(maxsize=2)
 def _cached_generator(settings: DiffusionSettings) -> Generator:
-    if not OWN_CLASS.fullmatch(settings.model):
+    if not OWN.fullmatch(settings.model):
         return StableDiffusionGenerator(settings)
     kind: Callable[[DiffusionSettings], Generator] = own_generator(settings.model)
     return kind(settings)

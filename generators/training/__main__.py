@@ -26,7 +26,7 @@ from generators.training.unet import save_pipeline, train_unet
 from semantic.attributes import AttributeTable, load_attributes
 from semantic.errors import InputError
 from semantic.measures import WORDS
-from semantic.space import CROSSED
+from semantic.naming import CROSSED
 from semantic.tint import TINTS
 
 STAGES = ("clip", "autoencoder", "unet", "prototype", "export")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairfed.config.presets import PRESETS
-from fairfed.config.table import FRAME
+from fairfed.config.source import FRAME, is_own
+from fairfed.data.reading import other_return, read_source
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from fairfed.config import DataConfig
 
-ADULT = "adult"
 ADULT_COLUMNS = (
     "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation",
     "relationship", "race", "sex", "capital-gain", "capital-loss", "hours-per-week",
@@ -53,22 +52,39 @@ def read_table(data: DataConfig) -> tuple[pd.DataFrame, str]:
     semantic.errors.InputError
         If the source is absent or damaged; it names the file and the row.
     """
-    source = data.source
-    if source.startswith(FRAME):
-        name = source.removeprefix(FRAME)
-        if name not in _frames:
-            raise InputError(
-                f"data.source: no DataFrame {name!r} in this process; call "
-                f"fairfed.data.tables.register_frame({name!r}, frame), with the engine 'inprocess'"
-            )
-        return _as_texts(_frames[name]), source
-    if source == ADULT:
-        return _adult(data.directory)
-    path = Path(source)
-    if source in PRESETS:
-        if data.directory is None:
-            raise InputError(f"data.directory: missing; it names the folder of {source}.csv")
-        path = Path(data.directory) / f"{source}.csv"
+    found = read_source(data)
+    if is_own(data.source):
+        if not isinstance(found, pd.DataFrame):
+            raise InputError(other_return(data, found, "a DataFrame"))
+        found = _as_texts(found), f"data.source {data.source}"
+    table: tuple[pd.DataFrame, str] = found
+    return table
+
+
+def read_frame(data: DataConfig) -> tuple[pd.DataFrame, str]:
+    """A DataFrame of this process; see `register_frame`."""
+    name = data.source.removeprefix(FRAME)
+    if name not in _frames:
+        raise InputError(
+            f"data.source: no DataFrame {name!r} in this process; call "
+            f"fairfed.data.tables.register_frame({name!r}, frame), with the engine 'inprocess'"
+        )
+    return _as_texts(_frames[name]), data.source
+
+
+def read_preset(data: DataConfig) -> tuple[pd.DataFrame, str]:
+    """A benchmark table, from the folder where its file is."""
+    if data.directory is None:
+        raise InputError(f"data.directory: missing; it names the folder of {data.source}.csv")
+    return _file(Path(data.directory) / f"{data.source}.csv")
+
+
+def read_file(data: DataConfig) -> tuple[pd.DataFrame, str]:
+    """The file that `data.source` names."""
+    return _file(Path(data.source))
+
+
+def _file(path: Path) -> tuple[pd.DataFrame, str]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; data.source names the table")
     return (_parquet if path.suffix.lower() == ".parquet" else read_csv)(path), str(path)
@@ -133,13 +149,13 @@ def _as_texts(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _adult(directory: str | None) -> tuple[pd.DataFrame, str]:
+def read_adult(data: DataConfig) -> tuple[pd.DataFrame, str]:
     """Adult from UCI's files (`adult.test`, where it is, for testing), or from OpenML."""
     import pandas as pd
 
-    if directory is None:
+    if data.directory is None:
         return _adult_of_openml(), "Adult of OpenML"
-    path = Path(directory) / "adult.data"
+    path = Path(data.directory) / "adult.data"
     if not path.is_file():
         raise InputError(f"{path}: no such file; data.directory names the folder of adult.data")
     training = read_csv(path, ADULT_COLUMNS)

@@ -9,18 +9,20 @@ import torch
 from flwr.app import ConfigRecord, Message
 
 from fairfed.config.training import synthesises
+from fairfed.data.tables.fit import to_records
+from fairfed.data.tables.summary import summary_of
 from fairfed.models import confusion_counts
-from fairfed.rounds.clients import WHO_KEY
 from fairfed.sites.known_models import said
-from fairfed.sites.request import Metrics, Request
+from fairfed.sites.request import WHO, Metrics, Request
 from fairfed.systems.classifier import auditing
+from fairfed.systems.classifier.prototypes import release as released
 
 
 def describe(request: Request) -> Message:
     """How many images the site holds in each cell; only who it is, if asked without a study."""
     who = ConfigRecord({"name": request.name})
     if not request.has_study:
-        return request.reply({}, **{WHO_KEY: who})
+        return request.reply({}, **{WHO: who})
     site = request.own_site
     parts = {"train": site.rows.train, "test": site.rows.test}
     for kind, texts in said(site.place).items():
@@ -29,15 +31,12 @@ def describe(request: Request) -> Message:
         who["hidden"] = list(site.place.sight.hidden)
     return request.reply(
         {f"{name}-cells": site.said_cells(rows).ravel().tolist() for name, rows in parts.items()},
-        **{WHO_KEY: who},
+        **{WHO: who},
     )
 
 
 def summarise(request: Request) -> Message:
     """Say in sums what the columns of the site's training rows are like (tables only)."""
-    from fairfed.data.tables.fit import to_records
-    from fairfed.data.tables.summary import summary_of
-
     site = request.own_site
     own = site.features.iloc[site.rows.train]
     told = to_records(summary_of(request.study.table, own))
@@ -46,8 +45,6 @@ def summarise(request: Request) -> Message:
 
 def release(request: Request) -> Message:
     """Noised prototypes of the site's classes, once (system `one-shot`)."""
-    from fairfed.systems.classifier.prototypes import release as released
-
     return request.reply({}, **released(request.own_site, request.context))
 
 

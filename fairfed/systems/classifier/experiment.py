@@ -9,24 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluation import get_metric
 from fairfed import __version__
 from fairfed.config import Arm
 from fairfed.config.training import arm_to_fill, domain_matching_enabled
+from fairfed.data.tables.fit import fit
 from fairfed.rounds.arm_server import Plan
-from fairfed.rounds.clients import WHO_KEY
+from fairfed.rounds.arrays import decode
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.collection import IID, MAIN
+from fairfed.sites.known_models import check_models, check_rendering
 from fairfed.sites.policy import UNSAID
-from fairfed.sites.request import split_of
+from fairfed.sites.request import WHO, split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
-from fairfed.strategies.aggregate import decode
 from fairfed.strategies.arm_server import SteeredServer
+from fairfed.systems.classifier.build import build_strategy, check_arms, needs_probe, published
+from fairfed.systems.classifier.probe import check_probe, server_probe
+from fairfed.systems.classifier.server_side import check_prototypes, server_trainer
 from fairfed.systems.packages import PACKAGES
 from fairfed.systems.session import Session, begin
 from generators.plan import Cells
-from semantic.space import CROSSED, UNKNOWN, known_groups
+from semantic.naming import CROSSED, UNKNOWN
+from semantic.space import known_groups
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -68,8 +74,6 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
 
 def _fitted(session: Session) -> Session:
     """The run; of a table, with its columns fitted."""
-    from fairfed.data.tables.fit import fit
-
     study = session.study
     if study.told.labels.kind != "table":
         return session
@@ -92,7 +96,7 @@ def describe(session: Session) -> dict[str, Any]:
             continue
         answers = session.query("describe", study.request(arm))
         counts = [answer.metric_records["metrics"] for answer in answers.values()]
-        told = [answer.config_records[WHO_KEY] for answer in answers.values()]
+        told = [answer.config_records[WHO] for answer in answers.values()]
         splits[split] = {
             part: [_said(own[f"{part}-cells"], shape) for own in counts]
             for part in ("train", "test")
@@ -138,8 +142,6 @@ def _every(told: list[Any], kind: str) -> list[str]:
 
 
 def _arm_row(study: Study, arm: Arm) -> dict[str, Any]:
-    from fairfed.strategies.build import published
-
     return {
         "name": arm.name,
         "rule": arm.method,
@@ -215,16 +217,11 @@ def _train(session: Session, arm: Arm) -> None:
     """Train one arm from its checkpoint, or from the start, to the last round."""
     from flwr.app import ArrayRecord
 
-    from fairfed.sites.probe import server_probe
-    from fairfed.strategies.build import build_strategy, needs_probe
-
     config, study, done = session.config, session.study, session.run.finished(arm)
     session.watcher.training(arm, done + 1, config.rounds)
     probe = server_probe(study, arm) if needs_probe(arm) else None
     trainer = None
     if arm.server_trains and done < (arm.server_rounds or config.rounds):
-        from fairfed.systems.classifier.server_side import server_trainer
-
         trainer = server_trainer(session, arm)
     known = known_groups(study.told.labels.groups).tolist()
     strategy = build_strategy(study.place, arm, probe, trainer, known)
@@ -253,12 +250,6 @@ def check(study: Study) -> None:
         If the data, a model, the attribute table or the metric is not to be had, or an arm needs
         the data of all sites and they are real.
     """
-    from evaluation import get_metric
-    from fairfed.sites.known_models import check_models, check_rendering
-    from fairfed.sites.probe import check_probe
-    from fairfed.strategies.build import check_arms, needs_probe
-    from fairfed.systems.classifier.server_side import check_prototypes
-
     config, arms, place = study.config, study.told.arms, study.place
     get_metric(config.fairness.metric)
     check_arms(config, place)
@@ -274,6 +265,5 @@ def check(study: Study) -> None:
         place.zero_shot_head()
     if any(needs_probe(arm) for arm in arms):
         check_probe(study)
-    if config.model == "clip":
-        for arm in arms:
-            place.model(arm)
+    for arm in arms:
+        place.check_model(arm)

@@ -17,6 +17,8 @@ from fairfed.config import Arm
 from fairfed.sites import dp_release
 from fairfed.sites.request import split_of
 from semantic.conditioning import Conditioner, Description
+from semantic.prototypes import sum_prototypes
+from semantic.release import NoisedPrototypes, merge_prototypes
 from semantic.space import Cell
 
 if TYPE_CHECKING:
@@ -58,8 +60,6 @@ def release(site: Site, context: Context) -> RecordDict:
 
 def _noised(site: Site) -> NoisedPrototypes:
     """A fresh release of the client's training images, by class."""
-    from semantic.prototypes import sum_prototypes
-
     table, rows, encoder = site.images, site.rows.train, site.place.encoder
     embeddings = encoder.embed_images(table.images[rows]).numpy()
     labels = table.labels[rows]
@@ -81,8 +81,6 @@ def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:
     semantic.errors.InputError
         If clients use different CLIP models.
     """
-    from semantic.release import NoisedPrototypes, merge_prototypes
-
     file = f"synthetic/prototypes-{split_of(arm)}.json"
     kept = session.run.read_json(file)
     if kept is None:

@@ -21,9 +21,17 @@ from flwr.serverapp import Grid
 
 from fairfed.config import Arm
 from fairfed.config.training import training_settings
-from fairfed.strategies.aggregate import Model, decode, encode, flaw
+from fairfed.draws import generator_of
+from fairfed.rounds.arrays import Model, decode, encode, flaw
+from fairfed.sites.generation import NONE_ACCEPTED
+from fairfed.sites.unseen import composing
 from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
+from fairfed.systems.classifier.prototypes import ReleasedConditioner, gather
+from generators.diffusion import load_generator
+from generators.requests import Request, refuse
+from semantic.conditioning import Conditioner
+from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.sites.workplace import Workplace
@@ -102,7 +110,6 @@ def server_trainer(session: Session, arm: Arm) -> Trainer:
     """
     import torch
 
-    from fairfed.draws import generator_of
     from fairfed.models import train_epochs
 
     made, study = _server_images(session, arm), session.study
@@ -121,9 +128,6 @@ def server_trainer(session: Session, arm: Arm) -> Trainer:
 
 def _server_images(session: Session, arm: Arm) -> SyntheticSet:
     """Images of every cell, as a client that holds nothing would plan them."""
-    from fairfed.sites.generation import NONE_ACCEPTED
-    from semantic.errors import InputError
-
     study, run, watcher = session.study, session.run, session.watcher
     augment, place = study.told.augment, study.place
     start = time.perf_counter()
@@ -155,18 +159,12 @@ def _server_images(session: Session, arm: Arm) -> SyntheticSet:
 
 def _conditioned(session: Session, arm: Arm) -> tuple[Synthesiser, tuple[str, ...]]:
     """The pipeline, conditioned on the clients' prototypes, and the classes that have one."""
-    from fairfed.systems.classifier.prototypes import gather
-
     vectors, place = gather(session, arm), session.study.place
     return place.synthesiser_with(_released(place, vectors)), tuple(sorted(vectors))
 
 
 def _released(place: Workplace, vectors: dict[str, tuple[float, ...]]) -> Conditioner:
     """What conditions on prototypes, and composes or names the classes that have none."""
-    from fairfed.sites.unseen import composing
-    from fairfed.systems.classifier.prototypes import ReleasedConditioner
-    from semantic.conditioning import Conditioner
-
     space, unseen = place.synthesiser.space, place.study.augment.unseen
     otherwise = composing(space, unseen) if unseen else Conditioner(space)
     return ReleasedConditioner(space, "prototype", prototypes=vectors, otherwise=otherwise)
@@ -180,9 +178,6 @@ def check_prototypes(place: Workplace) -> None:
     semantic.errors.InputError
         If it reads none, none of this CLIP, or nothing else: a class without one is described.
     """
-    from generators.diffusion import load_generator
-    from generators.requests import Request, refuse
-
     cell = place.synthesiser.space.cell(0, 0)
     generator = load_generator(place.diffusion)
     zeros = (0.0,) * place.encoder.dimension

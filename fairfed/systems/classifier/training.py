@@ -11,6 +11,8 @@ from flwr.app import Array, ArrayRecord, Message
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
 from fairfed.sites.personal import keep_personal, recall_personal, train_personal
+from fairfed.strategies.local import fairbatch, loss_weights
+from fairfed.systems.classifier.scaffold import ClientVariate, gradient_weight, local_steps
 from fairfed.systems.inversion.client import with_inverted
 
 if TYPE_CHECKING:
@@ -138,8 +140,6 @@ def _loss_weights(request: Request, own: TrainingSet, counts: NDArray[np.int64])
     """Weights of the training rows in the loss: local debiasing, and what the server asked for."""
     import torch
 
-    from fairfed.strategies.local import loss_weights
-
     train = request.study.train
     debias = request.arm.debias or train.debias
     cells = request.cells("cell-weights")
@@ -160,8 +160,6 @@ def _loss_weights(request: Request, own: TrainingSet, counts: NDArray[np.int64])
 
 def _fairbatch(request: Request, counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Move the shares that the client keeps, and return the weights of its cells."""
-    from fairfed.strategies.local import fairbatch
-
     key = f"fairbatch-{request.arm.slug}"
     kept = request.context.state.array_records.get(key)
     shares = None if kept is None else kept["shares"].numpy()
@@ -174,15 +172,11 @@ def _variate(request: Request, model: nn.Module) -> ClientVariate | None:
     """SCAFFOLD's part of a training, where the server sent its variate."""
     if not request.arm.control_variates:
         return None
-    from fairfed.systems.classifier.scaffold import ClientVariate
-
     sent = request.message.content.array_records["control"]
     return ClientVariate(request.context, request.arm.slug, sent, model)
 
 
 def _gradient_weight(request: Request, rows: int) -> float:
-    from fairfed.systems.classifier.scaffold import gradient_weight, local_steps
-
     how = training_settings(request.study, request.arm)
     steps = local_steps(rows, how["batch_size"], how["epochs"])
     return gradient_weight(steps, how["lr"], how["momentum"])

@@ -13,7 +13,7 @@ from fairfed.rounds.progress import TIMEOUT
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
-from fairfed.strategies.build import check_arms, needs_probe
+from fairfed.systems.classifier.build import check_arms, needs_probe
 from fairfed.systems.peers.arm_server import PeersServer, is_measured
 from fairfed.systems.peers.baseline import train_arm
 from fairfed.systems.peers.outcome import write_outcome
@@ -82,8 +82,7 @@ def check(study: Study) -> None:
     if required(config.peers).drift_round:
         study.simulated(DRIFT)
     study.place.encoder  # noqa: B018  (loaded, or refused)
-    if config.model == "clip":
-        study.place.model()
+    study.place.check_model()
 
 
 def _check_training(config: Config) -> None:

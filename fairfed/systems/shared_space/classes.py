@@ -10,7 +10,8 @@ from fairfed.config.model import Agreement
 from semantic.conditioning import UNNAMED_NOUN
 from semantic.encoder import ClipEncoder
 from semantic.errors import InputError
-from semantic.space import UNNAMED_GROUPS, Cell, SemanticSpace
+from semantic.naming import UNNAMED_GROUPS
+from semantic.space import Cell, SemanticSpace
 
 _TEXTS = 256
 

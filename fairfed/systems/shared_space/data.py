@@ -13,7 +13,7 @@ from fairfed.systems.shared_space.holdings import Rows
 from fairfed.systems.shared_space.sites import SharedSite
 from generators.training.captions import CaptionStyle, caption
 from semantic.measures import WORDS, measured_words
-from semantic.space import CROSSED, UNNAMED_GROUPS
+from semantic.naming import CROSSED, UNNAMED_GROUPS
 
 _CAPTIONS = 42
 

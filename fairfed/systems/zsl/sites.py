@@ -22,7 +22,8 @@ from fairfed.systems.zsl.xlsa17 import load_xlsa17, require_files
 from semantic.attributes import AttributeTable, load_attributes
 from semantic.encoder import load_encoder
 from semantic.formats import SPLITS_FILE
-from semantic.space import TEMPLATES, UNNAMED_GROUPS, Cell, SemanticSpace
+from semantic.naming import TEMPLATES, UNNAMED_GROUPS
+from semantic.space import Cell, SemanticSpace
 
 
 class ZslSites(SimulatedSites):

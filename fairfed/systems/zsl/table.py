@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from semantic.attributes import AttributeTable
 from semantic.errors import InputError
-from semantic.space import UNNAMED_GROUPS
+from semantic.naming import UNNAMED_GROUPS
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fairfed.config import parse_config
-from fairfed.data import fashion, hub, load_images
+from fairfed.data import fashion, load_images
 from fairfed.data.fashion import FASHION_CLASSES, pad_to_square
 from generators.idx import read_idx
 from semantic.errors import InputError
@@ -46,7 +46,7 @@ def test_without_files_it_comes_through_datasets(
 ) -> None:
     part: dict[str, Any] = {"image": [np.zeros((28, 28), np.uint8)] * 2, "label": [9, 0]}
     monkeypatch.setattr(fashion, "DEBIAN_DIRECTORY", tmp_path / "absent")
-    monkeypatch.setattr(hub, "load_splits", lambda name: {"train": part, "test": part})
+    monkeypatch.setattr(fashion, "load_splits", lambda name: {"train": part, "test": part})
     table = load_images(parse_config('data.source = "fashion-mnist"', "x"))
     assert table.labels.tolist() == [9, 0, 9, 0]
     assert table.test.tolist() == [False, False, True, True]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fairfed.config import parse_config
-from fairfed.config.site import ACTIONS, SitePolicy
+from fairfed.config.site import SitePolicy
+from fairfed.config.systems import ACTIONS
 from fairfed.sites.policy import UNSAID, WHAT_LEAVES, asked_for, refusals, said_counts
 
 STUDY = parse_config(

@@ -17,6 +17,8 @@ from fairfed.strategies.robust import AGGREGATORS
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS
 from fairfed.strategies.steered import FairnessSteered
+from fairfed.systems.classifier.scaffold import Scaffold
+from fairfed.systems.classifier.server_side import ServerTrained
 from fairfed.systems.inversion.server import inversion_of
 from semantic.errors import InputError
 
@@ -114,12 +116,8 @@ def build_strategy(
 def _kind(arm: Arm, trainer: Trainer | None) -> tuple[type[FairnessSteered], dict[str, Any]]:
     """The class of an arm's strategy, and its own arguments."""
     if arm.control_variates:
-        from fairfed.systems.classifier.scaffold import Scaffold
-
         return Scaffold, {}
     if arm.server_trains:
-        from fairfed.systems.classifier.server_side import ServerTrained
-
         return ServerTrained, {"trainer": trainer, "server_rounds": arm.server_rounds}
     return FairnessSteered, {}
 
@@ -149,12 +147,8 @@ def check_arms(config: Config, place: Workplace) -> None:
     Raises
     ------
     InputError
-        As :func:`build_strategy`, a probe is needed and there is none, or CLIP is unknown.
+        As :func:`build_strategy`, or a probe is needed and there is none.
     """
-    from semantic.encoder import check_source
-
-    if config.semantic.encoder != "bundled":
-        check_source(config.semantic.encoder)
     for arm in config.arms:
         reason = _no_probe(config) if needs_probe(arm) else None
         if reason is not None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation import get_metric
-from fairfed.strategies.aggregate import Model
+from fairfed.data.tables import encode
+from fairfed.rounds.arrays import Model
 from semantic.errors import InputError
 from semantic.space import known_groups
 
@@ -111,8 +112,6 @@ def validation_probe(study: Study) -> Probe:
         As :func:`validation_rows`.
     """
     import torch
-
-    from fairfed.data.tables import encode
 
     table, chosen = validation_rows(study)
     inputs = torch.from_numpy(encode(study.told.table, table.features.iloc[chosen]))
