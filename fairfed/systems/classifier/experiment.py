@@ -1,4 +1,7 @@
-"""One experiment over a grid: describe the clients, augment, train every arm, log everything."""
+"""One experiment over a grid: describe the clients, augment, train every arm, log everything.
+
+`check` and `run` are those of a `fairfed.system.System`, which says what they raise.
+"""
 
 from __future__ import annotations
 
@@ -47,16 +50,7 @@ SITES = SimulatedSites
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Run or continue an experiment; returns its directory, without a report yet.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the run directory belongs to another run, the data have changed since it began, its log
-        is damaged, or a client cannot read its data.
-    fairfed.errors.RunError
-        If no client answers any more.
-    """
+    """Run or continue an experiment; returns its directory, without a report yet."""
     session = begin(grid, study, watcher, study.config.arms)
     federation = describe(session)
     session.run.write_json("federation.json", federation)
@@ -243,12 +237,6 @@ def check(study: Study) -> None:
     """Find a user's mistakes before anything is written or trained.
 
     Loads what the clients of a simulation will load in this process anyway: data, CLIP, generator.
-
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If the data, a model, the attribute table or the metric is not to be had, or an arm needs
-        the data of all sites and they are real.
     """
     config, arms, place = study.config, study.told.arms, study.place
     get_metric(config.fairness.metric)
