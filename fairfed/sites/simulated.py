@@ -75,9 +75,12 @@ class SimulatedSites(Sites):
         """
         with self._lock:
             if split not in self._divided:
-                load = load_rows if self.config.data.tabular else load_federation
-                self._divided[split] = load(self.config, split == IID)
+                self._divided[split] = self._load(split == IID)
             return self._divided[split]
+
+    def _load(self, iid: bool) -> Federation:
+        load = load_rows if self.config.data.tabular else load_federation
+        return load(self.config, iid)
 
     @property
     def table(self) -> LabelledTable:
