@@ -22,7 +22,7 @@ from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
 from fairfed.sites.local import read_rows, site_of
 from fairfed.sites.local_data import Columns, site_columns
-from fairfed.sites.policy import refusals, said_counts
+from fairfed.sites.policy import most_made, refusals, said_counts
 from fairfed.sites.report import DataReport
 from fairfed.sites.simulated import attribute_rows
 from fairfed.sites.site import Site
@@ -212,8 +212,8 @@ def _groups(name: str, data: SiteData, read: Columns) -> list[str | None]:
 
 def _cost(site: Site, arm: Arm, timed: bool) -> Cost:
     """What an arm's plan costs a site."""
-    pools, at_most = site.pools(arm), site.most_judged(arm)
-    images = int(pools.sum())
+    pools = site.pools(arm)
+    images, at_most = int(pools.sum()), most_made(pools.ravel().tolist(), site.study.augment)
     seconds = _seconds_an_image(site.place) if timed and images else None
     return Cost(
         wanted=site.plan(arm),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,8 @@ from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.tables import FeatureTable, encode
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
-from fairfed.sites.policy import said_counts
+from fairfed.sites.policy import UNSAID, pool_sizes, said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
-from generators.curation.settings import most_judged
 from generators.further import further_images
 from generators.plan import Cells
 from generators.synthesis import SHARED, owner
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from generators.synthesis import SyntheticSet
 
 Rows = npt.NDArray[np.int64]
+
+
+def taken_for(said: Cells) -> Cells:
+    """Counts as a site said them, each that is not said taken for 1: the least that it can be."""
+    return np.where(said == UNSAID, 1, said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,8 @@ class Site:
         Which division of a simulation's data the rows are of.
     policy
         Which counts leave it; None for all, as they are.
+    kept
+        Directory of what it releases once in a study; None: only the client's state has it.
     """
 
     def __init__(
@@ -81,9 +88,10 @@ class Site:
         place: Workplace,
         split: str = "main",
         policy: SitePolicy | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.name, self.index, self.rows, self.place, self.split = name, index, rows, place, split
-        self.policy = policy or SitePolicy()
+        self.policy, self.kept = policy or SitePolicy(), kept
 
     @property
     def study(self) -> FederationConfig:
@@ -117,6 +125,15 @@ class Site:
         """The same as they leave the site (`fairfed.sites.policy.said_counts`)."""
         return said_counts(self.cells(rows), self.policy)
 
+    def says(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which counts of rows the site says, ``[n_classes, n_groups]``."""
+        return np.asarray(self.said_cells(rows) != UNSAID)
+
+    def said_rows(self, rows: Rows) -> Rows:
+        """Those of the rows whose cell is said: of the others no count or sum leaves the site."""
+        labels, groups = self.table.labels[rows], self.table.groups[rows]
+        return rows[self.says(rows)[labels, groups]]
+
     # what models take
 
     def inputs(self, rows: Rows, arm: Arm | None = None) -> Tensor:
@@ -144,18 +161,17 @@ class Site:
     # synthesis
 
     def plan(self, arm: Arm) -> Cells:
-        """Synthetic images that the site wants in an arm, per cell."""
+        """Synthetic images that the site wants in an arm, per cell.
+
+        They follow from the counts that the site says: what was wanted leaves it, and would tell
+        the others.
+        """
         matching = domain_matching_enabled(self.study, arm)
-        return self.place.plan(self.cells(self.rows.train), matching)
+        return self.place.plan(taken_for(self.said_cells(self.rows.train)), matching)
 
     def pools(self, arm: Arm) -> Cells:
         """Sizes of the pools that its plan draws from, per cell."""
-        return self.place.pools(self.plan(arm))
-
-    def most_judged(self, arm: Arm) -> int:
-        """Images that its plan takes at most, where many are rejected."""
-        tries = self.study.augment.max_tries
-        return sum(most_judged(size, tries) for size in self.pools(arm).ravel().tolist())
+        return pool_sizes(self.plan(arm), self.study.augment)
 
     def synthesise(self, arm: Arm) -> SyntheticSet:
         """Synthetic images of an arm, made now or taken from the store."""

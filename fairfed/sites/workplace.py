@@ -246,12 +246,6 @@ class Workplace:
         named = np.array([known[which == i].any() for i in joined])
         return split_evenly(plan_cells(held, budget, named), np.where(known, which, -1))
 
-    def pools(self, wanted: Cells) -> Cells:
-        """Sizes of the pools that plans draw from, per cell; shared ones have a least size."""
-        augment = self.study.augment
-        least = augment.pool if augment.share else 0
-        return np.where(wanted > 0, np.maximum(wanted, least), 0)
-
     # classifiers
 
     def zero_shot_head(self) -> ClipHead:

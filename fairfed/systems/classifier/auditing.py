@@ -162,7 +162,7 @@ def _counts(
     """Confusion counts ``[groups, C, C]`` and histograms ``[groups, scored, 2, bins]``."""
     from fairfed.models import class_probabilities
 
-    table, rows = site.table, site.rows.test
+    table, rows = site.table, site.said_rows(site.rows.test)
     labels, groups = table.labels[rows], table.groups[rows]
     n_groups, n_classes = site.study.labels.shape
     probabilities = class_probabilities(model, site.model_rows(rows, arm), n_classes)

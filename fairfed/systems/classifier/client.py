@@ -13,6 +13,7 @@ from fairfed.data.tables.fit import to_records
 from fairfed.data.tables.summary import summary_of
 from fairfed.models import confusion_counts
 from fairfed.sites.known_models import said
+from fairfed.sites.policy import summarised
 from fairfed.sites.request import WHO, Metrics, Request
 from fairfed.systems.classifier import auditing
 from fairfed.systems.classifier.prototypes import release as released
@@ -38,8 +39,8 @@ def describe(request: Request) -> Message:
 def summarise(request: Request) -> Message:
     """Say in sums what the columns of the site's training rows are like (tables only)."""
     site = request.own_site
-    own = site.features.iloc[site.rows.train]
-    told = to_records(summary_of(request.study.table, own))
+    own = site.features.iloc[site.said_rows(site.rows.train)]
+    told = to_records(summary_of(summarised(request.study.table, site.policy), own))
     return request.reply({}, **told)
 
 
@@ -66,9 +67,12 @@ def augment(request: Request) -> Message:
 
 
 def evaluate(request: Request) -> Message:
-    """Count how the received model, or Ditto's personal one, classifies the site's test rows."""
+    """Count how the received model, or Ditto's personal one, classifies the site's test rows.
+
+    Rows of a cell that the site does not say are left out.
+    """
     site = request.site
-    table, rows = site.table, site.rows.test
+    table, rows = site.table, site.said_rows(site.rows.test)
     groups, classes = request.study.labels.shape
     counts, loss = confusion_counts(
         request.own_model(),

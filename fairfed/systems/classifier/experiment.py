@@ -23,7 +23,7 @@ from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.collection import IID, MAIN
 from fairfed.sites.known_models import check_models, check_rendering
-from fairfed.sites.policy import UNSAID
+from fairfed.sites.policy import UNSAID, pool_sizes
 from fairfed.sites.request import WHO, split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
@@ -154,10 +154,9 @@ def _augment(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
     told = study.told
     split = federation["splits"][split_of(arm)]["train"]
     matching = domain_matching_enabled(told, arm)
-    # A count that is not said is small: to what will be made, it is as good as none.
-    held = [[[count or 0 for count in row] for row in own] for own in split]
+    held = [[[1 if count is None else count for count in row] for row in own] for own in split]
     plans = [study.place.plan(np.array(own), matching) for own in held]
-    sizes = study.place.pools(np.array(plans))
+    sizes = pool_sizes(np.array(plans), told.augment)
     pools = sizes.max(0) if told.augment.share else sizes.sum(0)
     batch = told.generator.batch_size
     watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))

@@ -53,8 +53,11 @@ def train(request: Request) -> Message:
             caption_drop=how.caption_drop,
             generator=generator_of(TRAINING, site.study.seed, site.index, request.round),
         )
-    seconds = time.perf_counter() - begun
-    metrics: Metrics = {"n-real": len(own.latents), "loss": loss, "seconds": seconds}
+    metrics: Metrics = {
+        "n-real": len(site.said_rows(site.rows.train)),
+        "loss": loss,
+        "seconds": time.perf_counter() - begun,
+    }
     return request.reply(metrics, arrays=ArrayRecord(part))
 
 
@@ -85,7 +88,8 @@ def _examples(site: Site, test: bool) -> Examples:
     rows = site.rows.train
     if test:
         rng = np.random.default_rng((JUDGING, site.study.seed, site.index))
-        rows = np.sort(rng.permutation(site.rows.test)[: required(site.study.specialise).held_out])
+        most, said = required(site.study.specialise).held_out, site.said_rows(site.rows.test)
+        rows = np.sort(rng.permutation(said)[:most])
     pixels = site.images.images[rows]
     if not len(pixels):
         return Examples(torch.zeros(0), torch.zeros(0))
