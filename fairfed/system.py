@@ -28,10 +28,26 @@ class System(Protocol):
     """How its simulations cut one data set into sites."""
 
     def check(self, study: Study) -> None:
-        """Find a user's mistakes before anything is written or trained."""
+        """Find a user's mistakes before anything is written or trained.
+
+        Raises
+        ------
+        semantic.errors.InputError, evaluation.errors.InputError
+            If data, models or settings are not as they should be, or the system needs the data of
+            all sites and they are real.
+        """
 
     def run(self, grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-        """Run or continue."""
+        """Run or continue; write what was found, and return the directory.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If the directory belongs to another run, the data have changed since it began, its log
+            is damaged, or this engine cannot continue it.
+        fairfed.errors.RunError
+            If no client answers any more.
+        """
 
 
 class OwnSystem(System, Protocol):

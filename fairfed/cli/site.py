@@ -79,11 +79,16 @@ def check(
 
     config = load_site(site)
     study = None if federation is None else study_of(federation)
-    found = checked(config, study, timed)
+    lacking = []
+    if study is not None and any(arm.augment for arm in study.arms):
+        lacking = list(_lacking(at_site(study, config)))
+    found = checked(config, study, timed, plan=not lacking)
     print_check(config, study, found)
     reasons = list(found.refusals)
-    if study is not None and found.cost is not None and not config.policy.allow_download:
-        reasons += _lacking(at_site(study, config))
+    if lacking and config.policy.allow_download:
+        typer.echo("\n  ".join(("No plan before the models are here:", *lacking)))
+    else:
+        reasons += lacking
     if reasons:
         listed = "\n  ".join(reasons)
         raise InputError(f"{site}: {config.name} cannot take part:\n  {listed}")

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from fairfed.cli.tables import titled
 from fairfed.sites.first_toml import questions
-from fairfed.sites.policy import WHAT_LEAVES, asked_for
+from fairfed.sites.policy import UNSAID, WHAT_LEAVES, asked_for
 
 if TYPE_CHECKING:
     from fairfed.config import Config
@@ -78,7 +78,7 @@ def print_check(site: SiteConfig, study: Config | None, found: Check) -> None:
         console.print(f"  {action}: {WHAT_LEAVES[action]}", soft_wrap=True)
     policy = site.policy
     if policy.counts == "suppress":
-        hidden = sum(count is None for row in found.said for count in row)
+        hidden = int((found.said == UNSAID).sum())
         console.print(f"  {hidden} counts below {policy.min_count} are not said (–)")
 
 
@@ -92,9 +92,14 @@ def _print_cells(console: Console, found: Check) -> None:
     for c, name in enumerate(report.classes):
         for g, group in enumerate(report.groups):
             wanted = int(cost.wanted[c, g]) if cost else 0
-            train, test, said = report.train[c][g], report.test[c][g], found.said[c][g]
+            train, test, said = report.train[c][g], report.test[c][g], int(found.said[c, g])
             if train or test or wanted:
-                numbers = (train, test, "–" if said is None else said, *([wanted] if cost else []))
+                numbers = (
+                    train,
+                    test,
+                    "–" if said == UNSAID else said,
+                    *([wanted] if cost else []),
+                )
                 lines.append((escape(name), escape(group), *map(str, numbers)))
     for line in lines[:MOST_ROWS]:
         table.add_row(*line)

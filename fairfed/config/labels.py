@@ -78,6 +78,11 @@ class LabelSpace(Section):
         """The groups, in the order of their positions."""
         return self.found_groups or self._crossings
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of groups and of classes."""
+        return len(self.groups), len(self.classes)
+
     def group(self, values: Mapping[str, str | None]) -> str:
         """The group of a row with these values; a column that is absent or None is `MISSING`."""
         return CROSSED.join(values.get(name) or MISSING for name in self.sensitive) or ALL

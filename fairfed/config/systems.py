@@ -54,7 +54,7 @@ CLASSIFIER = Row(
         "query.release": Handled(f"{_CLIENT}:release", "release"),
         "query.augment": Handled(f"{_CLIENT}:augment", "synthesise"),
         "query.audit": Handled(f"{_CLIENT}:audit", "audit"),
-        "train": Handled(f"{_CLIENT}:train", "train"),
+        "train": Handled(f"{_HERE}.classifier.training:train", "train"),
         "evaluate": Handled(f"{_CLIENT}:evaluate", "evaluate"),
     },
 )

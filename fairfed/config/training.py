@@ -25,6 +25,13 @@ def domain_matching_enabled(config: Agreement, arm: Arm) -> bool:
     return arm.augment and (config.augment.domain_matching if own is None else own)
 
 
+def arm_to_fill(config: Agreement) -> Arm | None:
+    """The arm whose gaps are filled before the first round: one that matches domains wants more."""
+    arms = [arm for arm in config.arms if arm.augment]
+    matching = (arm for arm in arms if domain_matching_enabled(config, arm))
+    return next(matching, arms[0] if arms else None)
+
+
 def synthesises(config: Agreement) -> bool:
     """Whether any arm asks the generator for images."""
     return any(arm.augment or arm.server_trains for arm in config.arms)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from flwr.app import (
     ArrayRecord,
@@ -166,18 +165,6 @@ def query(
     failed = {f"client {answers.names[index]}": why for index, why in answers.errors.items()}
     _raise_failures(action, failed, len(clients))
     return {index: reply.content for index, reply in answers.replies.items()}
-
-
-def query_metrics(
-    grid: Grid,
-    clients: Sequence[Client],
-    action: str,
-    config: Mapping[str, ConfigRecordValues],
-    timeout: float,
-) -> dict[int, dict[str, Any]]:
-    """The record ``"metrics"`` of each client's answer; see :func:`query`."""
-    found = query(grid, clients, action, config, timeout)
-    return {index: dict(content.metric_records[METRICS_KEY]) for index, content in found.items()}
 
 
 def sample(clients: Iterable[int], fraction: float, seed: int, server_round: int) -> list[int]:

@@ -9,23 +9,30 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from fairfed.config import Arm, FederationConfig
+from fairfed.config.base import required
+from fairfed.config.federation import agreed
 from fairfed.config.labels import LabelSpace
 from fairfed.config.load import load_config
 from fairfed.config.model import Config
 from fairfed.config.site import SiteConfig, SiteData
+from fairfed.config.source import BUNDLED
+from fairfed.config.training import arm_to_fill
 from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
-from fairfed.sites.generation import diffusion_settings
-from fairfed.sites.local_data import Columns, load_site_data, site_columns
-from fairfed.sites.policy import most_made, pool_sizes, refusals, said_counts
+from fairfed.sites.local import read_rows, site_of
+from fairfed.sites.local_data import Columns, site_columns
+from fairfed.sites.policy import most_made, refusals, said_counts
 from fairfed.sites.report import DataReport
+from fairfed.sites.simulated import attribute_rows
+from fairfed.sites.site import Site
+from fairfed.sites.workplace import Workplace
 from generators.diffusion import load_generator
-from generators.plan import Budget, Cells, plan_cells
+from generators.plan import Cells
 from generators.requests import Request
 from semantic.errors import InputError
-from semantic.space import Cell, known_groups
+from semantic.space import known_groups
 
-Said = tuple[tuple[int | None, ...], ...]
 CHANNELS = 3
 
 
@@ -46,27 +53,21 @@ def study_of(path: Path) -> Config:
     return found
 
 
-def label_space(study: Config) -> LabelSpace:
-    """The label space of a study."""
-    if study.federation is None:
-        raise TypeError("the configuration is of a simulation")
-    return study.federation
-
-
 def at_site(study: Config, site: SiteConfig) -> Config:
     """The settings of the study's run with the site's own models in them, and the classes."""
-    config, models, labels = study, site.models, label_space(study)
+    models, labels = site.models, required(study.federation)
     generator = {
         "model": models.generator, "lora": models.lora, "embeddings": models.embeddings,
         "device": site.compute.device, "batch_size": site.compute.batch_size,
     }  # fmt: skip
-    semantic = {"encoder": models.encoder, "attributes": models.attributes}
+    table = study.semantic.attributes if models.attributes == BUNDLED else models.attributes
+    semantic = {"encoder": models.encoder, "attributes": table}
     data = {"classes": labels.classes, "image_size": labels.image_size}
-    return config.model_copy(
+    return study.model_copy(
         update={
-            "generator": config.generator.model_copy(update=generator),
-            "semantic": config.semantic.model_copy(update=semantic),
-            "data": config.data.model_copy(update=data),
+            "generator": study.generator.model_copy(update=generator),
+            "semantic": study.semantic.model_copy(update=semantic),
+            "data": study.data.model_copy(update=data),
         }
     )
 
@@ -109,20 +110,22 @@ class Check:
         Cells without a training row, as pairs of class and group, of groups whose values are
         known.
     cost
-        None without a study, or where it makes no images.
+        None without a study, or where it makes no images or its models are not here.
     refusals
         Why the site cannot take part; empty where it can.
     """
 
     report: DataReport
-    said: Said
+    said: Cells
     missing: tuple[tuple[str, str], ...]
     cost: Cost | None = None
     refusals: tuple[str, ...] = ()
 
 
-def check(site: SiteConfig, study: Config | None, timed: bool = False) -> Check:
-    """Load a site's rows as a study would have them, and plan.
+def check(
+    config: SiteConfig, study: Config | None, timed: bool = False, *, plan: bool = True
+) -> Check:
+    """Build the site that would take part in a study, and ask it.
 
     Parameters
     ----------
@@ -130,6 +133,8 @@ def check(site: SiteConfig, study: Config | None, timed: bool = False) -> Check:
         None: what the site holds, under its own names.
     timed
         Make one batch of images to tell the time that the plan takes.
+    plan
+        Whether to plan, which takes the models.
 
     Raises
     ------
@@ -137,26 +142,28 @@ def check(site: SiteConfig, study: Config | None, timed: bool = False) -> Check:
         If the rows cannot be read or mapped.
     """
     if study is None:
-        own, labels = own_space(site)
-        return _checked(load_site_data(own, labels, 0)[1], site)
-    config = study
-    _, report = load_site_data(site, label_space(study), config.seed, study.table)
-    found = _checked(report, site)
-    cost = _cost(report, study, site, timed) if any(arm.augment for arm in config.arms) else None
-    made = cost.at_most if cost is not None else 0
-    reasons = tuple(refusals(site.policy, config, made))
-    return Check(report, found.said, found.missing, cost, reasons)
-
-
-def _checked(report: DataReport, site: SiteConfig) -> Check:
-    known = known_groups(report.groups)
+        config, labels = own_space(config)
+        told = FederationConfig(labels=labels, table=config.data.table)
+    else:
+        own = at_site(study, config)
+        told = agreed(own, required(study.federation), attribute_rows(own), {})
+    rows, report = read_rows(config, told)
+    table, empty = rows.table, np.array(report.train) == 0
     missing = tuple(
-        (report.classes[c], report.groups[g])
-        for c, row in enumerate(report.train)
-        for g, count in enumerate(row)
-        if known[g] and not count
+        (table.classes[c], table.group_names[g])
+        for c, g in np.argwhere(empty & known_groups(table.group_names)).tolist()
     )
-    return Check(report, said_counts(report.train, site.policy), missing)
+    said = said_counts(table.cells(rows.train), config.policy)
+    arm, cost, reasons = arm_to_fill(told), None, list[str]()
+    if study is None:
+        return Check(report, said, missing)
+    if arm is not None and plan:
+        try:
+            cost = _cost(site_of(config, told, rows), arm, timed)
+        except InputError as error:  # said with the other reasons, below what the site holds
+            reasons.append(str(error))
+    reasons += refusals(config.policy, told, cost.at_most if cost else 0)
+    return Check(report, said, missing, cost, tuple(reasons))
 
 
 def own_space(site: SiteConfig) -> tuple[SiteConfig, LabelSpace]:
@@ -203,39 +210,25 @@ def _groups(name: str, data: SiteData, read: Columns) -> list[str | None]:
     return name_groups(read.sensitive[name], column, None, read.where)
 
 
-def _cost(report: DataReport, study: Config, site: SiteConfig, timed: bool) -> Cost:
-    """What the arm costs that wants the most: those that match domains want more."""
-    config = study
-    augment = config.augment
-    matching = any(
-        augment.domain_matching if arm.domain_matching is None else arm.domain_matching
-        for arm in config.arms
-        if arm.augment
-    )
-    present = augment.domain_matching_present if matching else 0
-    budget = Budget(augment.per_class, augment.cell_target, present)
-    said = said_counts(report.train, site.policy)
-    held = np.array([[1 if count is None else count for count in row] for row in said])
-    wanted = plan_cells(held, budget, known_groups(report.groups))
-    sizes = pool_sizes(wanted, augment)
-    at_most = most_made(sizes, augment)
-    seconds = _seconds_an_image(study, site) if timed and sizes else None
+def _cost(site: Site, arm: Arm, timed: bool) -> Cost:
+    """What an arm's plan costs a site."""
+    pools = site.pools(arm)
+    images, at_most = int(pools.sum()), most_made(pools.ravel().tolist(), site.study.augment)
+    seconds = _seconds_an_image(site.place) if timed and images else None
     return Cost(
-        wanted=wanted,
-        images=sum(sizes),
+        wanted=site.plan(arm),
+        images=images,
         at_most=at_most,
-        seconds=None if seconds is None else seconds * sum(sizes),
+        seconds=None if seconds is None else seconds * images,
         seconds_at_most=None if seconds is None else seconds * at_most,
-        megabytes=at_most * CHANNELS * label_space(study).image_size ** 2 / 1e6,
+        megabytes=at_most * CHANNELS * site.study.labels.image_size**2 / 1e6,
     )
 
 
-def _seconds_an_image(study: Config, site: SiteConfig) -> float:
+def _seconds_an_image(place: Workplace) -> float:
     """Wall-clock seconds of an image in a batch; an image before it loads and warms up."""
-    own, labels = at_site(study, site), label_space(study)
-    unknown = own.semantic.allow_unknown
-    generator = load_generator(diffusion_settings(own.generator, labels.image_size, unknown))
-    cell = Cell(labels.classes[0], labels.groups[0])
+    generator = load_generator(place.diffusion)
+    cell = place.space.cell(0, 0)
     requests = [Request(cell, cell.class_name, seed) for seed in range(generator.batch_size)]
     generator.generate(requests[:1])
     start = time.perf_counter()

@@ -20,15 +20,14 @@ from evaluation.files import write_whole
 from fairfed.config import FederationConfig
 from fairfed.config.arms import slug
 from fairfed.config.site import SiteConfig
-from fairfed.config.source import BUNDLED, HUB
 from fairfed.config.systems import Action
-from fairfed.data import ImageTable
+from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.fingerprint import fingerprint
 from fairfed.data.table import natural_order
 from fairfed.errors import PublicInputError
 from fairfed.sites.collection import MAIN, Sites, partition_of
 from fairfed.sites.local_data import load_site_data
-from fairfed.sites.policy import action_of, most_made, pool_sizes, refusals
+from fairfed.sites.policy import action_of, most_made, refusals
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ModelSources, Workplace
 from generators.writing import append_whole, explained
@@ -55,6 +54,60 @@ NO_DOWNLOAD = (
     "{field}: {source!r} is not on this disk, and policy.allow_download is false; give a "
     "directory, or allow it"
 )
+
+
+def read_rows(config: SiteConfig, study: FederationConfig) -> tuple[SiteRows, DataReport]:
+    """A site's rows in a study's names, and what became of those that it has.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        As `fairfed.sites.local_data.load_site_data`.
+    """
+    if config.data.source.startswith(HUB):
+        _require_here(config, "data.source", config.data.source.removeprefix(HUB))
+    table, report = load_site_data(config, study.labels, study.seed, study.table)
+    measured = getattr(table, "measured", table.test)
+    return SiteRows(table, np.flatnonzero(~table.test), np.flatnonzero(measured)), report
+
+
+def site_of(
+    config: SiteConfig,
+    study: FederationConfig,
+    rows: SiteRows,
+    index: int = 0,
+    kept: Path | None = None,
+) -> Site:
+    """A real site under a study; see `Site` for `index` and `kept`.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If a model is not on the disk and the site downloads none.
+    """
+    images = rows.table if isinstance(rows.table, ImageTable) else None
+    # What CLIP makes of images is told in numbers: they are of rows that the site says.
+    looked_at = None if images is None else lambda: (images, site.said_rows(rows.train))
+    place = Workplace(study, _sources(config), looked_at)
+    site: Site = Site(config.name, index, rows, place, policy=config.policy, kept=kept)
+    return site
+
+
+def _sources(config: SiteConfig) -> ModelSources:
+    models = config.models
+    for field in ("encoder", "generator"):
+        source = getattr(models, field)
+        if source != BUNDLED and not OWN.fullmatch(source):
+            _require_here(config, f"models.{field}", source)
+    return ModelSources(
+        models.encoder, models.generator, models.lora, models.embeddings,
+        config.compute.device, str(Path(config.state.directory) / "synthetic"),
+    )  # fmt: skip
+
+
+def _require_here(config: SiteConfig, field: str, source: str) -> None:
+    if not (config.policy.allow_download or Path(source).exists()):
+        raise InputError(NO_DOWNLOAD.format(field=field, source=source))
 
 
 class LocalSites(Sites):
@@ -121,7 +174,7 @@ class _Home:
         self.config = config
         self._lock = threading.RLock()
         self._site: Site | None = None
-        self._loaded: tuple[Any, SiteRows, DataReport] | None = None
+        self._loaded: tuple[Any, SiteRows] | None = None
         self._state = Path(config.state.directory)
 
     def site(self, study: FederationConfig, index: int) -> Site:
@@ -132,36 +185,24 @@ class _Home:
             return self._site
 
     def _built(self, study: FederationConfig, index: int) -> Site:
-        rows, _ = self._rows(study)
-        kept = self._kept(study)
+        rows, kept = self._rows(study), self._kept(study)
         self._verify(study, rows.table, kept / "data.json")
-        images = rows.table if isinstance(rows.table, ImageTable) else None
-        # What CLIP makes of images is told in numbers: they are of rows that the site says.
-        looked_at = None if images is None else lambda: (images, site.said_rows(rows.train))
-        place = Workplace(study, self._sources(), looked_at)
-        name, policy = self.config.name, self.config.policy
-        site: Site = Site(name, index, rows, place, policy=policy, kept=kept)
-        return site
+        return site_of(self.config, study, rows, index, kept)
 
     def _kept(self, study: FederationConfig) -> Path:
         """Where the site keeps what it must know of a study later on."""
         mark = sha256(study.name.encode()).hexdigest()[:8]  # two names may be one as a file's
         return self._state / "studies" / f"{slug(study.name)[:40]}-{mark}"
 
-    def _rows(self, study: FederationConfig) -> tuple[SiteRows, DataReport]:
+    def _rows(self, study: FederationConfig) -> SiteRows:
         """The site's rows in the federation's names, read once for a label space."""
         unfitted = study.table.model_copy(update={"moments": {}, "ranges": {}, "categories": {}})
         known = study.labels, study.seed, unfitted
         if self._loaded is None or self._loaded[0] != known:
-            if self.config.data.source.startswith(HUB):
-                self._require_here("data.source", self.config.data.source.removeprefix(HUB))
-            table, report = load_site_data(self.config, study.labels, study.seed, study.table)
-            measured = getattr(table, "measured", table.test)
-            train, test = np.flatnonzero(~table.test), np.flatnonzero(measured)
-            self._loaded = known, SiteRows(table, train, test), report
-        return self._loaded[1:]
+            self._loaded = known, read_rows(self.config, study)[0]
+        return self._loaded[1]
 
-    def _verify(self, study: FederationConfig, table: Any, path: Path) -> None:
+    def _verify(self, study: FederationConfig, table: LabelledTable, path: Path) -> None:
         """Refuse to go on in a study with other data than it was begun with."""
         found = fingerprint(table)
         if path.is_file():
@@ -170,21 +211,6 @@ class _Home:
             return
         with explained(path):
             write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
-
-    def _sources(self) -> ModelSources:
-        models = self.config.models
-        for field in ("encoder", "generator"):
-            source = getattr(models, field)
-            if source != BUNDLED and not OWN.fullmatch(source):
-                self._require_here(f"models.{field}", source)
-        return ModelSources(
-            models.encoder, models.generator, models.lora, models.embeddings,
-            self.config.compute.device, str(self._state / "synthetic"),
-        )  # fmt: skip
-
-    def _require_here(self, field: str, source: str) -> None:
-        if not (self.config.policy.allow_download or Path(source).exists()):
-            raise InputError(NO_DOWNLOAD.format(field=field, source=source))
 
     def admit(self, request: Request) -> None:
         """Refuse a message that asks for more than the policy allows."""
@@ -208,7 +234,7 @@ class _Home:
             return 0
         study, arm, pools = request.study, request.arm, list[int]()
         if action == "synthesise" or (action == "train" and arm.augment):
-            pools = pool_sizes(self.site(study, request.client).plan(arm), study.augment)
+            pools = self.site(study, request.client).pools(arm).ravel().tolist()
         further = [] if request.extra is None else request.extra[request.extra > 0].tolist()
         return most_made([*pools, *further], study.augment)
 

@@ -115,6 +115,11 @@ class Look:
     unreadable: str = ""
     skipped: int = 0
 
+    @property
+    def undivided(self) -> bool:
+        """Whether nothing says which images are for testing."""
+        return self.unit == "images" and self.split is None and not self.divided
+
 
 def look_at(source: str) -> Look:
     """Look at an image folder, a table or a dataset; every image is opened once.

@@ -13,7 +13,7 @@ Departure: both trainings have the same number of epochs (the paper lets them di
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, Context
 
@@ -36,38 +36,6 @@ def recall_personal(context: Context, arm: Arm, model: nn.Module) -> nn.Module:
 def keep_personal(context: Context, arm: Arm, model: nn.Module) -> None:
     """Keep a model as the client's own, instead of sending it (system `local`)."""
     keep(context, _key(arm), ArrayRecord(model.state_dict()))
-
-
-def train_personal(
-    context: Context,
-    arm: Arm,
-    received: nn.Module,
-    own: nn.Module,
-    inputs: Any,
-    labels: Any,
-    how: dict[str, Any],
-) -> None:
-    """Train the client's own model, pulled towards the received one, and keep it.
-
-    Parameters
-    ----------
-    context
-        The client's state.
-    arm
-        Its `personal` is lambda.
-    received
-        The global model; not changed.
-    own
-        Another instance of it, which becomes the client's own.
-    inputs, labels, how
-        Arguments of `fairfed.models.train_epochs`.
-    """
-    from fairfed.models import train_epochs
-
-    recall_personal(context, arm, own)
-    pull = {"proximal": arm.personal or 0.0, "anchor": received}
-    train_epochs(own, inputs, labels, **{**how, **pull})
-    keep_personal(context, arm, own)
 
 
 def _key(arm: Arm) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from fairfed.config.classifiers import MODELS
 from fairfed.config.model import Agreement
@@ -12,6 +14,9 @@ from fairfed.config.systems import MESSAGES, Action
 from fairfed.config.table import TableConfig
 from generators.curation.settings import most_judged
 from generators.plan import Cells
+
+UNSAID = -1
+"""Stands in a message for a count that is too small to be said."""
 
 WHAT_LEAVES: dict[Action, str] = {
     "describe": "counts of the site's rows by class and group, and of a table's columns sums, "
@@ -30,16 +35,11 @@ def action_of(message_type: str) -> Action:
     return MESSAGES[message_type].action
 
 
-def said_counts(
-    counts: Sequence[Sequence[int]], policy: SitePolicy
-) -> tuple[tuple[int | None, ...], ...]:
-    """Counts as they leave the site; None stands for one that is too small to be said."""
-
-    def said(count: int) -> int | None:
-        hidden = policy.counts == "suppress" and 0 < count < policy.min_count
-        return None if hidden else count
-
-    return tuple(tuple(said(count) for count in row) for row in counts)
+def said_counts(counts: Cells, policy: SitePolicy) -> Cells:
+    """Counts as they leave the site; `UNSAID` stands for one that is too small to be said."""
+    if policy.counts == "exact":
+        return counts
+    return np.where((counts > 0) & (counts < policy.min_count), UNSAID, counts)
 
 
 def summarised(schema: TableConfig, policy: SitePolicy) -> TableConfig:
@@ -49,10 +49,10 @@ def summarised(schema: TableConfig, policy: SitePolicy) -> TableConfig:
     return schema.model_copy(update={"min_count": max(schema.min_count, policy.min_count)})
 
 
-def pool_sizes(wanted: Cells, augment: AugmentSettings) -> list[int]:
-    """Sizes of the pools that a plan ``[n_classes, n_groups]`` draws its images from."""
+def pool_sizes(wanted: Cells, augment: AugmentSettings) -> Cells:
+    """Sizes of the pools that plans ``[…, n_classes, n_groups]`` draw their images from."""
     least = augment.pool if augment.share else 0
-    return [max(least, int(count)) for count in wanted[wanted > 0]]
+    return np.where(wanted > 0, np.maximum(wanted, least), 0)
 
 
 def most_made(pools: Iterable[int], augment: AugmentSettings) -> int:

@@ -84,11 +84,6 @@ class DataReport:
                 lines.append(f"data.{setting} has names that no row has: {', '.join(nobodys)}")
         return lines
 
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain data, with what is used."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {"used": self.used}
-
 
 def _listed(counts: Counts) -> str:
     return ", ".join(f"{name!r} ({count:,})" for name, count in sorted(counts.items()))

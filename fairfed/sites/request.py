@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import (
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Message,
+    MetricRecord,
+    MetricRecordValues,
+    RecordDict,
+)
 
 from fairfed.sites.collection import IID, MAIN, Sites, StudyReader
 from fairfed.sites.personal import recall_personal
@@ -15,7 +24,7 @@ from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
 
     from fairfed.config import Arm
     from fairfed.config.federation import FederationConfig
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     from generators.plan import Cells
 
 Metrics = dict[str, int | float | list[int] | list[float]]
+Record = ArrayRecord | ConfigRecord | MetricRecord
 STUDY, CLIENT, WHO = "study", "client", "who"
 """Keys of a message's settings: the study, the client's position; and of an answer: its name."""
 
@@ -75,7 +85,7 @@ class Request:
 
     def _images(self, name: str) -> Cells | None:
         sent = self.sent.get(name)
-        groups, classes = self.shape
+        groups, classes = self.study.labels.shape
         return None if sent is None else np.reshape(np.asarray(sent, np.int64), (classes, groups))
 
     @property
@@ -120,15 +130,17 @@ class Request:
         """The site, in a system without arms."""
         return self.sites.site(self.context, self.study)
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of groups and classes."""
-        return len(self.study.labels.groups), len(self.study.labels.classes)
-
     def cells(self, name: str) -> NDArray[np.float64] | None:
         """What the server sent by group and class under a name, ``[G, C]``; None if nothing."""
         sent = self.sent.get(name)
-        return None if sent is None else np.reshape(np.asarray(sent, np.float64), self.shape)
+        if sent is None:
+            return None
+        return np.reshape(np.asarray(sent, np.float64), self.study.labels.shape)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Weights of the model that was sent."""
+        return self.message.content.array_records["arrays"].to_torch_state_dict()
 
     def received_model(self) -> nn.Module:
         """A new copy of the model that was sent; if none was, of the one that all begin with."""
@@ -137,9 +149,7 @@ class Request:
             return place.zero_shot_head()
         model = place.model(self.arm)
         if self.arm.sends_model:
-            model.load_state_dict(
-                self.message.content.array_records["arrays"].to_torch_state_dict()
-            )
+            model.load_state_dict(self.weights)
         return model
 
     def own_model(self) -> nn.Module:
@@ -147,14 +157,10 @@ class Request:
         model = self.received_model()
         return recall_personal(self.context, self.arm, model) if self.arm.own_models else model
 
-    def reply(self, metrics: Metrics, **records: ConfigRecord) -> Message:
-        """An answer of numbers, with the client's position."""
+    def reply(self, metrics: Mapping[str, MetricRecordValues], **records: Record) -> Message:
+        """An answer of numbers, with the client's position, and of what else there is."""
         record = MetricRecord({"partition-id": self.client, **metrics})
-        return self.answer(RecordDict({"metrics": record, **records}))
-
-    def answer(self, content: RecordDict) -> Message:
-        """An answer."""
-        return Message(content, reply_to=self.message)
+        return Message(RecordDict({"metrics": record, **records}), reply_to=self.message)
 
 
 def split_of(arm: Arm) -> str:

@@ -55,6 +55,7 @@ class SimulatedSites(Sites):
     def __init__(self, config: Config) -> None:
         self.config = config
         self._lock = threading.RLock()
+        self._divided: dict[str, Federation] = {}
         self._sites: dict[tuple[int, str, bool], Site] = {}
         self._place: Workplace | None = None
 
@@ -64,19 +65,6 @@ class SimulatedSites(Sites):
 
     # what is known of all sites together
 
-    @once
-    def _main(self) -> Federation:
-        return self._load(False)
-
-    @once
-    def _iid(self) -> Federation:
-        return self._load(True)
-
-    def _load(self, iid: bool) -> Federation:
-        if self.config.data.tabular:
-            return load_rows(self.config, iid)
-        return load_federation(self.config, iid)
-
     def data(self, split: str = MAIN) -> Federation:
         """All rows and who holds which.
 
@@ -85,7 +73,14 @@ class SimulatedSites(Sites):
         semantic.errors.InputError
             If the data or its division is not as the configuration says.
         """
-        return self._iid if split == IID else self._main
+        with self._lock:
+            if split not in self._divided:
+                self._divided[split] = self._load(split == IID)
+            return self._divided[split]
+
+    def _load(self, iid: bool) -> Federation:
+        load = load_rows if self.config.data.tabular else load_federation
+        return load(self.config, iid)
 
     @property
     def table(self) -> LabelledTable:

@@ -20,21 +20,19 @@ from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.tables import FeatureTable, encode
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
-from fairfed.sites.policy import said_counts
+from fairfed.sites.policy import UNSAID, pool_sizes, said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
 from generators.further import further_images
 from generators.plan import Cells
 from generators.synthesis import SHARED, owner
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
     from fairfed.config.federation import FederationConfig
     from fairfed.sites.workplace import Workplace
     from generators.synthesis import SyntheticSet
-
-UNSAID = -1
-"""Stands in a message for a count that is too small to be said."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -113,18 +111,19 @@ class Site:
         return self.rows.table
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of groups and of classes."""
-        return len(self.study.labels.groups), len(self.study.labels.classes)
+    def features(self) -> pd.DataFrame:
+        """The columns of its rows, where they are a table's."""
+        if not isinstance(self.rows.table, FeatureTable):
+            raise TypeError("the site holds images, not a table")
+        return self.rows.table.features
 
     def cells(self, rows: Rows) -> Cells:
         """Count rows by class and group: ``[n_classes, n_groups]``."""
         return self.table.cells(rows)
 
     def said_cells(self, rows: Rows) -> Cells:
-        """The same as the site says them: `UNSAID` stands for a count too small to be said."""
-        said = said_counts(self.cells(rows).tolist(), self.policy)
-        return np.array([[UNSAID if n is None else n for n in row] for row in said], np.int64)
+        """The same as they leave the site (`fairfed.sites.policy.said_counts`)."""
+        return said_counts(self.cells(rows), self.policy)
 
     def says(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """Which counts of rows the site says, ``[n_classes, n_groups]``."""
@@ -139,13 +138,10 @@ class Site:
 
     def inputs(self, rows: Rows, arm: Arm | None = None) -> Tensor:
         """Rows as the study's model, or an arm's, takes them, ``[n, …]``."""
-        import torch
-
         if self.study.labels.kind == "table":
-            table = self.table
-            if not isinstance(table, FeatureTable):
-                raise TypeError("the site holds images, not a table")
-            return torch.from_numpy(encode(self.study.table, table.features.iloc[rows]))
+            import torch
+
+            return torch.from_numpy(encode(self.study.table, self.features.iloc[rows]))
         return self.place.inputs(self.images.images[rows], arm)
 
     def model_rows(self, rows: Rows, arm: Arm) -> Tensor:
@@ -172,6 +168,10 @@ class Site:
         """
         matching = domain_matching_enabled(self.study, arm)
         return self.place.plan(taken_for(self.said_cells(self.rows.train)), matching)
+
+    def pools(self, arm: Arm) -> Cells:
+        """Sizes of the pools that its plan draws from, per cell."""
+        return pool_sizes(self.plan(arm), self.study.augment)
 
     def synthesise(self, arm: Arm) -> SyntheticSet:
         """Synthetic images of an arm, made now or taken from the store."""
@@ -247,7 +247,7 @@ class Site:
         import torch
 
         base, maker = self.training_set(arm), self.place.synthesiser
-        pools, before = self._pools(arm), extra - new
+        pools, before = self.pools(arm), extra - new
         whose = SHARED if self.study.augment.share else owner(self.index)
         plans = [
             further_images(maker, pools, before, whose),
@@ -272,9 +272,3 @@ class Site:
             n_synthetic=base.n_synthetic + added,
             spent=(plans[-1].generated, plans[-1].reused),
         )
-
-    def _pools(self, arm: Arm) -> Cells:
-        """Sizes of the pools that the site's own plan has drawn from, per cell."""
-        augment, wanted = self.study.augment, self.plan(arm)
-        least = augment.pool if augment.share else 0
-        return np.where(wanted > 0, np.maximum(wanted, least), 0)

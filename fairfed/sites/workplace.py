@@ -6,7 +6,7 @@ A server has one as well as every site; the sites of a simulation share one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,19 +20,22 @@ from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, embeds_once
 from fairfed.data.tables import input_names
 from fairfed.once import once
-from fairfed.sites.generation import diffusion_settings, synthesiser_of
+from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.memory import Memory
-from fairfed.sites.semantics import Meaning, semantic_space
+from fairfed.sites.progress import images_done
+from fairfed.sites.semantics import Meaning, semantic_space, store_directory
 from fairfed.sites.sight import Sight, look, read_names
 from fairfed.sites.unseen import composing
+from generators.diffusion import load_generator
 from generators.diffusion.families import known_words_of
 from generators.plan import Budget, Cells, plan_cells, split_evenly
-from generators.synthesis import Curation
+from generators.store import ImageStore
+from generators.synthesis import Curation, Synthesiser
 from semantic.attributes import AttributeTable
 from semantic.encoder import load_encoder
 from semantic.errors import InputError
 from semantic.own_code import own_function
-from semantic.space import SemanticSpace, known_groups
+from semantic.space import CellScorer, SemanticSpace, known_groups
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
     from fairfed.data import ImageTable
     from fairfed.models import AdaptedClip, ClipHead
     from generators.diffusion import DiffusionSettings
-    from generators.synthesis import Synthesiser
     from semantic.conditioning import Conditioner
     from semantic.encoder import ClipEncoder
 
@@ -201,16 +203,29 @@ class Workplace:
     def synthesiser_of(
         self, space: SemanticSpace, conditioner: Conditioner | None, whole_batches: bool = True
     ) -> Synthesiser:
-        """The pipeline for a label space and a conditioning, whatever CLIP knows of them."""
-        augment = self.study.augment
-        return synthesiser_of(
-            self.diffusion,
-            self.encoder,
-            space,
+        """The pipeline for a label space and a conditioning, whatever CLIP knows of them.
+
+        Parameters
+        ----------
+        conditioner
+            What is asked for; None for each cell's first prompt.
+        whole_batches
+            See `generators.synthesis.Synthesiser`.
+
+        Raises
+        ------
+        semantic.errors.InputError
+            If a model is not to be had.
+        """
+        augment, generator = self.study.augment, load_generator(self.diffusion)
+        return Synthesiser(
+            generator,
+            CellScorer(self.encoder, space),
+            ImageStore(store_directory(self.sources.store), generator.fingerprint),
             Curation(augment.margin, augment.max_tries),
-            self.sources.store,
             self.study.seed,
-            conditioner,
+            images_done,
+            conditioner=conditioner,
             whole_batches=whole_batches,
         )
 
@@ -274,6 +289,16 @@ class Workplace:
             own_function(self.study.model, "model")
         if self.study.model == "clip" or (own and self.labels.kind == "images"):
             self.model(arm)
+
+    def model_with(
+        self, weights: Mapping[str, npt.NDArray[Any]], arm: Arm | None = None
+    ) -> nn.Module:
+        """The same, with weights."""
+        import torch
+
+        model = self.model(arm)
+        model.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+        return model
 
     def _adapted(self, arm: Arm | None) -> AdaptedClip:
         """An adapted CLIP; frozen weights are shared by all copies of it."""

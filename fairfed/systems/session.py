@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecordValues, RecordDict
@@ -46,10 +46,6 @@ class Session:
     def config(self) -> Config:
         """The run's configuration."""
         return self.study.config
-
-    def with_study(self, study: Study) -> Session:
-        """The same with more to tell."""
-        return replace(self, study=study)
 
     def query(
         self,

@@ -77,7 +77,7 @@ def build_strategy(
         the arm.
     """
     config, labels = place.study, place.labels
-    shape = len(labels.groups), len(labels.classes)
+    shape = labels.shape
     try:
         aggregator = None
         if arm.aggregator != "mean":

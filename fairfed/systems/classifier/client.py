@@ -6,17 +6,16 @@ What leaves it: its weights, and counts. No image, file name or value of a row d
 from __future__ import annotations
 
 import torch
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message
 
 from fairfed.config.training import synthesises
-from fairfed.data.tables import FeatureTable
 from fairfed.data.tables.fit import to_records
 from fairfed.data.tables.summary import summary_of
 from fairfed.models import confusion_counts
 from fairfed.sites.known_models import said
 from fairfed.sites.policy import summarised
 from fairfed.sites.request import WHO, Metrics, Request
-from fairfed.systems.classifier import auditing, training
+from fairfed.systems.classifier import auditing
 from fairfed.systems.classifier.prototypes import release as released
 
 
@@ -40,19 +39,14 @@ def describe(request: Request) -> Message:
 def summarise(request: Request) -> Message:
     """Say in sums what the columns of the site's training rows are like (tables only)."""
     site = request.own_site
-    if not isinstance(site.table, FeatureTable):
-        raise TypeError("the site holds images, not a table")
-    own = site.table.features.iloc[site.said_rows(site.rows.train)]
+    own = site.features.iloc[site.said_rows(site.rows.train)]
     told = to_records(summary_of(summarised(request.study.table, site.policy), own))
-    who = MetricRecord({"partition-id": request.client})
-    return request.answer(RecordDict({"metrics": who, **told}))
+    return request.reply({}, **told)
 
 
 def release(request: Request) -> Message:
     """Noised prototypes of the site's classes, once (system `one-shot`)."""
-    content = released(request.own_site, request.context)
-    content["metrics"] = MetricRecord({"partition-id": request.client})
-    return request.answer(content)
+    return request.reply({}, **released(request.own_site, request.context))
 
 
 def augment(request: Request) -> Message:
@@ -72,11 +66,6 @@ def augment(request: Request) -> Message:
     )
 
 
-def train(request: Request) -> Message:
-    """Measure the received model on the site's real images, then train it."""
-    return training.train(request)
-
-
 def evaluate(request: Request) -> Message:
     """Count how the received model, or Ditto's personal one, classifies the site's test rows.
 
@@ -84,7 +73,7 @@ def evaluate(request: Request) -> Message:
     """
     site = request.site
     table, rows = site.table, site.said_rows(site.rows.test)
-    groups, classes = request.shape
+    groups, classes = request.study.labels.shape
     counts, loss = confusion_counts(
         request.own_model(),
         site.model_rows(rows, request.arm),
@@ -98,6 +87,5 @@ def evaluate(request: Request) -> Message:
 
 def audit(request: Request) -> Message:
     """Count the received model's predictions and scores on the site's test rows."""
-    content = auditing.client_counts(request.own_model(), request.site, request.arm, request.sent)
-    content["metrics"] = MetricRecord({"partition-id": request.client})
-    return request.answer(content)
+    counts = auditing.client_counts(request.own_model(), request.site, request.arm, request.sent)
+    return request.reply({}, **counts)

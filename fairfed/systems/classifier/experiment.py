@@ -1,8 +1,12 @@
-"""One experiment over a grid: describe the clients, augment, train every arm, log everything."""
+"""One experiment over a grid: describe the clients, augment, train every arm, log everything.
+
+`check` and `run` are those of a `fairfed.system.System`, which says what they raise.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +15,7 @@ import numpy as np
 from evaluation import get_metric
 from fairfed import __version__
 from fairfed.config import Arm
-from fairfed.config.training import domain_matching_enabled
+from fairfed.config.training import arm_to_fill, domain_matching_enabled
 from fairfed.data.tables.fit import fit
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
@@ -19,9 +23,9 @@ from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.collection import IID, MAIN
 from fairfed.sites.known_models import check_models, check_rendering
+from fairfed.sites.policy import UNSAID, pool_sizes
 from fairfed.sites.request import WHO, split_of
 from fairfed.sites.simulated import SimulatedSites
-from fairfed.sites.site import UNSAID
 from fairfed.sites.study import Study
 from fairfed.strategies.arm_server import SteeredServer
 from fairfed.systems.classifier.build import build_strategy, check_arms, needs_probe, published
@@ -47,16 +51,7 @@ SITES = SimulatedSites
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Run or continue an experiment; returns its directory, without a report yet.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the run directory belongs to another run, the data have changed since it began, its log
-        is damaged, or a client cannot read its data.
-    fairfed.errors.RunError
-        If no client answers any more.
-    """
+    """Run or continue an experiment; returns its directory, without a report yet."""
     session = begin(grid, study, watcher, study.config.arms)
     federation = describe(session)
     session.run.write_json("federation.json", federation)
@@ -64,8 +59,9 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     session = _fitted(session)
     # A continued run that has filled its gaps keeps the record of what that cost.
     filled = session.run.read_json("synthetic/clients.json") is not None
-    if any(arm.augment for arm in study.config.arms) and not filled:
-        _augment(session, federation)
+    arm = arm_to_fill(study.told)
+    if arm is not None and not filled:
+        _augment(session, arm, federation)
     for arm in study.config.arms:
         _train(session, arm)
     return session.run
@@ -79,7 +75,7 @@ def _fitted(session: Session) -> Session:
     request = study.request(study.told.arms[0])
     fitted = fit(study.told, lambda: session.query("summarise", request))
     session.run.write_json("columns.json", fitted.table.model_dump(mode="json"))
-    return session.with_study(study.with_told(fitted))
+    return replace(session, study=study.with_told(fitted))
 
 
 def describe(session: Session) -> dict[str, Any]:
@@ -87,7 +83,7 @@ def describe(session: Session) -> dict[str, Any]:
     # Class and group names are the federation's common knowledge; counts come from the clients.
     study, config = session.study, session.config
     labels = study.told.labels
-    shape = len(labels.classes), len(labels.groups)
+    shape = labels.shape[::-1]
     splits, told = {}, []
     for split in (MAIN, IID):
         arm = next((arm for arm in config.arms if split_of(arm) == split), None)
@@ -153,18 +149,16 @@ def _arm_row(study: Study, arm: Arm) -> dict[str, Any]:
     }
 
 
-def _augment(session: Session, federation: dict[str, Any]) -> None:
+def _augment(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
     """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
     study, watcher = session.study, session.watcher
     told = study.told
-    arms = [arm for arm in told.arms if arm.augment]
-    arm = next((arm for arm in arms if domain_matching_enabled(told, arm)), arms[0])
     split = federation["splits"][split_of(arm)]["train"]
     matching = domain_matching_enabled(told, arm)
     held = [[[1 if count is None else count for count in row] for row in own] for own in split]
     plans = [study.place.plan(np.array(own), matching) for own in held]
-    size = np.maximum(plans, told.augment.pool) * (np.array(plans) > 0)
-    pools = size.max(0) if told.augment.share else np.array(plans).sum(0)
+    sizes = pool_sizes(np.array(plans), told.augment)
+    pools = sizes.max(0) if told.augment.share else sizes.sum(0)
     batch = told.generator.batch_size
     watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))
     start = time.perf_counter()
@@ -243,12 +237,6 @@ def check(study: Study) -> None:
     """Find a user's mistakes before anything is written or trained.
 
     Loads what the clients of a simulation will load in this process anyway: data, CLIP, generator.
-
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If the data, a model, the attribute table or the metric is not to be had, or an arm needs
-        the data of all sites and they are real.
     """
     config, arms, place = study.config, study.told.arms, study.place
     get_metric(config.fairness.metric)

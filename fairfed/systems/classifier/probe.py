@@ -154,8 +154,7 @@ def _probe(
     truth = torch.from_numpy(labels), torch.from_numpy(members)
 
     def probe(arrays: Model) -> Counts:
-        model = place.model(arm)
-        model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
+        model = place.model_with(arrays, arm)
         counts, _ = confusion_counts(model, inputs, *truth, n_groups=groups, n_classes=classes)
         return counts
 

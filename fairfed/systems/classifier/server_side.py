@@ -117,8 +117,7 @@ def server_trainer(session: Session, arm: Arm) -> Trainer:
     inputs, labels = place.inputs(made.images, arm), torch.from_numpy(made.labels)
 
     def train(arrays: Model, server_round: int) -> Model:
-        model = place.model(arm)
-        model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
+        model = place.model_with(arrays, arm)
         draw = generator_of(study.told.seed, study.server, server_round)
         how = training_settings(study.told, arm)
         train_epochs(model, inputs, labels, **how, generator=draw)

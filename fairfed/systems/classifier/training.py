@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Message
 
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
-from fairfed.sites.personal import keep_personal, recall_personal, train_personal
+from fairfed.sites.personal import keep_personal, recall_personal
 from fairfed.strategies.local import fairbatch, loss_weights
 from fairfed.systems.classifier.scaffold import ClientVariate, gradient_weight, local_steps
 from fairfed.systems.inversion.client import with_inverted
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def train(request: Request) -> Message:
     """Measure the received model on the client's real rows, then train it; weights and counts."""
     started = time.perf_counter()
-    arm, number = request.arm, request.round
+    arm = request.arm
     own = _training_set(request)
     model = request.received_model()
     if not arm.sends_model:
@@ -35,15 +35,15 @@ def train(request: Request) -> Message:
     counts, received_loss = _measured(request, model, own)
     inverting: dict[str, int | float] = {}
     if arm.inversion == "client":
+        number = request.round
         own, inverting = with_inverted(request.context, request.site, arm, number, model, own)
     how = _how(request, own, counts)
     if arm.personal is not None:
-        _train_personal(request, model, own, how, number)
+        _train_personal(request, model, own, how)
     variate = _variate(request, model)
     says, rows = request.site.says, request.site.rows.train
     said: dict[str, Any] = {
-        "partition-id": request.client,
-        "loss": _trained(request, model, own, how, variate, number, received_loss),
+        "loss": _trained(request, model, own, how, variate, received_loss),
         "n-real": len(request.site.said_rows(rows)),
         "n-synthetic": own.n_synthetic,
         "counts": (counts * says(rows).T[:, :, np.newaxis]).ravel().tolist(),
@@ -54,14 +54,12 @@ def train(request: Request) -> Message:
         said["received-loss"] = received_loss
     if "extra-cells" in request.sent:
         said["generated"], said["reused"] = own.spent
-    reply = RecordDict({"arrays": ArrayRecord(), "metrics": MetricRecord(said)})
-    if arm.sends_model:
-        reply["arrays"] = ArrayRecord(model.state_dict())
-    elif arm.own_models:
+    sent = {"arrays": ArrayRecord(model.state_dict()) if arm.sends_model else ArrayRecord()}
+    if arm.own_models and not arm.sends_model:
         keep_personal(request.context, arm, model)
     if variate is not None:
-        reply["control"] = variate.finish(_gradient_weight(request, own.size))
-    return Message(reply, reply_to=request.message)
+        sent["control"] = variate.finish(_gradient_weight(request, own.size))
+    return request.reply(said, **sent)
 
 
 def _training_set(request: Request) -> TrainingSet:
@@ -80,7 +78,7 @@ def _measured(
 
     from fairfed.models import confusion_counts
 
-    groups, classes = request.shape
+    groups, classes = request.study.labels.shape
     rows = request.site.rows
     return confusion_counts(
         model,
@@ -108,7 +106,6 @@ def _trained(
     own: TrainingSet,
     how: dict[str, Any],
     variate: ClientVariate | None,
-    number: int,
     received_loss: float,
 ) -> float:
     """Train the model; its mean loss, or that of the received one where nothing is trained."""
@@ -121,19 +118,29 @@ def _trained(
         own.inputs,
         own.labels,
         **how,
-        generator=generator_of(request.study.seed, request.client, number),
+        generator=generator_of(request.study.seed, request.client, request.round),
         correction=None if variate is None else variate.correction,
     )
 
 
 def _train_personal(
-    request: Request, received: nn.Module, own: TrainingSet, how: dict[str, Any], number: int
+    request: Request, received: nn.Module, own: TrainingSet, how: dict[str, Any]
 ) -> None:
-    """Ditto's training beside the federated one, with random numbers of its own."""
-    draw = generator_of(request.study.seed, request.client, number, 1)
-    model = request.received_model()
-    how = {**how, "generator": draw}
-    train_personal(request.context, request.arm, received, model, own.inputs, own.labels, how)
+    """Ditto's training beside the federated one: of the client's own model, pulled to `received`.
+
+    It has random numbers of its own; `received` is not changed.
+    """
+    from fairfed.models import train_epochs
+
+    context, arm = request.context, request.arm
+    model = recall_personal(context, arm, request.received_model())
+    ditto = {
+        "proximal": arm.personal or 0.0,
+        "anchor": received,
+        "generator": generator_of(request.study.seed, request.client, request.round, 1),
+    }
+    train_epochs(model, own.inputs, own.labels, **{**how, **ditto})
+    keep_personal(context, arm, model)
 
 
 def _loss_weights(request: Request, own: TrainingSet, counts: NDArray[np.int64]) -> Tensor | None:
@@ -149,7 +156,7 @@ def _loss_weights(request: Request, own: TrainingSet, counts: NDArray[np.int64])
     weights = loss_weights(
         own.groups.numpy(),
         own.labels.numpy(),
-        request.shape,
+        request.study.labels.shape,
         reweigh=debias == "reweighing",
         cell_weights=cells,
         cell_target=request.cells("cell-target"),

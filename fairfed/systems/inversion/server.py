@@ -23,8 +23,6 @@ from generators.requests import Image
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from fairfed.config import Arm
     from fairfed.sites.workplace import Workplace
     from fairfed.strategies.replies import ClientReply
@@ -115,7 +113,7 @@ class ServerInversion(Inversion):
         """Add images of one source to the pool; return how many."""
         from fairfed.systems.inversion.images import Inverter, inversion_settings
 
-        inverter = Inverter(self.place, self._module(model), known)
+        inverter = Inverter(self.place, self.place.model_with(model), known)
         made = [inverter.images(label, f"server, round {number}, {name}") for label in known]
         images = np.concatenate(made)
         labels = np.repeat(np.asarray(known, np.int64), [len(each) for each in made])
@@ -137,7 +135,7 @@ class ServerInversion(Inversion):
             return aggregate, "the pool is empty"
         study = self.place.study
         settings, train = inversion_settings(study), study.train
-        module = self._module(aggregate)
+        module = self.place.model_with(aggregate)
         train_epochs(
             module,
             self.place.inputs(self._images),
@@ -151,13 +149,6 @@ class ServerInversion(Inversion):
         tuned = {name: value.numpy() for name, value in module.state_dict().items()}
         reason = validate_update(tuned, aggregate)
         return (tuned, None) if reason is None else (aggregate, reason)
-
-    def _module(self, model: Model) -> nn.Module:
-        import torch
-
-        module = self.place.model()
-        module.load_state_dict({name: torch.tensor(value) for name, value in model.items()})
-        return module
 
     def state_arrays(self) -> Model:
         """Return the pool."""

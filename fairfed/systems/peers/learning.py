@@ -192,7 +192,7 @@ def adapted_correct(site: Site, weights: ArrayRecord, server_round: int) -> tupl
     rows = site.said_rows(site.rows.test)
     test = site.inputs(rows)
     labels = torch.from_numpy(site.table.labels[rows])
-    groups, classes = torch.zeros_like(labels), site.shape[1]
+    groups, classes = torch.zeros_like(labels), len(site.table.classes)
     draw = generator_of(site.study.seed, site.index, server_round, _ADAPTING)
     size = min(peers.adapt_batch, own.n_real)
     batches = [torch.randperm(own.n_real, generator=draw)[:size] for _ in range(max(STEPS))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from flwr.app import Message, MetricRecord, RecordDict
+from flwr.app import Message
 
 from fairfed.config.base import required
 from fairfed.sites.request import Request
@@ -45,8 +45,7 @@ def act(request: Request) -> Message:
     )
     messages = actor.act(str(asked["phase"]))
     remember(context.state, state)
-    report = MetricRecord({"partition-id": peer, **actor.report})
-    return request.answer(RecordDict({"metrics": report, **pack(messages)}))
+    return request.reply(actor.report, **pack(messages))
 
 
 def adapt(request: Request) -> Message:

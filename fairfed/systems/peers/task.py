@@ -1,4 +1,7 @@
-"""A run of peer-to-peer meta-learning, from its configuration to its results."""
+"""A run of peer-to-peer meta-learning, from its configuration to its results.
+
+`check` and `run` are those of a `fairfed.system.System`, which says what they raise.
+"""
 
 from __future__ import annotations
 
@@ -62,13 +65,7 @@ def variant(kind: MetaName) -> Arm:
 
 
 def check(study: Study) -> None:
-    """Find a user's mistakes before anything is written or trained.
-
-    Raises
-    ------
-    InputError
-        If data, models or settings are not as they should be.
-    """
+    """Find a user's mistakes before anything is written or trained."""
     config = study.config
     if config.fraction != 1:
         raise InputError(ALL_TRAIN.format(fraction=config.fraction))
@@ -110,15 +107,7 @@ def _check_arm(arm: Arm) -> None:
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Train every variant and arm, or continue; write the results.
-
-    Raises
-    ------
-    InputError
-        If the run directory belongs to another run, or this engine cannot continue it.
-    fairfed.errors.RunError
-        If no peer answers any more.
-    """
+    """Train every variant and arm, or continue; write the results."""
     config = study.config
     methods: list[tuple[Arm, MetaName | None]] = [
         (variant(kind), kind) for kind in dict.fromkeys(required(config.peers).meta)

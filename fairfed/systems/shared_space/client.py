@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message
 from torch import Tensor
 
 from fairfed.config.base import required
@@ -57,7 +57,6 @@ def describe(request: Request) -> Message:
     own = site.own
     written = own.rows if own.kind != "images" else own.rows[:0]
     metrics: Metrics = {
-        "partition-id": site.index,
         "n-images": len(own.rows) if own.kind != "text" else 0,
         "n-captions": len(written),
         "n-captions-used": len(captioned(site, written)),
@@ -65,9 +64,7 @@ def describe(request: Request) -> Message:
         "label-set": list(own.classes),
     }
     wanted = required(request.study.shared).centre
-    content = release(site, request.context) if wanted else RecordDict()
-    content["metrics"] = MetricRecord(metrics)
-    return request.answer(content)
+    return request.reply(metrics, **(release(site, request.context) if wanted else {}))
 
 
 def train(request: Request) -> Message:
@@ -83,16 +80,13 @@ def train(request: Request) -> Message:
     if asked.variant.trains and len(examples.labels):
         loss = _train(asked, examples)
     metrics: Metrics = {
-        "partition-id": asked.site.index,
         "loss": loss,
         "n-real": examples.n_real,
         "n-synthetic": examples.n_synthetic,
         "counts": counts.ravel().tolist(),
         "seconds": time.perf_counter() - start,
     }
-    reply = RecordDict({"arrays": ArrayRecord(asked.model.state_dict())})
-    reply["metrics"] = MetricRecord(metrics)
-    return request.answer(reply)
+    return request.reply(metrics, arrays=ArrayRecord(asked.model.state_dict()))
 
 
 def evaluate(request: Request) -> Message:
@@ -111,7 +105,7 @@ def _asked(request: Request) -> _Asked:
     place = site.place
     classes = unit(class_vectors(place), centre_of_classes(request.sent, place))
     model = Adapter(classes.shape[1], required(study.shared).hidden, study.seed)
-    model.load_state_dict(request.message.content.array_records["arrays"].to_torch_state_dict())
+    model.load_state_dict(request.weights)
     return _Asked(site, variant_of(str(request.sent["arm"])), request.round, model, classes)
 
 

@@ -1,4 +1,7 @@
-"""A run in a shared space, from its configuration to its results."""
+"""A run in a shared space, from its configuration to its results.
+
+`check` and `run` are those of a `fairfed.system.System`, which says what they raise.
+"""
 
 from __future__ import annotations
 
@@ -59,13 +62,7 @@ NO_EFFECT = (
 
 
 def check(study: Study) -> None:
-    """Find a user's mistakes before anything is written or trained.
-
-    Raises
-    ------
-    InputError
-        If data, models, classes or settings are not as they should be.
-    """
+    """Find a user's mistakes before anything is written or trained."""
     config = study.config
     arrival, shared = config.arrival, required(config.shared)
     refuse_arms(config, "shared")
@@ -89,15 +86,7 @@ def _refuse_unused(config: Config) -> None:
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Train every variant, or continue, and write the results.
-
-    Raises
-    ------
-    InputError
-        If the run directory belongs to another run.
-    fairfed.errors.RunError
-        If no client answers any more.
-    """
+    """Train every variant, or continue, and write the results."""
     config = study.config
     chosen = variants_of(config)
     session = begin(grid, study, watcher, [variant.arm for variant in chosen])
@@ -153,7 +142,7 @@ def _train(session: Session, met: dict[str, Any], variant: Variant) -> None:
     """Train one variant from its checkpoint, or from the start, to its last round."""
     config, place = session.config, session.study.place
     strategy = SharedSpace(
-        (len(place.labels.groups), len(place.labels.classes)),
+        place.labels.shape,
         outside=_outside(met, variant),
         metric=get_metric(config.fairness.metric),
         max_weight=config.fairness.max_weight,

@@ -9,11 +9,11 @@ import time
 
 import numpy as np
 import torch
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message
 
 from fairfed.config.base import required
 from fairfed.draws import generator_of
-from fairfed.sites.request import Request
+from fairfed.sites.request import Metrics, Request
 from fairfed.sites.site import Site
 from fairfed.sites.workplace import Workplace
 from generators.requests import Image
@@ -41,7 +41,8 @@ def train(request: Request) -> Message:
     begun = time.perf_counter()
     site = _asked(request)
     how, own = required(site.study.specialise), examples(site, False)
-    part, loss = _received(request.message), 0.0
+    part: Part = request.weights
+    loss = 0.0
     if len(own.latents):
         part, loss = specialiser(site.place).train(
             part,
@@ -52,15 +53,12 @@ def train(request: Request) -> Message:
             caption_drop=how.caption_drop,
             generator=generator_of(TRAINING, site.study.seed, site.index, request.round),
         )
-    metrics = MetricRecord(
-        {
-            "partition-id": site.index,
-            "n-real": len(site.said_rows(site.rows.train)),
-            "loss": loss,
-            "seconds": time.perf_counter() - begun,
-        }
-    )
-    return request.answer(RecordDict({"arrays": ArrayRecord(part), "metrics": metrics}))
+    metrics: Metrics = {
+        "n-real": len(site.said_rows(site.rows.train)),
+        "loss": loss,
+        "seconds": time.perf_counter() - begun,
+    }
+    return request.reply(metrics, arrays=ArrayRecord(part))
 
 
 def evaluate(request: Request) -> Message:
@@ -69,7 +67,7 @@ def evaluate(request: Request) -> Message:
     held, total = examples(site, True), 0.0
     if len(held.latents):
         draw = generator_of(JUDGING, site.study.seed, site.index)
-        total = specialiser(site.place).loss(_received(request.message), held, draw)
+        total = specialiser(site.place).loss(request.weights, held, draw)
     return request.reply({"n-real": len(held.latents), "loss": total})
 
 
@@ -79,10 +77,6 @@ def _asked(request: Request) -> Site:
     if specialiser(site.place).identity != request.sent["weights"]:
         raise InputError(OTHER_WEIGHTS.format(model=site.place.sources.generator))
     return site
-
-
-def _received(message: Message) -> Part:
-    return dict(message.content.array_records["arrays"].to_torch_state_dict())
 
 
 def examples(site: Site, test: bool) -> Examples:

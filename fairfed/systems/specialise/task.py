@@ -1,4 +1,7 @@
-"""A run of domain specialisation, from its configuration to a LoRA file."""
+"""A run of domain specialisation, from its configuration to a LoRA file.
+
+`check` and `run` are those of a `fairfed.system.System`, which says what they raise.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,7 @@ SITES = SimulatedSites
 
 
 def check(study: Study) -> None:
-    """Find a user's mistakes before anything is written or trained.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If data, models or settings are not as they should be.
-    """
+    """Find a user's mistakes before anything is written or trained."""
     refuse_arms(study.config, "specialise")
     place = study.place
     place.sight.check()
@@ -44,15 +41,7 @@ def check(study: Study) -> None:
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Train, or continue; write the LoRA and what it gained.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the run directory belongs to another run.
-    fairfed.errors.RunError
-        If no client answers any more.
-    """
+    """Train, or continue; write the LoRA and what it gained."""
     config, place = study.config, study.place
     session = begin(grid, study, watcher, [ARM])
     directory, maker = session.run, specialiser(place)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 
 import torch
-from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Context, Message
 from torch import nn
 
 from fairfed.config.base import required
 from fairfed.config.zsl import ZslSettings
 from fairfed.draws import generator_of
-from fairfed.sites.request import Request
+from fairfed.sites.request import Metrics, Request
 from fairfed.sites.simulated import simulated
 from fairfed.sites.state import keep
 from fairfed.systems.zsl.classify import fit_softmax
@@ -43,7 +43,7 @@ def train(request: Request) -> Message:
     seed, zsl, client = request.study.seed, required(request.study.zsl), request.client
     table, rows = own_rows(request)
     maker = feature_generator(table, variant, zsl)
-    maker.load_state_dict(request.message.content.array_records["arrays"].to_torch_state_dict())
+    maker.load_state_dict(request.weights)
     critic = discriminator(table, zsl)
     key = CRITIC_KEY + variant.arm.slug
     _recall_critic(context, critic, key, seed, client)
@@ -52,17 +52,13 @@ def train(request: Request) -> Message:
     conditions = Conditions(table, variant, zsl.text_noise)
     losses = train_gan(maker, critic, classifier, rows, conditions, zsl, draw)
     keep(context, key, ArrayRecord(critic.state_dict()))
-    metrics = MetricRecord(
-        {
-            "partition-id": client,
-            "n-real": len(rows.labels),
-            "loss-discriminator": losses[0],
-            "loss-generator": losses[1],
-            "seconds": time.perf_counter() - start,
-        }
-    )
-    arrays = ArrayRecord(maker.state_dict())
-    return request.answer(RecordDict({"arrays": arrays, "metrics": metrics}))
+    metrics: Metrics = {
+        "n-real": len(rows.labels),
+        "loss-discriminator": losses[0],
+        "loss-generator": losses[1],
+        "seconds": time.perf_counter() - start,
+    }
+    return request.reply(metrics, arrays=ArrayRecord(maker.state_dict()))
 
 
 def own_rows(request: Request) -> tuple[FeatureTable, Rows]:

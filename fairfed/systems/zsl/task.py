@@ -1,4 +1,7 @@
-"""A run of federated zero-shot learning, from its configuration to its results."""
+"""A run of federated zero-shot learning, from its configuration to its results.
+
+`check` and `run` are those of a `fairfed.system.System`, which says what they raise.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,7 @@ DIVIDED = (
 
 
 def check(study: Study) -> None:
-    """Find a user's mistakes before anything is written or trained.
-
-    Raises
-    ------
-    InputError
-        If data, splits, models or settings are not as they should be.
-    """
+    """Find a user's mistakes before anything is written or trained."""
     config = study.config
     refuse_arms(config, "zsl")
     if config.partition != PartitionConfig(clients=config.partition.clients):
@@ -47,15 +44,7 @@ def check(study: Study) -> None:
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
-    """Train every variant, or continue; test the selected generators; write the results.
-
-    Raises
-    ------
-    InputError
-        If the run directory belongs to another run.
-    fairfed.errors.RunError
-        If no client answers any more.
-    """
+    """Train every variant, or continue; test the selected generators; write the results."""
     config, sites = study.config, simulated(study.simulation, ZslSites, "[zsl]")
     chosen = variants_of(required(config.zsl))
     session = begin(grid, study, watcher, [variant.arm for variant in chosen])

@@ -73,12 +73,8 @@ def test_codes_and_tints_of_its_own_are_mapped_and_small_counts_not_said(
     assert code == 0, err
     assert "312 of 320 images are used; not the others: 8 with a label that data.labels lea" in out
     assert row(out, "Sandal", "green") == ["40", "8", "40", "0"]
-    assert row(out, "Sandal", "grey") == [
-        "4",
-        "5",
-        "–",
-        "9",
-    ]  # planned as if it held 1: the plan leaves the site
+    # Planned as if it held 1, because the plan leaves the site.
+    assert row(out, "Sandal", "grey") == ["4", "5", "–", "9"]
     assert "8 counts below 5 are not said" in out
 
 
@@ -167,7 +163,13 @@ def test_a_generator_that_does_not_know_the_classes_is_exit_code_2(
     assert code == 2
     assert "models.generator = bundled: knowledge of Melanoma is missing" in err
     study.write_text(study.read_text() + "\n[semantic]\nallow_unknown = true\n")
-    assert site("check", west, "--federation", study)[0] == 0
+    code, out, err = site("check", west, "--federation", study)
+    assert code == 2
+    assert "class 'Melanoma' is in no row of the attribute table" in err
+    assert "images are used" in out
+    study.write_text(study.read_text() + 'attributes = "names"\n')
+    code, _, err = site("check", west, "--federation", study)
+    assert code == 0, err
 
 
 PEOPLE = """
@@ -232,10 +234,11 @@ def test_init_replaces_no_file(site: Command, hospitals: Path) -> None:
 
 def test_sites_of_one_study_count_alike(hospitals: Path) -> None:
     """The integers are the study's, whatever a site holds and however it calls it."""
-    from fairfed.sites.checking import label_space, study_of
+    from fairfed.config.base import required
+    from fairfed.sites.checking import study_of
     from fairfed.sites.local_data import load_site_data
 
-    labels = label_space(study_of(hospitals / "study.toml"))
+    labels = required(study_of(hospitals / "study.toml").federation)
     tables = [
         load_site_data(load_site(hospitals / name / "site.toml"), labels, 0)[0]
         for name in ("north", "south", "west")

@@ -8,7 +8,7 @@ from flwr.clientapp import ClientApp
 
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.engines.nodes import wait_for_nodes
-from fairfed.rounds.clients import QueryError, handshake, query, query_metrics, sample
+from fairfed.rounds.clients import QueryError, handshake, query, sample
 from fairfed.rounds.exchange import Client, Exchange, perform
 
 
@@ -110,8 +110,8 @@ def test_a_query_returns_what_each_client_says_or_names_who_failed() -> None:
         said = "2 of 3 clients failed 'describe': client south: .*no data.*; client west: .* 1, the"
         with pytest.raises(QueryError, match=said):
             query(grid, clients, "describe", {}, 10)
-        found = query_metrics(grid, clients[:1], "describe", {"round": 3}, 10)
-    assert found == {0: {"partition-id": 0, "round": 3}}
+        found = query(grid, clients[:1], "describe", {"round": 3}, 10)
+    assert dict(found[0].metric_records["metrics"]) == {"partition-id": 0, "round": 3}
 
 
 def test_errors_are_attributed_by_the_request_that_they_answer() -> None:

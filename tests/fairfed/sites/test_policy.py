@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from fairfed.config import parse_config
 from fairfed.config.site import SitePolicy
 from fairfed.config.systems import ACTIONS
 from fairfed.config.table import TableConfig
-from fairfed.sites.policy import WHAT_LEAVES, asked_for, refusals, said_counts, summarised
+from fairfed.sites.policy import (
+    UNSAID,
+    WHAT_LEAVES,
+    asked_for,
+    refusals,
+    said_counts,
+    summarised,
+)
 from semantic.errors import InputError
 
 STUDY = parse_config(
@@ -17,10 +25,10 @@ STUDY = parse_config(
 
 
 def test_small_counts_are_not_said_where_they_are_to_be_suppressed() -> None:
-    counts = ((0, 1, 4), (5, 6, 100))
-    assert said_counts(counts, SitePolicy()) == counts
+    counts = np.array([[0, 1, 4], [5, 6, 100]])
+    assert said_counts(counts, SitePolicy()).tolist() == counts.tolist()
     hidden = said_counts(counts, SitePolicy(counts="suppress", min_count=5))
-    assert hidden == ((0, None, None), (5, 6, 100))
+    assert hidden.tolist() == [[0, UNSAID, UNSAID], [5, 6, 100]]
 
 
 def test_a_study_asks_for_what_its_arms_need() -> None:
