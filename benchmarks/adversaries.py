@@ -32,9 +32,9 @@ from fairfed.config import Arm, Config, LabelSpace
 from fairfed.config.federation import agreed
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.sites.workplace import Workplace, sources_of
-from fairfed.strategies.build import build_strategy
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.steered import FairnessSteered
+from fairfed.systems.classifier.build import build_strategy
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Whole = np.ndarray[Any, np.dtype[np.int64]]

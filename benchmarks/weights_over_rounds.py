@@ -124,12 +124,12 @@ def follow(grid: Any, study: Study, arm: Arm, held: NDArray[np.int64]) -> Story:
     from flwr.app import ArrayRecord
 
     from fairfed.rounds.arm_server import Plan
+    from fairfed.rounds.arrays import decode
     from fairfed.rounds.clients import handshake
     from fairfed.rounds.loop import run_rounds
-    from fairfed.sites.probe import server_probe
-    from fairfed.strategies.aggregate import decode
     from fairfed.strategies.arm_server import SteeredServer
-    from fairfed.strategies.build import build_strategy, needs_probe
+    from fairfed.systems.classifier.build import build_strategy, needs_probe
+    from fairfed.systems.classifier.probe import server_probe
 
     config = study.config
     probe = server_probe(study, arm) if needs_probe(arm) else None

@@ -49,8 +49,12 @@ class _Answering:
         handler = getattr(import_module(module), name)
         sites = self._sites or simulation_of(run_configuration(context))
         request = Request(message, context, sites)
-        sites.admit(request)
-        reply: Message = handler(request)
+        try:
+            sites.admit(request)
+            reply: Message = handler(request)
+        except (Exception, SystemExit) as error:
+            sites.failed(request, error)
+            raise
         sites.released(request, reply)
         return reply
 

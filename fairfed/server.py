@@ -20,9 +20,10 @@ from fairfed.engines.deployment import refuse_deployment
 from fairfed.engines.run import run_apps
 from fairfed.rounds.progress import Watcher
 from fairfed.rounds.run_lock import run_lock
-from fairfed.sites.gallery import write_gallery
 from fairfed.sites.study import Study, study_of
 from fairfed.system import kind_of, simulated_study, system_of
+from fairfed.systems.classifier.gallery import write_gallery
+from semantic.encoder import check_source
 
 logger = logging.getLogger("fairfed")
 
@@ -92,6 +93,8 @@ def checked(config: Config) -> Study:
     semantic.errors.InputError, evaluation.errors.InputError
         If data, models or settings are not as they should be.
     """
+    if config.semantic.encoder != "bundled":
+        check_source(config.semantic.encoder)  # sooner than the data are read
     real = config.federation is not None
     study = study_of(config, None) if real else simulated_study(config)
     system_of(config).check(study)

@@ -35,8 +35,8 @@ def explained(path: Path) -> Iterator[None]:
         free = shutil.disk_usage(there).free / MEGABYTE
         raise StoreError(
             f"{path} cannot be written ({error.strerror or error}; {free:,.0f} MB free there). "
-            "Make room, or name another folder for the store in the configuration, and start the "
-            "same command again: it goes on from the images that are stored."
+            "Make room, or name another folder for it in the configuration, and start the same "
+            "command again: it goes on from what is stored."
         ) from error
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semantic.attributes import TYPICAL, AttributeTable
-from semantic.conditioning import UNNAMED_NOUN, Description
+from semantic.conditioning import UNNAMED_NOUN, Conditioner, Description
 from semantic.errors import InputError
 from semantic.naming import UNNAMED_GROUPS
 from semantic.space import Cell, SemanticSpace
@@ -205,6 +205,26 @@ def compose(
     item = space.prompts(Cell(cell.class_name, UNNAMED_GROUPS[0]), UNNAMED_NOUN)[0]
     terms = tuple((f"{item}, {phrase}", weight * share) for phrase, share in phrases)
     return Description(prompt, terms)
+
+
+@dataclass(frozen=True)
+class RecallingConditioner(Conditioner):
+    """Composes missing classes from the nearest seen ones; describes the others as configured.
+
+    Attributes
+    ----------
+    memory
+        What has been seen.
+    """
+
+    memory: SemanticMemory | None = field(default=None, compare=False)
+
+    def describe(self, cell: Cell, seed: int) -> Description:
+        """Description of an image of the cell; all images of a missing class share theirs."""
+        memory = self.memory
+        if memory is None or cell.class_name in memory.seen:
+            return super().describe(cell, seed)
+        return compose(memory, self.space, cell, self.weight)
 
 
 def _cosine(one: Vector, other: Vector) -> float:

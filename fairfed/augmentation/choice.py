@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from fairfed.augmentation.recalling import RecallingConditioner, memory_of
+from fairfed.augmentation.recalling import memory_of
 from fairfed.augmentation.source import Source
 from fairfed.augmentation.workspace import PROTOTYPES, Workspace
 from fairfed.config import PipelineConfig
@@ -20,6 +20,7 @@ from generators.ray import RayGenerator
 from generators.requests import Generator
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
+from semantic.memory import RecallingConditioner
 from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import Prototype

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
+from evaluation.files import write_json
 from fairfed.augmentation.plan import Rate
-from fairfed.rounds.run_directory import write_json
 from generators.store import ImageStore
 
 SAMPLED_FILES = 64

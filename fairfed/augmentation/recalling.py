@@ -1,13 +1,10 @@
-"""Semantic memory at work: what a missing class is like, and how that conditions its images."""
+"""Semantic memory of the data that is augmented: what a missing class is like."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from fairfed.augmentation.source import Source
-from semantic.conditioning import Conditioner, Description
-from semantic.memory import SemanticMemory, compose, remember
-from semantic.space import Cell, CellScorer
+from semantic.memory import SemanticMemory, remember
+from semantic.space import CellScorer
 
 
 def memory_of(scorer: CellScorer, source: Source) -> SemanticMemory:
@@ -15,26 +12,6 @@ def memory_of(scorer: CellScorer, source: Source) -> SemanticMemory:
     space = scorer.space
     seen = tuple(n for n, real in zip(space.classes, source.cells.sum(1), strict=True) if real)
     return remember(scorer.encoder, space.table.of(space.classes), seen)
-
-
-@dataclass(frozen=True)
-class RecallingConditioner(Conditioner):
-    """Composes missing classes from the nearest seen ones; describes the others as configured.
-
-    Attributes
-    ----------
-    memory
-        What has been seen.
-    """
-
-    memory: SemanticMemory | None = field(default=None, compare=False)
-
-    def describe(self, cell: Cell, seed: int) -> Description:
-        """Description of an image of the cell; all images of a missing class share theirs."""
-        memory = self.memory
-        if memory is None or cell.class_name in memory.seen:
-            return super().describe(cell, seed)
-        return compose(memory, self.space, cell, self.weight)
 
 
 def likenesses(scorer: CellScorer, source: Source, unseen: list[str]) -> list[dict[str, str]]:

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from evaluation.files import json_lines
+from evaluation.files import json_lines, write_json, write_text
 from fairfed.config import PipelineConfig, load_model
 from fairfed.config.differing import differing
-from fairfed.rounds.run_directory import write_json, write_text
 from semantic.errors import InputError
 
 CONFIG = "config.toml"

@@ -125,7 +125,7 @@ def _read(directory: Path) -> Run:
 def _asked(config: AuditConfig, directory: Path, arm: str, subject: Subject) -> Subject:
     """The same from the run's clients, asked anew, with scores."""
     # Flower and torch: not for files of predictions.
-    from fairfed.systems.classifier.auditing import audit_run
+    from fairfed.cli.audit_asking import audit_run
 
     found = audit_run(
         directory,

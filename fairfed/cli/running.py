@@ -23,9 +23,9 @@ from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
 from fairfed.config.site import load_site
-from fairfed.rounds.progress import listening
 from fairfed.rounds.run_lock import check_folder, clear
 from fairfed.server import checked, start
+from fairfed.sites.progress import listening
 from fairfed.system import kind_of
 from semantic.errors import InputError
 

@@ -152,11 +152,12 @@ def _misadapted(config: Config, arm: Arm) -> str:
 
 
 def _hiding_what_is_private(config: Config) -> str:
-    if config.peers is not None and config.peers.seeded_noise and config.data.source != BUNDLED:
+    public = config.federation is None and config.data.source == BUNDLED
+    if config.peers is not None and config.peers.seeded_noise and not public:
+        own = repr(config.data.source) if config.federation is None else "sites' own data"
         return (
             "peers.seeded_noise: whoever knows the seed can subtract the noise, so it is for "
-            f"data.source {BUNDLED!r} alone, which is public; with {config.data.source!r} leave it "
-            "out"
+            f"data.source {BUNDLED!r} alone, which is public; with {own} leave it out"
         )
     return ""
 

@@ -23,6 +23,8 @@ from fairfed.engines.private import (
 
 PRELOADED = "torch", "diffusers", "open_clip", "flwr.clientapp"
 """What takes longest to import; every client's process begins with it."""
+GRACE = 10.0
+"""Seconds that a client's process has to end by itself."""
 ENDED = "the process of client {client} has ended; its log says why"
 
 
@@ -99,8 +101,9 @@ class _Apart:
         return message_from_bytes(answer)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process: it ends by itself when nobody can ask it any more."""
         self._here.close()
+        self._process.join(GRACE)
         self._process.terminate()
         self._process.join()
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairfed.rounds.arrays import Model
 from fairfed.rounds.clients import sample
 from fairfed.rounds.exchange import Steps
-from fairfed.strategies.aggregate import Model
 
 Row = dict[str, Any]
 """What the log says of a client in a round."""

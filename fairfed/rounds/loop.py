@@ -18,8 +18,8 @@ from flwr.serverapp import Grid
 from fairfed.errors import RunError
 from fairfed.rounds import checkpoint as checkpoints
 from fairfed.rounds.arm_server import ArmServer, Plan, Row
+from fairfed.rounds.arrays import Model, flaw
 from fairfed.rounds.exchange import Answers, Client, Exchange, drive, perform
-from fairfed.strategies.aggregate import Model, flaw
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")

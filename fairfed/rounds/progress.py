@@ -1,14 +1,11 @@
 """How work goes on, for whoever shows it, and how long clients have for it.
 
-A run tells its `Watcher` what the server knows. A client's synthesis is one message that takes
-minutes. In the in-process engine it reports here how many images it has handled; in another process
-nobody listens, and reporting costs nothing.
+A run tells its `Watcher` what the server knows; a client's synthesis reports to
+`fairfed.sites.progress`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -37,22 +34,3 @@ class Watcher(Protocol):
 
     def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
         """A round is done (its row of `rounds.jsonl`)."""
-
-
-_listeners: list[Callable[[int], None]] = []
-
-
-def images_done(count: int) -> None:
-    """Report that `count` more images were made or found in the store."""
-    for listener in _listeners:
-        listener(count)
-
-
-@contextmanager
-def listening(listener: Callable[[int], None]) -> Iterator[None]:
-    """Send reports to `listener` while the block runs."""
-    _listeners.append(listener)
-    try:
-        yield
-    finally:
-        _listeners.remove(listener)

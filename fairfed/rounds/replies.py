@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from flwr.app import ArrayRecord, MetricRecord
 
+from fairfed.rounds.arrays import Model, decode, flaw
+from fairfed.rounds.entries import whole
 from fairfed.rounds.exchange import ARRAYS_KEY, Answers
-from fairfed.strategies.aggregate import Model, decode, flaw
-from fairfed.strategies.entries import whole
 
 NO_REPORT = "the reply has no finite number '{name}' in its 'metrics'"
 NO_COUNT = "the reply has no whole number '{name}', from 0 to below 2**53, in its 'metrics'"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaluation.files import json_lines, write_whole
+from evaluation.files import json_lines, write_json, write_text, write_whole
 from fairfed.config import Arm, Config
 from fairfed.rounds import checkpoint
 from fairfed.rounds.round_log import lines_to_keep
@@ -22,16 +22,6 @@ OTHER_DATA = (
     "labels, groups or parts that it held. Bring them back, start over with --fresh, or give this "
     "run another 'name' or 'out'"
 )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_whole(path, text.encode())
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole or not at all."""
-    write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
 
 
 def costs(rows: list[dict[str, Any]]) -> dict[str, float]:

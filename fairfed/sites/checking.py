@@ -17,9 +17,8 @@ from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
 from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.local_data import Columns, load_site_data, site_columns
-from fairfed.sites.policy import refusals, said_counts
+from fairfed.sites.policy import most_made, pool_sizes, refusals, said_counts
 from fairfed.sites.report import DataReport
-from generators.curation.settings import most_judged
 from generators.diffusion import load_generator
 from generators.plan import Budget, Cells, plan_cells
 from generators.requests import Request
@@ -215,9 +214,11 @@ def _cost(report: DataReport, study: Config, site: SiteConfig, timed: bool) -> C
     )
     present = augment.domain_matching_present if matching else 0
     budget = Budget(augment.per_class, augment.cell_target, present)
-    wanted = plan_cells(np.array(report.train), budget, known_groups(report.groups))
-    sizes = [max(augment.pool, int(n)) if augment.share else int(n) for n in wanted[wanted > 0]]
-    at_most = sum(most_judged(size, augment.max_tries) for size in sizes)
+    said = said_counts(report.train, site.policy)
+    held = np.array([[1 if count is None else count for count in row] for row in said])
+    wanted = plan_cells(held, budget, known_groups(report.groups))
+    sizes = pool_sizes(wanted, augment)
+    at_most = most_made(sizes, augment)
     seconds = _seconds_an_image(study, site) if timed and sizes else None
     return Cost(
         wanted=wanted,

@@ -59,6 +59,10 @@ class Sites(Protocol):
         """Note what leaves a site; the clients of a simulation keep no ledger."""
         return
 
+    def failed(self, request: Request, error: BaseException) -> None:
+        """Note that an error leaves a site instead."""
+        return
+
 
 def partition_of(context: Context) -> int:
     """The number that an engine has given a client."""

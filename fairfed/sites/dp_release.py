@@ -1,4 +1,4 @@
-"""Noised sums that a client releases once: drawn at home, kept in its state, sent again if asked.
+"""Noised sums that a client releases once: drawn at home, kept there, sent again if asked.
 
 The noise comes from the operating system and not from the run's seed, which the server knows and
 could undo. A second draw would tell more than the first, so there is none.
@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, RecordDict
 
+from evaluation.files import write_whole
+from generators.writing import explained
 from semantic.release import NoisedPrototypes
-
-if TYPE_CHECKING:
-    from semantic.release import NoisedPrototypes
 
 RELEASE = "release"
 _ARRAYS = ("counts", "sums", "variances")
 
 
-def kept(context: Context, key: str, make: Callable[[], NoisedPrototypes]) -> RecordDict:
+def kept(
+    context: Context, key: str, make: Callable[[], NoisedPrototypes], folder: Path | None = None
+) -> RecordDict:
     """What a client answers: its noised sums, the same ones whenever it is asked.
 
     Parameters
@@ -33,14 +35,29 @@ def kept(context: Context, key: str, make: Callable[[], NoisedPrototypes]) -> Re
         Their name in it.
     make
         Draws them; called the first time only.
+    folder
+        Of a real site, which keeps them itself: on one machine the server's process has the
+        client's state, and a run that is killed loses it.
     """
     what, state = f"{key}-what", context.state
     if key not in state.array_records:
-        plain = make().to_json()
+        plain = _drawn_once(make, None if folder is None else folder / f"{key}.json")
         arrays = {name: Array(np.asarray(plain.pop(name), np.float64)) for name in _ARRAYS}
         state[key] = ArrayRecord(arrays)
         state[what] = ConfigRecord({"json": json.dumps(plain)})
     return RecordDict({"arrays": state.array_records[key], RELEASE: state.config_records[what]})
+
+
+def _drawn_once(make: Callable[[], NoisedPrototypes], path: Path | None) -> dict[str, Any]:
+    """The sums as JSON, from the file where there is one already."""
+    if path is not None and path.is_file():
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    made = make().to_json()
+    if path is not None:  # on the disk before anything leaves
+        with explained(path):
+            write_whole(path, json.dumps(made).encode())
+    return made
 
 
 def read(answer: RecordDict) -> NoisedPrototypes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairfed.rounds.progress import images_done
+from fairfed.sites.progress import images_done
 from fairfed.sites.semantics import store_directory
 from generators.diffusion import DiffusionSettings, load_generator
 from generators.store import ImageStore

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +20,17 @@ from evaluation.files import write_whole
 from fairfed.config import FederationConfig
 from fairfed.config.arms import slug
 from fairfed.config.site import SiteConfig
+from fairfed.config.systems import Action
 from fairfed.data import ImageTable
 from fairfed.data.fingerprint import fingerprint
 from fairfed.data.table import natural_order
+from fairfed.errors import PublicInputError
 from fairfed.sites.collection import MAIN, Sites, partition_of
 from fairfed.sites.local_data import load_site_data
-from fairfed.sites.policy import action_of, refusals
+from fairfed.sites.policy import action_of, most_made, pool_sizes, refusals
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ModelSources, Workplace
+from generators.writing import append_whole, explained
 from semantic.errors import InputError
 from semantic.own_code import OWN
 
@@ -97,7 +101,13 @@ class LocalSites(Sites):
 
     def released(self, request: Request, reply: Message) -> None:
         """Note in the site's ledger what leaves it."""
-        self._home(request.context).note(request, reply)
+        self._home(request.context).note(request, _contents(reply))
+
+    def failed(self, request: Request, error: BaseException) -> None:
+        """Note there which error leaves it: its kind, or what it may say in full."""
+        public = isinstance(error, PublicInputError)
+        said = str(error) if public else type(error).__name__
+        self._home(request.context).note(request, {"error": said})
 
     def _home(self, context: Context) -> _Home:
         return self._homes[0] if len(self._homes) == 1 else self._homes[partition_of(context)]
@@ -122,32 +132,41 @@ class _Home:
 
     def _built(self, study: FederationConfig, index: int) -> Site:
         rows, _ = self._rows(study)
+        kept = self._kept(study)
+        self._verify(study, rows.table, kept / "data.json")
         images = rows.table if isinstance(rows.table, ImageTable) else None
-        looked_at = None if images is None else lambda: (images, rows.train)
+        # What CLIP makes of images is told in numbers: they are of rows that the site says.
+        looked_at = None if images is None else lambda: (images, site.said_rows(rows.train))
         place = Workplace(study, self._sources(), looked_at)
-        return Site(self.config.name, index, rows, place, policy=self.config.policy)
+        name, policy = self.config.name, self.config.policy
+        site: Site = Site(name, index, rows, place, policy=policy, kept=kept)
+        return site
+
+    def _kept(self, study: FederationConfig) -> Path:
+        """Where the site keeps what it must know of a study later on."""
+        mark = sha256(study.name.encode()).hexdigest()[:8]  # two names may be one as a file's
+        return self._state / "studies" / f"{slug(study.name)[:40]}-{mark}"
 
     def _rows(self, study: FederationConfig) -> tuple[SiteRows, DataReport]:
         """The site's rows in the federation's names, read once for a label space."""
-        known = study.labels, study.seed, study.table.numeric, study.table.categorical
+        unfitted = study.table.model_copy(update={"moments": {}, "ranges": {}, "categories": {}})
+        known = study.labels, study.seed, unfitted
         if self._loaded is None or self._loaded[0] != known:
             table, report = load_site_data(self.config, study.labels, study.seed, study.table)
-            self._verify(study, table)
             measured = getattr(table, "measured", table.test)
             train, test = np.flatnonzero(~table.test), np.flatnonzero(measured)
             self._loaded = known, SiteRows(table, train, test), report
         return self._loaded[1:]
 
-    def _verify(self, study: FederationConfig, table: Any) -> None:
+    def _verify(self, study: FederationConfig, table: Any, path: Path) -> None:
         """Refuse to go on in a study with other data than it was begun with."""
-        path = self._state / "studies" / slug(study.name) / "data.json"
         found = fingerprint(table)
         if path.is_file():
             if json.loads(path.read_text(encoding="utf-8"))["sha256"] != found:
                 raise InputError(OTHER_DATA.format(study=study.name, path=path))
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
+        with explained(path):
+            write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
 
     def _sources(self) -> ModelSources:
         models, policy = self.config.models, self.config.policy
@@ -167,30 +186,58 @@ class _Home:
             return
         study, policy = request.study, self.config.policy
         action = action_of(request.message.metadata.message_type)
-        wanted = 0
-        if action == "synthesise":
-            wanted = int(self.site(study, request.client).plan(request.arm).sum())
-        reasons = list(refusals(policy, study, wanted, action))
+        also: list[Action] = [action] if request.extra is None else [action, "synthesise"]
+        reasons = list(refusals(policy, study, self._synthetic(request, action), *also))
+        most, number = policy.max_rounds, int(request.sent.get("round", 0))  # type: ignore[arg-type]
+        if most is not None and number > most:
+            reasons.append(f"policy.max_rounds: round {number} is asked for, allowed are {most}")
         if reasons:
             raise InputError(REFUSED.format(study=study.name, reasons="; ".join(reasons)))
 
-    def note(self, request: Request, reply: Message) -> None:
-        """Add a line to the ledger: when, for which study, what, and how much of it."""
-        content = reply.content
+    def _synthetic(self, request: Request, action: Action) -> int:
+        """Images that the site would make at most for what is asked; training makes them, too."""
+        if self.config.policy.max_synthetic is None or "arm" not in request.sent:
+            return 0
+        study, arm, pools = request.study, request.arm, list[int]()
+        if action == "synthesise" or (action == "train" and arm.augment):
+            pools = pool_sizes(self.site(study, request.client).plan(arm), study.augment)
+        further = [] if request.extra is None else request.extra[request.extra > 0].tolist()
+        return most_made([*pools, *further], study.augment)
+
+    def note(self, request: Request, left: Mapping[str, object]) -> None:
+        """Add a line to the ledger: when, for which study, and what leaves. Only then it does."""
+        sent: Mapping[str, Any] = request.message.content.config_records.get("config", {})
         line = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "study": request.study.name if request.has_study else None,
+            "study": _name_of(request),
             "asked": request.message.metadata.message_type,
-            "round": int(request.sent.get("round", 0)),  # type: ignore[arg-type]
-            "numbers": {
-                name: len(value) if isinstance(value, list) else 1
-                for record in content.metric_records.values()
-                for name, value in record.items()
-            },
-            "texts": sorted(name for record in content.config_records.values() for name in record),
-            "arrays": sum(len(record) for record in content.array_records.values()),
-            "bytes": sum(record.count_bytes() for record in content.array_records.values()),
+            "round": sent.get("round", 0),
+            **left,
         }
-        self._state.mkdir(parents=True, exist_ok=True)
-        with self._lock, (self._state / LEDGER).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        path, row = self._state / LEDGER, json.dumps(line, ensure_ascii=False)
+        with explained(path):
+            self._state.mkdir(parents=True, exist_ok=True)
+        append_whole(path, f"{row}\n".encode())
+
+
+def _name_of(request: Request) -> str | None:
+    """Name of the study that a message is of, where it has one that can be read."""
+    try:
+        return request.study.name if request.has_study else None
+    except (InputError, KeyError):
+        return None
+
+
+def _contents(reply: Message) -> dict[str, object]:
+    """What a reply holds: the names of numbers and of texts, how many, and how large its arrays."""
+    content = reply.content
+    return {
+        "numbers": {
+            name: len(value) if isinstance(value, list) else 1
+            for record in content.metric_records.values()
+            for name, value in record.items()
+        },
+        "texts": sorted(name for record in content.config_records.values() for name in record),
+        "arrays": sum(len(record) for record in content.array_records.values()),
+        "bytes": sum(record.count_bytes() for record in content.array_records.values()),
+    }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from fairfed.config.classifiers import MODELS
 from fairfed.config.model import Agreement
+from fairfed.config.sections import AugmentSettings
 from fairfed.config.site import SitePolicy
 from fairfed.config.systems import MESSAGES, Action
+from fairfed.config.table import TableConfig
+from generators.curation.settings import most_judged
+from generators.plan import Cells
 
 WHAT_LEAVES: dict[Action, str] = {
     "describe": "counts of the site's rows by class and group, once",
@@ -37,12 +41,32 @@ def said_counts(
     return tuple(tuple(said(count) for count in row) for row in counts)
 
 
+def summarised(schema: TableConfig, policy: SitePolicy) -> TableConfig:
+    """The columns that a site says something of, with the least rows that it says anything of."""
+    if policy.counts == "exact":
+        return schema
+    return schema.model_copy(update={"min_count": max(schema.min_count, policy.min_count)})
+
+
+def pool_sizes(wanted: Cells, augment: AugmentSettings) -> list[int]:
+    """Sizes of the pools that a plan ``[n_classes, n_groups]`` draws its images from."""
+    least = augment.pool if augment.share else 0
+    return [max(least, int(count)) for count in wanted[wanted > 0]]
+
+
+def most_made(pools: Iterable[int], augment: AugmentSettings) -> int:
+    """Images made at most for pools of these sizes, where many are rejected."""
+    return sum(most_judged(size, augment.max_tries) for size in pools)
+
+
 def asked_for(config: Agreement) -> tuple[Action, ...]:
     """What a study asks of its sites, in the order in which it does."""
     asked: list[Action] = ["describe", "train", "evaluate"]
     if any(arm.augment for arm in config.arms):
         asked.append("synthesise")
-    if any(arm.system == "one-shot" for arm in config.arms):
+    centring = config.shared is not None and config.shared.centre
+    one_shot = any(arm.system == "one-shot" for arm in config.arms)
+    if one_shot or centring or config.peers is not None:
         asked.append("release")
     return tuple(asked)
 
@@ -72,6 +96,8 @@ def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Actio
                 f"policy.own_code: the study's {setting} is {name!r}, code of its own that this "
                 "site would run"
             )
+    if config.peers is not None and config.peers.seeded_noise:
+        yield "peers.seeded_noise: all know the seed, so the noise would hide nothing"
     most = policy.max_rounds
     if most is not None and config.rounds > most:
         yield f"policy.max_rounds: the study has {config.rounds} rounds, allowed are {most}"

@@ -11,6 +11,7 @@ from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 
 from fairfed.sites.collection import IID, MAIN, Sites, StudyReader
 from fairfed.sites.personal import recall_personal
+from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from fairfed.config import Arm
     from fairfed.config.federation import FederationConfig
     from fairfed.sites.site import Site
+    from generators.plan import Cells
 
 Metrics = dict[str, int | float | list[int] | list[float]]
 STUDY, CLIENT, WHO = "study", "client", "who"
@@ -61,6 +63,21 @@ class Request:
         """The round that the message is of."""
         return int(self.sent["round"])  # type: ignore[arg-type]
 
+    @cached_property
+    def extra(self) -> Cells | None:
+        """All synthetic images by class and group that the server wants beyond the site's plan."""
+        return self._images("extra-cells")
+
+    @cached_property
+    def new(self) -> Cells | None:
+        """Those of them that its last plan added."""
+        return self._images("new-cells")
+
+    def _images(self, name: str) -> Cells | None:
+        sent = self.sent.get(name)
+        groups, classes = self.shape
+        return None if sent is None else np.reshape(np.asarray(sent, np.int64), (classes, groups))
+
     @property
     def name(self) -> str:
         """What the site is called."""
@@ -79,7 +96,13 @@ class Request:
     @cached_property
     def arm(self) -> Arm:
         """The arm that the message is about."""
-        return next(arm for arm in self.study.arms if arm.slug == self.sent["arm"])
+        asked = self.sent["arm"]
+        found = next((arm for arm in self.study.arms if arm.slug == asked), None)
+        if found is None:
+            raise InputError(
+                f"the server asks for the arm {asked!r}, which its study does not have"
+            )
+        return found
 
     @cached_property
     def site(self) -> Site:

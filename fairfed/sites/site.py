@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,11 @@ UNSAID = -1
 """Stands in a message for a count that is too small to be said."""
 
 Rows = npt.NDArray[np.int64]
+
+
+def taken_for(said: Cells) -> Cells:
+    """Counts as a site said them, each that is not said taken for 1: the least that it can be."""
+    return np.where(said == UNSAID, 1, said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +78,8 @@ class Site:
         Which division of a simulation's data the rows are of.
     policy
         Which counts leave it; None for all, as they are.
+    kept
+        Directory of what it releases once in a study; None: only the client's state has it.
     """
 
     def __init__(
@@ -82,9 +90,10 @@ class Site:
         place: Workplace,
         split: str = "main",
         policy: SitePolicy | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.name, self.index, self.rows, self.place, self.split = name, index, rows, place, split
-        self.policy = policy or SitePolicy()
+        self.policy, self.kept = policy or SitePolicy(), kept
 
     @property
     def study(self) -> FederationConfig:
@@ -117,6 +126,15 @@ class Site:
         said = said_counts(self.cells(rows).tolist(), self.policy)
         return np.array([[UNSAID if n is None else n for n in row] for row in said], np.int64)
 
+    def says(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which counts of rows the site says, ``[n_classes, n_groups]``."""
+        return np.asarray(self.said_cells(rows) != UNSAID)
+
+    def said_rows(self, rows: Rows) -> Rows:
+        """Those of the rows whose cell is said: of the others no count or sum leaves the site."""
+        labels, groups = self.table.labels[rows], self.table.groups[rows]
+        return rows[self.says(rows)[labels, groups]]
+
     # what models take
 
     def inputs(self, rows: Rows, arm: Arm | None = None) -> Tensor:
@@ -147,9 +165,13 @@ class Site:
     # synthesis
 
     def plan(self, arm: Arm) -> Cells:
-        """Synthetic images that the site wants in an arm, per cell."""
+        """Synthetic images that the site wants in an arm, per cell.
+
+        They follow from the counts that the site says: what was wanted leaves it, and would tell
+        the others.
+        """
         matching = domain_matching_enabled(self.study, arm)
-        return self.place.plan(self.cells(self.rows.train), matching)
+        return self.place.plan(taken_for(self.said_cells(self.rows.train)), matching)
 
     def synthesise(self, arm: Arm) -> SyntheticSet:
         """Synthetic images of an arm, made now or taken from the store."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fairfed.config import Arm, Config, FederationConfig
 from fairfed.config.federation import agreed
@@ -12,9 +12,6 @@ from fairfed.sites.request import STUDY
 from fairfed.sites.simulated import SimulatedSites, attribute_rows, fingerprints, simulated
 from fairfed.sites.workplace import Workplace, sources_of
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.rounds.run_directory import RunDirectory
 
 HAS_ARMS = "arms: a run with [{section}] has no arms; leave [[arms]] out, or [{section}]"
 SERVER = 2**31 - 1
@@ -38,19 +35,6 @@ class Study:
     config: Config
     told: FederationConfig
     simulation: SimulatedSites | None = None
-
-    def verify_data(self, run: RunDirectory) -> None:
-        """Refuse to continue a simulation with other data than the run began with.
-
-        A real site compares its own data, at home.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If rows, labels, groups or the division are not what they were.
-        """
-        if self.simulation is not None:
-            run.keep_data(self.simulation.source, self.simulation.fingerprint())
 
     @property
     def clients(self) -> int:

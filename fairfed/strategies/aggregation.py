@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, flaw, joined, parted
+from fairfed.rounds.arrays import Model, flaw, joined, parted
 from fairfed.strategies.bounds import Bounds, drawn_down
 from fairfed.strategies.cohort import Cohort
 from fairfed.strategies.optimisers import ServerOptimiser

@@ -10,8 +10,8 @@ from flwr.app import ConfigRecord, ConfigRecordValues, Message
 from flwr.serverapp import Grid
 
 from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
+from fairfed.rounds.arrays import Model, decode, encode
 from fairfed.rounds.exchange import Answers, Client, Exchange, Steps
-from fairfed.strategies.aggregate import Model, decode, encode
 from fairfed.strategies.rows import failed_evaluation, failed_row, idle_row
 from fairfed.strategies.steered import FairnessSteered
 

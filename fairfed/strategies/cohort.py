@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fairfed.strategies.aggregate import Model, is_parameter
+from fairfed.rounds.arrays import Model
+from fairfed.strategies.aggregate import is_parameter
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.replies import ClientReply
 

@@ -17,7 +17,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, is_parameter
+from fairfed.rounds.arrays import Model
+from fairfed.strategies.aggregate import is_parameter
 from fairfed.strategies.cohort import Floats
 from fairfed.strategies.part import Part, Registry, kept, number
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, joined, parted
+from fairfed.rounds.arrays import Model, joined, parted
 from semantic.errors import InputError
 from semantic.own_code import OWN, own_class
 

@@ -11,8 +11,8 @@ import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord
 from numpy.typing import NDArray
 
-from fairfed.strategies.aggregate import Model, decode, flaw
-from fairfed.strategies.entries import MISSING_RECORD, Entries, RejectedReply
+from fairfed.rounds.arrays import Model, decode, flaw
+from fairfed.rounds.entries import MISSING_RECORD, Entries, RejectedReply
 
 __all__ = [
     "ClientReply",

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model
+from fairfed.rounds.arrays import Model
 from fairfed.strategies.cohort import Floats
 from fairfed.strategies.part import Part, Registry, number
 

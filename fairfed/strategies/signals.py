@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from evaluation.metrics import worst_cell_recall
-from fairfed.strategies.aggregate import Model
+from fairfed.rounds.arrays import Model
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import Registry, parameter_names
 from semantic.errors import InputError

@@ -21,13 +21,19 @@ from flwr.serverapp.strategy import Strategy
 
 from fairfed.engines.nodes import wait_for_nodes
 from fairfed.rounds.arm_server import Row
+from fairfed.rounds.arrays import Model, decode, encode
 from fairfed.rounds.clients import handshake, sample
 from fairfed.rounds.exchange import Client
-from fairfed.strategies.aggregate import Model, decode, encode
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.bounds import MAX_WEIGHT, MIN_SHARE, Bounds
 from fairfed.strategies.cohort import Probe, cohort_of
 from fairfed.strategies.combination import combine
+from fairfed.strategies.inversion import (
+    Inversion,
+    inversion_arrays,
+    load_inversion,
+    save_inversion,
+)
 from fairfed.strategies.loop import ClosedLoop, load_loop, save_loop
 from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.part import check_range
@@ -43,12 +49,6 @@ from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rows import evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
-from fairfed.systems.inversion.server import (
-    Inversion,
-    inversion_arrays,
-    load_inversion,
-    save_inversion,
-)
 
 logger = logging.getLogger("fairfed")
 

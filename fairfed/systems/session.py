@@ -11,13 +11,13 @@ from flwr.serverapp import Grid
 
 from fairfed.config import Arm, Config
 from fairfed.rounds.arm_server import ArmServer, Plan
+from fairfed.rounds.arrays import Model
 from fairfed.rounds.clients import handshake, query
 from fairfed.rounds.exchange import Client
 from fairfed.rounds.loop import run_rounds
 from fairfed.rounds.progress import TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.study import Study
-from fairfed.strategies.aggregate import Model
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def begin(grid: Grid, study: Study, watcher: Watcher, arms: Sequence[Arm]) -> Se
         If a client does not answer.
     """
     run = RunDirectory(study.config)
-    study.verify_data(run)
+    if study.simulation is not None:  # a real site compares its own data, at home
+        run.keep_data(study.simulation.source, study.simulation.fingerprint())
     run.truncate_log_to_checkpoint({arm.name: run.finished(arm) for arm in arms})
     return Session(grid, handshake(grid, study.clients, TIMEOUT), study, run, watcher)

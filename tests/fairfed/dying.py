@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from fairfed.config import Arm, load_config
+from fairfed.config.site import SiteConfig
 from fairfed.server import LogWatcher, run
 
 
@@ -21,7 +23,9 @@ class Dying(LogWatcher):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_and_die(path: str, number: int, environment: dict[str, str]) -> None:
+def run_and_die(
+    path: str, number: int, environment: dict[str, str], sites: Sequence[SiteConfig] = ()
+) -> None:
     """Run a configuration file up to a round."""
     os.environ.update(environment)
-    run(load_config(path), Dying(number))
+    run(load_config(path), Dying(number), sites=sites)

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from flwr.app import Message
 
 from fairfed.client import client_app
 from fairfed.config import Config
+from fairfed.config.site import SiteConfig
 from fairfed.engines.inprocess import InProcessGrid, run_in_process
 from fairfed.rounds.progress import Watcher
 from fairfed.server import server_app
@@ -66,7 +68,7 @@ PRELOADED = "fairfed.client", "generators.diffusion.generator", "open_clip", "te
 """Modules that import what a run needs."""
 
 
-def killed(config: Config, number: int, folder: Path) -> None:
+def killed(config: Config, number: int, folder: Path, sites: Sequence[SiteConfig] = ()) -> None:
     """Run in a process of its own, which is killed when a round is logged and not yet kept.
 
     It is forked from one that has imported everything and done nothing: importing takes longer
@@ -76,7 +78,7 @@ def killed(config: Config, number: int, folder: Path) -> None:
     path.write_text(config.to_toml())
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(list(PRELOADED))
-    process = server.Process(target=run_and_die, args=(str(path), number, dict(os.environ)))
+    process = server.Process(target=run_and_die, args=(str(path), number, dict(os.environ), sites))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL

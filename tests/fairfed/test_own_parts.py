@@ -19,7 +19,6 @@ from evaluation.results import read_results
 from fairfed.cli.reporting import app as reporting
 from fairfed.config import Config, parse_config
 from fairfed.config.classifiers import MODELS
-from fairfed.config.site import SiteConfig
 from fairfed.config.systems import MESSAGES, OWN_SYSTEM
 from fairfed.data import load_images
 from fairfed.data.tables import load_table
@@ -30,10 +29,9 @@ from fairfed.sites.local_data import load_site_data
 from semantic.errors import InputError
 from tests.fairfed.conftest import CLIENTS
 from tests.fairfed.runs import logged, place_of, run_of
-from tests.fairfed.sites.test_local import play_here, study
+from tests.fairfed.sites.conftest import Hospitals, play_here, study
 
 Small = Callable[..., Config]
-Hospitals = Callable[..., list[SiteConfig]]
 
 GUIDE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 RECIPES: dict[str, str] = dict(
@@ -68,6 +66,7 @@ started = System()
 """
 OWN_MODEL, OWN_SYSTEM_NAME = "my_model:two_layers", "my_system:brightness"
 PLAIN = 'arms=[{name="FedAvg"}]'
+INVERTED = 'arms=[{name="I", inversion="server"}]', "inversion.start=2"
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +198,7 @@ def test_a_system_of_ones_own_and_its_report(small: Small) -> None:
         (["model=my_mistakes:nothing"], "returned NoneType, and a torch.nn.Module is needed"),
         (["model=my_mistakes:wide"], r"makes shape \(2, 4\), and logits of shape \(2, 3\)"),
         (
-            [f"model={OWN_MODEL}", 'arms=[{name="I", inversion="server"}]', "inversion.start=1"],
+            [f"model={OWN_MODEL}", 'arms=[{name="I", inversion="server"}]', "inversion.start=2"],
             "BatchNorm",
         ),
         (["system=my_system:Brightness"], "it is a class; name an object of it"),

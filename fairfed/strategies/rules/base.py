@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from fairfed.strategies.aggregate import Model, stepped, weighted_mean
+from fairfed.rounds.arrays import Model
+from fairfed.strategies.aggregate import stepped, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import Part
 from fairfed.strategies.signals import Kind, Signals

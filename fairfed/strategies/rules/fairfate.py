@@ -24,7 +24,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, stepped, summed_updates, weighted_mean
+from fairfed.rounds.arrays import Model
+from fairfed.strategies.aggregate import stepped, summed_updates, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule

@@ -20,7 +20,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, summed_updates, weighted_mean
+from fairfed.rounds.arrays import Model
+from fairfed.strategies.aggregate import summed_updates, weighted_mean
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import number
 from fairfed.strategies.rules.base import WeightRule

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +21,8 @@ from flwr.app import (
 from evaluation.audit.counts_file import CountsFile, add_up, decode_counts, encode_counts
 from evaluation.audit.from_counts import crossed_schema, dense_tally
 from evaluation.audit.noise import Declared, protect
-from evaluation.run import refuse_results
-from fairfed.config import TableConfig, load_config
-from fairfed.engines.inprocess import InProcessGrid
 from fairfed.errors import PublicInputError
-from fairfed.rounds import checkpoint
 from fairfed.rounds.clients import QueryError, handshake, query
-from fairfed.strategies.aggregate import encode
-from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -41,11 +34,6 @@ if TYPE_CHECKING:
 
 ACTION = "audit"
 COUNTS_KEY = "counts"
-AT_SITES = (
-    "{run}: its rows are at sites, which this command does not start; audit what they have counted "
-    "in the run (leave --ask out), or have each site count a model's predictions (fairfed audit "
-    "count) and merge the files"
-)
 NOT_FINITE = (
     "the model's scores are not finite (its training diverged): ask for its predictions alone, "
     "with bins = 0"
@@ -174,7 +162,7 @@ def _counts(
     """Confusion counts ``[groups, C, C]`` and histograms ``[groups, scored, 2, bins]``."""
     from fairfed.models import class_probabilities
 
-    table, rows = site.table, site.rows.test
+    table, rows = site.table, site.said_rows(site.rows.test)
     labels, groups = table.labels[rows], table.groups[rows]
     n_groups, n_classes = site.shape
     probabilities = class_probabilities(model, site.model_rows(rows, arm), n_classes)
@@ -190,56 +178,3 @@ def _counts(
         at = np.minimum((probabilities[:, of] * bins).astype(np.int64), bins - 1)
         np.add.at(histograms[:, place], (groups, (labels == of).astype(int), at), 1)
     return confusion, histograms
-
-
-def audit_run(
-    run_dir: Path, arm_name: str, *, bins: int = 0, timeout: float = 3600.0, **protection: Any
-) -> CountsFile:
-    """Ask the clients of a finished run, started anew in this process, about an arm's model.
-
-    Parameters
-    ----------
-    run_dir : Path
-        Directory of a run, with its checkpoints.
-    arm_name : str
-        Name of the arm.
-    bins, **protection
-        As in `AuditSettings`.
-    timeout : float
-        Seconds that the clients have.
-
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If the run compares no arms, has no such arm or no checkpoint of it, or its data cannot be
-        read.
-    """
-    from fairfed.client import client_app
-    from fairfed.system import simulation_of
-
-    refuse_results(run_dir)
-    config = load_config(run_dir / "config.toml")
-    if config.federation is not None:
-        raise InputError(AT_SITES.format(run=run_dir))
-    arm = next((arm for arm in config.arms if arm.name == arm_name), None)
-    if arm is None:
-        known = ", ".join(arm.name for arm in config.arms)
-        raise InputError(f"{run_dir}: no arm {arm_name!r}; there are: {known}")
-    path = run_dir / "checkpoints" / f"{arm.slug}.npz"
-    saved = checkpoint.load(path)
-    sites = simulation_of(config)
-    study = _with_columns(sites.study, run_dir)
-    settings = AuditSettings(study, arm, encode(saved.arrays), len(sites.names), bins, **protection)
-    with InProcessGrid(client_app(sites), len(sites.names)) as grid:
-        if saved.clients:
-            grid.load_client_states(saved.clients)
-        return audit_clients(grid, settings, timeout)
-
-
-def _with_columns(study: FederationConfig, run_dir: Path) -> FederationConfig:
-    """The study with the columns that the run fitted, if it is of a table."""
-    path = run_dir / "columns.json"
-    if not path.is_file():
-        return study
-    table = TableConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    return study.model_copy(update={"table": table})

@@ -14,6 +14,7 @@ from fairfed.data.tables.fit import to_records
 from fairfed.data.tables.summary import summary_of
 from fairfed.models import confusion_counts
 from fairfed.sites.known_models import said
+from fairfed.sites.policy import summarised
 from fairfed.sites.request import WHO, Metrics, Request
 from fairfed.systems.classifier import auditing, training
 from fairfed.systems.classifier.prototypes import release as released
@@ -41,8 +42,8 @@ def summarise(request: Request) -> Message:
     site = request.own_site
     if not isinstance(site.table, FeatureTable):
         raise TypeError("the site holds images, not a table")
-    own = site.table.features.iloc[site.rows.train]
-    told = to_records(summary_of(request.study.table, own))
+    own = site.table.features.iloc[site.said_rows(site.rows.train)]
+    told = to_records(summary_of(summarised(request.study.table, site.policy), own))
     who = MetricRecord({"partition-id": request.client})
     return request.answer(RecordDict({"metrics": who, **told}))
 
@@ -77,9 +78,12 @@ def train(request: Request) -> Message:
 
 
 def evaluate(request: Request) -> Message:
-    """Count how the received model, or Ditto's personal one, classifies the site's test rows."""
+    """Count how the received model, or Ditto's personal one, classifies the site's test rows.
+
+    Rows of a cell that the site does not say are left out.
+    """
     site = request.site
-    table, rows = site.table, site.rows.test
+    table, rows = site.table, site.said_rows(site.rows.test)
     groups, classes = request.shape
     counts, loss = confusion_counts(
         request.own_model(),

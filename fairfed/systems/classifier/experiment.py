@@ -14,18 +14,18 @@ from fairfed.config import Arm
 from fairfed.config.training import domain_matching_enabled
 from fairfed.data.tables.fit import fit
 from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.arrays import decode
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.collection import IID, MAIN
 from fairfed.sites.known_models import check_models, check_rendering
-from fairfed.sites.probe import check_probe, server_probe
 from fairfed.sites.request import WHO, split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.site import UNSAID
 from fairfed.sites.study import Study
-from fairfed.strategies.aggregate import decode
 from fairfed.strategies.arm_server import SteeredServer
-from fairfed.strategies.build import build_strategy, check_arms, needs_probe, published
+from fairfed.systems.classifier.build import build_strategy, check_arms, needs_probe, published
+from fairfed.systems.classifier.probe import check_probe, server_probe
 from fairfed.systems.classifier.server_side import check_prototypes, server_trainer
 from fairfed.systems.packages import PACKAGES
 from fairfed.systems.session import Session, begin
@@ -160,8 +160,7 @@ def _augment(session: Session, federation: dict[str, Any]) -> None:
     arm = next((arm for arm in arms if domain_matching_enabled(told, arm)), arms[0])
     split = federation["splits"][split_of(arm)]["train"]
     matching = domain_matching_enabled(told, arm)
-    # A count that is not said is small: to what will be made, it is as good as none.
-    held = [[[count or 0 for count in row] for row in own] for own in split]
+    held = [[[1 if count is None else count for count in row] for row in own] for own in split]
     plans = [study.place.plan(np.array(own), matching) for own in held]
     size = np.maximum(plans, told.augment.pool) * (np.array(plans) > 0)
     pools = size.max(0) if told.augment.share else np.array(plans).sum(0)

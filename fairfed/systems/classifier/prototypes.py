@@ -55,7 +55,8 @@ def release(site: Site, context: Context) -> RecordDict:
         The client's state, which keeps them.
     """
     # All arms of a division of the images share one release.
-    return dp_release.kept(context, f"{dp_release.RELEASE}-{site.split}", lambda: _noised(site))
+    key = f"{dp_release.RELEASE}-{site.split}"
+    return dp_release.kept(context, key, lambda: _noised(site), site.kept)
 
 
 def _noised(site: Site) -> NoisedPrototypes:

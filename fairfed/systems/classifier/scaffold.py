@@ -28,16 +28,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 
+from fairfed.rounds.arrays import Model, decode, encode, flaw, joined, parted
 from fairfed.sites.state import keep
-from fairfed.strategies.aggregate import (
-    Model,
-    decode,
-    encode,
-    flaw,
-    is_parameter,
-    joined,
-    parted,
-)
+from fairfed.strategies.aggregate import is_parameter
 from fairfed.strategies.aggregation import Outcome
 from fairfed.strategies.replies import ClientReply, RejectedReply
 from fairfed.strategies.steered import FairnessSteered

@@ -22,9 +22,9 @@ from flwr.serverapp import Grid
 from fairfed.config import Arm
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
+from fairfed.rounds.arrays import Model, decode, encode, flaw
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.unseen import composing
-from fairfed.strategies.aggregate import Model, decode, encode, flaw
 from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.systems.classifier.prototypes import ReleasedConditioner, gather

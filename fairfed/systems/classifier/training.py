@@ -40,12 +40,13 @@ def train(request: Request) -> Message:
     if arm.personal is not None:
         _train_personal(request, model, own, how, number)
     variate = _variate(request, model)
+    says, rows = request.site.says, request.site.rows.train
     said: dict[str, Any] = {
         "partition-id": request.client,
         "loss": _trained(request, model, own, how, variate, number, received_loss),
-        "n-real": own.n_real,
+        "n-real": len(request.site.said_rows(rows)),
         "n-synthetic": own.n_synthetic,
-        "counts": counts.ravel().tolist(),
+        "counts": (counts * says(rows).T[:, :, np.newaxis]).ravel().tolist(),
         "seconds": time.perf_counter() - started,
         **inverting,
     }
@@ -65,13 +66,9 @@ def train(request: Request) -> Message:
 
 def _training_set(request: Request) -> TrainingSet:
     """What the client trains on, with what the closed loop has planned for it."""
-    if "extra-cells" not in request.sent:
+    extra, new = request.extra, request.new
+    if extra is None or new is None:
         return request.site.training_set(request.arm)
-    groups, classes = request.shape
-    extra, new = (
-        np.reshape(np.asarray(request.sent[name], np.int64), (classes, groups))
-        for name in ("extra-cells", "new-cells")
-    )
     return request.site.extended_set(request.arm, extra, new)
 
 

@@ -15,9 +15,9 @@ from fairfed.config import Config
 from fairfed.config.base import required
 from fairfed.config.peers import MetaName
 from fairfed.rounds.arm_server import ArmServer, RoundResult
+from fairfed.rounds.arrays import Model
 from fairfed.rounds.exchange import Client, Steps
 from fairfed.sites.study import Study
-from fairfed.strategies.aggregate import Model
 from fairfed.systems.peers.population import leavers
 from fairfed.systems.peers.relay import Exchanged, Relay
 from fairfed.systems.peers.schedule import PHASES

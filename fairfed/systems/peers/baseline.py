@@ -15,12 +15,12 @@ from flwr.app import ArrayRecord, Message
 from fairfed.config import Arm, Config
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.arrays import decode, encode
 from fairfed.rounds.clients import METRICS_KEY
 from fairfed.rounds.exchange import Answers, Exchange, Steps, array_bytes
 from fairfed.rounds.progress import TIMEOUT
-from fairfed.strategies.aggregate import decode, encode
 from fairfed.strategies.arm_server import SteeredServer
-from fairfed.strategies.build import build_strategy
+from fairfed.systems.classifier.build import build_strategy
 from fairfed.systems.peers.arm_server import is_measured
 from fairfed.systems.peers.population import leavers, unseen_peers
 from fairfed.systems.peers.relay import Traffic

@@ -10,7 +10,7 @@ from flwr.app import ArrayRecord
 from numpy.typing import NDArray
 
 from fairfed.config.peers import MetaName, PeersConfig
-from fairfed.strategies.aggregate import Model, decode, encode, flaw
+from fairfed.rounds.arrays import Model, decode, encode, flaw
 from fairfed.systems.peers.meta import merge, passed_up
 from fairfed.systems.peers.profiles import cluster_peers
 from fairfed.systems.peers.state import PeerState

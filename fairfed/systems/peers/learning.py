@@ -88,7 +88,8 @@ class PeerSite:
             sent = ArrayRecord(network.state_dict())
         else:
             loss, sent = first_order(network, own.inputs, own.labels, self._study, draw)
-        return sent, {"loss": loss, "n-real": own.n_real, "seconds": time.perf_counter() - start}
+        said = len(self._site.said_rows(self._site.rows.train))
+        return sent, {"loss": loss, "n-real": said, "seconds": time.perf_counter() - start}
 
     def measure(self, model: ArrayRecord) -> tuple[int, list[int]]:
         """Test rows, and how many are correct after 0, 1 and 5 local steps."""
@@ -188,7 +189,7 @@ def adapted_correct(site: Site, weights: ArrayRecord, server_round: int) -> tupl
     The batches depend on seed, client and round alone: every method adapts on the same ones.
     """
     peers, own = required(site.study.peers), site.training_set(_OWN)
-    rows = site.rows.test
+    rows = site.said_rows(site.rows.test)
     test = site.inputs(rows)
     labels = torch.from_numpy(site.table.labels[rows])
     groups, classes = torch.zeros_like(labels), site.shape[1]

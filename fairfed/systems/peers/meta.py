@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairfed.strategies.aggregate import Model, is_parameter, stepped, weighted_mean
+from fairfed.rounds.arrays import Model
+from fairfed.strategies.aggregate import is_parameter, stepped, weighted_mean
 
 if TYPE_CHECKING:
     from fairfed.config.peers import MetaName

@@ -13,7 +13,7 @@ from fairfed.rounds.progress import TIMEOUT
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
-from fairfed.strategies.build import check_arms, needs_probe
+from fairfed.systems.classifier.build import check_arms, needs_probe
 from fairfed.systems.peers.arm_server import PeersServer, is_measured
 from fairfed.systems.peers.baseline import train_arm
 from fairfed.systems.peers.outcome import write_outcome

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairfed.augmentation.recalling import RecallingConditioner
 from fairfed.config.base import required
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
@@ -18,7 +17,7 @@ from fairfed.systems.shared_space.classes import embed_texts, positions
 from generators.synthesis import SHARED, Synthesiser
 from semantic.composable import composability
 from semantic.conditioning import UNNAMED_NOUN, ComposingConditioner, Conditioner
-from semantic.memory import SemanticMemory, remember
+from semantic.memory import RecallingConditioner, SemanticMemory, remember
 from semantic.naming import UNNAMED_GROUPS
 from semantic.space import Cell, known_groups
 

@@ -11,11 +11,11 @@ from evaluation import get_metric
 from fairfed.config import Config
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.arrays import decode
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
-from fairfed.strategies.aggregate import decode
 from fairfed.strategies.arm_server import SteeredServer
 from fairfed.systems.session import Session, begin
 from fairfed.systems.shared_space.adapter import Adapter

@@ -10,9 +10,10 @@ from typing import Any
 
 from fairfed.errors import RunError
 from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
+from fairfed.rounds.arrays import Model, encode
 from fairfed.rounds.exchange import Client, Exchange, Steps
 from fairfed.rounds.replies import accepted_models, accepted_numbers, as_row
-from fairfed.strategies.aggregate import Model, encode, weighted_mean
+from fairfed.strategies.aggregate import weighted_mean
 
 TRAINED, JUDGED = ("n-real", "loss", "seconds"), ("n-real", "loss")
 """What a client says of its training, and of its held-out images."""

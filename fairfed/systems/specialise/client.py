@@ -55,7 +55,7 @@ def train(request: Request) -> Message:
     metrics = MetricRecord(
         {
             "partition-id": site.index,
-            "n-real": len(own.latents),
+            "n-real": len(site.said_rows(site.rows.train)),
             "loss": loss,
             "seconds": time.perf_counter() - begun,
         }
@@ -94,7 +94,8 @@ def _examples(site: Site, test: bool) -> Examples:
     rows = site.rows.train
     if test:
         rng = np.random.default_rng((JUDGING, site.study.seed, site.index))
-        rows = np.sort(rng.permutation(site.rows.test)[: required(site.study.specialise).held_out])
+        most, said = required(site.study.specialise).held_out, site.said_rows(site.rows.test)
+        rows = np.sort(rng.permutation(said)[:most])
     pixels = site.images.images[rows]
     if not len(pixels):
         return Examples(torch.zeros(0), torch.zeros(0))

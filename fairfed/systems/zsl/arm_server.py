@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult
+from fairfed.rounds.arrays import Model, encode
 from fairfed.rounds.exchange import Client, Exchange, Steps
 from fairfed.rounds.replies import accepted_models, accepted_numbers, as_row
-from fairfed.strategies.aggregate import Model, encode, weighted_mean
+from fairfed.strategies.aggregate import weighted_mean
 from fairfed.systems.zsl.classify import ZslScores
 
 REPORTED = ("n-real", "loss-discriminator", "loss-generator", "seconds")

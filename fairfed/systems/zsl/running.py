@@ -15,8 +15,8 @@ from fairfed.config.base import required
 from fairfed.draws import generator_of
 from fairfed.rounds import checkpoint
 from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.arrays import Model, decode
 from fairfed.rounds.progress import TIMEOUT
-from fairfed.strategies.aggregate import Model, decode
 from fairfed.systems.session import Session
 from fairfed.systems.zsl.arm_server import ZslServer
 from fairfed.systems.zsl.classify import ZslScores

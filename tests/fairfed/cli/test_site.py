@@ -130,7 +130,7 @@ def test_a_study_that_says_where_data_are_is_refused(site: Command, hospitals: P
     study.write_text((EXAMPLE / "study.toml").read_text() + '\n[data]\nsource = "/etc"\n')
     code, _, err = site("check", hospitals / "north" / "site.toml", "--federation", study)
     assert code == 2
-    assert "data: a study says nothing of where data are" in err
+    assert "data: with [federation], every site says in its own site.toml where" in err
 
 
 def test_the_time_of_the_plan_is_measured_when_asked_for(site: Command, hospitals: Path) -> None:
@@ -227,12 +227,12 @@ def test_init_replaces_no_file(site: Command, hospitals: Path) -> None:
 
 def test_sites_of_one_study_count_alike(hospitals: Path) -> None:
     """The integers are the study's, whatever a site holds and however it calls it."""
-    from fairfed.sites.checking import study_of
+    from fairfed.sites.checking import label_space, study_of
     from fairfed.sites.local_data import load_site_data
 
-    study = study_of(hospitals / "study.toml")
+    labels = label_space(study_of(hospitals / "study.toml"))
     tables = [
-        load_site_data(load_site(hospitals / name / "site.toml"), study.labels, 0)[0]
+        load_site_data(load_site(hospitals / name / "site.toml"), labels, 0)[0]
         for name in ("north", "south", "west")
     ]
     assert {table.classes for table in tables} == {("Sandal", "Sneaker", "Bag", "Ankle boot")}

@@ -17,9 +17,9 @@ from flwr.serverapp import Grid, ServerApp
 
 from fairfed.engines.run import run_apps
 from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.arrays import Model, decode
 from fairfed.rounds.clients import handshake
 from fairfed.rounds.loop import run_rounds
-from fairfed.strategies.aggregate import Model, decode
 from fairfed.strategies.arm_server import SteeredServer
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.steered import FairnessSteered

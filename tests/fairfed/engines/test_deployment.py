@@ -61,7 +61,7 @@ def test_the_server_refuses_a_superlink_before_any_client_is_asked(tmp_path: Pat
 def test_flowers_own_deployment_grid_is_refused() -> None:
     from flwr.superlink.grid.http_grid import HttpGrid
 
-    with pytest.raises(InputError, match="real sites"):
+    with pytest.raises(InputError, match="SuperLink"):
         refuse_deployment(ForwardingGrid(HttpGrid.__new__(HttpGrid)))
 
 

@@ -17,12 +17,12 @@ from flwr.clientapp import ClientApp
 from fairfed.engines.inprocess import Drop, InProcessGrid
 from fairfed.errors import RunError
 from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult
+from fairfed.rounds.arrays import Model, encode
 from fairfed.rounds.checkpoint import load, save
 from fairfed.rounds.clients import handshake
 from fairfed.rounds.exchange import Client, Exchange, Steps
 from fairfed.rounds.loop import run_rounds
 from fairfed.rounds.replies import accepted_numbers
-from fairfed.strategies.aggregate import Model, encode
 from fairfed.strategies.arm_server import SteeredServer
 from fairfed.strategies.optimisers import FedAvgM
 from fairfed.strategies.signals import accuracy

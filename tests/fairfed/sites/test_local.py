@@ -11,40 +11,19 @@ from typing import Any
 
 import pytest
 
-from fairfed.client import client_app
-from fairfed.config import Config, load_config, parse_config
-from fairfed.config.labels import LabelSpace
-from fairfed.config.site import SiteConfig, load_site
-from fairfed.engines.inprocess import run_in_process
+from fairfed.config import Config, load_config
+from fairfed.config.site import load_site
 from fairfed.errors import RunError
-from fairfed.server import run, server_app
+from fairfed.server import run
 from fairfed.sites.collection import StudyReader
-from fairfed.sites.local import LocalSites
-from fairfed.sites.study import study_of
 from fairfed.system import simulation_of
 from semantic.errors import InputError
 from tests.fairfed import golden
-from tests.fairfed.conftest import CLASSES, CLIENTS, GROUPS
+from tests.fairfed.conftest import CLIENTS
 from tests.fairfed.runs import logged, run_of
+from tests.fairfed.sites.conftest import Hospitals, play_here, study
 
 Small = Callable[..., Config]
-Hospitals = Callable[..., list[SiteConfig]]
-
-
-def study(config: Config, out: Path) -> Config:
-    """The small federation's configuration as a study of sites."""
-    labels = LabelSpace(
-        classes=CLASSES, sensitive={"sex": GROUPS}, image_size=16, found_groups=GROUPS
-    )
-    arms = tuple(arm for arm in config.arms if not arm.iid)
-    chosen = config.model_copy(update={"federation": labels, "arms": arms, "out": str(out)})
-    return parse_config(chosen.to_toml(), "study")
-
-
-def play_here(config: Config, sites: list[SiteConfig]) -> None:
-    """Run a study whose sites are all in this process."""
-    server = server_app(study_of(config, None), report=False)
-    run_in_process(server, client_app(LocalSites(sites)), len(sites))
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fairfed.config import Config, LabelSpace, parse_config
-from fairfed.sites.probe import validation_rows
 from fairfed.sites.study import SERVER, Study, study_of
 from fairfed.system import system_of
+from fairfed.systems.classifier.probe import validation_rows
 from semantic.errors import InputError
 
 FEDERATION = """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairfed.strategies.aggregate import decode, encode, flaw, joined, parted, weighted_mean
+from fairfed.rounds.arrays import decode, encode, flaw, joined, parted
+from fairfed.strategies.aggregate import weighted_mean
 
 
 def test_mean_by_hand_keeps_dtypes_shapes_and_names() -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from fairfed.config import Config
 from fairfed.config.arms import Arm
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds, limit, within
-from fairfed.strategies.build import bounds_of, build_strategy
 from fairfed.strategies.combination import combine
 from fairfed.strategies.signals import accuracy
 from fairfed.strategies.weights import bounded, guarded
+from fairfed.systems.classifier.build import bounds_of, build_strategy
 from tests.fairfed.strategies.places import place_of
 
 Make = Callable[..., Any]

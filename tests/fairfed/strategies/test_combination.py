@@ -15,7 +15,6 @@ import pytest
 from fairfed.config import Config, arms, parse_config
 from fairfed.rounds import checkpoint
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
-from fairfed.strategies.build import build_strategy, check_arms
 from fairfed.strategies.cohort import Cohort
 from fairfed.strategies.combination import combine
 from fairfed.strategies.optimisers import OPTIMISERS, FedAdam
@@ -24,6 +23,7 @@ from fairfed.strategies.rules import AFL, RULES, WeightRule
 from fairfed.strategies.signals import SIGNALS, Kind, Loss, Signals, accuracy
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.strategies.weights import Weights, guarded
+from fairfed.systems.classifier.build import build_strategy, check_arms
 from semantic.errors import InputError
 from tests.fairfed.strategies.places import place_of
 

@@ -12,8 +12,8 @@ import pytest
 from fairfed.config import Arm, Config
 from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher, checked
-from fairfed.sites.probe import synthetic_probe
 from fairfed.system import simulated_study
+from fairfed.systems.classifier.probe import synthetic_probe
 from semantic.errors import InputError
 from tests.fairfed.runs import play
 

@@ -11,7 +11,8 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import strategy as flower
 
 from fairfed.engines.inprocess import InProcessGrid
-from fairfed.strategies.aggregate import Model, decode, encode, weighted_mean
+from fairfed.rounds.arrays import Model, decode, encode
+from fairfed.strategies.aggregate import weighted_mean
 from fairfed.strategies.optimisers import FedAdam, FedAvgM, FedYogi, Replace, ServerOptimiser
 from fairfed.strategies.robust import Aggregator, Krum, Median, TrimmedMean, krum_scores
 

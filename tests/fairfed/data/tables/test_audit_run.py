@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from evaluation.audit.from_counts import run_tally
 from evaluation.run import read_run
+from fairfed.cli.audit_asking import audit_run
 from fairfed.config import Config
-from fairfed.systems.classifier.auditing import audit_run
 from tests.fairfed.runs import play
 
 

@@ -15,8 +15,8 @@ from fairfed.config import Config, parse_config
 from fairfed.data.tables import load_rows
 from fairfed.data.tables.table import FeatureTable
 from fairfed.server import checked
-from fairfed.sites.probe import server_probe, validation_rows
 from fairfed.system import simulated_study
+from fairfed.systems.classifier.probe import server_probe, validation_rows
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play
 

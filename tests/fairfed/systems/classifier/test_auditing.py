@@ -16,13 +16,14 @@ from flwr.app import Message
 from evaluation.audit.from_counts import crossed_schema, dense_tally, run_tally
 from evaluation.audit.tally import Tally
 from evaluation.run import read_run
+from fairfed.cli.audit_asking import audit_run
 from fairfed.cli.audit_steps import audit_here
 from fairfed.config import Config
 from fairfed.config.audit import AuditConfig
+from fairfed.rounds.arrays import encode
 from fairfed.rounds.clients import QueryError
-from fairfed.strategies.aggregate import encode
 from fairfed.system import simulated_study, simulation_of
-from fairfed.systems.classifier.auditing import AuditSettings, audit_clients, audit_run
+from fairfed.systems.classifier.auditing import AuditSettings, audit_clients
 from tests.fairfed.runs import grid_of, place_of, play
 
 Small = Callable[..., Config]
@@ -98,7 +99,7 @@ def test_clients_counts_add_up_to_those_of_the_pooled_rows(
     assert found.tally.counts(["sex"]) == pooled.counts(["sex"])
     confusion = found.tally.confusion
     assert confusion is not None
-    assert confusion.rows[confusion.along(0) == found.tally.schema.clients.index("1")].sum() == 8
+    assert confusion.rows[confusion.along(0) == found.tally.schema.clients.index("b")].sum() == 8
 
 
 def test_clients_protect_their_own_counts(small: Small) -> None:
@@ -125,7 +126,7 @@ def test_a_client_that_fails_ends_the_audit(small: Small) -> None:
 
     with (
         grid_of(config, drop=drop) as grid,
-        pytest.raises(QueryError, match="1 of 3 clients failed 'audit': client 1: away"),
+        pytest.raises(QueryError, match="1 of 3 clients failed 'audit': client b: away"),
     ):
         audit_clients(grid, settings, 60.0)
     broken = {name: array.numpy() * np.nan for name, array in settings.model.items()}

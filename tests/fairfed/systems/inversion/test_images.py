@@ -17,7 +17,7 @@ from fairfed.config import Config, load_config
 from fairfed.models import build_model
 from fairfed.sites.request import split_of
 from fairfed.sites.training_set import TrainingSet
-from fairfed.strategies.build import check_arms
+from fairfed.systems.classifier.build import check_arms
 from fairfed.systems.inversion import images as images_module
 from fairfed.systems.inversion.client import with_inverted
 from fairfed.systems.inversion.images import Inverter, make_images, require_batch_norm

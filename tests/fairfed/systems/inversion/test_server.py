@@ -12,14 +12,15 @@ from torch import nn
 
 from fairfed.config import Config
 from fairfed.models import build_model
-from fairfed.strategies.aggregate import Model
+from fairfed.rounds.arrays import Model
 from fairfed.strategies.aggregation import Outcome
-from fairfed.strategies.build import build_strategy
+from fairfed.strategies.inversion import load_inversion
 from fairfed.strategies.replies import ClientReply
 from fairfed.strategies.signals import silent
 from fairfed.strategies.weights import Weights
+from fairfed.systems.classifier.build import build_strategy
 from fairfed.systems.inversion import server as server_module
-from fairfed.systems.inversion.server import ClientInversion, ServerInversion, load_inversion
+from fairfed.systems.inversion.server import ClientInversion, ServerInversion
 from semantic.errors import InputError
 from tests.fairfed.runs import place_of
 

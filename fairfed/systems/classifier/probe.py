@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from evaluation import get_metric
 from fairfed.data.tables import encode
-from fairfed.strategies.aggregate import Model
+from fairfed.rounds.arrays import Model
 from semantic.errors import InputError
 from semantic.space import known_groups
 

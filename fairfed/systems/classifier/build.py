@@ -20,7 +20,6 @@ from fairfed.strategies.steered import FairnessSteered
 from fairfed.systems.classifier.scaffold import Scaffold
 from fairfed.systems.classifier.server_side import ServerTrained
 from fairfed.systems.inversion.server import inversion_of
-from semantic.encoder import check_source
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -148,10 +147,8 @@ def check_arms(config: Config, place: Workplace) -> None:
     Raises
     ------
     InputError
-        As :func:`build_strategy`, a probe is needed and there is none, or CLIP is unknown.
+        As :func:`build_strategy`, or a probe is needed and there is none.
     """
-    if config.semantic.encoder != "bundled":
-        check_source(config.semantic.encoder)
     for arm in config.arms:
         reason = _no_probe(config) if needs_probe(arm) else None
         if reason is not None:
