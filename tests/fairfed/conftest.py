@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from fairfed.config import Config, parse_config
+from fairfed.config.site import SiteConfig, load_site
 from tests.fairfed import configurations
 from tests.fairfed.runs import run_of
 
@@ -72,3 +75,37 @@ def finished_small(
 def small(small_toml: str) -> Callable[..., Config]:
     """Configuration of the small federation with settings replaced."""
     return lambda *overrides: parse_config(small_toml, "small.toml", overrides)
+
+
+@pytest.fixture
+def hospitals(
+    image_folder: Path, tiny_pipeline: Path, tmp_path: Path
+) -> Callable[..., list[SiteConfig]]:
+    """The three clients of the small federation, each with a folder and a site.toml of its own."""
+
+    def make(**extra: str) -> list[SiteConfig]:
+        found = []
+        for name in CLIENTS:
+            folder = tmp_path / "sites" / name
+            (folder / "images").mkdir(parents=True, exist_ok=True)
+            with (image_folder / "metadata.csv").open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if row["site"] == name]
+            for row in rows:
+                shutil.copy(image_folder / row["file_name"], folder / "images")
+            with (folder / "images" / "metadata.csv").open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(["file_name", "dx", "geschlecht", "split"])
+                writer.writerows(
+                    (row["file_name"], row["label"].upper(), row["sex"], row["split"])
+                    for row in rows
+                )
+            mapped = ", ".join(f"{label.upper()} = {json.dumps(label)}" for label in CLASSES)
+            (folder / "site.toml").write_text(
+                f'name = "{name}"\n[data]\nsource = "images"\nlabel = "dx"\n'
+                f'sensitive = {{ sex = "geschlecht" }}\nlabels = {{ {mapped} }}\n'
+                f"[models]\ngenerator = {json.dumps(str(tiny_pipeline))}\n{extra.get(name, '')}"
+            )
+            found.append(load_site(folder / "site.toml"))
+        return found
+
+    return make

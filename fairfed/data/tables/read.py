@@ -52,6 +52,8 @@ def read_table(data: DataConfig) -> tuple[pd.DataFrame, str]:
     semantic.errors.InputError
         If the source is absent or damaged; it names the file and the row.
     """
+    import pandas as pd
+
     found = read_source(data)
     if is_own(data.source):
         if not isinstance(found, pd.DataFrame):
