@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
@@ -61,6 +62,8 @@ class _Answering:
 
 def app_of_site(config: SiteConfig) -> ClientApp:
     """The app of one site, in a process of its own."""
+    if config.compute.threads is not None:
+        torch.set_num_threads(config.compute.threads)
     return client_app(LocalSites([config]))
 
 

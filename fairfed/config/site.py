@@ -114,9 +114,6 @@ class SiteModels(Section):
     embeddings: Strings = Field(
         (), description="Files of textual inversion, as `FILE` or `FILE=TOKEN`."
     )
-    attributes: str = Field(
-        BUNDLED, description="Class × attribute table: `bundled`, the path of a CSV, or `names`."
-    )
 
 
 class SiteCompute(Section):
@@ -130,7 +127,6 @@ class SiteCompute(Section):
     threads: int | None = Field(
         None, ge=1, description="PyTorch's threads; without it, all that the machine has."
     )
-    batch_size: int = Field(64, ge=1, description="Images generated or embedded together.")
 
 
 class SiteState(Section):
@@ -208,9 +204,6 @@ class SiteConfig(Section):
         elif source_of(source).is_path:
             source = _placed(folder, source)
         directory = data.directory and _placed(folder, data.directory)
-        own = {"attributes": models.attributes}
-        if models.attributes not in (BUNDLED, "names"):
-            own = {"attributes": _placed(folder, models.attributes)}
         files = {
             "lora": tuple(_placed_file(folder, name, ":") for name in models.lora),
             "embeddings": tuple(_placed_file(folder, name, "=") for name in models.embeddings),
@@ -222,7 +215,7 @@ class SiteConfig(Section):
         return self.model_copy(
             update={
                 "data": data.model_copy(update={"source": source, "directory": directory}),
-                "models": models.model_copy(update=own | files | named),
+                "models": models.model_copy(update=files | named),
                 "state": SiteState(directory=_placed(folder, self.state.directory)),
             }
         )

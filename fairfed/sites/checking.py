@@ -16,7 +16,6 @@ from fairfed.config.labels import LabelSpace
 from fairfed.config.load import load_config
 from fairfed.config.model import Config
 from fairfed.config.site import SiteConfig, SiteData
-from fairfed.config.source import BUNDLED
 from fairfed.config.training import arm_to_fill
 from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
@@ -58,10 +57,9 @@ def at_site(study: Config, site: SiteConfig) -> Config:
     models, labels = site.models, required(study.federation)
     generator = {
         "model": models.generator, "lora": models.lora, "embeddings": models.embeddings,
-        "device": site.compute.device, "batch_size": site.compute.batch_size,
+        "device": site.compute.device,
     }  # fmt: skip
-    table = study.semantic.attributes if models.attributes == BUNDLED else models.attributes
-    semantic = {"encoder": models.encoder, "attributes": table}
+    semantic = {"encoder": models.encoder}
     data = {"classes": labels.classes, "image_size": labels.image_size}
     return study.model_copy(
         update={

@@ -20,6 +20,7 @@ from evaluation.files import write_whole
 from fairfed.config import FederationConfig
 from fairfed.config.arms import slug
 from fairfed.config.site import SiteConfig
+from fairfed.config.source import BUNDLED, HUB
 from fairfed.config.systems import Action
 from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.fingerprint import fingerprint

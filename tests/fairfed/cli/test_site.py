@@ -137,7 +137,7 @@ def test_a_study_that_says_where_data_are_is_refused(site: Command, hospitals: P
 def test_the_time_of_the_plan_is_measured_when_asked_for(site: Command, hospitals: Path) -> None:
     path = hospitals / "north" / "site.toml"
     with path.open("a") as file:
-        file.write("[compute]\nbatch_size = 2\n")
+        file.write("[compute]\nthreads = 1\n")
     code, out, err = site("check", path, "--federation", hospitals / "study.toml", "--time")
     assert code == 0, err
     assert "640 at most: " in out

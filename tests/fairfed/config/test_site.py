@@ -24,7 +24,6 @@ encoder = "ViT-B-32/laion2b_s34b_b79k"
 generator = "./sd15"
 lora = ["style.safetensors:0.5"]
 embeddings = ["mole.pt=<mole>", "/shared/skin.pt"]
-attributes = "words.csv"
 """
 
 
@@ -49,7 +48,6 @@ def test_paths_start_at_the_folder_of_the_file(site_of: SiteOf, tmp_path: Path) 
     assert site.models.generator == str(tmp_path / "sd15")
     assert site.models.lora == (f"{tmp_path}/style.safetensors:0.5",)
     assert site.models.embeddings == (f"{tmp_path}/mole.pt=<mole>", "/shared/skin.pt")
-    assert site.models.attributes == str(tmp_path / "words.csv")
     assert site.state.directory == str(tmp_path / "state")
 
 
