@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from generators.asking import SHARED, Asker, owner
-from generators.curation import Curation, Judge, Pool, References, most_judged
+from generators.curation import Curation, Judge, Pool, References, max_candidates
 from generators.curation.pixels import examined
 from generators.plan import Cells
 from generators.provenance import describe_generator
@@ -128,7 +128,7 @@ class Synthesiser:
             what the conditioning asks of it; or a class lacks what that needs.
         """
         for c, g in np.argwhere(wanted > 0).tolist():
-            most = most_judged(int(wanted[c, g]), self._curation.max_tries)
+            most = max_candidates(int(wanted[c, g]), self._curation.max_tries)
             self._asker.check(self._generator, self.space.cell(c, g), range(most), owner)
 
     def prepare(
@@ -160,7 +160,7 @@ class Synthesiser:
         """
         key = class_index, group_index, size, owner
         cell = self.space.cell(class_index, group_index)
-        most = most_judged(size, self._curation.max_tries)
+        most = max_candidates(size, self._curation.max_tries)
         pool = Pool(requested=size)
         with self._holding(cell, owner):
             if key in self._pools:
@@ -169,9 +169,9 @@ class Synthesiser:
                 self._curation, self._scorer, self._references, (class_index, group_index)
             )
             asked = 0
-            while pool.short and asked < most:
+            while pool.deficit and asked < most:
                 batch = self._generator.batch_size
-                wanted = batch if self._whole_batches else min(pool.short, batch)
+                wanted = batch if self._whole_batches else min(pool.deficit, batch)
                 more = min(wanted, most - asked)
                 requests = self._asker.requests(cell, range(asked, asked + more), owner)
                 found, generated = self._settle(requests, class_index, group_index)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.augmentation.job import Job
-from fairfed.augmentation.workspace import AUDIT
+from fairfed.augmentation.output_dir import AUDIT
+from fairfed.augmentation.pipeline import Pipeline
 from generators.audit import GeneratorAudit, audit_generator, neutral_requests
 from generators.group_reading import group_reading
 from generators.requests import refuse
@@ -18,29 +18,33 @@ MOST_EXTRA = 4.0
 """The budget of a cell grows at most by this factor."""
 
 
-def audit(job: Job) -> GeneratorAudit:
+def audit(pipeline: Pipeline) -> GeneratorAudit:
     """Ask neutral prompts of every class, read the groups, and write `generator-audit.json`.
 
     The target is equal shares; CLIP's confusions are known from the real training images. The
     images stay in the store: an interrupted audit continues, and a repeated one makes none.
     """
-    table, train = job.source.table, job.source.train
+    table, train = pipeline.source.table, pipeline.source.train
     reading = group_reading(
-        job.scorer, table.images[train], table.labels[train], table.groups[train]
+        pipeline.scorer, table.images[train], table.labels[train], table.groups[train]
     )
-    n, seed, classes = job.config.synthesis.audit_images, job.config.seed, len(table.classes)
-    asked = [r for c in range(classes) for r in neutral_requests(job.space, c, n, seed)]
-    if job.config.synthesis.generator == "diffusion":
-        job.sight.check()
+    n, seed, classes = (
+        pipeline.config.synthesis.audit_images,
+        pipeline.config.seed,
+        len(table.classes),
+    )
+    asked = [r for c in range(classes) for r in neutral_requests(pipeline.space, c, n, seed)]
+    if pipeline.config.synthesis.generator == "diffusion":
+        pipeline.sight.check()
         for request in asked:
-            refuse(job.generator, request)
-    job.watcher.began("audit", len(asked))
-    job.generator.announce(request for request in asked if job.lacks(request))
-    stored = StoredGenerator(job.generator, job.store, job.watcher.images_done)
-    found = audit_generator(stored, job.scorer, n, seed, reading=reading)
-    job.workspace.begin()
-    job.workspace.write(AUDIT, found.to_json())
-    job.watcher.ended("audit", found.to_json())
+            refuse(pipeline.generator, request)
+    pipeline.watcher.began("audit", len(asked))
+    pipeline.generator.announce(request for request in asked if pipeline.lacks(request))
+    stored = StoredGenerator(pipeline.generator, pipeline.store, pipeline.watcher.images_done)
+    found = audit_generator(stored, pipeline.scorer, n, seed, reading=reading)
+    pipeline.output.begin()
+    pipeline.output.write(AUDIT, found.to_json())
+    pipeline.watcher.ended("audit", found.to_json())
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fairfed.augmentation.job import Job
+from fairfed.augmentation.pipeline import Pipeline
 from fairfed.augmentation.recalling import likenesses
 from fairfed.augmentation.source import Source
 from generators.plan import Cells
@@ -20,7 +20,7 @@ MOST_MEASURED = 200
 """Training images of each class whose shape words are counted."""
 
 
-def composable_parts(job: Job, wanted: Cells) -> dict[str, Any]:
+def composable_parts(pipeline: Pipeline, wanted: Cells) -> dict[str, Any]:
     """Verdicts on the missing classes and cells that shall be filled.
 
     They matter where the generator knows no more than this data, or where a class is among
@@ -31,14 +31,14 @@ def composable_parts(job: Job, wanted: Cells) -> dict[str, Any]:
     ``classes`` and ``cells``: lists of names, `composable`, and a sentence for the user; ``like``:
     what semantic memory says each missing class is like; ``note`` says why there is no verdict.
     """
-    space, source = job.space, job.source
+    space, source = pipeline.space, pipeline.source
     real = source.cells
     asked = wanted.sum(1) > 0
     unseen = [space.classes[c] for c in np.flatnonzero(asked & (real.sum(1) == 0))]
     return {
         "classes": _classes(space, source, unseen),
         "cells": _cells(space, source, wanted),
-        "like": likenesses(job.scorer, source, unseen) if unseen else [],
+        "like": likenesses(pipeline.scorer, source, unseen) if unseen else [],
         "note": "" if space.table.attributes else _NO_ATTRIBUTES,
     }
 

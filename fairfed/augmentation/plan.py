@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
-from generators.curation import most_judged
+from generators.curation import max_candidates
 from generators.plan import Budget, Cells, plan_cells
 from semantic.errors import InputError
 
@@ -58,7 +58,7 @@ def most_per_cell(wanted: Cells, max_tries: Floats) -> Cells:
     """Images judged at most per cell, from those wanted and the budget of each cell."""
     most = np.zeros_like(wanted)
     for cell in np.ndindex(wanted.shape):
-        most[cell] = most_judged(int(wanted[cell]), float(max_tries[cell]))
+        most[cell] = max_candidates(int(wanted[cell]), float(max_tries[cell]))
     return most
 
 

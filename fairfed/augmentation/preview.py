@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.files import write_whole
-from fairfed.augmentation.job import OWNER, Job
+from fairfed.augmentation.output_dir import PREVIEW
+from fairfed.augmentation.pipeline import OWNER, Pipeline
 from fairfed.augmentation.plan import wanted_cells
-from fairfed.augmentation.workspace import PREVIEW
 from generators.plan import Cells
 from generators.requests import Image
 from generators.store import encode_png, request_key
@@ -18,7 +18,7 @@ SIDE, GAP, HEADING = 96, 6, 16
 """Pixels: a shown image, the space between two, the line of text above a cell's images."""
 
 
-def write_preview(job: Job) -> list[str]:
+def write_preview(pipeline: Pipeline) -> list[str]:
     """Write `preview.png`: synthetic images of a few cells beside real ones of the same cell.
 
     Its images are the first ones of the plan and stay in the store, so nothing is made twice.
@@ -27,31 +27,31 @@ def write_preview(job: Job) -> list[str]:
     -------
     Names of the cells shown, from the top.
     """
-    nameable = np.where(job.source.nameable, job.source.cells, 0)
-    wanted = wanted_cells(job.config, job.source)
+    nameable = np.where(pipeline.source.nameable, pipeline.source.cells, 0)
+    wanted = wanted_cells(pipeline.config, pipeline.source)
     cells = preview_cells(nameable, wanted)
     for_each = np.zeros_like(wanted)
     for cell in cells:
         for_each[cell] = IMAGES_PER_CELL
-    job.check(for_each)
-    maker = job.synthesiser()
+    pipeline.check(for_each)
+    maker = pipeline.synthesiser()
     requests = {
         cell: [maker.request(*cell, i, OWNER) for i in range(IMAGES_PER_CELL)] for cell in cells
     }
     every = [request for own in requests.values() for request in own]
-    job.generator.announce(request for request in every if job.lacks(request))
+    pipeline.generator.announce(request for request in every if pipeline.lacks(request))
     rows = []
     for cell, own in requests.items():
         maker.prepare(*cell, IMAGES_PER_CELL, OWNER)
-        keys = [request_key(request, job.store.generator) for request in own]
-        stored = filter(None, map(job.store.get, keys))
-        heading = f"{job.space.cell(*cell)}: {own[0].prompt}"
-        real = job.source.table.images[job.source.rows_of(*cell)[:IMAGES_PER_CELL]]
+        keys = [request_key(request, pipeline.store.generator) for request in own]
+        stored = filter(None, map(pipeline.store.get, keys))
+        heading = f"{pipeline.space.cell(*cell)}: {own[0].prompt}"
+        real = pipeline.source.table.images[pipeline.source.rows_of(*cell)[:IMAGES_PER_CELL]]
         rows.append((heading, [image for _, image in stored], list(real)))
     sheet = contact_sheet(rows)
-    job.workspace.begin()
-    write_whole(job.workspace.path / PREVIEW, encode_png(sheet, {"synthetic": "partly"}))
-    return [str(job.space.cell(*cell)) for cell in cells]
+    pipeline.output.begin()
+    write_whole(pipeline.output.path / PREVIEW, encode_png(sheet, {"synthetic": "partly"}))
+    return [str(pipeline.space.cell(*cell)) for cell in cells]
 
 
 def preview_cells(real: Cells, wanted: Cells) -> list[tuple[int, int]]:

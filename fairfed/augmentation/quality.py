@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.quality import Embedded, QualityReport, assess
-from fairfed.augmentation.job import Job
+from fairfed.augmentation.pipeline import Pipeline
 from generators.requests import Image
 from generators.store import ImageStore
 
@@ -16,7 +16,9 @@ CHUNK = 1024
 """Synthetic images held in memory together."""
 
 
-def assess_export(job: Job, rows: list[dict[str, Any]], store: ImageStore) -> QualityReport:
+def assess_export(
+    pipeline: Pipeline, rows: list[dict[str, Any]], store: ImageStore
+) -> QualityReport:
     """Compare accepted images with the real test images, and with the training images.
 
     Parameters
@@ -24,29 +26,29 @@ def assess_export(job: Job, rows: list[dict[str, Any]], store: ImageStore) -> Qu
     rows
         Manifest rows of the accepted images.
     """
-    source = job.source
+    source = pipeline.source
     return assess(
-        _real(job, source.test),
-        _synthetic(job, rows, store),
-        training=_real(job, source.train),
-        seed=job.config.seed,
+        _real(pipeline, source.test),
+        _synthetic(pipeline, rows, store),
+        training=_real(pipeline, source.train),
+        seed=pipeline.config.seed,
     )
 
 
-def _real(job: Job, chosen: npt.NDArray[np.int64]) -> Embedded:
-    table = job.source.table
+def _real(pipeline: Pipeline, chosen: npt.NDArray[np.int64]) -> Embedded:
+    table = pipeline.source.table
     return Embedded(
-        job.embed(chosen),
+        pipeline.embed(chosen),
         [table.classes[label] for label in table.labels[chosen]],
         [table.group_names[group] for group in table.groups[chosen]],
     )
 
 
-def _synthetic(job: Job, rows: list[dict[str, Any]], store: ImageStore) -> Embedded:
-    parts = [np.zeros((0, job.scorer.encoder.dimension), np.float32)]
+def _synthetic(pipeline: Pipeline, rows: list[dict[str, Any]], store: ImageStore) -> Embedded:
+    parts = [np.zeros((0, pipeline.scorer.encoder.dimension), np.float32)]
     for start in range(0, len(rows), CHUNK):
         images = [_image(store, row["key"]) for row in rows[start : start + CHUNK]]
-        parts.append(job.scorer.embed(np.stack(images)))
+        parts.append(pipeline.scorer.embed(np.stack(images)))
     return Embedded(
         np.concatenate(parts),
         [row["class_name"] for row in rows],

@@ -10,10 +10,7 @@ from rich.progress import Progress, TaskID
 
 from evaluation.quality import QualityReport
 from fairfed.augmentation.audit import audit
-from fairfed.augmentation.job import Engine, Job
-from fairfed.augmentation.preview import write_preview
-from fairfed.augmentation.steps import STEPS, chosen_steps, run_steps
-from fairfed.augmentation.workspace import (
+from fairfed.augmentation.output_dir import (
     AUDIT,
     CURATION,
     DATASET,
@@ -21,8 +18,11 @@ from fairfed.augmentation.workspace import (
     PLAN,
     PREVIEW,
     QUALITY,
-    Workspace,
+    OutputDir,
 )
+from fairfed.augmentation.pipeline import Engine, Pipeline
+from fairfed.augmentation.preview import write_preview
+from fairfed.augmentation.steps import STEPS, chosen_steps, run_steps
 from fairfed.cli.augment_tables import (
     HOPELESS,
     print_audit,
@@ -116,31 +116,31 @@ def augment_here(
         raise InputError("--preview and --audit-generator run no step; leave out --until, --only")
     if fresh and only not in (None, STEPS[0]):
         raise InputError(f"--fresh starts over with step {STEPS[0]!r}; leave out --fresh or --only")
-    workspace = Workspace(out, config, fresh)
+    output = OutputDir(out, config, fresh)
     console = Console()
     share_cores(workers if chosen == "ray" else 1)
     with Progress(*columns(), console=console) as progress:
         watcher = TerminalWatcher(console, progress)
         try:
-            with Job(config, workspace, watcher, chosen, workers) as job:
+            with Pipeline(config, output, watcher, chosen, workers) as pipeline:
                 if audit:
-                    _audit(console, job)
+                    _audit(console, pipeline)
                 if preview:
-                    _preview(console, job)
+                    _preview(console, pipeline)
                 if not (audit or preview):
-                    run_steps(job, steps)
+                    run_steps(pipeline, steps)
         finally:
             watcher.loaded()
     if not (audit or preview):
-        _say_where(console, workspace, steps)
-        _refuse_nothing(workspace, steps)
+        _say_where(console, output, steps)
+        _refuse_nothing(output, steps)
 
 
-def _refuse_nothing(workspace: Workspace, steps: tuple[str, ...]) -> None:
+def _refuse_nothing(output: OutputDir, steps: tuple[str, ...]) -> None:
     """End with an error where all that was asked for was rejected."""
     if not {"curate", "export"} & set(steps):
         return
-    found = workspace.read(CURATION, "curate")
+    found = output.read(CURATION, "curate")
     if found["requested"] and not found["accepted"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in found["rejected"].items())
         raise RunError(
@@ -155,26 +155,26 @@ def _engine(name: str) -> Engine:
     return "ray" if name == "ray" else "inprocess"
 
 
-def _audit(console: Console, job: Job) -> None:
-    print_audit(console, audit(job))
-    console.print(f"Audit: {job.workspace.path / AUDIT}", soft_wrap=True)
+def _audit(console: Console, pipeline: Pipeline) -> None:
+    print_audit(console, audit(pipeline))
+    console.print(f"Audit: {pipeline.output.path / AUDIT}", soft_wrap=True)
 
 
-def _preview(console: Console, job: Job) -> None:
-    shown = write_preview(job)
+def _preview(console: Console, pipeline: Pipeline) -> None:
+    shown = write_preview(pipeline)
     console.print(f"Shown: {', '.join(shown)}")
-    console.print(f"Preview: {job.workspace.path / PREVIEW}", soft_wrap=True)
+    console.print(f"Preview: {pipeline.output.path / PREVIEW}", soft_wrap=True)
 
 
-def _say_where(console: Console, workspace: Workspace, steps: tuple[str, ...]) -> None:
+def _say_where(console: Console, output: OutputDir, steps: tuple[str, ...]) -> None:
     """The summary, and where things are; the last line names what the last step wrote."""
     if steps[-1] == "export":
-        plan, generation = workspace.read(PLAN, "plan"), workspace.read(GENERATION, "generate")
-        print_summary(console, plan, generation, workspace.read(CURATION, "curate"))
+        plan, generation = output.read(PLAN, "plan"), output.read(GENERATION, "generate")
+        print_summary(console, plan, generation, output.read(CURATION, "curate"))
     written = {"plan": PLAN, "generate": GENERATION, "curate": CURATION, "export": QUALITY}
     for step in steps:
-        console.print(f"{step}: {workspace.path / written[step]}", style="dim", soft_wrap=True)
+        console.print(f"{step}: {output.path / written[step]}", style="dim", soft_wrap=True)
     if steps[-1] == "export":
-        console.print(f"Dataset: {workspace.path / DATASET}", soft_wrap=True)
+        console.print(f"Dataset: {output.path / DATASET}", soft_wrap=True)
     elif steps[-1] != STEPS[-1] and len(steps) > 1:
         console.print("Run the same command without --until to continue.", style="dim")

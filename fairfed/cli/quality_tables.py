@@ -8,7 +8,7 @@ from rich.table import Table
 from evaluation.quality import Measured, QualityReport
 from evaluation.quality.report import DASH, OVERALL
 from evaluation.quality.verdict import Verdict
-from fairfed.augmentation.workspace import QUALITY
+from fairfed.augmentation.output_dir import QUALITY
 from fairfed.cli.tables import titled
 
 MOST_ROWS = 40

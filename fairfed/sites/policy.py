@@ -12,7 +12,7 @@ from fairfed.config.sections import AugmentSettings
 from fairfed.config.site import SitePolicy
 from fairfed.config.systems import MESSAGES, Action
 from fairfed.config.table import TableConfig
-from generators.curation.settings import most_judged
+from generators.curation.settings import max_candidates
 from generators.plan import Cells
 
 UNSAID = -1
@@ -57,7 +57,7 @@ def pool_sizes(wanted: Cells, augment: AugmentSettings) -> Cells:
 
 def most_made(pools: Iterable[int], augment: AugmentSettings) -> int:
     """Images made at most for pools of these sizes, where many are rejected."""
-    return sum(most_judged(size, augment.max_tries) for size in pools)
+    return sum(max_candidates(size, augment.max_tries) for size in pools)
 
 
 def asked_for(config: Agreement) -> tuple[Action, ...]:

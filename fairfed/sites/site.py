@@ -22,7 +22,7 @@ from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.policy import UNSAID, pool_sizes, said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
-from generators.further import further_images
+from generators.incremental import incremental_images
 from generators.plan import Cells
 from generators.synthesis import SHARED, owner
 
@@ -250,8 +250,8 @@ class Site:
         pools, before = self.pools(arm), extra - new
         whose = SHARED if self.study.augment.share else owner(self.index)
         plans = [
-            further_images(maker, pools, before, whose),
-            further_images(maker, pools + before, new, whose),
+            incremental_images(maker, pools, before, whose),
+            incremental_images(maker, pools + before, new, whose),
         ]
         inputs, labels, groups = [base.inputs], [base.labels], [base.groups]
         for made in plans:

@@ -7,7 +7,7 @@ from generators.curation.judge import Judge
 from generators.curation.limits import Threshold
 from generators.curation.pool import Pool
 from generators.curation.references import References
-from generators.curation.settings import CHECKS, REASONS, Curation, most_judged
+from generators.curation.settings import CHECKS, REASONS, Curation, max_candidates
 
 __all__ = [
     "CHECKS",
@@ -18,5 +18,5 @@ __all__ = [
     "Pool",
     "References",
     "Threshold",
-    "most_judged",
+    "max_candidates",
 ]

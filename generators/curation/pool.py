@@ -54,14 +54,14 @@ class Pool:
     held_out_rate: tuple[int, int] | None = None
 
     @property
-    def short(self) -> int:
+    def deficit(self) -> int:
         """Images that are lacking although the budget is spent."""
         return self.requested - len(self.images)
 
     def judge(self, judge: Judge, found: list[tuple[Entry, Image]]) -> None:
         """Judge images in their order until there are as many as requested."""
         for candidate in judge.measure(found):
-            if self.short == 0:
+            if self.deficit == 0:
                 return
             reason = judge.verdict(candidate)
             self.verdicts.append((candidate.entry.key, reason))
@@ -84,7 +84,7 @@ class Pool:
         return {
             "requested": self.requested,
             "accepted": len(self.images),
-            "short": self.short,
+            "short": self.deficit,
             "judged": len(self.verdicts),
             "rejected": dict(sorted(self.rejected.items())),
             "generated": self.generated,

@@ -72,7 +72,7 @@ class Curation:
             raise InputError(f"curation.minimum is {self.minimum}; give at least 2")
 
 
-def most_judged(wanted: int, max_tries: float) -> int:
+def max_candidates(wanted: int, max_tries: float) -> int:
     """Images judged at most where so many are wanted.
 
     50 times 1.1 is 55, also where its product in floating point is a little more.

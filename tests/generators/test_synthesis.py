@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generators.curation import most_judged
+from generators.curation import max_candidates
 from generators.requests import Image, Request, Source, request_seed
 from generators.store import ImageStore
 from generators.synthesis import SHARED, Curation, Synthesiser
@@ -153,14 +153,14 @@ def test_budget_is_counted_in_images_whatever_the_batch(tmp_path: Path, size: in
     generator = FakeGenerator()
     generator.batch_size = size
     pool = _maker(tmp_path, generator, curation=Curation(max_tries=1.5)).pool(0, 1, 5)
-    assert (pool.requested, pool.short, len(pool.verdicts)) == (5, 5, 8)
+    assert (pool.requested, pool.deficit, len(pool.verdicts)) == (5, 5, 8)
     assert pool.summary()["short"] == 5
 
 
 def test_a_budget_is_not_exceeded_by_rounding(tmp_path: Path) -> None:
     pool = _maker(tmp_path, FakeGenerator(), curation=Curation(max_tries=1.1)).pool(0, 1, 50)
     assert len(pool.verdicts) == 55
-    assert [most_judged(n, 1.1) for n in (0, 1, 10, 50, 51)] == [0, 2, 11, 55, 57]
+    assert [max_candidates(n, 1.1) for n in (0, 1, 10, 50, 51)] == [0, 2, 11, 55, 57]
 
 
 @pytest.mark.parametrize("batch", [1, 4, 64])

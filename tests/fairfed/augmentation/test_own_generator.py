@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairfed.augmentation.job import Job
+from fairfed.augmentation.output_dir import OutputDir
+from fairfed.augmentation.pipeline import Pipeline
 from fairfed.augmentation.steps import STEPS, run_steps
-from fairfed.augmentation.workspace import Workspace
 from fairfed.cli.model_files import configured_models
 from fairfed.config import PipelineConfig
 from generators.diffusion import DiffusionSettings, load_generator
@@ -63,8 +63,8 @@ def test_an_augmentation_with_it(
 ) -> None:
     config = augmentation("generator.model=my_generator:Stripes")
     out = tmp_path / "out"
-    with Job(config, Workspace(out, config), Silent()) as job:
-        run_steps(job, STEPS)
+    with Pipeline(config, OutputDir(out, config), Silent()) as pipeline:
+        run_steps(pipeline, STEPS)
     assert json.loads((out / "generation.json").read_text())["images"] == 6
     made = sorted((out / "dataset" / "synthetic").iterdir())
     assert set(np.unique(np.asarray(Image.open(made[0])))) == {0, 255}
@@ -77,10 +77,10 @@ def test_what_it_cannot_make_is_refused_before_anything_is_made(
 ) -> None:
     config = augmentation("generator.model=my_generator:Stripes", 'synthesis.classes=["shoe"]')
     with (
-        Job(config, Workspace(tmp_path / "out", config), Silent()) as job,
+        Pipeline(config, OutputDir(tmp_path / "out", config), Silent()) as pipeline,
         pytest.raises(InputError, match="stripes have no shoes"),
     ):
-        run_steps(job, STEPS)
+        run_steps(pipeline, STEPS)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairfed.augmentation.job import Job
+from fairfed.augmentation.output_dir import OutputDir
+from fairfed.augmentation.pipeline import Pipeline
 from fairfed.augmentation.preview import contact_sheet, preview_cells, write_preview
 from fairfed.augmentation.steps import STEPS, chosen_steps, run_steps
-from fairfed.augmentation.workspace import Workspace
 from fairfed.config import PipelineConfig
 from semantic.errors import InputError
 from tests.fairfed.augmentation.silent import Silent
@@ -28,8 +28,8 @@ Configured = Callable[..., PipelineConfig]
 
 
 def _run(config: PipelineConfig, out: Path, steps: tuple[str, ...] = STEPS) -> Path:
-    with Job(config, Workspace(out, config), Silent()) as job:
-        run_steps(job, steps)
+    with Pipeline(config, OutputDir(out, config), Silent()) as pipeline:
+        run_steps(pipeline, steps)
     return out
 
 
@@ -131,18 +131,18 @@ def test_changed_data_is_noticed(
         with pytest.raises(InputError, match="have changed since the plan was made"):
             _run(config, tmp_path / "out", steps)
     assert (tmp_path / "out" / "plan.json").read_bytes() == before
-    with Job(config, Workspace(tmp_path / "out", config, fresh=True), Silent()) as job:
-        run_steps(job, ("plan",))
+    with Pipeline(config, OutputDir(tmp_path / "out", config, fresh=True), Silent()) as pipeline:
+        run_steps(pipeline, ("plan",))
     assert (tmp_path / "out" / "plan.json").read_bytes() != before
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fairfed.augmentation.job import Job
+from fairfed.augmentation.pipeline import Pipeline
 from tests.fairfed.augmentation.silent import Silent
 from fairfed.augmentation.steps import run_steps
-from fairfed.augmentation.workspace import Workspace
+from fairfed.augmentation.output_dir import OutputDir
 from fairfed.config import PipelineConfig, load_model
 from generators.store import ImageStore
 
@@ -154,8 +154,8 @@ def dying(self, *args, **kwargs):
     return put(self, *args, **kwargs)
 ImageStore.put = dying
 config = load_model(PipelineConfig, sys.argv[1])
-with Job(config, Workspace(Path(sys.argv[2]), config), Silent()) as job:
-    run_steps(job, ("plan", "generate", "curate", "export"))
+with Pipeline(config, OutputDir(Path(sys.argv[2]), config), Silent()) as pipeline:
+    run_steps(pipeline, ("plan", "generate", "curate", "export"))
 """
 
 
@@ -184,8 +184,8 @@ def test_the_preview_shows_a_few_cells_and_its_images_are_those_of_the_plan(
     augmentation: Configured, tmp_path: Path
 ) -> None:
     config = augmentation()
-    with Job(config, Workspace(tmp_path / "out", config), Silent()) as job:
-        assert write_preview(job) == ["hat × f", "hat × m"]
+    with Pipeline(config, OutputDir(tmp_path / "out", config), Silent()) as pipeline:
+        assert write_preview(pipeline) == ["hat × f", "hat × m"]
     with Image.open(tmp_path / "out" / "preview.png") as sheet:
         assert sheet.size[0] > 4 * 96
         assert len(set(sheet.convert("L").tobytes())) > 10
@@ -211,9 +211,9 @@ def test_a_preview_of_complete_data_leaves_out_groups_that_nobody_could_name(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "metadata.csv").write_text("\n".join([lines[0], *rows]))
     config = augmentation(f"data.source={tmp_path}/data", "synthesis.classes=[]")
-    with Job(config, Workspace(tmp_path / "out", config), Silent()) as job:
-        assert "missing" in job.source.table.group_names
-        shown = write_preview(job)
+    with Pipeline(config, OutputDir(tmp_path / "out", config), Silent()) as pipeline:
+        assert "missing" in pipeline.source.table.group_names
+        shown = write_preview(pipeline)
     assert sorted(shown) == [f"{c} × {g}" for c in ("bag", "coat", "dress") for g in ("f", "m")]
 
 
@@ -252,7 +252,7 @@ def test_a_generator_that_shows_a_group_rarely_gets_more_tries(
         assert (max(best) > 0.5) == (max(row) > 2.0)
     # The images are in the store: an audit on its own makes none of them again.
     (out / "generator-audit.json").unlink()
-    with Job(config, Workspace(out, config), Silent()) as job:
-        write_audit(job)
-        assert job.generator.seconds_per_image is None
+    with Pipeline(config, OutputDir(out, config), Silent()) as pipeline:
+        write_audit(pipeline)
+        assert pipeline.generator.seconds_per_image is None
     assert _read(out / "generator-audit.json") == audit

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairfed.augmentation.job import OWNER, Job
-from fairfed.augmentation.workspace import Workspace
+from fairfed.augmentation.output_dir import OutputDir
+from fairfed.augmentation.pipeline import OWNER, Pipeline
 from fairfed.config import PipelineConfig
 from fairfed.config.load import load_model
 from generators.store import request_key
@@ -29,10 +29,10 @@ def _rows(out: Path) -> list[dict[str, Any]]:
 
 def _made(config: PipelineConfig, out: Path, cell: tuple[int, int], n: int) -> list[Any]:
     """Requests and images of a cell that an augmentation has made."""
-    with Job(config, Workspace(out, config), Silent()) as job:
-        maker = job.synthesiser()
+    with Pipeline(config, OutputDir(out, config), Silent()) as pipeline:
+        maker = pipeline.synthesiser()
         requests = [maker.request(*cell, index, OWNER) for index in range(n)]
-        found = [job.store.get(request_key(r, job.store.generator)) for r in requests]
+        found = [pipeline.store.get(request_key(r, pipeline.store.generator)) for r in requests]
     return [(r, entry[1].astype(float)) for r, entry in zip(requests, found, strict=True) if entry]
 
 
@@ -56,10 +56,10 @@ def test_images_that_start_from_real_ones_resemble_them(
         assert request.source is None
         assert np.array_equal(image, plain)
     config = load_model(PipelineConfig, bundled_toml, [real, f'data.source="{folder}"'])
-    with Job(config, Workspace(tmp_path / "real", config), Silent()) as job:
-        assert job.space.cell(0, 0).group == "blue"
+    with Pipeline(config, OutputDir(tmp_path / "real", config), Silent()) as pipeline:
+        assert pipeline.space.cell(0, 0).group == "blue"
         with pytest.raises(InputError, match="cannot be shared"):
-            job.synthesiser().pool(0, 0, 2, SHARED)
+            pipeline.synthesiser().pool(0, 0, 2, SHARED)
 
 
 def test_prototypes_of_this_data_are_exact_or_released_once(

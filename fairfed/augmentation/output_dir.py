@@ -31,7 +31,7 @@ DAMAGED = (
 )
 
 
-class Workspace:
+class OutputDir:
     """The directory, opened to begin an augmentation or to continue it.
 
     Parameters

@@ -12,12 +12,12 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.augmentation.choice import Engine as Engine
-from fairfed.augmentation.choice import build_conditioner, build_generator
+from fairfed.augmentation.builders import Engine as Engine
+from fairfed.augmentation.builders import build_conditioner, build_generator
 from fairfed.augmentation.lookahead import LookAhead
+from fairfed.augmentation.output_dir import OutputDir
 from fairfed.augmentation.progress import Watcher
 from fairfed.augmentation.source import Source, load_source
-from fairfed.augmentation.workspace import Workspace
 from fairfed.config import PipelineConfig
 from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.semantics import semantic_space, store_directory
@@ -42,14 +42,14 @@ BLIND_CHECKS = ("margin", "attributes")
 Rows = npt.NDArray[np.int64]
 
 
-class Job:
+class Pipeline:
     """One augmentation at work; a context manager, because a generator may hold processes.
 
     Parameters
     ----------
     config
         The configuration.
-    workspace
+    output
         The output directory.
     watcher
         Is told what happens.
@@ -60,20 +60,20 @@ class Job:
     def __init__(
         self,
         config: PipelineConfig,
-        workspace: Workspace,
+        output: OutputDir,
         watcher: Watcher,
         engine: Engine = "inprocess",
         workers: int = 2,
     ) -> None:
         self.config = config
-        self.workspace = workspace
+        self.output = output
         self.watcher = watcher
         self.engine = engine
         self.workers = workers
         self._open = ExitStack()
         self._own: dict[Cell, list[Image]] = {}
 
-    def __enter__(self) -> Job:
+    def __enter__(self) -> Pipeline:
         """Nothing is loaded yet."""
         return self
 
@@ -161,7 +161,7 @@ class Job:
     def conditioner(self) -> Conditioner:
         """From cells to what conditions the generator."""
         return build_conditioner(
-            self.config, self.scorer, self.source, lambda: self.references, self.workspace
+            self.config, self.scorer, self.source, lambda: self.references, self.output
         )
 
     @cached_property

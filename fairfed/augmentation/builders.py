@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from fairfed.augmentation.output_dir import PROTOTYPES, OutputDir
 from fairfed.augmentation.recalling import memory_of
 from fairfed.augmentation.source import Source
-from fairfed.augmentation.workspace import PROTOTYPES, Workspace
 from fairfed.config import PipelineConfig
 from fairfed.sites.generation import diffusion_settings
 from generators.curation import References
@@ -56,7 +56,7 @@ def build_conditioner(
     scorer: CellScorer,
     source: Source,
     references: Callable[[], References],
-    workspace: Workspace,
+    output: OutputDir,
 ) -> Conditioner:
     """The configured conditioning.
 
@@ -64,7 +64,7 @@ def build_conditioner(
     ----------
     references
         Describes the real training images; called where prototypes are made of them.
-    workspace
+    output
         Keeps a release of prototypes.
 
     Raises
@@ -81,7 +81,7 @@ def build_conditioner(
         )
     prototypes: Vectors = {}
     if conditioning.mode == "prototype":
-        found = _prototypes(config, scorer, source, references, workspace)
+        found = _prototypes(config, scorer, source, references, output)
         prototypes = {name: one.vector for name, one in found.items() if one.usable}
     plain = Conditioner(
         space, conditioning.mode, conditioning.unnamed, conditioning.weight, prototypes
@@ -104,7 +104,7 @@ def _prototypes(
     scorer: CellScorer,
     source: Source,
     references: Callable[[], References],
-    workspace: Workspace,
+    output: OutputDir,
 ) -> Mapping[str, Prototype]:
     """Prototypes as given, or as this data's training images have them.
 
@@ -120,13 +120,13 @@ def _prototypes(
             for by_cell in (False, True)
         )
         return by_class | by_cell
-    if not workspace.has(PROTOTYPES):
+    if not output.has(PROTOTYPES):
         released = _sums(scorer, source, references(), by_cell=False).release(
             conditioning.epsilon, conditioning.delta, conditioning.minimum
         )
-        workspace.begin()  # a release is kept whatever becomes of the plan
-        workspace.write(PROTOTYPES, released.to_json())
-    return read_prototypes(workspace.path / PROTOTYPES, encoder).prototypes()
+        output.begin()  # a release is kept whatever becomes of the plan
+        output.write(PROTOTYPES, released.to_json())
+    return read_prototypes(output.path / PROTOTYPES, encoder).prototypes()
 
 
 def _sums(

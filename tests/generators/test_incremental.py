@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from generators.further import further_images
+from generators.incremental import incremental_images
 from generators.requests import Image, Request
 from generators.store import ImageStore
 from generators.synthesis import Curation, Synthesiser
@@ -61,26 +61,26 @@ def test_they_follow_what_was_drawn_and_are_paid_once(tmp_path: Path) -> None:
     pools = np.array([[6, 0], [0, 0]])
     first = synthesiser.fill(np.array([[5, 0], [0, 0]]), 0, 6)
     wanted = np.array([[4, 0], [3, 0]])
-    added = further_images(synthesiser, pools, wanted)
+    added = incremental_images(synthesiser, pools, wanted)
     assert added.labels.tolist() == [0] * 4 + [1] * 3
     assert added.groups.tolist() == [0] * 7
     assert distinct(first.images, added.images) == 5 + 7
-    later = further_images(synthesiser, pools + wanted, wanted)
+    later = incremental_images(synthesiser, pools + wanted, wanted)
     assert distinct(first.images, added.images, later.images) == 5 + 7 + 7
-    again = further_images(maker(tmp_path), pools, wanted)  # another process, the same store
+    again = incremental_images(maker(tmp_path), pools, wanted)  # another process, the same store
     assert np.array_equal(again.images, added.images)
     assert again.generated == 0
     assert again.reused >= 7
-    same = further_images(synthesiser, pools, wanted)  # another client, the same process
+    same = incremental_images(synthesiser, pools, wanted)  # another client, the same process
     assert (same.generated, same.reused) == (0, again.reused)
-    assert further_images(synthesiser, pools, 0 * wanted).images.shape == (0, 0, 0, 3)
+    assert incremental_images(synthesiser, pools, 0 * wanted).images.shape == (0, 0, 0, 3)
 
 
 def test_a_pool_that_curation_left_short_gives_nothing_twice(tmp_path: Path) -> None:
     synthesiser = maker(tmp_path, max_tries=1.0)
     pools, wanted = np.array([[9, 0], [0, 0]]), np.array([[9, 0], [0, 0]])
     base = synthesiser.pool(0, 0, 9)
-    added = further_images(synthesiser, pools, wanted)
-    assert base.short > 0
+    added = incremental_images(synthesiser, pools, wanted)
+    assert base.deficit > 0
     assert 0 < len(added.images) <= 9
     assert distinct(np.stack(base.images), added.images) == len(base.images) + len(added.images)

@@ -9,7 +9,7 @@ from generators.requests import Image
 from generators.synthesis import SHARED, Synthesiser, SyntheticSet, collected
 
 
-def further_images(
+def incremental_images(
     maker: Synthesiser, beyond: Cells, wanted: Cells, owner: str = SHARED
 ) -> SyntheticSet:
     """Accepted images that follow those of the cells' pools so far.
