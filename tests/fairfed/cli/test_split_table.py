@@ -15,7 +15,8 @@ def test_every_count_is_whole_at_80_columns() -> None:
     cells[0, 0] = 0
     out = io.StringIO()
     federation = {
-        "unit": "images", "clients": ["0", "1", "2"], "splits": {"main": {"train": cells.tolist()}}, "sensitive": "sex",
+        "unit": "images", "clients": ["0", "1", "2"], "sensitive": "sex",
+        "splits": {"main": {"train": cells.tolist()}},
         "classes": [f"class {n}" for n in range(19)], "groups": ["f", "m", "x", "y"],
     }  # fmt: skip
     print_federation(Console(file=out, width=80), federation)
