@@ -65,3 +65,12 @@ def test_what_goes_beyond_the_policy_is_named() -> None:
         "policy.max_rounds: the study has 20 rounds, allowed are 19",
         "policy.max_synthetic: the study would have up to 8 images made, allowed are 7",
     ]
+
+
+def test_code_that_a_study_names_is_run_only_if_the_policy_has_it() -> None:
+    named = parse_config('model = "m:net"\nsystem = "s:mine"', "study")
+    refused = list(refusals(SitePolicy(own_code=("m:net", "m:other")), named, 0))
+    assert refused == [
+        "policy.own_code: the study's system is 's:mine', code of its own that this site would run"
+    ]
+    assert not list(refusals(SitePolicy(own_code=("s:mine", "m:net")), named, 0))
