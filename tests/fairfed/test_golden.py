@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fairfed.config import Config
+from fairfed.systems.inversion.images import _Made
 from tests.fairfed import golden
 from tests.fairfed.runs import run_of
 
@@ -19,7 +20,9 @@ def test_classifier_with_augmentation_and_steering(finished_small: Config) -> No
 
 
 @pytest.mark.parametrize("where", ["client", "server"])
-def test_inversion(small: Small, where: str) -> None:
+def test_inversion(small: Small, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Images that another test has made of the same models would count as found.
+    monkeypatch.setattr("fairfed.systems.inversion.images._made", _Made())
     arm = f'arms=[{{name="Inverted", inversion="{where}"}}]'
     config = small("model=cnn-bn", arm, *QUICK)
     golden.check_golden(f"inversion-{where}", run_of(config))

@@ -39,7 +39,7 @@ def test_full_disk_is_said_leaves_nothing_half_and_is_gone_on_from(
     first = _put(store, 0)
     with monkeypatch.context() as full:
         full.setattr(Path, "write_bytes", _fail)
-        with pytest.raises(StoreError, match=r"No space left.*MB free.*goes on from the images"):
+        with pytest.raises(StoreError, match=r"No space left.*MB free.*from what is stored"):
             _put(store, 1)
     assert not list(tmp_path.rglob("*.partial.*"))
     second = _put(store, 1)

@@ -21,7 +21,7 @@ from fairfed.rounds.exchange import Client
 from fairfed.rounds.loop import run_rounds
 from fairfed.server import LogWatcher, checked
 from fairfed.system import simulated_study, simulation_of
-from fairfed.systems.peers import outcome
+from fairfed.systems.peers import results as peers_results
 from fairfed.systems.peers.arm_server import PeersServer
 from fairfed.systems.peers.learning import PeerSite
 from fairfed.systems.peers.population import holder, leavers, members, peer_cost, unseen_peers
@@ -228,7 +228,7 @@ def _profiles(contents: list[RecordDict]) -> dict[int, set[bytes]]:
     for content in contents:
         for name, record in content.config_records.items():
             if record.get("kind") in ("profile", "visit"):
-                arrays = content.array_records[name.replace("message", "arrays")]
+                arrays = content.array_records[name.replace("letter", "arrays")]
                 sent = b"".join(array.data for array in arrays.values())
                 told.setdefault(int(record["from"]), set()).add(sent)
     return told
@@ -278,8 +278,8 @@ def test_a_row_says_of_how_many_unseen_clients_it_is() -> None:
         method("B", (2, "global", [0.5, 0.7]), (2, "cluster", [0.5, 0.7]), (3, "global", [0.5])),
         method("C"),
     ]
-    found = outcome._rows({"rounds": 3, "unseen": 2, "methods": methods})
-    rows = Table(outcome.COLUMNS, tuple(found)).texts()
+    found = peers_results._rows({"rounds": 3, "unseen": 2, "methods": methods})
+    rows = Table(peers_results.COLUMNS, tuple(found)).texts()
     assert [row[0] for row in rows] == [
         "A", "B (1 of 2)", "B, nearest cluster (0 of 2)", "C (0 of 2)"
     ]  # fmt: skip
