@@ -12,14 +12,26 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fairfed.config import Config, load_config
-from fairfed.config.site import SiteConfig
+from fairfed.config.site import SiteConfig, load_site
 from fairfed.config.systems import MESSAGES
-from fairfed.engines.deployment import refuse_site
 from fairfed.engines.redaction import redact_client_errors
+from fairfed.errors import PublicInputError
 from fairfed.sites.collection import Sites
 from fairfed.sites.local import LocalSites
-from fairfed.sites.request import Request
+from fairfed.sites.request import CLIENT, Request
 from fairfed.system import simulation_of
+
+SITE = "site"
+"""What a SuperNode's configuration calls the path of its `site.toml`."""
+SIMULATED = ("partition-id", "num-partitions")
+"""What a simulation tells every client of itself."""
+CONFIG = "config"
+PATIENCE = 300.0
+"""Seconds that a real site synthesises for one message before it says how far it is."""
+NO_SITE = (
+    "this SuperNode has no site: start it with `fairfed site start site.toml`, or with "
+    "--node-config \"site='/path/of/site.toml'\""
+)
 
 
 def client_app(sites: Sites | None = None) -> ClientApp:
@@ -28,10 +40,10 @@ def client_app(sites: Sites | None = None) -> ClientApp:
     Parameters
     ----------
     sites
-        Which sites the clients are; None to simulate those of the run configuration, as `flwr run`
-        does.
+        Which sites the clients are; None to find out from what the engine says of the client: of a
+        SuperNode, which `site.toml` is its own; of a simulation, which part of the data.
     """
-    made = ClientApp(mods=[redact_client_errors, refuse_site])
+    made = ClientApp(mods=[redact_client_errors])
     for message_type, (handler, _) in MESSAGES.items():
         kind, _, name = message_type.partition(".")
         getattr(made, kind)(name or "default")(_Answering(sites, handler))
@@ -48,11 +60,11 @@ class _Answering:
         """The site's answer."""
         module, name = self._place.split(":")
         handler = getattr(import_module(module), name)
-        sites = self._sites or simulation_of(run_configuration(context))
+        sites = self._sites or sites_of(context, message)
         request = Request(message, context, sites)
         try:
             sites.admit(request)
-            reply: Message = handler(request)
+            reply = sites.answer(request, handler)
         except (Exception, SystemExit) as error:
             sites.failed(request, error)
             raise
@@ -62,9 +74,34 @@ class _Answering:
 
 def app_of_site(config: SiteConfig) -> ClientApp:
     """The app of one site, in a process of its own."""
+    return client_app(_at_home(config))
+
+
+def _at_home(config: SiteConfig, patience: float | None = None) -> LocalSites:
+    """The site whose process this is."""
     if config.compute.threads is not None:
         torch.set_num_threads(config.compute.threads)
-    return client_app(LocalSites([config]))
+    return LocalSites([config], patience)
+
+
+def sites_of(context: Context, message: Message) -> Sites:
+    """Who this client is, by its node configuration.
+
+    Raises
+    ------
+    PublicInputError
+        If that names neither a `site.toml` nor a part of a simulation.
+    semantic.errors.InputError
+        If the site's configuration is not as it should be.
+    """
+    node = context.node_config
+    if all(name in node for name in SIMULATED):
+        return simulation_of(run_configuration(context))
+    if SITE not in node:
+        raise PublicInputError(NO_SITE)
+    # Of real sites, the server says who is which.
+    node["partition-id"] = int(message.content.config_records[CONFIG][CLIENT])  # type: ignore[arg-type]
+    return _at_home(load_site(str(node[SITE])), PATIENCE)
 
 
 def run_configuration(context: Context) -> Config:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from evaluation.errors import InputError as AuditInputError
 from evaluation.report import write_report
 from fairfed.client import client_app, run_configuration
 from fairfed.config import Arm, Config
 from fairfed.config.site import SiteConfig
 from fairfed.data.table import natural_order
 from fairfed.engines.apart import ClientsApart
-from fairfed.engines.deployment import refuse_deployment
+from fairfed.engines.forwarding import ForwardingGrid
+from fairfed.engines.inprocess import InProcessGrid
+from fairfed.engines.private import SimulationGrid
 from fairfed.engines.run import run_apps
+from fairfed.errors import RunError
 from fairfed.rounds.progress import Watcher
+from fairfed.rounds.progress_file import ProgressFile
+from fairfed.rounds.remote import RemoteSites
 from fairfed.rounds.run_lock import run_lock
 from fairfed.sites.study import Study, study_of
 from fairfed.system import kind_of, simulated_study, system_of
 from fairfed.systems.classifier.gallery import write_gallery
 from semantic.encoder import check_source
+from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
+
+SIMULATED = (
+    "data: over a SuperLink every site has data of its own; give the configuration [federation] "
+    "instead of [data] and [partition], or run it on one machine (`fairfed run`)"
+)
 
 
 class LogWatcher:
@@ -129,6 +142,49 @@ def start(
         run_apps(app, apart, len(ordered), workers=workers)
 
 
+@contextmanager
+def _followed(grid: Grid, context: Context, config: Config) -> Iterator[Watcher]:
+    """Who is told how the run goes on: at a SuperLink, a file that `fairfed run` reads elsewhere.
+
+    What ends the run is in it, too: Flower says of a failed run that it has failed, and no more.
+    """
+    if not isinstance(grid, RemoteSites):
+        yield LogWatcher()
+        return
+    told = ProgressFile(config.run_directory, context.run_id)
+    logger.setLevel(logging.INFO)
+    logger.addHandler(told)
+    try:
+        yield told
+    except (InputError, AuditInputError) as error:
+        told.failed(error, 2)
+        raise
+    except RunError as error:
+        told.failed(error, 1)
+        raise
+    finally:
+        logger.removeHandler(told)
+        told.close()
+
+
+def reached(grid: Grid, config: Config) -> Grid:
+    """The grid as rounds use it: that of a SuperLink with patience and names.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If it is a SuperLink's, and the run simulates its sites.
+    """
+    inner = grid
+    while isinstance(inner, ForwardingGrid):
+        inner = inner.inner
+    if isinstance(inner, InProcessGrid | SimulationGrid):
+        return grid
+    if config.federation is None:
+        raise InputError(SIMULATED)
+    return RemoteSites(grid, config.min_sites, config.wait, config.deadline)
+
+
 def server_app(
     study: Study | None = None, watcher: Watcher | None = None, *, report: bool = True
 ) -> ServerApp:
@@ -148,12 +204,11 @@ def server_app(
 
     @made.main()
     def main(grid: Grid, context: Context) -> None:
-        refuse_deployment(grid)
-
-        chosen = study or simulated_study(run_configuration(context))
+        chosen = study or checked(run_configuration(context))
         config = chosen.config
-        with run_lock(config):
-            run = system_of(config).run(grid, chosen, watcher or LogWatcher())
+        grid = reached(grid, config)
+        with run_lock(config), _followed(grid, context, config) as followed:
+            run = system_of(config).run(grid, chosen, watcher or followed)
             if not report:
                 return
             if chosen.simulation is not None and kind_of(config) is None:

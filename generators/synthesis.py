@@ -62,7 +62,7 @@ class Synthesiser:
     seed
         Of the run; fixes every image.
     progress
-        Told how many more images were made or found.
+        Told how many more images were made or found, and how many of them were made.
     conditioner, sources, negative
         What is asked for, see `Asker`; without a conditioner, each cell's first prompt. Images
         that start from a client's own ones need an owner other than `SHARED`.
@@ -80,7 +80,7 @@ class Synthesiser:
         store: ImageStore,
         curation: Curation,
         seed: int,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
         *,
         conditioner: Conditioner | None = None,
         sources: Callable[[Cell], Sequence[Image]] | None = None,
@@ -209,7 +209,7 @@ class Synthesiser:
                 rows[key] = found
         rows |= self._score([*unscored, *self._make(lacking)], label, group)
         if self._progress is not None:
-            self._progress(len(requests))
+            self._progress(len(requests), len(lacking))
         return [rows[key] for key in keys], len(lacking)
 
     def _make(self, requests: list[Request]) -> list[tuple[Request, Image, str]]:

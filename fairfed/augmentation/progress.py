@@ -18,8 +18,8 @@ class Watcher(Protocol):
         """A step that handles about so many images begins."""
         ...
 
-    def images_done(self, count: int) -> None:
-        """So many more images were made, found in the store, or judged."""
+    def images_done(self, count: int, made: int = 0) -> None:
+        """So many more images were made, found in the store, or judged; `made`: of them, now."""
         ...
 
     def ended(self, step: str, result: dict[str, Any]) -> None:

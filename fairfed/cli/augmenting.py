@@ -71,7 +71,7 @@ class TerminalWatcher:
         self.loaded()
         self._task = self._progress.add_task(TITLES[step], total=images)
 
-    def images_done(self, count: int) -> None:
+    def images_done(self, count: int, made: int = 0) -> None:
         """Move the bar."""
         if self._task is not None:
             self._progress.advance(self._task, count)

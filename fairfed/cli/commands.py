@@ -50,13 +50,21 @@ def run(
             show_default=False,
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="With [federation] in CONFIG: the SuperLink that sites have joined, as a "
+            "coordinator's directory or a connection of Flower's config.toml.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run an experiment, or continue it where it was interrupted."""
     if config is None and preset is None:
         raise typer.BadParameter("give a configuration file, or --preset NAME (fairfed presets)")
     from fairfed.cli.running import run_here
 
-    run_here(load_config(config, overrides or (), preset), fresh, site or ())
+    run_here(load_config(config, overrides or (), preset), fresh, site or (), on)
 
 
 @app.command()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,24 +22,30 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from evaluation.files import write_text
+from fairfed.cli.following import follow
 from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
 from fairfed.config.site import load_site
-from fairfed.rounds.run_lock import check_folder, clear
+from fairfed.rounds.run_lock import CONFIG, check_folder, clear
 from fairfed.server import checked, start
 from fairfed.sites.progress import listening
 from fairfed.system import kind_of
 from semantic.errors import InputError
 
 NO_SITES = (
-    "--site: give the site.toml of every site that takes part; the configuration has [federation], "
-    "so that its data are at sites"
+    "--site, --on: give the site.toml of every site that takes part, or the SuperLink that sites "
+    "have joined; the configuration has [federation], so that its data are at sites"
 )
+TWO_PLACES = "--on, --site: sites are those of a SuperLink or of this machine; give one of the two"
 ONLY_SITES = (
     "--site: the configuration cuts [data] into the clients of a simulation; give it [federation] "
-    "to run with sites, or leave --site out"
+    "to run with sites, or leave --site and --on out"
 )
+
+
+logger = logging.getLogger("fairfed")
 
 
 class TerminalWatcher:
@@ -56,7 +65,7 @@ class TerminalWatcher:
         """Open the bar of the synthesis."""
         self._synthesis = self._progress.add_task("Synthesising missing cells", total=images)
 
-    def images_done(self, count: int) -> None:
+    def images_done(self, count: int, made: int = 0) -> None:
         """Move the bar of the synthesis."""
         if self._synthesis is not None:
             self._progress.advance(self._synthesis, count)
@@ -96,8 +105,10 @@ def columns() -> tuple[Any, ...]:
     )
 
 
-def run_here(config: Config, fresh: bool = False, sites: Sequence[Path] = ()) -> None:
-    """Run an experiment on this machine and print its tables; the last line names the report.
+def run_here(
+    config: Config, fresh: bool = False, sites: Sequence[Path] = (), on: str | None = None
+) -> None:
+    """Run an experiment and print its tables; the last line names the report.
 
     Parameters
     ----------
@@ -106,17 +117,24 @@ def run_here(config: Config, fresh: bool = False, sites: Sequence[Path] = ()) ->
     fresh
         Remove what a run has written to its directory, once all inputs are found sound.
     sites
-        With `[federation]` in the configuration: the files of the sites that take part.
+        With `[federation]` in the configuration: the files of the sites that take part, on this
+        machine.
+    on
+        The SuperLink whose sites take part instead; see `fairfed.engines.flower_cli.SuperLink`.
 
     Raises
     ------
     semantic.errors.InputError
         If sites are given to a simulation, or none to a study of sites.
     """
-    if bool(sites) != (config.federation is not None):
+    if bool(sites or on) != (config.federation is not None):
         raise InputError(NO_SITES if config.federation is not None else ONLY_SITES)
+    if sites and on:
+        raise InputError(TWO_PLACES)
     taking_part = [load_site(path) for path in sites]
 
+    if on:  # another process works there, in a directory of its own
+        config = config.model_copy(update={"out": str(config.run_directory.absolute())})
     console = Console()
     check_folder(config, fresh)
     with console.status("Loading data and models"):
@@ -126,14 +144,33 @@ def run_here(config: Config, fresh: bool = False, sites: Sequence[Path] = ()) ->
         clear(config)
     with Progress(*columns(), console=console) as progress:
         watcher = TerminalWatcher(console, progress)
-        with listening(watcher.images_done):
-            start(study, watcher, sites=taking_part)
+        if on:
+            write_text(config.run_directory / CONFIG, config.to_toml())
+            with _said(console):
+                follow(config, on, watcher)
+        else:
+            with listening(watcher.images_done):
+                start(study, watcher, sites=taking_part)
     where = config.run_directory
     if kind_of(config) is None:
         print_summary(where, console)
     console.print(f"Report: {where / 'report.html'}", soft_wrap=True)
     if kind_of(config) is not None:
         print_run(where, console)
+
+
+@contextmanager
+def _said(console: Console) -> Iterator[None]:
+    """Print what the run's process logs, above the bars."""
+    handler = RichHandler(console=console, show_path=False, show_time=False)
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def share_cores(workers: int) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from fairfed.config.adaptation import AdaptConfig, SpecialiseConfig
-from fairfed.config.base import OneOf, Section
+from fairfed.config.base import Once, OneOf, Section, Strings
 from fairfed.config.classifiers import MODELS
 from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
@@ -115,8 +115,28 @@ class Config(Agreement):
         description="See `[federation]`: what sites with data of their own agree on, instead of "
         "`[data]` and `[partition]`, which cut one data set into the clients of a simulation.",
     )
+    sites: Annotated[Strings, Once] = Field(
+        (),
+        description="With `[federation]`: names of the sites that may take part, which may then "
+        "come late. Without them, whoever is there when the run begins.",
+    )
     min_sites: int = Field(
-        2, ge=1, description="With `[federation]`: sites that must be there before a run begins."
+        2,
+        ge=1,
+        description="With `[federation]`: sites that must be there before a run begins and, over a "
+        "network, in every round.",
+    )
+    wait: float = Field(
+        600.0,
+        ge=0,
+        description="With `[federation]`, over a network: seconds to wait for `min_sites`, and at "
+        "the beginning for all `sites`.",
+    )
+    deadline: float = Field(
+        3600.0,
+        gt=0,
+        description="With `[federation]`, over a network: seconds that sites have for an exchange. "
+        "One that is late has failed in that round, and takes part in the next.",
     )
     semantic: SemanticConfig = Field(
         default_factory=SemanticConfig, description="See `[semantic]`."

@@ -10,6 +10,7 @@ adds: replies come back in order of partition id, whatever finished first.
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -34,7 +35,6 @@ from fairfed.engines.private import (
 
 logger = logging.getLogger("fairfed")
 
-RUN_ID = 1
 NODE_UNAVAILABLE = 5
 """Flower's error code for a message to a node that is not there."""
 
@@ -103,7 +103,7 @@ class InProcessGrid(MessagingGrid):
         self._workers = Workers(workers)
         self._on_reply = on_reply
         self._drop = drop
-        self._run = empty_run(RUN_ID)
+        self._run = empty_run(secrets.randbits(62) + 1)  # as a SuperLink's: no two runs have one
         self._identity: AbstractContextManager[None] | None = None
         self._pending: dict[str, Message] = {}
         self._sent = 0
@@ -265,7 +265,7 @@ def run_in_process(
         handle=handle,
     )
     context = Context(
-        run_id=RUN_ID,
+        run_id=grid.run.run_id,
         node_id=0,
         node_config={},
         state=RecordDict(),

@@ -38,6 +38,7 @@ __all__ = [
     "message_from_bytes",
     "message_to_bytes",
     "over_the_wire",
+    "readdress",
     "records_from_bytes",
     "records_to_bytes",
     "server_identity",
@@ -75,6 +76,14 @@ def server_identity(run_id: int) -> Iterator[None]:
 def stamp(message: Message, message_id: str, run_id: int) -> None:
     """Give a message its id and its run, as a SuperLink does on arrival."""
     message.metadata.__dict__.update(_message_id=message_id, _run_id=run_id)
+
+
+def readdress(reply: Message, request: Message) -> None:
+    """Make a reply answer another request than the one that was sent in its place."""
+    asked = request.metadata
+    reply.metadata.__dict__.update(
+        _reply_to_message_id=asked.message_id, _src_node_id=asked.dst_node_id
+    )
 
 
 def with_content(message: Message, content: RecordDict) -> Message:

@@ -126,6 +126,7 @@ def query(
     config: Mapping[str, ConfigRecordValues],
     timeout: float,
     arrays: ArrayRecord | None = None,
+    needed: int | None = None,
 ) -> dict[int, RecordDict]:
     """Send ``query.<action>`` to clients and return what each answers.
 
@@ -143,6 +144,8 @@ def query(
         Seconds to wait for replies.
     arrays : ArrayRecord, optional
         What is in the request as well.
+    needed : int, optional
+        How many must answer; all of them unless given.
 
     Returns
     -------
@@ -152,7 +155,7 @@ def query(
     Raises
     ------
     QueryError
-        A client failed, or says that it is another.
+        Too many clients failed, or say that they are others.
     """
     whom = [client.index for client in clients]
     exchange = Exchange.alike(f"query.{action}", whom, {"round": 0, **config}, arrays)
@@ -163,7 +166,8 @@ def query(
             reason = UNNUMBERED if said is None else OTHER_CLIENT.format(said=said, known=index)
             answers.reject(index, reason)
     failed = {f"client {answers.names[index]}": why for index, why in answers.errors.items()}
-    _raise_failures(action, failed, len(clients))
+    if needed is None or len(answers.replies) < needed:
+        _raise_failures(action, failed, len(clients))
     return {index: reply.content for index, reply in answers.replies.items()}
 
 

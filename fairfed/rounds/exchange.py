@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, Message, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, Error, Message, RecordDict
 from flwr.serverapp import Grid
 
 logger = logging.getLogger("fairfed")
@@ -170,10 +170,15 @@ def ask(grid: Grid, requests: Sequence[Message], timeout: float) -> list[Message
         if reply is None:
             found.append(NO_REPLY.format(timeout=timeout))
         elif reply.has_error():
-            found.append(reply.error.reason or UNEXPLAINED.format(code=reply.error.code))
+            found.append(reason_of(reply.error))
         else:
             found.append(reply)
     return found
+
+
+def reason_of(error: Error) -> str:
+    """Why there is no answer, as the error says it."""
+    return error.reason or UNEXPLAINED.format(code=error.code)
 
 
 def array_bytes(content: RecordDict) -> int:

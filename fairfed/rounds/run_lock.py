@@ -12,6 +12,7 @@ from pathlib import Path
 from evaluation.files import write_whole
 from fairfed.config import Config, load_model
 from fairfed.config.differing import differing
+from fairfed.rounds.progress_file import PROGRESS
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
@@ -21,7 +22,7 @@ LOCK = ".lock"
 OWN = (
     "checkpoints/*.npz", "rounds.jsonl", "data.json", "federation.json", "columns.json",
     "clients.json", "lora.safetensors", "results.json", "results.md", "report.html", "report.json",
-    "synthetic/*.json", "synthetic/gallery/*.png", "unseen/*.json",
+    "synthetic/*.json", "synthetic/gallery/*.png", "unseen/*.json", PROGRESS,
 )  # fmt: skip
 """Files that runs of all kinds write, beside their configuration."""
 FOLDERS = ("checkpoints", "synthetic/gallery", "synthetic", "unseen")
@@ -75,7 +76,7 @@ def check_folder(config: Config, fresh: bool = False) -> None:
             found = differing(stored.read_text(encoding="utf-8"), config.to_toml())
             raise InputError(OTHER_RUN.format(path=path, differing=found))
     elif path.is_dir() and any(
-        file.name not in (LOCK, f"{CONFIG}.part") for file in path.iterdir()
+        file.name not in (LOCK, PROGRESS, f"{CONFIG}.part") for file in path.iterdir()
     ):
         raise InputError(NO_RUN.format(path=path))
 
@@ -102,6 +103,17 @@ def run_lock(config: Config) -> Iterator[None]:
     check_folder(config)
     with _alone(config.run_directory):
         yield
+
+
+def is_busy(path: Path) -> bool:
+    """Whether a process is at work in a directory."""
+    if not (path / LOCK).is_file():
+        return False
+    try:
+        with _alone(path):
+            return False
+    except InputError:
+        return True
 
 
 @contextmanager

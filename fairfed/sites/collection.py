@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from flwr.app import Context, Message
@@ -54,6 +55,10 @@ class Sites(Protocol):
     def admit(self, request: Request) -> None:
         """Refuse what a site does not do; the clients of a simulation do all."""
         return
+
+    def answer(self, request: Request, handler: Callable[[Request], Message]) -> Message:
+        """Have a handler answer; an engine keeps the state of a simulation's clients."""
+        return handler(request)
 
     def released(self, request: Request, reply: Message) -> None:
         """Note what leaves a site; the clients of a simulation keep no ledger."""

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from flwr.app import Context, Message
+from flwr.app import ConfigRecord, Context, Message
 
 from evaluation.files import write_whole
+from fairfed import __version__
 from fairfed.config import FederationConfig
 from fairfed.config.arms import slug
 from fairfed.config.site import SiteConfig
@@ -26,9 +27,11 @@ from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.fingerprint import fingerprint
 from fairfed.data.table import natural_order
 from fairfed.errors import PublicInputError
+from fairfed.sites.client_state import own_state
 from fairfed.sites.collection import MAIN, Sites, partition_of
 from fairfed.sites.local_data import load_site_data
 from fairfed.sites.policy import action_of, most_made, refusals
+from fairfed.sites.progress import UnderWay, at_most
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ModelSources, Workplace
 from generators.writing import append_whole, explained
@@ -49,6 +52,13 @@ REFUSED = "study {study!r}: {reasons}. Change the policy in site.toml, or stay o
 OTHER_DATA = (
     "the data of this site are not those that it began study {study!r} with: bring them back, or "
     "remove {path} to go on with the new ones"
+)
+UNDER_WAY = "under-way"
+"""Record of an answer that only says how far the site is: images ``handled`` ``of`` so many."""
+VERSION = "version"
+"""Entry of the first question of all: the server's version of fairfed."""
+OTHER_VERSION = (
+    "this site has fairfed {here}, and the server {there}: install the same version on every side"
 )
 TWICE = "two sites are called {name!r}; give every site a name of its own"
 NO_DOWNLOAD = (
@@ -118,6 +128,9 @@ class LocalSites(Sites):
     ----------
     configs
         Their configurations, with paths placed; they are ordered by name.
+    patience
+        Seconds after which an answer that synthesises says how far it is, to be asked again; None
+        to answer only when all is done.
 
     Raises
     ------
@@ -125,13 +138,13 @@ class LocalSites(Sites):
         If two have one name.
     """
 
-    def __init__(self, configs: Sequence[SiteConfig]) -> None:
+    def __init__(self, configs: Sequence[SiteConfig], patience: float | None = None) -> None:
         names = [config.name for config in configs]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise InputError(TWICE.format(name=twice[0]))
         by_name = {config.name: config for config in configs}
-        self._homes = [_Home(by_name[name]) for name in natural_order(names)]
+        self._homes = [_Home(by_name[name], patience) for name in natural_order(names)]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,6 +167,10 @@ class LocalSites(Sites):
         """Refuse what the site's policy does not allow."""
         self._home(request.context).admit(request)
 
+    def answer(self, request: Request, handler: Callable[[Request], Message]) -> Message:
+        """Have a handler answer with the site's own state, or say how far its synthesis is."""
+        return self._home(request.context).answer(request, handler)
+
     def released(self, request: Request, reply: Message) -> None:
         """Note in the site's ledger what leaves it."""
         self._home(request.context).note(request, _contents(reply))
@@ -171,8 +188,8 @@ class LocalSites(Sites):
 class _Home:
     """One real site."""
 
-    def __init__(self, config: SiteConfig) -> None:
-        self.config = config
+    def __init__(self, config: SiteConfig, patience: float | None) -> None:
+        self.config, self._patience = config, patience
         self._lock = threading.RLock()
         self._site: Site | None = None
         self._loaded: tuple[Any, SiteRows] | None = None
@@ -214,8 +231,11 @@ class _Home:
             write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
 
     def admit(self, request: Request) -> None:
-        """Refuse a message that asks for more than the policy allows."""
+        """Refuse a message that asks for more than the policy allows, or of another version."""
         if not request.has_study:
+            asking = str(request.sent.get(VERSION, __version__))
+            if asking != __version__:
+                raise PublicInputError(OTHER_VERSION.format(here=__version__, there=asking))
             return
         study, policy = request.study, self.config.policy
         action = action_of(request.message.metadata.message_type)
@@ -228,6 +248,34 @@ class _Home:
             reasons.append(f"policy.max_rounds: round {number} is asked for, allowed are {most}")
         if reasons:
             raise InputError(REFUSED.format(study=study.name, reasons="; ".join(reasons)))
+
+    def answer(self, request: Request, handler: Callable[[Request], Message]) -> Message:
+        """See `LocalSites.answer`."""
+        if not request.has_study:
+            return handler(request)
+        kept = self._kept(request.study)
+        if self._patience is None:
+            with own_state(request, kept):
+                return handler(request)
+        count = kept / "synthesised.json"
+        before = json.loads(count.read_text(encoding="utf-8")) if count.is_file() else 0
+        try:
+            with own_state(request, kept), at_most(self._patience):
+                reply = handler(request)
+        except UnderWay as pause:
+            with explained(count):
+                write_whole(count, json.dumps(before + pause.made).encode())
+            total = int(request.own_site.pools(request.arm).sum())
+            said = ConfigRecord({"handled": pause.handled, "of": total})
+            return request.reply({}, **{UNDER_WAY: said})
+        if before:  # what earlier answers to the same question have made
+            count.unlink(missing_ok=True)
+            metrics = reply.content.metric_records["metrics"]
+            for name, further in (("generated", before), ("reused", -before)):
+                count_now = metrics.get(name)
+                if isinstance(count_now, int):
+                    metrics[name] = count_now + further
+        return reply
 
     def _synthetic(self, request: Request, action: Action) -> int:
         """Images that the site would make at most for what is asked; training makes them, too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from fairfed.rounds.clients import handshake, query
 from fairfed.rounds.exchange import Client
 from fairfed.rounds.loop import run_rounds
 from fairfed.rounds.progress import TIMEOUT, Watcher
+from fairfed.rounds.remote import RemoteSites
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.study import Study
 
@@ -57,6 +58,20 @@ class Session:
         """Ask every client; any failure ends the run. See `fairfed.rounds.clients.query`."""
         return query(self.grid, self.clients, action, request, timeout, arrays)
 
+    def query_present(
+        self,
+        action: str,
+        request: Mapping[str, ConfigRecordValues],
+        timeout: float = TIMEOUT,
+        whom: Collection[int] | None = None,
+    ) -> dict[int, RecordDict]:
+        """Ask every client, or those of `whom`; of real sites over a network some may be away."""
+        needed = None
+        if isinstance(self.grid, RemoteSites):
+            needed = self.study.clients if whom is None else 0
+        asked = [client for client in self.clients if whom is None or client.index in whom]
+        return query(self.grid, asked, action, request, timeout, needed=needed)
+
     def train(
         self,
         arm: Arm,
@@ -85,4 +100,9 @@ def begin(grid: Grid, study: Study, watcher: Watcher, arms: Sequence[Arm]) -> Se
     if study.simulation is not None:  # a real site compares its own data, at home
         run.keep_data(study.simulation.source, study.simulation.fingerprint())
     run.truncate_log_to_checkpoint({arm.name: run.finished(arm) for arm in arms})
-    return Session(grid, handshake(grid, study.clients, TIMEOUT), study, run, watcher)
+    if isinstance(grid, RemoteSites):
+        former = run.read_json("federation.json") or {}
+        clients = grid.meet(study.config.sites or former.get("clients", ()))
+    else:
+        clients = handshake(grid, study.clients, TIMEOUT)
+    return Session(grid, clients, study, run, watcher)

@@ -15,6 +15,7 @@ import numpy as np
 from evaluation import get_metric
 from fairfed import __version__
 from fairfed.config import Arm
+from fairfed.config.table import TableConfig
 from fairfed.config.training import arm_to_fill, domain_matching_enabled
 from fairfed.data.tables.fit import fit
 from fairfed.rounds.arm_server import Plan
@@ -47,24 +48,39 @@ UNSAID_COUNTS = (
     "count of a site has these rows in it, and where sums of rows are shown, each of the {hidden} "
     "is taken for 1"
 )
+FILLED = "synthetic/clients.json"
+COSTS = ("seconds", "generated", "reused")
+AWAY = "what these sites hold is not known yet, for they were not there to say it: {names}"
 SITES = SimulatedSites
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     """Run or continue an experiment; returns its directory, without a report yet."""
     session = begin(grid, study, watcher, study.config.arms)
-    federation = describe(session)
-    session.run.write_json("federation.json", federation)
+    federation = _described(session)
     watcher.described(federation)
     session = _fitted(session)
-    # A continued run that has filled its gaps keeps the record of what that cost.
-    filled = session.run.read_json("synthetic/clients.json") is not None
-    arm = arm_to_fill(study.told)
-    if arm is not None and not filled:
-        _augment(session, arm, federation)
+    filling = arm_to_fill(study.told)
     for arm in study.config.arms:
+        if filling is not None:
+            _fill(session, filling, federation)
         _train(session, arm)
+        if _unknown(federation):  # a site may have come late
+            federation = _described(session)
     return session.run
+
+
+def _described(session: Session) -> dict[str, Any]:
+    """What the federation looks like; of sites that are away, what was known of them before."""
+    federation = describe(session, session.run.read_json("federation.json"))
+    session.run.write_json("federation.json", federation)
+    return federation
+
+
+def _unknown(federation: dict[str, Any]) -> list[int]:
+    """Clients that have not said what they hold."""
+    train = next(iter(federation["splits"].values()))["train"]
+    return [i for i, own in enumerate(train) if all(n is None for row in own for n in row)]
 
 
 def _fitted(session: Session) -> Session:
@@ -72,30 +88,49 @@ def _fitted(session: Session) -> Session:
     study = session.study
     if study.told.labels.kind != "table":
         return session
+    # A continued run goes on with the columns that its models were made for.
+    kept = session.run.read_json("columns.json")
+    if kept is not None:
+        columns = TableConfig.model_validate(kept)
+        return replace(
+            session, study=study.with_told(study.told.model_copy(update={"table": columns}))
+        )
     request = study.request(study.told.arms[0])
-    fitted = fit(study.told, lambda: session.query("summarise", request))
+    fitted = fit(study.told, lambda: session.query_present("summarise", request))
     session.run.write_json("columns.json", fitted.table.model_dump(mode="json"))
     return replace(session, study=study.with_told(fitted))
 
 
-def describe(session: Session) -> dict[str, Any]:
-    """What the federation looks like (`federation.json`)."""
+def describe(session: Session, former: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the federation looks like (`federation.json`).
+
+    Parameters
+    ----------
+    former
+        What it looked like; stands for those who do not answer.
+    """
     # Class and group names are the federation's common knowledge; counts come from the clients.
     study, config = session.study, session.config
     labels = study.told.labels
     shape = labels.shape[::-1]
-    splits, told = {}, []
+    splits: dict[str, dict[str, Any]] = {}
+    told: list[Any] = []
     for split in (MAIN, IID):
         arm = next((arm for arm in config.arms if split_of(arm) == split), None)
         if arm is None:
             continue
-        answers = session.query("describe", study.request(arm))
-        counts = [answer.metric_records["metrics"] for answer in answers.values()]
+        answers = session.query_present("describe", study.request(arm))
         told = [answer.config_records[WHO] for answer in answers.values()]
-        splits[split] = {
-            part: [_said(own[f"{part}-cells"], shape) for own in counts]
-            for part in ("train", "test")
-        }
+        nothing = [[None] * shape[1]] * shape[0]
+        splits[split] = {}
+        for part in ("train", "test"):
+            before = former["splits"][split][part] if former else [nothing] * len(session.clients)
+            splits[split][part] = [
+                _said(answers[i].metric_records["metrics"][f"{part}-cells"], shape)
+                if i in answers
+                else before[i]
+                for i in range(len(session.clients))
+            ]
     sensitive = CROSSED.join(labels.sensitive) if len(labels.groups) > 1 else None
     return {
         "name": config.name,
@@ -103,13 +138,13 @@ def describe(session: Session) -> dict[str, Any]:
         "classes": list(labels.classes),
         "groups": list(labels.groups),
         "unknown": [name for name in labels.groups if UNKNOWN in name.split(CROSSED)],
-        "clients": [str(who["name"]) for who in told],
+        "clients": [client.name for client in session.clients],
         "sensitive": sensitive,
         "rounds": config.rounds,
         "engine": config.engine,
         "unit": UNITS[labels.kind],
         "warnings": _every(told, "warnings"),
-        "remarks": [*_every(told, "remarks"), *_unsaid(splits)],
+        "remarks": [*_every(told, "remarks"), *_away(session, splits), *_unsaid(splits)],
         "versions": {"fairfed": __version__, **{name: version(name) for name in PACKAGES}},
         "arms": [_arm_row(study, arm) for arm in config.arms],
         "splits": splits,
@@ -120,6 +155,12 @@ def _said(counts: Any, shape: tuple[int, int]) -> list[list[int | None]]:
     """Counts by class and group as a site said them; None for those that it does not say."""
     rows = np.reshape(counts, shape).tolist()
     return [[None if count == UNSAID else count for count in row] for row in rows]
+
+
+def _away(session: Session, splits: dict[str, Any]) -> list[str]:
+    """Which sites have not said yet what they hold, in words."""
+    names = [session.clients[i].name for i in _unknown({"splits": splits})]
+    return [AWAY.format(names=", ".join(names))] if names else []
 
 
 def _unsaid(splits: dict[str, Any]) -> list[str]:
@@ -149,11 +190,20 @@ def _arm_row(study: Study, arm: Arm) -> dict[str, Any]:
     }
 
 
-def _augment(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
-    """Have every client fill its gaps before the first round (`synthetic/clients.json`)."""
+def _fill(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
+    """Have clients fill their gaps, those that have not yet (`synthetic/clients.json`).
+
+    A continued run keeps the record of what that cost.
+    """
     study, watcher = session.study, session.watcher
     told = study.told
-    split = federation["splits"][split_of(arm)]["train"]
+    former = session.run.read_json(FILLED) or {"clients": [], **dict.fromkeys(COSTS, 0)}
+    done = {row["client"] for row in former["clients"]}
+    away = _unknown(federation)
+    whom = [i for i in range(len(session.clients)) if i not in done and i not in away]
+    if not whom:
+        return
+    split = [federation["splits"][split_of(arm)]["train"][i] for i in whom]
     matching = domain_matching_enabled(told, arm)
     held = [[[1 if count is None else count for count in row] for row in own] for own in split]
     plans = [study.place.plan(np.array(own), matching) for own in held]
@@ -162,7 +212,7 @@ def _augment(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
     batch = told.generator.batch_size
     watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))
     start = time.perf_counter()
-    told_back = session.query("augment", study.request(arm), AUGMENT_TIMEOUT)
+    told_back = session.query_present("augment", study.request(arm), AUGMENT_TIMEOUT, whom)
     answers: dict[int, dict[str, Any]] = {
         client: dict(one.metric_records["metrics"]) for client, one in told_back.items()
     }
@@ -178,14 +228,20 @@ def _augment(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
         }
         for client, answer in answers.items()
     ]
-    content = {
-        "clients": rows,
-        "rejected": _together(list(rejected.values()), told.augment.share),
+    costs = {
         "seconds": round(time.perf_counter() - start, 3),
         "generated": generated,
         "reused": sum(int(answer["reused"]) for answer in answers.values()),
     }
-    session.run.write_json("synthetic/clients.json", content)
+    together = _together(list(rejected.values()), told.augment.share)
+    for reason, count in former.get("rejected", {}).items():
+        together[reason] = together.get(reason, 0) + count
+    content = {
+        "clients": sorted([*former["clients"], *rows], key=lambda row: int(row["client"])),
+        "rejected": together,
+        **{name: former[name] + cost for name, cost in costs.items()},
+    }
+    session.run.write_json(FILLED, content)
     watcher.synthesised(content)
 
 

@@ -16,7 +16,7 @@ class Silent:
     def began(self, step: str, images: int) -> None:
         """Say nothing."""
 
-    def images_done(self, count: int) -> None:
+    def images_done(self, count: int, made: int = 0) -> None:
         """Say nothing."""
 
     def ended(self, step: str, result: dict[str, Any]) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairfed.engines.deployment import NOT_YET, refuse_deployment
 from flwr.app import Context, Message, RecordDict
 
 from fairfed.client import app
 from fairfed.config import parse_config
-from fairfed.engines.deployment import NOT_YET, refuse_deployment
 from fairfed.engines.forwarding import ForwardingGrid, MessagingGrid
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.engines.private import Run, SimulationGrid, server_identity

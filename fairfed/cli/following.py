@@ -1,0 +1,151 @@
+"""Starting a study at a SuperLink, following it to its end, starting it again where it was lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from fairfed.config import Config
+from fairfed.engines.flower_cli import RunStatus, SuperLink, SuperLinkError
+from fairfed.errors import RunError
+from fairfed.rounds.progress import Watcher
+from fairfed.rounds.progress_file import BEGAN, FAILED, PROGRESS, SAID, replay
+from fairfed.rounds.run_lock import is_busy
+from semantic.errors import InputError
+
+logger = logging.getLogger("fairfed")
+
+LOOK = 1.0
+"""Seconds between two looks at the run's directory."""
+ASK = 10.0
+"""Seconds between two questions to the SuperLink, which take a second of a processor."""
+PATIENCE = 600.0
+"""Seconds for which a SuperLink may not answer."""
+MAX_LOST = 3
+"""Times that a run is started again that was lost before a further round was done."""
+
+GOES_ON = (
+    "run {run} goes on at the SuperLink: the same command follows it, `flwr stop {run}` ends it"
+)
+STOPPED = "run {run} was stopped at the SuperLink; the same command goes on where it was"
+LOST = (
+    "the run was lost {count} times without a further round (last: {details}); the log of the "
+    "SuperLink's SuperExec says why"
+)
+
+
+def follow(config: Config, on: str, watcher: Watcher) -> None:
+    """Run a study at a SuperLink to its end, from wherever it is.
+
+    The run goes on if this process ends, and the same call follows it again.
+
+    Parameters
+    ----------
+    config
+        The study; its directory, on the SuperLink's machine, has its `config.toml`.
+    on
+        See `fairfed.engines.flower_cli.SuperLink`.
+
+    Raises
+    ------
+    semantic.errors.InputError, fairfed.errors.RunError
+        What ended the run, as the server's process said it; or the SuperLink refuses.
+    """
+    link, folder, lost = SuperLink(on), config.run_directory, 0
+    run = _under_way(folder)
+    while True:
+        if run is None:
+            run = link.start(folder / "config.toml")
+            logger.info("run %d started", run)
+        events = _Events(folder / PROGRESS, run, watcher)
+        try:
+            status = _until_it_ends(link, run, events)
+        except KeyboardInterrupt:
+            logger.warning(GOES_ON.format(run=run))
+            raise
+        if status.state == "finished:completed":
+            return
+        if events.failure is not None:
+            text, code = events.failure
+            raise InputError(text) if code == 2 else RunError(text)
+        if status.state == "finished:stopped":
+            raise RunError(STOPPED.format(run=run))
+        lost = 0 if events.rounds else lost + 1
+        if lost == MAX_LOST:
+            raise RunError(LOST.format(count=lost, details=status.details or status.state))
+        logger.warning("the run was lost (%s); started again", status.details or status.state)
+        run = None
+
+
+def _under_way(folder: Path) -> int | None:
+    """The run that a process is at work on in a directory."""
+    if not is_busy(folder):
+        return None
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        first = (folder / PROGRESS).read_text(encoding="utf-8").splitlines()[0]
+        event, run, *_ = json.loads(first)
+        return int(run) if event == BEGAN else None
+    return None
+
+
+def _until_it_ends(link: SuperLink, run: int, events: _Events) -> RunStatus:
+    """Look until the SuperLink says that a run has ended; how it did."""
+    asked = answered = time.monotonic()
+    while True:
+        events.read()
+        if time.monotonic() - asked >= ASK:
+            asked = time.monotonic()
+            try:
+                status = link.status(run)
+                answered = asked
+            except SuperLinkError as error:
+                if asked - answered >= PATIENCE:
+                    raise
+                logger.warning("%s; asked again", error)
+            else:
+                if status.ended:
+                    events.read()
+                    return status
+        time.sleep(LOOK)
+
+
+class _Events:
+    """The lines of a run's progress, each read once."""
+
+    def __init__(self, path: Path, run: int, watcher: Watcher) -> None:
+        self._path, self._run, self._watcher = path, run, watcher
+        self._read, self._ours = 0, False
+        self.rounds = 0
+        self.failure: tuple[str, int] | None = None
+
+    def read(self) -> None:
+        """Tell the watcher what is new."""
+        for line in self._lines():
+            if not self._ours and json.loads(line)[0] != BEGAN:
+                continue
+            event, told = replay(line, self._watcher)
+            if event == BEGAN:
+                self._ours = told[0] == self._run
+            elif event == SAID:
+                logger.log(logging.getLevelNamesMapping()[told[0]], "%s", told[1])
+            elif event == FAILED:
+                self.failure = told[0], told[1]
+            self.rounds += event == "trained_round"
+
+    def _lines(self) -> Iterator[str]:
+        """Whole lines that have come; from the start where the file was begun anew."""
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as file:
+            if file.seek(0, 2) < self._read:
+                self._read = 0
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._read += len(line)
+                yield line.decode()
