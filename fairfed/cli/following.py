@@ -13,7 +13,7 @@ from fairfed.config import Config
 from fairfed.engines.flower_cli import RunStatus, SuperLink, SuperLinkError
 from fairfed.errors import RunError
 from fairfed.rounds.progress import Watcher
-from fairfed.rounds.progress_file import BEGAN, FAILED, PROGRESS, SAID, replay
+from fairfed.rounds.progress_file import BEGAN, ENDED, FAILED, PROGRESS, SAID, replay
 from fairfed.rounds.run_lock import is_busy
 from semantic.errors import InputError
 
@@ -21,8 +21,10 @@ logger = logging.getLogger("fairfed")
 
 LOOK = 1.0
 """Seconds between two looks at the run's directory."""
-ASK = 10.0
-"""Seconds between two questions to the SuperLink, which take a second of a processor."""
+ASK = 60.0
+"""Seconds between two questions to the SuperLink, which take seconds of a processor."""
+ASK_AT_END = 3.0
+"""The same, once the run's process has said that nothing more comes."""
 PATIENCE = 600.0
 """Seconds for which a SuperLink may not answer."""
 MAX_LOST = 3
@@ -97,7 +99,7 @@ def _until_it_ends(link: SuperLink, run: int, events: _Events) -> RunStatus:
     asked = answered = time.monotonic()
     while True:
         events.read()
-        if time.monotonic() - asked >= ASK:
+        if time.monotonic() - asked >= (ASK_AT_END if events.ended else ASK):
             asked = time.monotonic()
             try:
                 status = link.status(run)
@@ -119,7 +121,7 @@ class _Events:
     def __init__(self, path: Path, run: int, watcher: Watcher) -> None:
         self._path, self._run, self._watcher = path, run, watcher
         self._read, self._ours = 0, False
-        self.rounds = 0
+        self.rounds, self.ended = 0, False
         self.failure: tuple[str, int] | None = None
 
     def read(self) -> None:
@@ -134,6 +136,7 @@ class _Events:
                 logger.log(logging.getLevelNamesMapping()[told[0]], "%s", told[1])
             elif event == FAILED:
                 self.failure = told[0], told[1]
+            self.ended = event == ENDED
             self.rounds += event == "trained_round"
 
     def _lines(self) -> Iterator[str]:

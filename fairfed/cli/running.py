@@ -166,10 +166,12 @@ def _said(console: Console) -> Iterator[None]:
     logger.addHandler(handler)
     level = logger.level
     logger.setLevel(logging.INFO)
+    logger.propagate = False
     try:
         yield
     finally:
         logger.setLevel(level)
+        logger.propagate = True
         logger.removeHandler(handler)
 
 

@@ -13,7 +13,7 @@ from fairfed.rounds.progress import Watcher
 
 PROGRESS = ".progress"
 """The file: a JSON object a line; begun anew by every process that runs the study."""
-BEGAN, FAILED, SAID = "began", "failed", "said"
+BEGAN, FAILED, SAID, ENDED = "began", "failed", "said", "ended"
 
 
 class ProgressFile(logging.Handler):
@@ -41,7 +41,8 @@ class ProgressFile(logging.Handler):
         self._write(SAID, record.levelname, record.getMessage())
 
     def close(self) -> None:
-        """Close the file."""
+        """Say that nothing more comes."""
+        self._write(ENDED)
         self._file.close()
         super().close()
 
@@ -76,6 +77,6 @@ def replay(line: str, watcher: Watcher) -> tuple[str, list[Any]]:
     if event in {"training", "trained_round"}:
         name, *rest = told
         getattr(watcher, event)(Arm(name=name), *rest)
-    elif event not in {BEGAN, FAILED, SAID}:
+    elif event not in {BEGAN, FAILED, SAID, ENDED}:
         getattr(watcher, event)(*told)
     return event, told

@@ -8,9 +8,9 @@ up at the first answer 500 of a SuperLink, and lets messages live for half a day
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import TypeVar
 
 import httpx
@@ -106,13 +106,13 @@ class RemoteSites(ForwardingGrid):
             If there are too few in time.
         """
         self._names, self._open = tuple(names), not names
-        end = time.monotonic() + self._wait
+        end = monotonic() + self._wait
         while True:
             self._look()
             enough = len(self._there) >= max(self._least, len(self._names))
-            if enough or time.monotonic() >= end:
+            if enough or monotonic() >= end:
                 break
-            time.sleep(self._pause)
+            sleep(self._pause)
         self._require()
         if self._open:
             self._names, self._open = natural_order(list(self._there)), False
@@ -124,16 +124,16 @@ class RemoteSites(ForwardingGrid):
 
     def _require(self) -> None:
         """Wait until enough sites are there."""
-        end = time.monotonic() + self._wait
+        end = monotonic() + self._wait
         while len(self._there) < self._least:
-            if time.monotonic() >= end:
+            if monotonic() >= end:
                 names = ", ".join(self._there) or "none"
                 raise RunError(
                     TOO_FEW.format(
                         found=len(self._there), least=self._least, wait=self._wait, names=names
                     )
                 )
-            time.sleep(self._pause)
+            sleep(self._pause)
             self._look()
 
     def _look(self) -> None:
@@ -142,7 +142,7 @@ class RemoteSites(ForwardingGrid):
         for name in [name for name, node in self._there.items() if node not in registered]:
             logger.warning("%s has gone", name)
             del self._there[name]
-        now, known = time.monotonic(), set(self._there.values())
+        now, known = monotonic(), set(self._there.values())
         new = [
             node for node in registered if node not in known and self._unclear.get(node, 0.0) <= now
         ]
@@ -169,7 +169,7 @@ class RemoteSites(ForwardingGrid):
             node: Message(RecordDict({CONFIG_KEY: asked}), node, "query.describe", ttl=INTRODUCTION)
             for node in nodes
         }
-        again = time.monotonic() + ASK_AGAIN
+        again = monotonic() + ASK_AGAIN
         self._unclear.update(dict.fromkeys(nodes, again))
         names: dict[int, str] = {}
         for node, reply in self._delivered(requests, INTRODUCTION).items():
@@ -202,7 +202,7 @@ class RemoteSites(ForwardingGrid):
         self._look()
         self._require()
         self._exchanges += 1
-        end = time.monotonic() + (self._deadline if timeout is None else timeout)
+        end = monotonic() + (self._deadline if timeout is None else timeout)
         found: list[Message] = []
         waiting: list[_Sent] = []
         for number, request in enumerate(messages):
@@ -227,7 +227,7 @@ class RemoteSites(ForwardingGrid):
         back: list[tuple[_Sent, Message]] = []
         requests: dict[int, Message] = {}
         by_node: dict[int, _Sent] = {}
-        limit = min(self._deadline, end - time.monotonic())
+        limit = min(self._deadline, end - monotonic())
         for one in sent:
             name = self._names[one.client]
             node = self._there.get(name)
@@ -254,15 +254,15 @@ class RemoteSites(ForwardingGrid):
         """Replies by node, of those that came in time."""
         if not requests or limit <= 0:
             return {}
-        end = time.monotonic() + limit
+        end = monotonic() + limit
         ids = self._patiently(lambda: list(self._inner.push_messages(list(requests.values()))))
         node_of = dict(zip(ids, requests, strict=True))
         replies: dict[int, Message] = {}
-        while node_of and time.monotonic() < end:
+        while node_of and monotonic() < end:
             for reply in self._patiently(lambda: list(self._inner.pull_messages(list(node_of)))):
                 replies[node_of.pop(reply.metadata.reply_to_message_id)] = reply
             if node_of:
-                time.sleep(self._pause)
+                sleep(self._pause)
         return replies
 
     def _patiently(self, call: Callable[[], T]) -> T:
@@ -270,17 +270,17 @@ class RemoteSites(ForwardingGrid):
 
         Flower's client has its own patience where there is no answer at all.
         """
-        end, pause = time.monotonic() + PATIENCE, self._pause
+        end, pause = monotonic() + PATIENCE, self._pause
         while True:
             try:
                 return call()
             except httpx.HTTPStatusError as error:
                 if error.response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                     raise
-                if time.monotonic() >= end:
+                if monotonic() >= end:
                     raise
                 logger.warning("the SuperLink answers %d; asked again", error.response.status_code)
-                time.sleep(pause)
+                sleep(pause)
                 pause = min(2 * pause, ASK_AGAIN)
 
     # what a checkpoint needs
