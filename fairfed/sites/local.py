@@ -29,7 +29,9 @@ from fairfed.data.table import natural_order
 from fairfed.errors import PublicInputError
 from fairfed.sites.client_state import own_state
 from fairfed.sites.collection import MAIN, Sites, partition_of
+from fairfed.sites.disk_memory import DiskMemory, stamp_of
 from fairfed.sites.local_data import load_site_data
+from fairfed.sites.memory import Memory
 from fairfed.sites.policy import action_of, most_made, refusals
 from fairfed.sites.progress import UnderWay, at_most
 from fairfed.sites.site import Site, SiteRows
@@ -88,8 +90,9 @@ def site_of(
     rows: SiteRows,
     index: int = 0,
     kept: Path | None = None,
+    memory: Memory | None = None,
 ) -> Site:
-    """A real site under a study; see `Site` for `index` and `kept`.
+    """A real site under a study; see `Site` for `index` and `kept`, `Workplace` for `memory`.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def site_of(
     images = rows.table if isinstance(rows.table, ImageTable) else None
     # What CLIP makes of images is told in numbers: they are of rows that the site says.
     looked_at = None if images is None else lambda: (images, site.said_rows(rows.train))
-    place = Workplace(study, _sources(config), looked_at)
+    place = Workplace(study, _sources(config), looked_at, memory)
     site: Site = Site(config.name, index, rows, place, policy=config.policy, kept=kept)
     return site
 
@@ -204,8 +207,15 @@ class _Home:
 
     def _built(self, study: FederationConfig, index: int) -> Site:
         rows, kept = self._rows(study), self._kept(study)
-        self._verify(study, rows.table, kept / "data.json")
-        return site_of(self.config, study, rows, index, kept)
+        found = self._verify(study, rows.table, kept / "data.json")
+        memory = self._memory(f"{found} {study.to_json()} {self.config.models!r}")
+        return site_of(self.config, study, rows, index, kept, memory)
+
+    def _memory(self, about: str) -> Memory:
+        """What is remembered: from message to message on the disk, where each has a process."""
+        if self._patience is None:
+            return Memory()
+        return DiskMemory(self._state / "cache", about)
 
     def _kept(self, study: FederationConfig) -> Path:
         """Where the site keeps what it must know of a study later on."""
@@ -217,18 +227,32 @@ class _Home:
         unfitted = study.table.model_copy(update={"moments": {}, "ranges": {}, "categories": {}})
         known = study.labels, study.seed, unfitted
         if self._loaded is None or self._loaded[0] != known:
-            self._loaded = known, read_rows(self.config, study)[0]
+            self._loaded = known, self._read(study, repr(known))
         return self._loaded[1]
 
-    def _verify(self, study: FederationConfig, table: LabelledTable, path: Path) -> None:
-        """Refuse to go on in a study with other data than it was begun with."""
+    def _read(self, study: FederationConfig, known: str) -> SiteRows:
+        """The rows, from their files or as they were read from these before."""
+
+        def now() -> SiteRows:
+            return read_rows(self.config, study)[0]
+
+        data = self.config.data
+        places = [Path(place) for place in (data.source, data.directory) if place]
+        if self._patience is None or not all(place.exists() for place in places):
+            return now()  # rows of a hub, or of a function, may be others
+        about = f"{[stamp_of(place) for place in places]} {data!r} {known}"
+        return self._memory(about).get("rows", now, lambda _: 0)
+
+    def _verify(self, study: FederationConfig, table: LabelledTable, path: Path) -> str:
+        """Refuse to go on in a study with other data than it was begun with; their hash."""
         found = fingerprint(table)
         if path.is_file():
             if json.loads(path.read_text(encoding="utf-8"))["sha256"] != found:
                 raise InputError(OTHER_DATA.format(study=study.name, path=path))
-            return
+            return found
         with explained(path):
             write_whole(path, (json.dumps({"sha256": found}) + "\n").encode())
+        return found
 
     def admit(self, request: Request) -> None:
         """Refuse a message that asks for more than the policy allows, or of another version."""

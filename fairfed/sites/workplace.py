@@ -99,6 +99,8 @@ class Workplace:
     looked_at
         Gives the images by which CLIP's sight is judged, and which of their rows; None on a
         machine without images.
+    memory
+        Of what is put together here; by default, one of this process alone.
     """
 
     def __init__(
@@ -106,10 +108,11 @@ class Workplace:
         study: FederationConfig,
         sources: ModelSources,
         looked_at: Callable[[], tuple[ImageTable, npt.NDArray[np.int64]]] | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.study, self.sources = study, sources
         self.labels = study.labels
-        self.memory = Memory()
+        self.memory = memory or Memory()
         self._looked_at = looked_at
         self._lock = threading.RLock()
         self._kept: dict[Hashable, Any] = {}
@@ -174,6 +177,9 @@ class Workplace:
     @once
     def sight(self) -> Sight:
         """What CLIP and the generator know of the classes and groups."""
+        return self.memory.get("sight", self._look, lambda _: 0)
+
+    def _look(self) -> Sight:
         words = known_words_of(self.diffusion)
         if self._looked_at is None:
             return read_names(self.meaning, self.labels, self.encoder, words)

@@ -15,7 +15,7 @@ from fairfed.config import Config
 from fairfed.config.site import SiteConfig
 from fairfed.errors import RunError
 from fairfed.rounds import remote
-from fairfed.sites import local
+from fairfed.sites import local, workplace
 from semantic.errors import InputError
 from tests.fairfed import golden
 from tests.fairfed.link import Link, play_over
@@ -215,3 +215,25 @@ def remote_run(config: Config) -> None:
     from fairfed.server import reached
 
     reached(Link(), config)
+
+
+def test_a_second_message_reads_neither_images_nor_clip(
+    small: Small, hospitals: Hospitals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = 'arms=[{name="Filled", augment=true}]'
+    sites = hospitals(a="[policy]\nmax_synthetic = 1000\n")
+
+    def happening(name: str, message: Message) -> None:
+        if message.metadata.message_type == "evaluate":
+            monkeypatch.setattr(local, "read_rows", _unread)
+            monkeypatch.setattr(workplace, "load_encoder", _unread)
+
+    real = declared(small(arms), tmp_path / "real")
+    link = joined(sites, Link(1, happening))
+    play_over(link, real)
+    assert len(logged(real)) == real.rounds
+    assert not any(c["error"] for row in logged(real) for c in row["clients"])
+
+
+def _unread(*args: object) -> Any:
+    raise AssertionError("read again")
