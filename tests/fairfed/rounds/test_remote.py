@@ -20,7 +20,9 @@ from semantic.errors import InputError
 from tests.fairfed import golden
 from tests.fairfed.link import Link, play_over
 from tests.fairfed.runs import logged, run_of
-from tests.fairfed.sites.conftest import Hospitals, study
+from tests.fairfed.sites.conftest import Hospitals, play_here, study
+from tests.fairfed.systems.specialise.test_specialise_runs import FEW, NO_ARMS
+from tests.fairfed.test_golden import QUICK
 
 Small = Callable[..., Config]
 ARMS = """arms=[{name="FedAvg"}, {name="Ditto", personal=1.0}]"""
@@ -237,3 +239,30 @@ def test_a_second_message_reads_neither_images_nor_clip(
 
 def _unread(*args: object) -> Any:
     raise AssertionError("read again")
+
+
+SYSTEMS = {
+    "inversion": ('arms=[{name="Inverted", inversion="client"}]', "model=cnn-bn", *QUICK),
+    "one-shot": ('arms=[{name="Once", system="one-shot"}]',),
+    "specialise": (NO_ARMS, *FEW),
+    "peers": (
+        NO_ARMS,
+        "model=cnn-gn",
+        "peers.unseen=0",
+        "peers.clusters=1",
+        "peers.minimum=1",
+        "peers.epsilon=1e9",
+    ),
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_system_that_real_sites_can_run_gives_the_bits_of_one_machine(
+    small: Small, hospitals: Hospitals, tmp_path: Path, system: str
+) -> None:
+    config, sites = small(*SYSTEMS[system]), hospitals()
+    here = declared(config, tmp_path / "here", name="here")
+    there = declared(config, tmp_path / "there", name="there")
+    play_here(here, sites)
+    play_over(joined(sites), there)
+    assert golden.digests(tmp_path / "here") == golden.digests(tmp_path / "there") != {}
