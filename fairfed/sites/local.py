@@ -6,15 +6,15 @@ What a site refuses is said in full at home; the server learns the kind of the e
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from flwr.app import Context, Message
+from flwr.app import ConfigRecord, Context, Message
 
 from evaluation.files import write_whole
 from fairfed.config import FederationConfig
@@ -26,12 +26,16 @@ from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.fingerprint import fingerprint
 from fairfed.data.table import natural_order
 from fairfed.errors import PublicInputError
+from fairfed.sites.approval import require_permitted
 from fairfed.sites.collection import MAIN, Sites, partition_of
+from fairfed.sites.entries import asked, beyond, left
+from fairfed.sites.ledger import Entry, Ledger
 from fairfed.sites.local_data import load_site_data
 from fairfed.sites.policy import action_of, most_made, refusals
+from fairfed.sites.receipts import RECEIPTS, to_note
 from fairfed.sites.site import Site, SiteRows
 from fairfed.sites.workplace import ModelSources, Workplace
-from generators.writing import append_whole, explained
+from generators.writing import StoreError, explained
 from semantic.errors import InputError
 from semantic.own_code import OWN
 
@@ -39,8 +43,8 @@ if TYPE_CHECKING:
     from fairfed.sites.report import DataReport
     from fairfed.sites.request import Request
 
-LEDGER = "ledger.jsonl"
-"""What has left the site, a line for each message, in its state directory."""
+logger = logging.getLogger("fairfed")
+
 ONLY_SIMULATED = (
     "the study divides rows as '{split}', which only a simulation can do: it has the rows of all "
     "sites in one place"
@@ -49,6 +53,10 @@ REFUSED = "study {study!r}: {reasons}. Change the policy in site.toml, or stay o
 OTHER_DATA = (
     "the data of this site are not those that it began study {study!r} with: bring them back, or "
     "remove {path} to go on with the new ones"
+)
+BAD_RECEIPT = (
+    "the receipt of answer %s is not signed by the coordinator whose key is "
+    "coordinator.receipts_key: ask who sent it"
 )
 TWICE = "two sites are called {name!r}; give every site a name of its own"
 NO_DOWNLOAD = (
@@ -156,13 +164,19 @@ class LocalSites(Sites):
 
     def released(self, request: Request, reply: Message) -> None:
         """Note in the site's ledger what leaves it."""
-        self._home(request.context).note(request, _contents(reply))
+        try:
+            self._home(request.context).release(request, reply)
+        except StoreError:
+            raise
+        except InputError as error:
+            self.failed(request, error)
+            raise
 
     def failed(self, request: Request, error: BaseException) -> None:
         """Note there which error leaves it: its kind, or what it may say in full."""
         public = isinstance(error, PublicInputError)
         said = str(error) if public else type(error).__name__
-        self._home(request.context).note(request, {"error": said})
+        self._home(request.context).fail(request, said)
 
     def _home(self, context: Context) -> _Home:
         return self._homes[0] if len(self._homes) == 1 else self._homes[partition_of(context)]
@@ -177,6 +191,7 @@ class _Home:
         self._site: Site | None = None
         self._loaded: tuple[Any, SiteRows] | None = None
         self._state = Path(config.state.directory)
+        self._ledger = Ledger(self._state)
 
     def site(self, study: FederationConfig, index: int) -> Site:
         """The site under a study, built with the first message of it."""
@@ -197,8 +212,7 @@ class _Home:
 
     def _rows(self, study: FederationConfig) -> SiteRows:
         """The site's rows in the federation's names, read once for a label space."""
-        unfitted = study.table.model_copy(update={"moments": {}, "ranges": {}, "categories": {}})
-        known = study.labels, study.seed, unfitted
+        known = study.labels, study.seed, study.table.unfitted
         if self._loaded is None or self._loaded[0] != known:
             self._loaded = known, read_rows(self.config, study)[0]
         return self._loaded[1]
@@ -215,9 +229,11 @@ class _Home:
 
     def admit(self, request: Request) -> None:
         """Refuse a message that asks for more than the policy allows."""
+        self.receive(request)
         if not request.has_study:
             return
         study, policy = request.study, self.config.policy
+        require_permitted(policy, study, self._state)
         action = action_of(request.message.metadata.message_type)
         also: list[Action] = [action] if request.extra is None else [action, "synthesise"]
         # What needs no data is asked first: nothing is read for a study that is refused anyway.
@@ -226,6 +242,8 @@ class _Home:
         most, number = policy.max_rounds, int(request.sent.get("round", 0))  # type: ignore[arg-type]
         if most is not None and number > most:
             reasons.append(f"policy.max_rounds: round {number} is asked for, allowed are {most}")
+        further = None if reasons else beyond(policy, request, self._ledger.entries())
+        reasons += [] if further is None else [further]
         if reasons:
             raise InputError(REFUSED.format(study=study.name, reasons="; ".join(reasons)))
 
@@ -239,40 +257,33 @@ class _Home:
         further = [] if request.extra is None else request.extra[request.extra > 0].tolist()
         return most_made([*pools, *further], study.augment)
 
-    def note(self, request: Request, left: Mapping[str, object]) -> None:
-        """Add a line to the ledger: when, for which study, and what leaves. Only then it does."""
-        sent: Mapping[str, Any] = request.message.content.config_records.get("config", {})
-        line = {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "study": _name_of(request),
-            "asked": request.message.metadata.message_type,
-            "round": sent.get("round", 0),
-            **left,
-        }
-        path, row = self._state / LEDGER, json.dumps(line, ensure_ascii=False)
-        with explained(path):
-            self._state.mkdir(parents=True, exist_ok=True)
-        append_whole(path, f"{row}\n".encode())
+    def release(self, request: Request, reply: Message) -> None:
+        """Add a line to the ledger that says all that leaves. Only then it does."""
+        said, site = left(request, reply), self._site
+        if site is not None and request.has_study and self.config.policy.counts == "suppress":
+            rows = {"train": site.rows.train, "test": site.rows.test}
+            said["unsaid"] = {name: int((~site.says(own)).sum()) for name, own in rows.items()}
 
+        def allowed(entries: Iterator[Entry]) -> None:
+            reason = beyond(self.config.policy, request, entries) if request.has_study else None
+            if reason is not None:
+                raise InputError(REFUSED.format(study=request.study.name, reasons=reason))
 
-def _name_of(request: Request) -> str | None:
-    """Name of the study that a message is of, where it has one that can be read."""
-    try:
-        return request.study.name if request.has_study else None
-    except (InputError, KeyError):
-        return None
+        # Another process may have answered since this question was admitted.
+        self._ledger.append({**asked(request), **said}, allowed)
 
+    def fail(self, request: Request, said: str) -> None:
+        """Add a line that says which error leaves."""
+        self._ledger.append({**asked(request), "error": said})
 
-def _contents(reply: Message) -> dict[str, object]:
-    """What a reply holds: the names of numbers and of texts, how many, and how large its arrays."""
-    content = reply.content
-    return {
-        "numbers": {
-            name: len(value) if isinstance(value, list) else 1
-            for record in content.metric_records.values()
-            for name, value in record.items()
-        },
-        "texts": sorted(name for record in content.config_records.values() for name in record),
-        "arrays": sum(len(record) for record in content.array_records.values()),
-        "bytes": sum(record.count_bytes() for record in content.array_records.values()),
-    }
+    def receive(self, request: Request) -> None:
+        """Add lines with what the coordinator has signed of earlier answers."""
+        sent = request.message.content.config_records.get("config", ConfigRecord())
+        texts, key = sent.get(RECEIPTS), self.config.coordinator.receipts_key
+        if not isinstance(texts, list) or not texts:
+            return
+        entries, time = self._ledger.entries(), asked(request)["time"]
+        for line in to_note(map(str, texts), entries, self.config.name, key):
+            if line["verified"] is False:
+                logger.warning(BAD_RECEIPT, line["receipt"])
+            self._ledger.append({"time": time, **line})
