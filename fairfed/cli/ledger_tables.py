@@ -33,18 +33,22 @@ def print_ledger(
     for one in totals:
         budget = (f"{one.epsilon:g}", f"{one.delta:g}") if one.epsilon else (NOTHING, NOTHING)
         numbers = one.answers, one.rounds, f"{one.bytes / 1e3:,.1f}", one.said, one.suppressed
-        table.add_row(escape(one.study), *map(str, numbers), *budget, str(one.errors))
+        table.add_row(_plain(one.study), *map(str, numbers), *budget, str(one.errors))
     console.print(table)
     shown = [entry for entry in entries if "asked" in entry][-LAST:]
     lines = titled("The last lines", "time", "study", "asked", right=("round", "kB"))
     lines.add_column("what left")
     for entry in shown:
         size = f"{entry['bytes'] / 1e3:,.1f}" if "bytes" in entry else NOTHING
-        lines.add_row(
-            str(entry.get("time", "")), escape(str(entry.get("study") or NOTHING)),
-            escape(_asked(entry)), str(entry.get("round")), size, escape(_what(entry)),
-        )  # fmt: skip
+        time = str(entry.get("time", ""))[:16].replace("T", " ")
+        told = entry.get("study") or NOTHING, _asked(entry), entry.get("round"), size, _what(entry)
+        lines.add_row(*map(_plain, (time, *told)))
     console.print(lines)
+
+
+def _plain(text: object) -> str:
+    """What another side has written, without signs that would move the cursor or mark it up."""
+    return escape("".join(sign if sign.isprintable() else "?" for sign in str(text)))
 
 
 def _asked(entry: Mapping[str, Any]) -> str:
@@ -111,5 +115,5 @@ def print_study(told: FederationConfig) -> None:
         **({"own code": ", ".join(own)} if own else {}),
     }
     for name, value in rows.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, _plain(value))
     console.print(table)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from fairfed.config.systems import MESSAGES
+from fairfed.engines.private import records_to_bytes
 from fairfed.sites.policy import UNSAID, counts_as_training, too_many
 from fairfed.sites.receipts import digest_of
 from semantic.errors import InputError
@@ -67,9 +68,9 @@ def left(request: Request, reply: Message) -> dict[str, Any]:
 
 
 def _record(record: ArrayRecord | ConfigRecord | MetricRecord) -> dict[str, Any]:
-    size = record.count_bytes()
     if isinstance(record, ArrayRecord):
-        return {"kind": "arrays", "holds": len(record), "bytes": size}
+        return {"kind": "arrays", "holds": len(record), "bytes": record.count_bytes()}
+    size = len(records_to_bytes(RecordDict({"": record})))  # Flower cannot count an empty list
     kind = "numbers" if isinstance(record, MetricRecord) else "texts"
     holds = {name: len(v) if isinstance(v, list) else 1 for name, v in record.items()}
     return {"kind": kind, "holds": holds, "bytes": size}

@@ -133,7 +133,8 @@ def verified(ledger: Ledger, site: str, key: str | None) -> Verified:
     entries = [line.entry for line in lines if line.entry is not None]
     answers = [entry["digest"] for entry in entries if "digest" in entry]
     receipts = [(one["receipt"], one.get("signature", "")) for one in entries if "receipt" in one]
-    valid = {d for d, signature in receipts if key is not None and verify(key, site, d, signature)}
+    signed = [one for one in receipts if key is not None and verify(key, site, *one)]
+    valid = {digest for digest, _ in signed}
     held = {digest for digest, _ in receipts}
     *_, head = (FIRST, *ledger.heads())
     return Verified(
@@ -145,6 +146,6 @@ def verified(ledger: Ledger, site: str, key: str | None) -> Verified:
         answers=len(answers),
         receipted=sum(digest in valid for digest in answers),
         unverified=0 if key is not None else sum(digest in held for digest in answers),
-        invalid=0 if key is None else len(held - valid),
+        invalid=0 if key is None else len(receipts) - len(signed),
         strange=len(valid - {*answers}),
     )

@@ -168,7 +168,7 @@ class LocalSites(Sites):
             self._home(request.context).release(request, reply)
         except StoreError:
             raise
-        except InputError as error:
+        except Exception as error:
             self.failed(request, error)
             raise
 
