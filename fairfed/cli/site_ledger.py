@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairfed.sites.ledger import Ledger
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def ledger(
     """Say what has left the site, by study; then the last lines."""
     from fairfed.cli.ledger_tables import print_ledger, print_verified
     from fairfed.config.site import load_site
-    from fairfed.sites.ledger import Ledger
     from fairfed.sites.ledger_reading import totals, verified
 
     config = load_site(site)

@@ -1,4 +1,4 @@
-"""Every answer of a site, to whatever message, passes its ledger, and every record is told there."""
+"""Every answer of a site, to whatever message, has its line, which tells of every record."""
 
 from __future__ import annotations
 
