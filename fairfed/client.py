@@ -18,7 +18,7 @@ from fairfed.engines.redaction import redact_client_errors
 from fairfed.errors import PublicInputError
 from fairfed.sites.collection import Sites
 from fairfed.sites.local import LocalSites
-from fairfed.sites.request import CLIENT, Request
+from fairfed.sites.request import CLIENT, CLIENTS, Request
 from fairfed.system import simulation_of
 
 SITE = "site"
@@ -99,8 +99,10 @@ def sites_of(context: Context, message: Message) -> Sites:
         return simulation_of(run_configuration(context))
     if SITE not in node:
         raise PublicInputError(NO_SITE)
-    # Of real sites, the server says who is which.
-    node["partition-id"] = int(message.content.config_records[CONFIG][CLIENT])  # type: ignore[arg-type]
+    # Of real sites, the server says who is which, and how many there are.
+    sent = message.content.config_records[CONFIG]
+    node["partition-id"] = int(sent[CLIENT])  # type: ignore[arg-type]
+    node["num-partitions"] = int(sent.get(CLIENTS, 1))  # type: ignore[arg-type]
     return _at_home(load_site(str(node[SITE])), PATIENCE)
 
 

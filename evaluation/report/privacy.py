@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import Any
 
 from evaluation.records import Arm, Run
 
+PLAN = "federation.json"
 PLAIN = frozenset({"fedavg", "local", "centralised", "zero-shot", "synthetic"})
 """Rules and systems that weigh clients by their examples alone, or not at all."""
 SENDS_NO_MODEL = frozenset({"local", "zero-shot", "synthetic"})
@@ -76,6 +78,12 @@ def privacy_statement(run: Run) -> list[str]:
             "So that columns could be scaled and encoded, every client also sent sums, coarse "
             "ranges and frequent categories of its training rows."
         )
+    unsaid = _nulls(json.loads((run.path / PLAN).read_text(encoding="utf-8")).get("splits"))
+    if unsaid:
+        lines.append(
+            f"Clients did not say {unsaid} of their numbers of {unit}, which are small; no other "
+            f"count that they sent has those {unit} in it. Models were trained on all."
+        )
     lines += noised(run.config_text, any("one-shot" in arm.rule.split(", ") for arm in run.arms))
     lines.append(
         "No noise was added to model updates, losses and counts: counts of small groups and model "
@@ -83,6 +91,12 @@ def privacy_statement(run: Run) -> list[str]:
         "that."
     )
     return lines
+
+
+def _nulls(counts: Any) -> int:
+    """How many counts are not said."""
+    nested = counts.values() if isinstance(counts, dict) else counts
+    return sum(map(_nulls, nested)) if isinstance(counts, dict | list) else int(counts is None)
 
 
 def told(run: Run) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairfed.cli import site_ledger
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def check(
     """Say what would be loaded, mapped, left out, planned and sent; exit 2 if it cannot be."""
     from fairfed.cli.site_tables import print_check
     from fairfed.config.site import load_site
-    from fairfed.sites.checking import at_site, study_of
+    from fairfed.sites.checking import at_site, permitted, study_of
     from fairfed.sites.checking import check as checked
 
     config = load_site(site)
@@ -85,6 +86,11 @@ def check(
     found = checked(config, study, timed, plan=not lacking)
     print_check(config, study, found)
     reasons = list(found.refusals)
+    if federation is not None and not permitted(config, federation):
+        reasons.append(
+            f"policy.approve: nobody here has approved the study: fairfed site approve {site} "
+            f"{federation}"
+        )
     if lacking and config.policy.allow_download:
         typer.echo("\n  ".join(("No plan before the models are here:", *lacking)))
     else:
@@ -92,6 +98,10 @@ def check(
     if reasons:
         listed = "\n  ".join(reasons)
         raise InputError(f"{site}: {config.name} cannot take part:\n  {listed}")
+
+
+app.command()(site_ledger.approve)
+app.command()(site_ledger.ledger)
 
 
 def _lacking(config: Config) -> Iterator[str]:

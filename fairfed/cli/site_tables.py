@@ -14,7 +14,7 @@ from fairfed.sites.first_toml import questions
 from fairfed.sites.policy import UNSAID, WHAT_LEAVES, asked_for
 
 if TYPE_CHECKING:
-    from fairfed.config import Config
+    from fairfed.config.model import Agreement
     from fairfed.config.site import SiteConfig
     from fairfed.sites.checking import Check, Cost
     from fairfed.sites.looking import Look
@@ -56,7 +56,7 @@ def _values(values: Mapping[str, int]) -> str:
     return ", ".join([*shown, *more])
 
 
-def print_check(site: SiteConfig, study: Config | None, found: Check) -> None:
+def print_check(site: SiteConfig, study: Agreement | None, found: Check) -> None:
     """Rows, cells, plan, cost, and what would leave the site."""
     console = Console()
     report = found.report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -41,6 +42,12 @@ class FederationConfig(Agreement):
     fingerprints: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of weights that all must share, by what they do."
     )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what messages carry, but for what is fitted: the same in all of a run."""
+        bare = self.model_copy(update={"table": self.table.unfitted})
+        return sha256(bare.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
         """The text that messages carry; `model_validate_json` of it gives an equal study."""

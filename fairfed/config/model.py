@@ -40,6 +40,7 @@ class Agreement(Section):
         0, ge=0, lt=2**31, description="Seed of everything random: same seed, same run."
     )
     rounds: int = Field(12, ge=1, description="Rounds of federated training.")
+    min_sites: int = Field(1, ge=1, description="Sites that the study has at least.")
     fraction: float = Field(
         1.0, gt=0, le=1, description="Share of the clients that train in a round; at least one."
     )

@@ -9,6 +9,8 @@ from pydantic import Field
 from fairfed.config.base import Section
 
 MetaName = Literal["reptile", "fomaml"]
+PHASES = 7
+"""Messages to a peer in a round of each (`fairfed.systems.peers.schedule.PHASES`)."""
 
 
 class PeersConfig(Section):

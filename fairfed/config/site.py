@@ -19,6 +19,9 @@ from fairfed.config.presets import with_preset
 from fairfed.config.source import BUNDLED, FASHION, HUB, source_of
 from fairfed.config.systems import ACTIONS, Action
 
+FINGERPRINT = r"^[0-9a-f]{64}$"
+"""A study's; see `fairfed.config.federation.FederationConfig`."""
+
 
 class SiteData(ReadingConfig):
     """A site's rows, and what the federation calls that which they are labelled with."""
@@ -155,8 +158,27 @@ class SitePolicy(Section):
     min_count: int = Field(
         10, ge=1, description="With `suppress`: the smallest count that is said, besides 0."
     )
+    approve: Literal["any", "ask"] = Field(
+        "any",
+        description="Studies that the site takes part in: any that the policy allows, or only "
+        "those that a person has looked at (`fairfed site approve`).",
+    )
+    studies: Annotated[
+        tuple[Annotated[str, Field(pattern=FINGERPRINT)], ...], Once, Field(strict=False)
+    ] = Field(
+        (),
+        description="Fingerprints of studies that are permitted like those that a person has "
+        "approved; where any is named, no other is permitted.",
+    )
+    min_sites: int = Field(
+        1, ge=1, description="Smallest number of sites that a study may have (its `min_sites`)."
+    )
     max_rounds: int | None = Field(
-        None, ge=1, description="Most rounds of a study that the site takes part in."
+        None,
+        ge=1,
+        description="Most rounds of a study that the site takes part in, and most trainings of "
+        "each of its arms that leave the site, over all runs of studies of that name. The same "
+        "question asked again, as after a crash, is not counted.",
     )
     max_synthetic: int | None = Field(
         None, ge=0, description="Most synthetic images that the site makes for a study."
@@ -174,6 +196,17 @@ class SitePolicy(Section):
     )
 
 
+class SiteCoordinator(Section):
+    """Who asks."""
+
+    receipts_key: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9+/]{43}=$",
+        description="Public key of the coordinator's receipts (Ed25519, in base64). Without it "
+        "receipts are kept, and not verified.",
+    )
+
+
 class SiteConfig(Section):
     """Everything about a site. Relative paths start at the folder of this file."""
 
@@ -187,6 +220,9 @@ class SiteConfig(Section):
     compute: SiteCompute = Field(default_factory=SiteCompute, description="See `[compute]`.")
     state: SiteState = Field(default_factory=SiteState, description="See `[state]`.")
     policy: SitePolicy = Field(default_factory=SitePolicy, description="See `[policy]`.")
+    coordinator: SiteCoordinator = Field(
+        default_factory=SiteCoordinator, description="See `[coordinator]`."
+    )
 
     @field_validator("name")
     @classmethod

@@ -84,6 +84,11 @@ class TableConfig(Section):
         "`test`.",
     )
 
+    @property
+    def unfitted(self) -> TableConfig:
+        """The columns without what is fitted to rows when a run begins."""
+        return self.model_copy(update={"moments": {}, "ranges": {}, "categories": {}})
+
     @model_validator(mode="after")
     def _consistent(self) -> TableConfig:
         both = set(self.numeric) & set(self.categorical)

@@ -25,9 +25,7 @@ from fairfed.engines.node import FIRST_NODE_ID
 from fairfed.engines.private import readdress, stamp
 from fairfed.errors import RunError
 from fairfed.rounds.exchange import CLIENT_KEY, CONFIG_KEY, Client, reason_of
-from fairfed.sites.client_state import EXCHANGE
-from fairfed.sites.local import UNDER_WAY, VERSION
-from fairfed.sites.request import WHO
+from fairfed.sites.request import CLIENTS, EXCHANGE, UNDER_WAY, VERSION, WHO
 
 logger = logging.getLogger("fairfed")
 
@@ -236,7 +234,13 @@ class RemoteSites(ForwardingGrid):
                 back.append((one, Message(absent, reply_to=one.request)))
                 continue
             content = one.request.content
-            config = ConfigRecord({**content.config_records[CONFIG_KEY], EXCHANGE: one.number})
+            config = ConfigRecord(
+                {
+                    **content.config_records[CONFIG_KEY],
+                    EXCHANGE: one.number,
+                    CLIENTS: len(self._names),
+                }
+            )
             requests[node] = Message(
                 RecordDict({**content, CONFIG_KEY: config}),
                 node,

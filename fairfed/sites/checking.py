@@ -19,11 +19,12 @@ from fairfed.config.site import SiteConfig, SiteData
 from fairfed.config.training import arm_to_fill
 from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
-from fairfed.sites.local import read_rows, site_of
+from fairfed.sites import approval
+from fairfed.sites.home import read_rows, site_of
 from fairfed.sites.local_data import Columns, site_columns
 from fairfed.sites.policy import most_made, refusals, said_counts
 from fairfed.sites.report import DataReport
-from fairfed.sites.simulated import attribute_rows
+from fairfed.sites.simulated import attribute_rows, fingerprints
 from fairfed.sites.site import Site
 from fairfed.sites.workplace import Workplace
 from generators.diffusion import load_generator
@@ -68,6 +69,34 @@ def at_site(study: Config, site: SiteConfig) -> Config:
             "data": study.data.model_copy(update=data),
         }
     )
+
+
+def sent_study(path: Path, site: SiteConfig) -> FederationConfig:
+    """What a study sends: as a site has kept it of a message (JSON), or as its file comes to here.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the file is no study, or names what is not here.
+    """
+    if path.suffix != ".json":
+        own = at_site(study_of(path), site)
+        return agreed(own, required(own.federation), attribute_rows(own), fingerprints(own))
+    try:
+        return FederationConfig.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        what = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
+        raise InputError(
+            f"{path}: no study ({what}); give its TOML file, or what a refusal has kept of it"
+        ) from error
+
+
+def permitted(site: SiteConfig, study: Path) -> bool:
+    """Whether a person has approved a study, where the site's policy asks for it."""
+    if site.policy.approve == "any" and not site.policy.studies:
+        return True
+    told = sent_study(study, site)
+    return approval.permitted(site.policy, told, Path(site.state.directory))
 
 
 @dataclass(frozen=True)
@@ -121,7 +150,11 @@ class Check:
 
 
 def check(
-    config: SiteConfig, study: Config | None, timed: bool = False, *, plan: bool = True
+    config: SiteConfig,
+    study: Config | FederationConfig | None,
+    timed: bool = False,
+    *,
+    plan: bool = True,
 ) -> Check:
     """Build the site that would take part in a study, and ask it.
 
@@ -142,6 +175,8 @@ def check(
     if study is None:
         config, labels = own_space(config)
         told = FederationConfig(labels=labels, table=config.data.table)
+    elif isinstance(study, FederationConfig):
+        told = study
     else:
         own = at_site(study, config)
         told = agreed(own, required(study.federation), attribute_rows(own), {})

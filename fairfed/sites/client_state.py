@@ -18,14 +18,13 @@ from flwr.app import RecordDict
 
 from evaluation.files import write_whole
 from fairfed.engines.private import records_from_bytes, records_to_bytes
+from fairfed.sites.request import EXCHANGE
 from generators.writing import explained
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.sites.request import Request
 
-EXCHANGE = "exchange"
-"""Entry of a request's configuration: its number in the run; one that is sent again keeps it."""
 LOST = (
     "{path} is damaged ({error}), and what the site remembered of this study is lost; remove it to "
     "go on without: personal models and corrections then begin anew"

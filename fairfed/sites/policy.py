@@ -8,6 +8,7 @@ import numpy as np
 
 from fairfed.config.classifiers import MODELS
 from fairfed.config.model import Agreement
+from fairfed.config.peers import PHASES
 from fairfed.config.sections import AugmentSettings
 from fairfed.config.site import SitePolicy
 from fairfed.config.systems import MESSAGES, Action
@@ -78,6 +79,31 @@ def own_code(config: Agreement) -> dict[str, str]:
     return {setting: name for setting, name in named.items() if name is not None}
 
 
+def counts_as_training(message_type: str) -> bool:
+    """Whether answers to a message are counted: how often own code asks in a round, none knows."""
+    return action_of(message_type) == "train" and message_type != "query.own"
+
+
+def too_many(policy: SitePolicy, config: Agreement, kind: str, left: int) -> str | None:
+    """Why another training of a study may not leave, if it may not.
+
+    Parameters
+    ----------
+    kind
+        The type of the message that asks for it.
+    left
+        Trainings that have left for studies of this name, in answer to messages of that type.
+    """
+    peers = config.peers if kind == "query.peer" else None
+    a_round = len(config.arms) if peers is None else PHASES * len(peers.meta)
+    if policy.max_rounds is None or left < policy.max_rounds * a_round:
+        return None
+    return (
+        f"policy.max_rounds: {left:,} trainings of studies of this name have left already, "
+        f"allowed are {policy.max_rounds:,} of each arm"
+    )
+
+
 def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Action) -> Iterator[str]:
     """What of a study goes beyond the policy, a sentence for each.
 
@@ -99,6 +125,11 @@ def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Actio
             )
     if config.peers is not None and config.peers.seeded_noise:
         yield "peers.seeded_noise: all know the seed, so the noise would hide nothing"
+    if config.min_sites < policy.min_sites:
+        yield (
+            f"policy.min_sites: the study may have as few as {config.min_sites} sites, and needs "
+            f"at least {policy.min_sites} (min_sites of the study)"
+        )
     most = policy.max_rounds
     if most is not None and config.rounds > most:
         yield f"policy.max_rounds: the study has {config.rounds} rounds, allowed are {most}"

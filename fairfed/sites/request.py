@@ -20,6 +20,7 @@ from flwr.app import (
 
 from fairfed.sites.collection import IID, MAIN, Sites, StudyReader
 from fairfed.sites.personal import recall_personal
+from fairfed.sites.receipts import RECEIPTS, digest_of
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ Metrics = dict[str, int | float | list[int] | list[float]]
 Record = ArrayRecord | ConfigRecord | MetricRecord
 STUDY, CLIENT, WHO = "study", "client", "who"
 """Keys of a message's settings: the study, the client's position; and of an answer: its name."""
+
+EXCHANGE, VERSION, CLIENTS = "exchange", "version", "clients"
+"""Keys of a message's settings over a network: the exchange's number in the run, which it keeps
+where it is sent again; the server's version of fairfed; how many clients the run has."""
+UNDER_WAY = "under-way"
+"""Record of an answer that only says how far the site is: images ``handled``, ``of`` so many."""
+PASSING = (RECEIPTS, EXCHANGE, VERSION)
+"""Settings of a message that are not what it asks, and differ where it is sent again."""
 
 _read = StudyReader()
 
@@ -102,6 +111,13 @@ class Request:
     def study(self) -> FederationConfig:
         """What the federation agrees on."""
         return _read(str(self.sent[STUDY]))
+
+    @cached_property
+    def question(self) -> str:
+        """SHA-256 of what is asked: the same when it is asked again, as it is after a crash."""
+        content, sent = self.message.content, self.sent
+        asked = ConfigRecord({k: value for k, value in sent.items() if k not in PASSING})
+        return digest_of(RecordDict({**content, "config": asked}))
 
     @cached_property
     def arm(self) -> Arm:

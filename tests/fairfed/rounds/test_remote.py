@@ -15,7 +15,7 @@ from fairfed.config import Config
 from fairfed.config.site import SiteConfig
 from fairfed.errors import RunError
 from fairfed.rounds import remote
-from fairfed.sites import local, workplace
+from fairfed.sites import gate, home, workplace
 from semantic.errors import InputError
 from tests.fairfed import golden
 from tests.fairfed.link import Link, play_over
@@ -133,7 +133,7 @@ def test_a_site_of_another_version_says_so(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(local, "__version__", "0.0.1")
+    monkeypatch.setattr(gate, "__version__", "0.0.1")
     with pytest.raises(RunError, match="0 of 2 sites"):
         play_over(joined(hospitals()), declared(small(ARMS), tmp_path / "real", min_sites=2))
     assert "this site has fairfed 0.0.1, and the server" in caplog.text
@@ -227,7 +227,7 @@ def test_a_second_message_reads_neither_images_nor_clip(
 
     def happening(name: str, message: Message) -> None:
         if message.metadata.message_type == "evaluate":
-            monkeypatch.setattr(local, "read_rows", _unread)
+            monkeypatch.setattr(home, "read_rows", _unread)
             monkeypatch.setattr(workplace, "load_encoder", _unread)
 
     real = declared(small(arms), tmp_path / "real")
@@ -248,7 +248,7 @@ SYSTEMS = {
     "peers": (
         NO_ARMS,
         "model=cnn-gn",
-        "peers.unseen=0",
+        "peers.unseen=1",
         "peers.clusters=1",
         "peers.minimum=1",
         "peers.epsilon=1e9",

@@ -106,7 +106,8 @@ def test_what_leaves_a_site_is_on_its_ledger(
     ]  # fmt: skip
     assert all(line["study"] == real.name for line in lines[1:])
     assert lines[2]["bytes"] > 0
-    assert "counts" in lines[2]["numbers"]
+    assert lines[2]["records"]["metrics"]["holds"]["counts"] == 2 * 3 * 3
+    assert lines[2]["records"]["arrays"]["kind"] == "arrays"
 
 
 def test_a_study_that_names_a_place_is_refused(small: Small) -> None:

@@ -200,7 +200,7 @@ def test_a_killed_server_goes_on_with_real_sites_to_the_same_bits(
 ) -> None:
     fedavg = small().model_copy(update={"arms": small().arms[:1]})
     whole, cut = (study(fedavg, tmp_path / name) for name in ("whole", "cut"))
-    sites = hospitals()
+    sites = hospitals(a="[policy]\nmax_rounds = 2\n")  # which a round that is repeated keeps
     run(whole, sites=sites, report=False)
     killed(cut, 2, tmp_path, sites)
     run(cut, sites=sites, report=False)
