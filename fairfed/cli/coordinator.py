@@ -44,14 +44,14 @@ def init(
     inner_port: Annotated[
         int, typer.Option(help="Port of the SuperLink, on 127.0.0.1 alone.")
     ] = INNER_PORT,
-    database: Annotated[
-        str | None,
+    in_memory: Annotated[
+        bool,
         typer.Option(
-            help="File, within the folder, where the SuperLink keeps its state, for models up to "
-            "200 MB; without it, in memory: studies continue from their own checkpoints.",
-            show_default=False,
+            "--in-memory",
+            help="Keep the SuperLink's state in memory, for models above 200 MB: after it has been "
+            "killed sites sign in anew, and the study continues from its own checkpoint.",
         ),
-    ] = None,
+    ] = False,
     site: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,7 +70,7 @@ def init(
 ) -> None:
     """Write certificates, proxy, systemd units, and an invitation for each site."""
     from fairfed.config.load import validated
-    from fairfed.deployment.coordinator import IN_MEMORY, CoordinatorConfig
+    from fairfed.deployment.coordinator import IN_MEMORY, ON_DISK, CoordinatorConfig
     from fairfed.deployment.founding import Institution, found, summary
 
     given = None
@@ -81,7 +81,7 @@ def init(
     settings = {
         "name": "study", "address": address, "inner_port": inner_port,
         "port": port or (TRIAL_PORT if address in LOCAL else HTTPS),
-        "database": database or IN_MEMORY,
+        "database": IN_MEMORY if in_memory else ON_DISK,
     }  # fmt: skip
     config = validated(CoordinatorConfig, settings, "fairfed coordinator init")
     for line in summary(found(study, out, config, site or (), given)):
@@ -125,9 +125,10 @@ def register(
     name: Annotated[str | None, typer.Option(help="The site's name.", show_default=False)] = None,
 ) -> None:
     """Let a site take part: its key is kept in DIR, and made known to the SuperLink."""
+    from fairfed.deployment.control import register as registered
+    from fairfed.deployment.control import register_known
     from fairfed.deployment.coordinator import coordinator
-    from fairfed.deployment.registering import keep_key, register_known
-    from fairfed.deployment.registering import register as registered
+    from fairfed.deployment.known_sites import keep_key
     from fairfed.deployment.trial import await_superlink
 
     place = coordinator(folder)
@@ -177,6 +178,7 @@ def stop(folder: Folder) -> None:
 def status(folder: Folder) -> None:
     """Say what runs and answers, and which sites are there; exit code 1 where something lacks."""
     from fairfed.deployment import trial
+    from fairfed.deployment.control import sites
     from fairfed.deployment.coordinator import coordinator
 
     place = coordinator(folder)
@@ -184,7 +186,7 @@ def status(folder: Folder) -> None:
     for holds, line in found:
         typer.echo(f"{'✓' if holds else '✗'} {line}")
     if found[0][0]:
-        for line in trial.sites(place):
+        for line in sites(place):
             typer.echo(line)
     raise typer.Exit(0 if all(holds for holds, _ in found) else 1)
 

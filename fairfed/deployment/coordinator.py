@@ -17,7 +17,9 @@ from fairfed.deployment.programs import environment, nginx, program
 from semantic.errors import InputError
 
 SETTINGS = "coordinator.toml"
-IN_MEMORY = ":flwr-in-memory:"
+IN_MEMORY, ON_DISK = ":flwr-in-memory:", "state/superlink.db"
+"""Where the SuperLink keeps its state. Over the database, on disk or in /dev/shm, models of 200 MB
+pass, and those of 500 MB end the run: `database is locked`. In memory they pass."""
 
 
 class CoordinatorConfig(Section):

@@ -73,8 +73,9 @@ MEANINGS = (
     ),
     (
         r"database is locked",
-        "The SuperLink's database is too slow for arrays of this size: use the database "
-        '":flwr-in-memory:" (coordinator.toml), and continue the study.',
+        "The SuperLink's database cannot take arrays of this size: set database = "
+        '":flwr-in-memory:" in coordinator.toml and in its unit, restart it, and continue the '
+        "study.",
     ),
     (
         r"site configuration",

@@ -292,6 +292,9 @@ SETTINGS_HEAD = """\
 # Written by `fairfed coordinator init`. Proxy, units, certificates and invitations say the same: to
 # change an address or a port, write a new folder. The folder cannot be moved.
 #
-# database: "state/superlink.db" keeps registrations, runs and messages on the disk, so that a study
-# goes on after the SuperLink has been killed; ":flwr-in-memory:" keeps nothing.
+# database: "state/superlink.db" keeps registrations, runs and messages on the disk: a SuperLink
+# that was killed goes on when it is started within a minute. Models of 200 MB were tried with it;
+# those of 500 MB ended the run (`database is locked`). With ":flwr-in-memory:" they pass; after a
+# kill the sites sign in anew, and the study continues from its own checkpoint. Change it in the
+# SuperLink's unit, too.
 """

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 
 from fairfed.deployment.asking import OK, UnreachableError, ask
+from fairfed.deployment.control import register_known
 from fairfed.deployment.coordinator import Coordinator
 from fairfed.deployment.flower_errors import explained_log
 from fairfed.deployment.processes import Process, wait_until
-from fairfed.deployment.programs import program
-from fairfed.deployment.registering import register_known
 from fairfed.errors import RunError
 
 PATIENCE = 120.0
@@ -134,18 +131,6 @@ def status(place: Coordinator) -> Iterator[tuple[bool, str]]:
             how = "not started by `fairfed coordinator start`"
         answer = "" if look is None else f", answers {where}" if there else f", no answer {where}"
         yield there, f"{process.name}: {how}{answer}"
-
-
-def sites(place: Coordinator) -> Iterator[str]:
-    """The sites that are registered, a line each: whether they are there."""
-    done = subprocess.run(
-        [program("flwr"), "supernode", "list", place.config.name, "--format", "json"],
-        capture_output=True, text=True, env={**place.environment}, check=False,
-    )  # fmt: skip
-    found = re.search(r"\{.*\}", done.stdout, re.DOTALL)
-    listed = json.loads(found.group()).get("nodes", []) if found else []
-    for one in sorted(listed, key=lambda node: str(node.get("name"))):
-        yield f"  site {one.get('name')}: {one.get('status')} (node {one.get('node-id')})"
 
 
 def watch(place: Coordinator, seconds: float = 1.0) -> None:
