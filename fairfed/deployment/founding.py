@@ -50,7 +50,7 @@ UNITS = {
 }
 """Name of a systemd unit: the process, what it is, after which other."""
 NO_SITES = (
-    '{study}: who takes part? Name the sites in [federation] as sites = ["north", …], or give '
+    '{study}: who takes part? Name them there as sites = ["north", …], or give '
     "--site NAME once for each"
 )
 
@@ -140,7 +140,7 @@ def _called(study: str) -> str:
 
 def named_sites(study: Config) -> tuple[str, ...]:
     """The sites that a study names; empty where it names none."""
-    return tuple(getattr(study.federation, "sites", None) or ())
+    return tuple(getattr(study, "sites", ()))
 
 
 def invitation(

@@ -23,6 +23,8 @@ PATIENCE = 15.0
 """Seconds that a process has to end when it is asked to."""
 MOST_LOG = 10_000_000
 """Bytes of a log; a longer one is put aside at the next start."""
+_children: dict[Path, subprocess.Popen[bytes]] = {}
+"""What this process has started itself, and so has to reap."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,15 @@ class Process:
             os.write(handle, f"{child.pid}\n".encode())
         finally:
             os.close(handle)
+        self._reap()
+        _children[self.pid_file] = child
         return child
+
+    def _reap(self) -> None:
+        """Let go of a former one that this process has started; it has ended."""
+        child = _children.pop(self.pid_file, None)
+        if child is not None:
+            child.wait(PATIENCE)
 
     def pid(self) -> int | None:
         """Its number; None where there is no file of it."""
@@ -126,6 +136,7 @@ class Process:
                 time.sleep(0.05)
             with suppress(ProcessLookupError):  # it may have left nothing behind
                 os.killpg(pid, signal.SIGKILL)
+        self._reap()
         self.pid_file.unlink(missing_ok=True)
         return was_there
 
