@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fairfed.deployment.asking import UnreachableError, parts
 from semantic.errors import InputError
 
 app = typer.Typer(
@@ -203,7 +204,6 @@ def check(
 ) -> None:
     """Try from outside what only the coordinator may: exit code 1 if anything answers."""
     from fairfed.cli.coordinator_tables import print_attempts
-    from fairfed.deployment.asking import UnreachableError, parts
     from fairfed.deployment.probing import probe
 
     try:

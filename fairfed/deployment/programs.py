@@ -64,7 +64,7 @@ def nginx() -> str:
     if found is None:
         raise InputError(
             "nginx is not installed, and without it everybody could command the sites; install it "
-            "(apt-get install nginx-light, or brew install nginx), and start again"
+            "(apt-get install nginx, or brew install nginx), and start again"
         )
     return found
 
