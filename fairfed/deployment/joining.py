@@ -14,7 +14,6 @@ from evaluation.files import write_text
 from fairfed.config.base import Section
 from fairfed.config.load import load_model
 from fairfed.config.site import SiteConfig, load_site
-from fairfed.deployment.founding import fill
 from fairfed.deployment.invitation import ATTRIBUTES, Invitation, read_invitation
 from fairfed.deployment.keys import make_site_key
 from fairfed.deployment.processes import Process
@@ -25,6 +24,7 @@ from fairfed.deployment.programs import (
     unit_command,
     unit_environment,
 )
+from fairfed.deployment.texts import fill
 from generators.writing import explained
 from semantic.errors import InputError
 
