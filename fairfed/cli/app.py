@@ -65,7 +65,12 @@ class Commands(LazyGroup):
         ),
         "site": (
             "fairfed.cli.site",
-            "A site's own data and policy: write its site.toml, and see what comes of it.",
+            "A site's own data and policy: write its site.toml, see what comes of it, join a "
+            "study.",
+        ),
+        "coordinator": (
+            "fairfed.cli.coordinator",
+            "The machine in the middle of a federation of real sites.",
         ),
     }
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairfed.cli import site_ledger
+from fairfed.cli import site_ledger, site_node
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.config import Config
 
 app = typer.Typer(
-    help="A site's own data and policy: write its site.toml, and see what comes of it.",
+    help="A site's own data and policy: write its site.toml, see what comes of it, join a study.",
     no_args_is_help=True,
 )
 
@@ -139,3 +139,7 @@ def _seen_from(folder: Path, data: str) -> str:
         return data
     whole, start = path.resolve(), folder.resolve()
     return head + str(whole.relative_to(start) if whole.is_relative_to(start) else whole)
+
+
+for command in (site_node.join, site_node.start, site_node.stop, site_node.status, site_node.log):
+    app.command()(command)

@@ -227,9 +227,7 @@ class SiteConfig(Section):
     @field_validator("name")
     @classmethod
     def _plain(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise ValueError(f"{name!r}: expected letters, digits, - and _ alone")
-        return name
+        return plain_name(name)
 
     def placed(self, folder: Path) -> SiteConfig:
         """The same with the paths that are relative starting at `folder`."""
@@ -255,6 +253,13 @@ class SiteConfig(Section):
                 "state": SiteState(directory=_placed(folder, self.state.directory)),
             }
         )
+
+
+def plain_name(name: str) -> str:
+    """A site's name as it is, if it may be one."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(f"{name!r}: expected letters, digits, - and _ alone")
+    return name
 
 
 def load_site(path: str | Path) -> SiteConfig:

@@ -1,0 +1,88 @@
+"""The SuperLink's Control API, asked on its own machine: which sites there are, and one more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from flwr.proto.control_pb2 import (
+    ListNodesRequest,
+    ListNodesResponse,
+    RegisterNodeRequest,
+    RegisterNodeResponse,
+)
+
+from fairfed.deployment.asking import OK, Answer, UnreachableError, ask
+from fairfed.deployment.coordinator import Coordinator
+from fairfed.deployment.flower_errors import explain
+from fairfed.deployment.keys import read_public_key
+from fairfed.errors import RunError
+
+IN_USE = 23
+"""Flower's code for a key that is registered already."""
+
+
+def register(place: Coordinator, name: str) -> str:
+    """Tell the SuperLink the key of a site in the folder, as `flwr supernode register` does.
+
+    Returns
+    -------
+    What came of it, a line.
+
+    Raises
+    ------
+    fairfed.errors.RunError
+        If no SuperLink answers, or it does not take the key.
+    """
+    line = read_public_key(place.sites / f"{name}.pub").encode()
+    key = serialization.load_ssh_public_key(line).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    answer = _asked(place, "register-node", RegisterNodeRequest(public_key=key, name=name))
+    if answer.flower_code == IN_USE:
+        return f"{name}: registered already"
+    if answer.status != OK:
+        raise RunError(f"{name} cannot be registered: {_meaning(answer)}")
+    number = RegisterNodeResponse.FromString(answer.body).node_id
+    return f"{name}: registered as node {number}"
+
+
+def register_known(place: Coordinator) -> Iterator[str]:
+    """Register all sites whose keys are in the folder; a line for each."""
+    for name, _ in place.known():
+        yield register(place, name)
+
+
+def sites(place: Coordinator) -> Iterator[str]:
+    """The sites that are registered, a line each: whether they are there.
+
+    Raises
+    ------
+    fairfed.errors.RunError
+        If no SuperLink answers.
+    """
+    answer = _asked(place, "list-nodes", ListNodesRequest())
+    if answer.status != OK:
+        raise RunError(f"the SuperLink does not list its sites: {_meaning(answer)}")
+    nodes = ListNodesResponse.FromString(answer.body).nodes_info
+    for node in sorted(nodes, key=lambda node: str(node.name)):
+        if node.status != "unregistered":
+            yield f"  {node.name}: {node.status} (node {node.node_id})"
+
+
+def _asked(place: Coordinator, what: str, request: Any) -> Answer:
+    inner = f"127.0.0.1:{place.config.inner_port}"
+    authority = place.own_authority.read_text()
+    try:
+        return ask(inner, authority, f"/v1/control/{what}", request.SerializeToString())
+    except UnreachableError as error:
+        raise RunError(
+            f"the SuperLink does not answer ({error.why}); `fairfed coordinator start "
+            f"{place.folder}`"
+        ) from error
+
+
+def _meaning(answer: Answer) -> str:
+    said = f"[code: {answer.flower_code}] {answer.body.decode(errors='replace')}"
+    return " ".join([*explain(said), f"(HTTP {answer.status}: {said})"])

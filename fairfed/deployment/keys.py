@@ -1,0 +1,131 @@
+"""Files that nobody else may read, and the keys in them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from generators.writing import explained
+from semantic.errors import InputError
+
+NO_KEY = (
+    "{path}: no public key of a site ({reason}); expected the line that `fairfed site join` "
+    "prints, 'ecdsa-sha2-nistp384 …'"
+)
+
+
+def write_new_secret(path: Path, content: bytes) -> None:
+    """Write a file that only its owner reads, from its first byte on; never over another one.
+
+    Raises
+    ------
+    FileExistsError
+        If it is there.
+    generators.writing.StoreError
+        If it cannot be written.
+    """
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with explained(path), os.fdopen(handle, "wb") as file:
+            file.write(content)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def new_secret() -> bytes:
+    """What the SuperExec shows the SuperLink, 32 random bytes."""
+    return secrets.token_bytes(32)
+
+
+def make_site_key(private: Path, name: str) -> str:
+    """Make a site's key pair, or keep the one that is there.
+
+    Flower wants ECDSA over a NIST curve in OpenSSH's format.
+
+    Parameters
+    ----------
+    private
+        File of the private half.
+    name
+        Of the site; the comment of the public half.
+
+    Returns
+    -------
+    The public half, a line.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the file that is there is no such key.
+    """
+    if private.exists():
+        key = read_private_key(private)
+    else:
+        key = ec.generate_private_key(ec.SECP384R1())
+        write_new_secret(
+            private,
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.OpenSSH,
+                serialization.NoEncryption(),
+            ),
+        )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return f"{public.decode()} {name}\n"
+
+
+def read_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """A site's own key.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the file holds none.
+    """
+    try:
+        key = serialization.load_ssh_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise InputError(
+            f"{path}: no private key in OpenSSH's format ({error}); move it away, and join again: "
+            "the new key has to be registered by the coordinator"
+        ) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise InputError(f"{path}: a key of another kind; move it away, and join again")
+    return key
+
+
+def read_public_key(path: Path) -> str:
+    """The public half of a site's key, a line of OpenSSH without a comment.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the file is not there, holds another kind of key, or a private one.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the public key that a site sent") from None
+    if b"PRIVATE KEY" in content:
+        raise InputError(
+            f"{path}: this is a private key; it must not leave its site, which has to make a new "
+            "one now: move the file away there, `fairfed site join` again, and send the .pub"
+        )
+    try:
+        key = serialization.load_ssh_public_key(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise InputError(NO_KEY.format(path=path, reason=error)) from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise InputError(NO_KEY.format(path=path, reason="a key of another kind"))
+    line = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return line.decode()

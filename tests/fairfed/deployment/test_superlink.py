@@ -1,0 +1,73 @@
+"""Flower's SuperLink itself: reached directly it is open, behind the proxy it is closed."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fairfed.config.site import SiteConfig
+from fairfed.deployment import trial
+from fairfed.deployment.checks import connection
+from fairfed.deployment.control import register, sites
+from fairfed.deployment.coordinator import Coordinator
+from fairfed.deployment.founding import found
+from fairfed.deployment.greeting import registered
+from fairfed.deployment.joining import join
+from fairfed.deployment.known_sites import keep_key
+from fairfed.deployment.probing import probe
+from tests.fairfed.deployment.conftest import settings
+
+pytestmark = [
+    pytest.mark.superlink,
+    pytest.mark.skipif(
+        shutil.which("nginx", path="/usr/sbin:/usr/bin:/opt/homebrew/bin") is None,
+        reason="needs nginx, which .ci/run installs",
+    ),
+]
+
+
+def free_ports(count: int) -> list[int]:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+@pytest.fixture
+def running(study: Path, tmp_path: Path) -> Iterator[Coordinator]:
+    port, inner = free_ports(2)
+    place = found(study, tmp_path / "c", settings(port=port, inner_port=inner), ["a"])
+    trial.start(place, print)
+    yield place
+    trial.stop(place)
+
+
+def test_the_proxy_closes_what_the_superlink_leaves_open(
+    running: Coordinator, hospitals: Callable[..., list[SiteConfig]], tmp_path: Path
+) -> None:
+    authority = running.authority.read_text()
+    assert all(holds for holds, _ in trial.status(running))
+
+    right = list(probe(running.config.reached, authority))
+    assert [attempt for attempt in right if not attempt.sound] == []
+
+    wrong = {a.what: a for a in probe(f"127.0.0.1:{running.config.inner_port}", authority)}
+    for what in ("list the sites", "register a site", "start a run", "open the docs"):
+        assert not wrong[what].sound, what
+    assert wrong["acquire a task"].seen == "HTTP 401, Flower's code 1008"  # the secret holds
+    assert list(sites(running)) == []  # nothing of what was tried has stayed
+
+    hospitals()
+    node, _ = join(running.invitations / "a.toml", tmp_path / "sites" / "a" / "site.toml")
+    assert all(finding.holds for finding in connection(node.invitation))
+    assert registered(node).holds is None
+    keep_key(running, node.folder / "key.pub", "a")
+    assert register(running, "a").startswith("a: registered as node ")
+    assert register(running, "a") == "a: registered already"
+    assert registered(node).holds
+    assert [line.split(" (")[0] for line in sites(running)] == ["  a: offline"]
