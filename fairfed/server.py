@@ -22,11 +22,11 @@ from fairfed.engines.forwarding import ForwardingGrid
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.engines.private import SimulationGrid
 from fairfed.engines.run import run_apps
-from fairfed.errors import RunError
 from fairfed.rounds.progress import Watcher
 from fairfed.rounds.progress_file import ProgressFile
 from fairfed.rounds.remote import RemoteSites
 from fairfed.rounds.run_lock import run_lock
+from fairfed.sites.receipts import Receipts
 from fairfed.sites.study import Study, study_of
 from fairfed.system import kind_of, simulated_study, system_of
 from fairfed.systems.classifier.gallery import write_gallery
@@ -159,7 +159,7 @@ def _followed(grid: Grid, context: Context, config: Config) -> Iterator[Watcher]
     except (InputError, AuditInputError) as error:
         told.failed(error, 2)
         raise
-    except RunError as error:
+    except Exception as error:
         told.failed(error, 1)
         raise
     finally:
@@ -167,8 +167,13 @@ def _followed(grid: Grid, context: Context, config: Config) -> Iterator[Watcher]
         told.close()
 
 
-def reached(grid: Grid, config: Config) -> Grid:
+def reached(grid: Grid, config: Config, receipts: str = "") -> Grid:
     """The grid as rounds use it: that of a SuperLink with patience and names.
+
+    Parameters
+    ----------
+    receipts
+        Path of the key that signs receipts; empty for none.
 
     Raises
     ------
@@ -182,7 +187,8 @@ def reached(grid: Grid, config: Config) -> Grid:
         return grid
     if config.federation is None:
         raise InputError(SIMULATED)
-    return RemoteSites(grid, config.min_sites, config.wait, config.deadline)
+    signed = Receipts(Path(receipts)) if receipts else None
+    return RemoteSites(grid, config.min_sites, config.wait, config.deadline, signed)
 
 
 def server_app(
@@ -206,7 +212,7 @@ def server_app(
     def main(grid: Grid, context: Context) -> None:
         chosen = study or checked(run_configuration(context))
         config = chosen.config
-        grid = reached(grid, config)
+        grid = reached(grid, config, str(context.run_config.get("receipts", "")))
         with run_lock(config), _followed(grid, context, config) as followed:
             run = system_of(config).run(grid, chosen, watcher or followed)
             if not report:

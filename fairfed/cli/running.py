@@ -90,8 +90,10 @@ class TerminalWatcher:
         self._arms[arm.name] = self._progress.add_task(arm.name, total=rounds, completed=first - 1)
 
     def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
-        """Move the bar of an arm."""
+        """Move the bar of an arm; where nobody sees it move, a line."""
         self._progress.advance(self._arms[arm.name])
+        if not self._console.is_terminal:
+            self._console.print(f"  {arm.name}: round {row['round']} done")
 
 
 def columns() -> tuple[Any, ...]:

@@ -39,6 +39,9 @@ def join(
         f"Its public key, {node.folder / 'key.pub'}, for the coordinator:\n  {public.strip()}"
     )
     typer.echo(f"Its systemd unit: {node.unit}")
+    if node.invitation.receipts_key and not node.site.coordinator.receipts_key:
+        typer.echo("So that the ledger can verify the coordinator's receipts, write in site.toml:")
+        typer.echo(f'  [coordinator]\n  receipts_key = "{node.invitation.receipts_key}"')
     failed = 0
     for finding in same_versions(node.invitation):
         failed += _told(finding)

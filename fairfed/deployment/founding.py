@@ -23,7 +23,9 @@ from fairfed.deployment.invitation import Invitation, text_fingerprint
 from fairfed.deployment.keys import new_secret, write_new_secret
 from fairfed.deployment.programs import versions
 from fairfed.deployment.texts import texts_of
+from fairfed.engines.flower_cli import RECEIPTS_KEY
 from fairfed.sites.checking import study_of
+from fairfed.sites.receipts import public_text, signing_key
 from generators.writing import explained
 from semantic.errors import InputError
 
@@ -74,7 +76,7 @@ def found(
         )
     asked = study_of(study)
     config = config.model_copy(update={"name": _called(asked.name)})
-    names = tuple(dict.fromkeys(sites or named_sites(asked)))
+    names = tuple(dict.fromkeys(sites or asked.sites))
     if not names:
         raise InputError(NO_SITES.format(study=study))
     given = None
@@ -90,6 +92,7 @@ def found(
         for name, secret in _secrets(config, given):
             write_new_secret(draft / name, secret)
         public = _certificates(draft, given)
+        receipts = public_text(signing_key(draft / RECEIPTS_KEY))
         text = study.read_text(encoding="utf-8")
         attributes = _attributes(asked)
         for name, content in texts_of(place, config, shown="institution" if given else "server"):
@@ -98,7 +101,7 @@ def found(
         if attributes:
             write_text(draft / "attributes.csv", attributes)
         for name in names:
-            invited = invitation(config, name, public, text, attributes)
+            invited = invitation(config, name, public, text, attributes, receipts)
             write_text(draft / "invitations" / f"{name}.toml", invited.to_toml())
         for folder in ("sites", "logs", "run", "state"):
             (draft / folder).mkdir()
@@ -116,19 +119,16 @@ def _called(study: str) -> str:
     return plain if plain not in ("", "default") else "study"
 
 
-def named_sites(study: Config) -> tuple[str, ...]:
-    """The sites that a study names; empty where it names none."""
-    return tuple(getattr(study, "sites", ()))
-
-
 def invitation(
-    config: CoordinatorConfig, name: str, authority: bytes, study: str, attributes: str
-) -> Invitation:
+    config: CoordinatorConfig, name: str, authority: bytes, study: str, attributes: str,
+    receipts: str,
+) -> Invitation:  # fmt: skip
     """A site's invitation."""
     try:
         return Invitation(
             name=name, address=config.reached, fingerprint=text_fingerprint(study), study=study,
-            authority=authority.decode(), attributes=attributes, **versions(),
+            authority=authority.decode(), receipts_key=receipts, attributes=attributes,
+            **versions(),
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"site {name!r}: {error}") from error
@@ -149,6 +149,7 @@ def invite(place: Coordinator, name: str) -> Path:
     invited = invitation(
         place.config, name, place.authority.read_bytes(), place.study.read_text(encoding="utf-8"),
         attributes.read_text(encoding="utf-8") if attributes.exists() else "",
+        public_text(signing_key(place.folder / RECEIPTS_KEY)),
     )  # fmt: skip
     with explained(path):
         write_text(path, invited.to_toml())

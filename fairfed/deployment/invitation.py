@@ -34,6 +34,7 @@ class Invitation(Section):
     fingerprint: str = Field(description="SHA-256 of the study's text.")
     authority: str = Field(description="Certificate of the authority to trust, PEM.")
     study: str = Field(description="The study's file.")
+    receipts_key: str = Field("", description="With what the coordinator's receipts are verified.")
     attributes: str = Field("", description="Its table of attributes, where it has one of its own.")
 
     @field_validator("name")

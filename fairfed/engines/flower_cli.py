@@ -35,6 +35,7 @@ clientapp = "fairfed.client:app"
 [tool.flwr.app.config]
 config = ""
 overrides = ""
+receipts = ""
 """
 LICENCE = "The app names code that is installed on every side, which has a licence of its own.\n"
 QUIET = {
@@ -45,6 +46,9 @@ QUIET = {
 HOME = "FLWR_HOME"
 OF_COORDINATOR = "flwr"
 """Folder of a coordinator's directory that has Flower's configuration with its connection."""
+
+RECEIPTS_KEY = "receipts.key"
+"""File of it with which what sites answer is signed."""
 
 REFUSED = "--on {on}: Flower could not {what}: {said}"
 NO_FLOWER = "--on: there is no command `flwr` beside {python}; install fairfed's dependencies again"
@@ -103,6 +107,9 @@ class SuperLink:
             If Flower refuses.
         """
         settings = f"config={json.dumps(str(config.absolute()))}"
+        key = Path(self.on) / RECEIPTS_KEY
+        if key.is_file():
+            settings += f" receipts={json.dumps(str(key.absolute()))}"
         with tempfile.TemporaryDirectory(prefix="fairfed-app-") as folder:
             app = Path(folder)
             (app / "pyproject.toml").write_text(APP.format(version=__version__), encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairfed.config import Arm
+from fairfed.errors import RunError
 from fairfed.rounds.progress import Watcher
 
 PROGRESS = ".progress"
@@ -48,7 +49,8 @@ class ProgressFile(logging.Handler):
 
     def failed(self, error: BaseException, code: int) -> None:
         """Write what ended the run, and the exit code that this means."""
-        self._write(FAILED, str(error) or type(error).__name__, code)
+        kind = "" if isinstance(error, RunError | ValueError) else f"{type(error).__name__}: "
+        self._write(FAILED, f"{kind}{error}", code)
 
     def described(self, federation: dict[str, Any]) -> None:
         """Write what the clients hold."""

@@ -25,6 +25,7 @@ from fairfed.engines.node import FIRST_NODE_ID
 from fairfed.engines.private import readdress, stamp
 from fairfed.errors import RunError
 from fairfed.rounds.exchange import CLIENT_KEY, CONFIG_KEY, Client, reason_of
+from fairfed.sites.receipts import RECEIPTS, Receipts
 from fairfed.sites.request import CLIENTS, EXCHANGE, UNDER_WAY, VERSION, WHO
 
 logger = logging.getLogger("fairfed")
@@ -73,15 +74,24 @@ class RemoteSites(ForwardingGrid):
         Seconds to wait for them.
     deadline : float
         Seconds that a site has for an answer; one that says how far it is has as many again.
+    receipts : Receipts, optional
+        Signs what sites have answered, for their ledgers.
     pause : float
         Seconds between two looks for answers.
     """
 
     def __init__(
-        self, inner: Grid, least: int, wait: float, deadline: float, pause: float = 2.0
+        self,
+        inner: Grid,
+        least: int,
+        wait: float,
+        deadline: float,
+        receipts: Receipts | None = None,
+        pause: float = 2.0,
     ) -> None:
         super().__init__(inner)
         self._least, self._wait, self._deadline, self._pause = least, wait, deadline, pause
+        self._receipts = receipts
         self._names: tuple[str, ...] = ()
         self._open = True
         self._there: dict[str, int] = {}
@@ -241,6 +251,9 @@ class RemoteSites(ForwardingGrid):
                     CLIENTS: len(self._names),
                 }
             )
+            owed = self._receipts.texts(name) if self._receipts else []
+            if owed:
+                config[RECEIPTS] = owed
             requests[node] = Message(
                 RecordDict({**content, CONFIG_KEY: config}),
                 node,
@@ -250,6 +263,8 @@ class RemoteSites(ForwardingGrid):
             by_node[node] = one
         for node, reply in self._delivered(requests, limit).items():
             one = by_node[node]
+            if self._receipts and not reply.has_error():
+                self._receipts.got(self._names[one.client], reply.content)
             readdress(reply, one.request)
             back.append((one, reply))
         return back

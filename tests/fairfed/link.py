@@ -32,9 +32,9 @@ Happening = Callable[[str, Message], None]
 
 @dataclass
 class _Node:
-    """What is registered: where the site's file is, and under which name its key is known."""
+    """What is registered: the node's configuration, and under which name its key is known."""
 
-    place: str | None
+    configuration: dict[str, Any]
     name: str
 
 
@@ -64,7 +64,8 @@ class Link(MessagingGrid):
         name = site if isinstance(site, str) else site.name
         place = None if isinstance(site, str) else str(_file_of(site))
         number = zlib.crc32(f"{name}/{len(self.nodes)}/{self._sent}".encode()) + 2
-        self.nodes[number] = _Node(place, name if registered is None else registered)
+        configuration = {} if place is None else {"site": place}
+        self.nodes[number] = _Node(configuration, name if registered is None else registered)
 
     def leave(self, name: str) -> None:
         """Have a site's SuperNode disconnect."""
@@ -121,7 +122,7 @@ class Link(MessagingGrid):
         context = Context(
             run_id=self._run.run_id,
             node_id=request.metadata.dst_node_id,
-            node_config={} if node.place is None else {"site": node.place},
+            node_config=node.configuration,  # a SuperNode keeps what an app writes there
             state=RecordDict(),
             run_config={"config": "", "overrides": ""},
         )
@@ -146,10 +147,14 @@ def _file_of(site: SiteConfig) -> Path:
     return Path(site.data.source).parent / "site.toml"
 
 
-def play_over(link: Link, config: Config) -> None:
+def play_over(link: Link, config: Config, receipts: Path | None = None) -> None:
     """Run a study over a link, or go on with it."""
     context = Context(
-        run_id=link.run.run_id, node_id=0, node_config={}, state=RecordDict(), run_config={}
+        run_id=link.run.run_id,
+        node_id=0,
+        node_config={},
+        state=RecordDict(),
+        run_config={"receipts": str(receipts or "")},
     )
     with server_identity(link.run.run_id):
         server_app(study_of(config, None), report=False)(grid=link, context=context)

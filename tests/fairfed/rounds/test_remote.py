@@ -16,6 +16,8 @@ from fairfed.config.site import SiteConfig
 from fairfed.errors import RunError
 from fairfed.rounds import remote
 from fairfed.sites import gate, home, workplace
+from fairfed.sites.ledger import Ledger
+from fairfed.sites.receipts import public_text, signing_key
 from semantic.errors import InputError
 from tests.fairfed import golden
 from tests.fairfed.link import Link, play_over
@@ -266,3 +268,16 @@ def test_a_system_that_real_sites_can_run_gives_the_bits_of_one_machine(
     play_here(here, sites)
     play_over(joined(sites), there)
     assert golden.digests(tmp_path / "here") == golden.digests(tmp_path / "there") != {}
+
+
+def test_what_arrived_is_signed_for_in_the_sites_ledgers(
+    small: Small, hospitals: Hospitals, tmp_path: Path
+) -> None:
+    key = tmp_path / "receipts.key"
+    known = f'[coordinator]\nreceipts_key = "{public_text(signing_key(key))}"\n'
+    sites = hospitals(**dict.fromkeys("abc", known))
+    play_over(joined(sites), declared(small(ARMS), tmp_path / "real"), key)
+    entries = list(Ledger(Path(sites[0].state.directory)).entries())
+    answers = [entry["digest"] for entry in entries if entry.get("round")]
+    receipts = {entry["receipt"] for entry in entries if entry.get("verified")}
+    assert set(answers[:-1]) <= receipts  # nobody is asked after the last answer
