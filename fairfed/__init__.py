@@ -6,7 +6,7 @@ this, so its telemetry and its update check are switched off here, for every eng
 
 import os
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
