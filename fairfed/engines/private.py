@@ -24,6 +24,7 @@ from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid.inmemory_grid import InMemoryGrid as SimulationGrid
+from google.protobuf.message import DecodeError
 
 SERVER_NODE_ID = 1
 """The node id of the server side, as in Flower's SuperLink."""
@@ -118,8 +119,17 @@ def records_to_bytes(records: RecordDict) -> bytes:
 
 
 def records_from_bytes(data: bytes) -> RecordDict:
-    """Read what :func:`records_to_bytes` wrote."""
-    return recorddict_from_proto(ProtoRecordDict.FromString(data))
+    """Read what :func:`records_to_bytes` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    try:
+        return recorddict_from_proto(ProtoRecordDict.FromString(data))
+    except DecodeError as error:
+        raise ValueError(str(error)) from error
 
 
 def empty_run(run_id: int) -> Run:
