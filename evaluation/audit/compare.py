@@ -26,10 +26,9 @@ from evaluation.audit.measured import (
 )
 from evaluation.audit.metrics import BY_GROUP, COMPLEMENTS, ByGroup, chosen, says_nothing
 from evaluation.audit.null import permuted
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import Comparison, Estimate, GroupMetric
 from evaluation.audit.score_table import crosses
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.tally import Tally
 from evaluation.audit.vocabulary import check_positive
 from evaluation.rates import FloatArray

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import BITS, rounded, weights_of
 from evaluation.audit.gaps import GAPS
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import NAN, Contribution
 from evaluation.audit.schema import Schema
 from evaluation.audit.score_table import crosses
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.errors import InputError

@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.arrow import Codes, Place
-from evaluation.audit.classes import ordered_classes
 from evaluation.audit.columns import LEVELS, Floats, Levels, numbers
 from evaluation.audit.counting import Counting
-from evaluation.audit.gather import Gather
-from evaluation.audit.labels import class_text
+from evaluation.audit.gather import Gather, ScoreGather
+from evaluation.audit.labels import class_text, number_text, ordered_classes
 from evaluation.audit.leading_bits import Cells
-from evaluation.audit.number_text import number_text
 from evaluation.audit.schema import Schema
-from evaluation.audit.score_gather import ScoreGather
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally

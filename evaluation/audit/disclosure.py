@@ -25,9 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.attack import NOT_PUBLISHED, gives_away
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import AuditOptions, Shown
 from evaluation.audit.score_table import crosses
-from evaluation.audit.shown import Shown
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.errors import InputError

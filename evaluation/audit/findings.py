@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,13 @@ from numpy.typing import NDArray
 from evaluation.audit.gaps import GapKind
 from evaluation.audit.lacks import Words, gap_lacks
 from evaluation.audit.measured import Measured
+from evaluation.audit.metrics import jaccard_of_f1
 from evaluation.audit.null import Drawn, null_gaps
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap, GroupMetric
-from evaluation.audit.shown import ALL, Shown
-from evaluation.audit.significance import detectable_gap
 from evaluation.audit.uncertainty import gap_intervals
 from evaluation.metrics import skipping_nan
-from evaluation.rates import FloatArray
+from evaluation.rates import FloatArray, ratio_or_nan
 
 OVERALL = "overall"
 """Stands for everyone at an end of a gap to the overall value."""
@@ -212,3 +212,36 @@ def _smallest(part: Measured, column: int) -> tuple[int, int]:
     rows = np.where(defined, part.rows[: part.compared, column], np.iinfo(np.int64).max)
     first, second = np.argsort(rows, kind="stable")[:2]
     return int(first), int(second)
+
+
+def detectable_gap(
+    part: Measured, ends: tuple[int, int], column: int, level: float, power: float
+) -> float:
+    """Difference between two groups that is found with some power (normal approximation).
+
+    ``(z_{1-α/2} + z_power) sqrt(v₁ + v₂)``, for a proportion with ``v = p(1-p)/n`` at the overall
+    p (for F1 that of its Jaccard index, times its slope there); otherwise with standard errors.
+
+    Parameters
+    ----------
+    part : Measured
+        The metric.
+    ends : (int, int)
+        Rows of the two groups.
+    column : int
+        The class.
+    level, power
+        One less the error of the first kind; and the power.
+    """
+    normal = NormalDist()
+    reach = normal.inv_cdf(0.5 + level / 2) + normal.inv_cdf(power)
+    if part.size is None:
+        variance = part.spread[list(ends), column] ** 2
+    else:
+        value = part.overall[column]
+        p, slope = (jaccard_of_f1(value), (2 - value) ** 2 / 2) if part.jaccard else (value, 1.0)
+        # A rate of 0 or 1 among all rows is not certain to be that of others.
+        n = float(part.size[:, column].sum())
+        p = (n * p + 1) / (n + 2)
+        variance = ratio_or_nan(np.full(2, slope**2 * p * (1 - p)), part.size[list(ends), column])
+    return float(np.minimum(part.top, reach * np.sqrt(variance.sum())))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.audit.classes import ordered_classes
+from evaluation.audit.labels import ordered_classes
 from evaluation.audit.schema import Axis, Schema, ordered_levels
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally

@@ -22,11 +22,10 @@ from evaluation.audit.exact_sums import weights_of
 from evaluation.audit.gaps import GAPS
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Frontier
-from evaluation.audit.roc_hull import roc_hull
 from evaluation.audit.score_table import ScoreTable, crosses, score_table, scored_classes
 from evaluation.audit.sparse import SparseCounts
 from evaluation.audit.tally import Tally
-from evaluation.audit.threshold_program import Rate, best_points
+from evaluation.audit.threshold_program import Rate, best_points, roc_hull
 from evaluation.rates import FloatArray
 
 POINTS = 11

@@ -17,7 +17,6 @@ from random import Random, SystemRandom
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.classes import ordered_classes
 from evaluation.audit.discrete_noise import (
     check_budget,
     discrete_gaussian,
@@ -26,6 +25,7 @@ from evaluation.audit.discrete_noise import (
     laplace_scale,
     laplace_variance,
 )
+from evaluation.audit.labels import ordered_classes
 from evaluation.audit.release import Release
 from evaluation.audit.schema import (
     EVERYONE,

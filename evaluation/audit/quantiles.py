@@ -17,11 +17,10 @@ import numpy as np
 
 from evaluation.audit.arrow import Place
 from evaluation.audit.columns import numbers
-from evaluation.audit.gather import Gather
+from evaluation.audit.gather import Gather, ScoreGather
 from evaluation.audit.groups import NUMERIC
+from evaluation.audit.labels import number_text, simplest
 from evaluation.audit.leading_bits import Cells, IntArray
-from evaluation.audit.number_text import number_text, simplest
-from evaluation.audit.score_gather import ScoreGather
 from evaluation.audit.settings import ReadSettings
 from evaluation.errors import InputError
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from evaluation.audit.arrow import Place
 from evaluation.audit.batches import Progress, batches
-from evaluation.audit.count_errors import Errors
 from evaluation.audit.count_labels import Labels
-from evaluation.audit.counting import Counting
+from evaluation.audit.counting import Counting, Errors
 from evaluation.audit.files import find_files
 from evaluation.audit.frames import collected, column_names, frame_batches
 from evaluation.audit.quantiles import with_cuts

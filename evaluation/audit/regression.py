@@ -22,9 +22,8 @@ from evaluation.audit.lacks import Words
 from evaluation.audit.measured import Measured, normal_noise
 from evaluation.audit.metrics import Direction, chosen_from
 from evaluation.audit.null import alike_errors
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import Comparison, Estimate, Gap, GroupMetric
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray, ratio_or_nan

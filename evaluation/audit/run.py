@@ -16,10 +16,9 @@ from evaluation.audit.families import in_families
 from evaluation.audit.frontier import frontiers
 from evaluation.audit.gate import check_gate, judge, looked_at
 from evaluation.audit.gate_names import Condition, names_in
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import Audit, Comparison, ScoreComparison
 from evaluation.audit.scores import score_comparisons
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.subgroups import SubgroupSearch, search_subgroups
 from evaluation.audit.tally import Tally
 from evaluation.clients import ClientFairness, client_accuracies, client_fairness

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from evaluation.audit.classes import ordered_classes
-from evaluation.audit.number_text import number_text
+from evaluation.audit.labels import number_text, ordered_classes
 from evaluation.errors import InputError
 
 VERSION = 2

@@ -15,15 +15,73 @@ from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evaluation.audit.histograms import Metric, Sums
-from evaluation.audit.merged_scores import merged
+from evaluation.audit.histograms import CALIBRATION_BINS, Metric, Sums, place, points
 from evaluation.audit.outcome import NAN
-from evaluation.audit.row_draws import drawn_rows, few
 from evaluation.audit.score_table import Histogram, ScoreTable
 from evaluation.audit.sparse import IntArray
 from evaluation.audit.studentised import largest_ratios, pair_scales
 from evaluation.rates import FloatArray
+
+FEW = 8
+"""Rows to a cell up to which one by one is faster."""
+LISTED = 2**20
+"""Rows of which each has its cell listed; of more, the cell is searched for."""
+
+
+def few(rows: IntArray | int, cells: int) -> NDArray[np.bool_]:
+    """Whether so many rows, drawn over so many cells, are drawn one by one."""
+    return np.asarray(rows <= FEW * cells)
+
+
+def drawn_rows(rows: IntArray, sizes: IntArray, rng: np.random.Generator) -> IntArray:
+    """Draw rows one by one.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (cells,)
+        Rows to draw from.
+    sizes : ndarray of int64, shape (...)
+        How many each draw takes; none where there are no rows.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of int64, shape (..., cells)
+    """
+    cells, total = len(rows), int(rows.sum())
+    which = rng.integers(max(total, 1), size=int(sizes.sum()))
+    if total <= LISTED:
+        found = np.repeat(np.arange(cells), rows)[which]
+    else:
+        found = np.searchsorted(np.cumsum(rows), which, side="right")
+    found += np.repeat(np.arange(sizes.size) * cells, sizes.ravel())
+    return np.bincount(found, minlength=sizes.size * cells).reshape(*sizes.shape, cells)
+
+
+CELLS = 128
+"""Cells that are left, and a few more: none lies across the edge of two calibration bins."""
+
+
+def merged(histogram: Histogram) -> Histogram:
+    """Merge neighbouring cells until there are about `CELLS`, of about equally many rows.
+
+    A row counts by its share of its kind, so that few rows of the class are told apart as well as
+    many that are not. A merged cell stands for the mean score of its rows.
+    """
+    rows, centre = histogram.rows, histogram.grid.centre
+    shares = (rows / np.maximum(rows.sum(axis=-1, keepdims=True), 1)).sum(axis=0)
+    middle = (np.cumsum(shares) - shares / 2) / shares.sum()
+    label = place(middle, CELLS) * CALIBRATION_BINS + place(centre, CALIBRATION_BINS)
+    starts = np.flatnonzero(np.diff(label, prepend=-1))
+    few, weights = (np.add.reduceat(own, starts, axis=-1) for own in (rows, histogram.weights))
+    mean = np.add.reduceat(rows.sum(axis=0) * centre, starts) / few.sum(axis=0)
+    # Rounding must not carry it out of its calibration bin.
+    last = np.append(starts[1:], len(centre)) - 1
+    return Histogram(points(np.clip(mean, centre[starts], centre[last])), few, weights)
+
 
 CHUNK = 100_000
 """Cells of the replicates that are held at a time: few enough for the processor's cache."""

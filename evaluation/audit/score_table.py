@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import relative_weights
-from evaluation.audit.grid import Grid
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.histograms import Grid
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.schema import Schema
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray

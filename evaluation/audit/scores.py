@@ -19,7 +19,7 @@ from evaluation.audit.histograms import (
     binned,
     calibration_terms,
 )
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import NAN, Estimate, Gap, ScoreComparison, ScoreMetric
 from evaluation.audit.score_replicates import (
     Drawn,
@@ -35,7 +35,6 @@ from evaluation.audit.score_table import (
     score_table,
     scored_classes,
 )
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.tally import Tally
 from evaluation.intervals import wilson_interval
 from evaluation.rates import FloatArray, ratio_or_nan

@@ -35,8 +35,14 @@ from evaluation.audit.outcome import Estimate, Subgroup
 from evaluation.audit.schema import Schema
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.subgroup_bounds import Judge, SumArray
-from evaluation.audit.subgroup_candidates import Candidates, Flags, candidates_of
-from evaluation.audit.subgroup_cells import Cells, cells_of, crosses_up_to
+from evaluation.audit.subgroup_cells import (
+    Candidates,
+    Cells,
+    Flags,
+    candidates_of,
+    cells_of,
+    crosses_up_to,
+)
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import BASE
-from evaluation.audit.grid import Grid, equal_bins
+from evaluation.audit.histograms import Grid, equal_bins
 from evaluation.audit.leading_bits import Cells
 from evaluation.audit.schema import Schema, united
 from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts

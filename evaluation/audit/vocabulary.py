@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluation.audit.classes import PAIRS, implied_positive
-from evaluation.audit.labels import is_number
+from evaluation.audit.labels import PAIRS, implied_positive, is_number
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError

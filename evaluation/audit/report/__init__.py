@@ -5,9 +5,12 @@ Importing it costs what `evaluation` costs; Jinja2 is loaded when a report is wr
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from evaluation.audit.outcome import Audit
+from evaluation.audit.report.card import card_to_write
+from evaluation.audit.report.document import document
 
 __all__ = ["write_reports"]
 
@@ -37,6 +40,19 @@ def write_reports(audit: Audit, directory: str | Path) -> dict[str, Path]:
     InputError
         If the directory cannot be made or written, or cards without marks are in the way.
     """
-    from evaluation.audit.report.build import write
+    from evaluation.audit.report.page import markdown, model_card, render
+    from evaluation.report.filling import write_texts, writing_into
 
-    return write(audit, Path(directory))
+    content, folder = document(audit), Path(directory)
+    with writing_into(folder):
+        card, text = card_to_write(folder, model_card(content))
+    data = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return write_texts(
+        folder,
+        {
+            "html": ("report.html", render(content)),
+            "json": ("report.json", data + "\n"),
+            "md": ("report.md", markdown(content)),
+            "card": (card, text),
+        },
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evaluation.audit.classes import implied_positive
+from evaluation.audit.labels import implied_positive
 from evaluation.audit.report.judged import unit_of
 
 Data = dict[str, Any]

@@ -28,10 +28,10 @@ from evaluation.audit.read import ReadSettings, read_frame, tally_arrays, tally_
 from evaluation.audit.release import Release
 from evaluation.audit.report.document import document
 from evaluation.audit.report.page import render
-from evaluation.audit.roc_hull import _upper
 from evaluation.audit.run import audit
 from evaluation.audit.scores import score_comparisons
 from evaluation.audit.tally import Tally
+from evaluation.audit.threshold_program import _upper
 from evaluation.errors import InputError
 from tests.evaluation.audit.scored import OPTIONS
 from tests.evaluation.audit.test_scores import ORACLES, true_values
