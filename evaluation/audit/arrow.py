@@ -17,15 +17,7 @@ WRONG_TYPE = "is of type {type}: expected text, numbers or booleans"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a batch comes from.
-
-    Parameters
-    ----------
-    source : str
-        Name of the file or table.
-    first : int
-        Rows before the batch.
-    """
+    """Where a batch comes from: the name of the file or table, and the rows before it."""
 
     source: str
     first: int = 0

@@ -42,10 +42,7 @@ def batches(
 ) -> Iterator[tuple[Any, Place]]:
     """Yield the rows of files in order, as record batches of at most `ROWS` rows.
 
-    Raises
-    ------
-    InputError
-        If a file lacks a column, or is damaged, ragged or not of its kind.
+    A file that lacks a column, or is damaged, ragged or not of its kind, is an `InputError`.
     """
     rows = 0
     for file in files:
@@ -108,13 +105,7 @@ def _errors(file: DataFile) -> Iterator[None]:
 
 
 def column_names(file: DataFile, wanted: Sequence[str] = ()) -> list[str]:
-    """Names of a file's columns; `wanted` help to tell what parts those of a CSV file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    """
+    """Names of a file's columns; `wanted` help to tell what parts those of a CSV file."""
     with _errors(file):
         return list(_opened(file, wanted).physical_schema.names)
 

@@ -39,31 +39,15 @@ IDENTIFIER = (
 
 @dataclass
 class Levels:
-    """Names of a column's values, numbered as they appear.
+    """Names of a column's values, numbered as they appear."""
 
-    Parameters
-    ----------
-    column : str
-        For messages.
-    name : callable
-        The name of a value, None where it is missing: `group_text` or `class_text`.
-    closed : tuple of str
-        The only names allowed; empty: any.
-    limit, crowded
-        Names that there may be, and what an error says of more.
-    codes : dict of str to int
-        Numbers of the names so far.
-    latest : set of int
-        Those of the last rows that were encoded.
-    """
-
-    column: str
-    name: Callable[[Any], str | None]
-    closed: tuple[str, ...] = ()
-    limit: int = LEVELS
-    crowded: str = IDENTIFIER
-    codes: dict[str, int] = field(default_factory=dict)
-    latest: set[int] = field(default_factory=set)
+    column: str  # for messages
+    name: Callable[[Any], str | None]  # of a value, None where it is missing
+    closed: tuple[str, ...] = ()  # the only names allowed; empty: any
+    limit: int = LEVELS  # names that there may be
+    crowded: str = IDENTIFIER  # what an error says of more
+    codes: dict[str, int] = field(default_factory=dict)  # numbers of the names so far
+    latest: set[int] = field(default_factory=set)  # those of the last rows that were encoded
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -73,13 +57,7 @@ class Levels:
         return self.codes.setdefault(name, len(self.codes))
 
     def encode(self, array: Any, place: Place) -> Codes:
-        """Codes of an Arrow array's rows, shape ``(n,)``; −1 where a value is missing.
-
-        Raises
-        ------
-        InputError
-            If a value is no UTF-8, a class that is not stated, or there are too many values.
-        """
+        """Codes of an Arrow array's rows, shape ``(n,)``; −1 where a value is missing."""
         indices, dictionary = dictionary_of(array, self.column, place)
         checked = [
             self._checked(value, indices, i, place) for i, value in enumerate(values_of(dictionary))
@@ -111,11 +89,6 @@ def numbers(
     Text is read as numbers, with the texts `missing` (in lower case) and empty text as missing. A
     number of a narrower type, or a decimal, is what its text says, as in a CSV file: a float32 of
     0.7 is 0.7.
-
-    Raises
-    ------
-    InputError
-        If the type is no number's, or a text is none.
     """
     import pyarrow as pa
 

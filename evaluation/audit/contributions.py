@@ -43,26 +43,10 @@ def contributions(
     Each number is what an audit of those rows alone would give: groups with fewer than
     ``options.min_group`` of them are left out. Weighted rows count by their weights.
 
-    Parameters
-    ----------
-    tally : Tally
-        Counts of at least two clients; else there is nothing to compare.
-    options : AuditOptions
-        ``by``, ``min_group`` and ``across``.
-    shown : Shown
-        Groups that count, and clients that are listed.
-
-    Returns
-    -------
-    tuple of Contribution
-        By cross of columns and gap, the client that adds most first. ``gap`` names both, as a gate
-        does: ``"equalized_odds_difference @ sex"``. A gap that is undefined over all rows is left
-        out; one that is undefined without a client, or within one, is NaN.
-
-    Raises
-    ------
-    InputError
-        If the tally holds no counts of its task.
+    They come by cross of columns and gap, the client that adds most first; of fewer than two
+    clients there is nothing to compare. ``gap`` names both, as a gate does:
+    ``"equalized_odds_difference @ sex"``. A gap that is undefined over all rows is left out; one
+    that is undefined without a client, or within one, is NaN.
     """
     if len(tally.schema.clients) < 2:
         return ()

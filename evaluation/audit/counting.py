@@ -30,17 +30,7 @@ NO_VALUE = (
 
 
 class Counting(ABC):
-    """Rows counted so far.
-
-    Attributes
-    ----------
-    dropped : Counter of str
-        Rows left out, by the first column that was the reason.
-    clipped : Counter of str
-        Scores that rounding had put beyond 0 or 1, by column.
-    rows : int
-        Rows seen, those left out among them.
-    """
+    """Rows counted so far."""
 
     def __init__(self, settings: ReadSettings) -> None:
         self.settings = settings
@@ -50,26 +40,14 @@ class Counting(ABC):
         self.rows = 0
 
     def add(self, batch: Any, place: Place) -> None:
-        """Count the rows of an Arrow record batch, 2²⁰ at most.
-
-        Raises
-        ------
-        InputError
-            If a value is wrong: names source, row and column.
-        """
+        """Count the rows of an Arrow record batch, 2²⁰ at most."""
         self.rows += batch.num_rows
         if batch.num_rows:
             self._add(batch, place)
 
     @abstractmethod
     def tally(self) -> Tally:
-        """Counts of all rows.
-
-        Raises
-        ------
-        InputError
-            If the classes or groups that were found do not fit the settings.
-        """
+        """Counts of all rows; refused where what was found does not fit the settings."""
 
     @abstractmethod
     def _add(self, batch: Any, place: Place) -> None:

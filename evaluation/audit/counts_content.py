@@ -64,13 +64,7 @@ def counted(counts: SparseCounts | None) -> Counted | None:
 
 
 def parse_content(data: bytes, where: str) -> Content:
-    """Read the fields of a file whose checksum holds.
-
-    Raises
-    ------
-    InputError
-        If a field is missing, unknown or of a wrong type; names the first.
-    """
+    """Read the fields of a file whose checksum holds; an error names the first that is wrong."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -82,13 +76,7 @@ def parse_content(data: bytes, where: str) -> Content:
 
 
 def tally_of(content: Content, where: str) -> Tally:
-    """The counts of a file.
-
-    Raises
-    ------
-    InputError
-        If the schema contradicts itself, or counts do not fit it.
-    """
+    """The counts of a file; refused where the schema contradicts itself, or they do not fit it."""
     schema = content.schema
     _check_schema(schema, where)
     noised = any(release.noised for release in content.releases)

@@ -49,21 +49,11 @@ OVERFLOW = "the counts of these files add up to more than 64 bits hold; is one o
 
 @dataclass(frozen=True, eq=False)
 class CountsFile:
-    """A file of counts.
+    """A file of counts."""
 
-    Parameters
-    ----------
-    tally : Tally
-        The counts; noised ones may be negative.
-    releases : tuple of Release
-        How they were protected, once for every site in it.
-    sites : tuple of str
-        Checksums of the sites' files; of a file that is not merged, its own.
-    """
-
-    tally: Tally
-    releases: tuple[Release, ...]
-    sites: tuple[str, ...]
+    tally: Tally  # noised counts may be negative
+    releases: tuple[Release, ...]  # how they were protected, once for every site in it
+    sites: tuple[str, ...]  # checksums of the sites' files; of a file that is not merged, its own
 
 
 def write_counts(path: str | Path, tally: Tally, release: Release | None = None) -> None:
@@ -87,13 +77,7 @@ def write_merged(path: str | Path, merged: CountsFile) -> None:
 
 
 def encode_counts(tally: Tally, releases: Sequence[Release], sites: Sequence[str] = ()) -> bytes:
-    """The content of a file of counts; `sites` are the checksums of those that it merges.
-
-    Raises
-    ------
-    InputError
-        If scores were counted as they are.
-    """
+    """The content of a file of counts; `sites` are the checksums of those that it merges."""
     tally.refuse_exact_scores()
     canonical = tally.under(united(tally.schema, tally.schema))
     content = as_content(
@@ -130,10 +114,7 @@ def read_counts_file(path: str | Path) -> CountsFile:
 def decode_counts(data: bytes, where: str) -> CountsFile:
     """Read the content of a file of counts; `where` names it in errors.
 
-    Raises
-    ------
-    InputError
-        If it is something else, of another version, damaged, or contradicts itself.
+    Refused if it is something else, of another version, damaged, or contradicts itself.
     """
     plain = _parsed(data, where)
     if plain.get("format") != FORMAT:
@@ -168,11 +149,8 @@ def merge_counts(paths: Sequence[str | Path]) -> CountsFile:
 def add_up(files: Iterable[tuple[str, CountsFile]]) -> CountsFile:
     """The counts of all files, each with a name for errors; in any order and grouping the same.
 
-    Raises
-    ------
-    InputError
-        If there is none, two hold the same counts, or they were counted with different settings,
-        or only together have more than two classes.
+    Refused if there is none, two hold the same counts, or they were counted with different
+    settings, or only together have more than two classes.
     """
     tally: Tally | None = None
     releases: list[Release] = []

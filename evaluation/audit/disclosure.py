@@ -47,10 +47,7 @@ _N = re.compile(r"\bn\s?=\s?[\d,]*\d")
 def without_small(tally: Tally, options: AuditOptions) -> tuple[Tally, tuple[str, ...]]:
     """Leave out the rows of small groups that would give each other away.
 
-    Returns
-    -------
-    (Tally, tuple of str)
-        The other rows, and the groups that were left out, as ``column: group``.
+    Also says which groups those were, as ``column: group``.
     """
     gone: list[str] = []
     axis = 0
@@ -87,20 +84,7 @@ def _small(counts: IntArray, most: int) -> Flags:
 
 
 class Redaction:
-    """The groups of one audit that may be published, chosen one cross after the other.
-
-    Parameters
-    ----------
-    tally : Tally
-        All counts.
-    options : AuditOptions
-        ``redact``, ``min_group`` and ``by``.
-
-    Raises
-    ------
-    InputError
-        If an outcome is small over all rows.
-    """
+    """The groups of one audit that may be published, chosen one cross after the other."""
 
     def __init__(self, tally: Tally, options: AuditOptions) -> None:
         self.schema, self.most = tally.schema, options.redact

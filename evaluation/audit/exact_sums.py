@@ -40,21 +40,11 @@ Sum = Literal["plain", "absolute", "squared"]
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Numbers of about one size in base 2³⁰: the sum of ``digits[k] · BASE^(first − k)``.
+    """Numbers of about one size in base 2³⁰: the sum of ``digits[k] · BASE^(first − k)``."""
 
-    Parameters
-    ----------
-    rows : ndarray of int, shape (n,), or slice
-        Which of all rows they are.
-    first : int
-        Place of the first digit.
-    digits : tuple of ndarray of float64, each of shape (n,)
-        Whole, below `BASE`, of the sign of the number.
-    """
-
-    rows: Rows
-    first: int
-    digits: tuple[FloatArray, ...]
+    rows: Rows  # which of all rows they are
+    first: int  # place of the first digit
+    digits: tuple[FloatArray, ...]  # whole, below `BASE`, of the sign of the number
 
     def summed(self, kind: Sum) -> Block:
         """Numbers as they are, without their signs, or squared."""
@@ -138,16 +128,8 @@ def _shifted(value: int, power: int) -> float:
 def relative_weights(values: ExactArray, group: NDArray[np.integer]) -> FloatArray:
     """Weights of cells relative to the mean weight; rows where there are no weights.
 
-    Parameters
-    ----------
-    values : ndarray, shape (m, 1 or more)
-        Rows, and with weights Σw.
-    group : ndarray of int, shape (m,)
-        Which group each cell belongs to, from 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
+    `values`, ``(m, 1 or more)``, are rows, and with weights Σw; `group`, ``(m,)``, says from 0 to
+    which group each cell belongs.
     """
     if values.shape[1] == 1:
         return values[:, 0].astype(np.float64)

@@ -27,14 +27,9 @@ Test = tuple[int, str, str, str, bool]
 def in_families(
     comparisons: Sequence[AnyComparison], named: Collection[tuple[int, str]] = ()
 ) -> tuple[AnyComparison, ...]:
-    """Put the corrected p-values beside those of every gap.
+    """Put the corrected p-values beside those of every gap of one audit.
 
-    Parameters
-    ----------
-    comparisons : sequence of Comparison or ScoreComparison
-        All whose tests are one audit's.
-    named : collection of (int, str)
-        Place of a comparison and name of a gap that a gate looks at.
+    `named` are the gaps that a gate looks at: place of the comparison, and name.
     """
     gate: dict[Test, float] = {}
     rest: dict[Test, float] = {}

@@ -28,25 +28,13 @@ TIED = 1e-12
 
 @dataclass(frozen=True)
 class Split:
-    """Which groups of a cross are compared.
-
-    Parameters
-    ----------
-    by : tuple of str
-        The columns.
-    kept : ndarray of bool, shape (groups,)
-        Groups with enough rows.
-    names, rows : tuple
-        Of the compared groups.
-    suppressed, suppressed_rows
-        Names of the others and their rows in all.
-    """
+    """Which groups of a cross are compared."""
 
     by: tuple[str, ...]
-    kept: NDArray[np.bool_]
-    names: tuple[str, ...]
+    kept: NDArray[np.bool_]  # of all groups, those with enough rows
+    names: tuple[str, ...]  # of the compared groups
     rows: tuple[int, ...]
-    suppressed: tuple[str, ...]
+    suppressed: tuple[str, ...]  # names of the others
     suppressed_rows: int
 
     def comparison(
@@ -86,14 +74,8 @@ def gap_records(
 ) -> tuple[Gap, ...]:
     """Value, interval, chance band and test of each gap; undefined between fewer than two groups.
 
-    Parameters
-    ----------
-    kinds, parts, names
-        Definitions, measured metrics by name, and names of the compared groups.
-    draw : callable
-        Draws of a metric by group where nothing differs; see `evaluation.audit.null`.
-    options, words
-        How classes are joined, level and power; names of metrics and classes.
+    `parts` are measured metrics by name, `names` those of the compared groups; `draw` gives a
+    metric by group where nothing differs (`evaluation.audit.null`).
     """
     across, level = options.across, options.level
     values = {kind.name: NAN for kind in kinds}
@@ -217,21 +199,10 @@ def _smallest(part: Measured, column: int) -> tuple[int, int]:
 def detectable_gap(
     part: Measured, ends: tuple[int, int], column: int, level: float, power: float
 ) -> float:
-    """Difference between two groups that is found with some power (normal approximation).
+    """Difference between two groups (`ends`) that is found with some power (normal approximation).
 
     ``(z_{1-α/2} + z_power) sqrt(v₁ + v₂)``, for a proportion with ``v = p(1-p)/n`` at the overall
     p (for F1 that of its Jaccard index, times its slope there); otherwise with standard errors.
-
-    Parameters
-    ----------
-    part : Measured
-        The metric.
-    ends : (int, int)
-        Rows of the two groups.
-    column : int
-        The class.
-    level, power
-        One less the error of the first kind; and the power.
     """
     normal = NormalDist()
     reach = normal.inv_cdf(0.5 + level / 2) + normal.inv_cdf(power)

@@ -21,20 +21,7 @@ LENGTHS = "{source}: columns differ in length: {lengths}; give one value per row
 
 
 def frame_batches(frame: Any, columns: Sequence[str]) -> Iterator[tuple[Any, Place]]:
-    """Yield the rows of a table in memory as record batches.
-
-    Parameters
-    ----------
-    frame : DataFrame, pyarrow.Table, or mapping of str to array_like
-        The table.
-    columns : sequence of str
-        Those that are needed.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, has several dimensions, or columns differ in length.
-    """
+    """Yield the rows of a table in memory as record batches, of the columns that are needed."""
     import pyarrow as pa
 
     wanted, frame = list(dict.fromkeys(columns)), collected(frame)
@@ -58,13 +45,7 @@ def collected(table: Any) -> Any:
 
 
 def column_names(table: Any) -> list[Any]:
-    """Names of the columns of a table in memory.
-
-    Raises
-    ------
-    InputError
-        If it is no table.
-    """
+    """Names of the columns of a table in memory; refused if it is none."""
     if isinstance(table, Mapping):
         return list(table)
     names = getattr(table, "column_names", None)  # of Arrow, whose `columns` are arrays

@@ -23,20 +23,9 @@ def crossed_schema(
 ) -> Schema:
     """The schema of counts by one cross of sensitive columns.
 
-    Parameters
-    ----------
-    classes : sequence of str
-        Of two, the second is the positive one.
-    groups : sequence of str
-        Names of the crossed groups, with " × " between their values.
-    sensitive : sequence of str
-        The crossed columns; without them groups are those of a column ``group``, and a single
-        group is everyone. Columns whose values cannot be told apart in the groups' names become
-        one.
-    clients : sequence of str
-        Clients, by name.
-    bins : int
-        Of score histograms; 0: none.
+    Of two classes the second is the positive one. Crossed groups have " × " between their values;
+    without `sensitive` they are those of a column ``group``, and a single group is everyone.
+    Columns whose values cannot be told apart in the groups' names become one.
     """
     if len(groups) > 1 and not sensitive:
         sensitive = ("group",)
@@ -64,18 +53,10 @@ def dense_tally(
     confusion: Mapping[str, IntArray],
     scores: Mapping[str, IntArray] | None = None,
 ) -> Tally:
-    """A tally from one full array of each client.
+    """A tally, under a schema of `crossed_schema`, from one full array of each client.
 
-    Parameters
-    ----------
-    schema : Schema
-        Of `crossed_schema`.
-    classes, groups : sequence of str
-        Names of the arrays' axes, in their order.
-    confusion : mapping of str to ndarray of int64, shape (groups, classes, classes)
-        Of every client.
-    scores : mapping of str to ndarray of int64, shape (groups, scored, 2, bins), optional
-        Of every client, the scored classes in the order of ``schema.score_classes``.
+    `confusion` has shape ``(groups, classes, classes)``, `scores` ``(groups, scored, 2, bins)``
+    with the scored classes in the order of ``schema.score_classes``.
     """
     places = _group_places(schema, groups)
     order = np.array([schema.classes.index(name) for name in classes])
@@ -97,13 +78,7 @@ def dense_tally(
 
 
 def run_tally(run: Run, arm: str) -> tuple[Tally, tuple[str, ...]]:
-    """The counts of an arm's last measured round over all clients, and what is to be said of them.
-
-    Raises
-    ------
-    InputError
-        If there is no such arm, or none of its rounds was measured.
-    """
+    """The counts of an arm's last measured round over all clients, with notes about them."""
     chosen = next((own for own in run.arms if own.name == arm), None)
     if chosen is None:
         known = ", ".join(own.name for own in run.arms)

@@ -40,24 +40,12 @@ Rates = tuple[FloatArray, FloatArray]
 
 @dataclass(frozen=True)
 class GapKind:
-    """Definition of a gap.
-
-    Parameters
-    ----------
-    name, title : str
-        See `evaluation.audit.outcome.Gap`.
-    metric : str
-        Key of the metric by group; ``equalized_odds`` for a joined one.
-    of : tuple of str
-        Metrics by group that it is made of: one, or the two of equalized odds.
-    kind, method, agg
-        Conventions.
-    """
+    """Definition of a gap; names as in `evaluation.audit.outcome.Gap`."""
 
     name: str
     title: str
-    metric: str
-    of: tuple[str, ...]
+    metric: str  # by group; ``equalized_odds`` for a joined one
+    of: tuple[str, ...]  # metrics that it is made of: one, or the two of equalized odds
     kind: Kind
     method: Method
     agg: Agg = "worst_case"

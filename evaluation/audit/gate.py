@@ -94,13 +94,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def check_gate(conditions: Sequence[Condition], known: Known) -> None:
-    """Refuse conditions on what an audit will not have, before anything is read.
-
-    Raises
-    ------
-    InputError
-        Of the first such condition.
-    """
+    """Refuse conditions on what an audit will not have, before anything is read."""
     for condition in conditions:
         check_names(known, condition)
 

@@ -33,13 +33,7 @@ Columns = dict[Column, IntArray]
 
 
 class Gather:
-    """Counts of rows, and sums over them, that add per cell.
-
-    Parameters
-    ----------
-    sums : sequence of {"plain", "absolute", "squared"}
-        What is summed of the number that every row comes with; nothing: rows are counted alone.
-    """
+    """Counts of rows, and sums that add per cell of the number that every row comes with."""
 
     def __init__(self, sums: Sequence[Sum] = ()) -> None:
         self._of = tuple(sums)
@@ -50,19 +44,8 @@ class Gather:
     def add(self, sizes: Sequence[int], flat: IntArray, numbers: FloatArray | None = None) -> None:
         """Count rows and add their numbers.
 
-        Parameters
-        ----------
-        sizes : sequence of int
-            Size of every axis now; none ever shrinks.
-        flat : ndarray of int64, shape (n,)
-            Row-major cell of each row, ``n`` at most 2²⁰.
-        numbers : ndarray of float64, shape (n,), optional
-            Of each row, finite; needed where there are sums.
-
-        Raises
-        ------
-        InputError
-            If the cells are too many to number, or the rows to be summed.
+        Axes have these `sizes` now, and none ever shrinks; `flat` are the row-major cells of 2²⁰
+        rows at most, `numbers` finite, and needed where there are sums.
         """
         sizes = tuple(sizes)
         check_size(sizes)
@@ -112,17 +95,7 @@ class Gather:
     def renumber(self, sizes: Sequence[int], numbers: IntArray) -> tuple[int, ...]:
         """Give cells other numbers along the last axis; those that get the same one add up.
 
-        Parameters
-        ----------
-        sizes : sequence of int
-            Of the axes now.
-        numbers : ndarray of int64, shape (sizes[-1],)
-            The new ones.
-
-        Returns
-        -------
-        tuple of int
-            Sizes of the axes from now on.
+        The sizes of the axes from now on are returned.
         """
         self._compact(tuple(sizes))
         ((_, keys, columns),) = self._parts
@@ -187,17 +160,10 @@ def _resized(keys: IntArray, sizes: tuple[int, ...], wider: tuple[int, ...]) -> 
 
 
 class ScoreGather:
-    """Counts of rows by score, the last axis.
+    """Counts of rows by score, the last axis: in equal bins, or without `bins` as they are.
 
-    Scores are numbered as they appear; where they become too many, neighbours get one number, as in
-    `evaluation.audit.leading_bits`.
-
-    Parameters
-    ----------
-    bins : int or None
-        Equal bins of [0, 1]; None: scores as they are.
-    sums : Gather
-        What counts.
+    Scores are then numbered as they appear; where they become too many, neighbours get one number,
+    as in `evaluation.audit.leading_bits`. That serves any numbers: cut points are found so, too.
     """
 
     def __init__(self, bins: int | None, sums: Gather) -> None:
@@ -214,18 +180,9 @@ class ScoreGather:
     def add(
         self, lead: Sequence[int], flat: IntArray, scores: Floats, weights: Floats | None
     ) -> None:
-        """Count rows.
+        """Count rows, each in a cell `flat` of all axes but that of the scores.
 
-        Parameters
-        ----------
-        lead : sequence of int
-            Size of every axis but that of the scores.
-        flat : ndarray of int64, shape (n,)
-            Cell of each row among these.
-        scores : ndarray of float64, shape (n,)
-            Finite; in [0, 1] where bins are counted.
-        weights : ndarray of float64, optional
-            As `Gather.add` takes them.
+        Scores are finite, and in [0, 1] where bins are counted.
         """
         numbers = self._numbers(scores) if self._bins is None else place(scores, self._bins)
         self._lead = tuple(lead)

@@ -58,13 +58,7 @@ class Named:
         return self.levels.code(MISSING)
 
     def names(self, used: NDArray[np.int64]) -> Names:
-        """Names that occur, sorted.
-
-        Raises
-        ------
-        InputError
-            If they are numbers, and too many of them.
-        """
+        """Names that occur, sorted; refused if they are numbers, and too many of them."""
         known = list(self.levels.codes)
         occurring = [known[int(index)] for index in used]
         values = [name for name in occurring if name != MISSING]
@@ -107,13 +101,7 @@ Grouping = Named | Cut
 
 
 class Groups:
-    """The client and sensitive columns of a table.
-
-    Attributes
-    ----------
-    read_as_missing : Counter of (str, str)
-        Rows by column and text, where a text stood for a missing value.
-    """
+    """The client and sensitive columns of a table."""
 
     def __init__(self, settings: ReadSettings) -> None:
         self._settings, self._gone = settings, settings.missing_texts
@@ -128,13 +116,7 @@ class Groups:
         return Named(column, column not in self._settings.cuts, self._gone)
 
     def encode(self, batch: Any, place: Place) -> tuple[list[Codes], list[tuple[str, Any]]]:
-        """Indices of a batch's rows along each axis, and the rows to leave out, by column.
-
-        Raises
-        ------
-        InputError
-            If a value is missing and that is refused.
-        """
+        """Indices of a batch's rows along each axis, and the rows to leave out, by column."""
         codes, dropped = [], []
         for grouping in self.columns:
             array = batch.column(grouping.column)

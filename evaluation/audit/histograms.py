@@ -24,16 +24,10 @@ from evaluation.rates import FloatArray, ratio_or_nan
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Cells of [0, 1], in order and without overlap.
+    """Cells of [0, 1], in order and without overlap."""
 
-    Parameters
-    ----------
-    low, high : ndarray of float64, shape (k,)
-        Least and largest score of each cell: equal where it is one score.
-    """
-
-    low: FloatArray
-    high: FloatArray
+    low: FloatArray  # least score of each cell
+    high: FloatArray  # largest one: equal where it is one score
 
     def __len__(self) -> int:
         return len(self.low)

@@ -176,11 +176,6 @@ def stated(value: Any) -> float:
 
     >>> stated("0.7") == stated(np.float32(0.7)) == 0.7
     True
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it is none.
     """
     return float(str(value)) if isinstance(value, np.floating) else float(value)
 

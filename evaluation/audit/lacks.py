@@ -22,17 +22,9 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Words:
-    """What parts are called.
+    """What parts are called."""
 
-    Parameters
-    ----------
-    titles : mapping of str to str
-        Of the metrics by name, in the middle of a sentence; of what a mean is made of.
-    classes : tuple of str
-        Names of the classes.
-    """
-
-    titles: Mapping[str, str]
+    titles: Mapping[str, str]  # of metrics by name, in a sentence; of what a mean is made of
     classes: tuple[str, ...] = ()
 
     def of_class(self, name: str, part: Measured, column: int) -> str:

@@ -28,18 +28,10 @@ _ALL_BUT_SIGN = np.int64(2**63 - 1)
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Intervals of numbers, each of those that agree in their leading bits.
+    """Intervals of numbers, each of those that agree in their leading bits."""
 
-    Parameters
-    ----------
-    codes : ndarray of int64, shape (k,)
-        Increasing: codes less their lowest bits.
-    dropped : int
-        How many bits.
-    """
-
-    codes: IntArray
-    dropped: int = 0
+    codes: IntArray  # increasing: codes less their lowest bits
+    dropped: int = 0  # how many bits
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -39,43 +39,25 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Confusion counts of a cross: rows, weights, and replicates of them.
+    """Confusion counts ``(groups, C, C)`` of a cross: rows, weights, and replicates of them.
 
-    Parameters
-    ----------
-    rows : ndarray of int, shape (groups, C, C)
-        Rows; the last group is that of the suppressed rows if `compared` is less than all.
-    weights, squares : ndarray, shape (groups, C, C)
-        Σw and Σw², relative to the mean weight; the rows themselves where there are no weights.
-    compared : int
-        Groups that are compared.
-    weighted : bool
-        Whether rows have weights.
-    replicates : ndarray, shape (replicates, groups, C, C)
-        Of `weights`; none drawn: the first axis is 0.
+    The last group is that of the suppressed rows if `compared` is less than all.
     """
 
     rows: IntArray
-    weights: FloatArray
-    squares: FloatArray
+    weights: FloatArray  # Σw relative to the mean weight; the rows where there are no weights
+    squares: FloatArray  # Σw², likewise
     compared: int
     weighted: bool
-    replicates: FloatArray
+    replicates: FloatArray  # of `weights`, ``(replicates, groups, C, C)``; the first axis may be 0
 
 
 def make_cells(
     values: ExactArray, kept: NDArray[np.bool_], *, replicates: int, rng: np.random.Generator
 ) -> Cells:
-    """Prepare counts of a cross.
+    """Prepare counts of a cross; groups that are not `kept` are pooled.
 
-    Parameters
-    ----------
-    values : ndarray, shape (groups, C, C, 1 or 3)
-        Rows, and with weights Σw and Σw², of `Tally.grouped`.
-    kept : ndarray of bool, shape (groups,)
-        Groups that are compared; the others are pooled.
-    replicates, rng
-        Bootstrap replicates to draw, and the source of randomness.
+    `values`, ``(groups, C, C, 1 or 3)``, are rows, and with weights Σw and Σw².
     """
     table = values[kept]
     if not kept.all():
@@ -107,60 +89,34 @@ def _drawn(
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One metric over groups ``(groups, classes)`` with its sampling errors.
+    """One metric over groups with its sampling errors; NaN where it is undefined.
 
-    Parameters
-    ----------
-    values, overall : ndarray, shapes (groups, classes) and (classes,)
-        The metric; NaN where undefined.
-    rows : ndarray of int, shape (groups, classes)
-        Rows of the denominators.
-    low, high : ndarray, shape (groups, classes)
-        Ends of an interval per group and class.
-    overall_low, overall_high : ndarray, shape (classes,)
-        The same for everyone.
-    n : ndarray of int, shape (groups,)
-        Rows of each group that the metric rests on, whichever its class.
-    made_of : ndarray, shape (groups, parts)
-        Rates whose mean is the metric, or else the metric itself: what may lack a denominator.
-    size : ndarray or None
-        Effective rows where the metric is a proportion (or F1, made of one), else None.
-    share : ndarray, shape (groups, classes)
-        Of each group in the overall denominator; 0 where it is no proportion.
-    spread, overall_spread : ndarray
-        Standard errors where it is no proportion.
-    noise, overall_noise : ndarray, shapes (groups, classes, draws) and (classes, draws)
-        Standardised sampling errors, independent over groups.
-    compared : int
-        Groups that are compared: the first ones.
-    draws : ndarray, shape (draws, groups, classes)
-        The metric in bootstrap replicates; overall in `overall_draws`.
-    top : float
-        Largest value that the metric can have.
-    jaccard : bool
-        Whether it is F1: `size`, `share` and the noise are of its Jaccard index.
+    Arrays have shape ``(groups, classes)``, overall ones ``(classes,)``, unless something else is
+    said.
     """
 
     values: FloatArray
     overall: FloatArray
-    rows: IntArray
-    n: IntArray
+    rows: IntArray  # of the denominators
+    n: IntArray  # ``(groups,)``: rows that the metric rests on, whichever its class
+    # ``(groups, parts)``: rates whose mean is the metric, or else the metric itself: what may lack
+    # a denominator
     made_of: FloatArray
-    low: FloatArray
+    low: FloatArray  # ends of an interval
     high: FloatArray
     overall_low: FloatArray
     overall_high: FloatArray
-    size: FloatArray | None
-    share: FloatArray
-    spread: FloatArray
+    size: FloatArray | None  # effective rows where it is a proportion, or F1 made of one
+    share: FloatArray  # of each group in the overall denominator; 0 where it is no proportion
+    spread: FloatArray  # standard errors where it is no proportion
     overall_spread: FloatArray
-    noise: FloatArray
+    noise: FloatArray  # ``(groups, classes, draws)``: standardised errors, independent over groups
     overall_noise: FloatArray
-    compared: int
-    draws: FloatArray
+    compared: int  # groups that are compared: the first ones
+    draws: FloatArray  # ``(draws, groups, classes)``: the metric in bootstrap replicates
     overall_draws: FloatArray
-    top: float = 1.0
-    jaccard: bool = False
+    top: float = 1.0  # largest value that the metric can have
+    jaccard: bool = False  # it is F1: `size`, `share` and noise are of its Jaccard index
 
 
 def measure(metric: ByGroup, cells: Cells, level: float, seed: Iterable[int]) -> Measured:
@@ -282,10 +238,7 @@ def _wilson(parts: Parts, squares: Parts, level: float) -> tuple[FloatArray, Flo
 def effective_size(parts: Parts, squares: Parts) -> FloatArray:
     """Rows without weights whose proportion would vary as much; the rows where all weigh 1.
 
-    Parameters
-    ----------
-    parts, squares : (ndarray, ndarray)
-        Numerator and denominator of Σw, and the same of Σw².
+    `parts` are numerator and denominator of Σw, `squares` the same of Σw².
     """
     total, (hit, both) = parts[1], squares
     p = np.nan_to_num(ratio_or_nan(*parts))

@@ -64,32 +64,18 @@ BOTH = (
 
 @dataclass(frozen=True)
 class Declared:
-    """Names that may occur, stated before the rows are read.
-
-    Parameters
-    ----------
-    classes : sequence of str
-        All classes.
-    levels : mapping of str to sequence of str
-        Groups of every sensitive column without cut points.
-    clients : sequence of str
-        All clients; empty where no column names them.
-    missing : bool
-        Whether a missing sensitive value is a group of its own.
-    """
+    """Names that may occur, stated before the rows are read."""
 
     classes: Sequence[str] = ()
+    # groups of every sensitive column without cut points
     levels: Mapping[str, Sequence[str]] | None = None
-    clients: Sequence[str] = ()
-    missing: bool = True
+    clients: Sequence[str] = ()  # empty where no column names them
+    missing: bool = True  # a missing sensitive value is a group of its own
 
     def schema(self, found: Schema) -> Schema:
         """The schema of the whole declared cross, whatever of it the rows hold.
 
-        Raises
-        ------
-        InputError
-            If names are not declared, or the rows have others.
+        Refused if names are not declared, or the rows have others.
         """
         if not self.classes:
             raise InputError(UNDECLARED.format(what="all classes"))
@@ -136,25 +122,10 @@ def protect(
 ) -> tuple[Tally, Release]:
     """Make counts fit to leave their site.
 
-    Parameters
-    ----------
-    tally : Tally
-        Exact counts.
-    epsilon, delta : float, optional
-        ε for discrete Laplace noise, with δ for discrete Gaussian; neither for no noise.
-    min_cell : int
-        Cells with 1 to ``min_cell - 1`` rows are left out.
-    declared : Declared, optional
-        Needed with noise.
-    source : random.Random, optional
-        A seeded one makes the noise predictable, for tests alone; by default the operating
-        system's randomness.
-
-    Raises
-    ------
-    InputError
-        If scores were counted as they are; if noise is asked for and names are not declared, the
-        cross is too large or rows have weights; or options do not go together.
+    `epsilon` asks for discrete Laplace noise, with `delta` for discrete Gaussian; that needs names
+    that are `declared`, and counts without weights or errors. `min_cell` instead leaves out cells
+    with 1 to ``min_cell - 1`` rows. A seeded `source` makes the noise predictable, for tests
+    alone; by default it is the operating system's randomness.
     """
     tally.refuse_exact_scores()
     if epsilon is None:

@@ -79,19 +79,9 @@ def null_gaps(
 ) -> dict[str, tuple[float, float]]:
     """Band and p-value of gaps by name; those that are undefined or have no test are left out.
 
-    Parameters
-    ----------
-    kinds, values
-        The gaps, and what was seen of them by name.
-    draw : callable
-        Draws of a metric by group where nothing differs; see `permuted` and `alike_errors`.
-    across, level
-        As in `AuditOptions`.
-
-    Returns
-    -------
-    dict of str to (float, float)
-        What the gap stays within in a share `level` of the draws, and its p-value.
+    `values` are the gaps that were seen, `draw` gives a metric by group where nothing differs
+    (`permuted`, `alike_errors`). A band is what the gap stays within in a share `level` of the
+    draws.
     """
     by_metrics: dict[tuple[str, ...], list[GapKind]] = {}
     for kind in kinds:
@@ -238,13 +228,10 @@ def _shares(name: str, cells: Cells, rng: np.random.Generator) -> FloatArray:
 
 
 def effective_tables(name: str, cells: Cells) -> list[NDArray[np.int64]]:
-    """Of every class the compared groups by outcome; the last outcome is the hit.
+    """Of every class the compared groups by outcome ``(groups, outcomes)``; the last is the hit.
 
-    Returns
-    -------
-    list of ndarray of int64, shape (groups, outcomes)
-        Of metrics in `EXCLUSIVE` with more than two classes one table, with the classes as
-        outcomes. Rows, or effective rows where rows are weighted.
+    Of metrics in `EXCLUSIVE` with more than two classes one table, with the classes as outcomes.
+    Rows, or effective rows where rows are weighted.
     """
     parts = {"f1": jaccard_parts, "balanced_accuracy": recall_parts}.get(name)
     parts = parts or BY_GROUP[name].parts

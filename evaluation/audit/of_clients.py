@@ -44,23 +44,10 @@ def audit_clients(
     level: float = LEVEL,
     seed: int = 0,
 ) -> Results:
-    """Compare the clients of a run.
+    """Compare the clients of a run: its results, and its figure of each client.
 
-    Parameters
-    ----------
-    found, values : Results, ClientValues
-        The run's results, and its figure of each client.
-    title : str
-        Of the report.
-    methods : tuple of str
-        Which methods' figures; empty: all.
-    level, seed
-        Confidence level in (0, 1), and seed of the draws by chance.
-
-    Raises
-    ------
-    InputError
-        If there is no such method.
+    `methods` are those whose figures are wanted, empty: all; `level` is in (0, 1), `seed` of the
+    draws by chance.
     """
     for name in methods:
         if name not in values.values:

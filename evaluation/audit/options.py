@@ -60,20 +60,11 @@ class AuditOptions:
 
 @dataclass(frozen=True)
 class Shown:
-    """What may be published.
+    """What may be published."""
 
-    Parameters
-    ----------
-    groups : dict of tuple of str to set of str, or None
-        By cross of columns the groups; None: all.
-    clients : set of str
-        Clients whose accuracy may be known.
-    contributing : dict of tuple of str to set of str
-        By cross the clients that may be compared with the others group by group.
-    """
-
-    groups: dict[tuple[str, ...], frozenset[str]] | None = None
-    clients: frozenset[str] = frozenset()
+    groups: dict[tuple[str, ...], frozenset[str]] | None = None  # by cross of columns; None: all
+    clients: frozenset[str] = frozenset()  # whose accuracy may be known
+    # by cross, clients that may be compared with the others group by group
     contributing: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
 
     def mask(self, by: tuple[str, ...], names: Sequence[str]) -> NDArray[np.bool_]:

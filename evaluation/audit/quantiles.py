@@ -67,14 +67,8 @@ def with_cuts(
 def cut_points(cells: Cells, rows: IntArray, n: int) -> tuple[float, ...]:
     """At most ``n − 1`` cut points that leave about equally many rows in each of `n` groups.
 
-    Fewer where many rows share a number: it is then a group alone, or with its neighbours.
-
-    Parameters
-    ----------
-    cells, rows
-        Numbers that occur, at least two, and how often.
-    n : int
-        Groups, at least 2.
+    Fewer where many `rows` share a number: it is then a group alone, or with its neighbours. There
+    are at least two `cells` of numbers, and `n` is at least 2.
     """
     below = np.cumsum(rows)[:-1]
     wanted = rows.sum() * np.arange(1, n) / n

@@ -44,27 +44,13 @@ SAME_NAME = "sensitive column {name!r} has the name of another argument; rename 
 
 @dataclass(frozen=True)
 class Reading:
-    """Counts, and what is to be said about how they came about.
-
-    Parameters
-    ----------
-    tally : Tally
-        The counts.
-    settings : ReadSettings
-        Those used, with the cut points that were found.
-    source : tuple of str
-        Files that were read.
-    notes : tuple of str
-        Rows left out, files named twice or copied, cut points found.
-    rows : int
-        Rows seen, those left out among them.
-    """
+    """Counts, and what is to be said about how they came about."""
 
     tally: Tally
-    settings: ReadSettings
-    source: tuple[str, ...]
-    notes: tuple[str, ...]
-    rows: int
+    settings: ReadSettings  # those used, with the cut points that were found
+    source: tuple[str, ...]  # files that were read
+    notes: tuple[str, ...]  # rows left out, files named twice or copied, cut points found
+    rows: int  # seen, those left out among them
 
 
 def read_files(
@@ -110,19 +96,9 @@ def tally_files(
 
 
 def read_frame(frame: Any, settings: ReadSettings) -> Reading:
-    """Count the rows of a table in memory; one without rows gives counts of nothing.
+    """Count the rows of a DataFrame, a pyarrow.Table, or arrays ``(n,)`` by name.
 
-    Parameters
-    ----------
-    frame : DataFrame, pyarrow.Table, or mapping of str to array_like of shape (n,)
-        The table.
-    settings : ReadSettings
-        Columns and rules.
-
-    Raises
-    ------
-    InputError
-        If a column is missing or holds a wrong value.
+    A table without rows gives counts of nothing.
     """
     notes: tuple[str, ...] = ()
     if settings.auto_cuts:

@@ -31,51 +31,28 @@ from evaluation.rates import FloatArray, ratio_or_nan
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Means and variances of errors by group, in units of the size of all errors.
-
-    Parameters
-    ----------
-    rows : ndarray of int64, shape (groups,)
-        Rows.
-    error, absolute, square : ndarray of float64, shape (groups,)
-        Means of e, |e| and e².
-    error_variance, absolute_variance : ndarray of float64, shape (groups,)
-        Of e and |e|.
-    """
+    """Means and variances of errors by group, in units of the size of all errors."""
 
     rows: IntArray
-    error: FloatArray
-    absolute: FloatArray
-    square: FloatArray
+    error: FloatArray  # mean of e
+    absolute: FloatArray  # of |e|
+    square: FloatArray  # of e²
     error_variance: FloatArray
     absolute_variance: FloatArray
 
 
 @dataclass(frozen=True)
 class ByError:
-    """One metric of errors.
-
-    Parameters
-    ----------
-    name, title, direction
-        As in `evaluation.audit.metrics.ByGroup`.
-    value : callable
-        Moments to the metric, by group.
-    variance : callable or None
-        Moments to the variance of one row's term; None where sums do not tell.
-    power : int
-        Of the unit of errors that the metric is in.
-    ratios : bool
-        Whether ratios make sense: not where the sign changes.
-    """
+    """One metric of errors; names and direction as in `evaluation.audit.metrics.ByGroup`."""
 
     name: str
     title: str
     direction: Direction
-    value: Callable[[Moments], FloatArray]
+    value: Callable[[Moments], FloatArray]  # moments to the metric, by group
+    # to that of one row's term; None where sums do not tell
     variance: Callable[[Moments], FloatArray] | None
-    power: int = 1
-    ratios: bool = True
+    power: int = 1  # of the unit of errors that the metric is in
+    ratios: bool = True  # whether they make sense: not where the sign changes
 
 
 _TABLE = (
@@ -123,24 +100,16 @@ def compare_one(
 def size_of(sums: ExactArray) -> int:
     """Size of errors, as the power of two near their root mean square; 0 where there are none.
 
-    Parameters
-    ----------
-    sums : ndarray, shape (4,)
-        Rows, Σe, Σ|e|, Σe² as in `Tally.errors`.
+    `sums` are rows, Σe, Σ|e|, Σe² as in `Tally.errors`.
     """
     rows, _, _, squares = (int(own) for own in sums)
     return bits(squares, rows) // 2 if squares else 0
 
 
 def moments(sums: ExactArray, size: int) -> Moments:
-    """Means and variances of errors.
+    """Means and variances of errors, in units of the power of two of `size`.
 
-    Parameters
-    ----------
-    sums : ndarray, shape (groups, 4)
-        Rows, Σe, Σ|e|, Σe² as in `Tally.errors`; at least one row each.
-    size : int
-        Of `size_of`: results are in units of its power of two.
+    `sums`, ``(groups, 4)``, are rows, Σe, Σ|e|, Σe² as in `Tally.errors`; at least one row each.
     """
     rows, error, absolute, squares = sums.T
     n = rows.astype(np.float64)
@@ -196,17 +165,7 @@ def measure_errors(
     everyone: Moments,
     options: AuditOptions,
 ) -> Measured:
-    """A metric of errors by group with its normal sampling errors.
-
-    Parameters
-    ----------
-    metric : ByError
-        The metric.
-    groups, everyone : Moments
-        Of the compared groups, and of all rows.
-    options
-        Level, replicates, and seed of the draws for gaps.
-    """
+    """A metric of errors by group, and of everyone, with its normal sampling errors."""
     values, spread, low, high = _normal(metric, groups, options.level)
     overall, overall_spread, overall_low, overall_high = _normal(metric, everyone, options.level)
     draws = options.replicates if metric.variance is not None else 0

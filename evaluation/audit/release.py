@@ -65,13 +65,7 @@ class Release:
 
 
 def release_notes(releases: Sequence[Release]) -> tuple[str, ...]:
-    """What a reader of an audit must know about the counts that it rests on.
-
-    Parameters
-    ----------
-    releases : sequence of Release
-        One of each site.
-    """
+    """What a reader of an audit must know about the counts that it rests on, by site."""
     notes = [
         f"{number} of {len(releases)} sites released {release.words()}."
         for release, number in Counter(releases).items()

@@ -125,13 +125,7 @@ def audit(
 
 
 def with_gate(found: Audit, conditions: Sequence[Condition]) -> Audit:
-    """Judge an audit; the gaps that conditions look at become a family of tests of their own.
-
-    Raises
-    ------
-    InputError
-        If a condition names what the audit does not have.
-    """
+    """Judge an audit; the gaps that conditions look at become a family of tests of their own."""
     named = looked_at(found, conditions)
     every: list[Comparison | ScoreComparison] = [*found.comparisons, *found.scores]
     both = in_families(every, named)

@@ -140,13 +140,7 @@ def cut_levels(cuts: Sequence[float]) -> tuple[str, ...]:
 
 
 def united(a: Schema, b: Schema) -> Schema:
-    """The schema of the rows of both.
-
-    Raises
-    ------
-    InputError
-        If they were counted with different settings.
-    """
+    """The schema of the rows of both; refused if they were counted with different settings."""
     for what in ("task", "positive", "weighted"):
         _same(what, getattr(a, what), getattr(b, what))
     _same("number of bins", *("exact" if x.bins is None else x.bins for x in (a, b)))

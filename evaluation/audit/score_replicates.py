@@ -36,20 +36,11 @@ def few(rows: IntArray | int, cells: int) -> NDArray[np.bool_]:
 
 
 def drawn_rows(rows: IntArray, sizes: IntArray, rng: np.random.Generator) -> IntArray:
-    """Draw rows one by one.
+    """Draw rows one by one, with replacement: so many of each draw, counted by cell.
 
-    Parameters
-    ----------
-    rows : ndarray of int64, shape (cells,)
-        Rows to draw from.
-    sizes : ndarray of int64, shape (...)
-        How many each draw takes; none where there are no rows.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of int64, shape (..., cells)
+    A multinomial draw visits every cell, however few rows fall into it. So where there are few rows
+    to a cell they are drawn one by one: the distribution is the same, and the time that of the
+    rows. `sizes` may have any shape; ``(..., cells)`` is returned.
     """
     cells, total = len(rows), int(rows.sum())
     which = rng.integers(max(total, 1), size=int(sizes.sum()))
@@ -92,21 +83,10 @@ Drawn = dict[str, FloatArray]
 def bootstrapped(
     table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, seed: int
 ) -> Drawn:
-    """Replicates of metrics of every compared group, then of all rows.
+    """Replicates of metrics of every compared group, then of all rows, by name.
 
-    Parameters
-    ----------
-    table : ScoreTable
-        What to resample.
-    metrics : mapping of str to callable
-        Of `Sums`; they may have axes of their own at the end.
-    replicates, seed : int
-        Number of replicates (at least 1) and seed.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (replicates, n_groups + 1, ...)
-        Shifted by what merged scores do to the value from the data.
+    Shape ``(replicates, n_groups + 1, ...)``: metrics may have axes of their own at the end.
+    Shifted by what merged scores do to the value from the data.
     """
     rng = np.random.default_rng(seed)
     n, sizes = table.overall.n, [own.n for own in table.compared]
@@ -125,11 +105,7 @@ def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, see
 
     Every group keeps its rows of the class and not of the class, and draws their scores from those
     of all compared groups (with their mean weight): the counterpart of
-    `evaluation.audit.null.permuted`.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (replicates, n_groups)
+    `evaluation.audit.null.permuted`. Shape ``(replicates, n_groups)``.
     """
     pooled = merged(table.pooled)
     rng = np.random.default_rng(seed)
@@ -144,24 +120,10 @@ def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, see
 
 
 def interval(value: float, drawn: FloatArray, level: float) -> tuple[float, float]:
-    """Interval of a metric in [0, 1] from its replicates.
+    """Interval of a metric in [0, 1] from its replicates; NaN if none of them is defined.
 
     The hull of the percentiles and of the normal interval on the logit scale with the replicates'
     standard deviation: near 0 and 1 and with few rows the percentiles alone cover too little.
-
-    Parameters
-    ----------
-    value : float
-        From the data.
-    drawn : ndarray, shape (replicates,)
-        NaN where undefined: those take no part.
-    level : float
-        Confidence level, in (0, 1).
-
-    Returns
-    -------
-    (float, float)
-        NaN if no replicate is defined.
     """
     defined = drawn[~np.isnan(drawn)]
     if not defined.size:
@@ -179,7 +141,7 @@ def _expit(x: float) -> float:
 
 
 def gap_interval(values: FloatArray, drawn: FloatArray, level: float) -> tuple[float, float]:
-    """Interval of the largest difference between any two of several values.
+    """Interval of the largest difference between any two of several values, within [0, 1].
 
     All pairwise differences get intervals ``d ± c s`` that hold at once: `s` is the bootstrap's
     root mean square deviation of the pair, `c` the quantile of the largest ``|deviation| / s`` over
@@ -188,19 +150,8 @@ def gap_interval(values: FloatArray, drawn: FloatArray, level: float) -> tuple[f
     lower and the largest upper end. Unlike percentiles of the gap itself, which resampling pushes
     outwards, it reaches down to 0 where there is no gap; over many groups it is cautious.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n_groups,)
-        Of the groups; those that are NaN take no part.
-    drawn : ndarray, shape (replicates, n_groups)
-        Their replicates.
-    level : float
-        Confidence level, in (0, 1).
-
-    Returns
-    -------
-    (float, float)
-        Within [0, 1]; NaN with fewer than two values.
+    Values that are NaN take no part; NaN with fewer than two others. `drawn` are their replicates,
+    ``(replicates, n_groups)``.
     """
     measured = ~np.isnan(values)
     values, deviation = values[measured], (drawn - values)[:, measured]

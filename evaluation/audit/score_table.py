@@ -18,21 +18,11 @@ from evaluation.rates import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Scores of some rows, in the cells that these occupy.
-
-    Parameters
-    ----------
-    grid : Grid
-        Their `k` cells.
-    rows : ndarray of int64, shape (2, k)
-        Rows that are not (0) and that are (1) of the class.
-    weights : ndarray of float64, shape (2, k)
-        Sums of weights, relative to the mean weight; the rows where there are none.
-    """
+    """Scores of some rows, in the `k` cells that these occupy."""
 
     grid: Grid
-    rows: IntArray
-    weights: FloatArray
+    rows: IntArray  # ``(2, k)``: rows that are not (0) and that are (1) of the class
+    weights: FloatArray  # sums, relative to the mean weight; the rows where there are none
 
     @property
     def n(self) -> int:
@@ -47,28 +37,14 @@ class Histogram:
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """Histograms by group.
-
-    Parameters
-    ----------
-    by, scored
-        Columns, and the class whose score it is.
-    groups : tuple of str
-        Compared groups.
-    compared : tuple of Histogram
-        Of each of them.
-    pooled : Histogram
-        Of all of them together.
-    overall : Histogram
-        Of all rows, those in groups that are too small to compare among them.
-    """
+    """Histograms by group."""
 
     by: tuple[str, ...]
-    scored: str
-    groups: tuple[str, ...]
-    compared: tuple[Histogram, ...]
-    pooled: Histogram
-    overall: Histogram
+    scored: str  # the class whose score it is
+    groups: tuple[str, ...]  # that are compared
+    compared: tuple[Histogram, ...]  # of each of them
+    pooled: Histogram  # of all of them together
+    overall: Histogram  # of all rows, those of groups too small to compare among them
 
 
 def crosses(schema: Schema, options: AuditOptions) -> tuple[tuple[str, ...], ...]:

@@ -1,6 +1,4 @@
-"""Sums of rows by cell of the sensitive columns, and of every cross of a few of them: the subgroups
-that a search compares.
-"""
+"""Sums of rows by cell of the sensitive columns; every cross of a few of them has subgroups."""
 
 from __future__ import annotations
 
@@ -24,21 +22,11 @@ Where = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Sums of rows in the cells of the cross of all sensitive columns that occur.
+    """Sums of rows in the cells of the cross of all sensitive columns that occur."""
 
-    Parameters
-    ----------
-    sizes : tuple of int
-        Levels of each column.
-    levels : tuple of ndarray of int64, each of shape (m,)
-        Level of every cell along each column.
-    sums : ndarray of int64 or float64, shape (m, K)
-        What a `Judge` reads.
-    """
-
-    sizes: tuple[int, ...]
-    levels: tuple[IntArray, ...]
-    sums: SumArray
+    sizes: tuple[int, ...]  # levels of each column
+    levels: tuple[IntArray, ...]  # of every cell along each column
+    sums: SumArray  # ``(m, K)``: what a `Judge` reads
 
     @property
     def total(self) -> SumArray:
@@ -62,13 +50,7 @@ class Cells:
 
 
 def cells_of(tally: Tally) -> tuple[Cells, Judge]:
-    """Take from a tally what a search of subgroups needs, over all clients.
-
-    Raises
-    ------
-    InputError
-        If the tally has no counts of its task.
-    """
+    """Take from a tally what a search of subgroups needs, over all clients."""
     axes = range(1, 1 + len(tally.schema.axes))
     sizes = tally.schema.group_shape[1:]
     counted, judge, sums = _judged(tally)
@@ -124,24 +106,13 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Subgroups with enough rows, numbered cross by cross, small crosses first.
+    """Subgroups with enough rows, numbered cross by cross, small crosses first."""
 
-    Parameters
-    ----------
-    counted : dict of tuple of int to SparseCounts
-        By the columns of a cross: its cells with enough rows.
-    starts : dict of tuple of int to int
-        Number of the first subgroup of each cross.
-    sums : ndarray of int64 or float64, shape (n, K)
-        What a `Judge` reads of each subgroup.
-    compared : ndarray of bool, shape (n, M)
-        Metrics that rest on enough rows of the subgroup, and of all others.
-    """
-
+    # by the columns of a cross: its cells with enough rows
     counted: dict[tuple[int, ...], SparseCounts]
-    starts: dict[tuple[int, ...], int]
-    sums: SumArray
-    compared: Flags
+    starts: dict[tuple[int, ...], int]  # number of the first subgroup of each cross
+    sums: SumArray  # ``(n, K)``: what a `Judge` reads of each subgroup
+    compared: Flags  # ``(n, M)``: metrics that rest on enough rows, also of all others
 
     def where(self, index: int) -> Where:
         """Conditions that define a subgroup."""

@@ -56,24 +56,12 @@ WEIGHTED = "; rows are counted there, not weights"
 
 @dataclass(frozen=True)
 class SubgroupSearch:
-    """Outcome of a search.
+    """Outcome of a search."""
 
-    Parameters
-    ----------
-    found : tuple of Subgroup
-        The worst, surely worse than the rest, highest bound first.
-    candidates : int
-        Subgroups with enough rows.
-    comparisons : int
-        Subgroup and metric: what the bounds are corrected for.
-    note : str
-        How it was searched, in words; empty where there was nothing to search.
-    """
-
-    found: tuple[Subgroup, ...] = ()
-    candidates: int = 0
-    comparisons: int = 0
-    note: str = ""
+    found: tuple[Subgroup, ...] = ()  # the worst, surely worse than the rest, highest bound first
+    candidates: int = 0  # subgroups with enough rows
+    comparisons: int = 0  # subgroup and metric: what the bounds are corrected for
+    note: str = ""  # how it was searched, in words; empty where nothing was
 
 
 def search_subgroups(tally: Tally, options: AuditOptions) -> SubgroupSearch:

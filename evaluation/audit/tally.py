@@ -95,12 +95,7 @@ class Tally:
     def under(self, schema: Schema, cells: Cells | None = None) -> Tally:
         """The same counts under a schema that has all names of this one (and maybe more).
 
-        Parameters
-        ----------
-        schema : Schema
-            The wider one.
-        cells : Cells, optional
-            Of the scores, of which these have to be parts; as they are otherwise.
+        `cells` are wider ones for the scores; they stay as they are without.
         """
         maps = [_places(self.schema.clients, schema.clients)]
         for own, wider in zip(self.schema.axes, schema.axes, strict=True):
@@ -137,13 +132,7 @@ class Tally:
         )
 
     def refuse_exact_scores(self) -> None:
-        """Let no counts leave a site that tell the scores of single rows.
-
-        Raises
-        ------
-        InputError
-            If scores were counted as they are.
-        """
+        """Let no counts leave a site that tell the scores of single rows."""
         if self.schema.bins is None:
             raise InputError(EXACT)
 

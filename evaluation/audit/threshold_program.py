@@ -30,19 +30,11 @@ class Hull:
 
     A mix of thresholds, each used for a share of the rows drawn at random, reaches every point
     between its corners. Points below the hull are reached by mixing with "nobody" and "everybody".
-
-    Parameters
-    ----------
-    thresholds : ndarray of float64, shape (k,)
-        Falling; a row is selected when its score is at least the threshold. One above 1 selects
-        nobody.
-    alarms, hits : ndarray of float64, shape (k,)
-        Selected rows that are not and that are of the class (false and true positives).
     """
 
-    thresholds: FloatArray
-    alarms: FloatArray
-    hits: FloatArray
+    thresholds: FloatArray  # falling; a row is selected when its score is at least that
+    alarms: FloatArray  # selected rows that are not of the class
+    hits: FloatArray  # selected rows of the class
 
     @property
     def negatives(self) -> float:
@@ -62,12 +54,8 @@ NOBODY = 1 + 2.0**-10
 def roc_hull(histogram: FloatArray, grid: Grid) -> Hull:
     """Hull of the thresholds between the cells of scores.
 
-    Parameters
-    ----------
-    histogram : ndarray, shape (2, k)
-        Rows that are not (0) and that are (1) of the class, by cell of the score.
-    grid : Grid
-        The cells; thresholds of several digits give way to shorter ones that select the same rows.
+    `histogram`, ``(2, k)``, are rows that are not (0) and that are (1) of the class. Thresholds of
+    several digits give way to shorter ones that select the same rows.
     """
     held = np.flatnonzero(histogram.any(axis=0))[::-1]
     # From the threshold above all scores to the least score of all.
@@ -119,23 +107,10 @@ NEGLIGIBLE = 1e-9
 def best_points(
     hulls: Sequence[Hull], rates: Sequence[Rate], gaps: Sequence[float]
 ) -> tuple[FrontierPoint, ...]:
-    """Best accuracy within each gap, and the thresholds that reach it.
+    """Best accuracy within each gap in [0, 1], and the thresholds that reach it.
 
-    A group without rows of a rate's denominator has no such rate and is free of that constraint.
-
-    Parameters
-    ----------
-    hulls : sequence of Hull
-        Of every group; together they have rows.
-    rates : sequence of {"selection", "true_positive", "false_positive"}
-        Rates that must lie within an interval of the gap's width, over the groups.
-    gaps : sequence of float
-        In [0, 1].
-
-    Raises
-    ------
-    RuntimeError
-        If the solver fails: a solution always exists (nobody is selected).
+    `rates` must lie within an interval of the gap's width, over the groups. A group without rows
+    of a rate's denominator has no such rate and is free of that constraint.
     """
     from scipy.optimize import linprog
 

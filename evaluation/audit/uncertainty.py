@@ -52,19 +52,7 @@ def gap_intervals(
     across: Across,
     level: float,
 ) -> dict[str, Ends]:
-    """Intervals of gaps by name; those that are undefined, or have no draws, are left out.
-
-    Parameters
-    ----------
-    kinds : sequence of GapKind
-        What to find intervals of.
-    measured : mapping of str to Measured
-        Their metrics.
-    values : mapping of str to float
-        The gaps' values, by name.
-    across, level
-        As in `AuditOptions`.
-    """
+    """Intervals of gaps by name; those that are undefined, or have no draws, are left out."""
     found: dict[str, Ends] = {}
     by_metrics: dict[tuple[str, ...], list[GapKind]] = {}
     for kind in kinds:

@@ -22,17 +22,8 @@ TAKEN = (
 def card_to_write(directory: Path, new: str) -> tuple[str, str]:
     """Name and text of the card: what a person wrote in one that is there stays.
 
-    Parameters
-    ----------
-    directory : Path
-        Of the reports.
-    new : str
-        The card as the audit knows it, its generated parts between marks.
-
-    Raises
-    ------
-    InputError
-        If cards without marks have all names.
+    `new` is the card as the audit knows it, its generated parts between marks. Refused if cards
+    without marks have all names.
     """
     for name in (CARD, BESIDE):
         text = _updated(directory / name, new)

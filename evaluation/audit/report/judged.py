@@ -22,13 +22,8 @@ ASIDE = ("base_rate", "count", *COMPLEMENTS)
 def state(gap: Data, level: float) -> str:
     """Say whether a gap is clear of chance, or cannot be told from it with these rows.
 
-    Parameters
-    ----------
-    gap : dict
-        Of a `Gap`: judged by its own test, which no other gap has part in, and by what chance
-        alone makes; failing these, by whether its interval leaves out equality.
-    level : float
-        Confidence level.
+    It is judged by its own test, which no other gap has part in, and by what chance alone makes;
+    failing these, by whether its interval leaves out equality.
     """
     own = gap["estimate"]
     if own["value"] is None:

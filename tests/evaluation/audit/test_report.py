@@ -125,7 +125,7 @@ def test_the_schema_refuses_what_is_no_report(tmp_path: Path) -> None:
 
 def test_the_schema_in_the_package_is_that_of_the_records() -> None:
     assert SCHEMA.read_text("utf-8") == schema_text(), (
-        "write evaluation.audit.report.document.schema_text() to evaluation/audit/report/schema.json"
+        "write schema_text() of evaluation.audit.report.document to schema.json beside it"
     )
 
 
