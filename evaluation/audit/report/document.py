@@ -23,36 +23,16 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 @dataclass(frozen=True)
 class Document:
-    """What ``report.json`` holds.
-
-    Parameters
-    ----------
-    kind : str
-        Always ``fairfed.audit``.
-    version : int
-        Of this structure.
-    basis : str
-        What was judged, in words: the positive class, or the classes. To be read first.
-    headline : str
-        The main finding in words.
-    findings : tuple of str
-        What else a reader must know, in words.
-    helps : tuple of str
-        What would make the gaps smaller.
-    limits : tuple of str
-        What the numbers do not say.
-    audit : Audit
-        All numbers; undefined ones are null.
-    """
+    """What ``report.json`` holds."""
 
     kind: Literal["fairfed.audit"]
-    version: Literal[1]
-    basis: str
-    headline: str
-    findings: tuple[str, ...]
-    helps: tuple[str, ...]
-    limits: tuple[str, ...]
-    audit: Audit
+    version: Literal[1]  # of this structure
+    basis: str  # what was judged: the positive class, or the classes; to be read first
+    headline: str  # the main finding in words
+    findings: tuple[str, ...]  # what else a reader must know, in words
+    helps: tuple[str, ...]  # what would make the gaps smaller
+    limits: tuple[str, ...]  # what the numbers do not say
+    audit: Audit  # all numbers; undefined ones are null
 
 
 def document(audit: Audit) -> dict[str, Any]:
