@@ -87,7 +87,7 @@ def _compare(
     draw = permuted(cells, options.seed)
     return groups.comparison(
         tuple(
-            _group_metric(m, parts[m.name], cells.compared, options, words)
+            _group_metric(m, parts[m.name], options, words)
             for m in metrics
             if not says_nothing(m.name, len(classes), options.across)
         ),
@@ -109,37 +109,23 @@ def _measured(
 
 
 def _group_metric(
-    metric: ByGroup, part: Measured, compared: int, options: AuditOptions, words: Words
+    metric: ByGroup, part: Measured, options: AuditOptions, words: Words
 ) -> GroupMetric:
-    across = options.across
-    values = metric.joined(part.values, across)
-    draws = metric.joined(part.draws, across)
-    overall = float(metric.joined(part.overall[None], across)[0])
-    overall_draws = metric.joined(part.overall_draws, across)
+    values = metric.joined(part.values, options.across)
+    draws = metric.joined(part.draws, options.across)
     simple = part.values.shape[1] == 1
-    if simple:
-        low, high = part.low[:, 0], part.high[:, 0]
-        overall_ends = (part.overall_low[0], part.overall_high[0])
-    else:
-        low, high = percentiles(draws, options.level)
-        ends = percentiles(overall_draws[:, None], options.level)
-        overall_ends = (ends[0][0], ends[1][0])
-    how = "wilson" if simple else "bootstrap"
-    *lacks, lacks_overall = group_lacks(metric.name, part, words)
-    total = _estimate(overall, overall_ends, int(part.n.sum()), how, overall_draws)
-    return GroupMetric(
-        metric.name,
-        metric.title,
-        metric.direction,
-        replace(total, lacks=lacks_overall),
-        tuple(
-            replace(
-                _estimate(float(values[g]), (low[g], high[g]), int(part.n[g]), how, draws[:, g]),
-                lacks=lacks[g],
-            )
-            for g in range(compared)
-        ),
+    how, low, high = "wilson", part.low[:, 0], part.high[:, 0]
+    if not simple:
+        how, (low, high) = "bootstrap", percentiles(draws, options.level)
+    lacks = group_lacks(metric.name, part, words)
+    *groups, overall = (
+        replace(
+            _estimate(float(values[g]), (low[g], high[g]), int(part.n[g]), how, draws[:, g]),
+            lacks=lacks[g],
+        )
+        for g in (*range(part.compared), -1)
     )
+    return GroupMetric(metric.name, metric.title, metric.direction, overall, tuple(groups))
 
 
 def _estimate(

@@ -82,7 +82,7 @@ def gap_records(
     intervals: dict[str, tuple[float, float]] = {}
     null: dict[str, tuple[float, float]] = {}
     if len(names) > 1:
-        rates = {n: (part.values[: part.compared], part.overall[None]) for n, part in parts.items()}
+        rates = {n: (part.values[: part.compared], part.values[-1:]) for n, part in parts.items()}
         values = {kind.name: float(kind.value(rates, across)) for kind in kinds}
         intervals = gap_intervals(kinds, parts, values, across, level)
         null = null_gaps(kinds, draw, values, across, level)
@@ -134,7 +134,7 @@ def _undefined(kind: GapKind, parts: Mapping[str, Measured], options: AuditOptio
     if not any(np.isnan(part.draws[:, :k]).any() for part in own):
         return 0.0
     rates = {
-        name: (part.draws[:, :k], part.overall_draws[:, None])
+        name: (part.draws[:, :k], part.draws[:, -1:])
         for name, part in zip(kind.of, own, strict=True)
     }
     return float(np.isnan(kind.value(rates, options.across)).mean())
@@ -154,7 +154,7 @@ def _ends(kind: GapKind, parts: Mapping[str, Measured], names: tuple[str, ...]) 
 
 def _farthest(kind: GapKind, part: Measured) -> tuple[int, bool]:
     """The group farthest from the overall value of one class, and whether it is below it."""
-    column, overall = part.values[: part.compared, 0], part.overall[0]
+    column, overall = part.values[: part.compared, 0], part.values[-1, 0]
     far = np.abs(column - overall)
     if kind.kind == "ratio":
         low, high = np.minimum(column, overall), np.maximum(column, overall)
@@ -209,7 +209,7 @@ def detectable_gap(
     if part.size is None:
         variance = part.spread[list(ends), column] ** 2
     else:
-        value = part.overall[column]
+        value = part.values[-1, column]
         p, slope = (jaccard_of_f1(value), (2 - value) ** 2 / 2) if part.jaccard else (value, 1.0)
         # A rate of 0 or 1 among all rows is not certain to be that of others.
         n = float(part.size[:, column].sum())

@@ -50,13 +50,11 @@ def gap_lacks(
 
 def group_lacks(name: str, part: Measured, words: Words) -> list[tuple[str, ...]]:
     """What of a metric is not defined, for every group and then overall, where the rest is."""
-    missing = np.isnan(part.made_of)
-    rows = [*missing, missing.all(axis=0)]
     return [
         ()
         if row.all()
         else tuple(words.of_class(name, part, c) for c in np.flatnonzero(row).tolist())
-        for row in rows
+        for row in np.isnan(part.made_of)
     ]
 
 
@@ -75,7 +73,7 @@ def _ratios(kind: GapKind, name: str, part: Measured, words: Words) -> Iterator[
 
 def _by_class(kind: GapKind, part: Measured) -> NDArray[np.float64]:
     function = rates_difference if kind.kind == "difference" else rates_ratio
-    return function(part.values[: part.compared], part.overall[None], kind.method, "exclude")
+    return function(part.values[: part.compared], part.values[-1:], kind.method, "exclude")
 
 
 def _listed(chosen: NDArray[np.bool_], names: Sequence[str]) -> str:

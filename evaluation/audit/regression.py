@@ -87,8 +87,8 @@ def compare_one(
     metrics = chosen_errors(options.metrics)
     total = sums.sum(axis=0, keepdims=True)
     size = size_of(total[0])
-    own, everyone = (moments(part, size) for part in (sums[groups.kept], total))
-    parts = {m.name: measure_errors(m, own, everyone, options) for m in metrics}
+    errors = moments(np.concatenate([sums[groups.kept], total]), size)
+    parts = {m.name: measure_errors(m, errors, options) for m in metrics}
     kinds = [k for m in metrics for k in kinds_of(m.name, m.title, ratios=m.ratios)]
     words = Words({m.name: m.title.lower() for m in metrics})
     draw = alike_errors(parts, options.seed)
@@ -159,37 +159,24 @@ def _in_unit(comparison: Comparison, size: int) -> Comparison:
     return replace(comparison, metrics=metrics, gaps=tuple(map(gap, comparison.gaps)))
 
 
-def measure_errors(
-    metric: ByError,
-    groups: Moments,
-    everyone: Moments,
-    options: AuditOptions,
-) -> Measured:
-    """A metric of errors by group, and of everyone, with its normal sampling errors."""
-    values, spread, low, high = _normal(metric, groups, options.level)
-    overall, overall_spread, overall_low, overall_high = _normal(metric, everyone, options.level)
+def measure_errors(metric: ByError, errors: Moments, options: AuditOptions) -> Measured:
+    """A metric of errors by group, the last of them everyone, with its normal sampling errors."""
+    values, spread, low, high = (own[:, None] for own in _normal(metric, errors, options.level))
     draws = options.replicates if metric.variance is not None else 0
     rng = np.random.default_rng((options.seed, 1, list(BY_ERROR).index(metric.name)))
-    column = values[:, None]
     return Measured(
-        values=column,
-        overall=overall,
-        rows=groups.rows[:, None],
-        n=groups.rows,
-        made_of=column,
-        low=low[:, None],
-        high=high[:, None],
-        overall_low=overall_low,
-        overall_high=overall_high,
+        values=values,
+        rows=errors.rows[:, None],
+        n=errors.rows,
+        made_of=values,
+        low=low,
+        high=high,
         size=None,
-        share=np.zeros_like(column),
-        spread=spread[:, None],
-        overall_spread=overall_spread,
-        noise=normal_noise(column.shape, draws, rng),
-        overall_noise=normal_noise((1,), draws, rng),
-        compared=len(values),
-        draws=np.zeros((0, *column.shape)),
-        overall_draws=np.zeros((0, 1)),
+        share=np.zeros_like(values[:-1]),
+        spread=spread,
+        noise=normal_noise(values.shape, draws, rng),
+        compared=len(values) - 1,
+        draws=np.zeros((0, *values.shape)),
         top=float("inf"),
     )
 
@@ -212,22 +199,13 @@ def _normal(
 
 
 def _group_metric(metric: ByError, part: Measured) -> GroupMetric:
-    total = int(part.rows.sum())
+    n = [*part.n[:-1], part.n[:-1].sum()]
 
-    def estimate(value: float, low: float, high: float, n: int) -> Estimate:
-        drawn = part.noise.shape[-1] > 0 and not np.isnan(low)
-        return Estimate(value, low, high, n, "normal") if drawn else Estimate(value, n=n)
+    def estimate(g: int) -> Estimate:
+        value, low, high = (float(own[g, 0]) for own in (part.values, part.low, part.high))
+        if not part.noise.shape[-1] or np.isnan(low):
+            return Estimate(value, n=int(n[g]))
+        return Estimate(value, low, high, int(n[g]), "normal")
 
-    columns = (part.values[:, 0], part.low[:, 0], part.high[:, 0])
-    return GroupMetric(
-        metric.name,
-        metric.title,
-        metric.direction,
-        estimate(
-            float(part.overall[0]), float(part.overall_low[0]), float(part.overall_high[0]), total
-        ),
-        tuple(
-            estimate(float(v), float(low), float(high), int(n))
-            for v, low, high, n in zip(*columns, part.rows[:, 0], strict=True)
-        ),
-    )
+    *groups, overall = (estimate(g) for g in range(len(n)))
+    return GroupMetric(metric.name, metric.title, metric.direction, overall, tuple(groups))

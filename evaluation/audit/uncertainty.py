@@ -27,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 
-from evaluation.audit.gaps import GapKind, narrowed
+from evaluation.audit.gaps import GapKind, Rates, narrowed
 from evaluation.audit.measured import Measured, proportion_errors
 from evaluation.audit.metrics import f1_of_jaccard, jaccard_of_f1
 from evaluation.metrics import Across, skipping_nan
@@ -113,43 +113,40 @@ def _along(
 ) -> Iterator[tuple[GapKind, FloatArray, FloatArray]]:
     """Each gap on the path to equality, without and with sampling errors."""
     paths = {name: _path(part, steps) for name, part in parts.items()}
-    plain = {name: _seen(*path, parts[name]) for name, path in paths.items()}
+    plain = {name: _seen(path, parts[name]) for name, path in paths.items()}
     noisy = {
-        name: narrowed(_seen(*_noisy(parts[name], *path), parts[name]))
+        name: narrowed(_seen(_noisy(parts[name], path), parts[name]))
         for name, path in paths.items()
     }
     for kind in kinds:
         yield kind, kind.value(plain, across), kind.value(noisy, across)
 
 
-def _path(part: Measured, steps: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Values drawn towards the overall one: ``(groups, classes, steps)``, and the overall ones."""
-    overall = np.repeat(part.overall[:, None], len(steps), axis=1)
-    spread = (part.values - part.overall)[..., None] * steps
-    return overall + spread, overall
+def _path(part: Measured, steps: FloatArray) -> FloatArray:
+    """Values drawn towards the overall one: ``(groups, classes, steps)``."""
+    overall = part.values[-1]
+    return np.asarray(overall[:, None] + (part.values - overall)[..., None] * steps)
 
 
-def _noisy(
-    part: Measured, values: FloatArray, overall: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _noisy(part: Measured, path: FloatArray) -> FloatArray:
     """The values of a path with sampling errors: ``(groups, classes, steps, draws)``."""
     noise = part.noise[:, :, None, :]
     if part.size is None:
-        error = part.spread[..., None, None] * noise
-        shared = (part.overall_spread[:, None] * part.overall_noise)[:, None, :]
-        return values[..., None] + error, overall[..., None] + shared
+        return path[..., None] + part.spread[..., None, None] * noise
     if part.jaccard:
-        values, overall = jaccard_of_f1(values), jaccard_of_f1(overall)
-    error = proportion_errors(values, part.size[..., None])[..., None] * noise
-    shared = np.einsum("gc,gcsd->csd", part.share, np.nan_to_num(error))
-    both = values[..., None] + error, overall[..., None] + shared
-    return (f1_of_jaccard(both[0]), f1_of_jaccard(both[1])) if part.jaccard else both
+        path = jaccard_of_f1(path)
+    error = np.empty((*path.shape, noise.shape[-1]))
+    own = proportion_errors(path[:-1], part.size[..., None])
+    np.multiply(own[..., None], noise[:-1], out=error[:-1])
+    error[-1] = np.einsum("gc,gcsd->csd", part.share, np.nan_to_num(error[:-1]))
+    error += path[..., None]
+    return f1_of_jaccard(error) if part.jaccard else error
 
 
-def _seen(values: FloatArray, overall: FloatArray, part: Measured) -> tuple[FloatArray, FloatArray]:
+def _seen(values: FloatArray, part: Measured) -> Rates:
     """As a gap wants it: the compared groups and classes last, no copy."""
     groups = np.moveaxis(values[: part.compared], (0, 1), (-2, -1))
-    return groups, np.moveaxis(overall, 0, -1)[..., None, :]
+    return groups, np.moveaxis(values[-1], 0, -1)[..., None, :]
 
 
 def _excess(
@@ -226,15 +223,13 @@ def _differences(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]
         same = np.eye(k, dtype=bool)[..., None]
         return _widest(np.where(same, np.nan, gaps)), _widest(np.where(same, np.nan, upper))
     if part.size is None or part.jaccard:
-        others_down = np.broadcast_to((part.overall - part.overall_low) ** 2, theta.shape)
-        others_up = np.broadcast_to((part.overall_high - part.overall) ** 2, theta.shape)
-        own = np.ones_like(theta)
+        own, others_down, others_up = np.ones_like(theta), down[-1] ** 2, up[-1] ** 2
     else:
         # The overall rate holds the group's own rows: only the others' part of it varies against.
         own = 1 - part.share[:k]
-        below, above = (np.nan_to_num((part.share * d) ** 2) for d in (down, up))
+        below, above = (np.nan_to_num((part.share * d[:-1]) ** 2) for d in (down, up))
         others_down, others_up = below.sum(axis=0) - below[:k], above.sum(axis=0) - above[:k]
-    gaps = theta - part.overall
+    gaps = theta - part.values[-1]
     higher = gaps + np.sqrt((own * up[:k]) ** 2 + others_down)
     lower = -gaps + np.sqrt((own * down[:k]) ** 2 + others_up)
     return _widest(np.abs(gaps)[None]), _widest(np.stack([higher, lower]))
@@ -252,9 +247,7 @@ def _ratios(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]:
         same = np.eye(k, dtype=bool)[..., None]
         ratios, lower = np.where(same, np.nan, ratios), np.where(same, np.nan, lower)
         return _narrowest(ratios), _narrowest(lower)
-    overall = np.broadcast_to(part.overall, theta.shape)
-    overall_low = np.broadcast_to(part.overall_low, theta.shape)
-    overall_high = np.broadcast_to(part.overall_high, theta.shape)
+    overall, overall_low, overall_high = part.values[-1:], part.low[-1:], part.high[-1:]
     under = _ratio_limit((theta, part.low[:k]), (overall, overall_high))
     over = _ratio_limit((overall, overall_low), (theta, part.high[:k]))
     return (
