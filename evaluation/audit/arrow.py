@@ -129,11 +129,6 @@ def values_of(dictionary: Any) -> Any:
     # As numpy's scalars, which know that a float32 of 0.1 is 0.1.
     if pa.types.is_floating(dictionary.type):
         return dictionary.to_numpy(zero_copy_only=False)
-    return dictionary.cast(_bytes(dictionary.type)).to_pylist()
-
-
-def _bytes(kind: Any) -> Any:
-    """Text as bytes, so that decoding it, and its failure, are ours."""
-    import pyarrow as pa
-
-    return pa.large_binary() if is_text(kind) else kind
+    # Text as bytes, so that decoding it, and its failure, are ours.
+    plain = dictionary.cast(pa.large_binary()) if is_text(dictionary.type) else dictionary
+    return plain.to_pylist()

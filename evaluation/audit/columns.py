@@ -21,7 +21,7 @@ from evaluation.audit.arrow import (
     values_of,
     without_dictionary,
 )
-from evaluation.audit.labels import MISSING_TEXTS, is_number
+from evaluation.audit.labels import MISSING_TEXTS
 
 Floats = NDArray[np.float64]
 
@@ -117,11 +117,6 @@ def texts(array: Any, rows: NDArray[np.bool_]) -> dict[str, int]:
         if text:
             found[text] = found.get(text, 0) + own["counts"]
     return found
-
-
-def all_numbers(names: Any) -> bool:
-    """Whether every one of some names is a number's."""
-    return all(is_number(name) for name in names)
 
 
 def _as_floats(array: Any, missing: frozenset[str]) -> Floats:

@@ -28,7 +28,6 @@ from evaluation.audit.metrics import BY_GROUP, COMPLEMENTS, ByGroup, chosen, say
 from evaluation.audit.null import permuted
 from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import Comparison, Estimate, GroupMetric
-from evaluation.audit.score_table import crosses
 from evaluation.audit.tally import Tally
 from evaluation.audit.vocabulary import check_positive
 from evaluation.rates import FloatArray
@@ -62,36 +61,35 @@ def compare_groups(
     """
     check_positive(tally, options)
     one = regression.compare_one if tally.schema.task == "regression" else _compare
-    crossed = crosses(tally.schema, options)
+    crossed = options.crosses(tally.schema.names)
     return in_families([one(tally, by, options, shown) for by in crossed])
 
 
 def _compare(
     tally: Tally, by: tuple[str, ...], options: AuditOptions, shown: Shown = ALL
 ) -> Comparison:
-    if tally.confusion is None:
-        raise ValueError("a tally of a classification has confusion counts")
-    table, names = tally.grouped(tally.confusion, by)
+    table, names = tally.grouped(tally.judged, by)
     table = np.maximum(table, 0)
-    groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group, shown)
+    kept, groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group, shown)
     if not len(table):
-        return groups.comparison()
+        return groups
     metrics, classes = chosen(options.metrics), tally.schema.classes
     cells = make_cells(
-        table, groups.kept, replicates=options.replicates, rng=np.random.default_rng(options.seed)
+        table, kept, replicates=options.replicates, rng=np.random.default_rng(options.seed)
     )
     parts = _measured(metrics, cells, options)
     # What a mean of recalls is made of.
     titles = {m.name: m.title.lower() for m in metrics} | {"balanced_accuracy": "recall"}
     words = Words(titles, classes)
     draw = permuted(cells, options.seed)
-    return groups.comparison(
-        tuple(
+    return replace(
+        groups,
+        metrics=tuple(
             _group_metric(m, parts[m.name], options, words)
             for m in metrics
             if not says_nothing(m.name, len(classes), options.across)
         ),
-        gap_records(gap_kinds(metrics), parts, groups.names, draw, options, words),
+        gaps=gap_records(gap_kinds(metrics), parts, groups.groups, draw, options, words),
     )
 
 

@@ -19,10 +19,8 @@ from evaluation.audit.gaps import GAPS
 from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import NAN, Contribution
 from evaluation.audit.schema import Schema
-from evaluation.audit.score_table import crosses
-from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
+from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import CROSSED, Tally
-from evaluation.errors import InputError
 from evaluation.rates import FloatArray
 
 MAIN = (
@@ -53,7 +51,7 @@ def contributions(
     gaps = _gaps(tally.schema, options)
     return tuple(
         one
-        for by in crosses(tally.schema, options)
+        for by in options.crosses(tally.schema.names)
         for found in _by_gap(tally, by, gaps, max(1, options.min_group), shown).values()
         for one in sorted(found, key=lambda one: (np.isnan(one.share), -one.share))
     )
@@ -81,7 +79,7 @@ def _by_gap(
     tally: Tally, by: tuple[str, ...], gaps: Gaps, least: int, shown: Shown
 ) -> dict[str, list[Contribution]]:
     """Contributions of all clients to each gap that is defined, over one cross of columns."""
-    counted, schema = _counted(tally), tally.schema
+    counted, schema = tally.judged, tally.schema
     axes = [1 + schema.axis(name) for name in by]
     rest = range(len(schema.group_shape), len(counted.shape))
     kept = counted.marginal([0, *axes, *rest])
@@ -94,8 +92,7 @@ def _by_gap(
     def sums_of(client: int) -> ExactArray:
         """What one client adds to `everyone`: of all clients at once it may not fit."""
         part = slice(ends[client], ends[client + 1])
-        own = SparseCounts(kept.shape, kept.keys[part], kept.values[part])
-        group, table = own.marginal(inner).by_group(len(axes))
+        group, table = kept.some(part).marginal(inner).by_group(len(axes))
         sums = np.zeros_like(everyone)
         sums[np.searchsorted(present, group)] = table
         return sums
@@ -126,13 +123,6 @@ def _by_gap(
                 )
             )
     return found
-
-
-def _counted(tally: Tally) -> SparseCounts:
-    counted = tally.errors if tally.schema.task == "regression" else tally.confusion
-    if counted is None:
-        raise InputError("these counts hold no predictions, so clients add to no gap")
-    return counted
 
 
 def _rows(sums: ExactArray) -> IntArray:

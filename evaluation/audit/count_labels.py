@@ -105,13 +105,10 @@ class Labels(Counting):
         codes = self.classes.encode(batch.column(column), place)
         if len(self.classes) > known:
             self._remember(codes, known, column, place)
-            self._check_fractions(column, place)
+            if not self.classes.closed and sum(map(is_fraction, self.classes.codes)) > FRACTIONS:
+                raise place.column_error(column, FRACTIONAL.format(limit=FRACTIONS))
         self.sources.setdefault(place.source, set()).update(self.classes.latest)
         return codes
-
-    def _check_fractions(self, column: str, place: Place) -> None:
-        if not self.classes.closed and sum(map(is_fraction, self.classes.codes)) > FRACTIONS:
-            raise place.column_error(column, FRACTIONAL.format(limit=FRACTIONS))
 
     def _remember(self, codes: Codes, known: int, column: str, place: Place) -> None:
         """Where each label that was not known before stands first."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evaluation.audit.arrow import Codes, Place
 from evaluation.audit.columns import numbers
-from evaluation.audit.gather import Gather, ravelled
+from evaluation.audit.gather import Gather
 from evaluation.audit.groups import Groups
 from evaluation.audit.schema import Schema
 from evaluation.audit.settings import ReadSettings
@@ -75,7 +75,10 @@ class Counting(ABC):
     def _lead(self, codes: list[Codes], keep: Mask | None, n: int) -> IntArray:
         """Cell of each row that counts among clients and groups."""
         sizes = self.groups.sizes[len(self.groups.sizes) - len(codes) :]
-        flat = ravelled(codes, sizes, n)
+        flat = np.zeros(n, np.int64)  # row-major
+        for own, size in zip(codes, sizes, strict=True):
+            flat *= size
+            flat += own
         return flat if keep is None else flat[keep]
 
     @property

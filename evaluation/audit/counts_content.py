@@ -104,10 +104,9 @@ def tally_of(content: Content, where: str) -> Tally:
 
 
 def _check_schema(schema: Schema, where: str) -> None:
-    names = [axis.name for axis in schema.axes]
     cuts = [cut for axis in schema.axes for cut in axis.cuts]
     problem = ""
-    if len(set(names)) < len(names):
+    if len(set(schema.names)) < len(schema.names):
         problem = "two sensitive columns have one name"
     elif schema.positive is not None and schema.positive not in schema.classes:
         problem = f"the positive class {schema.positive!r} is not among the classes"

@@ -47,15 +47,14 @@ class Block:
     digits: tuple[FloatArray, ...]  # whole, below `BASE`, of the sign of the number
 
     def summed(self, kind: Sum) -> Block:
-        """Numbers as they are, without their signs, or squared."""
-        if kind == "squared":
-            return self.squared()
+        """Numbers as they are, without their signs, or squared (by long multiplication).
+
+        So nothing overflows, and nothing is too small.
+        """
+        if kind == "plain":
+            return self
         if kind == "absolute":
             return Block(self.rows, self.first, tuple(np.abs(own) for own in self.digits))
-        return self
-
-    def squared(self) -> Block:
-        """Squares, by long multiplication: nothing overflows, and nothing is too small."""
         own = [digits.astype(np.int64) for digits in self.digits]
         n = len(own)
         carry, found = np.zeros(len(own[0]), np.int64), []
@@ -93,11 +92,6 @@ def _digits(rest: FloatArray) -> Iterator[FloatArray]:
         rest = (rest - digit) * BASE
         if not rest.any():
             return
-
-
-def finest_place(places: Iterator[int]) -> int:
-    """The lowest of some places, at most 0: what all numbers are whole multiples of."""
-    return min((0, *places))
 
 
 def assembled(columns: Mapping[int, NDArray[np.int64]], rows: int, place: int) -> ExactArray:

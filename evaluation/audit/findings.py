@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -15,7 +15,7 @@ from evaluation.audit.measured import Measured
 from evaluation.audit.metrics import jaccard_of_f1
 from evaluation.audit.null import Drawn, null_gaps
 from evaluation.audit.options import ALL, AuditOptions, Shown
-from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap, GroupMetric
+from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap
 from evaluation.audit.uncertainty import gap_intervals
 from evaluation.metrics import skipping_nan
 from evaluation.rates import FloatArray, ratio_or_nan
@@ -26,42 +26,21 @@ TIED = 1e-12
 """Rates that differ by less are equal but for rounding."""
 
 
-@dataclass(frozen=True)
-class Split:
-    """Which groups of a cross are compared."""
-
-    by: tuple[str, ...]
-    kept: NDArray[np.bool_]  # of all groups, those with enough rows
-    names: tuple[str, ...]  # of the compared groups
-    rows: tuple[int, ...]
-    suppressed: tuple[str, ...]  # names of the others
-    suppressed_rows: int
-
-    def comparison(
-        self, metrics: tuple[GroupMetric, ...] = (), gaps: tuple[Gap, ...] = ()
-    ) -> Comparison:
-        """What was found about the compared groups."""
-        found = (self.by, self.names, self.rows, self.suppressed, self.suppressed_rows)
-        return Comparison(*found, metrics, gaps)
-
-
 def split(
     by: tuple[str, ...],
     names: tuple[str, ...],
     rows: NDArray[np.int64],
     min_group: int,
     shown: Shown = ALL,
-) -> Split:
-    """Separate the groups that have enough rows, and may be shown, from the others."""
+) -> tuple[NDArray[np.bool_], Comparison]:
+    """Which groups have enough rows, and may be shown; and a comparison of them to be filled."""
     kept = (rows >= max(1, min_group)) & shown.mask(by, names)
-    return Split(
-        by,
-        kept,
-        tuple(name for name, keep in zip(names, kept, strict=True) if keep),
-        tuple(int(n) for n in rows[kept]),
-        tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
-        int(rows[~kept].sum()),
+    own, others = (
+        tuple(name for name, is_one in zip(names, some, strict=True) if is_one)
+        for some in (kept, ~kept)
     )
+    own_rows = tuple(int(n) for n in rows[kept])
+    return kept, Comparison(by, own, own_rows, others, int(rows[~kept].sum()), (), ())
 
 
 def gap_records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -30,10 +31,10 @@ def crossed_schema(
     if len(groups) > 1 and not sensitive:
         sensitive = ("group",)
     values = _values(groups, len(sensitive))
-    named = list(sensitive) if values is not None else [CROSSED.join(sensitive)]
-    table = values if values is not None else [(name,) for name in groups]
+    apart = all(len(row) == len(sensitive) for row in values)
+    names = sensitive if apart else (CROSSED.join(sensitive),)
     axes = tuple(
-        Axis(name, ordered_levels(row[place] for row in table)) for place, name in enumerate(named)
+        Axis(name, ordered_levels(row[place] for row in values)) for place, name in enumerate(names)
     )
     positive = classes[1] if len(classes) == 2 else None
     return Schema(
@@ -58,23 +59,21 @@ def dense_tally(
     `confusion` has shape ``(groups, classes, classes)``, `scores` ``(groups, scored, 2, bins)``
     with the scored classes in the order of ``schema.score_classes``.
     """
-    places = _group_places(schema, groups)
-    order = np.array([schema.classes.index(name) for name in classes])
-    lead, c = schema.group_shape, len(classes)
-    shape = (*lead, c, c)
-    table = np.zeros((len(schema.clients), int(np.prod(lead[1:])), c, c), np.int64)
-    for client, values in confusion.items():
-        moved = np.zeros_like(values)
-        moved[:, order[:, None], order[None, :]] = values
-        table[schema.clients.index(client), places] = moved
-    histograms = None
-    if scores is not None:
-        last = (len(schema.score_classes), 2, schema.bins or 0)
-        filled = np.zeros((*table.shape[:2], *last), np.int64)
-        for client, values in scores.items():
-            filled[schema.clients.index(client), places] = values
-        histograms = _occupied(filled, (*lead, *last))
-    return Tally(schema, _occupied(table, shape), histograms)
+    places, lead = _group_places(schema, groups), schema.group_shape
+    order = [classes.index(name) for name in schema.classes]
+
+    def filled(tables: Mapping[str, IntArray], last: tuple[int, ...]) -> SparseCounts:
+        full = np.zeros((lead[0], prod(lead[1:]), *last), np.int64)
+        for client, values in tables.items():
+            full[schema.clients.index(client), places] = values
+        keys = np.flatnonzero(full).astype(np.int64)
+        return SparseCounts((*lead, *last), keys, full.ravel()[keys, None])
+
+    ordered = {client: own[:, order][:, :, order] for client, own in confusion.items()}
+    counts = filled(ordered, (len(order), len(order)))
+    if scores is None:
+        return Tally(schema, counts)
+    return Tally(schema, counts, filled(scores, (len(schema.score_classes), 2, schema.bins or 0)))
 
 
 def run_tally(run: Run, arm: str) -> tuple[Tally, tuple[str, ...]]:
@@ -113,10 +112,11 @@ def _client(run: Run, arm: Arm, client: int) -> str:
     return f"{client:0{len(str(run.splits[arm.split].clients - 1))}d}"
 
 
-def _values(groups: Sequence[str], columns: int) -> list[tuple[str, ...]] | None:
-    """Values of the crossed columns in each group, or None where names cannot be taken apart."""
+def _values(groups: Sequence[str], columns: int) -> list[tuple[str, ...]]:
+    """Values of the crossed columns in each group; names alone that cannot be taken apart."""
     found = [tuple(name.split(CROSSED)) for name in groups]
-    return found if all(len(values) == columns for values in found) else None
+    apart = all(len(values) == columns for values in found)
+    return found if apart else [(name,) for name in groups]
 
 
 def _group_places(schema: Schema, groups: Sequence[str]) -> IntArray:
@@ -124,17 +124,9 @@ def _group_places(schema: Schema, groups: Sequence[str]) -> IntArray:
     sizes = schema.group_shape[1:]
     if not sizes:
         return np.zeros(len(groups), np.int64)
-    values = _values(groups, len(sizes))
-    if len(sizes) == 1 or values is None:
-        levels = schema.axes[0].levels
-        return np.array([levels.index(name) for name in groups], np.int64)
+    columns = zip(*_values(groups, len(sizes)), strict=True)
     index = [
-        [axis.levels.index(row[place]) for row in values] for place, axis in enumerate(schema.axes)
+        np.array([axis.levels.index(value) for value in column])
+        for axis, column in zip(schema.axes, columns, strict=True)
     ]
-    return np.asarray(np.ravel_multi_index(tuple(np.array(i) for i in index), sizes), np.int64)
-
-
-def _occupied(table: IntArray, shape: tuple[int, ...]) -> SparseCounts:
-    flat = table.ravel()
-    keys = np.flatnonzero(flat).astype(np.int64)
-    return SparseCounts(shape, keys, flat[keys, None])
+    return np.asarray(np.ravel_multi_index(index, sizes), np.int64)

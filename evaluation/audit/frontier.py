@@ -22,7 +22,7 @@ from evaluation.audit.exact_sums import weights_of
 from evaluation.audit.gaps import GAPS
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Frontier
-from evaluation.audit.score_table import ScoreTable, crosses, score_table, scored_classes
+from evaluation.audit.score_table import ScoreTable, score_table, scored_classes
 from evaluation.audit.sparse import SparseCounts
 from evaluation.audit.tally import Tally
 from evaluation.audit.threshold_program import Rate, best_points, roc_hull
@@ -70,7 +70,7 @@ def frontiers(tally: Tally, options: AuditOptions) -> tuple[Frontier, ...]:
     if tally.confusion is None or len(tally.schema.classes) != 2:
         return ()
     found: list[Frontier] = []
-    for by in crosses(tally.schema, options):
+    for by in options.crosses(tally.schema.names):
         for scored in scored_classes(tally.schema):
             table = score_table(tally, by, scored, options)
             if table is not None and len(table.groups) > 1:

@@ -119,9 +119,8 @@ def names_of(
 
 def names_in(schema: Schema, options: AuditOptions, *, scored: bool = False) -> Known:
     """What an audit of counts under a schema will have; `scored` if scores are yet to come."""
-    columns = tuple(axis.name for axis in schema.axes)
     scored, classes = scored or schema.bins != 0, len(schema.classes)
-    return names_of(schema.task, columns, options, scored=scored, classes=classes)
+    return names_of(schema.task, schema.names, options, scored=scored, classes=classes)
 
 
 def check_names(known: Known, wanted: Condition) -> None:

@@ -14,7 +14,6 @@ from evaluation.audit.outcome import (
     Audit,
     Comparison,
     Estimate,
-    Gap,
     GroupMetric,
     ScoreComparison,
     ScoreMetric,
@@ -76,15 +75,11 @@ def _gaps(place: int, own: AnyComparison, wanted: Condition) -> Iterator[Found]:
                 gap.title,
                 f"over {_cross(own)}",
                 gap.estimate,
-                _ends(gap),
+                f"lowest for {gap.lowest}, highest for {gap.highest}" if gap.lowest else "",
                 gap.chance,
                 (place, gap.name),
                 len(own.groups),
             )
-
-
-def _ends(gap: Gap) -> str:
-    return f"lowest for {gap.lowest}, highest for {gap.highest}" if gap.lowest else ""
 
 
 def _metrics(own: AnyComparison, wanted: Condition, several: bool) -> Iterator[Found]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.audit.columns import Floats
-from evaluation.audit.exact_sums import Block, Sum, assembled, digits_of, finest_place
+from evaluation.audit.exact_sums import Block, Sum, assembled, digits_of
 from evaluation.audit.histograms import place
 from evaluation.audit.leading_bits import Cells, codes_of, joined, places, present, surplus
 from evaluation.audit.sparse import IntArray, SparseCounts, check_size
@@ -70,7 +69,7 @@ class Gather:
     def place(self) -> int:
         """Place of the finest digit of any number so far, at most 0; squares have twice it."""
         columns = (column for _, _, part in self._parts for column in part)
-        return finest_place(place for i, place in columns if i and self._power(i) == 1)
+        return min((0, *(place for i, place in columns if i and self._power(i) == 1)))
 
     def counts(self, sizes: Sequence[int]) -> SparseCounts:
         """All counts and sums, under the final sizes of the axes.
@@ -128,28 +127,16 @@ class Gather:
         self._parts = [(sizes, total.keys, dict(zip(names, total.values.T, strict=True)))]
 
 
-def ravelled(codes: Sequence[NDArray[np.int32]], sizes: Sequence[int], n: int) -> IntArray:
-    """Row-major cells of `n` rows from their index along each axis."""
-    flat = np.zeros(n, np.int64)
-    for own, size in zip(codes, sizes, strict=True):
-        flat *= size
-        flat += own
-    return flat
-
-
 def _add_block(found: Columns, i: int, block: Block, cells: IntArray, size: int) -> None:
     own = cells[block.rows]
     for k, digits in enumerate(block.digits):
         if digits.any():
             sums = np.bincount(own, digits, size).astype(np.int64)
-            _grow(found, (i, block.first - k), sums)
-
-
-def _grow(columns: Columns, name: Column, sums: IntArray) -> None:
-    if name in columns:
-        columns[name] += sums
-    else:
-        columns[name] = sums
+            column = (i, block.first - k)
+            if column in found:
+                found[column] += sums
+            else:
+                found[column] = sums
 
 
 def _resized(keys: IntArray, sizes: tuple[int, ...], wider: tuple[int, ...]) -> IntArray:

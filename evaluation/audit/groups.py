@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.arrow import Codes, Place
-from evaluation.audit.columns import Levels, all_numbers, numbers, texts
-from evaluation.audit.labels import group_text
+from evaluation.audit.columns import Levels, numbers, texts
+from evaluation.audit.labels import group_text, is_number
 from evaluation.audit.schema import EVERYONE, MISSING, Axis, cut_levels, ordered_levels
 from evaluation.audit.settings import ReadSettings
 from evaluation.errors import InputError
@@ -62,7 +62,7 @@ class Named:
         known = list(self.levels.codes)
         occurring = [known[int(index)] for index in used]
         values = [name for name in occurring if name != MISSING]
-        if self.check and len(values) > NUMERIC and all_numbers(values):
+        if self.check and len(values) > NUMERIC and all(map(is_number, values)):
             raise InputError(GIVE_CUTS.format(column=self.column, n=len(values)))
         ordered = ordered_levels(occurring)
         places = {name: place for place, name in enumerate(ordered)}

@@ -114,7 +114,10 @@ class Sums:
 
     @cached_property
     def terms(self) -> FloatArray:
-        """See `calibration_terms`."""
+        """Mean score less observed rate of every calibration bin, times the bin's share of rows.
+
+        Shape ``(..., 15)``; NaN without rows.
+        """
         excess = self.both * self.grid.centre - self.positive
         found = binned(excess, self.grid.centre, CALIBRATION_BINS)
         return ratio_or_nan(found, self.total[..., None])
@@ -182,14 +185,6 @@ def average_precision_error(sums: Sums) -> FloatArray:
     up = ((best - tied) * sums.grid.wide).sum(axis=-1)
     down = ((tied - worst) * sums.grid.wide).sum(axis=-1)
     return ratio_or_nan(np.maximum(up, down), sums.kinds[..., 1])
-
-
-def calibration_terms(sums: Sums) -> FloatArray:
-    """Mean score less observed rate of every calibration bin, times the bin's share of the rows.
-
-    Shape ``(..., 15)``; NaN without rows.
-    """
-    return sums.terms
 
 
 def calibration_error(sums: Sums) -> FloatArray:

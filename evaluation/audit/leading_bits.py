@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+from evaluation.audit.sparse import IntArray
+from evaluation.rates import FloatArray
 
 LIMIT = 2**17
 """Different codes that are kept."""

@@ -156,7 +156,7 @@ def leave_out_small(tally: Tally, min_cell: int) -> tuple[Tally, Release]:
         if part == "scores" and tally.confusion is not None:
             small |= _told_by_confusion(tally, min_cell)
         dropped_cells, dropped_rows = dropped_cells + small.sum(), dropped_rows + rows[small].sum()
-        kept[part] = SparseCounts(counted.shape, counted.keys[~small], counted.values[~small])
+        kept[part] = counted.some(~small)
     release = Release(
         min_cell=min_cell,
         dropped_cells=_rounded_up(int(dropped_cells), min_cell),
@@ -230,14 +230,12 @@ def add_noise(
     )
     draw = discrete_laplace if delta is None else discrete_gaussian
 
-    def noised(part: SparseCounts | None) -> SparseCounts | None:
-        if part is None:
-            return None
+    def noised(part: SparseCounts) -> SparseCounts:
         full = part.dense().reshape(-1, 1)
         added = np.array([draw(Fraction(scale), source) for _ in range(len(full))], np.int64)
         return SparseCounts(part.shape, np.arange(len(full)), full + added[:, None])
 
-    return Tally(whole.schema, noised(whole.confusion), noised(whole.scores)), release
+    return whole.mapped(noised), release
 
 
 def without_negative(tally: Tally) -> Tally:
@@ -248,15 +246,13 @@ def without_negative(tally: Tally) -> Tally:
     simplex, "norm-sub" in Wang et al., NDSS 2020, arXiv 1905.08320), to whole rows. Exact counts
     stay as they are.
     """
-    return replace(
-        tally,
-        confusion=_projected(tally.confusion),
-        scores=_projected(tally.scores),
-    )
+    if tally.schema.task == "regression":  # no noise is added to errors, which may be negative
+        return tally
+    return tally.mapped(_projected)
 
 
-def _projected(counted: SparseCounts | None) -> SparseCounts | None:
-    if counted is None or counted.values.size == 0 or counted.values.min() >= 0:
+def _projected(counted: SparseCounts) -> SparseCounts:
+    if counted.values.size == 0 or counted.values.min() >= 0:
         return counted
     values = _to_simplex(counted.values[:, 0])
     keep = values > 0

@@ -108,11 +108,11 @@ def _evenness(values: ClientValues, level: float, seed: int) -> Table:
             )
         )
     legend = EVEN + (CHANCE.format(level=100 * level) if share else "")
-    return Table(columns, tuple(tuple(map(_defined, row)) for row in rows), legend=legend)
-
-
-def _defined(value: Value) -> Value:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    defined = (
+        tuple(None if isinstance(own, float) and math.isnan(own) else own for own in row)
+        for row in rows
+    )
+    return Table(columns, tuple(defined), legend=legend)
 
 
 def _chance(
@@ -125,6 +125,5 @@ def _chance(
     hits = np.rint(np.array(list(known.values())) * sizes).astype(np.int64)
     counts = np.zeros((len(known), 2, 2), np.int64)
     counts[:, 0, 0], counts[:, 0, 1] = hits, sizes - hits
-    return chance_gaps(counts, ["accuracy_difference"], level=level, seed=seed)[
-        "accuracy_difference"
-    ]
+    gap = "accuracy_difference"
+    return chance_gaps(counts, [gap], level=level, seed=seed)[gap]

@@ -20,8 +20,9 @@ from evaluation.audit.columns import numbers
 from evaluation.audit.gather import Gather, ScoreGather
 from evaluation.audit.groups import NUMERIC
 from evaluation.audit.labels import number_text, simplest
-from evaluation.audit.leading_bits import Cells, IntArray
+from evaluation.audit.leading_bits import Cells
 from evaluation.audit.settings import ReadSettings
+from evaluation.audit.sparse import IntArray
 from evaluation.errors import InputError
 
 NOTE = "{column} was cut at {cuts} into groups of {shares} % of its rows (asked: {n} equal ones)"

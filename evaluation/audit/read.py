@@ -22,16 +22,6 @@ from evaluation.audit.settings import ReadSettings
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
 
-__all__ = [
-    "ReadSettings",
-    "Reading",
-    "read_files",
-    "read_frame",
-    "tally_arrays",
-    "tally_files",
-    "tally_frame",
-]
-
 NO_ROWS = "no row to audit in {source}: {why}"
 DROPPED = "{n:,} of {rows:,} rows were left out: no value in {column!r}"
 CLIPPED = "{n:,} scores in {column!r} lay beyond 0 or 1 by rounding, and count as 0 or 1"

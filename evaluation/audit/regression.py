@@ -78,32 +78,23 @@ def compare_one(
     tally: Tally, by: tuple[str, ...], options: AuditOptions, shown: Shown = ALL
 ) -> Comparison:
     """Compare the errors of the groups of one cross of columns; p-values are not yet corrected."""
-    if tally.errors is None:
-        raise ValueError("a tally of a regression has sums of errors")
-    sums, names = tally.grouped(tally.errors, by)
-    groups = split(by, names, sums[:, 0], options.min_group, shown)
+    sums, names = tally.grouped(tally.judged, by)
+    kept, groups = split(by, names, sums[:, 0], options.min_group, shown)
     if not len(sums):
-        return groups.comparison()
+        return groups
     metrics = chosen_errors(options.metrics)
     total = sums.sum(axis=0, keepdims=True)
-    size = size_of(total[0])
-    errors = moments(np.concatenate([sums[groups.kept], total]), size)
+    rows, _, _, squares = (int(own) for own in total[0])
+    # Of errors: the power of two near their root mean square.
+    size = bits(squares, rows) // 2 if squares else 0
+    errors = moments(np.concatenate([sums[kept], total]), size)
     parts = {m.name: measure_errors(m, errors, options) for m in metrics}
     kinds = [k for m in metrics for k in kinds_of(m.name, m.title, ratios=m.ratios)]
     words = Words({m.name: m.title.lower() for m in metrics})
     draw = alike_errors(parts, options.seed)
-    gaps = gap_records(kinds, parts, groups.names, draw, options, words)
-    comparison = groups.comparison(tuple(_group_metric(m, parts[m.name]) for m in metrics), gaps)
-    return _in_unit(comparison, size + BITS * tally.schema.place)
-
-
-def size_of(sums: ExactArray) -> int:
-    """Size of errors, as the power of two near their root mean square; 0 where there are none.
-
-    `sums` are rows, Σe, Σ|e|, Σe² as in `Tally.errors`.
-    """
-    rows, _, _, squares = (int(own) for own in sums)
-    return bits(squares, rows) // 2 if squares else 0
+    gaps = gap_records(kinds, parts, groups.groups, draw, options, words)
+    found = tuple(_group_metric(m, parts[m.name]) for m in metrics)
+    return _in_unit(replace(groups, metrics=found, gaps=gaps), size + BITS * tally.schema.place)
 
 
 def moments(sums: ExactArray, size: int) -> Moments:

@@ -93,7 +93,7 @@ def audit(
         options = replace(options, min_group=max(options.min_group, options.redact + 1))
         tally, gone = without_small(tally, options)
         redaction = Redaction(tally, options)
-        shown, notes = redaction.shown(options), [without_counts(note) for note in notes]
+        shown, notes = redaction.shown(), [without_counts(note) for note in notes]
         notes += [LEFT_OUT_ROWS.format(groups=", ".join(gone))] if gone else []
     comparisons = compare_groups(tally, options, shown)
     scores = score_comparisons(tally, options, shown)

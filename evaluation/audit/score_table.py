@@ -47,11 +47,6 @@ class ScoreTable:
     overall: Histogram  # of all rows, those of groups too small to compare among them
 
 
-def crosses(schema: Schema, options: AuditOptions) -> tuple[tuple[str, ...], ...]:
-    """Columns to cross: as asked, else each sensitive column and the cross of all."""
-    return options.crosses(tuple(axis.name for axis in schema.axes))
-
-
 def scored_classes(schema: Schema) -> tuple[str, ...]:
     """Classes whose scores are judged: of two classes the positive one alone says it all."""
     scored = schema.score_classes
@@ -96,12 +91,10 @@ def score_table(
 def _of_class(tally: Tally, scores: SparseCounts, by: tuple[str, ...], scored: str) -> SparseCounts:
     """Counts ``[*groups, is it the class, cell]`` of one class's scores, where there are rows."""
     lead = len(tally.schema.group_shape)
-    own = scores.along(lead) == tally.schema.score_classes.index(scored)
-    chosen = SparseCounts(scores.shape, scores.keys[own], scores.values[own])
+    own = scores.some(scores.along(lead) == tally.schema.score_classes.index(scored))
     axes = [1 + tally.schema.axis(name) for name in by]
-    found = chosen.marginal([*axes, lead + 1, lead + 2])
-    held = found.values[:, 0] > 0
-    return SparseCounts(found.shape, found.keys[held], found.values[held])
+    found = own.marginal([*axes, lead + 1, lead + 2])
+    return found.some(found.values[:, 0] > 0)
 
 
 def _histogram(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from evaluation.audit.histograms import (
     ScoreKind,
     Sums,
     binned,
-    calibration_terms,
 )
 from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import NAN, Estimate, Gap, ScoreComparison, ScoreMetric
@@ -31,7 +31,6 @@ from evaluation.audit.score_replicates import (
 from evaluation.audit.score_table import (
     Histogram,
     ScoreTable,
-    crosses,
     score_table,
     scored_classes,
 )
@@ -40,7 +39,8 @@ from evaluation.intervals import wilson_interval
 from evaluation.rates import FloatArray, ratio_or_nan
 
 DENSITY_BINS = 20
-TERMS = "calibration_terms"
+TERMS = "terms"
+"""Replicates of `Sums.terms`."""
 RANKINGS = ("roc_auc", "average_precision")
 """Metrics that no replicate moves where every pair is ranked right."""
 
@@ -73,7 +73,7 @@ def score_comparisons(
     """
     return tuple(
         _comparison(table, options, several=len(tally.schema.classes) > 2)
-        for by in crosses(tally.schema, options)
+        for by in options.crosses(tally.schema.names)
         for scored in scored_classes(tally.schema)
         if (table := score_table(tally, by, scored, options, shown)) is not None
     )
@@ -98,7 +98,7 @@ def _comparison(table: ScoreTable, options: AuditOptions, *, several: bool) -> S
 def _drawn(table: ScoreTable, options: AuditOptions) -> Drawn:
     if not options.replicates:
         return {}
-    metrics = {kind.name: kind.of for kind in KINDS} | {TERMS: calibration_terms}
+    metrics = {kind.name: kind.of for kind in KINDS} | {TERMS: attrgetter(TERMS)}
     return bootstrapped(table, metrics, options.replicates, options.seed)
 
 
@@ -146,8 +146,7 @@ def _estimate(
     if np.isnan(low):
         return plain
     if kind.name == "calibration_error":
-        terms = calibration_terms(sums)
-        off = np.abs(drawn[TERMS][:, index] - terms).sum(axis=-1)
+        off = np.abs(drawn[TERMS][:, index] - sums.terms).sum(axis=-1)
         low = value - float(np.quantile(off[~np.isnan(off)], level))
     # Never short of the value: merged scores and skew may leave it just outside.
     return _widened(replace(plain, low=min(low, value), high=max(high, value), how="bootstrap"))

@@ -69,6 +69,10 @@ class SparseCounts:
         keys = np.concatenate([self.keys, other.keys])
         return self.collect(self.shape, keys, np.concatenate([self.values, other.values]))
 
+    def some(self, cells: slice | NDArray[np.bool_]) -> SparseCounts:
+        """Some of the kept cells."""
+        return SparseCounts(self.shape, self.keys[cells], self.values[cells])
+
     def index(self) -> tuple[IntArray, ...]:
         """Index of every kept cell along each axis, each of shape ``(m,)``."""
         return tuple(self.along(axis) for axis in range(len(self.shape)))

@@ -13,7 +13,6 @@ from evaluation.audit.exact_sums import BITS, bits, rounded
 from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
 from evaluation.audit.subgroup_bounds import ErrorJudge, Judge, SumArray, error_rates
 from evaluation.audit.tally import Tally
-from evaluation.errors import InputError
 from evaluation.rates import FloatArray
 
 Where = tuple[tuple[int, int], ...]
@@ -70,13 +69,9 @@ def crosses_up_to(depth: int, columns: int) -> Iterator[tuple[int, ...]]:
 
 def _judged(tally: Tally) -> tuple[SparseCounts, Judge, SumArray]:
     """The counts, their judge, and for each of their cells the sums that it reads."""
+    counted, classes = tally.judged, len(tally.schema.classes)
     if tally.schema.task == "regression":
-        if tally.errors is None:
-            raise InputError("the counts of this regression hold no errors to search")
-        return tally.errors, *_errors(tally.errors.values, tally.schema.place)
-    if tally.confusion is None:
-        raise InputError("these counts hold no predictions to search for subgroups")
-    counted, classes = tally.confusion, len(tally.schema.classes)
+        return counted, *_errors(counted.values, tally.schema.place)
     lead = len(tally.schema.group_shape)
     true, predicted = counted.along(lead), counted.along(lead + 1)
     rows, wrong = counted.rows, true != predicted
@@ -155,7 +150,7 @@ def candidates_of(cells: Cells, judge: Judge, depth: int, least: int) -> Candida
         cross = cells.cross(columns)
         # The first metric rests on all rows.
         enough = judge.trials(cross.values)[:, 0] >= least
-        counted[columns] = SparseCounts(cross.shape, cross.keys[enough], cross.values[enough])
+        counted[columns] = cross.some(enough)
         starts[columns] = start
         start += int(enough.sum())
     sums = np.concatenate([own.values for own in counted.values()])

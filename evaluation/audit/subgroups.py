@@ -141,7 +141,8 @@ class _Search:
     def _explained_by(self, listed: int, left: Flags) -> Flags:
         """Rule 2, by metric, for those that are left."""
         explained = np.zeros_like(left)
-        wrong, inside = self.candidates.sums[listed], self._rows_of(listed)
+        wrong = self.candidates.sums[listed]
+        inside = self.cells.within(self.candidates.where(listed))
         for columns, own in self.candidates.by_cross(np.flatnonzero(left.any(axis=1))):
             sums = self.candidates.sums[own]
             shared = _looked_up(inside.cross(columns), self.candidates.keys(columns, own))
@@ -151,9 +152,6 @@ class _Search:
             contained = (rows(shared) == rows(sums)).all(axis=1, keepdims=True)
             explained[own] = self.worse[listed] & ~np.where(contained, among, beyond)
         return explained
-
-    def _rows_of(self, index: int) -> Cells:
-        return self.cells.within(self.candidates.where(index))
 
     def record(self, schema: Schema, index: int, metric: int) -> Subgroup:
         """One subgroup in full."""

@@ -9,7 +9,7 @@ those of weights and errors are in units of a power of two that is fine enough f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,6 +70,20 @@ class Tally:
         """Rows."""
         counted = self.confusion or self.errors
         return int(counted.rows.sum()) if counted is not None else 0
+
+    @property
+    def judged(self) -> SparseCounts:
+        """Counts of the predictions: confusion, or errors of a regression."""
+        counted = self.errors if self.schema.task == "regression" else self.confusion
+        if counted is None:
+            raise InputError("these counts hold no predictions to compare or to search")
+        return counted
+
+    def mapped(self, change: Callable[[SparseCounts], SparseCounts]) -> Tally:
+        """All counts changed alike."""
+        own = (self.confusion, self.scores, self.errors)
+        confusion, scores, errors = (None if part is None else change(part) for part in own)
+        return replace(self, confusion=confusion, scores=scores, errors=errors)
 
     def __add__(self, other: Tally) -> Tally:
         """Counts of the rows of both.

@@ -108,7 +108,9 @@ def check_positive(tally: Tally, options: AuditOptions | None = None) -> None:
     schema = tally.schema
     if len(schema.classes) != 2 or schema.positive is not None or tally.confusion is None:
         return
-    if implied_positive(schema.classes) is not None or (options and _indifferent(options)):
+    if implied_positive(schema.classes) is not None:
+        return
+    if options and options.metrics and set(options.metrics) <= set(FREE) and not options.depth:
         return
     rows = tally.counts([]).values.sum(axis=0) if tally.n else None
     described = [
@@ -133,10 +135,6 @@ def unrelated(parts: Iterable[frozenset[str]]) -> bool:
         heaps = [heap for heap in heaps if not heap & part]
         heaps.append(part.union(*touching))
     return len(heaps) > 1
-
-
-def _indifferent(options: AuditOptions) -> bool:
-    return bool(options.metrics) and set(options.metrics) <= set(FREE) and not options.depth
 
 
 def _columns(found: Vocabulary) -> str:

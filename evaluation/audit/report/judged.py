@@ -75,11 +75,6 @@ def cross(by: list[str] | tuple[str, ...]) -> str:
     return " × ".join(by) or "everyone"
 
 
-def metric_of(comparison: Data, name: str) -> Data | None:
-    """The metric by group behind a gap, where there is one."""
-    return next((m for m in comparison["metrics"] if m["name"] == name), None)
-
-
 def subgroup_unit(metric: str) -> Unit:
     """Unit of what a subgroup is judged by: rates are shares, mean errors are numbers."""
     return "share" if metric.endswith("_rate") or metric in ("accuracy", "error") else "number"

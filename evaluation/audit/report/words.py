@@ -11,7 +11,6 @@ from evaluation.audit.report.judged import (
     cross,
     gap_unit,
     is_finding,
-    metric_of,
     state,
     subgroup_unit,
 )
@@ -37,7 +36,7 @@ def findings(audit: Data) -> list[str]:
 def sentence(audit: Data, comparison: Data, item: Data) -> str:
     """One gap in words: value, groups, interval, rows, chance."""
     unit, own = gap_unit(audit, item), item["estimate"]
-    metric = metric_of(comparison, item["metric"])
+    metric = next((m for m in comparison["metrics"] if m["name"] == item["metric"]), None)
     value = gap(own["value"], unit)
     ends_known = {item["lowest"], item["highest"]} <= set(comparison["groups"])
     if metric is not None and ends_known and item["lowest"] != item["highest"]:
