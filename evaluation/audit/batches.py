@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evaluation.audit.arrow import Place
+from evaluation.audit.columns import Place
 from evaluation.audit.files import DataFile, open_content
 from evaluation.errors import InputError
 

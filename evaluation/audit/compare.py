@@ -13,9 +13,8 @@ import numpy as np
 
 from evaluation.audit import regression
 from evaluation.audit.families import in_families
-from evaluation.audit.findings import gap_records, split
+from evaluation.audit.findings import Words, gap_records, group_lacks, split
 from evaluation.audit.gaps import gap_kinds
-from evaluation.audit.lacks import Words, group_lacks
 from evaluation.audit.measured import (
     Cells,
     Measured,

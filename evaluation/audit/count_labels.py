@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.arrow import Codes, Place
-from evaluation.audit.columns import LEVELS, Floats, Levels, numbers
+from evaluation.audit.columns import LEVELS, Codes, Floats, Levels, Place, numbers
 from evaluation.audit.counting import Counting
 from evaluation.audit.gather import Gather, ScoreGather
 from evaluation.audit.labels import class_text, number_text, ordered_classes

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.arrow import Codes, Place
-from evaluation.audit.columns import numbers
+from evaluation.audit.columns import Codes, Place, numbers
 from evaluation.audit.gather import Gather
 from evaluation.audit.groups import Groups
 from evaluation.audit.schema import Schema

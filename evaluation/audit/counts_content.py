@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, prod
-from typing import Any
 
 import numpy as np
 
@@ -44,13 +43,6 @@ class Content:
     scores: Counted | None
     errors: Counted | None
     checksum: str = ""
-
-
-def as_content(content: Content) -> dict[str, Any]:
-    """Plain data, as JSON takes it, without the checksum."""
-    found = asdict(content)
-    del found["checksum"]
-    return found
 
 
 def counted(counts: SparseCounts | None) -> Counted | None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from evaluation.audit.counts_content import Content, as_content, counted, parse_content, tally_of
+from evaluation.audit.counts_content import Content, counted, parse_content, tally_of
 from evaluation.audit.release import Release
 from evaluation.audit.schema import VERSION, united
 from evaluation.audit.tally import Tally
@@ -68,33 +69,36 @@ def write_counts(path: str | Path, tally: Tally, release: Release | None = None)
     release : Release, optional
         How they were protected; exact counts otherwise.
     """
-    _write(Path(path), encode_counts(tally, (release or Release(),)))
+    write_merged(path, CountsFile(tally, (release or Release(),), ()))
 
 
 def write_merged(path: str | Path, merged: CountsFile) -> None:
     """Write merged counts as a file that merges in turn; whole or not at all."""
-    _write(Path(path), encode_counts(merged.tally, merged.releases, merged.sites))
+    try:
+        write_whole(Path(path), encode_counts(merged.tally, merged.releases, merged.sites))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def encode_counts(tally: Tally, releases: Sequence[Release], sites: Sequence[str] = ()) -> bytes:
     """The content of a file of counts; `sites` are the checksums of those that it merges."""
     tally.refuse_exact_scores()
     canonical = tally.under(united(tally.schema, tally.schema))
-    content = as_content(
-        Content(
-            FORMAT,
-            VERSION,
-            _fairfed(),
-            canonical.schema,
-            tuple(releases),
-            tuple(sorted(sites)),
-            counted(canonical.confusion),
-            counted(canonical.scores),
-            counted(canonical.errors),
-        )
+    content = Content(
+        FORMAT,
+        VERSION,
+        version("fairfed"),
+        canonical.schema,
+        tuple(releases),
+        tuple(sorted(sites)),
+        counted(canonical.confusion),
+        counted(canonical.scores),
+        counted(canonical.errors),
     )
-    content["checksum"] = _checksum(content)
-    return (json.dumps(content, ensure_ascii=False) + "\n").encode()
+    plain = asdict(content)
+    del plain["checksum"]
+    plain["checksum"] = _checksum(plain)
+    return (json.dumps(plain, ensure_ascii=False) + "\n").encode()
 
 
 def read_counts(path: str | Path) -> Tally:
@@ -121,7 +125,9 @@ def decode_counts(data: bytes, where: str) -> CountsFile:
         raise InputError(NOT_COUNTS.format(path=where, why=f"its format is not {FORMAT!r}"))
     found = plain.get("version")
     if found not in (FIRST_VERSION, VERSION):
-        text = OTHER_VERSION.format(path=where, found=found, ours=_fairfed(), version=VERSION)
+        text = OTHER_VERSION.format(
+            path=where, found=found, ours=version("fairfed"), version=VERSION
+        )
         raise InputError(text)
     checksum = plain.pop("checksum", None)
     if checksum != _checksum(plain):
@@ -225,16 +231,3 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(NOT_COUNTS.format(path=where, why="no JSON object"))
     return content
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _fairfed() -> str:
-    from importlib.metadata import version
-
-    return version("fairfed")

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.audit.arrow import Place
 from evaluation.audit.batches import Progress, batches
+from evaluation.audit.columns import Place
 from evaluation.audit.count_labels import Labels
 from evaluation.audit.counting import Counting, Errors
 from evaluation.audit.files import find_files
 from evaluation.audit.frames import collected, column_names, frame_batches
-from evaluation.audit.quantiles import with_cuts
+from evaluation.audit.groups import with_cuts
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
@@ -40,7 +40,6 @@ class Reading:
     settings: ReadSettings  # those used, with the cut points that were found
     source: tuple[str, ...]  # files that were read
     notes: tuple[str, ...]  # rows left out, files named twice or copied, cut points found
-    rows: int  # seen, those left out among them
 
 
 def read_files(
@@ -194,4 +193,4 @@ def _reading(counted: Counting, source: tuple[str, ...], notes: tuple[str, ...])
     )
     clipped = tuple(CLIPPED.format(n=n, column=name) for name, n in sorted(counted.clipped.items()))
     notes = (*notes, *missing, *dropped, *clipped)
-    return Reading(counted.tally(), counted.settings, source, notes, counted.rows)
+    return Reading(counted.tally(), counted.settings, source, notes)

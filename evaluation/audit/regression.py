@@ -16,9 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evaluation.audit.exact_sums import BITS, bits, rounded
-from evaluation.audit.findings import gap_records, split
+from evaluation.audit.findings import Words, gap_records, split
 from evaluation.audit.gaps import kinds_of
-from evaluation.audit.lacks import Words
 from evaluation.audit.measured import Measured, normal_noise
 from evaluation.audit.metrics import Direction, chosen_from
 from evaluation.audit.null import alike_errors

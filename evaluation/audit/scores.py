@@ -80,9 +80,15 @@ def score_comparisons(
 
 
 def _comparison(table: ScoreTable, options: AuditOptions, *, several: bool) -> ScoreComparison:
-    drawn = _drawn(table, options)
+    kinds, seed = {kind.name: kind.of for kind in KINDS}, options.seed
+    drawn: Drawn = {}
+    chance: Drawn = {}
+    if options.replicates:
+        drawn = bootstrapped(table, kinds | {TERMS: attrgetter(TERMS)}, options.replicates, seed)
+        if len(table.groups) > 1:
+            # Another stream than that of the bootstrap.
+            chance = alike(table, kinds, options.replicates, seed + 1)
     metrics = tuple(_metric(kind, table, drawn, options) for kind in KINDS)
-    chance = _chance(table, options)
     of_class = f" of the score for {table.scored}" if several else ""
     gaps = tuple(_gap(metric, table.groups, drawn, chance, options, of_class) for metric in metrics)
     return ScoreComparison(
@@ -93,21 +99,6 @@ def _comparison(table: ScoreTable, options: AuditOptions, *, several: bool) -> S
         densities=_densities(table),
         calibration=_calibration(table),
     )
-
-
-def _drawn(table: ScoreTable, options: AuditOptions) -> Drawn:
-    if not options.replicates:
-        return {}
-    metrics = {kind.name: kind.of for kind in KINDS} | {TERMS: attrgetter(TERMS)}
-    return bootstrapped(table, metrics, options.replicates, options.seed)
-
-
-def _chance(table: ScoreTable, options: AuditOptions) -> Drawn:
-    if not options.replicates or len(table.groups) < 2:
-        return {}
-    metrics = {kind.name: kind.of for kind in KINDS}
-    # Another stream than that of the bootstrap.
-    return alike(table, metrics, options.replicates, options.seed + 1)
 
 
 def _metric(kind: ScoreKind, table: ScoreTable, drawn: Drawn, options: AuditOptions) -> ScoreMetric:

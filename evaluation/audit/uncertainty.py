@@ -221,7 +221,9 @@ def _differences(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]
         gaps = theta[:, None] - theta[None, :]
         upper = gaps + np.sqrt(up[:k, None] ** 2 + down[None, :k] ** 2)
         same = np.eye(k, dtype=bool)[..., None]
-        return _widest(np.where(same, np.nan, gaps)), _widest(np.where(same, np.nan, upper))
+        return _extreme("max", np.where(same, np.nan, gaps)), _extreme(
+            "max", np.where(same, np.nan, upper)
+        )
     if part.size is None or part.jaccard:
         own, others_down, others_up = np.ones_like(theta), down[-1] ** 2, up[-1] ** 2
     else:
@@ -232,7 +234,7 @@ def _differences(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]
     gaps = theta - part.values[-1]
     higher = gaps + np.sqrt((own * up[:k]) ** 2 + others_down)
     lower = -gaps + np.sqrt((own * down[:k]) ** 2 + others_up)
-    return _widest(np.abs(gaps)[None]), _widest(np.stack([higher, lower]))
+    return _extreme("max", np.abs(gaps)[None]), _extreme("max", np.stack([higher, lower]))
 
 
 def _ratios(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]:
@@ -246,13 +248,13 @@ def _ratios(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]:
         )
         same = np.eye(k, dtype=bool)[..., None]
         ratios, lower = np.where(same, np.nan, ratios), np.where(same, np.nan, lower)
-        return _narrowest(ratios), _narrowest(lower)
+        return _extreme("min", ratios), _extreme("min", lower)
     overall, overall_low, overall_high = part.values[-1:], part.low[-1:], part.high[-1:]
     under = _ratio_limit((theta, part.low[:k]), (overall, overall_high))
     over = _ratio_limit((overall, overall_low), (theta, part.high[:k]))
     return (
-        _narrowest(np.stack([under[0], over[0]])),
-        _narrowest(np.stack([under[1], over[1]])),
+        _extreme("min", np.stack([under[0], over[0]])),
+        _extreme("min", np.stack([under[1], over[1]])),
     )
 
 
@@ -271,9 +273,5 @@ def _ratio_limit(
     return np.where(undefined, np.nan, ratio), np.where(undefined, np.nan, limit)
 
 
-def _widest(values: FloatArray) -> FloatArray:
-    return skipping_nan("max", values.reshape(-1, values.shape[-1]), 0)
-
-
-def _narrowest(values: FloatArray) -> FloatArray:
-    return skipping_nan("min", values.reshape(-1, values.shape[-1]), 0)
+def _extreme(how: Literal["max", "min"], values: FloatArray) -> FloatArray:
+    return skipping_nan(how, values.reshape(-1, values.shape[-1]), 0)

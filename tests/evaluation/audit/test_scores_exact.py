@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
-from evaluation.audit.arrow import Place
+from evaluation.audit.columns import Place
 from evaluation.audit.count_labels import Labels
 from evaluation.audit.counts_file import encode_counts
-from evaluation.audit.frontier import frontiers
+from evaluation.audit.frontier import _upper, frontiers
 from evaluation.audit.gate import judge, parse_condition
 from evaluation.audit.histograms import KINDS
 from evaluation.audit.leading_bits import surplus
@@ -31,7 +31,6 @@ from evaluation.audit.report.page import render
 from evaluation.audit.run import audit
 from evaluation.audit.scores import score_comparisons
 from evaluation.audit.tally import Tally
-from evaluation.audit.threshold_program import _upper
 from evaluation.errors import InputError
 from tests.evaluation.audit.scored import OPTIONS
 from tests.evaluation.audit.test_scores import ORACLES, true_values
