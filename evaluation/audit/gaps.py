@@ -27,6 +27,7 @@ from evaluation.metrics import (
 )
 from evaluation.rates import Convention, FloatArray, pool_groups
 
+KINDS: tuple[Kind, ...] = ("difference", "ratio")
 ODDS = ("true_positive_rate", "false_positive_rate")
 NAMED = {
     "selection_rate": ("demographic_parity", "Demographic parity"),
@@ -117,7 +118,7 @@ def kinds_of(metric: str, title: str, *, ratios: bool = True) -> list[GapKind]:
     stem, words = NAMED.get(metric, (metric, title))
     return [
         GapKind(f"{stem}_{kind}{end}", f"{words} {kind}{also}", metric, (metric,), kind, method)
-        for kind in _kinds(ratios=ratios)
+        for kind in (KINDS if ratios else KINDS[:1])
         for method, end, also in _METHODS
     ]
 
@@ -132,12 +133,8 @@ _AGGS: tuple[tuple[Agg, str, str], ...] = (
 )
 
 
-def _kinds(*, ratios: bool) -> tuple[Kind, ...]:
-    return ("difference", "ratio") if ratios else ("difference",)
-
-
 def _odds() -> Iterable[GapKind]:
-    for kind in _kinds(ratios=True):
+    for kind in KINDS:
         for method, end, also in _METHODS:
             for agg, mean, words in _AGGS:
                 name = f"equalized_odds_{kind}{mean}{end}"
@@ -155,7 +152,7 @@ def canonical(name: str) -> str:
     >>> canonical("accuracy_score_difference"), canonical("true_positive_rate_ratio")
     ('accuracy_difference', 'equal_opportunity_ratio')
     """
-    for kind in _kinds(ratios=True):
+    for kind in KINDS:
         metric, found, rest = name.rpartition(f"_{kind}")
         if found:
             own = ALIASES.get(metric, metric)

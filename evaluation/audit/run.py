@@ -19,7 +19,7 @@ from evaluation.audit.gate_names import Condition, names_in
 from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import Audit, Comparison, ScoreComparison
 from evaluation.audit.scores import score_comparisons
-from evaluation.audit.subgroups import SubgroupSearch, search_subgroups
+from evaluation.audit.subgroups import search_subgroups
 from evaluation.audit.tally import Tally
 from evaluation.clients import ClientFairness, client_accuracies, client_fairness
 
@@ -97,7 +97,7 @@ def audit(
         notes += [LEFT_OUT_ROWS.format(groups=", ".join(gone))] if gone else []
     comparisons = compare_groups(tally, options, shown)
     scores = score_comparisons(tally, options, shown)
-    search = search_subgroups(tally, options) if options.depth else SubgroupSearch()
+    search = search_subgroups(tally, options)
     subgroups = search.found
     if redaction is not None:
         subgroups = tuple(one for one in subgroups if redaction.allows(one.where))

@@ -26,7 +26,7 @@ What is reported once is not reported again:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -93,12 +93,21 @@ def search_subgroups(tally: Tally, options: AuditOptions) -> SubgroupSearch:
     cells, judge = cells_of(tally)
     candidates = candidates_of(cells, judge, options.depth, max(1, options.min_group))
     comparisons = int(candidates.compared.sum())
-    done = SubgroupSearch(candidates=len(candidates.sums), comparisons=comparisons)
+    found: tuple[Subgroup, ...] = ()
     if comparisons:
         search = _Search(cells, judge, candidates, (1 - options.level) / comparisons)
         listed = search.listed(options.subgroups)
-        done = replace(done, found=tuple(search.record(tally.schema, *place) for place in listed))
-    return replace(done, note=_note(tally, options, done))
+        found = tuple(search.record(tally.schema, *place) for place in listed)
+    note = NOTE.format(
+        candidates=len(candidates.sums),
+        depth=min(options.depth, columns),
+        least=max(1, options.min_group),
+        comparisons=comparisons,
+        level=options.level,
+    )
+    note += "" if found else "; none is surely worse than the rest"
+    note += WEIGHTED if tally.schema.weighted else ""
+    return SubgroupSearch(found, len(candidates.sums), comparisons, note)
 
 
 class _Search:
@@ -178,19 +187,3 @@ def _looked_up(counted: SparseCounts, keys: IntArray) -> SumArray:
     _, there, at = np.intersect1d(keys, counted.keys, assume_unique=True, return_indices=True)
     sums[there] = counted.values[at]
     return sums
-
-
-def _note(tally: Tally, options: AuditOptions, search: SubgroupSearch) -> str:
-    outcome = "" if search.found else "; none is surely worse than the rest"
-    weighted = WEIGHTED if tally.schema.weighted else ""
-    return (
-        NOTE.format(
-            candidates=search.candidates,
-            depth=min(options.depth, len(tally.schema.axes)),
-            least=max(1, options.min_group),
-            comparisons=search.comparisons,
-            level=options.level,
-        )
-        + outcome
-        + weighted
-    )

@@ -23,6 +23,7 @@ coverage: `docs/audit_coverage.json`, made by ``benchmarks/coverage.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ def gap_intervals(
             by_metrics.setdefault(kind.of, []).append(kind)
     for names, same in by_metrics.items():
         parts = {name: measured[name] for name in names}
-        near = near_ends(same, parts, values, across, level)
+        near = _Same(same, parts, values, across).near_ends(1 - level)
         for kind in same:
             far = far_end(kind, parts, across)
             ends = sorted((near[kind.name], values[kind.name], far))
@@ -69,57 +70,45 @@ def gap_intervals(
     return found
 
 
-def near_ends(
-    kinds: Sequence[GapKind],
-    parts: Mapping[str, Measured],
-    values: Mapping[str, float],
-    across: Across,
-    level: float,
-) -> dict[str, float]:
-    """The ends nearest to equality, of gaps that are made of the same metrics."""
-    steps = _steps(kinds, parts, values, across)
-    gaps: dict[str, list[FloatArray]] = {kind.name: [] for kind in kinds}
-    tails: dict[str, list[FloatArray]] = {kind.name: [] for kind in kinds}
-    draws = max(part.noise.size for part in parts.values())
-    for some in np.array_split(steps, int(np.clip(len(steps) * draws / CELLS, 1, len(steps)))):
-        for kind, gap, drawn in _along(kinds, parts, some, across):
-            gaps[kind.name].append(gap)
-            tails[kind.name].append(_excess(kind, drawn, gap, values[kind.name], 1 - level))
-    return {
-        kind.name: _crossing(np.concatenate(gaps[kind.name]), np.concatenate(tails[kind.name]))
-        for kind in kinds
-    }
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """Gaps that are made of the same metrics, and their values by name."""
 
+    kinds: Sequence[GapKind]
+    parts: Mapping[str, Measured]
+    values: Mapping[str, float]
+    across: Across
 
-def _steps(
-    kinds: Sequence[GapKind],
-    parts: Mapping[str, Measured],
-    values: Mapping[str, float],
-    across: Across,
-) -> FloatArray:
-    """Factors to test: 0, and those that are within `REACH` standard errors of the values seen."""
-    relative = 0.0
-    for kind, _, drawn in _along(kinds, parts, np.ones(1), across):
-        far = abs(values[kind.name] - kind.fair)
-        spread = float(skipping_sd(drawn)[0])
-        relative = max(relative, spread / far if far > 0 else np.inf)
-    lowest = max(0.0, 1 - REACH * relative)
-    near = np.linspace(lowest, 1.0, STEPS)
-    return near if lowest == 0 else np.concatenate([[0.0], near])
+    def near_ends(self, alpha: float) -> dict[str, float]:
+        """The ends nearest to equality."""
+        steps, draws = self._steps(), max(part.noise.size for part in self.parts.values())
+        tested: dict[str, list[FloatArray]] = {kind.name: [] for kind in self.kinds}
+        for some in np.array_split(steps, int(np.clip(len(steps) * draws / CELLS, 1, len(steps)))):
+            for kind, gap, drawn in self._along(some):
+                excess = _excess(kind, drawn, gap, self.values[kind.name], alpha)
+                tested[kind.name].append(np.stack([gap, excess]))
+        return {name: _crossing(*np.concatenate(own, axis=1)) for name, own in tested.items()}
 
+    def _steps(self) -> FloatArray:
+        """Factors to test: 0, and those within `REACH` standard errors of the values seen."""
+        relative = 0.0
+        for kind, _, drawn in self._along(np.ones(1)):
+            far = abs(self.values[kind.name] - kind.fair)
+            spread = float(skipping_sd(drawn)[0])
+            relative = max(relative, spread / far if far > 0 else np.inf)
+        lowest = max(0.0, 1 - REACH * relative)
+        near = np.linspace(lowest, 1.0, STEPS)
+        return near if lowest == 0 else np.concatenate([[0.0], near])
 
-def _along(
-    kinds: Sequence[GapKind], parts: Mapping[str, Measured], steps: FloatArray, across: Across
-) -> Iterator[tuple[GapKind, FloatArray, FloatArray]]:
-    """Each gap on the path to equality, without and with sampling errors."""
-    paths = {name: _path(part, steps) for name, part in parts.items()}
-    plain = {name: _seen(path, parts[name]) for name, path in paths.items()}
-    noisy = {
-        name: narrowed(_seen(_noisy(parts[name], path), parts[name]))
-        for name, path in paths.items()
-    }
-    for kind in kinds:
-        yield kind, kind.value(plain, across), kind.value(noisy, across)
+    def _along(self, steps: FloatArray) -> Iterator[tuple[GapKind, FloatArray, FloatArray]]:
+        """Each gap on the path to equality, without and with sampling errors."""
+        plain, noisy = {}, {}
+        for name, part in self.parts.items():
+            path = _path(part, steps)
+            plain[name] = _seen(path, part)
+            noisy[name] = narrowed(_seen(_noisy(part, path), part))
+        for kind in self.kinds:
+            yield kind, kind.value(plain, self.across), kind.value(noisy, self.across)
 
 
 def _path(part: Measured, steps: FloatArray) -> FloatArray:
@@ -186,13 +175,9 @@ def _crossing(gaps: FloatArray, excess: FloatArray) -> float:
 def far_end(kind: GapKind, parts: Mapping[str, Measured], across: Across) -> float:
     """The end farthest from equality."""
     sign = 1.0 if kind.kind == "difference" else -1.0
-    values, limits = [], []
-    for name in kind.of:
-        part = parts[name]
-        value, limit = (_differences if kind.kind == "difference" else _ratios)(kind, part)
-        values.append(value)
-        limits.append(limit)
-    value, limit = np.stack(values), np.stack(limits)  # (metrics, classes)
+    reached = _differences if kind.kind == "difference" else _ratios
+    pairs = [reached(kind, parts[name]) for name in kind.of]
+    value, limit = (np.stack(own) for own in zip(*pairs, strict=True))  # (metrics, classes)
     metrics_joined = _joined(value, limit, 0, worst=kind.agg == "worst_case", sign=sign)
     joined = _joined(*metrics_joined, -1, worst=across == "worst", sign=sign)
     largest = max(parts[name].top for name in kind.of) if kind.kind == "difference" else 1.0
