@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evaluation.audit.labels import MISSING_TEXTS
 from evaluation.errors import InputError
+from evaluation.rates import FloatArray
 
 Codes = NDArray[np.int32]
 
@@ -140,8 +141,6 @@ def values_of(dictionary: Any) -> Any:
     return plain.to_pylist()
 
 
-Floats = NDArray[np.float64]
-
 LEVELS = 10_000
 """Names that one column may have: more are identifiers, not groups."""
 
@@ -200,7 +199,7 @@ class Levels:
 
 def numbers(
     array: Any, column: str, place: Place, missing: frozenset[str] = MISSING_TEXTS
-) -> Floats:
+) -> FloatArray:
     """An Arrow array as float64, shape ``(n,)``; NaN where nothing, NaN or an infinity stands.
 
     Text is read as numbers, with the texts `missing` (in lower case) and empty text as missing. A
@@ -236,7 +235,7 @@ def texts(array: Any, rows: NDArray[np.bool_]) -> dict[str, int]:
     return found
 
 
-def _as_floats(array: Any, missing: frozenset[str]) -> Floats:
+def _as_floats(array: Any, missing: frozenset[str]) -> FloatArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.columns import LEVELS, Codes, Floats, Levels, Place, numbers
+from evaluation.audit.columns import LEVELS, Codes, Levels, Place, numbers
 from evaluation.audit.counting import Counting
 from evaluation.audit.gather import Gather, ScoreGather
 from evaluation.audit.labels import class_text, number_text, ordered_classes
@@ -28,6 +28,7 @@ from evaluation.audit.vocabulary import (
     is_fraction,
 )
 from evaluation.errors import InputError
+from evaluation.rates import FloatArray
 
 OTHER = " other than the positive class "
 """Stands for the class that a low score predicts until it is known; no label has such spaces."""
@@ -89,7 +90,11 @@ class Labels(Counting):
         self._add_scores(lead, truth, scores, weights)
 
     def _add_scores(
-        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], weights: Floats | None
+        self,
+        lead: IntArray,
+        truth: Codes,
+        scores: dict[str, FloatArray],
+        weights: FloatArray | None,
     ) -> None:
         scored = list(self.settings.scored)
         for i, name in enumerate(scored):
@@ -116,7 +121,7 @@ class Labels(Counting):
         for code, i in zip(found, first, strict=True):
             self.first_seen[names[int(code)]] = place.where(int(new[i]), column)
 
-    def _scores(self, batch: Any, place: Place) -> dict[str, Floats]:
+    def _scores(self, batch: Any, place: Place) -> dict[str, FloatArray]:
         alone = self.settings.prediction is None
         columns = self.settings.score_columns if alone else self.settings.scored
         scores = {}
@@ -133,7 +138,7 @@ class Labels(Counting):
             scores[name] = own
         return scores
 
-    def _predicted(self, scores: dict[str, Floats]) -> Codes:
+    def _predicted(self, scores: dict[str, FloatArray]) -> Codes:
         """Class of the highest score, or the positive one where its score reaches the threshold."""
         if isinstance(self.settings.score, str):
             (name, own), known = next(iter(scores.items())), self.settings.known_classes
@@ -148,7 +153,7 @@ class Labels(Counting):
             codes[i] = self.classes.code(names[i])
         return codes.astype(np.int32)[place]
 
-    def _weights(self, batch: Any, place: Place) -> Floats | None:
+    def _weights(self, batch: Any, place: Place) -> FloatArray | None:
         column = self.settings.weight
         if column is None:
             return None

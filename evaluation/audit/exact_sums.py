@@ -9,7 +9,7 @@ once, when a number is made of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -92,14 +92,6 @@ def _digits(rest: FloatArray) -> Iterator[FloatArray]:
         rest = (rest - digit) * BASE
         if not rest.any():
             return
-
-
-def assembled(columns: Mapping[int, NDArray[np.int64]], rows: int, place: int) -> ExactArray:
-    """Sums of digits by place as integers in units of ``BASE ** place``, shape ``(rows,)``."""
-    total = np.zeros(rows, object)
-    for own, digits in columns.items():
-        total += digits.astype(object) * (1 << BITS * (own - place))
-    return total
 
 
 def bits(value: int, rows: int) -> int:

@@ -7,8 +7,7 @@ from math import prod
 
 import numpy as np
 
-from evaluation.audit.columns import Floats
-from evaluation.audit.exact_sums import Block, Sum, assembled, digits_of
+from evaluation.audit.exact_sums import BITS, Block, Sum, digits_of
 from evaluation.audit.histograms import place
 from evaluation.audit.leading_bits import Cells, codes_of, joined, places, present, surplus
 from evaluation.audit.sparse import IntArray, SparseCounts, check_size
@@ -84,8 +83,11 @@ class Gather:
             return SparseCounts(tuple(sizes), keys, rows)
         sums = [rows[:, 0].astype(object)]
         for i in range(1, len(self._of) + 1):
-            own = {digit: column for (j, digit), column in columns.items() if j == i}
-            sums.append(assembled(own, len(keys), place * self._power(i)))
+            total, finest = np.zeros(len(keys), object), place * self._power(i)
+            for (j, digit), column in columns.items():
+                if j == i:
+                    total += column.astype(object) * (1 << BITS * (digit - finest))
+            sums.append(total)
         return SparseCounts(tuple(sizes), keys, np.stack(sums, axis=1))
 
     def _power(self, i: int) -> int:
@@ -165,7 +167,7 @@ class ScoreGather:
         return len(self._codes) if self._bins is None else self._bins
 
     def add(
-        self, lead: Sequence[int], flat: IntArray, scores: Floats, weights: Floats | None
+        self, lead: Sequence[int], flat: IntArray, scores: FloatArray, weights: FloatArray | None
     ) -> None:
         """Count rows, each in a cell `flat` of all axes but that of the scores.
 
@@ -188,7 +190,7 @@ class ScoreGather:
         sizes = self._sums.renumber((*lead, self.size), ranks)
         return self._sums.counts(sizes), Cells(self._codes[order], self._dropped)
 
-    def _numbers(self, scores: Floats) -> IntArray:
+    def _numbers(self, scores: FloatArray) -> IntArray:
         """Number of the cell of every score, after room was made for it."""
         codes = codes_of(scores) >> self._dropped
         known = np.sort(self._codes)

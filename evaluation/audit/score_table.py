@@ -74,7 +74,13 @@ def score_table(
     grid = tally.grid
 
     def histogram(part: slice | NDArray[np.bool_]) -> Histogram:
-        return _histogram(grid, side[part], cell[part], rows[part], weights[part])
+        cells, place = np.unique(cell[part], return_inverse=True)
+        flat, size = side[part] * len(cells) + place, 2 * len(cells)
+        counted, weighed = (
+            np.bincount(flat, own[part], size).reshape(2, -1) for own in (rows, weights)
+        )
+        held = grid.take(cells)
+        return Histogram(held, counted.astype(np.int64), np.asarray(weighed, np.float64))
 
     # Keys increase, so the cells of a group stand together.
     ends = np.searchsorted(group, np.arange(len(present) + 1))
@@ -95,12 +101,3 @@ def _of_class(tally: Tally, scores: SparseCounts, by: tuple[str, ...], scored: s
     axes = [1 + tally.schema.axis(name) for name in by]
     found = own.marginal([*axes, lead + 1, lead + 2])
     return found.some(found.values[:, 0] > 0)
-
-
-def _histogram(
-    grid: Grid, side: IntArray, cell: IntArray, rows: IntArray, weights: FloatArray
-) -> Histogram:
-    cells, place = np.unique(cell, return_inverse=True)
-    flat, size = side * len(cells) + place, 2 * len(cells)
-    counted, weighed = (np.bincount(flat, own, size).reshape(2, -1) for own in (rows, weights))
-    return Histogram(grid.take(cells), counted.astype(np.int64), np.asarray(weighed, np.float64))

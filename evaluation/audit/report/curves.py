@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from markupsafe import Markup
 
-from evaluation.audit.report.judged import cross
+from evaluation.audit.report.judged import Data, cross
 from evaluation.report.charts import Dot, xy_chart
 from evaluation.report.drawing import Axes, Series, mark_svg
 from evaluation.report.scales import nice_scale
 from evaluation.report.style import DASHES, MARKS, PALETTE, Look
-
-Data = dict[str, Any]
 
 MOST = 8
 """Groups that curves are drawn of: more lines cannot be told apart. The tables have all."""

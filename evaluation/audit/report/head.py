@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from evaluation.audit.labels import implied_positive
-from evaluation.audit.report.judged import unit_of
-
-Data = dict[str, Any]
+from evaluation.audit.report.judged import Data, unit_of
 
 BINARY = ("base_rate", "selection_rate", "true_positive_rate", "false_positive_rate")
 """Metrics that come first where one class of two is the positive one."""

@@ -15,6 +15,7 @@ from evaluation.audit.report.head import rates
 from evaluation.audit.report.judged import (
     CLEAR,
     SYMBOLS,
+    Data,
     cross,
     gap_unit,
     is_main,
@@ -29,8 +30,6 @@ from evaluation.report import filling
 from evaluation.report.panels import MOST, Panel, Row, extremes, others, value_panel
 from evaluation.report.scales import nice_scale
 from evaluation.report.strips import axis, bar, strip
-
-Data = dict[str, Any]
 
 
 def context(document: Data) -> Data:

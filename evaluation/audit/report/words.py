@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from evaluation.audit.report.judged import (
     CLEAR,
     NOT_SHOWN,
+    Data,
     cross,
     gap_unit,
     is_finding,
@@ -16,8 +16,6 @@ from evaluation.audit.report.judged import (
 )
 from evaluation.client_names import called
 from evaluation.numbers import Unit, amount, count, ends, gap
-
-Data = dict[str, Any]
 
 NAMES = 20
 """Names that are listed in a sentence at most."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from evaluation.audit.gaps import ODDS, canonical
 from evaluation.audit.gate import parse_condition
 from evaluation.audit.gate_names import columns_of
 from evaluation.audit.metrics import ALIASES
-from evaluation.audit.report.judged import CLEAR, cross, gap_unit, is_finding, state
+from evaluation.audit.report.judged import CLEAR, Data, cross, gap_unit, is_finding, state
 from evaluation.audit.report.words import lowered, sentence, worst_subgroup
 from evaluation.numbers import gap
-
-Data = dict[str, Any]
 
 NONE_SHOWN = "No gap can be told from chance with these rows."
 ERROR = "mean_absolute_error"
