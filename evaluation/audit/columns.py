@@ -20,6 +20,15 @@ from evaluation.rates import FloatArray
 Codes = NDArray[np.int32]
 
 WRONG_TYPE = "is of type {type}: expected text, numbers or booleans"
+LEVELS = 10_000
+"""Names that one column may have: more are identifiers, not groups."""
+NOT_UTF8 = "is no UTF-8 text: save the file as UTF-8"
+NO_NUMBER = "expected a number, got {value!r}"
+UNKNOWN = "{name!r} is not among the classes: {classes}"
+IDENTIFIER = (
+    "has more than {limit} different values, too many to compare: leave the column out, or give "
+    "cut points if it holds numbers"
+)
 
 
 @dataclass(frozen=True)
@@ -139,18 +148,6 @@ def values_of(dictionary: Any) -> Any:
     # Text as bytes, so that decoding it, and its failure, are ours.
     plain = dictionary.cast(pa.large_binary()) if is_text(dictionary.type) else dictionary
     return plain.to_pylist()
-
-
-LEVELS = 10_000
-"""Names that one column may have: more are identifiers, not groups."""
-
-NOT_UTF8 = "is no UTF-8 text: save the file as UTF-8"
-NO_NUMBER = "expected a number, got {value!r}"
-UNKNOWN = "{name!r} is not among the classes: {classes}"
-IDENTIFIER = (
-    "has more than {limit} different values, too many to compare: leave the column out, or give "
-    "cut points if it holds numbers"
-)
 
 
 @dataclass

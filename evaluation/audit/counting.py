@@ -26,6 +26,12 @@ NO_VALUE = (
     "no value (nothing, NaN or infinite); leave such rows out with --invalid drop "
     "(Python: invalid='drop'), or say with --missing-values which texts are none (missing_values=)"
 )
+LARGEST = 1e150
+"""Of an error: its square is then a number, too."""
+TOO_LARGE = (
+    "an error of {value:g}: beyond {largest:g} its square is no number any more; give truth and "
+    "prediction in a larger unit"
+)
 
 
 class Counting(ABC):
@@ -83,14 +89,6 @@ class Counting(ABC):
     @property
     def _columns(self) -> tuple[tuple[str, str], ...]:
         return tuple(self.settings.columns())
-
-
-LARGEST = 1e150
-"""Of an error: its square is then a number, too."""
-TOO_LARGE = (
-    "an error of {value:g}: beyond {largest:g} its square is no number any more; give truth and "
-    "prediction in a larger unit"
-)
 
 
 class Errors(Counting):

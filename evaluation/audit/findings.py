@@ -26,6 +26,10 @@ from evaluation.rates import FloatArray, ratio_or_nan
 
 NAMED = 5
 """Groups that are named; of more, how many there are."""
+OVERALL = "overall"
+"""Stands for everyone at an end of a gap to the overall value."""
+TIED = 1e-12
+"""Rates that differ by less are equal but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,6 @@ def _listed(chosen: NDArray[np.bool_], names: Sequence[str]) -> str:
     if len(own) == len(names):
         return "any group"
     return ", ".join(own) if len(own) <= NAMED else f"{len(own)} of {len(names)} groups"
-
-
-OVERALL = "overall"
-"""Stands for everyone at an end of a gap to the overall value."""
-TIED = 1e-12
-"""Rates that differ by less are equal but for rounding."""
 
 
 def split(

@@ -39,6 +39,13 @@ from evaluation.rates import FloatArray
 
 MOST = 0.9
 """Share of the points that stay, beyond which leaving out more is not worth another look."""
+NOBODY = 1 + 2.0**-10
+"""A threshold that no score reaches."""
+Rate = Literal["selection", "true_positive", "false_positive"]
+NEGLIGIBLE = 1e-9
+"""Shares below this are the solver's rounding."""
+POINTS = 11
+"""Points of a frontier, from no gap to that of the predictions as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +69,6 @@ class Hull:
     def positives(self) -> float:
         """Rows of the class."""
         return float(self.hits[-1])
-
-
-NOBODY = 1 + 2.0**-10
-"""A threshold that no score reaches."""
 
 
 def roc_hull(histogram: FloatArray, grid: Grid) -> Hull:
@@ -113,12 +116,6 @@ def _candidates(x: FloatArray, y: FloatArray) -> list[int]:
 def _above(x: FloatArray, y: FloatArray, a: Any, b: Any, c: Any) -> Any:
     """Whether point `b` lies above the line from `a` to `c`."""
     return (y[b] - y[a]) * (x[c] - x[a]) > (y[c] - y[a]) * (x[b] - x[a])
-
-
-Rate = Literal["selection", "true_positive", "false_positive"]
-
-NEGLIGIBLE = 1e-9
-"""Shares below this are the solver's rounding."""
 
 
 def best_points(
@@ -198,10 +195,6 @@ def _thresholds(
         pairs = zip(hull.thresholds[used], own[used] / whole, strict=True)
         found.append(tuple((float(threshold), float(share)) for threshold, share in pairs))
     return tuple(found)
-
-
-POINTS = 11
-"""Points of a frontier, from no gap to that of the predictions as they are."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ NO_GROUP = (
 
 Names = tuple[tuple[str, ...], NDArray[np.int64]]
 """Names in the order of an axis, and the place among them of every index."""
+NOTE = "{column} was cut at {cuts} into groups of {shares} % of its rows (asked: {n} equal ones)"
 
 
 @dataclass
@@ -159,9 +160,6 @@ class Groups:
             axes.append(Axis(grouping.column, levels, cuts))
             maps.append(places)
         return names, tuple(axes), maps
-
-
-NOTE = "{column} was cut at {cuts} into groups of {shares} % of its rows (asked: {n} equal ones)"
 
 
 def with_cuts(

@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 
 from evaluation.rates import FloatArray, ratio_or_nan
 
+CALIBRATION_BINS = 15
+"""Equal bins of the score within which calibration is judged (Guo et al. 2017)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -63,10 +66,6 @@ def equal_bins(bins: int) -> Grid:
 def points(scores: FloatArray) -> Grid:
     """Cells of one score each."""
     return Grid(scores, scores)
-
-
-CALIBRATION_BINS = 15
-"""Equal bins of the score within which calibration is judged (Guo et al. 2017)."""
 
 
 @dataclass(frozen=True, eq=False)

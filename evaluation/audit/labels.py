@@ -37,6 +37,22 @@ _DECIMAL = re.compile(r"(?:\+(?!-))?(-?(?:0|[1-9][0-9]*)\.[0-9]+)", re.ASCII)
 # Only with the sign of the exponent, as programs write it: "1e5" may be a ward.
 _POWER = re.compile(r"-?[0-9](?:\.[0-9]+)?e[+-][0-9]{2,3}", re.ASCII)
 _TRUTH = {"true": "1", "false": "0"}
+PAIRS = (
+    ("no", "yes"),
+    ("n", "y"),
+    ("false", "true"),
+    ("f", "t"),
+    ("negative", "positive"),
+    ("neg", "pos"),
+    ("absent", "present"),
+    ("benign", "malignant"),
+    ("-", "+"),
+)
+"""Names in lower case, the second of which everybody takes for the positive one."""
+NEGATIONS = tuple(f"{word}{mark}" for word in ("not", "no", "non") for mark in (" ", "-", "_"))
+"""What makes of a class its absence: "not hired" beside "hired"."""
+DIGITS = 17
+"""Significant digits that tell any two float64 apart."""
 
 
 def missing_texts(values: Iterable[str] | None) -> frozenset[str]:
@@ -105,22 +121,6 @@ def _plain(text: str) -> str:
     return text
 
 
-PAIRS = (
-    ("no", "yes"),
-    ("n", "y"),
-    ("false", "true"),
-    ("f", "t"),
-    ("negative", "positive"),
-    ("neg", "pos"),
-    ("absent", "present"),
-    ("benign", "malignant"),
-    ("-", "+"),
-)
-"""Names in lower case, the second of which everybody takes for the positive one."""
-NEGATIONS = tuple(f"{word}{mark}" for word in ("not", "no", "non") for mark in (" ", "-", "_"))
-"""What makes of a class its absence: "not hired" beside "hired"."""
-
-
 def implied_positive(names: Iterable[str]) -> str | None:
     """The positive one of two classes where their names say it; None otherwise.
 
@@ -156,10 +156,6 @@ def ordered_classes(names: Iterable[str], positive: str | None) -> tuple[str, ..
     return tuple(
         sorted(found, key=lambda name: (name == last, float(name) if numeric else 0.0, name))
     )
-
-
-DIGITS = 17
-"""Significant digits that tell any two float64 apart."""
 
 
 def number_text(value: float) -> str:

@@ -28,6 +28,11 @@ FEW = 8
 """Rows to a cell up to which one by one is faster."""
 LISTED = 2**20
 """Rows of which each has its cell listed; of more, the cell is searched for."""
+CELLS = 128
+"""Cells that are left, and a few more: none lies across the edge of two calibration bins."""
+CHUNK = 100_000
+"""Cells of the replicates that are held at a time: few enough for the processor's cache."""
+Drawn = dict[str, FloatArray]
 
 
 def few(rows: IntArray | int, cells: int) -> NDArray[np.bool_]:
@@ -52,10 +57,6 @@ def drawn_rows(rows: IntArray, sizes: IntArray, rng: np.random.Generator) -> Int
     return np.bincount(found, minlength=sizes.size * cells).reshape(*sizes.shape, cells)
 
 
-CELLS = 128
-"""Cells that are left, and a few more: none lies across the edge of two calibration bins."""
-
-
 def merged(histogram: Histogram) -> Histogram:
     """Merge neighbouring cells until there are about `CELLS`, of about equally many rows.
 
@@ -72,12 +73,6 @@ def merged(histogram: Histogram) -> Histogram:
     # Rounding must not carry it out of its calibration bin.
     last = np.append(starts[1:], len(centre)) - 1
     return Histogram(points(np.clip(mean, centre[starts], centre[last])), few, weights)
-
-
-CHUNK = 100_000
-"""Cells of the replicates that are held at a time: few enough for the processor's cache."""
-
-Drawn = dict[str, FloatArray]
 
 
 def bootstrapped(

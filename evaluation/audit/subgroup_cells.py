@@ -17,6 +17,7 @@ from evaluation.rates import FloatArray
 
 Where = tuple[tuple[int, int], ...]
 """Columns and levels that define a subgroup, by index; columns rise."""
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +95,6 @@ def _errors(values: ExactArray, place: int) -> tuple[Judge, FloatArray]:
     unit = float(np.ldexp(1.0, size + BITS * place))
     judge = ErrorJudge(unit, float(rounded(np.array(centre, object), -size)))
     return judge, np.stack(sums, axis=1)
-
-
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
