@@ -16,7 +16,7 @@ Conventions
   every class.
 * A ratio whose largest rate is 0 is NaN, as in fairlearn. Where one of the two parts of equalized
   odds is NaN the other is used (fairlearn's ``min`` depends on their order); an audit says so, and
-  passes no gate on it (`evaluation.audit.lacks`).
+  passes no gate on it (`evaluation.audit.findings`).
 * **Equalized odds**: ``agg="worst_case"`` (fairlearn's default: the larger of the TPR and the FPR
   gap) or ``agg="mean"`` (FAIR-FATE's convention).
 """

@@ -27,17 +27,10 @@ SECONDS = 5.0
 def gives_away(counts: IntArray, published: IntArray, guarded: IntArray, most: int) -> bool:
     """Whether published counts tell of some group that a count from 1 to `most` is no larger.
 
-    Parameters
-    ----------
-    counts : ndarray of int, shape (cells, layers)
-        Rows of every finest group; layers (outcomes) are published together but never mixed.
-    published : ndarray of int, shape (cells, crosses)
-        Of each cross the group that a finest group lies in; `NOT_PUBLISHED` where that group is
-        withheld.
-    guarded : ndarray of int, shape (cells, crosses)
-        Groups whose counts are to be kept secret, numbered through all crosses.
-    most : int
-        Largest count that is small.
+    `counts`, ``(cells, layers)``, are rows of every finest group; layers (outcomes) are published
+    together but never mixed. `published`, ``(cells, crosses)``, is the group of each cross that a
+    finest group lies in (`NOT_PUBLISHED` where that group is withheld); `guarded`, of the same
+    shape, the groups whose counts are to be kept secret, numbered through all crosses.
     """
     pools, pool = np.unique(published, axis=0, return_inverse=True)
     pool = pool.ravel()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evaluation.audit.arrow import Place
+from evaluation.audit.columns import Place
 from evaluation.audit.files import DataFile, open_content
 from evaluation.errors import InputError
 
@@ -42,10 +42,7 @@ def batches(
 ) -> Iterator[tuple[Any, Place]]:
     """Yield the rows of files in order, as record batches of at most `ROWS` rows.
 
-    Raises
-    ------
-    InputError
-        If a file lacks a column, or is damaged, ragged or not of its kind.
+    A file that lacks a column, or is damaged, ragged or not of its kind, is an `InputError`.
     """
     rows = 0
     for file in files:
@@ -81,7 +78,13 @@ def check_columns(source: str, present: Sequence[str], needed: Sequence[str]) ->
 def _readable(file: DataFile, columns: list[str]) -> Iterator[Any]:
     """The batches of one file."""
     with _errors(file):
-        fragment = _fragment(file, columns)
+        fragment = _opened(file, columns)
+        schema = fragment.physical_schema
+        check_columns(str(file.path), schema.names, columns)
+        if file.kind == "parquet":
+            kinds = {name: str(schema.field(name).type) for name in columns}
+            text = [name for name, kind in kinds.items() if kind in ("string", "binary")]
+            fragment = _opened(file, columns, text)
         yield from fragment.to_batches(
             columns=columns, batch_size=ROWS, batch_readahead=AHEAD, fragment_readahead=1
         )
@@ -108,25 +111,9 @@ def _errors(file: DataFile) -> Iterator[None]:
 
 
 def column_names(file: DataFile, wanted: Sequence[str] = ()) -> list[str]:
-    """Names of a file's columns; `wanted` help to tell what parts those of a CSV file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    """
+    """Names of a file's columns; `wanted` help to tell what parts those of a CSV file."""
     with _errors(file):
         return list(_opened(file, wanted).physical_schema.names)
-
-
-def _fragment(file: DataFile, columns: list[str]) -> Any:
-    fragment = _opened(file, columns)
-    check_columns(str(file.path), fragment.physical_schema.names, columns)
-    if file.kind != "parquet":
-        return fragment
-    schema = fragment.physical_schema
-    text = tuple(name for name in columns if str(schema.field(name).type) in ("string", "binary"))
-    return _opened(file, columns, text)
 
 
 def _opened(file: DataFile, columns: Sequence[str], text: Sequence[str] = ()) -> Any:

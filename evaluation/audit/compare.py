@@ -13,9 +13,8 @@ import numpy as np
 
 from evaluation.audit import regression
 from evaluation.audit.families import in_families
-from evaluation.audit.findings import gap_records, split
+from evaluation.audit.findings import Words, gap_records, group_lacks, split
 from evaluation.audit.gaps import gap_kinds
-from evaluation.audit.lacks import Words, group_lacks
 from evaluation.audit.measured import (
     Cells,
     Measured,
@@ -26,10 +25,8 @@ from evaluation.audit.measured import (
 )
 from evaluation.audit.metrics import BY_GROUP, COMPLEMENTS, ByGroup, chosen, says_nothing
 from evaluation.audit.null import permuted
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import Comparison, Estimate, GroupMetric
-from evaluation.audit.score_table import crosses
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.tally import Tally
 from evaluation.audit.vocabulary import check_positive
 from evaluation.rates import FloatArray
@@ -63,36 +60,35 @@ def compare_groups(
     """
     check_positive(tally, options)
     one = regression.compare_one if tally.schema.task == "regression" else _compare
-    crossed = crosses(tally.schema, options)
+    crossed = options.crosses(tally.schema.names)
     return in_families([one(tally, by, options, shown) for by in crossed])
 
 
 def _compare(
     tally: Tally, by: tuple[str, ...], options: AuditOptions, shown: Shown = ALL
 ) -> Comparison:
-    if tally.confusion is None:
-        raise ValueError("a tally of a classification has confusion counts")
-    table, names = tally.grouped(tally.confusion, by)
+    table, names = tally.grouped(tally.judged, by)
     table = np.maximum(table, 0)
-    groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group, shown)
+    kept, groups = split(by, names, table[..., 0].sum(axis=(1, 2)), options.min_group, shown)
     if not len(table):
-        return groups.comparison()
+        return groups
     metrics, classes = chosen(options.metrics), tally.schema.classes
     cells = make_cells(
-        table, groups.kept, replicates=options.replicates, rng=np.random.default_rng(options.seed)
+        table, kept, replicates=options.replicates, rng=np.random.default_rng(options.seed)
     )
     parts = _measured(metrics, cells, options)
     # What a mean of recalls is made of.
     titles = {m.name: m.title.lower() for m in metrics} | {"balanced_accuracy": "recall"}
     words = Words(titles, classes)
     draw = permuted(cells, options.seed)
-    return groups.comparison(
-        tuple(
-            _group_metric(m, parts[m.name], cells.compared, options, words)
+    return replace(
+        groups,
+        metrics=tuple(
+            _group_metric(m, parts[m.name], options, words)
             for m in metrics
             if not says_nothing(m.name, len(classes), options.across)
         ),
-        gap_records(gap_kinds(metrics), parts, groups.names, draw, options, words),
+        gaps=gap_records(gap_kinds(metrics), parts, groups.groups, draw, options, words),
     )
 
 
@@ -110,37 +106,23 @@ def _measured(
 
 
 def _group_metric(
-    metric: ByGroup, part: Measured, compared: int, options: AuditOptions, words: Words
+    metric: ByGroup, part: Measured, options: AuditOptions, words: Words
 ) -> GroupMetric:
-    across = options.across
-    values = metric.joined(part.values, across)
-    draws = metric.joined(part.draws, across)
-    overall = float(metric.joined(part.overall[None], across)[0])
-    overall_draws = metric.joined(part.overall_draws, across)
+    values = metric.joined(part.values, options.across)
+    draws = metric.joined(part.draws, options.across)
     simple = part.values.shape[1] == 1
-    if simple:
-        low, high = part.low[:, 0], part.high[:, 0]
-        overall_ends = (part.overall_low[0], part.overall_high[0])
-    else:
-        low, high = percentiles(draws, options.level)
-        ends = percentiles(overall_draws[:, None], options.level)
-        overall_ends = (ends[0][0], ends[1][0])
-    how = "wilson" if simple else "bootstrap"
-    *lacks, lacks_overall = group_lacks(metric.name, part, words)
-    total = _estimate(overall, overall_ends, int(part.n.sum()), how, overall_draws)
-    return GroupMetric(
-        metric.name,
-        metric.title,
-        metric.direction,
-        replace(total, lacks=lacks_overall),
-        tuple(
-            replace(
-                _estimate(float(values[g]), (low[g], high[g]), int(part.n[g]), how, draws[:, g]),
-                lacks=lacks[g],
-            )
-            for g in range(compared)
-        ),
+    how, low, high = "wilson", part.low[:, 0], part.high[:, 0]
+    if not simple:
+        how, (low, high) = "bootstrap", percentiles(draws, options.level)
+    lacks = group_lacks(metric.name, part, words)
+    *groups, overall = (
+        replace(
+            _estimate(float(values[g]), (low[g], high[g]), int(part.n[g]), how, draws[:, g]),
+            lacks=lacks[g],
+        )
+        for g in (*range(part.compared), -1)
     )
+    return GroupMetric(metric.name, metric.title, metric.direction, overall, tuple(groups))
 
 
 def _estimate(

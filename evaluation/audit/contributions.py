@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import BITS, rounded, weights_of
 from evaluation.audit.gaps import GAPS
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import NAN, Contribution
 from evaluation.audit.schema import Schema
-from evaluation.audit.score_table import crosses
-from evaluation.audit.shown import ALL, Shown
-from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
+from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import CROSSED, Tally
-from evaluation.errors import InputError
 from evaluation.rates import FloatArray
 
 MAIN = (
@@ -44,33 +41,17 @@ def contributions(
     Each number is what an audit of those rows alone would give: groups with fewer than
     ``options.min_group`` of them are left out. Weighted rows count by their weights.
 
-    Parameters
-    ----------
-    tally : Tally
-        Counts of at least two clients; else there is nothing to compare.
-    options : AuditOptions
-        ``by``, ``min_group`` and ``across``.
-    shown : Shown
-        Groups that count, and clients that are listed.
-
-    Returns
-    -------
-    tuple of Contribution
-        By cross of columns and gap, the client that adds most first. ``gap`` names both, as a gate
-        does: ``"equalized_odds_difference @ sex"``. A gap that is undefined over all rows is left
-        out; one that is undefined without a client, or within one, is NaN.
-
-    Raises
-    ------
-    InputError
-        If the tally holds no counts of its task.
+    They come by cross of columns and gap, the client that adds most first; of fewer than two
+    clients there is nothing to compare. ``gap`` names both, as a gate does:
+    ``"equalized_odds_difference @ sex"``. A gap that is undefined over all rows is left out; one
+    that is undefined without a client, or within one, is NaN.
     """
     if len(tally.schema.clients) < 2:
         return ()
     gaps = _gaps(tally.schema, options)
     return tuple(
         one
-        for by in crosses(tally.schema, options)
+        for by in options.crosses(tally.schema.names)
         for found in _by_gap(tally, by, gaps, max(1, options.min_group), shown).values()
         for one in sorted(found, key=lambda one: (np.isnan(one.share), -one.share))
     )
@@ -98,7 +79,7 @@ def _by_gap(
     tally: Tally, by: tuple[str, ...], gaps: Gaps, least: int, shown: Shown
 ) -> dict[str, list[Contribution]]:
     """Contributions of all clients to each gap that is defined, over one cross of columns."""
-    counted, schema = _counted(tally), tally.schema
+    counted, schema = tally.judged, tally.schema
     axes = [1 + schema.axis(name) for name in by]
     rest = range(len(schema.group_shape), len(counted.shape))
     kept = counted.marginal([0, *axes, *rest])
@@ -111,8 +92,7 @@ def _by_gap(
     def sums_of(client: int) -> ExactArray:
         """What one client adds to `everyone`: of all clients at once it may not fit."""
         part = slice(ends[client], ends[client + 1])
-        own = SparseCounts(kept.shape, kept.keys[part], kept.values[part])
-        group, table = own.marginal(inner).by_group(len(axes))
+        group, table = kept.some(part).marginal(inner).by_group(len(axes))
         sums = np.zeros_like(everyone)
         sums[np.searchsorted(present, group)] = table
         return sums
@@ -143,13 +123,6 @@ def _by_gap(
                 )
             )
     return found
-
-
-def _counted(tally: Tally) -> SparseCounts:
-    counted = tally.errors if tally.schema.task == "regression" else tally.confusion
-    if counted is None:
-        raise InputError("these counts hold no predictions, so clients add to no gap")
-    return counted
 
 
 def _rows(sums: ExactArray) -> IntArray:

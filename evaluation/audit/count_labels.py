@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.arrow import Codes, Place
-from evaluation.audit.classes import ordered_classes
-from evaluation.audit.columns import LEVELS, Floats, Levels, numbers
+from evaluation.audit.columns import LEVELS, Codes, Levels, Place, numbers
 from evaluation.audit.counting import Counting
-from evaluation.audit.gather import Gather
-from evaluation.audit.labels import class_text
+from evaluation.audit.gather import Gather, ScoreGather
+from evaluation.audit.labels import class_text, number_text, ordered_classes
 from evaluation.audit.leading_bits import Cells
-from evaluation.audit.number_text import number_text
 from evaluation.audit.schema import Schema
-from evaluation.audit.score_gather import ScoreGather
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
@@ -32,6 +28,7 @@ from evaluation.audit.vocabulary import (
     is_fraction,
 )
 from evaluation.errors import InputError
+from evaluation.rates import FloatArray
 
 OTHER = " other than the positive class "
 """Stands for the class that a low score predicts until it is known; no label has such spaces."""
@@ -93,7 +90,11 @@ class Labels(Counting):
         self._add_scores(lead, truth, scores, weights)
 
     def _add_scores(
-        self, lead: IntArray, truth: Codes, scores: dict[str, Floats], weights: Floats | None
+        self,
+        lead: IntArray,
+        truth: Codes,
+        scores: dict[str, FloatArray],
+        weights: FloatArray | None,
     ) -> None:
         scored = list(self.settings.scored)
         for i, name in enumerate(scored):
@@ -108,13 +109,10 @@ class Labels(Counting):
         codes = self.classes.encode(batch.column(column), place)
         if len(self.classes) > known:
             self._remember(codes, known, column, place)
-            self._check_fractions(column, place)
+            if not self.classes.closed and sum(map(is_fraction, self.classes.codes)) > FRACTIONS:
+                raise place.column_error(column, FRACTIONAL.format(limit=FRACTIONS))
         self.sources.setdefault(place.source, set()).update(self.classes.latest)
         return codes
-
-    def _check_fractions(self, column: str, place: Place) -> None:
-        if not self.classes.closed and sum(map(is_fraction, self.classes.codes)) > FRACTIONS:
-            raise place.column_error(column, FRACTIONAL.format(limit=FRACTIONS))
 
     def _remember(self, codes: Codes, known: int, column: str, place: Place) -> None:
         """Where each label that was not known before stands first."""
@@ -123,7 +121,7 @@ class Labels(Counting):
         for code, i in zip(found, first, strict=True):
             self.first_seen[names[int(code)]] = place.where(int(new[i]), column)
 
-    def _scores(self, batch: Any, place: Place) -> dict[str, Floats]:
+    def _scores(self, batch: Any, place: Place) -> dict[str, FloatArray]:
         alone = self.settings.prediction is None
         columns = self.settings.score_columns if alone else self.settings.scored
         scores = {}
@@ -140,7 +138,7 @@ class Labels(Counting):
             scores[name] = own
         return scores
 
-    def _predicted(self, scores: dict[str, Floats]) -> Codes:
+    def _predicted(self, scores: dict[str, FloatArray]) -> Codes:
         """Class of the highest score, or the positive one where its score reaches the threshold."""
         if isinstance(self.settings.score, str):
             (name, own), known = next(iter(scores.items())), self.settings.known_classes
@@ -155,7 +153,7 @@ class Labels(Counting):
             codes[i] = self.classes.code(names[i])
         return codes.astype(np.int32)[place]
 
-    def _weights(self, batch: Any, place: Place) -> Floats | None:
+    def _weights(self, batch: Any, place: Place) -> FloatArray | None:
         column = self.settings.weight
         if column is None:
             return None

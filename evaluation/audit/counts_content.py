@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, prod
-from typing import Any
 
 import numpy as np
 
@@ -46,13 +45,6 @@ class Content:
     checksum: str = ""
 
 
-def as_content(content: Content) -> dict[str, Any]:
-    """Plain data, as JSON takes it, without the checksum."""
-    found = asdict(content)
-    del found["checksum"]
-    return found
-
-
 def counted(counts: SparseCounts | None) -> Counted | None:
     """Sparse counts as lists of integers."""
     if counts is None:
@@ -64,13 +56,7 @@ def counted(counts: SparseCounts | None) -> Counted | None:
 
 
 def parse_content(data: bytes, where: str) -> Content:
-    """Read the fields of a file whose checksum holds.
-
-    Raises
-    ------
-    InputError
-        If a field is missing, unknown or of a wrong type; names the first.
-    """
+    """Read the fields of a file whose checksum holds; an error names the first that is wrong."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -82,13 +68,7 @@ def parse_content(data: bytes, where: str) -> Content:
 
 
 def tally_of(content: Content, where: str) -> Tally:
-    """The counts of a file.
-
-    Raises
-    ------
-    InputError
-        If the schema contradicts itself, or counts do not fit it.
-    """
+    """The counts of a file; refused where the schema contradicts itself, or they do not fit it."""
     schema = content.schema
     _check_schema(schema, where)
     noised = any(release.noised for release in content.releases)
@@ -116,10 +96,9 @@ def tally_of(content: Content, where: str) -> Tally:
 
 
 def _check_schema(schema: Schema, where: str) -> None:
-    names = [axis.name for axis in schema.axes]
     cuts = [cut for axis in schema.axes for cut in axis.cuts]
     problem = ""
-    if len(set(names)) < len(names):
+    if len(set(schema.names)) < len(schema.names):
         problem = "two sensitive columns have one name"
     elif schema.positive is not None and schema.positive not in schema.classes:
         problem = f"the positive class {schema.positive!r} is not among the classes"

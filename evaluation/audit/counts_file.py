@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from evaluation.audit.counts_content import Content, as_content, counted, parse_content, tally_of
+from evaluation.audit.counts_content import Content, counted, parse_content, tally_of
 from evaluation.audit.release import Release
 from evaluation.audit.schema import VERSION, united
 from evaluation.audit.tally import Tally
@@ -49,21 +50,11 @@ OVERFLOW = "the counts of these files add up to more than 64 bits hold; is one o
 
 @dataclass(frozen=True, eq=False)
 class CountsFile:
-    """A file of counts.
+    """A file of counts."""
 
-    Parameters
-    ----------
-    tally : Tally
-        The counts; noised ones may be negative.
-    releases : tuple of Release
-        How they were protected, once for every site in it.
-    sites : tuple of str
-        Checksums of the sites' files; of a file that is not merged, its own.
-    """
-
-    tally: Tally
-    releases: tuple[Release, ...]
-    sites: tuple[str, ...]
+    tally: Tally  # noised counts may be negative
+    releases: tuple[Release, ...]  # how they were protected, once for every site in it
+    sites: tuple[str, ...]  # checksums of the sites' files; of a file that is not merged, its own
 
 
 def write_counts(path: str | Path, tally: Tally, release: Release | None = None) -> None:
@@ -78,39 +69,36 @@ def write_counts(path: str | Path, tally: Tally, release: Release | None = None)
     release : Release, optional
         How they were protected; exact counts otherwise.
     """
-    _write(Path(path), encode_counts(tally, (release or Release(),)))
+    write_merged(path, CountsFile(tally, (release or Release(),), ()))
 
 
 def write_merged(path: str | Path, merged: CountsFile) -> None:
     """Write merged counts as a file that merges in turn; whole or not at all."""
-    _write(Path(path), encode_counts(merged.tally, merged.releases, merged.sites))
+    try:
+        write_whole(Path(path), encode_counts(merged.tally, merged.releases, merged.sites))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def encode_counts(tally: Tally, releases: Sequence[Release], sites: Sequence[str] = ()) -> bytes:
-    """The content of a file of counts; `sites` are the checksums of those that it merges.
-
-    Raises
-    ------
-    InputError
-        If scores were counted as they are.
-    """
+    """The content of a file of counts; `sites` are the checksums of those that it merges."""
     tally.refuse_exact_scores()
     canonical = tally.under(united(tally.schema, tally.schema))
-    content = as_content(
-        Content(
-            FORMAT,
-            VERSION,
-            _fairfed(),
-            canonical.schema,
-            tuple(releases),
-            tuple(sorted(sites)),
-            counted(canonical.confusion),
-            counted(canonical.scores),
-            counted(canonical.errors),
-        )
+    content = Content(
+        FORMAT,
+        VERSION,
+        version("fairfed"),
+        canonical.schema,
+        tuple(releases),
+        tuple(sorted(sites)),
+        counted(canonical.confusion),
+        counted(canonical.scores),
+        counted(canonical.errors),
     )
-    content["checksum"] = _checksum(content)
-    return (json.dumps(content, ensure_ascii=False) + "\n").encode()
+    plain = asdict(content)
+    del plain["checksum"]
+    plain["checksum"] = _checksum(plain)
+    return (json.dumps(plain, ensure_ascii=False) + "\n").encode()
 
 
 def read_counts(path: str | Path) -> Tally:
@@ -130,17 +118,16 @@ def read_counts_file(path: str | Path) -> CountsFile:
 def decode_counts(data: bytes, where: str) -> CountsFile:
     """Read the content of a file of counts; `where` names it in errors.
 
-    Raises
-    ------
-    InputError
-        If it is something else, of another version, damaged, or contradicts itself.
+    Refused if it is something else, of another version, damaged, or contradicts itself.
     """
     plain = _parsed(data, where)
     if plain.get("format") != FORMAT:
         raise InputError(NOT_COUNTS.format(path=where, why=f"its format is not {FORMAT!r}"))
     found = plain.get("version")
     if found not in (FIRST_VERSION, VERSION):
-        text = OTHER_VERSION.format(path=where, found=found, ours=_fairfed(), version=VERSION)
+        text = OTHER_VERSION.format(
+            path=where, found=found, ours=version("fairfed"), version=VERSION
+        )
         raise InputError(text)
     checksum = plain.pop("checksum", None)
     if checksum != _checksum(plain):
@@ -168,11 +155,8 @@ def merge_counts(paths: Sequence[str | Path]) -> CountsFile:
 def add_up(files: Iterable[tuple[str, CountsFile]]) -> CountsFile:
     """The counts of all files, each with a name for errors; in any order and grouping the same.
 
-    Raises
-    ------
-    InputError
-        If there is none, two hold the same counts, or they were counted with different settings,
-        or only together have more than two classes.
+    Refused if there is none, two hold the same counts, or they were counted with different
+    settings, or only together have more than two classes.
     """
     tally: Tally | None = None
     releases: list[Release] = []
@@ -247,16 +231,3 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(NOT_COUNTS.format(path=where, why="no JSON object"))
     return content
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _fairfed() -> str:
-    from importlib.metadata import version
-
-    return version("fairfed")

@@ -19,15 +19,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.attack import NOT_PUBLISHED, gives_away
-from evaluation.audit.options import AuditOptions
-from evaluation.audit.score_table import crosses
-from evaluation.audit.shown import Shown
+from evaluation.audit.options import AuditOptions, Shown
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally
 from evaluation.errors import InputError
@@ -48,10 +46,7 @@ _N = re.compile(r"\bn\s?=\s?[\d,]*\d")
 def without_small(tally: Tally, options: AuditOptions) -> tuple[Tally, tuple[str, ...]]:
     """Leave out the rows of small groups that would give each other away.
 
-    Returns
-    -------
-    (Tally, tuple of str)
-        The other rows, and the groups that were left out, as ``column: group``.
+    Also says which groups those were, as ``column: group``.
     """
     gone: list[str] = []
     axis = 0
@@ -66,21 +61,13 @@ def without_small(tally: Tally, options: AuditOptions) -> tuple[Tally, tuple[str
             axis += 1
             continue
         gone += [f"{own.name}: {own.levels[i]}" for i in np.flatnonzero(few)]
-        tally = replace(
-            tally,
-            confusion=_without(tally.confusion, axis + 1, few),
-            scores=_without(tally.scores, axis + 1, few),
-            errors=_without(tally.errors, axis + 1, few),
-        )
+        tally = tally.mapped(partial(_without, axis + 1, few))
         axis = 0  # other columns have fewer rows now
     return tally, tuple(gone)
 
 
-def _without(counted: SparseCounts | None, axis: int, levels: Flags) -> SparseCounts | None:
-    if counted is None:
-        return None
-    kept = ~levels[counted.along(axis)]
-    return SparseCounts(counted.shape, counted.keys[kept], counted.values[kept])
+def _without(axis: int, levels: Flags, counted: SparseCounts) -> SparseCounts:
+    return counted.some(~levels[counted.along(axis)])
 
 
 def _small(counts: IntArray, most: int) -> Flags:
@@ -88,20 +75,7 @@ def _small(counts: IntArray, most: int) -> Flags:
 
 
 class Redaction:
-    """The groups of one audit that may be published, chosen one cross after the other.
-
-    Parameters
-    ----------
-    tally : Tally
-        All counts.
-    options : AuditOptions
-        ``redact``, ``min_group`` and ``by``.
-
-    Raises
-    ------
-    InputError
-        If an outcome is small over all rows.
-    """
+    """The groups of one audit that may be published, chosen one cross after the other."""
 
     def __init__(self, tally: Tally, options: AuditOptions) -> None:
         self.schema, self.most = tally.schema, options.redact
@@ -111,18 +85,17 @@ class Redaction:
         if _small(self.total, self.most).any():
             raise InputError(NOTHING.format(most=self.most))
         self.published: list[IntArray] = []
-        self.by = [tuple(self.schema.axis(name) + 1 for name in by)
-                   for by in crosses(self.schema, options)]  # fmt: skip
+        self.crosses = options.crosses(self.schema.names)
+        self.by = [tuple(self.schema.axis(name) + 1 for name in by) for by in self.crosses]
         axes = range(1, self.places.shape[1])
         kinds = {*self.by, *((axis,) for axis in axes), (0,), tuple(axes), (0, *axes)}
         labels = [self._labels(columns) for columns in kinds if columns]
         firsts = np.cumsum([0, *(own.max(initial=-1) + 1 for own in labels[:-1])])
         self.guarded = np.stack([own + k for own, k in zip(labels, firsts, strict=True)], axis=1)
 
-    def shown(self, options: AuditOptions) -> Shown:
+    def shown(self) -> Shown:
         """Choose the groups of every cross, then the clients, then what clients contribute."""
-        names = crosses(self.schema, options)
-        ordered = sorted(zip(self.by, names, strict=True), key=lambda pair: len(pair[0]))
+        ordered = sorted(zip(self.by, self.crosses, strict=True), key=lambda pair: len(pair[0]))
         groups = {by: self._names(columns) for columns, by in ordered if columns}
         if len(self.schema.clients) < 2:
             return Shown(groups)
@@ -221,9 +194,7 @@ def _alone(lines: list[Flags], kept: Flags) -> bool:
 
 def _finest(tally: Tally) -> tuple[IntArray, IntArray]:
     """Client and level of every sensitive column of the groups that occur, and their counts."""
-    counted, lead = tally.confusion or tally.errors, len(tally.schema.group_shape)
-    if counted is None:
-        raise InputError("redact: these counts hold no predictions, so nothing can be redacted")
+    counted, lead = tally.judged, len(tally.schema.group_shape)
     present, table = counted.by_group(lead)
     counts = np.maximum(table[..., 0], 0).astype(np.int64)
     if counts.ndim > 1 and counts.shape[1] > 2:

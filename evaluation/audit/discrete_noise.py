@@ -37,12 +37,7 @@ def _bernoulli_exp_unit(top: int, bottom: int, source: Random) -> bool:
 def discrete_laplace(scale: Fraction, source: Random) -> int:
     """An integer `x` with probability proportional to ``exp(-|x| / scale)`` (algorithm 2).
 
-    Parameters
-    ----------
-    scale
-        Above 0.
-    source
-        `random.SystemRandom` for a release; a seeded one for tests alone.
+    `source` is `random.SystemRandom` for a release; a seeded one for tests alone.
     """
     t, s = scale.numerator, scale.denominator
     while True:
@@ -59,15 +54,7 @@ def discrete_laplace(scale: Fraction, source: Random) -> int:
 
 
 def discrete_gaussian(variance: Fraction, source: Random) -> int:
-    """An integer `x` with probability proportional to ``exp(-x² / (2 variance))`` (algorithm 3).
-
-    Parameters
-    ----------
-    variance
-        Above 0.
-    source
-        As for `discrete_laplace`.
-    """
+    """An integer `x` with probability proportional to ``exp(-x² / (2 variance))`` (algorithm 3)."""
     scale = Fraction(math.isqrt(math.floor(variance)) + 1)
     while True:
         proposed = discrete_laplace(scale, source)
@@ -79,12 +66,8 @@ def discrete_gaussian(variance: Fraction, source: Random) -> int:
 def laplace_scale(epsilon: float, touched: int) -> Fraction:
     """Scale of the noise for ε-differential privacy: ``touched / epsilon``, exactly.
 
-    Parameters
-    ----------
-    epsilon
-        Above 0; read as the decimal number that it is written as.
-    touched
-        Cells that one row changes, each by 1: the L1 sensitivity.
+    ε is the decimal number that it is written as; a row changes `touched` cells, each by 1 (the L1
+    sensitivity).
     """
     check_budget(epsilon, 0.5)
     return touched / Fraction(repr(float(epsilon)))
@@ -102,11 +85,6 @@ def gaussian_variance(epsilon: float, delta: float, touched: int) -> Fraction:
     By concentrated differential privacy (paper, theorem 14 and corollary 13): noise on cells of
     which a row changes `touched` by 1 has ``rho = touched / (2 variance)``, and that implies
     ``delta = exp((a - 1)(a rho - epsilon)) / (a - 1) · (1 - 1/a)^a`` for every ``a > 1``.
-
-    Raises
-    ------
-    InputError
-        If ε or δ is out of range.
     """
     from scipy.optimize import brentq
 

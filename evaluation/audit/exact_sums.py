@@ -9,7 +9,7 @@ once, when a number is made of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -40,32 +40,21 @@ Sum = Literal["plain", "absolute", "squared"]
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Numbers of about one size in base 2³⁰: the sum of ``digits[k] · BASE^(first − k)``.
+    """Numbers of about one size in base 2³⁰: the sum of ``digits[k] · BASE^(first − k)``."""
 
-    Parameters
-    ----------
-    rows : ndarray of int, shape (n,), or slice
-        Which of all rows they are.
-    first : int
-        Place of the first digit.
-    digits : tuple of ndarray of float64, each of shape (n,)
-        Whole, below `BASE`, of the sign of the number.
-    """
-
-    rows: Rows
-    first: int
-    digits: tuple[FloatArray, ...]
+    rows: Rows  # which of all rows they are
+    first: int  # place of the first digit
+    digits: tuple[FloatArray, ...]  # whole, below `BASE`, of the sign of the number
 
     def summed(self, kind: Sum) -> Block:
-        """Numbers as they are, without their signs, or squared."""
-        if kind == "squared":
-            return self.squared()
+        """Numbers as they are, without their signs, or squared (by long multiplication).
+
+        So nothing overflows, and nothing is too small.
+        """
+        if kind == "plain":
+            return self
         if kind == "absolute":
             return Block(self.rows, self.first, tuple(np.abs(own) for own in self.digits))
-        return self
-
-    def squared(self) -> Block:
-        """Squares, by long multiplication: nothing overflows, and nothing is too small."""
         own = [digits.astype(np.int64) for digits in self.digits]
         n = len(own)
         carry, found = np.zeros(len(own[0]), np.int64), []
@@ -105,19 +94,6 @@ def _digits(rest: FloatArray) -> Iterator[FloatArray]:
             return
 
 
-def finest_place(places: Iterator[int]) -> int:
-    """The lowest of some places, at most 0: what all numbers are whole multiples of."""
-    return min((0, *places))
-
-
-def assembled(columns: Mapping[int, NDArray[np.int64]], rows: int, place: int) -> ExactArray:
-    """Sums of digits by place as integers in units of ``BASE ** place``, shape ``(rows,)``."""
-    total = np.zeros(rows, object)
-    for own, digits in columns.items():
-        total += digits.astype(object) * (1 << BITS * (own - place))
-    return total
-
-
 def bits(value: int, rows: int) -> int:
     """About the logarithm to base 2 of the mean of a sum over rows."""
     return value.bit_length() - rows.bit_length()
@@ -138,16 +114,8 @@ def _shifted(value: int, power: int) -> float:
 def relative_weights(values: ExactArray, group: NDArray[np.integer]) -> FloatArray:
     """Weights of cells relative to the mean weight; rows where there are no weights.
 
-    Parameters
-    ----------
-    values : ndarray, shape (m, 1 or more)
-        Rows, and with weights Σw.
-    group : ndarray of int, shape (m,)
-        Which group each cell belongs to, from 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
+    `values`, ``(m, 1 or more)``, are rows, and with weights Σw; `group`, ``(m,)``, says from 0 to
+    which group each cell belongs.
     """
     if values.shape[1] == 1:
         return values[:, 0].astype(np.float64)

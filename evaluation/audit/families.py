@@ -14,9 +14,10 @@ from dataclasses import replace
 from math import isnan
 from typing import TypeVar
 
+import numpy as np
+
 from evaluation.audit.metrics import COMPLEMENTS
 from evaluation.audit.outcome import NAN, Comparison, Gap, ScoreComparison
-from evaluation.audit.significance import corrected
 
 AnyComparison = TypeVar("AnyComparison", bound=Comparison | ScoreComparison)
 
@@ -26,14 +27,9 @@ Test = tuple[int, str, str, str, bool]
 def in_families(
     comparisons: Sequence[AnyComparison], named: Collection[tuple[int, str]] = ()
 ) -> tuple[AnyComparison, ...]:
-    """Put the corrected p-values beside those of every gap.
+    """Put the corrected p-values beside those of every gap of one audit.
 
-    Parameters
-    ----------
-    comparisons : sequence of Comparison or ScoreComparison
-        All whose tests are one audit's.
-    named : collection of (int, str)
-        Place of a comparison and name of a gap that a gate looks at.
+    `named` are the gaps that a gate looks at: place of the comparison, and name.
     """
     gate: dict[Test, float] = {}
     rest: dict[Test, float] = {}
@@ -66,3 +62,21 @@ def _test(comparison: int, gap: Gap) -> Test:
     """A difference and that of the complement are one test; their ratios are not."""
     own = COMPLEMENTS.get(gap.metric, gap.metric) if gap.kind == "difference" else gap.metric
     return comparison, own, gap.kind, gap.method, gap.name.count("_mean") > own.count("_mean")
+
+
+def corrected(values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """p-values by Holm (1979) and by Benjamini & Hochberg (1995), in the order given.
+
+    NaN stays NaN and does not count as a test.
+    """
+    p = np.asarray(values, np.float64)
+    holm, rate = np.full(p.shape, np.nan), np.full(p.shape, np.nan)
+    use = np.flatnonzero(~np.isnan(p))
+    if use.size:
+        order = use[np.argsort(p[use], kind="stable")]
+        steps = p[order] * np.arange(use.size, 0, -1)
+        holm[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+        # As SciPy has it; but to import its statistics takes longer than most audits.
+        steps = p[order] * (use.size / np.arange(1, use.size + 1))
+        rate[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    return [float(v) for v in holm], [float(v) for v in rate]

@@ -63,11 +63,6 @@ def find_files(patterns: Sequence[str | Path]) -> tuple[tuple[DataFile, ...], tu
     and last 64 KiB agree are counted and a note says that one is probably a copy: equal small files
     may well be right, so that this is no error. Of a gzipped file its content is compared, without
     the end.
-
-    Raises
-    ------
-    InputError
-        If a pattern matches nothing, or what it names is not of a kind that is read.
     """
     files: dict[Path, DataFile] = {}
     notes: list[str] = []

@@ -1,25 +1,31 @@
-"""Which groups are compared, and from computed arrays to the records of gaps."""
+"""Which groups are compared, and from computed arrays to the records of gaps.
+
+Which parts of a number are not defined is said beside it, and no gate passes it. A group without
+positive rows has no true positive rate, so equalized odds over it is the false positive rate's gap
+alone; a mean over classes is over those that a group has rows of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.gaps import GapKind
-from evaluation.audit.lacks import Words, gap_lacks
 from evaluation.audit.measured import Measured
+from evaluation.audit.metrics import jaccard_of_f1
 from evaluation.audit.null import Drawn, null_gaps
-from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap, GroupMetric
-from evaluation.audit.shown import ALL, Shown
-from evaluation.audit.significance import detectable_gap
+from evaluation.audit.options import ALL, AuditOptions, Shown
+from evaluation.audit.outcome import NAN, Comparison, Estimate, Gap
 from evaluation.audit.uncertainty import gap_intervals
-from evaluation.metrics import skipping_nan
-from evaluation.rates import FloatArray
+from evaluation.metrics import rates_difference, rates_ratio, skipping_nan
+from evaluation.rates import FloatArray, ratio_or_nan
 
+NAMED = 5
+"""Groups that are named; of more, how many there are."""
 OVERALL = "overall"
 """Stands for everyone at an end of a gap to the overall value."""
 TIED = 1e-12
@@ -27,34 +33,66 @@ TIED = 1e-12
 
 
 @dataclass(frozen=True)
-class Split:
-    """Which groups of a cross are compared.
+class Words:
+    """What parts are called."""
 
-    Parameters
-    ----------
-    by : tuple of str
-        The columns.
-    kept : ndarray of bool, shape (groups,)
-        Groups with enough rows.
-    names, rows : tuple
-        Of the compared groups.
-    suppressed, suppressed_rows
-        Names of the others and their rows in all.
-    """
+    titles: Mapping[str, str]  # of metrics by name, in a sentence; of what a mean is made of
+    classes: tuple[str, ...] = ()
 
-    by: tuple[str, ...]
-    kept: NDArray[np.bool_]
-    names: tuple[str, ...]
-    rows: tuple[int, ...]
-    suppressed: tuple[str, ...]
-    suppressed_rows: int
+    def of_class(self, name: str, part: Measured, column: int) -> str:
+        """A metric, and of several classes which one."""
+        title = self.titles[name]
+        return title if part.made_of.shape[1] == 1 else f"{title} of class {self.classes[column]}"
 
-    def comparison(
-        self, metrics: tuple[GroupMetric, ...] = (), gaps: tuple[Gap, ...] = ()
-    ) -> Comparison:
-        """What was found about the compared groups."""
-        found = (self.by, self.names, self.rows, self.suppressed, self.suppressed_rows)
-        return Comparison(*found, metrics, gaps)
+
+def gap_lacks(
+    kind: GapKind, parts: Mapping[str, Measured], names: Sequence[str], words: Words
+) -> tuple[str, ...]:
+    """What of a gap between the named groups is not defined."""
+    if len(names) < 2:
+        return ()
+    found = [text for name in kind.of for text in _rates(name, parts[name], names, words)]
+    if kind.kind == "ratio":
+        found += [t for name in kind.of for t in _ratios(kind, name, parts[name], words)]
+    defined = [name for name in kind.of if not np.isnan(_by_class(kind, parts[name])).all()]
+    if len(defined) == 1 < len(kind.of):
+        found.insert(0, f"{words.titles[defined[0]]} alone")
+    return tuple(found)
+
+
+def group_lacks(name: str, part: Measured, words: Words) -> list[tuple[str, ...]]:
+    """What of a metric is not defined, for every group and then overall, where the rest is."""
+    return [
+        ()
+        if row.all()
+        else tuple(words.of_class(name, part, c) for c in np.flatnonzero(row).tolist())
+        for row in np.isnan(part.made_of)
+    ]
+
+
+def _rates(name: str, part: Measured, names: Sequence[str], words: Words) -> Iterator[str]:
+    missing = np.isnan(part.made_of[: part.compared])
+    for column in np.flatnonzero(missing.any(axis=0)).tolist():
+        what = words.of_class(name, part, column)
+        yield f"{what} is not defined for {_listed(missing[:, column], names)}"
+
+
+def _ratios(kind: GapKind, name: str, part: Measured, words: Words) -> Iterator[str]:
+    enough = (~np.isnan(part.values[: part.compared])).sum(axis=0) > 1
+    for column in np.flatnonzero(enough & np.isnan(_by_class(kind, part))).tolist():
+        yield f"{words.of_class(name, part, column)} is 0 in every group, which has no ratio"
+
+
+def _by_class(kind: GapKind, part: Measured) -> NDArray[np.float64]:
+    function = rates_difference if kind.kind == "difference" else rates_ratio
+    return function(part.values[: part.compared], part.values[-1:], kind.method, "exclude")
+
+
+def _listed(chosen: NDArray[np.bool_], names: Sequence[str]) -> str:
+    own = [name for name, is_one in zip(names, chosen, strict=True) if is_one]
+    if len(own) == len(names):
+        return "any group"
+    return ", ".join(own) if len(own) <= NAMED else f"{len(own)} of {len(names)} groups"
 
 
 def split(
@@ -63,17 +101,15 @@ def split(
     rows: NDArray[np.int64],
     min_group: int,
     shown: Shown = ALL,
-) -> Split:
-    """Separate the groups that have enough rows, and may be shown, from the others."""
+) -> tuple[NDArray[np.bool_], Comparison]:
+    """Which groups have enough rows, and may be shown; and a comparison of them to be filled."""
     kept = (rows >= max(1, min_group)) & shown.mask(by, names)
-    return Split(
-        by,
-        kept,
-        tuple(name for name, keep in zip(names, kept, strict=True) if keep),
-        tuple(int(n) for n in rows[kept]),
-        tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
-        int(rows[~kept].sum()),
+    own, others = (
+        tuple(name for name, is_one in zip(names, some, strict=True) if is_one)
+        for some in (kept, ~kept)
     )
+    own_rows = tuple(int(n) for n in rows[kept])
+    return kept, Comparison(by, own, own_rows, others, int(rows[~kept].sum()), (), ())
 
 
 def gap_records(
@@ -86,21 +122,15 @@ def gap_records(
 ) -> tuple[Gap, ...]:
     """Value, interval, chance band and test of each gap; undefined between fewer than two groups.
 
-    Parameters
-    ----------
-    kinds, parts, names
-        Definitions, measured metrics by name, and names of the compared groups.
-    draw : callable
-        Draws of a metric by group where nothing differs; see `evaluation.audit.null`.
-    options, words
-        How classes are joined, level and power; names of metrics and classes.
+    `parts` are measured metrics by name, `names` those of the compared groups; `draw` gives a
+    metric by group where nothing differs (`evaluation.audit.null`).
     """
     across, level = options.across, options.level
     values = {kind.name: NAN for kind in kinds}
     intervals: dict[str, tuple[float, float]] = {}
     null: dict[str, tuple[float, float]] = {}
     if len(names) > 1:
-        rates = {n: (part.values[: part.compared], part.overall[None]) for n, part in parts.items()}
+        rates = {n: (part.values[: part.compared], part.values[-1:]) for n, part in parts.items()}
         values = {kind.name: float(kind.value(rates, across)) for kind in kinds}
         intervals = gap_intervals(kinds, parts, values, across, level)
         null = null_gaps(kinds, draw, values, across, level)
@@ -152,7 +182,7 @@ def _undefined(kind: GapKind, parts: Mapping[str, Measured], options: AuditOptio
     if not any(np.isnan(part.draws[:, :k]).any() for part in own):
         return 0.0
     rates = {
-        name: (part.draws[:, :k], part.overall_draws[:, None])
+        name: (part.draws[:, :k], part.draws[:, -1:])
         for name, part in zip(kind.of, own, strict=True)
     }
     return float(np.isnan(kind.value(rates, options.across)).mean())
@@ -172,7 +202,7 @@ def _ends(kind: GapKind, parts: Mapping[str, Measured], names: tuple[str, ...]) 
 
 def _farthest(kind: GapKind, part: Measured) -> tuple[int, bool]:
     """The group farthest from the overall value of one class, and whether it is below it."""
-    column, overall = part.values[: part.compared, 0], part.overall[0]
+    column, overall = part.values[: part.compared, 0], part.values[-1, 0]
     far = np.abs(column - overall)
     if kind.kind == "ratio":
         low, high = np.minimum(column, overall), np.maximum(column, overall)
@@ -212,3 +242,25 @@ def _smallest(part: Measured, column: int) -> tuple[int, int]:
     rows = np.where(defined, part.rows[: part.compared, column], np.iinfo(np.int64).max)
     first, second = np.argsort(rows, kind="stable")[:2]
     return int(first), int(second)
+
+
+def detectable_gap(
+    part: Measured, ends: tuple[int, int], column: int, level: float, power: float
+) -> float:
+    """Difference between two groups (`ends`) that is found with some power (normal approximation).
+
+    ``(z_{1-α/2} + z_power) sqrt(v₁ + v₂)``, for a proportion with ``v = p(1-p)/n`` at the overall
+    p (for F1 that of its Jaccard index, times its slope there); otherwise with standard errors.
+    """
+    normal = NormalDist()
+    reach = normal.inv_cdf(0.5 + level / 2) + normal.inv_cdf(power)
+    if part.size is None:
+        variance = part.spread[list(ends), column] ** 2
+    else:
+        value = part.values[-1, column]
+        p, slope = (jaccard_of_f1(value), (2 - value) ** 2 / 2) if part.jaccard else (value, 1.0)
+        # A rate of 0 or 1 among all rows is not certain to be that of others.
+        n = float(part.size[:, column].sum())
+        p = (n * p + 1) / (n + 2)
+        variance = ratio_or_nan(np.full(2, slope**2 * p * (1 - p)), part.size[list(ends), column])
+    return float(np.minimum(part.top, reach * np.sqrt(variance.sum())))

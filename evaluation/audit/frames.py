@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.audit.arrow import Place
 from evaluation.audit.batches import check_columns, pieces
+from evaluation.audit.columns import Place
 from evaluation.audit.labels import group_text
 from evaluation.errors import InputError
 
@@ -21,20 +21,7 @@ LENGTHS = "{source}: columns differ in length: {lengths}; give one value per row
 
 
 def frame_batches(frame: Any, columns: Sequence[str]) -> Iterator[tuple[Any, Place]]:
-    """Yield the rows of a table in memory as record batches.
-
-    Parameters
-    ----------
-    frame : DataFrame, pyarrow.Table, or mapping of str to array_like
-        The table.
-    columns : sequence of str
-        Those that are needed.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, has several dimensions, or columns differ in length.
-    """
+    """Yield the rows of a table in memory as record batches, of the columns that are needed."""
     import pyarrow as pa
 
     wanted, frame = list(dict.fromkeys(columns)), collected(frame)
@@ -58,23 +45,16 @@ def collected(table: Any) -> Any:
 
 
 def column_names(table: Any) -> list[Any]:
-    """Names of the columns of a table in memory.
-
-    Raises
-    ------
-    InputError
-        If it is no table.
-    """
+    """Names of the columns of a table in memory; refused if it is none."""
     if isinstance(table, Mapping):
         return list(table)
-    names = getattr(table, "column_names", None)  # of Arrow, whose `columns` are arrays
-    if names is None:
-        names = getattr(table, "columns", None)
-    if names is None:
-        names = getattr(getattr(table, "dtype", None), "names", None)  # a structured array
-    if names is None:
-        raise InputError(NOT_TABLE.format(source=SOURCE, what=type(table).__name__))
-    return list(names)
+    structured = getattr(table, "dtype", None)
+    # Of Arrow first, whose `columns` are arrays.
+    for own, name in ((table, "column_names"), (table, "columns"), (structured, "names")):
+        names = getattr(own, name, None)
+        if names is not None:
+            return list(names)
+    raise InputError(NOT_TABLE.format(source=SOURCE, what=type(table).__name__))
 
 
 def _array(values: Any, column: str) -> Any:

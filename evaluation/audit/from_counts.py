@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 
-from evaluation.audit.classes import ordered_classes
+from evaluation.audit.labels import ordered_classes
 from evaluation.audit.schema import Axis, Schema, ordered_levels
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import CROSSED, Tally
@@ -23,28 +24,17 @@ def crossed_schema(
 ) -> Schema:
     """The schema of counts by one cross of sensitive columns.
 
-    Parameters
-    ----------
-    classes : sequence of str
-        Of two, the second is the positive one.
-    groups : sequence of str
-        Names of the crossed groups, with " × " between their values.
-    sensitive : sequence of str
-        The crossed columns; without them groups are those of a column ``group``, and a single
-        group is everyone. Columns whose values cannot be told apart in the groups' names become
-        one.
-    clients : sequence of str
-        Clients, by name.
-    bins : int
-        Of score histograms; 0: none.
+    Of two classes the second is the positive one. Crossed groups have " × " between their values;
+    without `sensitive` they are those of a column ``group``, and a single group is everyone.
+    Columns whose values cannot be told apart in the groups' names become one.
     """
     if len(groups) > 1 and not sensitive:
         sensitive = ("group",)
     values = _values(groups, len(sensitive))
-    named = list(sensitive) if values is not None else [CROSSED.join(sensitive)]
-    table = values if values is not None else [(name,) for name in groups]
+    apart = all(len(row) == len(sensitive) for row in values)
+    names = sensitive if apart else (CROSSED.join(sensitive),)
     axes = tuple(
-        Axis(name, ordered_levels(row[place] for row in table)) for place, name in enumerate(named)
+        Axis(name, ordered_levels(row[place] for row in values)) for place, name in enumerate(names)
     )
     positive = classes[1] if len(classes) == 2 else None
     return Schema(
@@ -64,46 +54,30 @@ def dense_tally(
     confusion: Mapping[str, IntArray],
     scores: Mapping[str, IntArray] | None = None,
 ) -> Tally:
-    """A tally from one full array of each client.
+    """A tally, under a schema of `crossed_schema`, from one full array of each client.
 
-    Parameters
-    ----------
-    schema : Schema
-        Of `crossed_schema`.
-    classes, groups : sequence of str
-        Names of the arrays' axes, in their order.
-    confusion : mapping of str to ndarray of int64, shape (groups, classes, classes)
-        Of every client.
-    scores : mapping of str to ndarray of int64, shape (groups, scored, 2, bins), optional
-        Of every client, the scored classes in the order of ``schema.score_classes``.
+    `confusion` has shape ``(groups, classes, classes)``, `scores` ``(groups, scored, 2, bins)``
+    with the scored classes in the order of ``schema.score_classes``.
     """
-    places = _group_places(schema, groups)
-    order = np.array([schema.classes.index(name) for name in classes])
-    lead, c = schema.group_shape, len(classes)
-    shape = (*lead, c, c)
-    table = np.zeros((len(schema.clients), int(np.prod(lead[1:])), c, c), np.int64)
-    for client, values in confusion.items():
-        moved = np.zeros_like(values)
-        moved[:, order[:, None], order[None, :]] = values
-        table[schema.clients.index(client), places] = moved
-    histograms = None
-    if scores is not None:
-        last = (len(schema.score_classes), 2, schema.bins or 0)
-        filled = np.zeros((*table.shape[:2], *last), np.int64)
-        for client, values in scores.items():
-            filled[schema.clients.index(client), places] = values
-        histograms = _occupied(filled, (*lead, *last))
-    return Tally(schema, _occupied(table, shape), histograms)
+    places, lead = _group_places(schema, groups), schema.group_shape
+    order = [classes.index(name) for name in schema.classes]
+
+    def filled(tables: Mapping[str, IntArray], last: tuple[int, ...]) -> SparseCounts:
+        full = np.zeros((lead[0], prod(lead[1:]), *last), np.int64)
+        for client, values in tables.items():
+            full[schema.clients.index(client), places] = values
+        keys = np.flatnonzero(full).astype(np.int64)
+        return SparseCounts((*lead, *last), keys, full.ravel()[keys, None])
+
+    ordered = {client: own[:, order][:, :, order] for client, own in confusion.items()}
+    counts = filled(ordered, (len(order), len(order)))
+    if scores is None:
+        return Tally(schema, counts)
+    return Tally(schema, counts, filled(scores, (len(schema.score_classes), 2, schema.bins or 0)))
 
 
 def run_tally(run: Run, arm: str) -> tuple[Tally, tuple[str, ...]]:
-    """The counts of an arm's last measured round over all clients, and what is to be said of them.
-
-    Raises
-    ------
-    InputError
-        If there is no such arm, or none of its rounds was measured.
-    """
+    """The counts of an arm's last measured round over all clients, with notes about them."""
     chosen = next((own for own in run.arms if own.name == arm), None)
     if chosen is None:
         known = ", ".join(own.name for own in run.arms)
@@ -138,10 +112,11 @@ def _client(run: Run, arm: Arm, client: int) -> str:
     return f"{client:0{len(str(run.splits[arm.split].clients - 1))}d}"
 
 
-def _values(groups: Sequence[str], columns: int) -> list[tuple[str, ...]] | None:
-    """Values of the crossed columns in each group, or None where names cannot be taken apart."""
+def _values(groups: Sequence[str], columns: int) -> list[tuple[str, ...]]:
+    """Values of the crossed columns in each group; names alone that cannot be taken apart."""
     found = [tuple(name.split(CROSSED)) for name in groups]
-    return found if all(len(values) == columns for values in found) else None
+    apart = all(len(values) == columns for values in found)
+    return found if apart else [(name,) for name in groups]
 
 
 def _group_places(schema: Schema, groups: Sequence[str]) -> IntArray:
@@ -149,17 +124,9 @@ def _group_places(schema: Schema, groups: Sequence[str]) -> IntArray:
     sizes = schema.group_shape[1:]
     if not sizes:
         return np.zeros(len(groups), np.int64)
-    values = _values(groups, len(sizes))
-    if len(sizes) == 1 or values is None:
-        levels = schema.axes[0].levels
-        return np.array([levels.index(name) for name in groups], np.int64)
+    columns = zip(*_values(groups, len(sizes)), strict=True)
     index = [
-        [axis.levels.index(row[place]) for row in values] for place, axis in enumerate(schema.axes)
+        np.array([axis.levels.index(value) for value in column])
+        for axis, column in zip(schema.axes, columns, strict=True)
     ]
-    return np.asarray(np.ravel_multi_index(tuple(np.array(i) for i in index), sizes), np.int64)
-
-
-def _occupied(table: IntArray, shape: tuple[int, ...]) -> SparseCounts:
-    flat = table.ravel()
-    keys = np.flatnonzero(flat).astype(np.int64)
-    return SparseCounts(shape, keys, flat[keys, None])
+    return np.asarray(np.ravel_multi_index(index, sizes), np.int64)

@@ -27,6 +27,7 @@ from evaluation.metrics import (
 )
 from evaluation.rates import Convention, FloatArray, pool_groups
 
+KINDS: tuple[Kind, ...] = ("difference", "ratio")
 ODDS = ("true_positive_rate", "false_positive_rate")
 NAMED = {
     "selection_rate": ("demographic_parity", "Demographic parity"),
@@ -40,24 +41,12 @@ Rates = tuple[FloatArray, FloatArray]
 
 @dataclass(frozen=True)
 class GapKind:
-    """Definition of a gap.
-
-    Parameters
-    ----------
-    name, title : str
-        See `evaluation.audit.outcome.Gap`.
-    metric : str
-        Key of the metric by group; ``equalized_odds`` for a joined one.
-    of : tuple of str
-        Metrics by group that it is made of: one, or the two of equalized odds.
-    kind, method, agg
-        Conventions.
-    """
+    """Definition of a gap; names as in `evaluation.audit.outcome.Gap`."""
 
     name: str
     title: str
-    metric: str
-    of: tuple[str, ...]
+    metric: str  # by group; ``equalized_odds`` for a joined one
+    of: tuple[str, ...]  # metrics that it is made of: one, or the two of equalized odds
     kind: Kind
     method: Method
     agg: Agg = "worst_case"
@@ -129,7 +118,7 @@ def kinds_of(metric: str, title: str, *, ratios: bool = True) -> list[GapKind]:
     stem, words = NAMED.get(metric, (metric, title))
     return [
         GapKind(f"{stem}_{kind}{end}", f"{words} {kind}{also}", metric, (metric,), kind, method)
-        for kind in _kinds(ratios=ratios)
+        for kind in (KINDS if ratios else KINDS[:1])
         for method, end, also in _METHODS
     ]
 
@@ -144,12 +133,8 @@ _AGGS: tuple[tuple[Agg, str, str], ...] = (
 )
 
 
-def _kinds(*, ratios: bool) -> tuple[Kind, ...]:
-    return ("difference", "ratio") if ratios else ("difference",)
-
-
 def _odds() -> Iterable[GapKind]:
-    for kind in _kinds(ratios=True):
+    for kind in KINDS:
         for method, end, also in _METHODS:
             for agg, mean, words in _AGGS:
                 name = f"equalized_odds_{kind}{mean}{end}"
@@ -167,7 +152,7 @@ def canonical(name: str) -> str:
     >>> canonical("accuracy_score_difference"), canonical("true_positive_rate_ratio")
     ('accuracy_difference', 'equal_opportunity_ratio')
     """
-    for kind in _kinds(ratios=True):
+    for kind in KINDS:
         metric, found, rest = name.rpartition(f"_{kind}")
         if found:
             own = ALIASES.get(metric, metric)

@@ -17,7 +17,7 @@ A condition says what must *not* be, as ``--fail-on`` takes it::
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite, isnan
 from typing import cast
 
@@ -94,13 +94,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def check_gate(conditions: Sequence[Condition], known: Known) -> None:
-    """Refuse conditions on what an audit will not have, before anything is read.
-
-    Raises
-    ------
-    InputError
-        Of the first such condition.
-    """
+    """Refuse conditions on what an audit will not have, before anything is read."""
     for condition in conditions:
         check_names(known, condition)
 
@@ -166,14 +160,14 @@ def _verdict(audit: Audit, condition: Condition) -> Verdict:
     }
     defined = [one for one in compared if not isnan(condition.compared(one.estimate))]
     if not defined:
-        return _unjudged(condition, compared[0], unknown)
+        return _outcome(condition, compared[0].estimate, "; ".join(unknown.values()), held=None)
     worst = (max if condition.comparator in UPWARD else min)(
         defined, key=lambda one: condition.compared(one.estimate)
     )
     held = not condition.fails(condition.compared(worst.estimate))
     if held and unknown:
         first = next(one for one in compared if one.where in unknown)
-        return _unjudged(condition, first, unknown)
+        return _outcome(condition, first.estimate, "; ".join(unknown.values()), held=None)
     hidden = [one for one in defined if condition.undecided(one.estimate)]
     if held and hidden:
         worst, held = hidden[0], False
@@ -194,13 +188,9 @@ def _not_audited(condition: Condition, one: Found, withheld: str) -> str:
     return NO_INTERVAL.format(**words) if isnan(condition.compared(one.estimate)) else ""
 
 
-def _unjudged(condition: Condition, one: Found, why: Mapping[str, str]) -> Verdict:
-    return _outcome(condition, one.estimate, "; ".join(why.values()), held=False, audited=False)
-
-
-def _outcome(
-    condition: Condition, own: Estimate, message: str, *, held: bool, audited: bool = True
-) -> Verdict:
+def _outcome(condition: Condition, own: Estimate, message: str, *, held: bool | None) -> Verdict:
+    """The verdict; `held` is None where it could not be audited."""
+    audited, held = held is not None, bool(held)
     return Verdict(condition.text, held, own.value, own.low, own.high, own.n, message, audited)
 
 

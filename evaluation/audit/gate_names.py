@@ -49,33 +49,15 @@ _BETWEEN_COLUMNS = re.compile(r"\s*[,×]\s*")
 
 @dataclass(frozen=True)
 class Condition:
-    """What makes an audit fail.
+    """What makes an audit fail."""
 
-    Parameters
-    ----------
-    text : str
-        As the user wrote it.
-    name : str
-        Gap or metric.
-    comparator : {"<", "<=", ">", ">="}
-        The audit fails where the quantity compares so to `number`.
-    number : float
-        Finite.
-    bound : {"value", "lower", "upper"}
-        What of the estimate is compared.
-    scope : {"min", "max", "overall"}, optional
-        Of a metric by group.
-    columns : str
-        Sensitive columns, as written; empty: every cross.
-    """
-
-    text: str
-    name: str
-    comparator: Comparator
+    text: str  # as the user wrote it
+    name: str  # gap or metric
+    comparator: Comparator  # it fails where the quantity compares so to `number`
     number: float
-    bound: Bound = "value"
-    scope: Scope | None = None
-    columns: str = ""
+    bound: Bound = "value"  # what of the estimate is compared
+    scope: Scope | None = None  # of a metric by group
+    columns: str = ""  # sensitive columns, as written; empty: every cross
 
     def fails(self, value: float) -> bool:
         """Whether a defined value makes the audit fail."""
@@ -115,24 +97,7 @@ class Known:
 def names_of(
     task: str, columns: tuple[str, ...], options: AuditOptions, *, scored: bool, classes: int = 2
 ) -> Known:
-    """What an audit will have.
-
-    Parameters
-    ----------
-    task, columns
-        ``classification`` or ``regression``; the sensitive columns.
-    options : AuditOptions
-        What is computed.
-    scored : bool
-        Whether there are scores.
-    classes : int
-        How many there are, as far as it is known.
-
-    Raises
-    ------
-    InputError
-        If the options name a metric or a column that there is not.
-    """
+    """What an audit will have, as far as it is known; refuses options of unknown names."""
     if task == "regression":
         errors = chosen_errors(options.metrics)
         metrics = {metric.name for metric in errors}
@@ -154,19 +119,12 @@ def names_of(
 
 def names_in(schema: Schema, options: AuditOptions, *, scored: bool = False) -> Known:
     """What an audit of counts under a schema will have; `scored` if scores are yet to come."""
-    columns = tuple(axis.name for axis in schema.axes)
     scored, classes = scored or schema.bins != 0, len(schema.classes)
-    return names_of(schema.task, columns, options, scored=scored, classes=classes)
+    return names_of(schema.task, schema.names, options, scored=scored, classes=classes)
 
 
 def check_names(known: Known, wanted: Condition) -> None:
-    """Refuse a condition that asks for what there is not.
-
-    Raises
-    ------
-    InputError
-        The message lists what is nearest.
-    """
+    """Refuse a condition that asks for what there is not, and list what is nearest."""
     if not known.crosses:
         raise InputError(NO_GROUPS.format(condition=wanted.text))
     columns = columns_of(wanted.columns)

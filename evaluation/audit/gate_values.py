@@ -14,7 +14,6 @@ from evaluation.audit.outcome import (
     Audit,
     Comparison,
     Estimate,
-    Gap,
     GroupMetric,
     ScoreComparison,
     ScoreMetric,
@@ -26,46 +25,19 @@ AnyComparison = Comparison | ScoreComparison
 
 @dataclass(frozen=True)
 class Found:
-    """A quantity in one comparison.
+    """A quantity in one comparison."""
 
-    Parameters
-    ----------
-    title, where : str
-        The quantity, and the comparison or group, in words.
-    estimate : Estimate
-        Value and interval.
-    detail : str
-        Groups at the ends of a gap, in words; may be empty.
-    chance : float
-        Of a gap; NaN otherwise.
-    gap : (int, str) or None
-        Place of the comparison, those of scores after the others, and name, of a gap.
-    groups : int
-        That are compared.
-    """
-
-    title: str
-    where: str
+    title: str  # in words
+    where: str  # the comparison or group, in words
     estimate: Estimate
-    detail: str = ""
-    chance: float = NAN
-    gap: tuple[int, str] | None = None
-    groups: int = 0
+    detail: str = ""  # groups at the ends of a gap, in words
+    chance: float = NAN  # of a gap
+    gap: tuple[int, str] | None = None  # place of the comparison, those of scores last, and name
+    groups: int = 0  # that are compared
 
 
 def look_up(audit: Audit, wanted: Condition) -> tuple[Found, ...]:
-    """Find a quantity in every comparison that a condition means.
-
-    Returns
-    -------
-    tuple of Found
-        At least one; estimates may be undefined.
-
-    Raises
-    ------
-    InputError
-        If there is no such comparison, gap or metric; the message lists the nearest.
-    """
+    """Find a quantity in every comparison that a condition means: at least one, maybe undefined."""
     every: list[AnyComparison] = [*audit.comparisons, *audit.scores]
     columns = columns_of(wanted.columns)
     meant = [
@@ -103,15 +75,11 @@ def _gaps(place: int, own: AnyComparison, wanted: Condition) -> Iterator[Found]:
                 gap.title,
                 f"over {_cross(own)}",
                 gap.estimate,
-                _ends(gap),
+                f"lowest for {gap.lowest}, highest for {gap.highest}" if gap.lowest else "",
                 gap.chance,
                 (place, gap.name),
                 len(own.groups),
             )
-
-
-def _ends(gap: Gap) -> str:
-    return f"lowest for {gap.lowest}, highest for {gap.highest}" if gap.lowest else ""
 
 
 def _metrics(own: AnyComparison, wanted: Condition, several: bool) -> Iterator[Found]:

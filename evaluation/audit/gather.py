@@ -1,4 +1,4 @@
-"""Exact sums of rows by cell, over axes that grow while rows are read."""
+"""Exact sums of rows by cell, over axes that grow while rows are read; histograms of scores."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evaluation.audit.exact_sums import Block, Sum, assembled, digits_of, finest_place
+from evaluation.audit.exact_sums import BITS, Block, Sum, digits_of
+from evaluation.audit.histograms import place
+from evaluation.audit.leading_bits import Cells, codes_of, joined, places, present, surplus
 from evaluation.audit.sparse import IntArray, SparseCounts, check_size
 from evaluation.errors import InputError
 from evaluation.rates import FloatArray
@@ -30,13 +31,7 @@ Columns = dict[Column, IntArray]
 
 
 class Gather:
-    """Counts of rows, and sums over them, that add per cell.
-
-    Parameters
-    ----------
-    sums : sequence of {"plain", "absolute", "squared"}
-        What is summed of the number that every row comes with; nothing: rows are counted alone.
-    """
+    """Counts of rows, and sums that add per cell of the number that every row comes with."""
 
     def __init__(self, sums: Sequence[Sum] = ()) -> None:
         self._of = tuple(sums)
@@ -47,19 +42,8 @@ class Gather:
     def add(self, sizes: Sequence[int], flat: IntArray, numbers: FloatArray | None = None) -> None:
         """Count rows and add their numbers.
 
-        Parameters
-        ----------
-        sizes : sequence of int
-            Size of every axis now; none ever shrinks.
-        flat : ndarray of int64, shape (n,)
-            Row-major cell of each row, ``n`` at most 2²⁰.
-        numbers : ndarray of float64, shape (n,), optional
-            Of each row, finite; needed where there are sums.
-
-        Raises
-        ------
-        InputError
-            If the cells are too many to number, or the rows to be summed.
+        Axes have these `sizes` now, and none ever shrinks; `flat` are the row-major cells of 2²⁰
+        rows at most, `numbers` finite, and needed where there are sums.
         """
         sizes = tuple(sizes)
         check_size(sizes)
@@ -84,7 +68,7 @@ class Gather:
     def place(self) -> int:
         """Place of the finest digit of any number so far, at most 0; squares have twice it."""
         columns = (column for _, _, part in self._parts for column in part)
-        return finest_place(place for i, place in columns if i and self._power(i) == 1)
+        return min((0, *(place for i, place in columns if i and self._power(i) == 1)))
 
     def counts(self, sizes: Sequence[int]) -> SparseCounts:
         """All counts and sums, under the final sizes of the axes.
@@ -99,8 +83,11 @@ class Gather:
             return SparseCounts(tuple(sizes), keys, rows)
         sums = [rows[:, 0].astype(object)]
         for i in range(1, len(self._of) + 1):
-            own = {digit: column for (j, digit), column in columns.items() if j == i}
-            sums.append(assembled(own, len(keys), place * self._power(i)))
+            total, finest = np.zeros(len(keys), object), place * self._power(i)
+            for (j, digit), column in columns.items():
+                if j == i:
+                    total += column.astype(object) * (1 << BITS * (digit - finest))
+            sums.append(total)
         return SparseCounts(tuple(sizes), keys, np.stack(sums, axis=1))
 
     def _power(self, i: int) -> int:
@@ -109,17 +96,7 @@ class Gather:
     def renumber(self, sizes: Sequence[int], numbers: IntArray) -> tuple[int, ...]:
         """Give cells other numbers along the last axis; those that get the same one add up.
 
-        Parameters
-        ----------
-        sizes : sequence of int
-            Of the axes now.
-        numbers : ndarray of int64, shape (sizes[-1],)
-            The new ones.
-
-        Returns
-        -------
-        tuple of int
-            Sizes of the axes from now on.
+        The sizes of the axes from now on are returned.
         """
         self._compact(tuple(sizes))
         ((_, keys, columns),) = self._parts
@@ -152,28 +129,16 @@ class Gather:
         self._parts = [(sizes, total.keys, dict(zip(names, total.values.T, strict=True)))]
 
 
-def ravelled(codes: Sequence[NDArray[np.int32]], sizes: Sequence[int], n: int) -> IntArray:
-    """Row-major cells of `n` rows from their index along each axis."""
-    flat = np.zeros(n, np.int64)
-    for own, size in zip(codes, sizes, strict=True):
-        flat *= size
-        flat += own
-    return flat
-
-
 def _add_block(found: Columns, i: int, block: Block, cells: IntArray, size: int) -> None:
     own = cells[block.rows]
     for k, digits in enumerate(block.digits):
         if digits.any():
             sums = np.bincount(own, digits, size).astype(np.int64)
-            _grow(found, (i, block.first - k), sums)
-
-
-def _grow(columns: Columns, name: Column, sums: IntArray) -> None:
-    if name in columns:
-        columns[name] += sums
-    else:
-        columns[name] = sums
+            column = (i, block.first - k)
+            if column in found:
+                found[column] += sums
+            else:
+                found[column] = sums
 
 
 def _resized(keys: IntArray, sizes: tuple[int, ...], wider: tuple[int, ...]) -> IntArray:
@@ -181,3 +146,66 @@ def _resized(keys: IntArray, sizes: tuple[int, ...], wider: tuple[int, ...]) -> 
         return keys
     index = np.unravel_index(keys, sizes)
     return np.asarray(np.ravel_multi_index(index, wider), np.int64)
+
+
+class ScoreGather:
+    """Counts of rows by score, the last axis: in equal bins, or without `bins` as they are.
+
+    Scores are then numbered as they appear; where they become too many, neighbours get one number,
+    as in `evaluation.audit.leading_bits`. That serves any numbers: cut points are found so, too.
+    """
+
+    def __init__(self, bins: int | None, sums: Gather) -> None:
+        self._bins, self._sums = bins, sums
+        self._codes: IntArray = np.zeros(0, np.int64)
+        self._dropped = 0
+        self._lead: tuple[int, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Of the last axis."""
+        return len(self._codes) if self._bins is None else self._bins
+
+    def add(
+        self, lead: Sequence[int], flat: IntArray, scores: FloatArray, weights: FloatArray | None
+    ) -> None:
+        """Count rows, each in a cell `flat` of all axes but that of the scores.
+
+        Scores are finite, and in [0, 1] where bins are counted.
+        """
+        numbers = self._numbers(scores) if self._bins is None else place(scores, self._bins)
+        self._lead = tuple(lead)
+        self._sums.add((*lead, self.size), flat * self.size + numbers, weights)
+
+    def counts(self, lead: Sequence[int]) -> tuple[SparseCounts, Cells | None]:
+        """All counts under the final sizes of the leading axes, and what the last axis stands for.
+
+        Without cells these are equal bins.
+        """
+        if self._bins is not None:
+            return self._sums.counts((*lead, self._bins)), None
+        order = np.argsort(self._codes)
+        ranks = np.empty_like(order)
+        ranks[order] = np.arange(len(order))
+        sizes = self._sums.renumber((*lead, self.size), ranks)
+        return self._sums.counts(sizes), Cells(self._codes[order], self._dropped)
+
+    def _numbers(self, scores: FloatArray) -> IntArray:
+        """Number of the cell of every score, after room was made for it."""
+        codes = codes_of(scores) >> self._dropped
+        known = np.sort(self._codes)
+        wider = joined(known, present(codes))
+        extra = surplus(wider)
+        if extra:
+            self._coarsen(extra)
+            return self._numbers(scores)
+        new = np.ones(len(wider), np.bool_)
+        new[places(known, wider)] = False
+        self._codes = np.concatenate([self._codes, wider[new]])
+        return np.argsort(self._codes)[places(codes, wider)]
+
+    def _coarsen(self, extra: int) -> None:
+        coarse, numbers = np.unique(self._codes >> extra, return_inverse=True)
+        if self._lead is not None:
+            self._sums.renumber((*self._lead, self.size), numbers)
+        self._codes, self._dropped = coarse, self._dropped + extra

@@ -19,11 +19,53 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.grid import Grid
 from evaluation.rates import FloatArray, ratio_or_nan
 
 CALIBRATION_BINS = 15
 """Equal bins of the score within which calibration is judged (Guo et al. 2017)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Cells of [0, 1], in order and without overlap."""
+
+    low: FloatArray  # least score of each cell
+    high: FloatArray  # largest one: equal where it is one score
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    @property
+    def centre(self) -> FloatArray:
+        """What a row of the cell counts as."""
+        return (self.low + self.high) / 2
+
+    @property
+    def half(self) -> FloatArray:
+        """How far a score may lie from it."""
+        return (self.high - self.low) / 2
+
+    @property
+    def wide(self) -> NDArray[np.bool_]:
+        """Cells that hold several scores."""
+        return self.high > self.low
+
+    def take(self, cells: NDArray[np.int64]) -> Grid:
+        """Some of the cells."""
+        return Grid(self.low[cells], self.high[cells])
+
+
+def equal_bins(bins: int) -> Grid:
+    """Bin `b` of `B` covers ``[b/B, (b+1)/B)``, the last one also 1."""
+    edges = np.arange(bins + 1) / bins
+    high = np.nextafter(edges[1:], 0)
+    high[-1] = 1.0
+    return Grid(edges[:-1], high)
+
+
+def points(scores: FloatArray) -> Grid:
+    """Cells of one score each."""
+    return Grid(scores, scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +113,10 @@ class Sums:
 
     @cached_property
     def terms(self) -> FloatArray:
-        """See `calibration_terms`."""
+        """Mean score less observed rate of every calibration bin, times the bin's share of rows.
+
+        Shape ``(..., 15)``; NaN without rows.
+        """
         excess = self.both * self.grid.centre - self.positive
         found = binned(excess, self.grid.centre, CALIBRATION_BINS)
         return ratio_or_nan(found, self.total[..., None])
@@ -139,14 +184,6 @@ def average_precision_error(sums: Sums) -> FloatArray:
     up = ((best - tied) * sums.grid.wide).sum(axis=-1)
     down = ((tied - worst) * sums.grid.wide).sum(axis=-1)
     return ratio_or_nan(np.maximum(up, down), sums.kinds[..., 1])
-
-
-def calibration_terms(sums: Sums) -> FloatArray:
-    """Mean score less observed rate of every calibration bin, times the bin's share of the rows.
-
-    Shape ``(..., 15)``; NaN without rows.
-    """
-    return sums.terms
 
 
 def calibration_error(sums: Sums) -> FloatArray:

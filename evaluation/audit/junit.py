@@ -56,7 +56,7 @@ def _properties(audit: Audit) -> dict[str, str]:
         "n": str(audit.n),
         "level": f"{audit.options.level:g}",
         "seed": str(audit.options.seed),
-        "columns": CROSSED.join(axis.name for axis in audit.schema.axes),
+        "columns": CROSSED.join(audit.schema.names),
         "source": ", ".join(audit.source),
         **versions,
     }

@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+from evaluation.audit.sparse import IntArray
+from evaluation.rates import FloatArray
 
 LIMIT = 2**17
 """Different codes that are kept."""
@@ -28,18 +27,10 @@ _ALL_BUT_SIGN = np.int64(2**63 - 1)
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Intervals of numbers, each of those that agree in their leading bits.
+    """Intervals of numbers, each of those that agree in their leading bits."""
 
-    Parameters
-    ----------
-    codes : ndarray of int64, shape (k,)
-        Increasing: codes less their lowest bits.
-    dropped : int
-        How many bits.
-    """
-
-    codes: IntArray
-    dropped: int = 0
+    codes: IntArray  # increasing: codes less their lowest bits
+    dropped: int = 0  # how many bits
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -1,7 +1,7 @@
 """Metrics of the groups of one cross, with what their uncertainty needs.
 
 All arrays have groups first, then classes (one column unless there are more than two classes). Rows
-of suppressed groups are one more group at the end, so that overall values are those of everyone.
+of suppressed groups are one more group, and at the end stands everyone.
 
 Weighted rows: a rate is a ratio of sums of weights; its effective size is that of the ratio's
 linearised variance, ``p(1-p)(Σw)² / ((1-p)² Σ_hit w² + p² Σ_miss w²)`` (Kish's ``(Σw)²/Σw²`` where
@@ -39,43 +39,25 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Confusion counts of a cross: rows, weights, and replicates of them.
+    """Confusion counts ``(groups, C, C)`` of a cross: rows, weights, and replicates of them.
 
-    Parameters
-    ----------
-    rows : ndarray of int, shape (groups, C, C)
-        Rows; the last group is that of the suppressed rows if `compared` is less than all.
-    weights, squares : ndarray, shape (groups, C, C)
-        Σw and Σw², relative to the mean weight; the rows themselves where there are no weights.
-    compared : int
-        Groups that are compared.
-    weighted : bool
-        Whether rows have weights.
-    replicates : ndarray, shape (replicates, groups, C, C)
-        Of `weights`; none drawn: the first axis is 0.
+    The last group is everyone; before it are the suppressed rows, if there are some.
     """
 
     rows: IntArray
-    weights: FloatArray
-    squares: FloatArray
+    weights: FloatArray  # Σw relative to the mean weight; the rows where there are no weights
+    squares: FloatArray  # Σw², likewise
     compared: int
     weighted: bool
-    replicates: FloatArray
+    replicates: FloatArray  # of `weights`, ``(replicates, groups, C, C)``; the first axis may be 0
 
 
 def make_cells(
     values: ExactArray, kept: NDArray[np.bool_], *, replicates: int, rng: np.random.Generator
 ) -> Cells:
-    """Prepare counts of a cross.
+    """Prepare counts of a cross; groups that are not `kept` are pooled.
 
-    Parameters
-    ----------
-    values : ndarray, shape (groups, C, C, 1 or 3)
-        Rows, and with weights Σw and Σw², of `Tally.grouped`.
-    kept : ndarray of bool, shape (groups,)
-        Groups that are compared; the others are pooled.
-    replicates, rng
-        Bootstrap replicates to draw, and the source of randomness.
+    `values`, ``(groups, C, C, 1 or 3)``, are rows, and with weights Σw and Σw².
     """
     table = values[kept]
     if not kept.all():
@@ -85,131 +67,83 @@ def make_cells(
     spread = np.zeros_like(weights)
     if weighted:
         weights, squares, spread = weight_moments(table)
-    cells = Cells(
-        rows, weights, squares, int(kept.sum()), weighted, np.zeros((0, *rows.shape), np.float64)
+    drawn = np.zeros((0, *rows.shape), np.float64)
+    if replicates and rows.sum():
+        drawn = resample(rows, replicates, rng).astype(np.float64)
+        if weighted:
+            mean = weights / np.maximum(rows, 1)
+            # `spread` is the standard deviation of a weight in its cell.
+            noise = rng.standard_normal(drawn.shape) * np.sqrt(drawn) * spread
+            drawn = np.maximum(drawn * mean + noise, 0)
+    rows, weights, squares, drawn = (
+        np.concatenate([own, pool_groups(own)], axis=-3) for own in (rows, weights, squares, drawn)
     )
-    if not replicates or not rows.sum():
-        return cells
-    return replace(cells, replicates=_drawn(cells, spread, replicates, rng))
-
-
-def _drawn(
-    cells: Cells, spread: FloatArray, replicates: int, rng: np.random.Generator
-) -> FloatArray:
-    """Replicates of the weights; `spread` is the standard deviation of a weight in its cell."""
-    drawn = resample(cells.rows, replicates, rng).astype(np.float64)
-    if not cells.weighted:
-        return drawn
-    mean = cells.weights / np.maximum(cells.rows, 1)
-    noise = rng.standard_normal(drawn.shape) * np.sqrt(drawn) * spread
-    return np.maximum(drawn * mean + noise, 0)
+    return Cells(rows, weights, squares, int(kept.sum()), weighted, drawn)
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One metric over groups ``(groups, classes)`` with its sampling errors.
+    """One metric over groups, the last of them everyone, with its sampling errors.
 
-    Parameters
-    ----------
-    values, overall : ndarray, shapes (groups, classes) and (classes,)
-        The metric; NaN where undefined.
-    rows : ndarray of int, shape (groups, classes)
-        Rows of the denominators.
-    low, high : ndarray, shape (groups, classes)
-        Ends of an interval per group and class.
-    overall_low, overall_high : ndarray, shape (classes,)
-        The same for everyone.
-    n : ndarray of int, shape (groups,)
-        Rows of each group that the metric rests on, whichever its class.
-    made_of : ndarray, shape (groups, parts)
-        Rates whose mean is the metric, or else the metric itself: what may lack a denominator.
-    size : ndarray or None
-        Effective rows where the metric is a proportion (or F1, made of one), else None.
-    share : ndarray, shape (groups, classes)
-        Of each group in the overall denominator; 0 where it is no proportion.
-    spread, overall_spread : ndarray
-        Standard errors where it is no proportion.
-    noise, overall_noise : ndarray, shapes (groups, classes, draws) and (classes, draws)
-        Standardised sampling errors, independent over groups.
-    compared : int
-        Groups that are compared: the first ones.
-    draws : ndarray, shape (draws, groups, classes)
-        The metric in bootstrap replicates; overall in `overall_draws`.
-    top : float
-        Largest value that the metric can have.
-    jaccard : bool
-        Whether it is F1: `size`, `share` and the noise are of its Jaccard index.
+    Arrays have shape ``(groups, classes)`` unless something else is said; NaN where undefined.
     """
 
     values: FloatArray
-    overall: FloatArray
-    rows: IntArray
-    n: IntArray
+    rows: IntArray  # of the denominators
+    n: IntArray  # ``(groups,)``: rows that the metric rests on, whichever its class
+    # ``(groups, parts)``: rates whose mean is the metric, or else the metric itself: what may lack
+    # a denominator
     made_of: FloatArray
-    low: FloatArray
+    low: FloatArray  # ends of an interval
     high: FloatArray
-    overall_low: FloatArray
-    overall_high: FloatArray
+    # effective rows where it is a proportion, or F1 made of one; without everyone
     size: FloatArray | None
+    # of each group in the overall denominator, 0 where it is no proportion; without everyone
     share: FloatArray
-    spread: FloatArray
-    overall_spread: FloatArray
-    noise: FloatArray
-    overall_noise: FloatArray
-    compared: int
-    draws: FloatArray
-    overall_draws: FloatArray
-    top: float = 1.0
-    jaccard: bool = False
+    spread: FloatArray  # standard errors where it is no proportion
+    noise: FloatArray  # ``(groups, classes, draws)``: standardised errors, independent over groups
+    compared: int  # groups that are compared: the first ones
+    draws: FloatArray  # ``(draws, groups, classes)``: the metric in bootstrap replicates
+    top: float = 1.0  # largest value that the metric can have
+    jaccard: bool = False  # it is F1: `size`, `share` and noise are of its Jaccard index
 
 
 def measure(metric: ByGroup, cells: Cells, level: float, seed: Iterable[int]) -> Measured:
     """Apply a metric by group to the counts of a cross and to their replicates."""
-    values = metric.values(cells.weights)
-    overall = metric.values(pool_groups(cells.weights))[0]
-    draws = metric.values(cells.replicates)
-    overall_draws = metric.values(pool_groups(cells.replicates))[:, 0]
-    rng = np.random.default_rng(list(seed))
+    values, draws = metric.values(cells.weights), metric.values(cells.replicates)
     total = cells.rows.sum(axis=(1, 2))
     jaccard, simple = metric.name == "f1", values.shape[1] == 1
-    size, share, made_of = None, np.zeros_like(values), values
+    size, share, made_of = None, np.zeros_like(values[:-1]), values
     rows = np.broadcast_to(total[:, None], values.shape).astype(np.int64)
-    spread = overall_spread = np.full(values.shape, np.nan)
+    spread = np.full(values.shape, np.nan)
     if metric.name == "balanced_accuracy":
         made_of = ratio_or_nan(*recall_parts(cells.weights))
-        spread, overall_spread = _mean_errors(cells.weights, cells.squares)
+        spread = _mean_errors(cells)
     else:
         of = jaccard_parts if jaccard else metric.parts
-        parts = of(cells.weights)
-        size = effective_size(parts, of(cells.squares))
-        share = np.nan_to_num(ratio_or_nan(parts[1], parts[1].sum(axis=0)))
+        hits, whole = (part[:-1] for part in of(cells.weights))
+        size = effective_size((hits, whole), of(cells.squares[:-1]))
+        share = np.nan_to_num(ratio_or_nan(whole, whole.sum(axis=0)))
         if metric.proportion:
             rows = metric.parts(cells.rows)[1].astype(np.int64)
     low, high = _limits(metric, cells.weights, cells.squares, level)
-    overall_low, overall_high = _limits(
-        metric, pool_groups(cells.weights), pool_groups(cells.squares), level
-    )
-    count, varied = len(draws), jaccard_of_f1(draws) if jaccard else draws
+    noise = normal_noise(values.shape, len(draws), np.random.default_rng(list(seed)))
+    if not simple and len(draws):
+        # Of one class the normal's quantiles; several share rows, as replicates know.
+        noise[:-1] = _noise(jaccard_of_f1(draws) if jaccard else draws, noise)[:-1]
     return Measured(
         values=values,
-        overall=overall,
         rows=rows,
         n=rows[:, 0] if simple else total,
         made_of=made_of,
         low=low,
         high=high,
-        overall_low=overall_low[0],
-        overall_high=overall_high[0],
         size=size,
         share=share,
         spread=spread,
-        overall_spread=overall_spread[0],
-        # Of one class the normal's quantiles; several share rows, as replicates know.
-        noise=normal_noise(values.shape, count, rng) if simple else _noise(varied, rng),
-        overall_noise=normal_noise(overall.shape, count, rng),
+        noise=noise,
         compared=cells.compared,
         draws=draws,
-        overall_draws=overall_draws,
         jaccard=jaccard,
     )
 
@@ -219,16 +153,11 @@ def complement(part: Measured) -> Measured:
     return replace(
         part,
         values=1 - part.values,
-        overall=1 - part.overall,
         made_of=1 - part.made_of,
         low=1 - part.high,
         high=1 - part.low,
-        overall_low=1 - part.overall_high,
-        overall_high=1 - part.overall_low,
         noise=-part.noise,
-        overall_noise=-part.overall_noise,
         draws=1 - part.draws,
-        overall_draws=1 - part.overall_draws,
     )
 
 
@@ -238,16 +167,13 @@ def proportion_errors(p: FloatArray, size: FloatArray) -> FloatArray:
     return np.sqrt(added * (1 - added) / np.where(size > 0, size, np.nan))
 
 
-def _mean_errors(weights: FloatArray, squares: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Standard errors of a mean of recalls, of groups and overall: ``(groups, 1)``, ``(1, 1)``."""
-
-    def errors(weights: FloatArray, squares: FloatArray) -> FloatArray:
-        parts = recall_parts(weights)
-        each = proportion_errors(ratio_or_nan(*parts), effective_size(parts, recall_parts(squares)))
-        classes = np.asarray((~np.isnan(each)).sum(axis=-1, keepdims=True), np.float64)
-        return ratio_or_nan(np.sqrt(np.nansum(each**2, axis=-1, keepdims=True)), classes)
-
-    return errors(weights, squares), errors(pool_groups(weights), pool_groups(squares))
+def _mean_errors(cells: Cells) -> FloatArray:
+    """Standard errors of a mean of recalls, ``(groups, 1)``."""
+    parts = recall_parts(cells.weights)
+    size = effective_size(parts, recall_parts(cells.squares))
+    each = proportion_errors(ratio_or_nan(*parts), size)
+    classes = np.asarray((~np.isnan(each)).sum(axis=-1, keepdims=True), np.float64)
+    return ratio_or_nan(np.sqrt(np.nansum(each**2, axis=-1, keepdims=True)), classes)
 
 
 def _limits(
@@ -282,10 +208,7 @@ def _wilson(parts: Parts, squares: Parts, level: float) -> tuple[FloatArray, Flo
 def effective_size(parts: Parts, squares: Parts) -> FloatArray:
     """Rows without weights whose proportion would vary as much; the rows where all weigh 1.
 
-    Parameters
-    ----------
-    parts, squares : (ndarray, ndarray)
-        Numerator and denominator of Σw, and the same of Σw².
+    `parts` are numerator and denominator of Σw, `squares` the same of Σw².
     """
     total, (hit, both) = parts[1], squares
     p = np.nan_to_num(ratio_or_nan(*parts))
@@ -306,12 +229,8 @@ def percentiles(draws: FloatArray, level: float) -> tuple[FloatArray, FloatArray
     return np.where(defined, low, np.nan), np.where(defined, high, np.nan)
 
 
-def _noise(draws: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _noise(draws: FloatArray, normal: FloatArray) -> FloatArray:
     """Standardised deviations of the replicates, or normal ones where these do not vary."""
-    count, shape = len(draws), draws.shape[1:]
-    normal = normal_noise(shape, count, rng)
-    if not count:
-        return normal
     centred = np.nan_to_num(draws - skipping_nan("mean", draws, 0))
     spread = np.sqrt((centred**2).mean(axis=0))
     scaled = np.moveaxis(centred / np.where(spread > 0, spread, 1.0), 0, -1)

@@ -40,28 +40,15 @@ CONVENTION_ERROR = "convention must be 'exclude' or 'fairlearn', got {!r}"
 
 @dataclass(frozen=True)
 class ByGroup:
-    """One metric by group.
+    """One metric by group."""
 
-    Parameters
-    ----------
-    name, title : str
-        Key in `BY_GROUP`, and in words.
-    direction : {"higher", "lower", "none"}
-        Which is better; none where only equality is judged.
-    parts : callable
-        Counts to numerator and denominator ``(..., groups, classes)``.
-    proportion : bool
-        Whether it is a share of rows: the denominator is a number of rows.
-    macro : bool
-        Whether fairlearn leaves its average over classes to scikit-learn.
-    """
-
-    name: str
+    name: str  # key in `BY_GROUP`
     title: str
-    direction: Direction
+    direction: Direction  # which is better; none where only equality is judged
+    # counts to numerator and denominator ``(..., groups, classes)``
     parts: Callable[[NDArray[Any]], Parts]
-    proportion: bool = True
-    macro: bool = False
+    proportion: bool = True  # a share of rows: the denominator is a number of rows
+    macro: bool = False  # fairlearn leaves its average over classes to scikit-learn
 
     def values(self, counts: NDArray[Any], convention: Convention = "exclude") -> FloatArray:
         """Return the metric of counts ``(..., groups, C, C)``, shape ``(..., groups, classes)``."""
@@ -185,13 +172,7 @@ def chosen(names: tuple[str, ...]) -> tuple[ByGroup, ...]:
 def chosen_from(
     table: Mapping[str, AnyMetric], names: Iterable[str], kind: str
 ) -> tuple[AnyMetric, ...]:
-    """The metrics of these names, once each; all of them for none.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name.
-    """
+    """The metrics of these names, once each; all of them for none."""
     wanted = dict.fromkeys(names) or table
     for name in wanted:
         if name not in table:

@@ -17,7 +17,6 @@ from random import Random, SystemRandom
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.audit.classes import ordered_classes
 from evaluation.audit.discrete_noise import (
     check_budget,
     discrete_gaussian,
@@ -26,6 +25,7 @@ from evaluation.audit.discrete_noise import (
     laplace_scale,
     laplace_variance,
 )
+from evaluation.audit.labels import ordered_classes
 from evaluation.audit.release import Release
 from evaluation.audit.schema import (
     EVERYONE,
@@ -64,32 +64,18 @@ BOTH = (
 
 @dataclass(frozen=True)
 class Declared:
-    """Names that may occur, stated before the rows are read.
-
-    Parameters
-    ----------
-    classes : sequence of str
-        All classes.
-    levels : mapping of str to sequence of str
-        Groups of every sensitive column without cut points.
-    clients : sequence of str
-        All clients; empty where no column names them.
-    missing : bool
-        Whether a missing sensitive value is a group of its own.
-    """
+    """Names that may occur, stated before the rows are read."""
 
     classes: Sequence[str] = ()
+    # groups of every sensitive column without cut points
     levels: Mapping[str, Sequence[str]] | None = None
-    clients: Sequence[str] = ()
-    missing: bool = True
+    clients: Sequence[str] = ()  # empty where no column names them
+    missing: bool = True  # a missing sensitive value is a group of its own
 
     def schema(self, found: Schema) -> Schema:
         """The schema of the whole declared cross, whatever of it the rows hold.
 
-        Raises
-        ------
-        InputError
-            If names are not declared, or the rows have others.
+        Refused if names are not declared, or the rows have others.
         """
         if not self.classes:
             raise InputError(UNDECLARED.format(what="all classes"))
@@ -136,25 +122,10 @@ def protect(
 ) -> tuple[Tally, Release]:
     """Make counts fit to leave their site.
 
-    Parameters
-    ----------
-    tally : Tally
-        Exact counts.
-    epsilon, delta : float, optional
-        ε for discrete Laplace noise, with δ for discrete Gaussian; neither for no noise.
-    min_cell : int
-        Cells with 1 to ``min_cell - 1`` rows are left out.
-    declared : Declared, optional
-        Needed with noise.
-    source : random.Random, optional
-        A seeded one makes the noise predictable, for tests alone; by default the operating
-        system's randomness.
-
-    Raises
-    ------
-    InputError
-        If scores were counted as they are; if noise is asked for and names are not declared, the
-        cross is too large or rows have weights; or options do not go together.
+    `epsilon` asks for discrete Laplace noise, with `delta` for discrete Gaussian; that needs names
+    that are `declared`, and counts without weights or errors. `min_cell` instead leaves out cells
+    with 1 to ``min_cell - 1`` rows. A seeded `source` makes the noise predictable, for tests
+    alone; by default it is the operating system's randomness.
     """
     tally.refuse_exact_scores()
     if epsilon is None:
@@ -185,7 +156,7 @@ def leave_out_small(tally: Tally, min_cell: int) -> tuple[Tally, Release]:
         if part == "scores" and tally.confusion is not None:
             small |= _told_by_confusion(tally, min_cell)
         dropped_cells, dropped_rows = dropped_cells + small.sum(), dropped_rows + rows[small].sum()
-        kept[part] = SparseCounts(counted.shape, counted.keys[~small], counted.values[~small])
+        kept[part] = counted.some(~small)
     release = Release(
         min_cell=min_cell,
         dropped_cells=_rounded_up(int(dropped_cells), min_cell),
@@ -259,14 +230,12 @@ def add_noise(
     )
     draw = discrete_laplace if delta is None else discrete_gaussian
 
-    def noised(part: SparseCounts | None) -> SparseCounts | None:
-        if part is None:
-            return None
+    def noised(part: SparseCounts) -> SparseCounts:
         full = part.dense().reshape(-1, 1)
         added = np.array([draw(Fraction(scale), source) for _ in range(len(full))], np.int64)
         return SparseCounts(part.shape, np.arange(len(full)), full + added[:, None])
 
-    return Tally(whole.schema, noised(whole.confusion), noised(whole.scores)), release
+    return whole.mapped(noised), release
 
 
 def without_negative(tally: Tally) -> Tally:
@@ -277,15 +246,13 @@ def without_negative(tally: Tally) -> Tally:
     simplex, "norm-sub" in Wang et al., NDSS 2020, arXiv 1905.08320), to whole rows. Exact counts
     stay as they are.
     """
-    return replace(
-        tally,
-        confusion=_projected(tally.confusion),
-        scores=_projected(tally.scores),
-    )
+    if tally.schema.task == "regression":  # no noise is added to errors, which may be negative
+        return tally
+    return tally.mapped(_projected)
 
 
-def _projected(counted: SparseCounts | None) -> SparseCounts | None:
-    if counted is None or counted.values.size == 0 or counted.values.min() >= 0:
+def _projected(counted: SparseCounts) -> SparseCounts:
+    if counted.values.size == 0 or counted.values.min() >= 0:
         return counted
     values = _to_simplex(counted.values[:, 0])
     keep = values > 0

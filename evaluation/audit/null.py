@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.gaps import GapKind, Rates, gap_kinds, narrowed
-from evaluation.audit.measured import Cells, Measured
+from evaluation.audit.measured import Cells, Measured, make_cells
 from evaluation.audit.metrics import (
     BY_GROUP,
     COMPLEMENTS,
@@ -45,7 +45,7 @@ from evaluation.audit.metrics import (
 )
 from evaluation.intervals import LEVEL, check_level
 from evaluation.metrics import Across, skipping_nan
-from evaluation.rates import CountArray, FloatArray, pool_groups, ratio_or_nan
+from evaluation.rates import CountArray, FloatArray, ratio_or_nan
 
 DRAWS = 3_999
 """The smallest p-value is one in one more; at 0.05 it errs by 0.0035."""
@@ -79,19 +79,9 @@ def null_gaps(
 ) -> dict[str, tuple[float, float]]:
     """Band and p-value of gaps by name; those that are undefined or have no test are left out.
 
-    Parameters
-    ----------
-    kinds, values
-        The gaps, and what was seen of them by name.
-    draw : callable
-        Draws of a metric by group where nothing differs; see `permuted` and `alike_errors`.
-    across, level
-        As in `AuditOptions`.
-
-    Returns
-    -------
-    dict of str to (float, float)
-        What the gap stays within in a share `level` of the draws, and its p-value.
+    `values` are the gaps that were seen, `draw` gives a metric by group where nothing differs
+    (`permuted`, `alike_errors`). A band is what the gap stays within in a share `level` of the
+    draws.
     """
     by_metrics: dict[tuple[str, ...], list[GapKind]] = {}
     for kind in kinds:
@@ -131,9 +121,8 @@ def chance_gaps(
         NaN where the gap is undefined.
     """
     check_level(level)
-    rows = np.asarray(counts, np.int64)
-    sums = rows.astype(np.float64)
-    cells = Cells(rows, sums, sums, len(rows), False, np.zeros((0, *rows.shape)))
+    rows, rng = np.asarray(counts, np.int64), np.random.default_rng(seed)
+    cells = make_cells(rows[..., None], np.ones(len(rows), np.bool_), replicates=0, rng=rng)
     wanted = dict.fromkeys(names, np.nan)
     kinds = [kind for kind in gap_kinds(BY_GROUP.values()) if kind.name in wanted]
     values = {kind.name: float(kind.of_counts(rows)) for kind in kinds}
@@ -171,7 +160,7 @@ def permuted(cells: Cells, seed: int) -> Drawn:
 
     def draw(name: str) -> Rates:
         own = COMPLEMENTS.get(name, name)
-        rates, overall = drawn(own), BY_GROUP[name].values(pool_groups(cells.weights))
+        rates, overall = drawn(own), BY_GROUP[name].values(cells.weights[-1:])
         return 1 - rates if own != name else rates, overall
 
     return draw
@@ -182,14 +171,14 @@ def alike_errors(parts: Mapping[str, Measured], seed: int) -> Drawn:
 
     def draw(name: str) -> Rates | None:
         part = parts[name]
-        if np.isnan(part.spread).any():
+        rows, spread, overall = part.rows[:-1, 0], part.spread[:-1, 0], part.values[-1]
+        if np.isnan(spread).any():
             return None
         rng = np.random.default_rng((seed, 2))  # the same rows behind every error
-        freedom = np.maximum(part.rows[:, 0] - 1, 1)
-        error = part.spread[:, 0] * rng.standard_t(freedom, (DRAWS, len(freedom)))
-        share = part.rows[:, 0] / part.rows.sum()
-        mean = part.overall + np.nansum(error * share, axis=1, keepdims=True)
-        return (part.overall + error)[..., None], mean[..., None]
+        freedom = np.maximum(rows - 1, 1)
+        error = spread * rng.standard_t(freedom, (DRAWS, len(freedom)))
+        mean = overall + np.nansum(error * (rows / rows.sum()), axis=1, keepdims=True)
+        return (overall + error)[..., None], mean[..., None]
 
     return draw
 
@@ -238,13 +227,10 @@ def _shares(name: str, cells: Cells, rng: np.random.Generator) -> FloatArray:
 
 
 def effective_tables(name: str, cells: Cells) -> list[NDArray[np.int64]]:
-    """Of every class the compared groups by outcome; the last outcome is the hit.
+    """Of every class the compared groups by outcome ``(groups, outcomes)``; the last is the hit.
 
-    Returns
-    -------
-    list of ndarray of int64, shape (groups, outcomes)
-        Of metrics in `EXCLUSIVE` with more than two classes one table, with the classes as
-        outcomes. Rows, or effective rows where rows are weighted.
+    Of metrics in `EXCLUSIVE` with more than two classes one table, with the classes as outcomes.
+    Rows, or effective rows where rows are weighted.
     """
     parts = {"f1": jaccard_parts, "balanced_accuracy": recall_parts}.get(name)
     parts = parts or BY_GROUP[name].parts

@@ -44,23 +44,10 @@ def audit_clients(
     level: float = LEVEL,
     seed: int = 0,
 ) -> Results:
-    """Compare the clients of a run.
+    """Compare the clients of a run: its results, and its figure of each client.
 
-    Parameters
-    ----------
-    found, values : Results, ClientValues
-        The run's results, and its figure of each client.
-    title : str
-        Of the report.
-    methods : tuple of str
-        Which methods' figures; empty: all.
-    level, seed
-        Confidence level in (0, 1), and seed of the draws by chance.
-
-    Raises
-    ------
-    InputError
-        If there is no such method.
+    `methods` are those whose figures are wanted, empty: all; `level` is in (0, 1), `seed` of the
+    draws by chance.
     """
     for name in methods:
         if name not in values.values:
@@ -121,11 +108,11 @@ def _evenness(values: ClientValues, level: float, seed: int) -> Table:
             )
         )
     legend = EVEN + (CHANCE.format(level=100 * level) if share else "")
-    return Table(columns, tuple(tuple(map(_defined, row)) for row in rows), legend=legend)
-
-
-def _defined(value: Value) -> Value:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    defined = (
+        tuple(None if isinstance(own, float) and math.isnan(own) else own for own in row)
+        for row in rows
+    )
+    return Table(columns, tuple(defined), legend=legend)
 
 
 def _chance(
@@ -138,6 +125,5 @@ def _chance(
     hits = np.rint(np.array(list(known.values())) * sizes).astype(np.int64)
     counts = np.zeros((len(known), 2, 2), np.int64)
     counts[:, 0, 0], counts[:, 0, 1] = hits, sizes - hits
-    return chance_gaps(counts, ["accuracy_difference"], level=level, seed=seed)[
-        "accuracy_difference"
-    ]
+    gap = "accuracy_difference"
+    return chance_gaps(counts, [gap], level=level, seed=seed)[gap]

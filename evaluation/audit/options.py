@@ -1,9 +1,13 @@
-"""What an audit shall compute."""
+"""What an audit shall compute, and what of it may be published."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.bootstrap import REPLICATES
 from evaluation.intervals import LEVEL
@@ -52,3 +56,31 @@ class AuditOptions:
         """Columns to cross: as asked, else each sensitive column and the cross of all."""
         singles = tuple((name,) for name in columns)
         return self.by or ((*singles, columns) if len(columns) > 1 else singles)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What may be published."""
+
+    groups: dict[tuple[str, ...], frozenset[str]] | None = None  # by cross of columns; None: all
+    clients: frozenset[str] = frozenset()  # whose accuracy may be known
+    # by cross, clients that may be compared with the others group by group
+    contributing: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+
+    def mask(self, by: tuple[str, ...], names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which of these groups of a cross may be published."""
+        if self.groups is None:
+            return np.ones(len(names), np.bool_)
+        own = self.groups.get(tuple(by), frozenset())
+        return np.array([name in own for name in names], np.bool_)
+
+    def clients_mask(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Clients whose accuracy may be published."""
+        return np.array([self.groups is None or name in self.clients for name in names], np.bool_)
+
+    def contributes(self, by: tuple[str, ...], client: str) -> bool:
+        """Whether a client's part of a cross may be published."""
+        return self.groups is None or client in self.contributing.get(tuple(by), frozenset())
+
+
+ALL = Shown()

@@ -17,31 +17,18 @@ Method = Literal["between_groups", "to_overall"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with what is needed to judge it.
-
-    Parameters
-    ----------
-    value, low, high : float
-        The number and its interval at the audit's level; NaN where undefined.
-    n : int
-        Rows that it rests on.
-    how : str
-        Of the interval: ``wilson``, ``bootstrap``, ``exact``, ``normal``, or ``none``.
-    undefined : float
-        Share of the bootstrap replicates in which it was undefined (a group vanished).
-    binning : float
-        How far the value may be off because it comes from bins of scores; the interval holds it.
-    lacks : tuple of str
-        Parts that are not defined, in words: the value is over the others, and passes no gate.
-    """
+    """A number with what is needed to judge it."""
 
     value: float
-    low: float = NAN
+    low: float = NAN  # ends of its interval at the audit's level; NaN where undefined
     high: float = NAN
-    n: int = 0
-    how: str = "none"
+    n: int = 0  # rows that it rests on
+    how: str = "none"  # of the interval: wilson, bootstrap, exact, normal, or none
+    # share of the bootstrap replicates in which it was undefined (a group vanished)
     undefined: float = 0.0
+    # how far it may be off because it comes from bins of scores; the interval holds it
     binning: float = 0.0
+    # parts that are not defined, in words: the value is over the others, and passes no gate
     lacks: tuple[str, ...] = ()
 
 
@@ -49,46 +36,29 @@ class Estimate:
 class Gap:
     """How far a metric is from equal over the groups.
 
-    Parameters
-    ----------
-    name : str
-        Unique in its cross of columns: fairlearn's name where it has one
-        (``equalized_odds_difference``), else ``<metric>_difference`` or ``<metric>_ratio``, with
-        ``_to_overall`` and ``_mean`` where those conventions are meant.
-    title : str
-        In words.
-    metric : str
-        Key of the metric by group; for equalized odds ``equalized_odds``.
-    kind, method
-        Difference or ratio; between groups or to the overall value.
-    estimate : Estimate
-        Value and interval.
-    lowest, highest : str
-        Groups at its ends; empty where it joins several rates.
-    chance : float
-        What a share `level` of the gaps that chance alone makes stays within; NaN for ratios, and
-        where it is not computed. See `evaluation.audit.null`.
-    p : float
-        How often chance alone makes a gap so large, by the same draws; NaN where there is no test.
-    p_holm, p_bh : float
-        Corrected within its family: by Holm for gaps that a gate names, by Benjamini & Hochberg
-        for the plain differences of the others; else NaN. See `evaluation.audit.families`.
-    detectable : float
-        Smallest difference that this n detects with the audit's power; NaN for ratios.
+    Names are unique in a cross of columns: fairlearn's where it has one
+    (``equalized_odds_difference``), else ``<metric>_difference`` or ``<metric>_ratio``, with
+    ``_to_overall`` and ``_mean`` where those conventions are meant.
     """
 
     name: str
-    title: str
-    metric: str
+    title: str  # in words
+    metric: str  # key of the metric by group; for equalized odds ``equalized_odds``
     kind: Kind
     method: Method
     estimate: Estimate
-    lowest: str = ""
+    lowest: str = ""  # groups at its ends; empty where it joins several rates
     highest: str = ""
+    # what a share `level` of the gaps that chance alone makes stays within; NaN for ratios, and
+    # where it is not computed (`evaluation.audit.null`)
     chance: float = NAN
+    # how often chance alone makes a gap so large, by the same draws; NaN without a test
     p: float = NAN
+    # corrected within its family: by Holm for gaps that a gate names, by Benjamini & Hochberg for
+    # the plain differences of the others (`evaluation.audit.families`)
     p_holm: float = NAN
     p_bh: float = NAN
+    # smallest difference that this n detects with the audit's power; NaN for ratios
     detectable: float = NAN
 
     @property
@@ -111,30 +81,16 @@ class GroupMetric:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Groups of one cross of sensitive columns.
-
-    Parameters
-    ----------
-    by : tuple of str
-        The columns.
-    groups : tuple of str
-        Those that are compared, and `rows` of each.
-    suppressed : tuple of str
-        Those with fewer rows than `AuditOptions.min_group` or withheld by redaction, and
-        `suppressed_rows` in all.
-    metrics : tuple of GroupMetric
-        Each with one estimate per group.
-    gaps : tuple of Gap
-        Differences and ratios.
-    """
+    """Groups of one cross of sensitive columns."""
 
     by: tuple[str, ...]
-    groups: tuple[str, ...]
+    groups: tuple[str, ...]  # those that are compared
     rows: tuple[int, ...]
+    # those with fewer rows than `AuditOptions.min_group`, or withheld by redaction
     suppressed: tuple[str, ...]
-    suppressed_rows: int
-    metrics: tuple[GroupMetric, ...]
-    gaps: tuple[Gap, ...]
+    suppressed_rows: int  # in all
+    metrics: tuple[GroupMetric, ...]  # each with one estimate per group
+    gaps: tuple[Gap, ...]  # differences and ratios
 
     def gap(self, name: str) -> Gap:
         """The gap of that name; KeyError if there is none."""
@@ -144,129 +100,65 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ScoreMetric:
-    """A metric of scores by group, from histograms.
+    """A metric of scores by group, from histograms."""
 
-    Parameters
-    ----------
-    name, title, direction
-        ``roc_auc``, ``average_precision``, ``calibration_error``, ``brier`` …
-    scored : str
-        The class whose score it is.
-    overall, groups
-        Estimates.
-    """
-
-    name: str
+    name: str  # ``roc_auc``, ``average_precision``, ``calibration_error``, ``brier``, …
     title: str
     direction: Literal["higher", "lower", "none"]
-    scored: str
+    scored: str  # the class whose score it is
     overall: Estimate
     groups: tuple[Estimate, ...]
 
 
 @dataclass(frozen=True)
 class ScoreComparison:
-    """Scores over the groups of one cross of columns; densities for a picture.
-
-    Parameters
-    ----------
-    by, groups
-        Columns and compared groups.
-    metrics : tuple of ScoreMetric
-        Each with one estimate per group.
-    gaps : tuple of Gap
-        Differences between groups.
-    densities : tuple of tuple of float
-        Of each group the share of its rows in each of a few equal bins of the score.
-    calibration : tuple of tuple of (float, float, int)
-        Of each group: mean score, observed rate and rows per bin that holds rows.
-    """
+    """Scores over the groups of one cross of columns; densities for a picture."""
 
     by: tuple[str, ...]
-    groups: tuple[str, ...]
-    metrics: tuple[ScoreMetric, ...]
-    gaps: tuple[Gap, ...]
+    groups: tuple[str, ...]  # that are compared
+    metrics: tuple[ScoreMetric, ...]  # each with one estimate per group
+    gaps: tuple[Gap, ...]  # differences between groups
+    # of each group the share of its rows in each of a few equal bins of the score
     densities: tuple[tuple[float, ...], ...]
+    # of each group: mean score, observed rate and rows per bin that holds rows
     calibration: tuple[tuple[tuple[float, float, int], ...], ...]
 
 
 @dataclass(frozen=True)
 class Subgroup:
-    """A subgroup that is served worse than the rest.
+    """A subgroup that is served worse than the rest."""
 
-    Parameters
-    ----------
-    where : tuple of (str, str)
-        Columns and values that define it.
-    n : int
-        Its rows.
-    metric : str
-        What it is judged by.
-    estimate : Estimate
-        Of the subgroup, its interval corrected for the search; ``rest`` is the value over all other
-        rows.
-    rest : float
-        See `estimate`.
-    shortfall : float
-        Lower confidence bound of how much worse it is than the rest, corrected for the search; > 0:
-        surely worse.
-    explains : float
-        Share of all errors that would not have happened if it were served as the rest, in [0, 1].
-    """
-
-    where: tuple[tuple[str, str], ...]
+    where: tuple[tuple[str, str], ...]  # columns and values that define it
     n: int
-    metric: str
-    estimate: Estimate
-    rest: float
+    metric: str  # what it is judged by
+    estimate: Estimate  # its interval is corrected for the search
+    rest: float  # the value over all other rows
+    # lower confidence bound of how much worse it is than the rest, corrected for the search; above
+    # 0: surely worse
     shortfall: float
+    # share of all errors that would not have happened if it were served as the rest
     explains: float
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one client adds to a global gap.
-
-    Parameters
-    ----------
-    client : str
-        Its name.
-    n : int
-        Its rows.
-    gap : str
-        Name of the gap and the columns it is over: ``equalized_odds_difference @ sex × race``.
-    without : float
-        The gap over all other clients' rows.
-    share : float
-        Gap of everyone less `without`: positive where the client makes it larger.
-    own : float
-        The gap within the client's own rows.
-    """
+    """What one client adds to a global gap."""
 
     client: str
-    n: int
-    gap: str
-    without: float
-    share: float
-    own: float
+    n: int  # its rows
+    gap: str  # name and columns: ``equalized_odds_difference @ sex × race``
+    without: float  # the gap over all other clients' rows
+    share: float  # gap of everyone less `without`: positive where the client makes it larger
+    own: float  # the gap within the client's own rows
 
 
 @dataclass(frozen=True)
 class FrontierPoint:
-    """What thresholds by group can reach.
+    """What thresholds by group can reach."""
 
-    Parameters
-    ----------
-    gap : float
-        Largest allowed gap of the constraint.
-    accuracy : float
-        Best accuracy within it.
-    thresholds : tuple of tuple of (float, float)
-        Of each group, thresholds and the share of rows that each is used for.
-    """
-
-    gap: float
-    accuracy: float
+    gap: float  # largest allowed gap of the constraint
+    accuracy: float  # the best within it
+    # of each group, with the share of rows that each is used for
     thresholds: tuple[tuple[tuple[float, float], ...], ...]
 
 

@@ -11,27 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.audit.arrow import Place
 from evaluation.audit.batches import Progress, batches
-from evaluation.audit.count_errors import Errors
+from evaluation.audit.columns import Place
 from evaluation.audit.count_labels import Labels
-from evaluation.audit.counting import Counting
+from evaluation.audit.counting import Counting, Errors
 from evaluation.audit.files import find_files
 from evaluation.audit.frames import collected, column_names, frame_batches
-from evaluation.audit.quantiles import with_cuts
+from evaluation.audit.groups import with_cuts
 from evaluation.audit.settings import ReadSettings
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
-
-__all__ = [
-    "ReadSettings",
-    "Reading",
-    "read_files",
-    "read_frame",
-    "tally_arrays",
-    "tally_files",
-    "tally_frame",
-]
 
 NO_ROWS = "no row to audit in {source}: {why}"
 DROPPED = "{n:,} of {rows:,} rows were left out: no value in {column!r}"
@@ -45,27 +34,12 @@ SAME_NAME = "sensitive column {name!r} has the name of another argument; rename 
 
 @dataclass(frozen=True)
 class Reading:
-    """Counts, and what is to be said about how they came about.
-
-    Parameters
-    ----------
-    tally : Tally
-        The counts.
-    settings : ReadSettings
-        Those used, with the cut points that were found.
-    source : tuple of str
-        Files that were read.
-    notes : tuple of str
-        Rows left out, files named twice or copied, cut points found.
-    rows : int
-        Rows seen, those left out among them.
-    """
+    """Counts, and what is to be said about how they came about."""
 
     tally: Tally
-    settings: ReadSettings
-    source: tuple[str, ...]
-    notes: tuple[str, ...]
-    rows: int
+    settings: ReadSettings  # those used, with the cut points that were found
+    source: tuple[str, ...]  # files that were read
+    notes: tuple[str, ...]  # rows left out, files named twice or copied, cut points found
 
 
 def read_files(
@@ -111,19 +85,9 @@ def tally_files(
 
 
 def read_frame(frame: Any, settings: ReadSettings) -> Reading:
-    """Count the rows of a table in memory; one without rows gives counts of nothing.
+    """Count the rows of a DataFrame, a pyarrow.Table, or arrays ``(n,)`` by name.
 
-    Parameters
-    ----------
-    frame : DataFrame, pyarrow.Table, or mapping of str to array_like of shape (n,)
-        The table.
-    settings : ReadSettings
-        Columns and rules.
-
-    Raises
-    ------
-    InputError
-        If a column is missing or holds a wrong value.
+    A table without rows gives counts of nothing.
     """
     notes: tuple[str, ...] = ()
     if settings.auto_cuts:
@@ -229,4 +193,4 @@ def _reading(counted: Counting, source: tuple[str, ...], notes: tuple[str, ...])
     )
     clipped = tuple(CLIPPED.format(n=n, column=name) for name, n in sorted(counted.clipped.items()))
     notes = (*notes, *missing, *dropped, *clipped)
-    return Reading(counted.tally(), counted.settings, source, notes, counted.rows)
+    return Reading(counted.tally(), counted.settings, source, notes)

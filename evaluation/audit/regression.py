@@ -16,15 +16,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evaluation.audit.exact_sums import BITS, bits, rounded
-from evaluation.audit.findings import gap_records, split
+from evaluation.audit.findings import Words, gap_records, split
 from evaluation.audit.gaps import kinds_of
-from evaluation.audit.lacks import Words
 from evaluation.audit.measured import Measured, normal_noise
 from evaluation.audit.metrics import Direction, chosen_from
 from evaluation.audit.null import alike_errors
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import Comparison, Estimate, Gap, GroupMetric
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import ExactArray, IntArray
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray, ratio_or_nan
@@ -32,51 +30,28 @@ from evaluation.rates import FloatArray, ratio_or_nan
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Means and variances of errors by group, in units of the size of all errors.
-
-    Parameters
-    ----------
-    rows : ndarray of int64, shape (groups,)
-        Rows.
-    error, absolute, square : ndarray of float64, shape (groups,)
-        Means of e, |e| and e².
-    error_variance, absolute_variance : ndarray of float64, shape (groups,)
-        Of e and |e|.
-    """
+    """Means and variances of errors by group, in units of the size of all errors."""
 
     rows: IntArray
-    error: FloatArray
-    absolute: FloatArray
-    square: FloatArray
+    error: FloatArray  # mean of e
+    absolute: FloatArray  # of |e|
+    square: FloatArray  # of e²
     error_variance: FloatArray
     absolute_variance: FloatArray
 
 
 @dataclass(frozen=True)
 class ByError:
-    """One metric of errors.
-
-    Parameters
-    ----------
-    name, title, direction
-        As in `evaluation.audit.metrics.ByGroup`.
-    value : callable
-        Moments to the metric, by group.
-    variance : callable or None
-        Moments to the variance of one row's term; None where sums do not tell.
-    power : int
-        Of the unit of errors that the metric is in.
-    ratios : bool
-        Whether ratios make sense: not where the sign changes.
-    """
+    """One metric of errors; names and direction as in `evaluation.audit.metrics.ByGroup`."""
 
     name: str
     title: str
     direction: Direction
-    value: Callable[[Moments], FloatArray]
+    value: Callable[[Moments], FloatArray]  # moments to the metric, by group
+    # to that of one row's term; None where sums do not tell
     variance: Callable[[Moments], FloatArray] | None
-    power: int = 1
-    ratios: bool = True
+    power: int = 1  # of the unit of errors that the metric is in
+    ratios: bool = True  # whether they make sense: not where the sign changes
 
 
 _TABLE = (
@@ -102,46 +77,29 @@ def compare_one(
     tally: Tally, by: tuple[str, ...], options: AuditOptions, shown: Shown = ALL
 ) -> Comparison:
     """Compare the errors of the groups of one cross of columns; p-values are not yet corrected."""
-    if tally.errors is None:
-        raise ValueError("a tally of a regression has sums of errors")
-    sums, names = tally.grouped(tally.errors, by)
-    groups = split(by, names, sums[:, 0], options.min_group, shown)
+    sums, names = tally.grouped(tally.judged, by)
+    kept, groups = split(by, names, sums[:, 0], options.min_group, shown)
     if not len(sums):
-        return groups.comparison()
+        return groups
     metrics = chosen_errors(options.metrics)
     total = sums.sum(axis=0, keepdims=True)
-    size = size_of(total[0])
-    own, everyone = (moments(part, size) for part in (sums[groups.kept], total))
-    parts = {m.name: measure_errors(m, own, everyone, options) for m in metrics}
+    rows, _, _, squares = (int(own) for own in total[0])
+    # Of errors: the power of two near their root mean square.
+    size = bits(squares, rows) // 2 if squares else 0
+    errors = moments(np.concatenate([sums[kept], total]), size)
+    parts = {m.name: measure_errors(m, errors, options) for m in metrics}
     kinds = [k for m in metrics for k in kinds_of(m.name, m.title, ratios=m.ratios)]
     words = Words({m.name: m.title.lower() for m in metrics})
     draw = alike_errors(parts, options.seed)
-    gaps = gap_records(kinds, parts, groups.names, draw, options, words)
-    comparison = groups.comparison(tuple(_group_metric(m, parts[m.name]) for m in metrics), gaps)
-    return _in_unit(comparison, size + BITS * tally.schema.place)
-
-
-def size_of(sums: ExactArray) -> int:
-    """Size of errors, as the power of two near their root mean square; 0 where there are none.
-
-    Parameters
-    ----------
-    sums : ndarray, shape (4,)
-        Rows, Σe, Σ|e|, Σe² as in `Tally.errors`.
-    """
-    rows, _, _, squares = (int(own) for own in sums)
-    return bits(squares, rows) // 2 if squares else 0
+    gaps = gap_records(kinds, parts, groups.groups, draw, options, words)
+    found = tuple(_group_metric(m, parts[m.name]) for m in metrics)
+    return _in_unit(replace(groups, metrics=found, gaps=gaps), size + BITS * tally.schema.place)
 
 
 def moments(sums: ExactArray, size: int) -> Moments:
-    """Means and variances of errors.
+    """Means and variances of errors, in units of the power of two of `size`.
 
-    Parameters
-    ----------
-    sums : ndarray, shape (groups, 4)
-        Rows, Σe, Σ|e|, Σe² as in `Tally.errors`; at least one row each.
-    size : int
-        Of `size_of`: results are in units of its power of two.
+    `sums`, ``(groups, 4)``, are rows, Σe, Σ|e|, Σe² as in `Tally.errors`; at least one row each.
     """
     rows, error, absolute, squares = sums.T
     n = rows.astype(np.float64)
@@ -191,47 +149,24 @@ def _in_unit(comparison: Comparison, size: int) -> Comparison:
     return replace(comparison, metrics=metrics, gaps=tuple(map(gap, comparison.gaps)))
 
 
-def measure_errors(
-    metric: ByError,
-    groups: Moments,
-    everyone: Moments,
-    options: AuditOptions,
-) -> Measured:
-    """A metric of errors by group with its normal sampling errors.
-
-    Parameters
-    ----------
-    metric : ByError
-        The metric.
-    groups, everyone : Moments
-        Of the compared groups, and of all rows.
-    options
-        Level, replicates, and seed of the draws for gaps.
-    """
-    values, spread, low, high = _normal(metric, groups, options.level)
-    overall, overall_spread, overall_low, overall_high = _normal(metric, everyone, options.level)
+def measure_errors(metric: ByError, errors: Moments, options: AuditOptions) -> Measured:
+    """A metric of errors by group, the last of them everyone, with its normal sampling errors."""
+    values, spread, low, high = (own[:, None] for own in _normal(metric, errors, options.level))
     draws = options.replicates if metric.variance is not None else 0
     rng = np.random.default_rng((options.seed, 1, list(BY_ERROR).index(metric.name)))
-    column = values[:, None]
     return Measured(
-        values=column,
-        overall=overall,
-        rows=groups.rows[:, None],
-        n=groups.rows,
-        made_of=column,
-        low=low[:, None],
-        high=high[:, None],
-        overall_low=overall_low,
-        overall_high=overall_high,
+        values=values,
+        rows=errors.rows[:, None],
+        n=errors.rows,
+        made_of=values,
+        low=low,
+        high=high,
         size=None,
-        share=np.zeros_like(column),
-        spread=spread[:, None],
-        overall_spread=overall_spread,
-        noise=normal_noise(column.shape, draws, rng),
-        overall_noise=normal_noise((1,), draws, rng),
-        compared=len(values),
-        draws=np.zeros((0, *column.shape)),
-        overall_draws=np.zeros((0, 1)),
+        share=np.zeros_like(values[:-1]),
+        spread=spread,
+        noise=normal_noise(values.shape, draws, rng),
+        compared=len(values) - 1,
+        draws=np.zeros((0, *values.shape)),
         top=float("inf"),
     )
 
@@ -254,22 +189,13 @@ def _normal(
 
 
 def _group_metric(metric: ByError, part: Measured) -> GroupMetric:
-    total = int(part.rows.sum())
+    n = [*part.n[:-1], part.n[:-1].sum()]
 
-    def estimate(value: float, low: float, high: float, n: int) -> Estimate:
-        drawn = part.noise.shape[-1] > 0 and not np.isnan(low)
-        return Estimate(value, low, high, n, "normal") if drawn else Estimate(value, n=n)
+    def estimate(g: int) -> Estimate:
+        value, low, high = (float(own[g, 0]) for own in (part.values, part.low, part.high))
+        if not part.noise.shape[-1] or np.isnan(low):
+            return Estimate(value, n=int(n[g]))
+        return Estimate(value, low, high, int(n[g]), "normal")
 
-    columns = (part.values[:, 0], part.low[:, 0], part.high[:, 0])
-    return GroupMetric(
-        metric.name,
-        metric.title,
-        metric.direction,
-        estimate(
-            float(part.overall[0]), float(part.overall_low[0]), float(part.overall_high[0]), total
-        ),
-        tuple(
-            estimate(float(v), float(low), float(high), int(n))
-            for v, low, high, n in zip(*columns, part.rows[:, 0], strict=True)
-        ),
-    )
+    *groups, overall = (estimate(g) for g in range(len(n)))
+    return GroupMetric(metric.name, metric.title, metric.direction, overall, tuple(groups))

@@ -13,35 +13,18 @@ Mechanism = Literal["none", "discrete laplace", "discrete gaussian"]
 
 @dataclass(frozen=True)
 class Release:
-    """How counts were protected.
+    """How counts were protected."""
 
-    Parameters
-    ----------
-    mechanism : {"none", "discrete laplace", "discrete gaussian"}
-        Of the noise on every cell; ``none``: counts are exact.
-    epsilon, delta : float
-        Differential privacy of every row (added or removed); 0 without noise, δ is 0 for Laplace.
-    deviation : float
-        Standard deviation of the noise on a cell, rounded; 0 without noise.
-    touched : int
-        Cells that one row changes, each by 1: its confusion cell, and one for every scored class.
-    cells : int
-        Cells that got noise: all of the declared cross, occupied or not.
-    min_cell : int
-        Cells with fewer rows than this were left out; 0: none were.
-    dropped_cells, dropped_rows : int
-        How many that were, and rows in them, rounded up to multiples of `min_cell`.
-    """
-
-    mechanism: Mechanism = "none"
-    epsilon: float = 0.0
-    delta: float = 0.0
-    deviation: float = 0.0
+    mechanism: Mechanism = "none"  # of the noise on every cell; ``none``: counts are exact
+    epsilon: float = 0.0  # differential privacy of every row (added or removed); 0 without noise
+    delta: float = 0.0  # 0 for Laplace
+    deviation: float = 0.0  # standard deviation of the noise on a cell, rounded
+    # cells that one row changes, each by 1: its confusion cell, and one for every scored class
     touched: int = 0
-    cells: int = 0
-    min_cell: int = 0
-    dropped_cells: int = 0
-    dropped_rows: int = 0
+    cells: int = 0  # that got noise: all of the declared cross, occupied or not
+    min_cell: int = 0  # cells with fewer rows than this were left out; 0: none were
+    dropped_cells: int = 0  # how many that were, rounded up to multiples of `min_cell`
+    dropped_rows: int = 0  # rows in them, likewise
 
     @property
     def noised(self) -> bool:
@@ -65,13 +48,7 @@ class Release:
 
 
 def release_notes(releases: Sequence[Release]) -> tuple[str, ...]:
-    """What a reader of an audit must know about the counts that it rests on.
-
-    Parameters
-    ----------
-    releases : sequence of Release
-        One of each site.
-    """
+    """What a reader of an audit must know about the counts that it rests on, by site."""
     notes = [
         f"{number} of {len(releases)} sites released {release.words()}."
         for release, number in Counter(releases).items()

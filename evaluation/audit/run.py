@@ -16,11 +16,10 @@ from evaluation.audit.families import in_families
 from evaluation.audit.frontier import frontiers
 from evaluation.audit.gate import check_gate, judge, looked_at
 from evaluation.audit.gate_names import Condition, names_in
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import Audit, Comparison, ScoreComparison
 from evaluation.audit.scores import score_comparisons
-from evaluation.audit.shown import ALL, Shown
-from evaluation.audit.subgroups import SubgroupSearch, search_subgroups
+from evaluation.audit.subgroups import search_subgroups
 from evaluation.audit.tally import Tally
 from evaluation.clients import ClientFairness, client_accuracies, client_fairness
 
@@ -94,11 +93,11 @@ def audit(
         options = replace(options, min_group=max(options.min_group, options.redact + 1))
         tally, gone = without_small(tally, options)
         redaction = Redaction(tally, options)
-        shown, notes = redaction.shown(options), [without_counts(note) for note in notes]
+        shown, notes = redaction.shown(), [without_counts(note) for note in notes]
         notes += [LEFT_OUT_ROWS.format(groups=", ".join(gone))] if gone else []
     comparisons = compare_groups(tally, options, shown)
     scores = score_comparisons(tally, options, shown)
-    search = search_subgroups(tally, options) if options.depth else SubgroupSearch()
+    search = search_subgroups(tally, options)
     subgroups = search.found
     if redaction is not None:
         subgroups = tuple(one for one in subgroups if redaction.allows(one.where))
@@ -126,13 +125,7 @@ def audit(
 
 
 def with_gate(found: Audit, conditions: Sequence[Condition]) -> Audit:
-    """Judge an audit; the gaps that conditions look at become a family of tests of their own.
-
-    Raises
-    ------
-    InputError
-        If a condition names what the audit does not have.
-    """
+    """Judge an audit; the gaps that conditions look at become a family of tests of their own."""
     named = looked_at(found, conditions)
     every: list[Comparison | ScoreComparison] = [*found.comparisons, *found.scores]
     both = in_families(every, named)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from evaluation.audit.classes import ordered_classes
-from evaluation.audit.number_text import number_text
+from evaluation.audit.labels import number_text, ordered_classes
 from evaluation.errors import InputError
 
 VERSION = 2
@@ -89,6 +88,11 @@ class Schema:
     columns: tuple[tuple[str, str], ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The sensitive columns."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
     def group_shape(self) -> tuple[int, ...]:
         """Clients and levels of every sensitive column: the leading axes of all counts."""
         return (len(self.clients), *(len(axis.levels) for axis in self.axes))
@@ -118,10 +122,9 @@ class Schema:
         InputError
             If there is none of that name.
         """
-        names = [axis.name for axis in self.axes]
-        if name not in names:
-            raise InputError(f"no sensitive column {name!r}; there are: {', '.join(names)}")
-        return names.index(name)
+        if name not in self.names:
+            raise InputError(f"no sensitive column {name!r}; there are: {', '.join(self.names)}")
+        return self.names.index(name)
 
 
 def ordered_levels(names: Iterable[str]) -> tuple[str, ...]:
@@ -141,17 +144,11 @@ def cut_levels(cuts: Sequence[float]) -> tuple[str, ...]:
 
 
 def united(a: Schema, b: Schema) -> Schema:
-    """The schema of the rows of both.
-
-    Raises
-    ------
-    InputError
-        If they were counted with different settings.
-    """
+    """The schema of the rows of both; refused if they were counted with different settings."""
     for what in ("task", "positive", "weighted"):
         _same(what, getattr(a, what), getattr(b, what))
     _same("number of bins", *("exact" if x.bins is None else x.bins for x in (a, b)))
-    _same("sensitive columns", [x.name for x in a.axes], [x.name for x in b.axes])
+    _same("sensitive columns", list(a.names), list(b.names))
     axes = []
     for own, other in zip(a.axes, b.axes, strict=True):
         _same(f"cut points of {own.name!r}", own.cuts, other.cuts)

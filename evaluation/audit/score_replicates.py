@@ -15,40 +15,73 @@ from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evaluation.audit.histograms import Metric, Sums
-from evaluation.audit.merged_scores import merged
+from evaluation.audit.histograms import CALIBRATION_BINS, Metric, Sums, place, points
 from evaluation.audit.outcome import NAN
-from evaluation.audit.row_draws import drawn_rows, few
 from evaluation.audit.score_table import Histogram, ScoreTable
 from evaluation.audit.sparse import IntArray
 from evaluation.audit.studentised import largest_ratios, pair_scales
 from evaluation.rates import FloatArray
 
+FEW = 8
+"""Rows to a cell up to which one by one is faster."""
+LISTED = 2**20
+"""Rows of which each has its cell listed; of more, the cell is searched for."""
+CELLS = 128
+"""Cells that are left, and a few more: none lies across the edge of two calibration bins."""
 CHUNK = 100_000
 """Cells of the replicates that are held at a time: few enough for the processor's cache."""
-
 Drawn = dict[str, FloatArray]
+
+
+def few(rows: IntArray | int, cells: int) -> NDArray[np.bool_]:
+    """Whether so many rows, drawn over so many cells, are drawn one by one."""
+    return np.asarray(rows <= FEW * cells)
+
+
+def drawn_rows(rows: IntArray, sizes: IntArray, rng: np.random.Generator) -> IntArray:
+    """Draw rows one by one, with replacement: so many of each draw, counted by cell.
+
+    A multinomial draw visits every cell, however few rows fall into it. So where there are few rows
+    to a cell they are drawn one by one: the distribution is the same, and the time that of the
+    rows. `sizes` may have any shape; ``(..., cells)`` is returned.
+    """
+    cells, total = len(rows), int(rows.sum())
+    which = rng.integers(max(total, 1), size=int(sizes.sum()))
+    if total <= LISTED:
+        found = np.repeat(np.arange(cells), rows)[which]
+    else:
+        found = np.searchsorted(np.cumsum(rows), which, side="right")
+    found += np.repeat(np.arange(sizes.size) * cells, sizes.ravel())
+    return np.bincount(found, minlength=sizes.size * cells).reshape(*sizes.shape, cells)
+
+
+def merged(histogram: Histogram) -> Histogram:
+    """Merge neighbouring cells until there are about `CELLS`, of about equally many rows.
+
+    A row counts by its share of its kind, so that few rows of the class are told apart as well as
+    many that are not. A merged cell stands for the mean score of its rows.
+    """
+    rows, centre = histogram.rows, histogram.grid.centre
+    shares = (rows / np.maximum(rows.sum(axis=-1, keepdims=True), 1)).sum(axis=0)
+    middle = (np.cumsum(shares) - shares / 2) / shares.sum()
+    label = place(middle, CELLS) * CALIBRATION_BINS + place(centre, CALIBRATION_BINS)
+    starts = np.flatnonzero(np.diff(label, prepend=-1))
+    few, weights = (np.add.reduceat(own, starts, axis=-1) for own in (rows, histogram.weights))
+    mean = np.add.reduceat(rows.sum(axis=0) * centre, starts) / few.sum(axis=0)
+    # Rounding must not carry it out of its calibration bin.
+    last = np.append(starts[1:], len(centre)) - 1
+    return Histogram(points(np.clip(mean, centre[starts], centre[last])), few, weights)
 
 
 def bootstrapped(
     table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, seed: int
 ) -> Drawn:
-    """Replicates of metrics of every compared group, then of all rows.
+    """Replicates of metrics of every compared group, then of all rows, by name.
 
-    Parameters
-    ----------
-    table : ScoreTable
-        What to resample.
-    metrics : mapping of str to callable
-        Of `Sums`; they may have axes of their own at the end.
-    replicates, seed : int
-        Number of replicates (at least 1) and seed.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (replicates, n_groups + 1, ...)
-        Shifted by what merged scores do to the value from the data.
+    Shape ``(replicates, n_groups + 1, ...)``: metrics may have axes of their own at the end.
+    Shifted by what merged scores do to the value from the data.
     """
     rng = np.random.default_rng(seed)
     n, sizes = table.overall.n, [own.n for own in table.compared]
@@ -67,11 +100,7 @@ def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, see
 
     Every group keeps its rows of the class and not of the class, and draws their scores from those
     of all compared groups (with their mean weight): the counterpart of
-    `evaluation.audit.null.permuted`.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (replicates, n_groups)
+    `evaluation.audit.null.permuted`. Shape ``(replicates, n_groups)``.
     """
     pooled = merged(table.pooled)
     rng = np.random.default_rng(seed)
@@ -86,24 +115,10 @@ def alike(table: ScoreTable, metrics: Mapping[str, Metric], replicates: int, see
 
 
 def interval(value: float, drawn: FloatArray, level: float) -> tuple[float, float]:
-    """Interval of a metric in [0, 1] from its replicates.
+    """Interval of a metric in [0, 1] from its replicates; NaN if none of them is defined.
 
     The hull of the percentiles and of the normal interval on the logit scale with the replicates'
     standard deviation: near 0 and 1 and with few rows the percentiles alone cover too little.
-
-    Parameters
-    ----------
-    value : float
-        From the data.
-    drawn : ndarray, shape (replicates,)
-        NaN where undefined: those take no part.
-    level : float
-        Confidence level, in (0, 1).
-
-    Returns
-    -------
-    (float, float)
-        NaN if no replicate is defined.
     """
     defined = drawn[~np.isnan(drawn)]
     if not defined.size:
@@ -121,7 +136,7 @@ def _expit(x: float) -> float:
 
 
 def gap_interval(values: FloatArray, drawn: FloatArray, level: float) -> tuple[float, float]:
-    """Interval of the largest difference between any two of several values.
+    """Interval of the largest difference between any two of several values, within [0, 1].
 
     All pairwise differences get intervals ``d ± c s`` that hold at once: `s` is the bootstrap's
     root mean square deviation of the pair, `c` the quantile of the largest ``|deviation| / s`` over
@@ -130,19 +145,8 @@ def gap_interval(values: FloatArray, drawn: FloatArray, level: float) -> tuple[f
     lower and the largest upper end. Unlike percentiles of the gap itself, which resampling pushes
     outwards, it reaches down to 0 where there is no gap; over many groups it is cautious.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n_groups,)
-        Of the groups; those that are NaN take no part.
-    drawn : ndarray, shape (replicates, n_groups)
-        Their replicates.
-    level : float
-        Confidence level, in (0, 1).
-
-    Returns
-    -------
-    (float, float)
-        Within [0, 1]; NaN with fewer than two values.
+    Values that are NaN take no part; NaN with fewer than two others. `drawn` are their replicates,
+    ``(replicates, n_groups)``.
     """
     measured = ~np.isnan(values)
     values, deviation = values[measured], (drawn - values)[:, measured]

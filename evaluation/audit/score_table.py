@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import relative_weights
-from evaluation.audit.grid import Grid
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.histograms import Grid
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.schema import Schema
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray
@@ -19,21 +18,11 @@ from evaluation.rates import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Scores of some rows, in the cells that these occupy.
-
-    Parameters
-    ----------
-    grid : Grid
-        Their `k` cells.
-    rows : ndarray of int64, shape (2, k)
-        Rows that are not (0) and that are (1) of the class.
-    weights : ndarray of float64, shape (2, k)
-        Sums of weights, relative to the mean weight; the rows where there are none.
-    """
+    """Scores of some rows, in the `k` cells that these occupy."""
 
     grid: Grid
-    rows: IntArray
-    weights: FloatArray
+    rows: IntArray  # ``(2, k)``: rows that are not (0) and that are (1) of the class
+    weights: FloatArray  # sums, relative to the mean weight; the rows where there are none
 
     @property
     def n(self) -> int:
@@ -48,33 +37,14 @@ class Histogram:
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """Histograms by group.
-
-    Parameters
-    ----------
-    by, scored
-        Columns, and the class whose score it is.
-    groups : tuple of str
-        Compared groups.
-    compared : tuple of Histogram
-        Of each of them.
-    pooled : Histogram
-        Of all of them together.
-    overall : Histogram
-        Of all rows, those in groups that are too small to compare among them.
-    """
+    """Histograms by group."""
 
     by: tuple[str, ...]
-    scored: str
-    groups: tuple[str, ...]
-    compared: tuple[Histogram, ...]
-    pooled: Histogram
-    overall: Histogram
-
-
-def crosses(schema: Schema, options: AuditOptions) -> tuple[tuple[str, ...], ...]:
-    """Columns to cross: as asked, else each sensitive column and the cross of all."""
-    return options.crosses(tuple(axis.name for axis in schema.axes))
+    scored: str  # the class whose score it is
+    groups: tuple[str, ...]  # that are compared
+    compared: tuple[Histogram, ...]  # of each of them
+    pooled: Histogram  # of all of them together
+    overall: Histogram  # of all rows, those of groups too small to compare among them
 
 
 def scored_classes(schema: Schema) -> tuple[str, ...]:
@@ -104,7 +74,13 @@ def score_table(
     grid = tally.grid
 
     def histogram(part: slice | NDArray[np.bool_]) -> Histogram:
-        return _histogram(grid, side[part], cell[part], rows[part], weights[part])
+        cells, place = np.unique(cell[part], return_inverse=True)
+        flat, size = side[part] * len(cells) + place, 2 * len(cells)
+        counted, weighed = (
+            np.bincount(flat, own[part], size).reshape(2, -1) for own in (rows, weights)
+        )
+        held = grid.take(cells)
+        return Histogram(held, counted.astype(np.int64), np.asarray(weighed, np.float64))
 
     # Keys increase, so the cells of a group stand together.
     ends = np.searchsorted(group, np.arange(len(present) + 1))
@@ -121,18 +97,7 @@ def score_table(
 def _of_class(tally: Tally, scores: SparseCounts, by: tuple[str, ...], scored: str) -> SparseCounts:
     """Counts ``[*groups, is it the class, cell]`` of one class's scores, where there are rows."""
     lead = len(tally.schema.group_shape)
-    own = scores.along(lead) == tally.schema.score_classes.index(scored)
-    chosen = SparseCounts(scores.shape, scores.keys[own], scores.values[own])
+    own = scores.some(scores.along(lead) == tally.schema.score_classes.index(scored))
     axes = [1 + tally.schema.axis(name) for name in by]
-    found = chosen.marginal([*axes, lead + 1, lead + 2])
-    held = found.values[:, 0] > 0
-    return SparseCounts(found.shape, found.keys[held], found.values[held])
-
-
-def _histogram(
-    grid: Grid, side: IntArray, cell: IntArray, rows: IntArray, weights: FloatArray
-) -> Histogram:
-    cells, place = np.unique(cell, return_inverse=True)
-    flat, size = side * len(cells) + place, 2 * len(cells)
-    counted, weighed = (np.bincount(flat, own, size).reshape(2, -1) for own in (rows, weights))
-    return Histogram(grid.take(cells), counted.astype(np.int64), np.asarray(weighed, np.float64))
+    found = own.marginal([*axes, lead + 1, lead + 2])
+    return found.some(found.values[:, 0] > 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -17,9 +18,8 @@ from evaluation.audit.histograms import (
     ScoreKind,
     Sums,
     binned,
-    calibration_terms,
 )
-from evaluation.audit.options import AuditOptions
+from evaluation.audit.options import ALL, AuditOptions, Shown
 from evaluation.audit.outcome import NAN, Estimate, Gap, ScoreComparison, ScoreMetric
 from evaluation.audit.score_replicates import (
     Drawn,
@@ -31,17 +31,16 @@ from evaluation.audit.score_replicates import (
 from evaluation.audit.score_table import (
     Histogram,
     ScoreTable,
-    crosses,
     score_table,
     scored_classes,
 )
-from evaluation.audit.shown import ALL, Shown
 from evaluation.audit.tally import Tally
 from evaluation.intervals import wilson_interval
 from evaluation.rates import FloatArray, ratio_or_nan
 
 DENSITY_BINS = 20
-TERMS = "calibration_terms"
+TERMS = "terms"
+"""Replicates of `Sums.terms`."""
 RANKINGS = ("roc_auc", "average_precision")
 """Metrics that no replicate moves where every pair is ranked right."""
 
@@ -74,16 +73,22 @@ def score_comparisons(
     """
     return tuple(
         _comparison(table, options, several=len(tally.schema.classes) > 2)
-        for by in crosses(tally.schema, options)
+        for by in options.crosses(tally.schema.names)
         for scored in scored_classes(tally.schema)
         if (table := score_table(tally, by, scored, options, shown)) is not None
     )
 
 
 def _comparison(table: ScoreTable, options: AuditOptions, *, several: bool) -> ScoreComparison:
-    drawn = _drawn(table, options)
+    kinds, seed = {kind.name: kind.of for kind in KINDS}, options.seed
+    drawn: Drawn = {}
+    chance: Drawn = {}
+    if options.replicates:
+        drawn = bootstrapped(table, kinds | {TERMS: attrgetter(TERMS)}, options.replicates, seed)
+        if len(table.groups) > 1:
+            # Another stream than that of the bootstrap.
+            chance = alike(table, kinds, options.replicates, seed + 1)
     metrics = tuple(_metric(kind, table, drawn, options) for kind in KINDS)
-    chance = _chance(table, options)
     of_class = f" of the score for {table.scored}" if several else ""
     gaps = tuple(_gap(metric, table.groups, drawn, chance, options, of_class) for metric in metrics)
     return ScoreComparison(
@@ -94,21 +99,6 @@ def _comparison(table: ScoreTable, options: AuditOptions, *, several: bool) -> S
         densities=_densities(table),
         calibration=_calibration(table),
     )
-
-
-def _drawn(table: ScoreTable, options: AuditOptions) -> Drawn:
-    if not options.replicates:
-        return {}
-    metrics = {kind.name: kind.of for kind in KINDS} | {TERMS: calibration_terms}
-    return bootstrapped(table, metrics, options.replicates, options.seed)
-
-
-def _chance(table: ScoreTable, options: AuditOptions) -> Drawn:
-    if not options.replicates or len(table.groups) < 2:
-        return {}
-    metrics = {kind.name: kind.of for kind in KINDS}
-    # Another stream than that of the bootstrap.
-    return alike(table, metrics, options.replicates, options.seed + 1)
 
 
 def _metric(kind: ScoreKind, table: ScoreTable, drawn: Drawn, options: AuditOptions) -> ScoreMetric:
@@ -147,8 +137,7 @@ def _estimate(
     if np.isnan(low):
         return plain
     if kind.name == "calibration_error":
-        terms = calibration_terms(sums)
-        off = np.abs(drawn[TERMS][:, index] - terms).sum(axis=-1)
+        off = np.abs(drawn[TERMS][:, index] - sums.terms).sum(axis=-1)
         low = value - float(np.quantile(off[~np.isnan(off)], level))
     # Never short of the value: merged scores and skew may leave it just outside.
     return _widened(replace(plain, low=min(low, value), high=max(high, value), how="bootstrap"))

@@ -8,9 +8,7 @@ from itertools import pairwise
 from math import isfinite, nan
 from typing import Any, Literal
 
-from evaluation.audit.classes import ordered_classes
-from evaluation.audit.labels import class_text, missing_texts
-from evaluation.audit.number_text import stated
+from evaluation.audit.labels import class_text, missing_texts, ordered_classes, stated
 from evaluation.audit.schema import Task
 from evaluation.errors import InputError
 

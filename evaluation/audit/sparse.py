@@ -35,23 +35,12 @@ TOO_LARGE = (
 class SparseCounts:
     """An integer array of which only the cells that occur are kept.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Size of every axis.
-    keys : ndarray of int64, shape (m,)
-        Row-major indices of the cells, strictly increasing.
-    values : ndarray of int64 or object, shape (m, k)
-        What is counted in each cell: rows, and sums over them, that add independently.
-
-    Raises
-    ------
-    InputError
-        If the array has more cells than an index can hold.
+    Refused if it has more cells than an index can hold.
     """
 
     shape: tuple[int, ...]
-    keys: IntArray
+    keys: IntArray  # ``(m,)``: row-major indices of the cells, strictly increasing
+    # ``(m, k)``, int64 or object: rows, and sums over them, that add independently
     values: ExactArray
 
     def __post_init__(self) -> None:
@@ -61,17 +50,7 @@ class SparseCounts:
     def collect(
         cls, shape: Sequence[int], flat: NDArray[np.integer], values: ExactArray
     ) -> SparseCounts:
-        """Sum the values of equal indices.
-
-        Parameters
-        ----------
-        shape : sequence of int
-            Size of every axis.
-        flat : ndarray of int, shape (n,)
-            Row-major indices, in any order.
-        values : ndarray of int64 or object, shape (n, k)
-            What each adds.
-        """
+        """Sum the values ``(n, k)`` of equal row-major indices, which come in any order."""
         check_size(shape)
         cells, keys = prod(int(size) for size in shape), np.asarray(flat, np.int64)
         if cells <= min(DENSE, 2 * len(keys)):
@@ -89,6 +68,10 @@ class SparseCounts:
             raise InputError(f"counts of shape {self.shape} do not add to {other.shape}")
         keys = np.concatenate([self.keys, other.keys])
         return self.collect(self.shape, keys, np.concatenate([self.values, other.values]))
+
+    def some(self, cells: slice | NDArray[np.bool_]) -> SparseCounts:
+        """Some of the kept cells."""
+        return SparseCounts(self.shape, self.keys[cells], self.values[cells])
 
     def index(self) -> tuple[IntArray, ...]:
         """Index of every kept cell along each axis, each of shape ``(m,)``."""
@@ -109,10 +92,7 @@ class SparseCounts:
     def by_group(self, lead: int) -> tuple[IntArray, ExactArray]:
         """Cells of the first `lead` axes that occur, and of each a full table of the others.
 
-        Returns
-        -------
-        (ndarray of int64, ndarray)
-            Row-major indices, of shape ``(groups,)``, and ``(groups, *others, k)``.
+        Row-major indices ``(groups,)``, and values ``(groups, *others, k)``.
         """
         tail = self.shape[lead:]
         group, inner = np.divmod(self.keys, max(prod(tail), 1))

@@ -27,16 +27,9 @@ TIE = 1e-12
 
 
 def pair_scales(deviation: FloatArray) -> FloatArray:
-    """Root mean square of the differences of all pairs.
+    """Root mean square of the differences of all pairs, shape ``(values, values)``.
 
-    Parameters
-    ----------
-    deviation : ndarray, shape (replicates, values)
-        Deviations; a value that is NaN in a replicate does not deviate from any in it.
-
-    Returns
-    -------
-    ndarray, shape (values, values)
+    `deviation` is ``(replicates, values)``; one that is NaN does not deviate from any in it.
     """
     known = (~np.isnan(deviation)).astype(np.float64)
     d = np.nan_to_num(deviation)
@@ -47,13 +40,7 @@ def pair_scales(deviation: FloatArray) -> FloatArray:
 
 
 def largest_ratios(deviation: FloatArray, scales: FloatArray) -> FloatArray:
-    """The largest ``|difference| / scale`` of any pair in each replicate, shape ``(replicates,)``.
-
-    Parameters
-    ----------
-    deviation, scales
-        As in `pair_scales`, and its result.
-    """
+    """The largest ``|difference| / scale`` of any pair in each replicate, ``(replicates,)``."""
     replicates, k = deviation.shape
     known = ~np.isnan(deviation)
     mean = np.nansum(deviation, axis=0) / np.maximum(known.sum(axis=0), 1)

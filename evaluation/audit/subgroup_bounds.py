@@ -28,18 +28,11 @@ class RateJudge:
     doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I), with Wilson's limits
     replaced. Enumerated for 20 to 400 rows a side, rates of 0.5 to 97 % and `alpha` of 5e-2 to
     1e-5, the bound of a difference of 0 was above 0 in at most `alpha` of the cases.
-
-    Parameters
-    ----------
-    metrics : tuple of str
-        Names.
-    denominators, numerators : ndarray of int64, shape (K, M)
-        Which sums make the rows that a metric rests on, and its failures.
     """
 
     metrics: tuple[str, ...]
-    denominators: IntArray
-    numerators: IntArray
+    denominators: IntArray  # ``(K, M)``: which sums make the rows that a metric rests on
+    numerators: IntArray  # and which its failures
     how: str = "exact"
 
     def trials(self, sums: SumArray) -> FloatArray:
@@ -81,11 +74,6 @@ class ErrorJudge:
     around their centre, and in units of their size, squares of errors that hardly vary keep their
     digits. Student's t instead of the normal quantile allows for the estimated variance of few
     rows. Skewed errors leave it approximate.
-
-    Parameters
-    ----------
-    unit, centre : float
-        Size of the distances, and about the mean of the absolute errors in that unit.
     """
 
     unit: float

@@ -1,41 +1,32 @@
-"""Sums of rows by cell of the sensitive columns, and of every cross of a few of them."""
+"""Sums of rows by cell of the sensitive columns; every cross of a few of them has subgroups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import BITS, bits, rounded
 from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
 from evaluation.audit.subgroup_bounds import ErrorJudge, Judge, SumArray, error_rates
 from evaluation.audit.tally import Tally
-from evaluation.errors import InputError
 from evaluation.rates import FloatArray
 
 Where = tuple[tuple[int, int], ...]
 """Columns and levels that define a subgroup, by index; columns rise."""
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Sums of rows in the cells of the cross of all sensitive columns that occur.
+    """Sums of rows in the cells of the cross of all sensitive columns that occur."""
 
-    Parameters
-    ----------
-    sizes : tuple of int
-        Levels of each column.
-    levels : tuple of ndarray of int64, each of shape (m,)
-        Level of every cell along each column.
-    sums : ndarray of int64 or float64, shape (m, K)
-        What a `Judge` reads.
-    """
-
-    sizes: tuple[int, ...]
-    levels: tuple[IntArray, ...]
-    sums: SumArray
+    sizes: tuple[int, ...]  # levels of each column
+    levels: tuple[IntArray, ...]  # of every cell along each column
+    sums: SumArray  # ``(m, K)``: what a `Judge` reads
 
     @property
     def total(self) -> SumArray:
@@ -59,13 +50,7 @@ class Cells:
 
 
 def cells_of(tally: Tally) -> tuple[Cells, Judge]:
-    """Take from a tally what a search of subgroups needs, over all clients.
-
-    Raises
-    ------
-    InputError
-        If the tally has no counts of its task.
-    """
+    """Take from a tally what a search of subgroups needs, over all clients."""
     axes = range(1, 1 + len(tally.schema.axes))
     sizes = tally.schema.group_shape[1:]
     counted, judge, sums = _judged(tally)
@@ -85,13 +70,9 @@ def crosses_up_to(depth: int, columns: int) -> Iterator[tuple[int, ...]]:
 
 def _judged(tally: Tally) -> tuple[SparseCounts, Judge, SumArray]:
     """The counts, their judge, and for each of their cells the sums that it reads."""
+    counted, classes = tally.judged, len(tally.schema.classes)
     if tally.schema.task == "regression":
-        if tally.errors is None:
-            raise InputError("the counts of this regression hold no errors to search")
-        return tally.errors, *_errors(tally.errors.values, tally.schema.place)
-    if tally.confusion is None:
-        raise InputError("these counts hold no predictions to search for subgroups")
-    counted, classes = tally.confusion, len(tally.schema.classes)
+        return counted, *_errors(counted.values, tally.schema.place)
     lead = len(tally.schema.group_shape)
     true, predicted = counted.along(lead), counted.along(lead + 1)
     rows, wrong = counted.rows, true != predicted
@@ -114,3 +95,62 @@ def _errors(values: ExactArray, place: int) -> tuple[Judge, FloatArray]:
     unit = float(np.ldexp(1.0, size + BITS * place))
     judge = ErrorJudge(unit, float(rounded(np.array(centre, object), -size)))
     return judge, np.stack(sums, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Subgroups with enough rows, numbered cross by cross, small crosses first."""
+
+    # by the columns of a cross: its cells with enough rows
+    counted: dict[tuple[int, ...], SparseCounts]
+    starts: dict[tuple[int, ...], int]  # number of the first subgroup of each cross
+    sums: SumArray  # ``(n, K)``: what a `Judge` reads of each subgroup
+    compared: Flags  # ``(n, M)``: metrics that rest on enough rows, also of all others
+
+    def where(self, index: int) -> Where:
+        """Conditions that define a subgroup."""
+        columns = next(c for c in reversed(self.starts) if self.starts[c] <= index)
+        cell = self.levels(columns, np.array([index]))
+        return tuple((column, int(cell[column][0])) for column in columns)
+
+    def keys(self, columns: tuple[int, ...], index: IntArray) -> IntArray:
+        """Cells of subgroups of one cross."""
+        return self.counted[columns].keys[index - self.starts[columns]]
+
+    def levels(self, columns: tuple[int, ...], index: IntArray) -> dict[int, NDArray[np.intp]]:
+        """Level along each column of subgroups of one cross."""
+        cells = np.unravel_index(self.keys(columns, index), self.counted[columns].shape)
+        return dict(zip(columns, cells, strict=True))
+
+    def by_cross(self, chosen: IntArray) -> Iterator[tuple[tuple[int, ...], IntArray]]:
+        """Split rising numbers into those of each cross."""
+        for columns, start in self.starts.items():
+            ends = np.searchsorted(chosen, [start, start + len(self.counted[columns].keys)])
+            if ends[0] < ends[1]:
+                yield columns, chosen[ends[0] : ends[1]]
+
+    def find(
+        self, columns: tuple[int, ...], levels: Sequence[NDArray[np.intp]]
+    ) -> tuple[IntArray, Flags]:
+        """Numbers of the subgroups at some levels of a cross, and which of them there are."""
+        counted = self.counted[columns]
+        keys = np.ravel_multi_index(tuple(levels), counted.shape)
+        if not len(counted.keys):
+            return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
+        places = np.minimum(np.searchsorted(counted.keys, keys), len(counted.keys) - 1)
+        return self.starts[columns] + places, counted.keys[places] == keys
+
+
+def candidates_of(cells: Cells, judge: Judge, depth: int, least: int) -> Candidates:
+    """Collect the subgroups of up to `depth` columns that have at least `least` rows."""
+    counted, starts, start = {}, {}, 0
+    for columns in crosses_up_to(depth, len(cells.sizes)):
+        cross = cells.cross(columns)
+        # The first metric rests on all rows.
+        enough = judge.trials(cross.values)[:, 0] >= least
+        counted[columns] = cross.some(enough)
+        starts[columns] = start
+        start += int(enough.sum())
+    sums = np.concatenate([own.values for own in counted.values()])
+    compared = (judge.trials(sums) >= least) & (judge.trials(cells.total - sums) >= least)
+    return Candidates(counted, starts, sums, compared)

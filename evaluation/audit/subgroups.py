@@ -26,7 +26,7 @@ What is reported once is not reported again:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,8 +35,14 @@ from evaluation.audit.outcome import Estimate, Subgroup
 from evaluation.audit.schema import Schema
 from evaluation.audit.sparse import IntArray, SparseCounts
 from evaluation.audit.subgroup_bounds import Judge, SumArray
-from evaluation.audit.subgroup_candidates import Candidates, Flags, candidates_of
-from evaluation.audit.subgroup_cells import Cells, cells_of, crosses_up_to
+from evaluation.audit.subgroup_cells import (
+    Candidates,
+    Cells,
+    Flags,
+    candidates_of,
+    cells_of,
+    crosses_up_to,
+)
 from evaluation.audit.tally import Tally
 from evaluation.rates import FloatArray
 
@@ -50,24 +56,12 @@ WEIGHTED = "; rows are counted there, not weights"
 
 @dataclass(frozen=True)
 class SubgroupSearch:
-    """Outcome of a search.
+    """Outcome of a search."""
 
-    Parameters
-    ----------
-    found : tuple of Subgroup
-        The worst, surely worse than the rest, highest bound first.
-    candidates : int
-        Subgroups with enough rows.
-    comparisons : int
-        Subgroup and metric: what the bounds are corrected for.
-    note : str
-        How it was searched, in words; empty where there was nothing to search.
-    """
-
-    found: tuple[Subgroup, ...] = ()
-    candidates: int = 0
-    comparisons: int = 0
-    note: str = ""
+    found: tuple[Subgroup, ...] = ()  # the worst, surely worse than the rest, highest bound first
+    candidates: int = 0  # subgroups with enough rows
+    comparisons: int = 0  # subgroup and metric: what the bounds are corrected for
+    note: str = ""  # how it was searched, in words; empty where nothing was
 
 
 def search_subgroups(tally: Tally, options: AuditOptions) -> SubgroupSearch:
@@ -99,12 +93,21 @@ def search_subgroups(tally: Tally, options: AuditOptions) -> SubgroupSearch:
     cells, judge = cells_of(tally)
     candidates = candidates_of(cells, judge, options.depth, max(1, options.min_group))
     comparisons = int(candidates.compared.sum())
-    done = SubgroupSearch(candidates=len(candidates.sums), comparisons=comparisons)
+    found: tuple[Subgroup, ...] = ()
     if comparisons:
         search = _Search(cells, judge, candidates, (1 - options.level) / comparisons)
         listed = search.listed(options.subgroups)
-        done = replace(done, found=tuple(search.record(tally.schema, *place) for place in listed))
-    return replace(done, note=_note(tally, options, done))
+        found = tuple(search.record(tally.schema, *place) for place in listed)
+    note = NOTE.format(
+        candidates=len(candidates.sums),
+        depth=min(options.depth, columns),
+        least=max(1, options.min_group),
+        comparisons=comparisons,
+        level=options.level,
+    )
+    note += "" if found else "; none is surely worse than the rest"
+    note += WEIGHTED if tally.schema.weighted else ""
+    return SubgroupSearch(found, len(candidates.sums), comparisons, note)
 
 
 class _Search:
@@ -147,7 +150,8 @@ class _Search:
     def _explained_by(self, listed: int, left: Flags) -> Flags:
         """Rule 2, by metric, for those that are left."""
         explained = np.zeros_like(left)
-        wrong, inside = self.candidates.sums[listed], self._rows_of(listed)
+        wrong = self.candidates.sums[listed]
+        inside = self.cells.within(self.candidates.where(listed))
         for columns, own in self.candidates.by_cross(np.flatnonzero(left.any(axis=1))):
             sums = self.candidates.sums[own]
             shared = _looked_up(inside.cross(columns), self.candidates.keys(columns, own))
@@ -157,9 +161,6 @@ class _Search:
             contained = (rows(shared) == rows(sums)).all(axis=1, keepdims=True)
             explained[own] = self.worse[listed] & ~np.where(contained, among, beyond)
         return explained
-
-    def _rows_of(self, index: int) -> Cells:
-        return self.cells.within(self.candidates.where(index))
 
     def record(self, schema: Schema, index: int, metric: int) -> Subgroup:
         """One subgroup in full."""
@@ -186,19 +187,3 @@ def _looked_up(counted: SparseCounts, keys: IntArray) -> SumArray:
     _, there, at = np.intersect1d(keys, counted.keys, assume_unique=True, return_indices=True)
     sums[there] = counted.values[at]
     return sums
-
-
-def _note(tally: Tally, options: AuditOptions, search: SubgroupSearch) -> str:
-    outcome = "" if search.found else "; none is surely worse than the rest"
-    weighted = WEIGHTED if tally.schema.weighted else ""
-    return (
-        NOTE.format(
-            candidates=search.candidates,
-            depth=min(options.depth, len(tally.schema.axes)),
-            least=max(1, options.min_group),
-            comparisons=search.comparisons,
-            level=options.level,
-        )
-        + outcome
-        + weighted
-    )

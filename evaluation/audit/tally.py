@@ -9,14 +9,14 @@ those of weights and errors are in units of a power of two that is fine enough f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.audit.exact_sums import BASE
-from evaluation.audit.grid import Grid, equal_bins
+from evaluation.audit.histograms import Grid, equal_bins
 from evaluation.audit.leading_bits import Cells
 from evaluation.audit.schema import Schema, united
 from evaluation.audit.sparse import ExactArray, IntArray, SparseCounts
@@ -71,6 +71,20 @@ class Tally:
         counted = self.confusion or self.errors
         return int(counted.rows.sum()) if counted is not None else 0
 
+    @property
+    def judged(self) -> SparseCounts:
+        """Counts of the predictions: confusion, or errors of a regression."""
+        counted = self.errors if self.schema.task == "regression" else self.confusion
+        if counted is None:
+            raise InputError("these counts hold no predictions to compare or to search")
+        return counted
+
+    def mapped(self, change: Callable[[SparseCounts], SparseCounts]) -> Tally:
+        """All counts changed alike."""
+        own = (self.confusion, self.scores, self.errors)
+        confusion, scores, errors = (None if part is None else change(part) for part in own)
+        return replace(self, confusion=confusion, scores=scores, errors=errors)
+
     def __add__(self, other: Tally) -> Tally:
         """Counts of the rows of both.
 
@@ -95,12 +109,7 @@ class Tally:
     def under(self, schema: Schema, cells: Cells | None = None) -> Tally:
         """The same counts under a schema that has all names of this one (and maybe more).
 
-        Parameters
-        ----------
-        schema : Schema
-            The wider one.
-        cells : Cells, optional
-            Of the scores, of which these have to be parts; as they are otherwise.
+        `cells` are wider ones for the scores; they stay as they are without.
         """
         maps = [_places(self.schema.clients, schema.clients)]
         for own, wider in zip(self.schema.axes, schema.axes, strict=True):
@@ -137,13 +146,7 @@ class Tally:
         )
 
     def refuse_exact_scores(self) -> None:
-        """Let no counts leave a site that tell the scores of single rows.
-
-        Raises
-        ------
-        InputError
-            If scores were counted as they are.
-        """
+        """Let no counts leave a site that tell the scores of single rows."""
         if self.schema.bins is None:
             raise InputError(EXACT)
 

@@ -23,11 +23,12 @@ coverage: `docs/audit_coverage.json`, made by ``benchmarks/coverage.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from evaluation.audit.gaps import GapKind, narrowed
+from evaluation.audit.gaps import GapKind, Rates, narrowed
 from evaluation.audit.measured import Measured, proportion_errors
 from evaluation.audit.metrics import f1_of_jaccard, jaccard_of_f1
 from evaluation.metrics import Across, skipping_nan
@@ -52,19 +53,7 @@ def gap_intervals(
     across: Across,
     level: float,
 ) -> dict[str, Ends]:
-    """Intervals of gaps by name; those that are undefined, or have no draws, are left out.
-
-    Parameters
-    ----------
-    kinds : sequence of GapKind
-        What to find intervals of.
-    measured : mapping of str to Measured
-        Their metrics.
-    values : mapping of str to float
-        The gaps' values, by name.
-    across, level
-        As in `AuditOptions`.
-    """
+    """Intervals of gaps by name; those that are undefined, or have no draws, are left out."""
     found: dict[str, Ends] = {}
     by_metrics: dict[tuple[str, ...], list[GapKind]] = {}
     for kind in kinds:
@@ -73,7 +62,7 @@ def gap_intervals(
             by_metrics.setdefault(kind.of, []).append(kind)
     for names, same in by_metrics.items():
         parts = {name: measured[name] for name in names}
-        near = near_ends(same, parts, values, across, level)
+        near = _Same(same, parts, values, across).near_ends(1 - level)
         for kind in same:
             far = far_end(kind, parts, across)
             ends = sorted((near[kind.name], values[kind.name], far))
@@ -81,87 +70,72 @@ def gap_intervals(
     return found
 
 
-def near_ends(
-    kinds: Sequence[GapKind],
-    parts: Mapping[str, Measured],
-    values: Mapping[str, float],
-    across: Across,
-    level: float,
-) -> dict[str, float]:
-    """The ends nearest to equality, of gaps that are made of the same metrics."""
-    steps = _steps(kinds, parts, values, across)
-    gaps: dict[str, list[FloatArray]] = {kind.name: [] for kind in kinds}
-    tails: dict[str, list[FloatArray]] = {kind.name: [] for kind in kinds}
-    draws = max(part.noise.size for part in parts.values())
-    for some in np.array_split(steps, int(np.clip(len(steps) * draws / CELLS, 1, len(steps)))):
-        for kind, gap, drawn in _along(kinds, parts, some, across):
-            gaps[kind.name].append(gap)
-            tails[kind.name].append(_excess(kind, drawn, gap, values[kind.name], 1 - level))
-    return {
-        kind.name: _crossing(np.concatenate(gaps[kind.name]), np.concatenate(tails[kind.name]))
-        for kind in kinds
-    }
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """Gaps that are made of the same metrics, and their values by name."""
+
+    kinds: Sequence[GapKind]
+    parts: Mapping[str, Measured]
+    values: Mapping[str, float]
+    across: Across
+
+    def near_ends(self, alpha: float) -> dict[str, float]:
+        """The ends nearest to equality."""
+        steps, draws = self._steps(), max(part.noise.size for part in self.parts.values())
+        tested: dict[str, list[FloatArray]] = {kind.name: [] for kind in self.kinds}
+        for some in np.array_split(steps, int(np.clip(len(steps) * draws / CELLS, 1, len(steps)))):
+            for kind, gap, drawn in self._along(some):
+                excess = _excess(kind, drawn, gap, self.values[kind.name], alpha)
+                tested[kind.name].append(np.stack([gap, excess]))
+        return {name: _crossing(*np.concatenate(own, axis=1)) for name, own in tested.items()}
+
+    def _steps(self) -> FloatArray:
+        """Factors to test: 0, and those within `REACH` standard errors of the values seen."""
+        relative = 0.0
+        for kind, _, drawn in self._along(np.ones(1)):
+            far = abs(self.values[kind.name] - kind.fair)
+            spread = float(skipping_sd(drawn)[0])
+            relative = max(relative, spread / far if far > 0 else np.inf)
+        lowest = max(0.0, 1 - REACH * relative)
+        near = np.linspace(lowest, 1.0, STEPS)
+        return near if lowest == 0 else np.concatenate([[0.0], near])
+
+    def _along(self, steps: FloatArray) -> Iterator[tuple[GapKind, FloatArray, FloatArray]]:
+        """Each gap on the path to equality, without and with sampling errors."""
+        plain, noisy = {}, {}
+        for name, part in self.parts.items():
+            path = _path(part, steps)
+            plain[name] = _seen(path, part)
+            noisy[name] = narrowed(_seen(_noisy(part, path), part))
+        for kind in self.kinds:
+            yield kind, kind.value(plain, self.across), kind.value(noisy, self.across)
 
 
-def _steps(
-    kinds: Sequence[GapKind],
-    parts: Mapping[str, Measured],
-    values: Mapping[str, float],
-    across: Across,
-) -> FloatArray:
-    """Factors to test: 0, and those that are within `REACH` standard errors of the values seen."""
-    relative = 0.0
-    for kind, _, drawn in _along(kinds, parts, np.ones(1), across):
-        far = abs(values[kind.name] - kind.fair)
-        spread = float(skipping_sd(drawn)[0])
-        relative = max(relative, spread / far if far > 0 else np.inf)
-    lowest = max(0.0, 1 - REACH * relative)
-    near = np.linspace(lowest, 1.0, STEPS)
-    return near if lowest == 0 else np.concatenate([[0.0], near])
+def _path(part: Measured, steps: FloatArray) -> FloatArray:
+    """Values drawn towards the overall one: ``(groups, classes, steps)``."""
+    overall = part.values[-1]
+    return np.asarray(overall[:, None] + (part.values - overall)[..., None] * steps)
 
 
-def _along(
-    kinds: Sequence[GapKind], parts: Mapping[str, Measured], steps: FloatArray, across: Across
-) -> Iterator[tuple[GapKind, FloatArray, FloatArray]]:
-    """Each gap on the path to equality, without and with sampling errors."""
-    paths = {name: _path(part, steps) for name, part in parts.items()}
-    plain = {name: _seen(*path, parts[name]) for name, path in paths.items()}
-    noisy = {
-        name: narrowed(_seen(*_noisy(parts[name], *path), parts[name]))
-        for name, path in paths.items()
-    }
-    for kind in kinds:
-        yield kind, kind.value(plain, across), kind.value(noisy, across)
-
-
-def _path(part: Measured, steps: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Values drawn towards the overall one: ``(groups, classes, steps)``, and the overall ones."""
-    overall = np.repeat(part.overall[:, None], len(steps), axis=1)
-    spread = (part.values - part.overall)[..., None] * steps
-    return overall + spread, overall
-
-
-def _noisy(
-    part: Measured, values: FloatArray, overall: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _noisy(part: Measured, path: FloatArray) -> FloatArray:
     """The values of a path with sampling errors: ``(groups, classes, steps, draws)``."""
     noise = part.noise[:, :, None, :]
     if part.size is None:
-        error = part.spread[..., None, None] * noise
-        shared = (part.overall_spread[:, None] * part.overall_noise)[:, None, :]
-        return values[..., None] + error, overall[..., None] + shared
+        return path[..., None] + part.spread[..., None, None] * noise
     if part.jaccard:
-        values, overall = jaccard_of_f1(values), jaccard_of_f1(overall)
-    error = proportion_errors(values, part.size[..., None])[..., None] * noise
-    shared = np.einsum("gc,gcsd->csd", part.share, np.nan_to_num(error))
-    both = values[..., None] + error, overall[..., None] + shared
-    return (f1_of_jaccard(both[0]), f1_of_jaccard(both[1])) if part.jaccard else both
+        path = jaccard_of_f1(path)
+    error = np.empty((*path.shape, noise.shape[-1]))
+    own = proportion_errors(path[:-1], part.size[..., None])
+    np.multiply(own[..., None], noise[:-1], out=error[:-1])
+    error[-1] = np.einsum("gc,gcsd->csd", part.share, np.nan_to_num(error[:-1]))
+    error += path[..., None]
+    return f1_of_jaccard(error) if part.jaccard else error
 
 
-def _seen(values: FloatArray, overall: FloatArray, part: Measured) -> tuple[FloatArray, FloatArray]:
+def _seen(values: FloatArray, part: Measured) -> Rates:
     """As a gap wants it: the compared groups and classes last, no copy."""
     groups = np.moveaxis(values[: part.compared], (0, 1), (-2, -1))
-    return groups, np.moveaxis(overall, 0, -1)[..., None, :]
+    return groups, np.moveaxis(values[-1], 0, -1)[..., None, :]
 
 
 def _excess(
@@ -201,13 +175,9 @@ def _crossing(gaps: FloatArray, excess: FloatArray) -> float:
 def far_end(kind: GapKind, parts: Mapping[str, Measured], across: Across) -> float:
     """The end farthest from equality."""
     sign = 1.0 if kind.kind == "difference" else -1.0
-    values, limits = [], []
-    for name in kind.of:
-        part = parts[name]
-        value, limit = (_differences if kind.kind == "difference" else _ratios)(kind, part)
-        values.append(value)
-        limits.append(limit)
-    value, limit = np.stack(values), np.stack(limits)  # (metrics, classes)
+    reached = _differences if kind.kind == "difference" else _ratios
+    pairs = [reached(kind, parts[name]) for name in kind.of]
+    value, limit = (np.stack(own) for own in zip(*pairs, strict=True))  # (metrics, classes)
     metrics_joined = _joined(value, limit, 0, worst=kind.agg == "worst_case", sign=sign)
     joined = _joined(*metrics_joined, -1, worst=across == "worst", sign=sign)
     largest = max(parts[name].top for name in kind.of) if kind.kind == "difference" else 1.0
@@ -236,20 +206,20 @@ def _differences(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]
         gaps = theta[:, None] - theta[None, :]
         upper = gaps + np.sqrt(up[:k, None] ** 2 + down[None, :k] ** 2)
         same = np.eye(k, dtype=bool)[..., None]
-        return _widest(np.where(same, np.nan, gaps)), _widest(np.where(same, np.nan, upper))
+        return _extreme("max", np.where(same, np.nan, gaps)), _extreme(
+            "max", np.where(same, np.nan, upper)
+        )
     if part.size is None or part.jaccard:
-        others_down = np.broadcast_to((part.overall - part.overall_low) ** 2, theta.shape)
-        others_up = np.broadcast_to((part.overall_high - part.overall) ** 2, theta.shape)
-        own = np.ones_like(theta)
+        own, others_down, others_up = np.ones_like(theta), down[-1] ** 2, up[-1] ** 2
     else:
         # The overall rate holds the group's own rows: only the others' part of it varies against.
         own = 1 - part.share[:k]
-        below, above = (np.nan_to_num((part.share * d) ** 2) for d in (down, up))
+        below, above = (np.nan_to_num((part.share * d[:-1]) ** 2) for d in (down, up))
         others_down, others_up = below.sum(axis=0) - below[:k], above.sum(axis=0) - above[:k]
-    gaps = theta - part.overall
+    gaps = theta - part.values[-1]
     higher = gaps + np.sqrt((own * up[:k]) ** 2 + others_down)
     lower = -gaps + np.sqrt((own * down[:k]) ** 2 + others_up)
-    return _widest(np.abs(gaps)[None]), _widest(np.stack([higher, lower]))
+    return _extreme("max", np.abs(gaps)[None]), _extreme("max", np.stack([higher, lower]))
 
 
 def _ratios(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]:
@@ -263,15 +233,13 @@ def _ratios(kind: GapKind, part: Measured) -> tuple[FloatArray, FloatArray]:
         )
         same = np.eye(k, dtype=bool)[..., None]
         ratios, lower = np.where(same, np.nan, ratios), np.where(same, np.nan, lower)
-        return _narrowest(ratios), _narrowest(lower)
-    overall = np.broadcast_to(part.overall, theta.shape)
-    overall_low = np.broadcast_to(part.overall_low, theta.shape)
-    overall_high = np.broadcast_to(part.overall_high, theta.shape)
+        return _extreme("min", ratios), _extreme("min", lower)
+    overall, overall_low, overall_high = part.values[-1:], part.low[-1:], part.high[-1:]
     under = _ratio_limit((theta, part.low[:k]), (overall, overall_high))
     over = _ratio_limit((overall, overall_low), (theta, part.high[:k]))
     return (
-        _narrowest(np.stack([under[0], over[0]])),
-        _narrowest(np.stack([under[1], over[1]])),
+        _extreme("min", np.stack([under[0], over[0]])),
+        _extreme("min", np.stack([under[1], over[1]])),
     )
 
 
@@ -290,9 +258,5 @@ def _ratio_limit(
     return np.where(undefined, np.nan, ratio), np.where(undefined, np.nan, limit)
 
 
-def _widest(values: FloatArray) -> FloatArray:
-    return skipping_nan("max", values.reshape(-1, values.shape[-1]), 0)
-
-
-def _narrowest(values: FloatArray) -> FloatArray:
-    return skipping_nan("min", values.reshape(-1, values.shape[-1]), 0)
+def _extreme(how: Literal["max", "min"], values: FloatArray) -> FloatArray:
+    return skipping_nan(how, values.reshape(-1, values.shape[-1]), 0)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluation.audit.classes import PAIRS, implied_positive
-from evaluation.audit.labels import is_number
+from evaluation.audit.labels import PAIRS, implied_positive, is_number
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError
@@ -53,25 +52,13 @@ ASK = (
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The labels of some rows.
+    """The labels of some rows."""
 
-    Parameters
-    ----------
-    columns : tuple of str
-        Of truth and, where there is one, of prediction.
-    truth, predicted : mapping of str to int
-        Labels that occur, and in how many rows.
-    first : mapping of str to str
-        Where each label stands first, in words.
-    parts : sequence of (sequence of frozenset of str)
-        Labels of each file; of each client.
-    """
-
-    columns: tuple[str, ...]
-    truth: Mapping[str, int]
+    columns: tuple[str, ...]  # of truth and, where there is one, of prediction
+    truth: Mapping[str, int]  # labels that occur, and in how many rows
     predicted: Mapping[str, int]
-    first: Mapping[str, str]
-    parts: Sequence[Sequence[frozenset[str]]] = ()
+    first: Mapping[str, str]  # where each label stands first, in words
+    parts: Sequence[Sequence[frozenset[str]]] = ()  # labels of each file; of each client
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -98,18 +85,8 @@ class Vocabulary:
 def check_vocabulary(found: Vocabulary, positive: str | None) -> None:
     """Refuse labels, none of them stated, that may be those of a binary audit gone wrong.
 
-    Parameters
-    ----------
-    found : Vocabulary
-        All labels that occur.
-    positive : str, optional
-        The class that the user named as positive: one of two.
-
-    Raises
-    ------
-    InputError
-        If there are more than two and truth and prediction do not clearly share them, or a positive
-        class is named among more than two or is none of them.
+    That are more than two which truth and prediction do not clearly share, and a positive class
+    that is named among more than two or is none of them.
     """
     names, columns = found.labels, _columns(found)
     if len({*names} - {positive}) > 1 and positive is not None and positive not in names:
@@ -127,17 +104,13 @@ def check_vocabulary(found: Vocabulary, positive: str | None) -> None:
 
 
 def check_positive(tally: Tally, options: AuditOptions | None = None) -> None:
-    """Refuse two classes of which none is known to be the positive one.
-
-    Raises
-    ------
-    InputError
-        If neither the user nor the names say it, and a metric depends on it.
-    """
+    """Refuse two classes of which none is known to be positive, if a metric depends on it."""
     schema = tally.schema
     if len(schema.classes) != 2 or schema.positive is not None or tally.confusion is None:
         return
-    if implied_positive(schema.classes) is not None or (options and _indifferent(options)):
+    if implied_positive(schema.classes) is not None:
+        return
+    if options and options.metrics and set(options.metrics) <= set(FREE) and not options.depth:
         return
     rows = tally.counts([]).values.sum(axis=0) if tally.n else None
     described = [
@@ -162,10 +135,6 @@ def unrelated(parts: Iterable[frozenset[str]]) -> bool:
         heaps = [heap for heap in heaps if not heap & part]
         heaps.append(part.union(*touching))
     return len(heaps) > 1
-
-
-def _indifferent(options: AuditOptions) -> bool:
-    return bool(options.metrics) and set(options.metrics) <= set(FREE) and not options.depth
 
 
 def _columns(found: Vocabulary) -> str:

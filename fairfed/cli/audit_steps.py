@@ -18,8 +18,7 @@ from evaluation.audit.junit import junit_xml
 from evaluation.audit.noise import protect
 from evaluation.audit.outcome import Audit
 from evaluation.audit.read import Reading, read_files
-from evaluation.audit.report import write_reports
-from evaluation.audit.report.card import CARD
+from evaluation.audit.report import CARD, write_reports
 from evaluation.audit.run import audit
 from evaluation.audit.schema import Schema
 from evaluation.audit.vocabulary import check_positive

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.audit.number_text import number_text
+from evaluation.audit.labels import number_text
 from semantic.errors import InputError
 
 if TYPE_CHECKING:

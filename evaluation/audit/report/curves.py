@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from markupsafe import Markup
 
-from evaluation.audit.report.judged import cross
+from evaluation.audit.report.judged import Data, cross
 from evaluation.report.charts import Dot, xy_chart
 from evaluation.report.drawing import Axes, Series, mark_svg
 from evaluation.report.scales import nice_scale
 from evaluation.report.style import DASHES, MARKS, PALETTE, Look
 
-Data = dict[str, Any]
-
 MOST = 8
 """Groups that curves are drawn of: more lines cannot be told apart. The tables have all."""
-
-
-def group_looks(count: int) -> list[Look]:
-    """Looks of groups: colour, line and mark differ, so that colour never stands alone."""
-    return [
-        Look(f"c{i % PALETTE}", DASHES[i % len(DASHES)], MARKS[i % len(MARKS)])
-        for i in range(count)
-    ]
 
 
 def scores(item: Data) -> Data:
@@ -33,7 +22,11 @@ def scores(item: Data) -> Data:
     known = [n if isinstance(n, int) else 0 for n in sizes] or [0] * len(item["groups"])
     order = sorted(range(len(known)), key=lambda i: (-known[i], i))[:MOST]
     shown = sorted(order)
-    looks = dict(zip(shown, group_looks(len(shown)), strict=True))
+    # Colour, line and mark differ, so that colour never stands alone.
+    looks = {
+        i: Look(f"c{k % PALETTE}", DASHES[k % len(DASHES)], MARKS[k % len(MARKS)])
+        for k, i in enumerate(shown)
+    }
     return {
         "legend": [(mark_svg(looks[i]), item["groups"][i]) for i in shown],
         "left_out": len(known) - len(shown),

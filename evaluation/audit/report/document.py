@@ -1,7 +1,11 @@
-"""The content of all reports of an audit: one dictionary, of which every page is made."""
+"""The content of all reports of an audit: one dictionary, of which every page is made.
+
+A test compares the JSON Schema of ``report.json`` with the file, and says how to make it anew.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -14,39 +18,21 @@ VERSION = 1
 """Of `Document`; it rises when a reader of version 1 would misread the file."""
 KIND: Literal["fairfed.audit"] = "fairfed.audit"
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
 
 @dataclass(frozen=True)
 class Document:
-    """What ``report.json`` holds.
-
-    Parameters
-    ----------
-    kind : str
-        Always ``fairfed.audit``.
-    version : int
-        Of this structure.
-    basis : str
-        What was judged, in words: the positive class, or the classes. To be read first.
-    headline : str
-        The main finding in words.
-    findings : tuple of str
-        What else a reader must know, in words.
-    helps : tuple of str
-        What would make the gaps smaller.
-    limits : tuple of str
-        What the numbers do not say.
-    audit : Audit
-        All numbers; undefined ones are null.
-    """
+    """What ``report.json`` holds."""
 
     kind: Literal["fairfed.audit"]
-    version: Literal[1]
-    basis: str
-    headline: str
-    findings: tuple[str, ...]
-    helps: tuple[str, ...]
-    limits: tuple[str, ...]
-    audit: Audit
+    version: Literal[1]  # of this structure
+    basis: str  # what was judged: the positive class, or the classes; to be read first
+    headline: str  # the main finding in words
+    findings: tuple[str, ...]  # what else a reader must know, in words
+    helps: tuple[str, ...]  # what would make the gaps smaller
+    limits: tuple[str, ...]  # what the numbers do not say
+    audit: Audit  # all numbers; undefined ones are null
 
 
 def document(audit: Audit) -> dict[str, Any]:
@@ -64,3 +50,40 @@ def document(audit: Audit) -> dict[str, Any]:
     }
     assert set(content) == {field.name for field in fields(Document)}
     return content
+
+
+def schema_text() -> str:
+    """The JSON Schema as it stands in ``schema.json``."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(Document).json_schema(mode="serialization")
+    _relax(schema)
+    title = f"Report of a fairness audit by fairfed, version {VERSION}"
+    schema = {"$schema": DIALECT, **schema, "title": title}
+    return json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _relax(node: Any) -> None:
+    """Undefined numbers are null, and every field is always there."""
+    if isinstance(node, list):
+        for item in node:
+            _relax(item)
+        return
+    if not isinstance(node, dict):
+        return
+    if node.get("type") == "number":
+        node["type"] = ["number", "null"]
+    elif node.get("type") == "object" and "properties" in node:
+        node["required"] = list(node["properties"])
+        node["additionalProperties"] = False
+        node.pop("title", None)
+        # The record's docstring has the fields too, in numpydoc: its first line says what it is.
+        if "description" in node:
+            node["description"] = node["description"].split("\n\n")[0]
+    for key, item in node.items():
+        if isinstance(item, dict) and key == "properties":
+            for own in item.values():
+                if isinstance(own, dict):
+                    own.pop("title", None)
+                    own.pop("default", None)
+        _relax(item)

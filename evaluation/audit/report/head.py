@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from evaluation.audit.classes import implied_positive
-from evaluation.audit.report.judged import unit_of
-
-Data = dict[str, Any]
+from evaluation.audit.labels import implied_positive
+from evaluation.audit.report.judged import Data, unit_of
 
 BINARY = ("base_rate", "selection_rate", "true_positive_rate", "false_positive_rate")
 """Metrics that come first where one class of two is the positive one."""
@@ -31,13 +27,7 @@ NAMED = 12
 
 
 def basis(audit: Data) -> str:
-    """What was judged: the positive class of two, or how many classes became one number.
-
-    Parameters
-    ----------
-    audit : dict
-        Plain data of an `Audit`.
-    """
+    """What was judged: the positive class of two, or how many classes became one number."""
     schema = audit["schema"]
     classes = schema["classes"]
     if schema["task"] == "regression":
@@ -62,11 +52,8 @@ def basis(audit: Data) -> str:
 def rates(audit: Data, comparison: Data) -> list[Data]:
     """The metrics by group that come before the gaps, those of scores last.
 
-    Returns
-    -------
-    list of dict
-        ``title`` (``short`` where there is little room), ``unit`` and ``groups``, an estimate of
-        each group of the comparison; ``overall`` that of everyone.
+    Each has a ``title`` (``short`` where there is little room), ``unit``, and the estimates of the
+    comparison's ``groups`` and of everyone (``overall``).
     """
     named = {metric["name"]: metric for metric in comparison["metrics"]}
     first = BINARY if _positive(audit["schema"]) is not None else ALIKE

@@ -22,13 +22,8 @@ ASIDE = ("base_rate", "count", *COMPLEMENTS)
 def state(gap: Data, level: float) -> str:
     """Say whether a gap is clear of chance, or cannot be told from it with these rows.
 
-    Parameters
-    ----------
-    gap : dict
-        Of a `Gap`: judged by its own test, which no other gap has part in, and by what chance
-        alone makes; failing these, by whether its interval leaves out equality.
-    level : float
-        Confidence level.
+    It is judged by its own test, which no other gap has part in, and by what chance alone makes;
+    failing these, by whether its interval leaves out equality.
     """
     own = gap["estimate"]
     if own["value"] is None:
@@ -78,11 +73,6 @@ def is_finding(gap: Data) -> bool:
 def cross(by: list[str] | tuple[str, ...]) -> str:
     """Name of a cross of columns."""
     return " × ".join(by) or "everyone"
-
-
-def metric_of(comparison: Data, name: str) -> Data | None:
-    """The metric by group behind a gap, where there is one."""
-    return next((m for m in comparison["metrics"] if m["name"] == name), None)
 
 
 def subgroup_unit(metric: str) -> Unit:

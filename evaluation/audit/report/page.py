@@ -1,7 +1,11 @@
-"""The HTML page of an audit, from the plain data of its document."""
+"""The pages of an audit, from the plain data of its document: HTML, text, and a model card.
+
+Of many groups they show the lowest and the highest; ``report.json`` has all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +15,7 @@ from evaluation.audit.report.head import rates
 from evaluation.audit.report.judged import (
     CLEAR,
     SYMBOLS,
+    Data,
     cross,
     gap_unit,
     is_main,
@@ -19,15 +24,12 @@ from evaluation.audit.report.judged import (
     unit_of,
     verdict,
 )
-from evaluation.audit.report.shortened import leading, shortened
 from evaluation.client_names import called
 from evaluation.numbers import Unit
 from evaluation.report import filling
-from evaluation.report.panels import MOST, Panel, Row, value_panel
+from evaluation.report.panels import MOST, Panel, Row, extremes, others, value_panel
 from evaluation.report.scales import nice_scale
 from evaluation.report.strips import axis, bar, strip
-
-Data = dict[str, Any]
 
 
 def context(document: Data) -> Data:
@@ -52,11 +54,56 @@ def context(document: Data) -> Data:
 
 def render(document: Data) -> str:
     """Fill the page; every text is escaped."""
-    text: str = template("audit.html.j2", escape=True).render(context(document))
+    text: str = _template("audit.html.j2", escape=True).render(context(document))
     return text
 
 
-def template(name: str, *, escape: bool) -> Any:
+def markdown(document: Data) -> str:
+    """``report.md``: the main tables, for a terminal or a comment on a change."""
+    return _filled("report.md.j2", document)
+
+
+def model_card(document: Data) -> str:
+    """``model_card.md``: what was evaluated, on whom, how good, with what limits.
+
+    The headings follow Mitchell et al. 2019 (doi:10.1145/3287560.3287596). What an audit cannot
+    know is marked ``TO FILL IN``.
+    """
+    return _filled("model_card.md.j2", document)
+
+
+def _filled(name: str, document: Data) -> str:
+    audit = document["audit"]
+    level = float(audit["options"]["level"])
+    text: str = _template(name, escape=False).render(
+        document=document,
+        audit=audit,
+        level=level,
+        verdict=lambda gap: (
+            f"{SYMBOLS[state(gap, level)]} {verdict(gap, level, gap_unit(audit, gap))}"
+        ),
+        comparisons=[_shortened(audit, item) for item in audit["comparisons"]],
+        scores=[_shortened(audit, item) for item in audit["scores"]],
+        why=words.not_compared(audit),
+        gap_unit=lambda gap: gap_unit(audit, gap),
+        unit_of=lambda name: unit_of(audit, name),
+        subgroup_unit=subgroup_unit,
+        main=lambda gaps: [gap for gap in gaps if is_main(gap)],
+        rates=lambda comparison: rates(audit, comparison),
+        cell=cell,
+        condition=words.condition,
+        gap_title=lambda name: words.gap_title(audit, name),
+    )
+    return text.rstrip() + "\n"
+
+
+def cell(text: object) -> str:
+    """A name that cannot break a table or start a tag of Markdown."""
+    found = str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<")
+    return " ".join(found.splitlines())  # keeps the narrow spaces of numbers
+
+
+def _template(name: str, *, escape: bool) -> Any:
     """A template of this package, with the parts of the run report within its reach."""
     return filling.template(
         name, "evaluation.audit.report", "evaluation.report", escape=escape,
@@ -70,10 +117,10 @@ def _comparison(audit: Data, item: Data, index: int) -> Data:
     other = [gap for gap in item["gaps"] if not is_main(gap)]
     return {
         "id": f"by-{index + 1}",
-        "item": shortened(audit, item),
+        "item": _shortened(audit, item),
         "title": cross(item["by"]),
         "panels": panels,
-        "chosen": leading(audit, item),
+        "chosen": _leading(audit, item),
         "gaps": _gap_panels(audit, main),
         "more": _gap_panels(audit, other),
         "rates": rates(audit, item),
@@ -221,3 +268,32 @@ def _clients(audit: Data) -> Panel | None:
     named = dict(zip(map(called, audit["schema"]["clients"]), fairness["accuracies"], strict=True))
     title, note = "Accuracy per client", "Dashed line: mean over clients. "
     return value_panel("clients", title, named, rule=fairness["mean"], note=note)
+
+
+def _leading(audit: Data, item: Data) -> str:
+    """The metric to look at first: that with the gap that is most surely there, else the first."""
+    names = [metric["name"] for metric in item["metrics"]]
+    level = float(audit["options"]["level"])
+    clear = [
+        gap
+        for gap in item["gaps"]
+        if is_main(gap) and state(gap, level) == CLEAR and gap["lowest"] and gap["metric"] in names
+    ]
+    clear.sort(key=lambda gap: -(gap["estimate"]["low"] or 0.0))
+    return clear[0]["metric"] if clear else next(iter(names), "")
+
+
+def _shortened(audit: Data, item: Data) -> Data:
+    """A comparison (also of scores) with those groups alone that its leading metric sets apart."""
+    name = _leading(audit, item)
+    metric = next((m for m in item["metrics"] if m["name"] == name), None)
+    values = [own["value"] for own in metric["groups"]] if metric else [None] * len(item["groups"])
+    shown = extremes(values)
+
+    def some(whole: Sequence[Any]) -> list[Any]:
+        return [whole[i] for i in shown]
+
+    rows = {"rows": some(item["rows"])} if "rows" in item else {}
+    metrics = [m | {"groups": some(m["groups"])} for m in item["metrics"]]
+    note = others(len(values), len(shown))
+    return item | rows | {"groups": some(item["groups"]), "metrics": metrics, "others": note}

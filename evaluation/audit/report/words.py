@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from evaluation.audit.report.judged import (
     CLEAR,
     NOT_SHOWN,
+    Data,
     cross,
     gap_unit,
     is_finding,
-    metric_of,
     state,
     subgroup_unit,
 )
 from evaluation.client_names import called
 from evaluation.numbers import Unit, amount, count, ends, gap
-
-Data = dict[str, Any]
 
 NAMES = 20
 """Names that are listed in a sentence at most."""
@@ -37,7 +34,7 @@ def findings(audit: Data) -> list[str]:
 def sentence(audit: Data, comparison: Data, item: Data) -> str:
     """One gap in words: value, groups, interval, rows, chance."""
     unit, own = gap_unit(audit, item), item["estimate"]
-    metric = metric_of(comparison, item["metric"])
+    metric = next((m for m in comparison["metrics"] if m["name"] == item["metric"]), None)
     value = gap(own["value"], unit)
     ends_known = {item["lowest"], item["highest"]} <= set(comparison["groups"])
     if metric is not None and ends_known and item["lowest"] != item["highest"]:

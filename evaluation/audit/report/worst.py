@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from evaluation.audit.gaps import ODDS, canonical
 from evaluation.audit.gate import parse_condition
+from evaluation.audit.gate_names import columns_of
 from evaluation.audit.metrics import ALIASES
-from evaluation.audit.report.judged import CLEAR, cross, gap_unit, is_finding, state
+from evaluation.audit.report.judged import CLEAR, Data, cross, gap_unit, is_finding, state
 from evaluation.audit.report.words import lowered, sentence, worst_subgroup
 from evaluation.numbers import gap
-
-Data = dict[str, Any]
 
 NONE_SHOWN = "No gap can be told from chance with these rows."
 ERROR = "mean_absolute_error"
@@ -106,8 +102,7 @@ def _checked(audit: Data, comparison: Data) -> set[str]:
     found: set[str] = set()
     for verdict in audit["gate"]:
         asked = parse_condition(verdict["condition"])
-        columns = sorted(re.split(r"\s*[,×]\s*", asked.columns)) if asked.columns else None
-        if columns not in (None, sorted(comparison["by"])):
+        if asked.columns and columns_of(asked.columns) != sorted(comparison["by"]):
             continue
         if asked.scope in ("min", "max"):
             found.add(ALIASES.get(asked.name, asked.name))

@@ -11,13 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from evaluation.audit.frontier import CONSTRAINTS, frontiers
-from evaluation.audit.grid import equal_bins
+from evaluation.audit.frontier import CONSTRAINTS, NOBODY, best_points, frontiers, roc_hull
+from evaluation.audit.histograms import equal_bins
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import Frontier
-from evaluation.audit.roc_hull import NOBODY, roc_hull
 from evaluation.audit.tally import Tally
-from evaluation.audit.threshold_program import best_points
 from tests.evaluation.audit import scored
 
 OPTIONS = AuditOptions(min_group=1)

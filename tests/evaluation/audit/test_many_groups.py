@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from evaluation.audit import row_draws
+from evaluation.audit import score_replicates
 from evaluation.audit.gaps import GapKind, gap_kinds, narrowed
 from evaluation.audit.metrics import BY_GROUP
-from evaluation.audit.row_draws import drawn_rows
+from evaluation.audit.score_replicates import drawn_rows
 
 
 @pytest.mark.parametrize("listed", [0, 2**20])
 def test_rows_one_by_one_are_a_multinomial_draw(
     listed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_draws, "LISTED", listed)
+    monkeypatch.setattr(score_replicates, "LISTED", listed)
     rows, sizes = np.array([6, 0, 3, 1]), np.tile([[10, 0, 4]], (20_000, 1))
     drawn = drawn_rows(rows, sizes, np.random.default_rng(0))
     assert drawn.shape == (20_000, 3, 4)

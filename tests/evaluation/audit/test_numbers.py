@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
 from evaluation.audit import leading_bits
-from evaluation.audit.arrow import Place
-from evaluation.audit.columns import numbers
+from evaluation.audit.columns import Place, numbers
+from evaluation.audit.groups import cut_points, shares_of
+from evaluation.audit.labels import number_text, simplest
 from evaluation.audit.leading_bits import Cells, codes_of, numbers_of, surplus
-from evaluation.audit.number_text import number_text, simplest
-from evaluation.audit.quantiles import cut_points, shares_of
 from evaluation.audit.read import ReadSettings, read_files, read_frame, tally_files, tally_frame
 from evaluation.audit.schema import cut_levels
 from evaluation.errors import InputError

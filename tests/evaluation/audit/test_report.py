@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import evaluation
 from evaluation.audit import run
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.outcome import (
@@ -22,8 +23,8 @@ from evaluation.audit.outcome import (
     Subgroup,
     Verdict,
 )
-from evaluation.audit.report import json_schema, write_reports
-from evaluation.audit.report.document import document
+from evaluation.audit.report import write_reports
+from evaluation.audit.report.document import document, schema_text
 from evaluation.audit.report.judged import is_finding, state
 from evaluation.audit.schema import Axis, Schema
 from evaluation.errors import InputError
@@ -31,7 +32,7 @@ from evaluation.report.panels import extremes, others
 from tests.browser.sample import made_audit
 from tests.evaluation.audit.tallies import tally_of
 
-SCHEMA = Path(json_schema.__file__).with_name("schema.json")
+SCHEMA = Path(evaluation.__file__).with_name("audit") / "report" / "schema.json"
 VOID = {"meta", "br", "line", "path", "rect", "circle", "polyline", "input"}
 
 
@@ -123,8 +124,8 @@ def test_the_schema_refuses_what_is_no_report(tmp_path: Path) -> None:
 
 
 def test_the_schema_in_the_package_is_that_of_the_records() -> None:
-    assert SCHEMA.read_text("utf-8") == json_schema.text(), (
-        "run: python -m evaluation.audit.report.json_schema > evaluation/audit/report/schema.json"
+    assert SCHEMA.read_text("utf-8") == schema_text(), (
+        "write schema_text() of evaluation.audit.report.document to schema.json beside it"
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from evaluation.audit import histograms
-from evaluation.audit.grid import equal_bins, points
+from evaluation.audit.histograms import equal_bins, points
 from evaluation.audit.schema import Axis, Schema
 from evaluation.audit.scores import score_comparisons
 from evaluation.audit.sparse import SparseCounts

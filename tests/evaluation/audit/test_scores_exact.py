@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
-from evaluation.audit.arrow import Place
+from evaluation.audit.columns import Place
 from evaluation.audit.count_labels import Labels
 from evaluation.audit.counts_file import encode_counts
-from evaluation.audit.frontier import frontiers
+from evaluation.audit.frontier import _upper, frontiers
 from evaluation.audit.gate import judge, parse_condition
 from evaluation.audit.histograms import KINDS
 from evaluation.audit.leading_bits import surplus
@@ -28,7 +28,6 @@ from evaluation.audit.read import ReadSettings, read_frame, tally_arrays, tally_
 from evaluation.audit.release import Release
 from evaluation.audit.report.document import document
 from evaluation.audit.report.page import render
-from evaluation.audit.roc_hull import _upper
 from evaluation.audit.run import audit
 from evaluation.audit.scores import score_comparisons
 from evaluation.audit.tally import Tally

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluation.audit.families import corrected
+from evaluation.audit.findings import detectable_gap
 from evaluation.audit.measured import Cells, make_cells, measure
 from evaluation.audit.metrics import BY_GROUP
 from evaluation.audit.null import judged, permuted_tables
-from evaluation.audit.significance import corrected, detectable_gap
 
 
 def cells_of(table: Any) -> Cells:

@@ -16,8 +16,7 @@ from evaluation.audit.options import AuditOptions
 from evaluation.audit.schema import Axis, Schema
 from evaluation.audit.sparse import SparseCounts
 from evaluation.audit.subgroup_bounds import ErrorJudge, error_rates
-from evaluation.audit.subgroup_candidates import candidates_of
-from evaluation.audit.subgroup_cells import cells_of
+from evaluation.audit.subgroup_cells import candidates_of, cells_of
 from evaluation.audit.subgroups import search_subgroups
 from evaluation.audit.tally import Tally
 from evaluation.errors import InputError

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.audit.classes import implied_positive, ordered_classes
 from evaluation.audit.counts_file import merge_counts, write_counts
+from evaluation.audit.labels import implied_positive, ordered_classes
 from evaluation.audit.options import AuditOptions
 from evaluation.audit.read import ReadSettings, tally_arrays, tally_files
 from evaluation.audit.run import audit
