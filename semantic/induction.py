@@ -10,15 +10,16 @@ released with differential privacy.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from semantic.attributes import AttributeTable
 from semantic.errors import InputError
+from semantic.fields import Fields
 from semantic.formats import spoken
 from semantic.measures import WORDS, measured_words
 from semantic.privacy import Guarantee, gaussian_sigma
@@ -26,6 +27,7 @@ from semantic.privacy import Guarantee, gaussian_sigma
 if TYPE_CHECKING:
     from semantic.encoder import ClipEncoder
 
+FORMAT, VERSION = "fairfed attribute sums", 1
 TEMPLATES = ("a photo of a {attribute} item", "a picture of a {attribute} item")
 """Prompts that name an attribute; without it they are the neutral prompts."""
 
@@ -47,6 +49,8 @@ class AttributeSums:
     guarantee
         The privacy of what the sums come from; none for sums without noise, which therefore stay
         with the client.
+    encoder
+        Fingerprint of the CLIP that scored; values of different ones do not add.
     """
 
     classes: tuple[str, ...]
@@ -55,6 +59,7 @@ class AttributeSums:
     sums: npt.NDArray[np.float64]
     variance: float = 0.0
     guarantee: Guarantee | None = None
+    encoder: str = ""
 
     def __add__(self, other: AttributeSums) -> AttributeSums:
         """Sums over the images of both, which must be different images (as two clients' are).
@@ -62,8 +67,13 @@ class AttributeSums:
         Raises
         ------
         InputError
-            If the two are about other classes or attributes.
+            If the two are about other classes or attributes, or scored by another CLIP.
         """
+        if self.encoder != other.encoder:
+            raise InputError(
+                "attribute sums scored by different CLIP models do not add; use one "
+                "semantic.encoder at all sites"
+            )
         for kind, mine, theirs in (
             ("classes", self.classes, other.classes),
             ("attributes", self.attributes, other.attributes),
@@ -81,6 +91,7 @@ class AttributeSums:
             self.sums + other.sums,
             self.variance + other.variance,
             both,
+            self.encoder,
         )
 
     def noised(self, epsilon: float, delta: float, rng: np.random.Generator) -> AttributeSums:
@@ -103,13 +114,12 @@ class AttributeSums:
         counts = self.counts + rng.normal(0, sigma, self.counts.shape)
         centred = self.sums - self.counts[:, None] / 2 + rng.normal(0, sigma, self.sums.shape)
         spent = Guarantee(epsilon, delta)
-        return AttributeSums(
-            self.classes,
-            self.attributes,
-            counts,
-            centred + counts[:, None] / 2,
-            self.variance + sigma**2,
-            spent if self.guarantee is None else self.guarantee + spent,
+        return replace(
+            self,
+            counts=counts,
+            sums=centred + counts[:, None] / 2,
+            variance=self.variance + sigma**2,
+            guarantee=spent if self.guarantee is None else self.guarantee + spent,
         )
 
     def left_out(self, minimum_count: float = 1) -> dict[str, float]:
@@ -155,6 +165,43 @@ class AttributeSums:
             name: dict(zip(self.attributes, values, strict=True))
             for name, values in zip(table.classes, table.values.tolist(), strict=True)
         }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `epsilon` and `delta` are null for exact sums. See `from_json`."""
+        spent = self.guarantee
+        return {
+            "format": FORMAT, "version": VERSION, "encoder": self.encoder,
+            "classes": list(self.classes), "attributes": list(self.attributes),
+            "counts": self.counts.tolist(), "sums": self.sums.tolist(), "variance": self.variance,
+            "epsilon": spent.epsilon if spent else None, "delta": spent.delta if spent else None,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, record: Any) -> AttributeSums:
+        """Read `to_json`'s data.
+
+        Raises
+        ------
+        InputError
+            If it is something else or of another version, or a field is missing or malformed; the
+            message names it.
+        """
+        given = Fields.of("attribute sums", FORMAT, record)
+        if (version := given["version"]) != VERSION:
+            raise InputError(
+                f"attribute sums of version {version!r}; this program reads {VERSION}: induce them "
+                "anew"
+            )
+        classes, attributes = given.names("classes", 1), given.names("attributes", 1)
+        counts = given.array("counts", (len(classes),))
+        sums = given.array("sums", (len(classes), len(attributes)))
+        exact = given["epsilon"] is None
+        if exact and (counts < 0).any():
+            raise InputError("attribute sums: the field 'counts' of exact sums is below 0")
+        if (variance := given.number("variance")) < 0:
+            raise given.wrong("variance", f"{variance}, below 0")
+        guarantee = None if exact else Guarantee(given.number("epsilon"), given.number("delta"))
+        return cls(classes, attributes, counts, sums, variance, guarantee, str(given["encoder"]))
 
 
 def measured_sums(
@@ -219,7 +266,8 @@ def induce(
         )
     if words:
         values[:, [attributes.index(a) for a in words]] = _indicators(measured_words(images), words)
-    return _summed(values, labels, classes, attributes)
+    summed = _summed(values, labels, classes, attributes)
+    return replace(summed, encoder=encoder.fingerprint)
 
 
 def _scored(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semantic.errors import InputError
+from semantic.fields import Fields
 from semantic.privacy import Guarantee
 
 CLIP = 1.0
@@ -157,26 +158,20 @@ class NoisedPrototypes:
         InputError
             If it is something else, or a field is missing or malformed; the message names it.
         """
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise InputError(f"these are no prototypes: their format is not {FORMAT!r}")
-        try:
-            names = tuple(str(name) for name in record["names"])
-            shape = len(names), int(_number(record, "dimension"))
-            return cls(
-                names=names,
-                counts=_array(record, "counts", shape[:1]),
-                sums=_array(record, "sums", shape),
-                variances=_array(record, "variances", shape[:1]),
-                withheld={str(n): int(_number(record["withheld"], n)) for n in record["withheld"]},
-                guarantee=Guarantee(_number(record, "epsilon"), _number(record, "delta")),
-                minimum=int(_number(record, "minimum")),
-                clip=_number(record, "clip"),
-                encoder=str(record["encoder"]),
-            )
-        except KeyError as error:
-            raise InputError(f"prototypes: the field {error} is missing; write them anew") from None
-        except TypeError as error:
-            raise InputError(f"prototypes: a field has a wrong type ({error})") from error
+        given = Fields.of("prototypes", FORMAT, record)
+        names = given.names("names")
+        shape = len(names), int(given.number("dimension"))
+        return cls(
+            names=names,
+            counts=given.array("counts", shape[:1]),
+            sums=given.array("sums", shape),
+            variances=given.array("variances", shape[:1]),
+            withheld=given.whole_numbers("withheld"),
+            guarantee=Guarantee(given.number("epsilon"), given.number("delta")),
+            minimum=int(given.number("minimum")),
+            clip=given.number("clip"),
+            encoder=str(given["encoder"]),
+        )
 
 
 def merge_prototypes(releases: Iterable[NoisedPrototypes]) -> NoisedPrototypes:
@@ -196,20 +191,6 @@ def merge_prototypes(releases: Iterable[NoisedPrototypes]) -> NoisedPrototypes:
 def unit(vector: npt.NDArray[np.float64]) -> tuple[float, ...]:
     """The direction of a vector that is not zero."""
     return tuple(float(x) for x in vector / np.linalg.norm(vector))
-
-
-def _array(record: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    try:
-        found = np.array(record[name], np.float64).reshape(shape)
-    except (ValueError, TypeError):
-        found = np.full(shape or (1,), np.nan)
-    if not np.isfinite(found).all():
-        raise InputError(f"prototypes: the field {name!r} is not {list(shape)} finite numbers")
-    return found
-
-
-def _number(record: Mapping[str, Any], name: str) -> float:
-    return float(_array(record, name, ()))
 
 
 def _check_same_space(one: NoisedPrototypes, other: NoisedPrototypes) -> None:

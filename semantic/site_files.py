@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from semantic.errors import InputError
-from semantic.induction_file import ScoredSums, merge_sums
-from semantic.release import NoisedPrototypes, merge_prototypes
+from semantic.induction import AttributeSums
+from semantic.release import NoisedPrototypes
 
-Content = TypeVar("Content")
+Content = TypeVar("Content", AttributeSums, NoisedPrototypes)
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     return tuple(phrases)
 
 
-def merged_sums(paths: Sequence[Path]) -> ScoredSums:
+def merged_sums(paths: Sequence[Path]) -> AttributeSums:
     """Merge the attribute sums of several sites, one file of each.
 
     Raises
@@ -47,10 +47,8 @@ def merged_sums(paths: Sequence[Path]) -> ScoredSums:
         If a file is missing, damaged or something else, is given twice, or does not fit the first
         one; names it.
     """
-    parts = _read_all(paths, ScoredSums.from_json)
-    return _merged(
-        paths, parts, merge_sums, "declare one label space (data.classes) and use one vocabulary"
-    )
+    parts = _read_all(paths, AttributeSums.from_json)
+    return _merged(paths, parts, "declare one label space (data.classes) and use one vocabulary")
 
 
 def merged_prototypes(paths: Sequence[Path]) -> NoisedPrototypes:
@@ -68,7 +66,7 @@ def merged_prototypes(paths: Sequence[Path]) -> NoisedPrototypes:
                 f"{path} and {paths[0]} do not speak of the same names (one of them lacks "
                 f"{other[0]!r}); release with the same data.classes and --by at all sites"
             )
-    return _merged(paths, parts, merge_prototypes, "use one semantic.encoder at all sites")
+    return _merged(paths, parts, "use one semantic.encoder at all sites")
 
 
 def read_prototypes(path: Path, encoder: str) -> NoisedPrototypes:
@@ -93,19 +91,15 @@ def _names(found: NoisedPrototypes) -> set[str]:
     return {*found.names, *found.withheld}
 
 
-def _merged(
-    paths: Sequence[Path],
-    parts: Sequence[Content],
-    merge: Callable[[Sequence[Content]], Content],
-    remedy: str,
-) -> Content:
+def _merged(paths: Sequence[Path], parts: Sequence[Content], remedy: str) -> Content:
     """All parts merged; one that does not fit the first is named."""
+    merged = parts[0]
     for path, part in zip(paths[1:], parts[1:], strict=True):
         try:
-            merge([parts[0], part])
+            merged = merged + part
         except InputError as error:
             raise InputError(f"{path} does not fit {paths[0]}: {error}; {remedy}") from error
-    return merge(parts)
+    return merged
 
 
 def _read_all(paths: Sequence[Path], parse: Callable[[Any], Content]) -> list[Content]:
