@@ -23,14 +23,9 @@ Metric = Callable[[CountArray], FloatArray]
 
 @dataclass(frozen=True, eq=False)
 class Comparable:
-    """What enters a comparison.
+    """What enters a comparison: known groups, and their cells, with enough test rows.
 
-    Parameters
-    ----------
-    groups : ndarray of bool, shape (n_groups,)
-        Known groups with enough test rows.
-    cells : ndarray of bool, shape (n_groups, n_classes)
-        Their cells with enough test rows.
+    `groups` has the shape ``(n_groups,)``, `cells` ``(n_groups, n_classes)``.
     """
 
     groups: NDArray[np.bool_]

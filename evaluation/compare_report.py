@@ -49,18 +49,7 @@ Data = dict[str, Any]
 
 
 def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, Path]:
-    """Write ``comparison.html``, ``comparison.json`` and ``comparison.md``.
-
-    Returns
-    -------
-    dict of str to Path
-        The files by kind: ``html``, ``json``, ``md``.
-
-    Raises
-    ------
-    InputError
-        If the directory cannot be made or written.
-    """
+    """Write ``comparison.html``, ``comparison.json`` and ``comparison.md``; the files by kind."""
     text = json.dumps(comparison_data(found), indent=1, ensure_ascii=False, allow_nan=False)
     values = context(found)
     texts = {

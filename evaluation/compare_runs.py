@@ -42,17 +42,10 @@ AnyRun = TypeVar("AnyRun", Run, ResultsRun)
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One arm of one configuration, with every seed that it was run with.
+    """One arm of one configuration, with every seed that it was run with, in increasing order.
 
-    Parameters
-    ----------
-    label : str
-        Name in tables; the configuration is in it where there are several.
-    seeds : tuple of int
-        In increasing order; `runs`, `summaries` and `arms` follow it.
-    values : dict of str to Interval
-        Mean over the seeds by measure; the interval is Student's over the seeds from two on, else
-        that of the counts (``replicates`` 0: none is known).
+    `values` has the mean over the seeds by measure; its interval is Student's over the seeds from
+    two on, else that of the counts (``replicates`` 0: none is known).
     """
 
     label: str
@@ -81,15 +74,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Difference:
-    """An entry less the baseline.
+    """An entry less the baseline, over the seeds that both were run with.
 
-    Parameters
-    ----------
-    seeds : tuple of int
-        That both were run with.
-    how : str
-        `PAIRED` (Student's interval over the differences per seed) or `COUNTS` (both drawn
-        independently from their counts: silent on the randomness of training).
+    `how` is `PAIRED` (Student's interval over the differences per seed) or `COUNTS` (both drawn
+    independently from their counts: silent on the randomness of training).
     """
 
     label: str
@@ -142,17 +130,8 @@ def configurations(
 ) -> dict[str, list[AnyRun]]:
     """Runs that differ in the seed only, by the name of the first; names are made unique.
 
-    Parameters
-    ----------
-    runs : sequence of Run or of ResultsRun
-        In any order; seeds ascend in what is returned.
-    kind : callable
-        What runs of one configuration have in common beside their settings.
-
-    Raises
-    ------
-    InputError
-        If a configuration has the same seed twice.
+    Seeds ascend, and none comes twice. `kind` says what runs of one configuration have in common
+    beside their settings.
     """
     found: dict[str, list[AnyRun]] = {}
     for run in runs:

@@ -27,17 +27,9 @@ def _unseeded(request: Request) -> Request:
 class Asker:
     """Turns a cell and indices into requests, the same ones on every call.
 
-    Attributes
-    ----------
-    seed
-        Of the run.
-    conditioner
-        Describes each image.
-    negative
-        What no image shall show, as a prompt.
-    sources
-        A client's own images of a cell to start from (img2img), ``[H, W, 3]`` each: the i-th image
-        starts from source i mod n, or from noise where there are none.
+    `negative` is what no image shall show, as a prompt. `sources` are a client's own images of a
+    cell to start from (img2img), ``[H, W, 3]`` each: the i-th image starts from source i mod n, or
+    from noise where there are none.
     """
 
     seed: int
@@ -48,11 +40,8 @@ class Asker:
     def requests(self, cell: Cell, indices: range, owner: str) -> list[Request]:
         """Requests for the images of these indices.
 
-        Raises
-        ------
-        InputError
-            If shared images would start from a client's own, or the conditioner lacks what it
-            needs for the class.
+        Refused if shared images would start from a client's own, or the conditioner lacks what it
+        needs for the class.
         """
         if self.sources is not None and owner == SHARED:
             raise InputError(
@@ -63,13 +52,7 @@ class Asker:
         return [self._request(cell, index, owner, sources) for index in indices]
 
     def check(self, generator: Generator, cell: Cell, indices: range, owner: str) -> None:
-        """Refuse what the generator could not make of these images, before any is made.
-
-        Raises
-        ------
-        InputError
-            As the generator would on making them.
-        """
+        """Refuse, before any is made, what the generator could not make of these images."""
         for request in dict.fromkeys(map(_unseeded, self.requests(cell, indices, owner))):
             refuse(generator, request)
 

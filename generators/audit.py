@@ -36,23 +36,11 @@ LEVEL = 0.95
 class GeneratorAudit:
     """What a generator shows when it is asked for a class alone.
 
-    Attributes
-    ----------
-    generator, scorer
-        Fingerprints.
-    seed, level
-        As asked for.
-    groups
-        Groups that CLIP was asked to tell apart, in the order of every row's numbers.
-    columns
-        Their positions among the label space's groups.
-    classes
-        One row per class of the label space, in its order.
-    overall
-        The images of all classes together, against the mean target. Opposite biases of two classes
-        cancel in it.
-    reading
-        How CLIP reads the groups of real images, where given.
+    `generator` and `scorer` are fingerprints. CLIP was asked to tell `groups` apart (in the order
+    of every row's numbers; `columns` are their positions among the label space's groups). `classes`
+    has a row per class of the label space; `overall` has the images of all together, against the
+    mean target: opposite biases of two classes cancel in it. `reading` is how CLIP reads the groups
+    of real images.
     """
 
     generator: str

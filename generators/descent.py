@@ -21,13 +21,9 @@ Penalty = Callable[[int, list[Moments]], Tensor]
 class AuxiliaryBatch:
     """Where the auxiliary batch's statistics were at every step, once a member had left.
 
-    Attributes
-    ----------
-    rest
-        By step and layer, first and second moments ``[outputs, channels]``: row `c` sums the
-        members less an average one of output `c`, divided by `size`.
-    size
-        Members, the left one included.
+    `rest` has, by step and layer, first and second moments ``[outputs, channels]``: row `c` sums
+    the members less an average one of output `c`, divided by `size`, which counts the left one,
+    too.
     """
 
     rest: list[list[tuple[Tensor, Tensor]]]

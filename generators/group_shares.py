@@ -19,34 +19,14 @@ DRAWS = 4000
 class GroupShares:
     """How a class's images distribute over groups.
 
-    Attributes
-    ----------
-    class_name
-        The class, or a name for several.
-    n
-        Images.
-    counts
-        Images read as each group.
-    shares
-        `counts` over n.
-    intervals
-        Wilson's interval of each share, alone.
-    simultaneous
-        Goodman's intervals (1965, doi:10.1080/00401706.1965.10490252): the shares of all groups lie
-        in them together with the stated level.
-    target
-        Shares to compare with.
-    distance
-        Total variation distance between shares and target, 0 to 1.
-    chance
-        Distance that images drawn from the target itself exceed with probability 1 − level.
-    p_value
-        Pearson's chi-square test of the target; approximate where n × target is below 5.
-    recognised
-        Share of the images in which CLIP also reads the class; where it is low, the groups say
-        little.
-    corrected
-        Shares corrected for CLIP's confusions, where real images of every group tell them.
+    `counts` are of images read as each group, `shares` are over n. `intervals` are Wilson's of each
+    share alone; in the `simultaneous` ones, Goodman's (1965, doi:10.1080/00401706.1965.10490252),
+    all lie together with the stated level. `distance` is the total variation distance to the
+    target, 0 to 1; images drawn from the target itself exceed `chance` with probability 1 − level.
+    `p_value` is Pearson's chi-square test, approximate where n × target is below 5. `recognised` is
+    the share of the images in which CLIP also reads the class: where it is low, the groups say
+    little. `corrected` are shares corrected for CLIP's confusions, where real images of every group
+    tell them.
     """
 
     class_name: str
@@ -122,26 +102,11 @@ def _chi_square(counts: Cells, target: Shares) -> float:
 def target_shares(
     target: npt.ArrayLike | None, shape: tuple[int, int], groups: list[int]
 ) -> Shares:
-    """Target per class.
+    """Target of every class over the kept `groups`, ``[n_classes, len(groups)]``; rows sum to 1.
 
-    Parameters
-    ----------
-    target
-        ``[n_groups]`` or ``[n_classes, n_groups]`` shares or counts; None for equal shares.
-    shape
-        Classes and groups of the label space.
-    groups
-        Groups to keep.
-
-    Returns
-    -------
-    ``[n_classes, len(groups)]``; rows sum to 1. A row of zeros, as of a class that the data does
-    not have, takes the shares of all classes together.
-
-    Raises
-    ------
-    InputError
-        If the shape is wrong, a number is negative or not finite, or all are 0.
+    It is given as shares or counts ``[n_groups]`` or ``[n_classes, n_groups]``; None for equal
+    ones. A row of zeros, as of a class that the data does not have, takes the shares of all classes
+    together.
     """
     wanted = np.ones(shape) if target is None else np.asarray(target, np.float64)
     if wanted.shape not in (shape, shape[1:]) or not np.isfinite(wanted).all() or wanted.min() < 0:

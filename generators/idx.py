@@ -20,11 +20,6 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, gzipped or not.
 
     The format: magic ``0 0 8 d``, then ``d`` big-endian sizes, then the bytes.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is absent or damaged.
     """
     if not path.exists() and path.suffix == ".gz":
         path = path.with_suffix("")

@@ -12,25 +12,12 @@ from generators.synthesis import SHARED, Synthesiser, SyntheticSet, collected
 def incremental_images(
     maker: Synthesiser, beyond: Cells, wanted: Cells, owner: str = SHARED
 ) -> SyntheticSet:
-    """Accepted images that follow those of the cells' pools so far.
+    """Accepted images that follow those of the cells' pools so far, in the order of the cells.
 
-    A pool grows by what is wanted, so that the images are new: no draw from the pool before it
-    can have had them. Images of a cell are judged in their order, whatever the pool's size, so the
-    smaller pool is the beginning of the larger one.
-
-    Parameters
-    ----------
-    beyond
-        Sizes of the pools so far, ``[n_classes, n_groups]``.
-    wanted
-        Further images per cell, same shape.
-    owner
-        Whose pools they are.
-
-    Returns
-    -------
-    The images in the order of the cells; `reused` are those looked at without being made now,
-    rejected ones included, and `rejected` says nothing.
+    A pool of `beyond` images grows by those `wanted`, so that the images are new: no draw from the
+    pool before it can have had them. Images of a cell are judged in their order, whatever the
+    pool's size, so the smaller pool is the beginning of the larger one. `reused` are those looked
+    at without being made now, rejected ones included, and `rejected` says nothing.
     """
     found: dict[tuple[int, int], list[Image]] = {}
     generated = reused = 0

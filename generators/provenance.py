@@ -49,13 +49,7 @@ def pixel_digest(image: Image) -> str:
 
 
 def describe_generator(generator: Generator) -> dict[str, object]:
-    """What a generator is: its settings and weights, where it tells them, and the packages.
-
-    Returns
-    -------
-    JSON: `fingerprint`; `settings`, where the generator has a dataclass of that name; `weights`,
-    where it has such an attribute (a hash of its files); `versions` of the installed `PACKAGES`.
-    """
+    """What a generator is, as JSON: settings and weights, where it tells them, and packages."""
     facts: dict[str, object] = {"fingerprint": generator.fingerprint}
     settings = getattr(generator, "settings", None)
     if is_dataclass(settings) and not isinstance(settings, type):

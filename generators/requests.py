@@ -72,12 +72,7 @@ class Request:
 def request_seed(seed: int, owner: str, cell: Cell, index: int) -> int:
     """Seed of the `index`-th image of a cell, independent of all others.
 
-    Parameters
-    ----------
-    seed
-        Of the run.
-    owner
-        Whose image it is: a client's name, or a common one where images are shared.
+    The `owner` is a client's name, or a common one where images are shared.
     """
     text = repr((seed, owner, cell.class_name, cell.group, index))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
@@ -114,13 +109,7 @@ class Generator(Protocol):
 
 
 def refuse(generator: Generator, request: Request) -> None:
-    """Refuse a request that a generator cannot make, where it can say so.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        As the generator would on making it.
-    """
+    """Refuse a request that a generator cannot make, as on making it, where it can say so."""
     say = getattr(generator, "refuse", None)
     if say is not None:
         say(request)

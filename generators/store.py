@@ -31,34 +31,15 @@ logger = logging.getLogger("fairfed")
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the manifest.
+    """One row of the manifest: what was asked, and of whom, and what came of it.
 
-    Attributes
-    ----------
-    key
-        Address: hash of the request and the generator.
-    class_name, group, prompt, seed, generator
-        What was asked, and of whom.
-    scorer
-        Identity of the CLIP and the prompts behind the scores; empty where none were taken.
-    score
-        Probability that CLIP gives the cell, 0 to 1.
-    margin
-        Log-probability of the cell minus the best other cell's, in nats.
-    deviation
-        Standard deviation of the pixels, 0 to 255; near 0 for a blank image.
-    file_hash
-        SHA-256 of the PNG.
-    synthetic
-        Always true: nothing else enters a store.
-    negative, terms
-        What it shall not show, and further guidance terms with their weights.
-    prototype, source
-        Digests of the embedding and of the real image that it was made from; empty for none. They
-        stay in the store of the client whose they are.
-    fault
-        What was wrong with the generator's output, whose place a black image takes; empty if
-        nothing was.
+    `key` is a hash of the request and the generator. `scorer` is the identity of the CLIP and the
+    prompts behind `score` (probability that CLIP gives the cell) and `margin` (log-probability of
+    the cell minus the best other cell's, in nats), empty where none were taken. `deviation` is that
+    of the pixels, 0 to 255, near 0 for a blank image; `file_hash` the SHA-256 of the PNG.
+    `prototype` and `source` are digests of the embedding and of the real image that it was made
+    from, empty for none: they stay in the store of the client whose they are. `fault` says what was
+    wrong with the generator's output, whose place a black image takes.
     """
 
     key: str
@@ -95,20 +76,10 @@ def request_key(request: Request, generator: str) -> str:
 
 
 class ImageStore:
-    """Images of one generator, shared by threads and processes.
+    """Images of one generator, by its fingerprint, shared by threads and processes.
 
-    Parameters
-    ----------
-    root
-        Directory of all stores.
-    generator
-        The generator's fingerprint.
-
-    Raises
-    ------
-    StoreError
-        Here and in every method that writes, if the disk is full or the folder is not writable.
-        What was there before stays as it was.
+    Every method that writes raises `StoreError` if the disk is full or the folder is not writable.
+    What was there before stays as it was.
     """
 
     def __init__(self, root: Path, generator: str) -> None:

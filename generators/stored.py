@@ -20,15 +20,7 @@ class StoredGenerator(Wrapped):
 
     For images that nobody curates, such as those of an audit. A batch is stored as soon as it is
     made: an interruption loses one batch at most. Processes with one store make nothing twice.
-
-    Parameters
-    ----------
-    inner
-        The generator that makes what is not there.
-    store
-        Where its images are kept.
-    progress
-        Told how many more images were made or found.
+    `progress` is told how many more images were made or found.
     """
 
     def __init__(

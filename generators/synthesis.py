@@ -23,21 +23,12 @@ __all__ = ["SHARED", "Curation", "Pool", "Synthesiser", "SyntheticSet", "owner"]
 
 @dataclass(frozen=True)
 class SyntheticSet:
-    """A client's synthetic images.
+    """A client's synthetic images, ``[n, H, W, 3]``, with class and group indices.
 
-    Attributes
-    ----------
-    images
-        ``[n, H, W, 3]``, 0 to 255.
-    labels, groups
-        ``[n]`` class and group indices.
-    requested, accepted
-        Per cell, ``[n_classes, n_groups]``; `accepted` falls short where curation left too few.
-    rejected
-        By reason, images rejected in the pools that were drawn from, per cell; clients that share
-        a pool count the same ones.
-    generated, reused
-        Images made now, and taken from the store.
+    `requested` and `accepted` are per cell, ``[n_classes, n_groups]``; the latter falls short where
+    curation left too few. `rejected` has, by reason, images rejected in the pools that were drawn
+    from: clients that share a pool count the same ones. `generated` were made now, `reused` taken
+    from the store.
     """
 
     images: Image
@@ -119,13 +110,8 @@ class Synthesiser:
     def check(self, wanted: Cells, owner: str = SHARED) -> None:
         """Refuse cells of which the generator could not make as many images as may be judged.
 
-        Nothing is made.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the generator does not know the words of a prompt, would cut one off, or cannot do
-            what the conditioning asks of it; or a class lacks what that needs.
+        Nothing is made. It may not know the words of a prompt, or cut one off, or lack what the
+        conditioning asks of it.
         """
         for c, g in np.argwhere(wanted > 0).tolist():
             most = max_candidates(int(wanted[c, g]), self._curation.max_tries)
@@ -137,10 +123,7 @@ class Synthesiser:
         """Have the first `count` images of a cell in the store, without judging any.
 
         Every image is stored as soon as it is made: an interrupted call goes on where it was.
-
-        Returns
-        -------
-        How many were generated now, and how many were there.
+        Returns how many were generated now, and how many were there.
         """
         cell = self.space.cell(class_index, group_index)
         generated = 0
@@ -242,19 +225,12 @@ class Synthesiser:
         return scored
 
     def fill(self, wanted: Cells, client: int, pool_size: int, share: bool = True) -> SyntheticSet:
-        """Images for a client's plan.
+        """Images for a client's plan, ``[n_classes, n_groups]``.
 
-        Parameters
-        ----------
-        wanted
-            Images per cell, ``[n_classes, n_groups]``.
-        client
-            The client's partition id; decides what it draws from shared pools, and with which cell
-            it begins, so that clients at work together do not wait for each other.
-        pool_size
-            Different images per cell that clients draw from, at least what this one wants.
-        share
-            Draw from pools common to all clients, or from the client's own.
+        The client's partition id decides what it draws from shared pools, and with which cell it
+        begins, so that clients at work together do not wait for each other. Pools have `pool_size`
+        different images per cell, at least what this one wants; without `share` they are the
+        client's own.
         """
         cells = [(int(c), int(g)) for c, g in np.argwhere(wanted > 0)]
         turn = (client * 7) % max(1, len(cells))

@@ -101,18 +101,9 @@ class Composability:
 class Candidate:
     """A class that could be held out beside fixed ones, judged together with them.
 
-    Attributes
-    ----------
-    class_name
-        The candidate.
-    uncovered
-        Share of the attributes of all held-out classes that is uncovered, in [0, 1].
-    independent
-        Share of them that varies independently over the seen classes, in [0, 1].
-    distance
-        Smallest distance of a held-out class to its nearest seen one, in [0, 1].
-    details
-        The judgement of every held-out class, the fixed ones first.
+    `uncovered` and `independent` are shares of the attributes of all held-out classes, in [0, 1];
+    `distance` is the smallest of a held-out class to its nearest seen one, in [0, 1]. `details`
+    judge every held-out class, the fixed ones first.
     """
 
     class_name: str

@@ -133,17 +133,7 @@ class ClipEncoder:
         return float(self.model.logit_scale.exp())
 
     def embed_images(self, images: npt.NDArray[np.uint8]) -> Tensor:
-        """Unit embeddings of RGB images.
-
-        Parameters
-        ----------
-        images
-            ``[n, H, W, 3]``, 0 to 255.
-
-        Returns
-        -------
-        ``[n, dimension]``, on the CPU.
-        """
+        """Unit embeddings, ``[n, dimension]``, of images ``[n, H, W, 3]``, 0 to 255, on the CPU."""
         import torch
         from PIL import Image
 
@@ -168,13 +158,8 @@ class ClipEncoder:
 def check_source(source: str) -> None:
     """Refuse a source that open_clip does not know, without loading anything.
 
-    What a hub has is seen only when it is asked.
-
-    Raises
-    ------
-    InputError
-        If it is no directory of a model and no model's name, or names a model without weights;
-        names the nearest ones.
+    Nor may it name a model without weights. What a hub has is seen only when it is asked. The
+    message names the nearest sources.
     """
     import open_clip
 

@@ -35,13 +35,7 @@ class Content(NamedTuple):
 
 
 def read_table(path: Path) -> Content:
-    """Read a table in the format that its path says: a folder, `.toml`, `.mat`, or else CSV.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or malformed.
-    """
+    """Read a table in the format that its path says: a folder, `.toml`, `.mat`, or else CSV."""
     if path.is_dir():
         splits = path / SPLITS_FILE
         return read_splits(splits) if splits.is_file() else read_awa(path)
@@ -188,13 +182,7 @@ def _numbered_names(path: Path) -> tuple[str, ...]:
 
 
 def read_mat(path: Path) -> dict[str, Any]:
-    """Variables of a MATLAB file.
-
-    Raises
-    ------
-    InputError
-        If the file is none that can be read.
-    """
+    """Variables of a MATLAB file."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 

@@ -36,21 +36,10 @@ TEMPLATES = ("a photo of a {attribute} item", "a picture of a {attribute} item")
 class AttributeSums:
     """Per class, the number of images and the sum of each attribute's values.
 
-    Attributes
-    ----------
-    classes, attributes
-        Names.
-    counts
-        ``[n_classes]`` images.
-    sums
-        ``[n_classes, n_attributes]``; a single image adds values in [0, 1].
-    variance
-        Of the noise on every class's count, 0 without noise; grows with every noised part merged.
-    guarantee
-        The privacy of what the sums come from; none for sums without noise, which therefore stay
-        with the client.
-    encoder
-        Fingerprint of the CLIP that scored; values of different ones do not add.
+    `counts` are ``[n_classes]``, `sums` ``[n_classes, n_attributes]``; a single image adds values
+    in [0, 1]. `variance` is that of the noise on every class's count: it grows with every noised
+    part merged. `guarantee` is the privacy of what the sums come from; none for sums without noise,
+    which therefore stay with the client. `encoder` is the fingerprint of the CLIP that scored.
     """
 
     classes: tuple[str, ...]
@@ -62,13 +51,7 @@ class AttributeSums:
     encoder: str = ""
 
     def __add__(self, other: AttributeSums) -> AttributeSums:
-        """Sums over the images of both, which must be different images (as two clients' are).
-
-        Raises
-        ------
-        InputError
-            If the two are about other classes or attributes, or scored by another CLIP.
-        """
+        """Sums over the images of both, which must be different images (as two clients' are)."""
         if self.encoder != other.encoder:
             raise InputError(
                 "attribute sums scored by different CLIP models do not add; use one "
@@ -100,14 +83,8 @@ class AttributeSums:
         Gaussian noise goes on the counts and on the sums of *centred* values (value − 0.5), of
         which one image adds at most 0.5 each: it changes one class's count by 1 and its sums by at
         most 0.5 √n_attributes in L2 norm, so the sensitivity is √(1 + n_attributes / 4). Centring
-        is undone with the noised counts, which costs no privacy.
-
-        Parameters
-        ----------
-        epsilon, delta
-            Privacy of this release; releases of the same images add up.
-        rng
-            Source of the noise. It must not be known to who receives the release.
+        is undone with the noised counts, which costs no privacy. Releases of the same images add
+        up. The source of the noise must not be known to who receives the release.
         """
         sensitivity = float(np.sqrt(1 + len(self.attributes) / 4))
         sigma = gaussian_sigma(epsilon, delta, sensitivity)
@@ -133,16 +110,8 @@ class AttributeSums:
     def table(self, minimum_count: float = 1) -> AttributeTable:
         """Mean values as a table of the classes with enough images; see `left_out` for the others.
 
-        Parameters
-        ----------
-        minimum_count
-            Fewest images, above 0. With noise, a value's standard error is about
-            ``sqrt(variance) / count``: choose the minimum well above ``sqrt(variance)``.
-
-        Raises
-        ------
-        InputError
-            If no class has so many images.
+        The minimum is above 0. With noise, a value's standard error is about ``sqrt(variance) /
+        count``: choose one well above ``sqrt(variance)``.
         """
         if minimum_count <= 0:
             raise InputError(f"the minimum count must be above 0, not {minimum_count}")
@@ -178,14 +147,7 @@ class AttributeSums:
 
     @classmethod
     def from_json(cls, record: Any) -> AttributeSums:
-        """Read `to_json`'s data.
-
-        Raises
-        ------
-        InputError
-            If it is something else or of another version, or a field is missing or malformed; the
-            message names it.
-        """
+        """Read `to_json`'s data; a message names the field that is missing or malformed."""
         given = Fields.of("attribute sums", FORMAT, record)
         if (version := given["version"]) != VERSION:
             raise InputError(

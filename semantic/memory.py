@@ -35,17 +35,10 @@ Phrases = tuple[tuple[str, float], ...]
 class Neighbour:
     """A seen class, and how what was asked for compares to it.
 
-    Attributes
-    ----------
-    class_name
-        The seen class.
-    similarity
-        Cosine, −1 to 1; with several kinds of evidence their mean.
-    evidence
-        What was compared: `prototypes`, `text`, or `text and attributes`.
-    adds, lacks
-        Attributes that what was asked for has more (less) of, by at least `TYPICAL`, with the
-        difference above 0; largest first. Empty where its attributes are not known.
+    `similarity` is a cosine; with several kinds of evidence (`prototypes`, `text`, or `text and
+    attributes`) their mean. What was asked for has more of the attributes in `adds`, less of those
+    in `lacks`, by at least `TYPICAL`, with the difference above 0, largest first. Empty where its
+    attributes are not known.
     """
 
     class_name: str
@@ -59,21 +52,9 @@ class Neighbour:
 class SemanticMemory:
     """What is known of the classes.
 
-    Attributes
-    ----------
-    table
-        Nouns and attributes of all classes, seen or not.
-    seen
-        Classes that there are images of.
-    texts
-        ``[n_classes, dimension]``, unit text embeddings in the order of the table.
-    prototypes
-        Unit image embeddings by class name.
-
-    Raises
-    ------
-    InputError
-        If a seen class or one with a prototype is in no row of the table.
+    The table has nouns and attributes of all classes, seen or not; `seen` are those that there are
+    images of. `texts` are unit text embeddings in the order of the table, ``[n_classes,
+    dimension]``, `prototypes` unit image embeddings by class name.
     """
 
     table: AttributeTable
@@ -176,10 +157,8 @@ def remember(
 def remembered(memory: SemanticMemory, class_name: str) -> tuple[str, Phrases]:
     """What stands for an unseen class: the nearest seen class's noun, and what differs.
 
-    Returns
-    -------
-    The noun, and attribute phrases with signed weights in [−1, 1]: above 0 for those that the class
-    has more of than its neighbour, below 0 for those that the neighbour has and the class has not.
+    Attribute phrases have signed weights in [−1, 1]: above 0 for those that the class has more of
+    than its neighbour, below 0 for those that the neighbour has and the class has not.
     """
     nearest = memory.nearest(class_name, 1)[0]
     lacks = tuple((name, -difference) for name, difference in nearest.lacks)
@@ -193,12 +172,8 @@ def compose(
 
     The prompt calls it by its nearest seen class; every attribute in which they differ is a
     guidance term of its own, with a negative weight for what only the neighbour has. The terms
-    speak of an unnamed item: one that named the neighbour would draw towards it or away from it.
-
-    Parameters
-    ----------
-    weight
-        Weight of a term whose attribute differs by 1, relative to the prompt's.
+    speak of an unnamed item: one that named the neighbour would draw towards it or away from it. A
+    term whose attribute differs by 1 has `weight`, relative to the prompt's.
     """
     noun, phrases = remembered(memory, cell.class_name)
     prompt = space.prompts(cell, noun)[0]
@@ -209,13 +184,7 @@ def compose(
 
 @dataclass(frozen=True)
 class RecallingConditioner(Conditioner):
-    """Composes missing classes from the nearest seen ones; describes the others as configured.
-
-    Attributes
-    ----------
-    memory
-        What has been seen.
-    """
+    """Composes missing classes from the nearest seen ones; describes the others as configured."""
 
     memory: SemanticMemory | None = field(default=None, compare=False)
 

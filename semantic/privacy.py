@@ -44,20 +44,11 @@ class Guarantee:
 
 
 def gaussian_delta(epsilon: float, sigma: float, sensitivity: float) -> float:
-    """Least δ for which Gaussian noise gives (ε, δ)-differential privacy.
+    """Least δ for which Gaussian noise gives (ε, δ)-differential privacy, ε at least 0.
 
-    Parameters
-    ----------
-    epsilon
-        At least 0.
-    sigma
-        Standard deviation of the noise on every coordinate, above 0.
-    sensitivity
-        Most that one example changes the released vector, in L2 norm.
-
-    Returns
-    -------
-    ``Φ(Δ/2σ − εσ/Δ) − exp(ε)·Φ(−Δ/2σ − εσ/Δ)``, in [0, 1].
+    ``Φ(Δ/2σ − εσ/Δ) − exp(ε)·Φ(−Δ/2σ − εσ/Δ)``, where σ is the standard deviation of the noise on
+    every coordinate, and Δ, the sensitivity, the most that one example changes the released vector,
+    in L2 norm.
     """
     from scipy.special import log_ndtr
 

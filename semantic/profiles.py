@@ -20,16 +20,9 @@ WordFrequencies = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Profiles:
-    """How typical every phrase and word is of every class.
+    """How typical every phrase and word is of every class, ``[n_classes, n_vocabulary]`` in [0, 1].
 
-    Attributes
-    ----------
-    classes, vocabulary
-        Names.
-    words
-        ``[n_vocabulary]``: which entries are measured words.
-    shares
-        ``[n_classes, n_vocabulary]`` in [0, 1].
+    `words` says which entries of the vocabulary are measured words.
     """
 
     classes: tuple[str, ...]

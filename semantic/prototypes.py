@@ -31,19 +31,10 @@ def sensitivity(clip: float) -> float:
 class PrototypeSums:
     """Counts and sums of clipped embeddings per name: a client's own, never sent as they are.
 
-    Attributes
-    ----------
-    names
-        Classes or cells (`str(cell)`) of the federation's label space, whether or not the client
-        has them: which names there are must not tell what it holds.
-    counts
-        ``[n_names]``, examples.
-    sums
-        ``[n_names, dimension]``.
-    clip
-        Norm that every embedding was clipped to.
-    encoder
-        Fingerprint of the CLIP; embeddings of different ones do not add.
+    Names are classes or cells (`str(cell)`) of the federation's label space, whether or not the
+    client has them: which names there are must not tell what it holds. `sums` are ``[n_names,
+    dimension]``; every embedding was clipped to the norm `clip`. `encoder` is the CLIP's
+    fingerprint: embeddings of different ones do not add.
     """
 
     names: tuple[str, ...]

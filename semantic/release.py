@@ -31,17 +31,11 @@ FORMAT = "fairfed prototypes 1"
 
 @dataclass(frozen=True)
 class Prototype:
-    """Direction of a class or cell in CLIP's image space.
+    """Direction of a class or cell in CLIP's image space, a unit vector.
 
-    Attributes
-    ----------
-    vector
-        Unit vector.
-    count
-        Examples behind it; with noise, an estimate.
-    noise_to_signal
-        Expected norm of the noise in the sum, relative to the estimated norm of the sum without
-        it; 0 for none, infinite where the noise leaves nothing to estimate.
+    `count` examples are behind it; with noise, an estimate. `noise_to_signal` is the expected norm
+    of the noise in the sum, relative to the estimated norm of the sum without it; 0 for none,
+    infinite where the noise leaves nothing to estimate.
     """
 
     vector: tuple[float, ...]
@@ -63,27 +57,11 @@ class Prototype:
 class NoisedPrototypes:
     """Released sums and counts of one client, or of several merged.
 
-    Attributes
-    ----------
-    names
-        Names that somebody released.
-    counts, sums
-        ``[n_names]`` and ``[n_names, dimension]``, with noise.
-    variances
-        ``[n_names]``, variance of the noise on a count and on every coordinate of a sum.
-    withheld
-        How many clients withheld a name for lack of examples.
-    guarantee
-        Privacy of every example.
-    minimum
-        Least noised count that a client released (the smallest, if merged).
-    clip, encoder
-        As in `PrototypeSums`.
-
-    Raises
-    ------
-    InputError
-        If a name occurs twice or a variance is negative.
+    `counts` ``[n_names]`` and `sums` ``[n_names, dimension]`` have noise, whose variance on a count
+    and on every coordinate of a sum is in `variances`. `withheld` says how many clients withheld a
+    name for lack of examples, `minimum` the least noised count that a client released (the
+    smallest, if merged), `guarantee` the privacy of every example. `clip` and `encoder` are as in
+    `PrototypeSums`.
     """
 
     names: tuple[str, ...]
@@ -151,13 +129,7 @@ class NoisedPrototypes:
 
     @classmethod
     def from_json(cls, record: Any) -> NoisedPrototypes:
-        """Read `to_json`'s data.
-
-        Raises
-        ------
-        InputError
-            If it is something else, or a field is missing or malformed; the message names it.
-        """
+        """Read `to_json`'s data; a message names the field that is missing or malformed."""
         given = Fields.of("prototypes", FORMAT, record)
         names = given.names("names")
         shape = len(names), int(given.number("dimension"))

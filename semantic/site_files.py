@@ -16,13 +16,7 @@ Content = TypeVar("Content", AttributeSums, NoisedPrototypes)
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
-    """Read a vocabulary: one attribute phrase a line; blank lines are skipped.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file cannot be read, names nothing, or names a phrase twice; names the line.
-    """
+    """Read a vocabulary: one attribute phrase a line, each once; blank lines are skipped."""
     phrases: dict[str, int] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
         phrase = " ".join(line.split())
@@ -39,14 +33,7 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
 
 
 def merged_sums(paths: Sequence[Path]) -> AttributeSums:
-    """Merge the attribute sums of several sites, one file of each.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a file is missing, damaged or something else, is given twice, or does not fit the first
-        one; names it.
-    """
+    """Merge the attribute sums of several sites, one file of each; errors name the file."""
     parts = _read_all(paths, AttributeSums.from_json)
     return _merged(paths, parts, "declare one label space (data.classes) and use one vocabulary")
 
@@ -70,14 +57,7 @@ def merged_prototypes(paths: Sequence[Path]) -> NoisedPrototypes:
 
 
 def read_prototypes(path: Path, encoder: str) -> NoisedPrototypes:
-    """Read released prototypes, of one site or merged.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is not as it should be, or belongs to another CLIP than the fingerprint
-        `encoder`; names it.
-    """
+    """Read released prototypes, of one site or merged; `encoder` is the fingerprint of CLIP."""
     found = _read(path, NoisedPrototypes.from_json)
     if found.encoder != encoder:
         raise InputError(

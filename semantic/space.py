@@ -128,15 +128,8 @@ class CellScorer:
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def scores(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Log-probabilities of the cells.
+        """Log-probabilities of the cells, of images ``[n, H, W, 3]``, 0 to 255.
 
-        Parameters
-        ----------
-        images
-            ``[n, H, W, 3]``, 0 to 255.
-
-        Returns
-        -------
         ``[n, n_classes, n_groups]``; the exponentials of a row sum to 1, each description counted
         once.
         """
@@ -163,19 +156,11 @@ def margins(
     group_index: int,
     alike: Sequence[int] = (),
 ) -> npt.NDArray[np.float32]:
-    """How much better each image fits the intended cell than any other, in nats.
+    """How much better each image fits the intended cell than any other, in nats, ``[n]``.
 
-    Parameters
-    ----------
-    scores
-        ``[n, n_classes, n_groups]``, from `CellScorer.scores`.
-    alike
-        Groups in which the class is described as in this one (`SemanticSpace.alike`): no rivals.
-
-    Returns
-    -------
-    ``[n]``: log-probability of the intended cell minus the best of the others; positive where CLIP
-    reads the image as intended, infinite if there is no other cell.
+    The log-probability (`CellScorer.scores`) of the intended cell minus the best of the others;
+    positive where CLIP reads the image as intended, infinite if there is no other cell. Groups in
+    which the class is described as in this one (`alike`) are no rivals.
     """
     flat = scores.reshape(len(scores), -1)
     first = class_index * scores.shape[2]

@@ -26,23 +26,9 @@ TINTS: MappingProxyType[str, tuple[int, int, int]] = MappingProxyType(
 def tint_images(
     images: npt.NDArray[np.uint8], tint_index: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
-    """Shade each image in its tint.
+    """Shade each image, ``[n, H, W]`` (grey) or ``[n, H, W, 3]``, in its tint; ``[n, H, W, 3]``.
 
-    Parameters
-    ----------
-    images
-        ``[n, H, W]`` (grey) or ``[n, H, W, 3]`` (RGB), 0 to 255.
-    tint_index
-        ``[n]`` positions in `TINTS`.
-
-    Returns
-    -------
-    ``[n, H, W, 3]``, 0 to 255: channel × colour / 255, rounded.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit or an index is not a position in `TINTS`.
+    Tints are positions in `TINTS`. Channel × colour / 255, rounded.
     """
     if images.ndim == 3:
         images = images[..., np.newaxis]

@@ -23,15 +23,10 @@ FEW = 0.2
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to think of the synthetic images.
+    """What to think of the synthetic images, and a sentence that says it.
 
-    Parameters
-    ----------
-    level : str
-        ``alike``: within chance. ``apart``: beyond chance, though they share ground. ``unlike``:
-        hardly any of one kind lies near one of the other. ``unknown``: too few images.
-    words : str
-        A sentence.
+    ``alike``: within chance. ``apart``: beyond chance, though they share ground. ``unlike``: hardly
+    any of one kind lies near one of the other. ``unknown``: too few images.
     """
 
     level: Level

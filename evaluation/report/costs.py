@@ -59,13 +59,7 @@ def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Front]:
 
 
 def pareto(places: dict[str, tuple[float, float]]) -> list[str]:
-    """Names that no other beats: none has a gap as small and an accuracy as high, one strictly.
-
-    Parameters
-    ----------
-    places : dict of str to (float, float)
-        Gap (lower is better) and accuracy (higher is better).
-    """
+    """Names that no other beats: none has a gap as small and an accuracy as high, one strictly."""
 
     def beats(a: tuple[float, float], b: tuple[float, float]) -> bool:
         return a[0] <= b[0] and a[1] >= b[1] and a != b

@@ -203,13 +203,7 @@ def _gallery_row(cell: GalleryCell) -> GalleryRow:
 
 
 def data_uri(path: Path) -> str:
-    """Inline a PNG.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or no PNG.
-    """
+    """Inline a PNG."""
     try:
         data = path.read_bytes()
     except OSError as error:

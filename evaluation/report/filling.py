@@ -43,25 +43,7 @@ def template(name: str, *packages: str, escape: bool, **filters: Callable[..., A
 
 
 def write_texts(directory: str | Path, texts: Mapping[str, tuple[str, str]]) -> dict[str, Path]:
-    """Write files into a directory, which is made where it does not exist.
-
-    Parameters
-    ----------
-    directory : str or Path
-        Of the files.
-    texts : mapping of str to (str, str)
-        Name and content by kind.
-
-    Returns
-    -------
-    dict of str to Path
-        The files by kind.
-
-    Raises
-    ------
-    InputError
-        If the directory cannot be made or written.
-    """
+    """Write files, name and content by kind, into a directory, which is made; the files by kind."""
     paths = {kind: Path(directory) / name for kind, (name, _) in texts.items()}
     with writing_into(Path(directory)):
         for kind, (_, text) in texts.items():

@@ -83,26 +83,10 @@ def value_panel(
     most: int | None = None,
     muted: Collection[str] = (),
 ) -> Panel:
-    """A panel of one figure by name.
+    """A panel of one figure by name, with the rows of data behind each in `sizes`.
 
-    Parameters
-    ----------
-    name, title, note : str
-        Key, head and caption.
-    values : mapping of str to Estimate
-        By row.
-    unit : {"share", "number"}
-        How values are written.
-    sizes : mapping of str to int, optional
-        Rows of data behind each.
-    rule : Estimate
-        The reference, a dashed line.
-    zero : bool
-        Whether 0 has to be on the axis.
-    most : int, optional
-        Rows at most: the lowest and the highest.
-    muted : collection of str
-        Rows in the neutral colour.
+    `rule` is the reference, a dashed line; `zero` whether 0 has to be on the axis; `most` how many
+    rows there are at most, the lowest and the highest; `muted` rows have the neutral colour.
     """
     scale = scale_of([*values.values(), rule], unit, zero=zero)
     names = list(values)

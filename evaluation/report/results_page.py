@@ -145,28 +145,10 @@ def _clients(run: ResultsRun) -> int:
 def write_tables(
     results: Results, directory: str | Path, stem: str, command: str
 ) -> dict[str, Path]:
-    """Write what was made of runs, a comparison or an audit, as a page, a text and plain data.
+    """Write what was made of runs, a comparison or an audit, as a page, plain data and a text.
 
-    Parameters
-    ----------
-    results : Results
-        What was found.
-    directory : str or Path
-        Made where it does not exist.
-    stem : str
-        Name of the files without ``.html``, ``.json`` and ``.md``.
-    command : str
-        What made it, for the head of the page.
-
-    Returns
-    -------
-    dict of str to Path
-        The files by kind: ``html``, ``json``, ``md``.
-
-    Raises
-    ------
-    InputError
-        If the directory cannot be made or written.
+    The files are ``html``, ``json`` and ``md`` of the `stem`; the head of the page has the
+    `command`.
     """
     page = template("found.html.j2", "evaluation.report", escape=True)
     texts = {

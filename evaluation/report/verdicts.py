@@ -77,19 +77,8 @@ def recommended(
 ) -> tuple[Changed, list[Changed]] | None:
     """Choose the cheapest of the arms that cannot be told apart from the most accurate one.
 
-    Parameters
-    ----------
-    candidates : sequence
-        Arms with their changes against the baseline.
-    apart : callable
-        Whether two of them can be told apart.
-    cost : callable
-        What one costs, to be compared.
-
-    Returns
-    -------
-    The arm and those that tie with it, or None if none is clearly more accurate than the baseline:
-    that one is the cheapest then.
+    `apart` says whether two can be, `cost` what one costs. Returns the arm and those that tie with
+    it, or None if none is clearly more accurate than the baseline: that one is the cheapest then.
     """
     helped = [c for c in candidates if verdict(c.changes["accuracy"], "higher") == BETTER]
     if not helped:
@@ -113,10 +102,7 @@ def none_above(changes: Mapping[str, Interval], baseline: str) -> tuple[str, str
 def tie(gains: Mapping[str, float]) -> str:
     """Name the arms that cost more than the recommended one and are neither better nor worse.
 
-    Parameters
-    ----------
-    gains : mapping of str to float
-        By how much each is more accurate than it.
+    `gains` say by how much each is more accurate than it.
     """
     listed = ", ".join(f"{name} ({points(gain)} points)" for name, gain in gains.items())
     return f"; within noise of it, and no cheaper: {listed}" if gains else ""

@@ -15,14 +15,10 @@ NEUTRAL = f"a photo of a {UNNAMED_NOUN}"
 
 
 def attribute_texts(scorer: CellScorer, class_name: str) -> npt.NDArray[np.float32]:
-    """Text embeddings of the neutral prompt and of it with each phrase typical of the class.
+    """Unit text embeddings of the neutral prompt and of it with each phrase typical of the class.
 
-    Words measured on single images (`semantic.measures`) are left out: a class shows one of them
-    or another.
-
-    Returns
-    -------
-    ``[1 + n_phrases, dimension]``, unit vectors.
+    ``[1 + n_phrases, dimension]``. Words measured on single images (`semantic.measures`) are left
+    out: a class shows one of them or another.
     """
     phrases = [p for p in scorer.space.table.phrases(class_name) if p not in WORDS]
     prompts = [NEUTRAL, *(f"{NEUTRAL}, {phrase}" for phrase in phrases)]
@@ -35,18 +31,8 @@ def agreement(
 ) -> Floats:
     """How much CLIP prefers an attribute's prompt to the neutral one, mean over the attributes.
 
-    Parameters
-    ----------
-    embeddings
-        ``[n, dimension]`` unit embeddings of images.
-    texts
-        From `attribute_texts`.
-    scale
-        CLIP's factor from cosine similarity to logits.
-
-    Returns
-    -------
-    ``[n]`` in (0, 1), 0.5 where CLIP is indifferent; NaN if the class has no attribute.
+    ``[n]`` in (0, 1) for `embeddings` ``[n, dimension]``, 0.5 where CLIP is indifferent; NaN if the
+    class has no attribute. `scale` is CLIP's factor from cosine similarity to logits.
     """
     if len(texts) < 2:
         return np.full(len(embeddings), np.nan)

@@ -30,14 +30,9 @@ def nearest(
     among: npt.NDArray[np.float32],
     leave_one_out: bool = False,
 ) -> Nearest:
-    """Nearest neighbours in CLIP space.
+    """Nearest neighbours of unit embeddings ``[n, d]`` among ``[m, d]``, in CLIP space.
 
-    Parameters
-    ----------
-    queries, among
-        ``[n, d]`` and ``[m, d]`` unit embeddings.
-    leave_one_out
-        `queries` are `among`, and none is its own neighbour.
+    With `leave_one_out`, `queries` are `among`, and none is its own neighbour.
     """
     distances = np.full(len(queries), np.inf)
     indices = np.zeros(len(queries), np.int64)

@@ -56,18 +56,9 @@ class GroupReading:
 def read_groups(
     scores: Floats, labels: Indices, groups: Indices, names: tuple[str, ...], minimum: int
 ) -> GroupReading:
-    """Test CLIP's reading of the groups.
+    """Test CLIP's reading of the groups of real images, by log-probabilities of the cells.
 
-    Parameters
-    ----------
-    scores
-        ``[n, n_classes, n_groups]`` log-probabilities of real images.
-    labels, groups
-        ``[n]`` class and group indices.
-    names
-        The groups' names; images of `UNNAMED_GROUPS` are left out.
-    minimum
-        Images that a test needs.
+    Images of `UNNAMED_GROUPS` are left out; a test needs `minimum` others.
     """
     from scipy.stats import binomtest
 

@@ -23,20 +23,10 @@ from semantic.space import CellScorer
 class Candidate:
     """An image with what the checks look at.
 
-    Attributes
-    ----------
-    image
-        ``[H, W, 3]``, 0 to 255.
-    entry
-        Its row in the store.
-    embedding
-        ``[d]``; d is 0 where no check needs one.
-    margin
-        In nats: of its cell, or of its class where CLIP cannot see the group.
-    agreement
-        With the attributes of its class, 0 to 1; NaN where it is not asked for.
-    distance
-        Cosine distance to the nearest real training image; infinite where there is none.
+    The embedding is empty where no check needs one. `margin` is in nats, of its cell, or of its
+    class where CLIP cannot see the group; `agreement` with the attributes of its class is 0 to 1,
+    NaN where it is not asked for; `distance` is the cosine distance to the nearest real training
+    image, infinite where there is none.
     """
 
     image: Image

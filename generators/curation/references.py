@@ -28,12 +28,7 @@ Labelled = tuple[Image, Indices, Indices]
 class HeldOut:
     """Real images that no generator or client was trained on: the chance level of `memorised`.
 
-    Attributes
-    ----------
-    distances
-        ``[n]`` cosine distance to the nearest training image.
-    labels, groups
-        ``[n]``.
+    `distances` are cosine distances to the nearest training image.
     """
 
     distances: Floats
@@ -120,16 +115,9 @@ class References:
 
 
 def class_margins(scores: npt.NDArray[np.float32], class_index: int) -> npt.NDArray[np.float32]:
-    """Margin of a class over all others, whatever the group.
+    """Margin of a class over all others, whatever the group, ``[n]`` in nats.
 
-    Parameters
-    ----------
-    scores
-        ``[n, n_classes, n_groups]`` log-probabilities.
-
-    Returns
-    -------
-    ``[n]``, in nats; infinite if there is no other class.
+    Infinite if there is no other class.
     """
     classes = np.logaddexp.reduce(scores, axis=2, keepdims=True)
     return margins(classes, class_index, 0)

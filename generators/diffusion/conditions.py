@@ -83,13 +83,7 @@ def with_noise(hidden: Tensor, seed: int, deviation: float) -> Tensor:
 
 
 class Conditions:
-    """Embeds the requests of one model.
-
-    Raises
-    ------
-    InputError
-        On use, if a request asks for what the model or its settings cannot give.
-    """
+    """Embeds the requests of one model; refuses those for what it, or its settings, cannot give."""
 
     def __init__(self, networks: Networks, settings: DiffusionSettings) -> None:
         self._networks = networks

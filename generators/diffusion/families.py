@@ -49,20 +49,10 @@ SINGLE_FILE = (
 class Networks:
     """What all pipelines of one model share.
 
-    Attributes
-    ----------
-    components
-        The pipeline's networks, tokenizers and noise schedule, by name.
-    from_noise, from_image
-        diffusers' classes; the latter is None where the family has none.
-    options
-        Further arguments that the model's directory gives its pipeline.
-    folder
-        The directory.
-    identity
-        Hash of the weights, or hub name and commit.
-    known_words
-        What its prompts may hold, where its directory says so.
+    `components` are the pipeline's networks, tokenizers and noise schedule, `options` further
+    arguments that the model's directory gives it. `from_noise` and `from_image` are diffusers'
+    classes; the latter is None where the family has none. `identity` is a hash of the weights, or
+    hub name and commit. `known_words` are what its prompts may hold, where its directory says so.
     """
 
     components: dict[str, Any]
@@ -103,14 +93,7 @@ class Networks:
 
 
 def load_networks(settings: DiffusionSettings) -> Networks:
-    """Read a model, with its LoRA and embedding files, onto its device.
-
-    Raises
-    ------
-    InputError
-        If the model is not on disk and cannot be fetched, or is of no known family; or an addition
-        does not fit it; or the device is not here.
-    """
+    """Read a model, with its LoRA and embedding files, onto its device."""
     import diffusers
     import torch
     import transformers

@@ -55,14 +55,8 @@ def compose(unconditional: Tensor, conditional: list[Tensor], weights: Tensor) -
 class GuidedUNet:
     """A UNet as a pipeline calls it, with what one thread's present batch asks of guidance.
 
-    Parameters
-    ----------
-    unet
-        The network; shared, never changed.
-    train_steps
-        Time steps of the noise schedule.
-    interval
-        Shares of the noise schedule between which guidance acts.
+    The network is shared and never changed. `interval` has the shares of the noise schedule, of
+    `train_steps`, between which guidance acts.
     """
 
     def __init__(self, unet: Any, train_steps: int, interval: tuple[float, float]) -> None:

@@ -20,20 +20,10 @@ VALIDATION = 2000
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """Grey images with labels and measured words.
+    """Grey images ``[n, 32, 32]`` with labels and the words measured on each.
 
-    Attributes
-    ----------
-    images
-        ``[n, 32, 32]``, 0 to 255.
-    labels
-        ``[n]`` class indices.
-    words
-        For each image, the words measured on it.
-    style
-        What captions of these images name, and how often.
-    left_out
-        ``[k, 2]`` cells (class, tint) that no batch may show.
+    `style` says what their captions name, and how often; `left_out` are ``[k, 2]`` cells (class,
+    tint) that no batch may show.
     """
 
     images: npt.NDArray[np.uint8]
@@ -73,14 +63,9 @@ class TrainingImages:
 
 
 def load_training_images(folder: Path, exclude: Path) -> tuple[TrainingImages, TrainingImages]:
-    """Training and validation images, disjoint from those of the bundled data.
+    """Training and validation images, from Fashion-MNIST's IDX files in a folder.
 
-    Parameters
-    ----------
-    folder
-        Holds Fashion-MNIST's IDX files.
-    exclude
-        The bundled data (npz with `index` and `test`): its training rows are left out.
+    The training rows of the bundled data (npz with `index` and `test`) are left out.
     """
     images = read_idx(folder / "train-images-idx3-ubyte.gz")
     labels = read_idx(folder / "train-labels-idx1-ubyte.gz").astype(np.int64)

@@ -29,16 +29,8 @@ WARMUP = 0.03
 class Schedule:
     """How long and how fast to train.
 
-    Attributes
-    ----------
-    steps, batch_size
-        Optimiser steps and images per step.
-    learning_rate
-        Peak; rises linearly, then falls to zero along a cosine.
-    weight_decay
-        AdamW's.
-    average
-        Decay of the moving average of the weights, 0 for none.
+    The learning rate rises linearly to its peak, then falls to zero along a cosine. `average` is
+    the decay of the moving average of the weights, 0 for none.
     """
 
     steps: int
@@ -77,16 +69,9 @@ def train(
 ) -> nn.ModuleDict:
     """Train `modules` in place on `device()`, or continue from the checkpoint in `folder`.
 
-    They are back on the CPU when it is done.
-
-    Parameters
-    ----------
-    name
-        Of the checkpoint and log (`<name>.pt`, `<name>.jsonl`).
-    modules
-        What is trained; replaced by its moving average at the end if the schedule asks for one.
-    loss_of
-        Loss of one step from its random generators and the batch size.
+    They are back on the CPU when it is done, replaced by their moving average if the schedule asks
+    for one. The checkpoint and log are `<name>.pt` and `<name>.jsonl`. `loss_of` gives the loss of
+    one step from its random generators and the batch size.
     """
     folder.mkdir(parents=True, exist_ok=True)
     modules.to(device())

@@ -33,14 +33,9 @@ def _layer(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def text_encoder_of(clip: Any, end_token: int) -> Any:
-    """Text encoder with the same last hidden states as the open_clip model's text tower.
+    """Text encoder with the same last hidden states as the `open_clip.model.CLIP`'s text tower.
 
-    Parameters
-    ----------
-    clip
-        `open_clip.model.CLIP`.
-    end_token
-        Id of the end token, the largest.
+    The end token's id is the largest.
     """
     from transformers import CLIPTextConfig, CLIPTextModel
 

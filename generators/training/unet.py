@@ -62,8 +62,6 @@ def all_latents(vae: Any, data: TrainingImages, folder: Path) -> Tensor:
 def velocity_loss(model: Any) -> Callable[[Tensor, Tensor, torch.Generator], Tensor]:
     """Weighted error of a UNet's velocities at random times.
 
-    Returns
-    -------
     A function of clean latents ``[n, 8, 8, 8]``, conditioning ``[n, tokens, WIDTH]`` and the source
     of noise and times.
     """
