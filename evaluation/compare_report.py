@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean as mean
 from typing import Any
 
-from evaluation.compare_measures import MEASURES, Measure
-from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, difference
+from evaluation.compare_runs import (
+    MEASURES,
+    PAIRED,
+    Difference,
+    Entry,
+    Measure,
+    RunComparison,
+    difference,
+)
 from evaluation.export import plain
 from evaluation.intervals import Interval
 from evaluation.numbers import amount, points, span
-from evaluation.report.filling import template, write_texts
+from evaluation.report.filling import filled, plain_json, write_texts
 from evaluation.report.headline import cost, warnings
 from evaluation.report.panels import Panel, Row, parts, scale_of, value_panel
 from evaluation.report.results_page import table_data
@@ -50,12 +56,11 @@ Data = dict[str, Any]
 
 def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, Path]:
     """Write ``comparison.html``, ``comparison.json`` and ``comparison.md``; the files by kind."""
-    text = json.dumps(comparison_data(found), indent=1, ensure_ascii=False, allow_nan=False)
     values = context(found)
     texts = {
-        "html": _filled("compare.html.j2", values, escape=True),
-        "json": text + "\n",
-        "md": _filled("compare.md.j2", values, escape=False),
+        "html": filled("compare.html.j2", values).rstrip() + "\n",
+        "json": plain_json(comparison_data(found)),
+        "md": filled("compare.md.j2", values).rstrip() + "\n",
     }
     named = {kind: (f"comparison.{kind}", content) for kind, content in texts.items()}
     return write_texts(directory, named)
@@ -233,9 +238,3 @@ def entry_of(found: RunComparison, label: str) -> Entry:
 
 def _known(value: Interval) -> bool:
     return not math.isnan(value.value)
-
-
-def _filled(name: str, values: Data, *, escape: bool) -> str:
-    page = template(name, "evaluation.report", escape=escape)
-    text: str = page.render(values)
-    return text.rstrip() + "\n"

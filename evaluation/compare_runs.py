@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,14 +20,14 @@ from numpy.typing import NDArray
 
 from evaluation.bootstrap import REPLICATES, difference_interval
 from evaluation.comparable import comparable
-from evaluation.compare_measures import MEASURES, Measure
 from evaluation.errors import InputError
 from evaluation.intervals import LEVEL, Interval
 from evaluation.rates import FloatArray
 from evaluation.records import Arm, Run
+from evaluation.registry import METRICS, Direction
 from evaluation.results_run import ResultsRun
 from evaluation.run import read_run
-from evaluation.summary import ArmSummary, final_counts, functions, summarise_arm
+from evaluation.summary import GAPS, ArmSummary, final_counts, functions, summarise_arm
 
 TWICE = (
     "{first} and {second} are the same configuration with the same seed {seed}: the second adds "
@@ -38,6 +39,37 @@ OWN = ("name", "seed", "out", "engine", "workers")
 """Settings that do not make a run another configuration."""
 
 AnyRun = TypeVar("AnyRun", Run, ResultsRun)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of an arm that is compared."""
+
+    name: str
+    title: str
+    direction: Direction
+    value: Callable[[ArmSummary], float]
+
+
+def _gap(name: str) -> Callable[[ArmSummary], float]:
+    return lambda arm: arm.gaps[name].value if name in arm.gaps else math.nan
+
+
+MEASURES = (
+    Measure("accuracy", "Test accuracy", "higher", attrgetter("accuracy.value")),
+    Measure(
+        "missing_recall", "Recall of missing classes", "higher", attrgetter("missing_recall.value")
+    ),
+    Measure("worst_cell_recall", "Worst cell", "higher", attrgetter("worst_cell_recall.value")),
+    Measure(
+        "worst_group_accuracy", "Worst group", "higher", attrgetter("worst_group_accuracy.value")
+    ),
+    *(Measure(name, METRICS[name].title, "lower", _gap(name)) for name in GAPS),
+    Measure("client_mean", "Client mean", "higher", attrgetter("client_fairness.mean")),
+    Measure("client_worst", "Worst client", "higher", attrgetter("client_fairness.worst")),
+    Measure("client_sd", "Spread over clients (sd)", "lower", attrgetter("client_fairness.sd")),
+)
+"""What is compared between runs."""
 
 
 @dataclass(frozen=True, eq=False)

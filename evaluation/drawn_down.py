@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.client_names import called
+from evaluation.numbers import called
 from evaluation.rates import FloatArray
 from evaluation.records import Arm, ClientRound, Run
 

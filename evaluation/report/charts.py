@@ -12,6 +12,7 @@ from evaluation.numbers import Unit, amount
 from evaluation.report.drawing import (
     Axes,
     Frame,
+    Look,
     Series,
     draw_grid,
     draw_line,
@@ -19,7 +20,6 @@ from evaluation.report.drawing import (
     svg,
 )
 from evaluation.report.scales import Scale, nice_scale
-from evaluation.report.style import Look
 
 WIDTH, HEIGHT = 420, 300
 """Of a chart with two labelled axes."""

@@ -9,9 +9,8 @@ from markupsafe import Markup
 
 from evaluation.records import ClientRound, Round
 from evaluation.report.charts import Dot, xy_chart
-from evaluation.report.drawing import Axes, Series
+from evaluation.report.drawing import Axes, Look, Series
 from evaluation.report.scales import nice_scale
-from evaluation.report.style import Look
 from evaluation.report.words import GAP_TITLES
 from evaluation.results import Column, Table
 from evaluation.summary import ArmSummary

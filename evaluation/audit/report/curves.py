@@ -9,9 +9,8 @@ from markupsafe import Markup
 
 from evaluation.audit.report.judged import cross
 from evaluation.report.charts import Dot, xy_chart
-from evaluation.report.drawing import Axes, Series, mark_svg
+from evaluation.report.drawing import DASHES, MARKS, PALETTE, Axes, Look, Series, mark_svg
 from evaluation.report.scales import nice_scale
-from evaluation.report.style import DASHES, MARKS, PALETTE, Look
 
 Data = dict[str, Any]
 

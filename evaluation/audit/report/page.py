@@ -20,8 +20,7 @@ from evaluation.audit.report.judged import (
     verdict,
 )
 from evaluation.audit.report.shortened import leading, shortened
-from evaluation.client_names import called
-from evaluation.numbers import Unit
+from evaluation.numbers import Unit, called
 from evaluation.report import filling
 from evaluation.report.panels import MOST, Panel, Row, value_panel
 from evaluation.report.scales import nice_scale

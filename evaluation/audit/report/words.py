@@ -15,8 +15,7 @@ from evaluation.audit.report.judged import (
     state,
     subgroup_unit,
 )
-from evaluation.client_names import called
-from evaluation.numbers import Unit, amount, count, ends, gap
+from evaluation.numbers import Unit, amount, called, count, ends, gap
 
 Data = dict[str, Any]
 
