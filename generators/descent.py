@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.classifier import Moments, Observer, distance
-from generators.inversion_settings import InversionSettings
 from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from generators.inversion import InversionSettings
 
 Penalty = Callable[[int, list[Moments]], Tensor]
 """Distance to the stored statistics at a step, given what enters each layer; a number."""

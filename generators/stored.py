@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from generators.curation.pixels import examined
+from generators.curation.measures import examined
 from generators.provenance import describe_generator
 from generators.requests import Generator, Image, Request, Wrapped
 from generators.store import ImageStore, request_key

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from generators.curation.distances import Flags, Floats, Indices
+from generators.curation.measures import Flags, Floats, Indices
 from generators.curation.references import References
 from generators.curation.settings import Curation
 

@@ -1,13 +1,19 @@
-"""Distances between images: cosine distance in CLIP space, and pixel by pixel."""
+"""What checks measure: pixels, distances between images, agreement with attributes.
+
+CLIP must see the attributes of a class in its images, whatever it calls the class.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from generators.requests import Image
+from semantic.conditioning import UNNAMED_NOUN
+from semantic.measures import WORDS
+from semantic.space import CellScorer
 
 Floats = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.int64]
@@ -16,6 +22,51 @@ Flags = npt.NDArray[np.bool_]
 CHUNK = 1024
 SAME = 1e-6
 """Two images closer than this in cosine distance are one image that is there twice."""
+
+BLANK = 6.0
+"""An image whose pixels deviate by less (0 to 255) shows nothing."""
+
+BLACK = 8
+"""An image without a brighter value (0 to 255) is black."""
+
+NEUTRAL = f"a photo of a {UNNAMED_NOUN}"
+"""What an image is compared with: it shows something, and no attribute is named."""
+
+
+def fault(image: npt.NDArray[Any]) -> str:
+    """What makes an array no image, in words; empty for ``[H, W, 3]`` of 8 bits.
+
+    A generator whose arithmetic overflowed may hand on values that are not finite.
+    """
+    if np.issubdtype(image.dtype, np.inexact) and not np.isfinite(image).all():
+        return "values that are not finite"
+    if image.dtype != np.uint8:
+        return f"values of type {image.dtype} instead of uint8"
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        return f"shape {list(image.shape)} instead of [H, W, 3]"
+    return ""
+
+
+def placeholder(image: npt.NDArray[Any]) -> Image:
+    """Black image ``[H, W, 3]`` in place of one that is none."""
+    size = image.shape[:2] if image.ndim > 1 and image.size else (1, 1)
+    return np.zeros((*size, 3), np.uint8)
+
+
+def examined(image: npt.NDArray[Any]) -> tuple[Image, str]:
+    """The image and no fault, or a black image in its place and what was wrong with it."""
+    wrong = fault(image)
+    return (placeholder(image), wrong) if wrong else (image, "")
+
+
+def is_black(image: Image) -> bool:
+    """Whether all values are near zero: diffusers' safety checker returns such an image."""
+    return bool(image.max() < BLACK)
+
+
+def is_blank(deviation: float) -> bool:
+    """Whether an image of this standard deviation (0 to 255) is nearly one flat colour."""
+    return deviation < BLANK
 
 
 class Nearest(NamedTuple):
@@ -102,3 +153,30 @@ class Accepted:
             return False
         near = np.flatnonzero(1 - self.embeddings @ embedding < clip)
         return any(pixel_distance(image, self._images[i]) < pixel for i in near)
+
+
+def attribute_texts(scorer: CellScorer, class_name: str) -> npt.NDArray[np.float32]:
+    """Unit text embeddings of the neutral prompt and of it with each phrase typical of the class.
+
+    ``[1 + n_phrases, dimension]``. Words measured on single images (`semantic.measures`) are left
+    out: a class shows one of them or another.
+    """
+    phrases = [p for p in scorer.space.table.phrases(class_name) if p not in WORDS]
+    prompts = [NEUTRAL, *(f"{NEUTRAL}, {phrase}" for phrase in phrases)]
+    found: npt.NDArray[np.float32] = scorer.encoder.embed_texts(prompts).numpy()
+    return found
+
+
+def agreement(
+    embeddings: npt.NDArray[np.float32], texts: npt.NDArray[np.float32], scale: float
+) -> Floats:
+    """How much CLIP prefers an attribute's prompt to the neutral one, mean over the attributes.
+
+    ``[n]`` in (0, 1) for `embeddings` ``[n, dimension]``, 0.5 where CLIP is indifferent; NaN if the
+    class has no attribute. `scale` is CLIP's factor from cosine similarity to logits.
+    """
+    if len(texts) < 2:
+        return np.full(len(embeddings), np.nan)
+    logits = scale * (embeddings @ texts.T).astype(np.float64)
+    preference: Floats = (1 / (1 + np.exp(logits[:, :1] - logits[:, 1:]))).mean(1)
+    return preference
