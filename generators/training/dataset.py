@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from generators.idx import read_idx
-from generators.training.captions import MID_LEVEL, CaptionStyle
+from generators.training.captions import MID_LEVEL, CaptionStyle, caption
+from semantic.attributes import AttributeTable
 from semantic.measures import measured_words
 from semantic.tint import TINTS, tint_images
 
@@ -60,6 +62,30 @@ class TrainingImages:
             allowed = [t for t in range(len(TINTS)) if (label, t) not in self.left_out]
             tints[shown] = rng.choice(allowed, size=len(shown))
         return rows, tints
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the stages work with, and the folder that they work in."""
+
+    data: TrainingImages
+    table: AttributeTable
+    tokenizer: Any
+    folder: Path
+    seed: int
+
+    def captions(
+        self,
+        rng: np.random.Generator,
+        rows: npt.NDArray[np.int64],
+        tints: npt.NDArray[np.int64],
+    ) -> list[str]:
+        """One random caption per row."""
+        data, names = self.data, tuple(TINTS)
+        return [
+            caption(rng, self.table, int(data.labels[r]), names[t], data.words[r], data.style)
+            for r, t in zip(rows, tints, strict=True)
+        ]
 
 
 def load_training_images(folder: Path, exclude: Path) -> tuple[TrainingImages, TrainingImages]:
