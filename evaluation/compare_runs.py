@@ -128,6 +128,10 @@ class RunComparison:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
 
+    def entry(self, label: str) -> Entry:
+        """The entry that a label names."""
+        return next(entry for entry in self.entries if entry.label == label)
+
 
 def compare_runs(paths: Sequence[str | Path], *, level: float = LEVEL) -> RunComparison:
     """Read runs and compare their arms.

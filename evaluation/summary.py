@@ -195,10 +195,9 @@ def _chance(run: Run, pooled: NDArray[np.int64]) -> dict[str, float]:
     if not run.has_groups:
         return {}
     kept = comparable(run, pooled)
-    of_groups = [name for name in GAPS if name in OF_GROUPS]
-    of_cells = [name for name in GAPS if name not in OF_GROUPS]
     groups, cells = pooled * kept.groups[:, None, None], pooled * kept.cells[:, :, None]
-    found = chance_gaps(groups, of_groups, seed=run.seed)
+    found = chance_gaps(groups, [name for name in GAPS if name in OF_GROUPS], seed=run.seed)
+    of_cells = [name for name in GAPS if name not in OF_GROUPS]
     return found | chance_gaps(cells, of_cells, seed=run.seed)
 
 

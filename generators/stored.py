@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from generators.curation.measures import examined
-from generators.provenance import describe_generator
 from generators.requests import Generator, Image, Request, Wrapped
-from generators.store import ImageStore, request_key
+from generators.store import ImageStore, describe_generator, request_key
 
 UNSCORED = ""
 """Scorer of an image that no CLIP has compared with its cell; whoever wants a score takes one."""

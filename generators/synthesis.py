@@ -11,9 +11,8 @@ import numpy as np
 from generators.curation import Curation, Judge, Pool, References, max_candidates
 from generators.curation.measures import examined
 from generators.plan import Cells
-from generators.provenance import describe_generator
 from generators.requests import SHARED, Asker, Generator, Image, Request, owner
-from generators.store import Entry, ImageStore, request_key
+from generators.store import Entry, ImageStore, describe_generator, request_key
 from semantic.conditioning import Conditioner
 from semantic.space import Cell, CellScorer, SemanticSpace, margins
 

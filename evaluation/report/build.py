@@ -71,6 +71,9 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
     shown = tables.columns(run)
     baseline = run.baseline or run.arms[0]
     synthesis = run.synthesis
+    first: dict[str, Arm] = {}
+    for arm in run.arms:
+        first.setdefault(arm.split, arm)
     return {
         "run": run,
         "summaries": summaries,
@@ -83,7 +86,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "columns": shown,
         "comparison": tables.comparison_rows(run, summaries, comparisons, shown),
         "no_groups": "" if run.has_groups else NO_GROUPS.format(run.groups[0]),
-        "splits": [_split(run, arm) for arm in _one_arm_per_split(run)],
+        "splits": [_split(run, arm) for arm in first.values()],
         "gallery": figures.gallery_rows(run),
         "gallery_left_out": max(0, len(run.gallery) - figures.MAX_CELLS),
         "curve": curve_data(figures.learning_curve(run), arm_looks, run.rounds),
@@ -106,14 +109,6 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "max_events": tables.MAX_EVENTS,
         "definitions": definitions(run.unit),
     }
-
-
-def _one_arm_per_split(run: Run) -> list[Arm]:
-    """Return the first arm of each split, in the order of the run."""
-    first: dict[str, Arm] = {}
-    for arm in run.arms:
-        first.setdefault(arm.split, arm)
-    return list(first.values())
 
 
 def _split(run: Run, arm: Arm) -> dict[str, Any]:

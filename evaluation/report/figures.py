@@ -12,13 +12,12 @@ import numpy as np
 from markupsafe import Markup
 
 from evaluation.errors import InputError
-from evaluation.numbers import MINUS, amount, count, heading, span
+from evaluation.numbers import MINUS, amount, count, heading
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run, SyntheticImage
 from evaluation.report import panels
 from evaluation.report.charts import mini_chart
 from evaluation.report.drawing import Look, Series
-from evaluation.report.strips import axis, strip
 from evaluation.report.words import GAP_TITLES
 from evaluation.results import Curve
 from evaluation.summary import ArmSummary, round_accuracies
@@ -77,27 +76,17 @@ def client_panels(run: Run, looks: dict[str, Look]) -> list[Panel]:
 
 def gap_panels(summaries: list[ArmSummary]) -> list[panels.Panel]:
     """A table of dots per gap, a row per arm; the band is what chance alone makes."""
-    found = []
-    for name, title in GAP_TITLES.items():
-        arms = [s for s in summaries if name in s.gaps]
-        known: list[panels.Estimate] = [
-            *(s.gaps[name] for s in arms),
-            *(s.chance_gaps[name] for s in arms),
-        ]
-        scale = panels.scale_of(known, "share", zero=True)
-        rows = tuple(
-            panels.Row(
-                s.name,
-                strip(scale, *panels.parts(s.gaps[name]), chance=s.chance_gaps[name]),
-                amount(s.gaps[name].value),
-                span(s.gaps[name]),
-                sort=s.gaps[name].value,
-            )
-            for s in arms
+    return [
+        panels.value_panel(
+            name,
+            title,
+            {s.name: s.gaps[name] for s in summaries if name in s.gaps},
+            chance={s.name: s.chance_gaps[name] for s in summaries if name in s.gaps},
+            note="0 is even. Grey band: what chance alone makes.",
+            zero=True,
         )
-        note = "0 is even. Grey band: what chance alone makes."
-        found.append(panels.Panel(name, title, note, axis(scale), rows))
-    return found
+        for name, title in GAP_TITLES.items()
+    ]
 
 
 def group_panels(summaries: list[ArmSummary]) -> list[panels.Panel]:

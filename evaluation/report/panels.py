@@ -78,6 +78,7 @@ def value_panel(
     unit: Unit = "share",
     sizes: Mapping[str, int | None] | None = None,
     rule: Estimate = None,
+    chance: Mapping[str, float] | None = None,
     note: str = "",
     zero: bool = False,
     most: int | None = None,
@@ -85,10 +86,12 @@ def value_panel(
 ) -> Panel:
     """A panel of one figure by name, with the rows of data behind each in `sizes`.
 
-    `rule` is the reference, a dashed line; `zero` whether 0 has to be on the axis; `most` how many
-    rows there are at most, the lowest and the highest; `muted` rows have the neutral colour.
+    `rule` is the reference, a dashed line; `chance` the end of the band that chance alone makes;
+    `zero` whether 0 has to be on the axis; `most` how many rows there are at most, the lowest and
+    the highest; `muted` rows have the neutral colour.
     """
-    scale = scale_of([*values.values(), rule], unit, zero=zero)
+    chance = chance or {}
+    scale = scale_of([*values.values(), rule, *chance.values()], unit, zero=zero)
     names = list(values)
     kept = extremes([parts(own)[0] for own in values.values()], most or len(names))
     found = []
@@ -100,7 +103,15 @@ def value_panel(
         found.append(
             Row(
                 names[place],
-                strip(scale, value, low, high, rule=parts(rule)[0], css=colour),
+                strip(
+                    scale,
+                    value,
+                    low,
+                    high,
+                    chance=chance.get(names[place]),
+                    rule=parts(rule)[0],
+                    css=colour,
+                ),
                 amount(value, unit),
                 ends(low, high, unit),
                 (sizes or {}).get(names[place]),
