@@ -156,17 +156,10 @@ def functions(run: Run, arm: Arm, kept: Comparable) -> dict[str, Metric]:
         "worst_cell_recall": kept.by_cell(worst_cell_recall),
         "worst_group_accuracy": kept.by_group(worst_group_accuracy),
     }
-    return found | gap_functions(run, kept)
-
-
-def gap_functions(run: Run, kept: Comparable) -> dict[str, Metric]:
-    """Gaps between the groups that can be compared; none where there are no groups."""
-    if not run.has_groups:
-        return {}
-    return {
-        name: (kept.by_group if name in OF_GROUPS else kept.by_cell)(METRICS[name].function)
-        for name in GAPS
-    }
+    for name in GAPS if run.has_groups else ():
+        only = kept.by_group if name in OF_GROUPS else kept.by_cell
+        found[name] = only(METRICS[name].function)
+    return found
 
 
 def final_counts(run: Run, arm: Arm) -> NDArray[np.int64]:

@@ -90,25 +90,10 @@ def descend(
     penalty: Penalty,
     settings: InversionSettings,
 ) -> Tensor:
-    """Pixels after all steps of Adam on ``Σ CE + α · penalty + λ Σ TV``.
+    """Pixels after all steps of Adam on ``Σ CE + α · penalty + λ Σ TV``, in −1 to 1.
 
-    Parameters
-    ----------
-    model
-        Frozen classifier in evaluation mode.
-    seeds
-        Of each image's noise, N(0, 1), cut off at ±1.
-    labels
-        ``[n]`` outputs that the images shall reach.
-
-    Returns
-    -------
-    ``[n, 3, size, size]`` in −1 to 1.
-
-    Raises
-    ------
-    InputError
-        If the pixels stop being numbers.
+    The model is frozen, in evaluation mode. Each image starts from its seed's noise, N(0, 1), cut
+    off at ±1, and shall reach the output in `labels`. ``[n, 3, size, size]``.
     """
     side, span = settings.image_size, settings.high - settings.low
     noise = [

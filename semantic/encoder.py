@@ -162,6 +162,7 @@ def check_source(source: str) -> None:
     message names the nearest sources.
     """
     import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
 
     name, pretrained = _open_clip_name(source)
     if name.startswith(("local-dir:", "hf-hub:")):
@@ -171,18 +172,12 @@ def check_source(source: str) -> None:
         tags = open_clip.list_pretrained_tags_by_model(name)
         near = ", ".join(f"{name}/{tag}" for tag in tags[:3]) or f"{name}/FILE"
         raise InputError(NO_WEIGHTS.format(source=source, near=near))
-    if found and _has_weights(name, str(pretrained)):
+    weights = str(pretrained)
+    if found and (get_pretrained_cfg(name, weights) or Path(weights).is_file()):
         return
     known = ["/".join(pair) for pair in open_clip.list_pretrained()]
     close = ", ".join(difflib.get_close_matches(source, known, n=3, cutoff=0.3))
     raise InputError(UNKNOWN.format(source=source, close=close or "'bundled'"))
-
-
-def _has_weights(name: str, pretrained: str) -> bool:
-    """Whether open_clip knows these weights of a model, or they are a file."""
-    from open_clip.pretrained import get_pretrained_cfg
-
-    return bool(get_pretrained_cfg(name, pretrained)) or Path(pretrained).is_file()
 
 
 def _open_clip_name(source: str) -> tuple[str, str | None]:

@@ -101,13 +101,8 @@ def _read(path: Path, parse: Callable[[Any], Content]) -> Content:
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is not JSON ({error}); make it anew") from error
     except InputError as error:
-        raise InputError(_named(path, error)) from error
-
-
-def _named(path: Path, error: InputError) -> str:
-    """The message with the file's name, which errors of reading the file have already."""
-    text = str(error)
-    return text if text.startswith(str(path)) else f"{path}: {text}"
+        text = str(error)  # of reading the file, it names it already
+        raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
 
 
 def _text(path: Path) -> str:

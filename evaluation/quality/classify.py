@@ -125,8 +125,8 @@ def accuracy_scores(
         reasons = {name: reason or one_class for name, reason in reasons.items()}
     refused = {n: Measured(None, *numbers[n], reason=why) for n, why in reasons.items() if why}
     if len(shared) < 2:
-        totals = [sum(n[kind] for n in numbers.values()) for kind in (0, 1)]
-        whole = Measured(None, *totals, reason=one_class)
+        n_real, n_synthetic = (sum(n[kind] for n in numbers.values()) for kind in (0, 1))
+        whole = Measured(None, n_real, n_synthetic, reason=one_class)
         first, second, ceiling = (TransferScore(d, 0, whole, refused, None) for d in DIRECTIONS)
         return first, second, ceiling
     a, b = (x.take(np.isin(x.classes, shared)) for x in (real, synthetic))

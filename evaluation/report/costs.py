@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evaluation.records import ClientRound, Round
+from evaluation.records import Round
 from evaluation.report.charts import Dot, xy_chart
 from evaluation.report.drawing import Axes, Look, Series
 from evaluation.report.scales import nice_scale
@@ -79,7 +79,8 @@ def costs(
         if not rounds:
             continue
         entries = [entry for item in rounds for entry in item.clients]
-        up, down = (sum(each) / 1e6 for each in zip(*_bytes(entries), strict=True))
+        up = sum(e.bytes_up for e in entries) / 1e6
+        down = sum(e.bytes_down for e in entries) / 1e6
         rows.append(
             (
                 arm,
@@ -94,7 +95,3 @@ def costs(
             )
         )
     return Table(SPENT, tuple(rows), legend=LEGEND)
-
-
-def _bytes(entries: Sequence[ClientRound]) -> list[tuple[int, int]]:
-    return [(0, 0), *((e.bytes_up, e.bytes_down) for e in entries)]

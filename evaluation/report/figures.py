@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from evaluation.errors import InputError
 from evaluation.numbers import MINUS, amount, count, heading
@@ -28,15 +26,6 @@ MAX_SYNTHETIC = 6
 MAX_CELLS = 40
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A chart with a caption and a line of small print."""
-
-    caption: str
-    chart: Markup
-    small: str = ""
-
-
 def learning_curve(run: Run) -> Curve:
     """Pooled test accuracy per round, one line per arm with a finished round."""
     pooled = {
@@ -51,7 +40,7 @@ def learning_curve(run: Run) -> Curve:
     return Curve("Test accuracy per round", lines)
 
 
-def client_panels(run: Run, looks: dict[str, Look]) -> list[Panel]:
+def client_panels(run: Run, looks: dict[str, Look]) -> list[dict[str, Any]]:
     """Accuracy per round at each client of the baseline's split, all arms in one panel."""
     baseline = run.baseline or run.arms[0]
     arms = [a for a in run.arms if a.split == baseline.split and run.history[a.name]]
@@ -70,7 +59,8 @@ def client_panels(run: Run, looks: dict[str, Look]) -> list[Panel]:
         series = [Series(name, looks[name], _points(table[:, k])) for name, table in tables.items()]
         text = "; ".join(f"{s.name} {amount(s.last, digits=0)}" for s in series)
         who = heading(run.client_name(k))
-        found.append(Panel(who, mini_chart(series, f"{who}: {text}", run.rounds)))
+        chart = mini_chart(series, f"{who}: {text}", run.rounds)
+        found.append({"caption": who, "chart": chart})
     return found
 
 
@@ -137,7 +127,8 @@ def _steered(run: Run, arm: Arm, look: Look) -> dict[str, Any]:
         small = f"{count(line.first, 3)} → {count(line.last, 3)}"
         who = heading(run.client_name(k))
         title = f"{who}: weight {small}, guard acted {len(marks)} times"
-        found.append(Panel(who, mini_chart([data, line], title, run.rounds, top, marks), small))
+        chart = mini_chart([data, line], title, run.rounds, top, marks)
+        found.append({"caption": who, "chart": chart, "small": small})
     return {"panels": found, "left_out": clients - len(shown)}
 
 

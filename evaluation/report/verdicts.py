@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.bootstrap import difference_interval
 from evaluation.comparable import Metric
+from evaluation.compare_runs import Difference
 from evaluation.intervals import Interval
 from evaluation.numbers import points
 from evaluation.records import Run
+from evaluation.summary import Comparison
 
 BETTER, WORSE, UNCLEAR, UNDEFINED = "better", "worse", "no clear change", "undefined"
 LEVELLED = "levelled down"
@@ -23,15 +25,8 @@ SERVED = ("accuracy", "worst_group_accuracy", "worst_cell_recall", "client_worst
 """How well people are served on the whole, and where it is worst."""
 
 
-class HasChanges(Protocol):
-    """An arm with its changes against the baseline, by measure."""
-
-    @property
-    def changes(self) -> Mapping[str, Interval]:
-        """Interval of each change, by measure."""
-
-
-Changed = TypeVar("Changed", bound=HasChanges)
+Changed = TypeVar("Changed", Comparison, Difference)
+"""An arm with its changes against the baseline, by measure."""
 
 
 def verdict(interval: Interval, direction: str) -> str:

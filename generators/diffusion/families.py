@@ -188,9 +188,10 @@ def _find(model: str) -> tuple[Path, str]:
     try:
         folder = Path(diffusers.DiffusionPipeline.download(model))
     except (OSError, ValueError) as error:
+        said = str(error).splitlines()[0].partition(" (")[0]  # less what it adds in brackets
         raise InputError(
             f"generator.model {model!r} is neither a diffusers directory nor a model that "
-            f"the hub gives here ({_first_words(error)}). Where there is a network, run "
+            f"the hub gives here ({said}). Where there is a network, run "
             f"'hf download {model}' once, or give 'bundled'."
         ) from error
     # The hub's cache names a snapshot's directory by its commit.
@@ -202,11 +203,6 @@ def variant_of(folder: Path) -> str | None:
     files = [p.name for p in folder.glob("*/*") if p.suffix in (".safetensors", ".bin")]
     found = [match[1] if (match := _VARIANT.search(name)) else None for name in files]
     return next(iter(found), None) if None not in found else None
-
-
-def _first_words(error: Exception) -> str:
-    """What a library says of an error, less what it adds in brackets."""
-    return str(error).splitlines()[0].partition(" (")[0]
 
 
 def _family(model: str, class_name: str) -> tuple[str, str | None]:
