@@ -134,19 +134,9 @@ class RunComparison:
 
 
 def compare_runs(paths: Sequence[str | Path], *, level: float = LEVEL) -> RunComparison:
-    """Read runs and compare their arms.
+    """Read run directories, at least one, finished or under way, and compare their arms.
 
-    Parameters
-    ----------
-    paths : sequence of path
-        Run directories, at least one; finished or under way.
-    level : float
-        Confidence level, in (0, 1).
-
-    Raises
-    ------
-    InputError
-        If a run cannot be read, a configuration has the same seed twice, or nothing is measured.
+    None may have the configuration and seed of another, and something must be measured.
     """
     runs = [read_run(Path(path)) for path in dict.fromkeys(Path(p).resolve() for p in paths)]
     found = configurations(runs, _kind)

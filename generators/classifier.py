@@ -162,14 +162,9 @@ class ExportedClassifier(nn.Module):
 
 
 def save_classifier(model: nn.Module, path: Path, image_size: int = 32) -> Path:
-    """Write a classifier with its weights as a `torch.export` archive for batches of any size.
+    """Write a classifier as a `torch.export` archive (`*.pt2`), for batches of any size.
 
-    Parameters
-    ----------
-    model
-        Takes ``[n, 3, image_size, image_size]`` and gives logits; left as it is.
-    path
-        File to write, named `*.pt2`.
+    It takes ``[n, 3, image_size, image_size]`` and gives logits, and is left as it is.
     """
     frozen = copy.deepcopy(model).eval().cpu()
     example = (torch.zeros(2, 3, image_size, image_size),)

@@ -151,11 +151,8 @@ class InversionGenerator:
     def generate(self, requests: Sequence[Request]) -> Image:
         """Images of the requests, ``[n, size, size, 3]``; a prompt has no influence.
 
-        Raises
-        ------
-        InputError
-            If the classifier has no output for a cell, or a request asks for what only a
-            text-conditioned generator can do.
+        Refused where the classifier has no output for a cell, or a request asks for what only a
+        text-conditioned generator can do.
         """
         labels = [self._label(request) for request in requests]
         size, step = self.settings.image_size, self.settings.batch_size

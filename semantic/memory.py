@@ -72,11 +72,6 @@ class SemanticMemory:
         By prototypes where the class has one, against the seen classes that have one. Otherwise by
         text embeddings, together with the attribute vectors where the class has attributes: the
         text alone says how similar names are used, attributes what similar things look like.
-
-        Raises
-        ------
-        InputError
-            If the table does not have the class, or there is no seen class beside it.
         """
         row = self.table.row(class_name)
         others = [name for name in self.seen if name != class_name]

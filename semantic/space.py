@@ -43,24 +43,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class SemanticSpace:
-    """Classes and groups with what they are called.
+    """Classes and groups, in the order of the federation's indices, with what they are called.
 
-    Attributes
-    ----------
-    classes, groups
-        Names, in the order of the federation's indices.
-    table
-        Nouns and attributes of the classes.
-    templates
-        Prompt templates with the fields `{noun}` and `{group}`.
-    spoken
-        What is said of a group, by its name, where that is less than its name says: its values
-        that cannot be seen are `all`.
-
-    Raises
-    ------
-    InputError
-        If a class is in no row of the table, or a template cannot be filled in.
+    The table, which must have all classes, has their nouns and attributes. Prompt templates have
+    the fields `{noun}` and `{group}`. `spoken` is what is said of a group, by its name, where that
+    is less than its name says: its values that cannot be seen are `all`.
     """
 
     classes: tuple[str, ...]

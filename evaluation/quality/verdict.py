@@ -36,15 +36,10 @@ class Verdict:
 def verdict(
     overall: Mapping[str, Measured], cells: Mapping[str, Mapping[str, Measured]]
 ) -> Verdict:
-    """Judge the measures of all filled cells together, and of each.
+    """Judge the measures of all filled cells together, and of each, as a `QualityReport` has them.
 
     Together they also differ where the two kinds hold the cells in other shares, which is no fault:
     if every cell with images enough is within chance, so is the verdict.
-
-    Parameters
-    ----------
-    overall, cells : mapping
-        Of a :class:`evaluation.quality.QualityReport`.
     """
     kid, precision, coverage = (overall[name] for name in ("kid", "precision", "coverage"))
     if kid.value is None or kid.chance is None:
