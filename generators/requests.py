@@ -123,25 +123,15 @@ def refuse(generator: Generator, request: Request) -> None:
 class Wrapped:
     """A generator around another one, whose every member it has that it does not replace."""
 
+    fingerprint: str
+    batch_size: int
+    autoencode: Callable[[Image], Image]
+
     def __init__(self, inner: Generator) -> None:
         self.inner = inner
 
-    @property
-    def fingerprint(self) -> str:
-        """The inner generator's: the images are the same."""
-        return self.inner.fingerprint
-
-    @property
-    def batch_size(self) -> int:
-        """The inner generator's."""
-        return self.inner.batch_size
-
-    def autoencode(self, images: Image) -> Image:
-        """Images as the inner generator would render them."""
-        return self.inner.autoencode(images)
-
     def __getattr__(self, name: str) -> Any:
-        # `refuse`, `settings` and `weights`, where the inner generator has them.
+        # The above, and `refuse`, `settings` and `weights`, where the inner generator has them.
         return getattr(self.inner, name)
 
 
