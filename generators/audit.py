@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from generators.group_reading import (
     GroupReading,
-    Shares,
     read_groups,
     readable_groups,
     true_shares,
 )
 from generators.plan import Cells
 from generators.requests import Generator, Request, request_seed
+from semantic.arrays import Floats
 from semantic.errors import InputError
 from semantic.naming import UNNAMED_GROUPS
 from semantic.space import Cell, CellScorer, SemanticSpace
@@ -67,7 +67,7 @@ class GroupShares:
     corrected: tuple[float, ...] | None
 
     @property
-    def best(self) -> Shares:
+    def best(self) -> Floats:
         """The corrected shares where there are any, ``[n_groups]``."""
         return np.array(self.shares if self.corrected is None else self.corrected)
 
@@ -75,7 +75,7 @@ class GroupShares:
 def judge_shares(
     class_name: str,
     counts: Cells,
-    target: Shares,
+    target: Floats,
     recognised: float,
     level: float,
     rng: np.random.Generator,
@@ -112,7 +112,7 @@ def score_intervals(counts: Cells, level: float) -> tuple[tuple[float, float], .
     return tuple((float(interval.low), float(interval.high)) for interval in found)
 
 
-def _chi_square(counts: Cells, target: Shares) -> float:
+def _chi_square(counts: Cells, target: Floats) -> float:
     from scipy.stats import chisquare
 
     possible = target > 0
@@ -125,7 +125,7 @@ def _chi_square(counts: Cells, target: Shares) -> float:
 
 def target_shares(
     target: npt.ArrayLike | None, shape: tuple[int, int], groups: list[int]
-) -> Shares:
+) -> Floats:
     """Target of every class over the kept `groups`, ``[n_classes, len(groups)]``; rows sum to 1.
 
     It is given as shares or counts ``[n_groups]`` or ``[n_classes, n_groups]``; None for equal
@@ -143,7 +143,7 @@ def target_shares(
     if not pooled.any():
         raise InputError("the audit's target is 0 for every group that an image can show")
     filled = np.where(kept.any(1, keepdims=True), kept, pooled)
-    shares: Shares = filled / filled.sum(1, keepdims=True)
+    shares: Floats = filled / filled.sum(1, keepdims=True)
     return shares
 
 
@@ -218,7 +218,7 @@ def audit_generator(
         Fixes every image and the draws behind `GroupShares.chance`. With a generator that keeps its
         images (`generators.stored`), an interrupted audit continues where it stopped.
     target
-        Shares or counts per group, or per class × group of the scorer's space, such as the real
+        Floats or counts per group, or per class × group of the scorer's space, such as the real
         images per cell; see `target_shares`. None for equal shares.
     reading
         From `group_reading`, to state and to correct CLIP's confusions.

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from generators.requests import Image
+from semantic.arrays import Floats, Indices, Vectors
 from semantic.errors import InputError
 from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.space import CellScorer, SemanticSpace
 
-Shares = npt.NDArray[np.float64]
 STEPS, SMALLEST_STEP = 10_000, 1e-10
 
 
@@ -31,15 +30,13 @@ def readable_groups(space: SemanticSpace) -> list[int]:
     return found
 
 
-def read_groups(
-    space: SemanticSpace, scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def read_groups(space: SemanticSpace, scores: Vectors, labels: Indices) -> Indices:
     """The group that CLIP finds most probable in each image, given the class that it (shall) show.
 
     ``[n]``, positions in `readable_groups`, from scores ``[n, n_classes, n_groups]``.
     """
     own = scores[np.arange(len(scores)), labels]
-    read: npt.NDArray[np.int64] = own[:, readable_groups(space)].argmax(1)
+    read: Indices = own[:, readable_groups(space)].argmax(1)
     return read
 
 
@@ -70,7 +67,7 @@ class GroupReading:
     by_chance: float
     p_value: float
 
-    def rates(self) -> Shares | None:
+    def rates(self) -> Floats | None:
         """``[true, read]`` shares; None if a group has no real image."""
         counts = np.array(self.confusion, np.float64)
         totals = counts.sum(1, keepdims=True)
@@ -80,8 +77,8 @@ class GroupReading:
 def group_reading(
     scorer: CellScorer,
     images: Image,
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    labels: Indices,
+    groups: Indices,
 ) -> GroupReading:
     """Compare CLIP's reading with the groups of real images, each of its known class.
 
@@ -110,7 +107,7 @@ def group_reading(
     )
 
 
-def true_shares(read: Shares, rates: Shares) -> Shares:
+def true_shares(read: Floats, rates: Floats) -> Floats:
     """Most likely shares of true groups behind the shares that were read, ``[n_groups]``.
 
     Maximum likelihood by expectation maximisation, which stays within shares where inverting the

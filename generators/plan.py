@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from semantic.arrays import Flags, Indices
 from semantic.errors import InputError
 
 NOBODY_KNOWN = (
@@ -37,7 +38,7 @@ def spread(total: int, parts: int) -> Cells:
     return np.array([share + (i < left) for i in range(parts)], dtype=np.int64)
 
 
-def plan_cells(real: Cells, budget: Budget, known: npt.NDArray[np.bool_]) -> Cells:
+def plan_cells(real: Cells, budget: Budget, known: Flags) -> Cells:
     """Synthetic images that a client with these `real` ones shall have, ``[n_classes, n_groups]``.
 
     A class without any real image gets `per_class`; in the others each cell of a known group is
@@ -56,7 +57,7 @@ def plan_cells(real: Cells, budget: Budget, known: npt.NDArray[np.bool_]) -> Cel
     return wanted
 
 
-def split_evenly(wanted: Cells, which: npt.NDArray[np.int64]) -> Cells:
+def split_evenly(wanted: Cells, which: Indices) -> Cells:
     """Divide what is wanted of joined groups among those they stand for.
 
     It is ``[n_classes, n_joined]``, and becomes ``[n_classes, n_groups]``. `which` has the joined

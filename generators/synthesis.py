@@ -13,6 +13,7 @@ from generators.curation.measures import examined
 from generators.plan import Cells
 from generators.requests import SHARED, Asker, Generator, Image, Request, owner
 from generators.store import Entry, ImageStore, describe_generator, request_key
+from semantic.arrays import Indices
 from semantic.conditioning import Conditioner
 from semantic.space import Cell, CellScorer, SemanticSpace, margins
 
@@ -30,8 +31,8 @@ class SyntheticSet:
     """
 
     images: Image
-    labels: np.ndarray[tuple[int], np.dtype[np.int64]]
-    groups: np.ndarray[tuple[int], np.dtype[np.int64]]
+    labels: Indices
+    groups: Indices
     requested: Cells
     accepted: Cells
     rejected: dict[str, Cells]

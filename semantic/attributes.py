@@ -13,8 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats
 from semantic.errors import InputError
 from semantic.files import written_whole
 from semantic.formats import read_table
@@ -36,7 +36,7 @@ class AttributeTable:
     classes: tuple[str, ...]
     prompts: tuple[str, ...]
     attributes: tuple[str, ...]
-    values: npt.NDArray[np.float64]
+    values: Floats
 
     def row(self, class_name: str) -> int:
         """Position of a class, which the table must have."""

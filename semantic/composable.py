@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Flags, Floats
 from semantic.attributes import TYPICAL, AttributeTable
 from semantic.errors import InputError
 from semantic.measures import WORDS
@@ -200,21 +200,21 @@ class Profiles:
 
     classes: tuple[str, ...]
     vocabulary: tuple[str, ...]
-    words: npt.NDArray[np.bool_]
-    shares: npt.NDArray[np.float64]
+    words: Flags
+    shares: Floats
 
     @property
-    def typical(self) -> npt.NDArray[np.bool_]:
+    def typical(self) -> Flags:
         """What describes each class, ``[n_classes, n_vocabulary]``."""
         return self.shares >= TYPICAL
 
     @property
-    def occurs(self) -> npt.NDArray[np.bool_]:
+    def occurs(self) -> Flags:
         """What can be learnt from each class: its phrases, and words of some of its images."""
         return self.shares >= np.where(self.words, OCCURS, TYPICAL)
 
     @property
-    def varies(self) -> npt.NDArray[np.bool_]:
+    def varies(self) -> Flags:
         """Words that some images of a class deserve and others do not."""
         return self.words & (self.shares >= OCCURS) & (self.shares <= 1 - OCCURS)
 
@@ -244,7 +244,7 @@ def profiles(
 def _judge(found: Profiles, row: int, seen: list[int], minimum: int) -> Composability:
     own = found.typical[row]
     occurs, typical = found.occurs[seen], found.typical[seen]
-    varies: npt.NDArray[np.bool_] = np.any(found.varies[seen], axis=0)
+    varies: Flags = np.any(found.varies[seen], axis=0)
     covered = np.zeros_like(own)
     for attribute in np.flatnonzero(own):
         covered[attribute] = _companies(occurs, attribute) >= minimum
@@ -252,7 +252,7 @@ def _judge(found: Profiles, row: int, seen: list[int], minimum: int) -> Composab
     twins = covered.any() & typical[:, covered].all(axis=1)
     classes = [found.classes[i] for i in seen]
 
-    def named(columns: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+    def named(columns: Flags) -> tuple[str, ...]:
         return tuple(found.vocabulary[i] for i in np.flatnonzero(columns))
 
     return Composability(
@@ -271,14 +271,12 @@ def _judge(found: Profiles, row: int, seen: list[int], minimum: int) -> Composab
     )
 
 
-def _companies(occurs: npt.NDArray[np.bool_], attribute: np.intp) -> int:
+def _companies(occurs: Flags, attribute: np.intp) -> int:
     """In how many different companies of other attributes an attribute occurs."""
     return len(np.unique(np.delete(occurs[occurs[:, attribute]], attribute, axis=1), axis=0))
 
 
-def _rank(
-    occurs: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_], varies: npt.NDArray[np.bool_]
-) -> int:
+def _rank(occurs: Flags, own: Flags, varies: Flags) -> int:
     """How many of the own attributes vary independently over the seen images.
 
     A word that varies within a class varies apart from all that is fixed per class; the rest can
@@ -289,7 +287,7 @@ def _rank(
     return int((own & varies).sum()) + between
 
 
-def _jaccard(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
+def _jaccard(one: Flags, other: Flags) -> float:
     either = int((one | other).sum())
     return float((one ^ other).sum() / either) if either else 0.0
 

@@ -10,9 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from semantic.arrays import Images
 from semantic.errors import InputError
 from semantic.known_words import KNOWN_WORDS, KnownWords, load_known_words
 
@@ -132,7 +130,7 @@ class ClipEncoder:
         """Factor from cosine similarity to logits, as trained."""
         return float(self.model.logit_scale.exp())
 
-    def embed_images(self, images: npt.NDArray[np.uint8]) -> Tensor:
+    def embed_images(self, images: Images) -> Tensor:
         """Unit embeddings, ``[n, dimension]``, of images ``[n, H, W, 3]``, 0 to 255, on the CPU."""
         import torch
         from PIL import Image

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats
 from semantic.errors import InputError
 
 
@@ -46,7 +46,7 @@ class Fields:
             raise InputError(f"{self.kind}: the field {name!r} holds a name twice")
         return tuple(found)
 
-    def array(self, name: str, shape: tuple[int, ...] = ()) -> npt.NDArray[np.float64]:
+    def array(self, name: str, shape: tuple[int, ...] = ()) -> Floats:
         """Finite numbers of a shape."""
         given = self[name]
         try:

@@ -15,8 +15,8 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats, Images, Indices
 from semantic.attributes import AttributeTable
 from semantic.errors import InputError
 from semantic.fields import Fields
@@ -44,8 +44,8 @@ class AttributeSums:
 
     classes: tuple[str, ...]
     attributes: tuple[str, ...]
-    counts: npt.NDArray[np.float64]
-    sums: npt.NDArray[np.float64]
+    counts: Floats
+    sums: Floats
     variance: float = 0.0
     guarantee: Guarantee | None = None
     encoder: str = ""
@@ -167,7 +167,7 @@ class AttributeSums:
 
 
 def measured_sums(
-    labels: npt.NDArray[np.int64], words: Sequence[Collection[str]], classes: tuple[str, ...]
+    labels: Indices, words: Sequence[Collection[str]], classes: tuple[str, ...]
 ) -> AttributeSums:
     """Count measured words by class.
 
@@ -185,8 +185,8 @@ def measured_sums(
 
 def induce(
     encoder: ClipEncoder,
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
+    images: Images,
+    labels: Indices,
     classes: tuple[str, ...],
     attributes: tuple[str, ...],
     templates: tuple[str, ...] = TEMPLATES,
@@ -234,34 +234,32 @@ def induce(
 
 def _scored(
     encoder: ClipEncoder,
-    images: npt.NDArray[np.uint8],
+    images: Images,
     phrases: list[str],
     templates: tuple[str, ...],
-) -> npt.NDArray[np.float64]:
+) -> Floats:
     """Probability of every phrase against the neutral prompt, ``[n, len(phrases)]``."""
     embedded = encoder.embed_images(images).double()
 
-    def probabilities(template: str) -> npt.NDArray[np.float64]:
+    def probabilities(template: str) -> Floats:
         prompts = [" ".join(template.format(attribute=p).split()) for p in (*phrases, "")]
         similar = embedded @ encoder.embed_texts(prompts).double().T
         logits = encoder.scale * (similar[:, :-1] - similar[:, -1:])
-        found: npt.NDArray[np.float64] = logits.sigmoid().numpy()
+        found: Floats = logits.sigmoid().numpy()
         return found
 
     return reduce(np.add, map(probabilities, templates)) / len(templates)
 
 
-def _indicators(
-    words: Sequence[Collection[str]], vocabulary: tuple[str, ...]
-) -> npt.NDArray[np.float64]:
+def _indicators(words: Sequence[Collection[str]], vocabulary: tuple[str, ...]) -> Floats:
     """1 where an image deserves a word of the vocabulary, ``[len(words), len(vocabulary)]``."""
     rows = [[word in found for word in vocabulary] for found in words]
     return np.array(rows, dtype=np.float64).reshape(len(words), len(vocabulary))
 
 
 def _summed(
-    values: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.int64],
+    values: Floats,
+    labels: Indices,
     classes: tuple[str, ...],
     attributes: tuple[str, ...],
 ) -> AttributeSums:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats
 from semantic.attributes import TYPICAL, AttributeTable
 from semantic.conditioning import UNNAMED_NOUN, Conditioner, Description
 from semantic.errors import InputError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 PROMPT = "a photo of a {noun}"
 """Prompt whose text embedding stands for a class."""
 
-Vector = npt.NDArray[np.float64]
 Phrases = tuple[tuple[str, float], ...]
 
 
@@ -59,7 +58,7 @@ class SemanticMemory:
 
     table: AttributeTable
     seen: tuple[str, ...]
-    texts: Vector
+    texts: Floats
     prototypes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -93,7 +92,7 @@ class SemanticMemory:
         return self._ranked(similar, "text and attributes", values[row], k)
 
     def _ranked(
-        self, similar: Mapping[str, float], evidence: str, wanted: Vector | None, k: int
+        self, similar: Mapping[str, float], evidence: str, wanted: Floats | None, k: int
     ) -> list[Neighbour]:
         if not similar:
             raise InputError(
@@ -105,7 +104,7 @@ class SemanticMemory:
             for name in names
         ]
 
-    def _differences(self, class_name: str, wanted: Vector | None) -> tuple[Phrases, Phrases]:
+    def _differences(self, class_name: str, wanted: Floats | None) -> tuple[Phrases, Phrases]:
         if wanted is None:
             return (), ()
         apart = wanted - self.table.values[self.table.row(class_name)]
@@ -191,7 +190,7 @@ class RecallingConditioner(Conditioner):
         return compose(memory, self.space, cell, self.weight)
 
 
-def _cosine(one: Vector, other: Vector) -> float:
+def _cosine(one: Floats, other: Floats) -> float:
     """Cosine, 0 if a vector is 0."""
     norms = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(one @ other) / norms if norms else 0.0

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from semantic.arrays import Floats, Indices
 from semantic.errors import InputError
 from semantic.privacy import Guarantee, gaussian_sigma
 from semantic.release import CLIP, NoisedPrototypes, Prototype, unit
@@ -38,8 +39,8 @@ class PrototypeSums:
     """
 
     names: tuple[str, ...]
-    counts: npt.NDArray[np.int64]
-    sums: npt.NDArray[np.float64]
+    counts: Indices
+    sums: Floats
     clip: float = CLIP
     encoder: str = ""
 

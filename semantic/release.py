@@ -14,8 +14,8 @@ from operator import add
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats
 from semantic.errors import InputError
 from semantic.fields import Fields
 from semantic.privacy import Guarantee
@@ -65,9 +65,9 @@ class NoisedPrototypes:
     """
 
     names: tuple[str, ...]
-    counts: npt.NDArray[np.float64]
-    sums: npt.NDArray[np.float64]
-    variances: npt.NDArray[np.float64]
+    counts: Floats
+    sums: Floats
+    variances: Floats
     withheld: Mapping[str, int]
     guarantee: Guarantee
     minimum: int
@@ -160,7 +160,7 @@ def merge_prototypes(releases: Iterable[NoisedPrototypes]) -> NoisedPrototypes:
     return reduce(add, found)
 
 
-def unit(vector: npt.NDArray[np.float64]) -> tuple[float, ...]:
+def unit(vector: Floats) -> tuple[float, ...]:
     """The direction of a vector that is not zero."""
     return tuple(float(x) for x in vector / np.linalg.norm(vector))
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Images, Indices, Vectors
 from semantic.encoder import ClipEncoder
 from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.space import Cell, SemanticSpace
@@ -22,9 +22,6 @@ LEAST_OF_ONE, MOST_OF_ONE = 5, 50
 """Images of one value: with fewer it is left out of a reading; more are not looked at."""
 LEAST_IN_ALL, MOST_IN_ALL = 20, 1000
 """Images that a reading needs, and about as many as it looks at where there are many values."""
-
-Indices = npt.NDArray[np.int64]
-Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class Reader:
         self,
         encoder: ClipEncoder,
         space: SemanticSpace,
-        images: npt.NDArray[np.uint8],
+        images: Images,
         labels: Indices,
     ) -> None:
         self._encoder, self._space = encoder, space

@@ -10,7 +10,8 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
+
+from semantic.arrays import Images, Indices
 
 TINTS: MappingProxyType[str, tuple[int, int, int]] = MappingProxyType(
     {
@@ -23,9 +24,7 @@ TINTS: MappingProxyType[str, tuple[int, int, int]] = MappingProxyType(
 """Colour (red, green, blue; 0 to 255) that white turns into, by the tint's name."""
 
 
-def tint_images(
-    images: npt.NDArray[np.uint8], tint_index: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
+def tint_images(images: Images, tint_index: Indices) -> Images:
     """Shade each image, ``[n, H, W]`` (grey) or ``[n, H, W, 3]``, in its tint; ``[n, H, W, 3]``.
 
     Tints are positions in `TINTS`. Channel × colour / 255, rounded.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from generators.curation.limits import Threshold, limits_of, rows_of
 from generators.curation.measures import (
@@ -23,6 +22,7 @@ from generators.curation.references import References, class_margins
 from generators.curation.settings import CHECKS, Curation
 from generators.requests import Image
 from generators.store import Entry
+from semantic.arrays import Vectors
 from semantic.space import CellScorer
 
 
@@ -38,7 +38,7 @@ class Candidate:
 
     image: Image
     entry: Entry
-    embedding: npt.NDArray[np.float32]
+    embedding: Vectors
     margin: float
     agreement: float
     distance: float
@@ -191,7 +191,7 @@ class Pool:
     generated: int = 0
     reused: int = 0
     verdicts: list[tuple[str, str | None]] = field(default_factory=list)
-    embeddings: npt.NDArray[np.float32] | None = None
+    embeddings: Vectors | None = None
     thresholds: dict[str, Threshold] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     diversity: float | None = None

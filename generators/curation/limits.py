@@ -11,9 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from generators.curation.measures import Flags, Floats, Indices
+from generators.curation.measures import Floats
 from generators.curation.references import References
 from generators.curation.settings import Curation
+from semantic.arrays import Flags, Indices
 
 NO_REAL = "not applied: too few real training images to compare with"
 NO_ATTRIBUTE = "not applied: the class has no attribute of its own"

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from generators.requests import Image
+from semantic.arrays import Indices, Vectors
 from semantic.conditioning import UNNAMED_NOUN
 from semantic.measures import WORDS
 from semantic.space import CellScorer
 
 Floats = npt.NDArray[np.floating]
-Indices = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 CHUNK = 1024
 SAME = 1e-6
@@ -77,8 +76,8 @@ class Nearest(NamedTuple):
 
 
 def nearest(
-    queries: npt.NDArray[np.float32],
-    among: npt.NDArray[np.float32],
+    queries: Vectors,
+    among: Vectors,
     leave_one_out: bool = False,
 ) -> Nearest:
     """Nearest neighbours of unit embeddings ``[n, d]`` among ``[m, d]``, in CLIP space.
@@ -105,7 +104,7 @@ def pixel_distance(one: Image, other: Image) -> float:
     return float(np.sqrt(np.mean((one.astype(np.float64) - other) ** 2)))
 
 
-def mean_pairwise(embeddings: npt.NDArray[np.float32]) -> float | None:
+def mean_pairwise(embeddings: Vectors) -> float | None:
     """Mean cosine distance over all pairs of ``[n, d]`` unit embeddings; None for fewer than 2.
 
     The squared length of the sum of unit vectors is n plus twice the sum of the pairs' cosines.
@@ -130,11 +129,11 @@ class Accepted:
         self._room = np.zeros((0, 0), np.float32)
 
     @property
-    def embeddings(self) -> npt.NDArray[np.float32]:
+    def embeddings(self) -> Vectors:
         """``[n, d]``; no columns where nothing was embedded."""
         return self._room[: len(self._images)]
 
-    def add(self, image: Image, embedding: npt.NDArray[np.float32]) -> None:
+    def add(self, image: Image, embedding: Vectors) -> None:
         """Accept an image; the room for embeddings doubles where it is full."""
         n = len(self._images)
         if n == len(self._room):
@@ -145,9 +144,7 @@ class Accepted:
         self._room[n] = embedding
         self._images.append(image)
 
-    def holds_near(
-        self, image: Image, embedding: npt.NDArray[np.float32], clip: float, pixel: float
-    ) -> bool:
+    def holds_near(self, image: Image, embedding: Vectors, clip: float, pixel: float) -> bool:
         """Whether one of the images is nearer than both limits."""
         if not self._images:
             return False
@@ -155,7 +152,7 @@ class Accepted:
         return any(pixel_distance(image, self._images[i]) < pixel for i in near)
 
 
-def attribute_texts(scorer: CellScorer, class_name: str) -> npt.NDArray[np.float32]:
+def attribute_texts(scorer: CellScorer, class_name: str) -> Vectors:
     """Unit text embeddings of the neutral prompt and of it with each phrase typical of the class.
 
     ``[1 + n_phrases, dimension]``. Words measured on single images (`semantic.measures`) are left
@@ -163,13 +160,11 @@ def attribute_texts(scorer: CellScorer, class_name: str) -> npt.NDArray[np.float
     """
     phrases = [p for p in scorer.space.table.phrases(class_name) if p not in WORDS]
     prompts = [NEUTRAL, *(f"{NEUTRAL}, {phrase}" for phrase in phrases)]
-    found: npt.NDArray[np.float32] = scorer.encoder.embed_texts(prompts).numpy()
+    found: Vectors = scorer.encoder.embed_texts(prompts).numpy()
     return found
 
 
-def agreement(
-    embeddings: npt.NDArray[np.float32], texts: npt.NDArray[np.float32], scale: float
-) -> Floats:
+def agreement(embeddings: Vectors, texts: Vectors, scale: float) -> Floats:
     """How much CLIP prefers an attribute's prompt to the neutral one, mean over the attributes.
 
     ``[n]`` in (0, 1) for `embeddings` ``[n, dimension]``, 0.5 where CLIP is indifferent; NaN if the

@@ -12,18 +12,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from generators.curation.measures import (
     SAME,
     Floats,
-    Indices,
     agreement,
     attribute_texts,
     nearest,
     pixel_distance,
 )
 from generators.requests import Image
+from semantic.arrays import Indices, Vectors
 from semantic.naming import UNNAMED_GROUPS
 from semantic.space import CellScorer, margins
 
@@ -109,7 +108,7 @@ class References:
         The same distances for real images outside the training set, where there are any.
     """
 
-    embeddings: npt.NDArray[np.float32]
+    embeddings: Vectors
     labels: Indices
     groups: Indices
     margins: Floats
@@ -164,7 +163,7 @@ class References:
         )
 
 
-def class_margins(scores: npt.NDArray[np.float32], class_index: int) -> npt.NDArray[np.float32]:
+def class_margins(scores: Vectors, class_index: int) -> Vectors:
     """Margin of a class over all others, whatever the group, ``[n]`` in nats.
 
     Infinite if there is no other class.
@@ -196,7 +195,7 @@ def read_groups(
     return GroupReading(len(rows), True, hits / len(rows), chance, p_value)
 
 
-def _leave_one_out(embeddings: npt.NDArray[np.float32], images: Image) -> tuple[Floats, Floats]:
+def _leave_one_out(embeddings: Vectors, images: Image) -> tuple[Floats, Floats]:
     """Distance of each image to its nearest other one, in CLIP space and in pixels."""
     found = nearest(embeddings, embeddings, leave_one_out=True)
     twice = found.distances < SAME
@@ -207,8 +206,6 @@ def _leave_one_out(embeddings: npt.NDArray[np.float32], images: Image) -> tuple[
     return np.where(twice, np.nan, found.distances), np.where(twice, np.nan, pixels)
 
 
-def _measure_held_out(
-    scorer: CellScorer, embeddings: npt.NDArray[np.float32], held_out: Labelled
-) -> HeldOut:
+def _measure_held_out(scorer: CellScorer, embeddings: Vectors, held_out: Labelled) -> HeldOut:
     images, labels, groups = held_out
     return HeldOut(nearest(scorer.embed(images), embeddings).distances, labels, groups)

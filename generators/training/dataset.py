@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from generators.idx import read_idx
 from generators.training.captions import MID_LEVEL, CaptionStyle, caption
+from semantic.arrays import Images, Indices, Vectors
 from semantic.attributes import AttributeTable
 from semantic.measures import measured_words
 from semantic.tint import TINTS, tint_images
@@ -28,8 +28,8 @@ class TrainingImages:
     tint) that no batch may show.
     """
 
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    images: Images
+    labels: Indices
     words: list[tuple[str, ...]]
     style: CaptionStyle = field(default_factory=CaptionStyle)
     left_out: tuple[tuple[int, int], ...] = ()
@@ -39,21 +39,17 @@ class TrainingImages:
         kept = self.rows(np.flatnonzero(~np.isin(self.labels, classes)))
         return replace(kept, style=MID_LEVEL, left_out=tuple(cells))
 
-    def rows(self, chosen: npt.NDArray[np.int64]) -> TrainingImages:
+    def rows(self, chosen: Indices) -> TrainingImages:
         """Some of these images."""
         words = [self.words[i] for i in chosen]
         return replace(self, images=self.images[chosen], labels=self.labels[chosen], words=words)
 
-    def tinted(
-        self, rows: npt.NDArray[np.int64], tints: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
+    def tinted(self, rows: Indices, tints: Indices) -> Vectors:
         """Rows in the given tints, ``[len(rows), 3, 32, 32]`` in [-1, 1]."""
         shaded = tint_images(self.images[rows], tints)
         return shaded.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
 
-    def batch(
-        self, rng: np.random.Generator, size: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[Indices, Indices]:
         """Random rows and random tints, ``[size]`` each."""
         rows = rng.integers(len(self.images), size=size)
         tints = rng.integers(len(TINTS), size=size)
@@ -77,8 +73,8 @@ class Work:
     def captions(
         self,
         rng: np.random.Generator,
-        rows: npt.NDArray[np.int64],
-        tints: npt.NDArray[np.int64],
+        rows: Indices,
+        tints: Indices,
     ) -> list[str]:
         """One random caption per row."""
         data, names = self.data, tuple(TINTS)
@@ -102,7 +98,7 @@ def load_training_images(folder: Path, exclude: Path) -> tuple[TrainingImages, T
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
     words = measured_words(images)
 
-    def pick(chosen: npt.NDArray[np.int64]) -> TrainingImages:
+    def pick(chosen: Indices) -> TrainingImages:
         return TrainingImages(padded[chosen], labels[chosen], [words[i] for i in chosen])
 
     return pick(rows[VALIDATION:]), pick(rows[:VALIDATION])
