@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.errors import InputError
 from evaluation.intervals import LEVEL, Interval, check_level
@@ -28,7 +27,7 @@ off, that of the replicates is c times the root of 2 off: it is moved by c times
 """
 
 
-def resample(counts: CountArray, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def resample(counts: CountArray, replicates: int, rng: np.random.Generator) -> CountArray:
     """Draw bootstrap replicates of the rows behind counts of any shape: ``(replicates, *shape)``.
 
     Each sums to the total of the counts; all are zero if there are no rows.

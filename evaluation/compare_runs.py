@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.bootstrap import REPLICATES, difference_interval
 from evaluation.comparable import comparable
 from evaluation.errors import InputError
 from evaluation.intervals import LEVEL, Interval
-from evaluation.rates import FloatArray
+from evaluation.rates import CountArray, FloatArray
 from evaluation.records import Arm, Run
 from evaluation.registry import METRICS, Direction
 from evaluation.results_run import ResultsRun
@@ -97,7 +96,7 @@ class Entry:
         """One value per seed."""
         return np.array([measure.value(arm) for arm in self.summaries])
 
-    def counts(self) -> NDArray[np.int64]:
+    def counts(self) -> CountArray:
         """Test counts of all seeds together."""
         pairs = zip(self.runs, self.arms, strict=True)
         counts = [final_counts(run, arm) for run, arm in pairs]

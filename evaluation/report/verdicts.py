@@ -6,14 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evaluation.bootstrap import difference_interval
 from evaluation.comparable import Metric
 from evaluation.compare_runs import Difference
 from evaluation.intervals import Interval
 from evaluation.numbers import points
+from evaluation.rates import CountArray
 from evaluation.records import Run
 from evaluation.summary import Comparison
 
@@ -38,9 +36,7 @@ def verdict(interval: Interval, direction: str) -> str:
     return BETTER if (interval.low > 0) == (direction == "higher") else WORSE
 
 
-def clearly_apart(
-    run: Run, ours: NDArray[np.int64], theirs: NDArray[np.int64], metric: Metric
-) -> bool:
+def clearly_apart(run: Run, ours: CountArray, theirs: CountArray, metric: Metric) -> bool:
     """Say whether two arms differ in a metric of their counts by more than noise."""
     change = difference_interval(ours, theirs, metric, seed=run.seed)
     return verdict(change, "higher") in (BETTER, WORSE)
