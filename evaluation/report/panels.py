@@ -92,34 +92,27 @@ def value_panel(
     """
     chance = chance or {}
     scale = scale_of([*values.values(), rule, *chance.values()], unit, zero=zero)
+    places = extremes([parts(own)[0] for own in values.values()], most or len(values))
     names = list(values)
-    kept = extremes([parts(own)[0] for own in values.values()], most or len(names))
+    shown = [names[place] for place in places]
+    reference = parts(rule)[0]
     found = []
-    for place in kept:
-        own = values[names[place]]
+    for row in shown:
+        own = values[row]
         value, low, high = parts(own)
-        colour = "ref" if names[place] in muted else "c0"
-        extra = {"how": own["how"]} if isinstance(own, Mapping) else {}
+        colour = "ref" if row in muted else "c0"
         found.append(
             Row(
-                names[place],
-                strip(
-                    scale,
-                    value,
-                    low,
-                    high,
-                    chance=chance.get(names[place]),
-                    rule=parts(rule)[0],
-                    css=colour,
-                ),
+                row,
+                strip(scale, value, low, high, chance=chance.get(row), rule=reference, css=colour),
                 amount(value, unit),
                 ends(low, high, unit),
-                (sizes or {}).get(names[place]),
+                (sizes or {}).get(row),
                 value,
-                extra,
+                {"how": own["how"]} if isinstance(own, Mapping) else {},
             )
         )
-    return Panel(name, title, note + others(len(names), len(kept)), axis(scale), tuple(found))
+    return Panel(name, title, note + others(len(values), len(shown)), axis(scale), tuple(found))
 
 
 def extremes(values: Sequence[float | None], most: int = MOST) -> list[int]:
