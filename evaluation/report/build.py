@@ -93,7 +93,6 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "clients": figures.client_panels(run, arm_looks),
         "gap_panels": figures.gap_panels(summaries) if run.has_groups else [],
         "gap_titles": GAP_TITLES,
-        "gap_names": {title: name for name, title in GAP_TITLES.items()},
         "group_panels": figures.group_panels(summaries) if run.has_groups else [],
         "steering": figures.steering(run, arm_looks),
         "fronts": fronts(measured, arm_looks) if run.has_groups else [],

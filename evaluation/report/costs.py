@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from markupsafe import Markup
+from typing import Any
 
 from evaluation.records import Round
 from evaluation.report.charts import Dot, xy_chart
@@ -14,16 +12,6 @@ from evaluation.report.scales import nice_scale
 from evaluation.report.words import GAP_TITLES
 from evaluation.results import Column, Table
 from evaluation.summary import ArmSummary
-
-
-@dataclass(frozen=True)
-class Front:
-    """Arms by accuracy and one gap, and which of them no other arm beats in both."""
-
-    title: str
-    chart: Markup
-    best: tuple[str, ...]
-
 
 SPENT = (
     Column("Arm", "text"),
@@ -36,8 +24,8 @@ SPENT = (
 LEGEND = "Time at clients adds over clients and rounds; MB in 10⁶ bytes of model updates."
 
 
-def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Front]:
-    """One chart per gap: accuracy against it, the Pareto front as a line."""
+def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[dict[str, Any]]:
+    """One chart per gap: accuracy against it, the arms that none beats in both joined by a line."""
     found = []
     for name, title in GAP_TITLES.items():
         own = [s for s in summaries if name in s.gaps and s.gaps[name].defined]
@@ -53,7 +41,7 @@ def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Front]:
         axes = Axes(x, y, f"{title.lower()}, points", "test accuracy")
         words = f"Test accuracy against {title.lower()}; not beaten in both: {', '.join(best)}"
         chart = xy_chart(axes, [front], words, dots=dots, marks=False)
-        found.append(Front(title, chart, tuple(best)))
+        found.append({"name": name, "title": title, "chart": chart, "best": best})
     return found
 
 
