@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.errors import InputError
 from evaluation.intervals import LEVEL, Interval, check_level
@@ -28,27 +27,10 @@ off, that of the replicates is c times the root of 2 off: it is moved by c times
 """
 
 
-def resample(counts: CountArray, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw bootstrap replicates of the rows behind the counts.
+def resample(counts: CountArray, replicates: int, rng: np.random.Generator) -> CountArray:
+    """Draw bootstrap replicates of the rows behind counts of any shape: ``(replicates, *shape)``.
 
-    Parameters
-    ----------
-    counts : ndarray of int
-        Counts of any shape.
-    replicates : int
-        Number of replicates, at least 1.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of int64, shape (replicates, *counts.shape)
-        Each replicate sums to the total of the counts; all zero if there are no rows.
-
-    Raises
-    ------
-    InputError
-        If a count is negative or there is no replicate to draw.
+    Each sums to the total of the counts; all are zero if there are no rows.
     """
     array = np.asarray(counts, dtype=np.int64)
     if replicates < 1:

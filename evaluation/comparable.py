@@ -23,14 +23,9 @@ Metric = Callable[[CountArray], FloatArray]
 
 @dataclass(frozen=True, eq=False)
 class Comparable:
-    """What enters a comparison.
+    """What enters a comparison: known groups, and their cells, with enough test rows.
 
-    Parameters
-    ----------
-    groups : ndarray of bool, shape (n_groups,)
-        Known groups with enough test rows.
-    cells : ndarray of bool, shape (n_groups, n_classes)
-        Their cells with enough test rows.
+    `groups` has the shape ``(n_groups,)``, `cells` ``(n_groups, n_classes)``.
     """
 
     groups: NDArray[np.bool_]
@@ -45,7 +40,7 @@ class Comparable:
         return lambda counts: metric(counts * self.cells[:, :, None])
 
 
-def comparable(run: Run, *counts: NDArray[np.int64]) -> Comparable:
+def comparable(run: Run, *counts: CountArray) -> Comparable:
     """Say what can be compared within, or between, some counts ``[group, true, predicted]``."""
     rows = np.min([each.sum(axis=2) for each in counts], axis=0)
     known = np.array([name not in run.unknown for name in run.groups])
@@ -53,7 +48,7 @@ def comparable(run: Run, *counts: NDArray[np.int64]) -> Comparable:
     return Comparable(groups, groups[:, None] & (rows >= LEAST_ROWS))
 
 
-def left_out(run: Run, counts: NDArray[np.int64]) -> str:
+def left_out(run: Run, counts: CountArray) -> str:
     """What is in no gap and in no worst case, in words; empty if all is."""
     kept, rows = comparable(run, counts), counts.sum(axis=2)
     groups = [

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean as mean
 from typing import Any
 
-from evaluation.compare_measures import MEASURES, Measure
-from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, difference
+from evaluation.compare_runs import (
+    MEASURES,
+    PAIRED,
+    Difference,
+    Entry,
+    Measure,
+    RunComparison,
+    difference,
+)
 from evaluation.export import plain
-from evaluation.intervals import Interval
 from evaluation.numbers import amount, points, span
-from evaluation.report.filling import template, write_texts
+from evaluation.report.filling import filled, plain_json, write_texts
 from evaluation.report.headline import cost, warnings
 from evaluation.report.panels import Panel, Row, parts, scale_of, value_panel
 from evaluation.report.results_page import table_data
@@ -49,24 +53,12 @@ Data = dict[str, Any]
 
 
 def write_comparison(found: RunComparison, directory: str | Path) -> dict[str, Path]:
-    """Write ``comparison.html``, ``comparison.json`` and ``comparison.md``.
-
-    Returns
-    -------
-    dict of str to Path
-        The files by kind: ``html``, ``json``, ``md``.
-
-    Raises
-    ------
-    InputError
-        If the directory cannot be made or written.
-    """
-    text = json.dumps(comparison_data(found), indent=1, ensure_ascii=False, allow_nan=False)
+    """Write ``comparison.html``, ``comparison.json`` and ``comparison.md``; the files by kind."""
     values = context(found)
     texts = {
-        "html": _filled("compare.html.j2", values, escape=True),
-        "json": text + "\n",
-        "md": _filled("compare.md.j2", values, escape=False),
+        "html": filled("compare.html.j2", values).rstrip() + "\n",
+        "json": plain_json(comparison_data(found)),
+        "md": filled("compare.md.j2", values).rstrip() + "\n",
     }
     named = {kind: (f"comparison.{kind}", content) for kind, content in texts.items()}
     return write_texts(directory, named)
@@ -103,10 +95,10 @@ def _entry_data(entry: Entry) -> Data:
 
 def headline(found: RunComparison) -> str:
     """The main finding in words: the cheapest of those that cannot be told from the best."""
-    others = [d for d in found.differences if not entry_of(found, d.label).reference]
+    others = [d for d in found.differences if not found.entry(d.label).reference]
     if not others:
         return f"{found.baseline} is the only arm: there is nothing to compare it with."
-    candidates = [d for d in others if not entry_of(found, d.label).drawn_down]
+    candidates = [d for d in others if not found.entry(d.label).drawn_down]
     if not candidates:
         return (
             f"No arm can be recommended over {found.baseline}: each of the others drew a client "
@@ -115,7 +107,7 @@ def headline(found: RunComparison) -> str:
     chosen = recommended(
         candidates,
         lambda one, other: _apart(found, one, other),
-        lambda d: _cheapest(entry_of(found, d.label)),
+        lambda d: _cheapest(found.entry(d.label)),
     )
     if chosen is None:
         changes = {d.label: d.changes["accuracy"] for d in candidates}
@@ -139,7 +131,7 @@ def _numbers(item: Difference) -> str:
 
 def _apart(found: RunComparison, one: Difference, other: Difference) -> bool:
     """Whether two arms can be told apart by their accuracy."""
-    between = difference(entry_of(found, one.label), entry_of(found, other.label))
+    between = difference(found.entry(one.label), found.entry(other.label))
     return verdict(between.changes["accuracy"], "higher") in (BETTER, WORSE)
 
 
@@ -161,7 +153,7 @@ def warned(found: RunComparison) -> list[str]:
 
 def context(found: RunComparison) -> Data:
     """What the templates show."""
-    used = [m for m in MEASURES if any(_known(e.values[m.name]) for e in found.entries)]
+    used = [m for m in MEASURES if any(e.values[m.name].defined for e in found.entries)]
     return {
         "found": found,
         "headline": headline(found),
@@ -184,7 +176,7 @@ def _lines(found: RunComparison) -> list[str]:
 
 
 def _panel(measure: Measure, found: RunComparison) -> Panel:
-    base = entry_of(found, found.baseline).values[measure.name]
+    base = found.entry(found.baseline).values[measure.name]
     return value_panel(
         measure.name,
         measure.title,
@@ -235,18 +227,3 @@ def _costs(entries: Sequence[Entry]) -> Table:
         for entry in entries
     )
     return Table(COSTS, rows, legend="Mean over seeds; time includes the synthesis.")
-
-
-def entry_of(found: RunComparison, label: str) -> Entry:
-    """The entry that a label names."""
-    return next(entry for entry in found.entries if entry.label == label)
-
-
-def _known(value: Interval) -> bool:
-    return not math.isnan(value.value)
-
-
-def _filled(name: str, values: Data, *, escape: bool) -> str:
-    page = template(name, "evaluation.report", escape=escape)
-    text: str = page.render(values)
-    return text.rstrip() + "\n"

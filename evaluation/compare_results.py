@@ -39,14 +39,7 @@ DIFFERENCES = (
 
 
 def compare_results(paths: Sequence[str | Path]) -> Results:
-    """Read runs of one system and compare their figures.
-
-    Raises
-    ------
-    InputError
-        If a run cannot be read or has not ended, they are of several systems, or a configuration
-        has the same seed twice.
-    """
+    """Read runs of one system that have ended, and compare their figures."""
     runs = [read_results_run(path) for path in dict.fromkeys(Path(p).resolve() for p in paths)]
     first = runs[0]
     for run in runs:

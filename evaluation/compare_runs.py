@@ -11,22 +11,22 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.bootstrap import REPLICATES, difference_interval
 from evaluation.comparable import comparable
-from evaluation.compare_measures import MEASURES, Measure
 from evaluation.errors import InputError
 from evaluation.intervals import LEVEL, Interval
-from evaluation.rates import FloatArray
+from evaluation.rates import CountArray, FloatArray
 from evaluation.records import Arm, Run
+from evaluation.registry import METRICS, Direction
 from evaluation.results_run import ResultsRun
 from evaluation.run import read_run
-from evaluation.summary import ArmSummary, final_counts, functions, summarise_arm
+from evaluation.summary import GAPS, ArmSummary, final_counts, functions, summarise_arm
 
 TWICE = (
     "{first} and {second} are the same configuration with the same seed {seed}: the second adds "
@@ -40,19 +40,43 @@ OWN = ("name", "seed", "out", "engine", "workers")
 AnyRun = TypeVar("AnyRun", Run, ResultsRun)
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A number of an arm that is compared."""
+
+    name: str
+    title: str
+    direction: Direction
+    value: Callable[[ArmSummary], float]
+
+
+def _gap(name: str) -> Callable[[ArmSummary], float]:
+    return lambda arm: arm.gaps[name].value if name in arm.gaps else math.nan
+
+
+MEASURES = (
+    Measure("accuracy", "Test accuracy", "higher", attrgetter("accuracy.value")),
+    Measure(
+        "missing_recall", "Recall of missing classes", "higher", attrgetter("missing_recall.value")
+    ),
+    Measure("worst_cell_recall", "Worst cell", "higher", attrgetter("worst_cell_recall.value")),
+    Measure(
+        "worst_group_accuracy", "Worst group", "higher", attrgetter("worst_group_accuracy.value")
+    ),
+    *(Measure(name, METRICS[name].title, "lower", _gap(name)) for name in GAPS),
+    Measure("client_mean", "Client mean", "higher", attrgetter("client_fairness.mean")),
+    Measure("client_worst", "Worst client", "higher", attrgetter("client_fairness.worst")),
+    Measure("client_sd", "Spread over clients (sd)", "lower", attrgetter("client_fairness.sd")),
+)
+"""What is compared between runs."""
+
+
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One arm of one configuration, with every seed that it was run with.
+    """One arm of one configuration, with every seed that it was run with, in increasing order.
 
-    Parameters
-    ----------
-    label : str
-        Name in tables; the configuration is in it where there are several.
-    seeds : tuple of int
-        In increasing order; `runs`, `summaries` and `arms` follow it.
-    values : dict of str to Interval
-        Mean over the seeds by measure; the interval is Student's over the seeds from two on, else
-        that of the counts (``replicates`` 0: none is known).
+    `values` has the mean over the seeds by measure; its interval is Student's over the seeds from
+    two on, else that of the counts (``replicates`` 0: none is known).
     """
 
     label: str
@@ -72,7 +96,7 @@ class Entry:
         """One value per seed."""
         return np.array([measure.value(arm) for arm in self.summaries])
 
-    def counts(self) -> NDArray[np.int64]:
+    def counts(self) -> CountArray:
         """Test counts of all seeds together."""
         pairs = zip(self.runs, self.arms, strict=True)
         counts = [final_counts(run, arm) for run, arm in pairs]
@@ -81,15 +105,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Difference:
-    """An entry less the baseline.
+    """An entry less the baseline, over the seeds that both were run with.
 
-    Parameters
-    ----------
-    seeds : tuple of int
-        That both were run with.
-    how : str
-        `PAIRED` (Student's interval over the differences per seed) or `COUNTS` (both drawn
-        independently from their counts: silent on the randomness of training).
+    `how` is `PAIRED` (Student's interval over the differences per seed) or `COUNTS` (both drawn
+    independently from their counts: silent on the randomness of training).
     """
 
     label: str
@@ -108,21 +127,15 @@ class RunComparison:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
 
+    def entry(self, label: str) -> Entry:
+        """The entry that a label names."""
+        return next(entry for entry in self.entries if entry.label == label)
+
 
 def compare_runs(paths: Sequence[str | Path], *, level: float = LEVEL) -> RunComparison:
-    """Read runs and compare their arms.
+    """Read run directories, at least one, finished or under way, and compare their arms.
 
-    Parameters
-    ----------
-    paths : sequence of path
-        Run directories, at least one; finished or under way.
-    level : float
-        Confidence level, in (0, 1).
-
-    Raises
-    ------
-    InputError
-        If a run cannot be read, a configuration has the same seed twice, or nothing is measured.
+    None may have the configuration and seed of another, and something must be measured.
     """
     runs = [read_run(Path(path)) for path in dict.fromkeys(Path(p).resolve() for p in paths)]
     found = configurations(runs, _kind)
@@ -142,17 +155,8 @@ def configurations(
 ) -> dict[str, list[AnyRun]]:
     """Runs that differ in the seed only, by the name of the first; names are made unique.
 
-    Parameters
-    ----------
-    runs : sequence of Run or of ResultsRun
-        In any order; seeds ascend in what is returned.
-    kind : callable
-        What runs of one configuration have in common beside their settings.
-
-    Raises
-    ------
-    InputError
-        If a configuration has the same seed twice.
+    Seeds ascend, and none comes twice. `kind` says what runs of one configuration have in common
+    beside their settings.
     """
     found: dict[str, list[AnyRun]] = {}
     for run in runs:

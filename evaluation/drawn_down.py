@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.client_names import called
+from evaluation.numbers import called
 from evaluation.rates import FloatArray
 from evaluation.records import Arm, ClientRound, Run
 
@@ -22,16 +22,9 @@ HALF = 0.5
 class DrawnDown:
     """One client that counted for too little in an arm.
 
-    Parameters
-    ----------
-    client, name : int, str
-        Partition id, and what the client is called.
-    rounds, of : int
-        Rounds in which it was drawn down, and those in which it took part.
-    weight, share : float
-        The lowest of its weights, and its share of the real examples in that round.
-    accuracy : float
-        Of the arm's model on its test rows; NaN if it has none.
+    It was drawn down in `rounds` of the rounds in which it took part; `weight` is the lowest of its
+    weights, `share` its share of the real examples in that round, `accuracy` that of the arm's
+    model on its test rows (NaN if it has none).
     """
 
     client: int
@@ -46,12 +39,7 @@ class DrawnDown:
 def drawn_down(run: Run, arm: Arm, accuracies: FloatArray) -> tuple[DrawnDown, ...]:
     """Find the clients that an arm drew down for `ROUNDS` rounds or more, by partition id.
 
-    Parameters
-    ----------
-    run, arm
-        The run and one of its arms.
-    accuracies : ndarray of float64, shape (n_clients,)
-        Accuracy of the arm's last measured model on the test rows of each client.
+    `accuracies` are those of its last measured model on the test rows of each client.
     """
     taken: dict[int, int] = {}
     found: dict[int, list[tuple[float, float]]] = {}

@@ -121,23 +121,8 @@ def _shaped(
 def parse(kind: type[Record], text: str, where: str, **context: Any) -> Record:
     """Read one JSON object as a record.
 
-    Parameters
-    ----------
-    kind : type
-        The record.
-    text : str
-        The JSON.
-    where : str
-        Its place for messages, such as ``rounds.jsonl line 3``.
-    **context
-        Sizes of axes, and whatever else the record's validators ask for.
-
-    Raises
-    ------
-    json.JSONDecodeError
-        If it is no JSON.
-    InputError
-        If a field is missing or not as it should be; names the first.
+    `where` is its place for messages, such as ``rounds.jsonl line 3``; the context has sizes of
+    axes, and whatever else the record's validators ask for. What is no JSON is a JSONDecodeError.
     """
     try:
         found: Record = _adapter(cast("Any", kind)).validate_json(text, context=context)
@@ -150,14 +135,7 @@ def parse(kind: type[Record], text: str, where: str, **context: Any) -> Record:
 
 
 def read_record(kind: type[Record], path: Path, **context: Any) -> Record:
-    """Read a JSON file that holds one object; see `parse`.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, unreadable or no JSON, or a field is not as it should be; names
-        file, line and field.
-    """
+    """Read a JSON file that holds one object; see `parse`. Errors name file, line and field."""
     try:
         return parse(kind, path.read_text(encoding="utf-8"), path.name, **context)
     except OSError as error:

@@ -79,12 +79,7 @@ def wilson_limits(
 ) -> tuple[FloatArray, FloatArray]:
     """Ends of the Wilson score intervals of many proportions at once.
 
-    Parameters
-    ----------
-    rates, sizes : ndarray, of one shape
-        Proportions in [0, 1] and the (effective) rows they rest on; NaN or 0 rows give NaN.
-    level : float
-        Confidence level, in (0, 1).
+    They rest on `sizes` (effective) rows; NaN or 0 rows give NaN.
     """
     check_level(level)
     z = NormalDist().inv_cdf(0.5 + level / 2)

@@ -76,20 +76,10 @@ def _measured(rates: FloatArray, convention: Convention) -> FloatArray:
 def rates_difference(
     rates: FloatArray, overall: FloatArray, method: Method, convention: Convention
 ) -> FloatArray:
-    """Difference over the groups of any rates, class by class.
+    """Difference over the groups of any rates, class by class; shape ``(..., n)``.
 
-    Parameters
-    ----------
-    rates : ndarray, shape (..., n_groups, n)
-        Rates of a group and class.
-    overall : ndarray, shape (..., 1, n)
-        Rates of everyone, for ``method="to_overall"``.
-    method, convention
-        See the module.
-
-    Returns
-    -------
-    ndarray, shape (..., n)
+    Rates have the shape ``(..., n_groups, n)``, those of everyone, for ``method="to_overall"``,
+    ``(..., 1, n)``.
     """
     rates = _measured(rates, convention)
     if method == "between_groups":

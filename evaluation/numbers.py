@@ -1,4 +1,4 @@
-"""How numbers of each kind are written: in tables, on axes, in sentences."""
+"""How numbers of each kind are written, and clients called: in tables, on axes, in sentences."""
 
 from __future__ import annotations
 
@@ -111,3 +111,18 @@ def number(value: float) -> str:
     if size >= 1000:
         return f"{value:,.0f}".replace(",", NBSP)
     return f"{value:.{max(0, 2 - math.floor(math.log10(size)))}f}"
+
+
+def called(name: str | int) -> str:
+    """A client as tables and sentences name it: a name that is a bare number is no name.
+
+    >>> called("north"), called("3")
+    ('north', 'client 3')
+    """
+    return f"client {name}" if str(name).isdigit() else str(name)
+
+
+def heading(name: str | int) -> str:
+    """The same at the head of a panel or of a line: ``north``, but ``Client 3``."""
+    shown = called(name)
+    return shown if shown == str(name) else shown.capitalize()

@@ -24,13 +24,7 @@ Convention = Literal["exclude", "fairlearn"]
 
 
 def check_counts(counts: NDArray[np.generic]) -> FloatArray:
-    """Return the counts as float64 after checking their shape.
-
-    Raises
-    ------
-    InputError
-        If the shape is not ``(..., n_groups, n_classes, n_classes)`` with at least one of each.
-    """
+    """Return counts ``(..., n_groups, n_classes, n_classes)``, no size 0, as float64."""
     array = np.asarray(counts, dtype=np.float64)
     if array.ndim < 3 or array.shape[-1] != array.shape[-2] or 0 in array.shape[-3:]:
         raise InputError(
@@ -74,18 +68,8 @@ def recall_by_cell(counts: CountArray) -> FloatArray:
 def confusion_cell(array: FloatArray, cell: str) -> FloatArray:
     """True or false positives or negatives of each class against the rest.
 
-    Nothing is subtracted: of weights of very different size the difference would be noise.
-
-    Parameters
-    ----------
-    array : ndarray of float64, shape (..., n_groups, n_classes, n_classes)
-        Confusion counts.
-    cell : {"tp", "fp", "fn", "tn"}
-        Which.
-
-    Returns
-    -------
-    ndarray, shape (..., n_groups, n_classes)
+    `cell` is ``tp``, ``fp``, ``fn`` or ``tn``; ``(..., n_groups, n_classes)``. Nothing is
+    subtracted: of weights of very different size the difference would be noise.
     """
     if cell == "tp":
         return np.diagonal(array, axis1=-2, axis2=-1)

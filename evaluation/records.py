@@ -73,13 +73,10 @@ class Arm(_Read):
 
 @dataclass(frozen=True, eq=False)
 class Split(_Read):
-    """Real images per client and cell.
+    """Real images per client and cell, ``(n_clients, n_classes, n_groups)``.
 
-    Parameters
-    ----------
-    train, test : ndarray of int64, shape (n_clients, n_classes, n_groups)
-        Training and test images. A count that a site does not say, because it is too small, is 1:
-        it is not 0, and that is all that is known.
+    A count that a site does not say, because it is too small, is 1: it is not 0, and that is all
+    that is known.
     """
 
     train: Annotated[IntArray, counts("clients", "classes", "groups", null=1)]
@@ -96,19 +93,10 @@ class Split(_Read):
 class ClientRound(_Read):
     """One client in one round; None where it failed or the engine does not report.
 
-    Parameters
-    ----------
-    signal : float or None
-        The fairness signal that the rule read; None when undefined.
-    raw_weight, weight : float or None
-        Aggregation weight before and after the guards and normalisation.
-    drawn_down : bool or None
-        Whether the client was raised to the floor, or counted for less than half of its share of
-        the real examples; None where the log does not say.
-    guard : str or None
-        Why a guard acted.
-    test_counts : ndarray of int64, shape (n_groups, n_classes, n_classes), or None
-        Counts of the aggregated model on the client's test images.
+    The rule read `signal`; `raw_weight` and `weight` are those before and after guards (`guard`
+    says why one acted) and normalisation. `drawn_down`: raised to the floor, or counted for less
+    than half of its share of the real examples; None where the log does not say. `test_counts` are
+    those of the aggregated model, ``(n_groups, n_classes, n_classes)``.
     """
 
     client: int
@@ -139,18 +127,12 @@ class Spent(_Read):
 
 @dataclass(frozen=True, eq=False)
 class LoopPlan(_Read):
-    """What the closed loop planned after a round.
+    """What the closed loop planned after a round, ``(n_classes, n_groups)`` each.
 
-    Parameters
-    ----------
-    lower : ndarray of float64, shape (n_classes, n_groups)
-        Lower end of the interval of each cell's recall on the clients' training rows.
-    asked, cumulative : ndarray of int64, same shape
-        Further synthetic images of each cell that every client shall have: now, and so far.
-    spent : Spent
-        For the plan before this one.
-    change : ndarray of float64, same shape, or None
-        Recall now less recall at the plan before; NaN without rows, None for the first plan.
+    `lower` is the lower end of the interval of each cell's recall on the clients' training rows;
+    `asked` and `cumulative` are the further synthetic images that every client shall have, now and
+    so far; `spent` is for the plan before this one; `change` is recall now less recall at the plan
+    before: NaN without rows, None for the first plan.
     """
 
     lower: Annotated[FloatArray, numbers("classes", "groups")]
@@ -178,15 +160,7 @@ class Round(_Read):
 
 @dataclass(frozen=True, eq=False)
 class ClientSynthesis(_Read):
-    """What one client synthesised.
-
-    Parameters
-    ----------
-    requested, accepted : ndarray of int64, shape (n_classes, n_groups)
-        Images per cell.
-    rejected : mapping of str to int
-        Images per reason.
-    """
+    """What one client synthesised, ``(n_classes, n_groups)``, and images rejected by reason."""
 
     client: int
     requested: Cells
@@ -198,11 +172,8 @@ class ClientSynthesis(_Read):
 class Synthesis(_Read):
     """What all clients synthesised, with the seconds it took and the images reused.
 
-    Parameters
-    ----------
-    rejected : mapping of str to int or None
-        Images per reason over all clients, those of a pool that several drew from counted once;
-        None where the clients' own counts add up to it.
+    `rejected` counts images of a pool that several drew from once; None where the clients' own
+    counts add up to it.
     """
 
     clients: tuple[ClientSynthesis, ...]
@@ -233,13 +204,7 @@ class GalleryCell(_Read):
 
 @dataclass(frozen=True)
 class Gallery(_Read):
-    """The gallery of a run.
-
-    Parameters
-    ----------
-    split : str
-        Whose the real images are; those of earlier versions, which did not say, are test's.
-    """
+    """The gallery of a run; `split` is whose the real images are (of earlier versions test's)."""
 
     cells: tuple[GalleryCell, ...]
     split: Annotated[str, BeforeValidator(lambda value: value or "test")] = "test"
@@ -249,18 +214,9 @@ class Gallery(_Read):
 class Plan(_Read):
     """What was to be run, as ``federation.json`` says.
 
-    Parameters
-    ----------
-    warnings : tuple of str
-        What the run allowed although its models do not know the data.
-    remarks : tuple of str
-        What a reader of the report must know.
-    unit : str
-        What the data are, in the plural: ``images`` or ``rows``.
-    unknown : tuple of str
-        Groups of rows whose sensitive value is unknown: no metric compares them.
-    clients : tuple of str
-        Names of the clients; empty where the run does not say.
+    `warnings` are what the run allowed although its models do not know the data, `remarks` what a
+    reader of the report must know. `unit` says what the data are, ``images`` or ``rows``. No metric
+    compares the groups in `unknown`. `clients` are names, empty where the run does not say.
     """
 
     name: str

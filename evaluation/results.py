@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.client_names import called, names_in
 from evaluation.errors import InputError
 from evaluation.export import plain
 from evaluation.files import write_whole
 from evaluation.intervals import LEVEL, Interval, wilson_interval
-from evaluation.numbers import duration
+from evaluation.numbers import called, duration
 
 FILE = "results.json"
 PART = "report"
@@ -285,7 +284,9 @@ def clients_called(directory: Path, rounds: Sequence[dict[str, Any]]) -> dict[in
         known = [str(name) for name in content.get("clients", ())]
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: is no description of a federation ({error})") from error
-    return {**names_in(rounds), **dict(enumerate(known))}
+    rows = [row for line in rounds for row in line.get("clients", ())]
+    named = {int(row["client"]): str(row["name"]) for row in rows if row.get("name")}
+    return named | dict(enumerate(known))
 
 
 def markdown(results: Results) -> str:

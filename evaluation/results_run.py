@@ -28,22 +28,9 @@ NO_COUNTS = "{path}: no client has reported counts of its test rows"
 
 @dataclass(frozen=True)
 class ResultsRun:
-    """A run of one system.
+    """A run of one system; `results` is None while it is under way.
 
-    Parameters
-    ----------
-    path, name, seed, system, rounds
-        Where it is, what it is called, and what its configuration asks for.
-    results : Results or None
-        None while the run is under way.
-    history : mapping of str to tuple of Round
-        Finished rounds by method.
-    clients : mapping of int to str
-        Names of the clients, as far as the run tells them.
-    config_text : str
-        The resolved configuration.
-    notes : tuple of str
-        What a reader must know about the files.
+    Finished rounds are by method, names of the clients as far as the run tells them.
     """
 
     path: Path
@@ -59,13 +46,7 @@ class ResultsRun:
 
     @property
     def found(self) -> Results:
-        """The results.
-
-        Raises
-        ------
-        InputError
-            If the run has not ended.
-        """
+        """The results; an error if the run has not ended."""
         if self.results is None:
             raise InputError(NOT_YET.format(path=self.path))
         return self.results
@@ -76,13 +57,7 @@ class ResultsRun:
 
 
 def read_results_run(run_dir: Path) -> ResultsRun:
-    """Read the directory of a run with results of its own, finished or under way.
-
-    Raises
-    ------
-    InputError
-        If it is no such run, or a file is missing or malformed.
-    """
+    """Read the directory of a run with results of its own, finished or under way."""
     run_dir = Path(run_dir)
     system = system_of(run_dir)
     if system is None:
@@ -113,11 +88,6 @@ def counted_run(run: ResultsRun) -> Run:
     """The same as a run of arms, one for each method, so that its test counts can be audited.
 
     What clients hold is not known of it: its split has the test rows of the last counts alone.
-
-    Raises
-    ------
-    InputError
-        If no client has reported counts by group.
     """
     counted = run.found.counts
     entries = [e for rounds in run.history.values() for line in rounds for e in line.clients]

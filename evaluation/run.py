@@ -21,13 +21,7 @@ NO_ARMS = (
 
 
 def refuse_results(run_dir: Path) -> None:
-    """Refuse the directory of a run that compares no arms, but has results of another kind.
-
-    Raises
-    ------
-    InputError
-        If its ``config.toml`` has a section of `evaluation.results.SYSTEMS`.
-    """
+    """Refuse the directory of a run that compares no arms, but has results of another kind."""
     section = system_of(run_dir)
     if section is not None:
         raise InputError(NO_ARMS.format(path=run_dir, section=section))
@@ -100,21 +94,11 @@ def _plan(path: Path) -> Plan:
 def read_rounds(
     path: Path, clients: Mapping[str, int] | None, cells: tuple[int, ...] | None
 ) -> tuple[dict[str, tuple[Round, ...]], tuple[str, ...]]:
-    """The finished rounds of every arm, and what a reader must know about the file.
+    """The finished rounds of every arm, and what a reader must know about ``rounds.jsonl``.
 
-    Parameters
-    ----------
-    path : Path
-        ``rounds.jsonl``; a last line that is cut short is dropped and noted.
-    clients : mapping of str to int, optional
-        Number of clients by arm; None where the lines alone say which arms there are.
-    cells : (int, int), optional
-        Numbers of classes and groups; None where no test counts are read.
-
-    Raises
-    ------
-    InputError
-        If a line is malformed; names it and the field.
+    A last line that is cut short is dropped and noted. `clients` has the number of clients by arm;
+    None where the lines alone say which arms there are. `cells` has the numbers of classes and
+    groups; None where no test counts are read.
     """
     context: dict[str, Any] = {"counts": False}
     if cells is not None:
@@ -168,10 +152,7 @@ def _append(entries: list[Round], entry: Round, where: str) -> None:
 def read_gallery(run_dir: Path, plan: Plan) -> Gallery:
     """The gallery, real and synthetic images cell by cell; empty where the run has none.
 
-    Raises
-    ------
-    InputError
-        If the file is malformed, or names a class, a group or a file that is not the run's.
+    It may name no class, group or file that is not the run's.
     """
     path = run_dir / "synthetic" / "gallery.json"
     if not path.is_file():

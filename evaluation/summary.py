@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.audit.null import chance_gaps
 from evaluation.bootstrap import REPLICATES, bootstrap_intervals, difference_interval
@@ -20,7 +19,7 @@ from evaluation.comparable import Comparable, Metric, comparable
 from evaluation.drawn_down import DrawnDown, drawn_down
 from evaluation.intervals import Interval, wilson_interval
 from evaluation.metrics import worst_cell_recall, worst_group_accuracy
-from evaluation.rates import FloatArray, accuracy, recall_by_cell
+from evaluation.rates import CountArray, FloatArray, accuracy, recall_by_cell
 from evaluation.records import Arm, Round, Run
 from evaluation.registry import METRICS
 
@@ -156,20 +155,13 @@ def functions(run: Run, arm: Arm, kept: Comparable) -> dict[str, Metric]:
         "worst_cell_recall": kept.by_cell(worst_cell_recall),
         "worst_group_accuracy": kept.by_group(worst_group_accuracy),
     }
-    return found | gap_functions(run, kept)
+    for name in GAPS if run.has_groups else ():
+        only = kept.by_group if name in OF_GROUPS else kept.by_cell
+        found[name] = only(METRICS[name].function)
+    return found
 
 
-def gap_functions(run: Run, kept: Comparable) -> dict[str, Metric]:
-    """Gaps between the groups that can be compared; none where there are no groups."""
-    if not run.has_groups:
-        return {}
-    return {
-        name: (kept.by_group if name in OF_GROUPS else kept.by_cell)(METRICS[name].function)
-        for name in GAPS
-    }
-
-
-def final_counts(run: Run, arm: Arm) -> NDArray[np.int64]:
+def final_counts(run: Run, arm: Arm) -> CountArray:
     """Pooled test counts of the arm's last measured round; all zero without one."""
     final = run.final_round(arm)
     pooled = final.pooled() if final else None
@@ -177,9 +169,7 @@ def final_counts(run: Run, arm: Arm) -> NDArray[np.int64]:
     return np.zeros(shape, dtype=np.int64) if pooled is None else pooled
 
 
-def _intervals(
-    run: Run, arm: Arm, pooled: NDArray[np.int64], replicates: int
-) -> dict[str, Interval]:
+def _intervals(run: Run, arm: Arm, pooled: CountArray, replicates: int) -> dict[str, Interval]:
     """Percentile intervals of means, cautious ones of gaps and worst cases (extremes)."""
     every = functions(run, arm, comparable(run, pooled))
     means = {name: every[name] for name in ("accuracy", "missing_recall")}
@@ -190,15 +180,14 @@ def _intervals(
     )
 
 
-def _chance(run: Run, pooled: NDArray[np.int64]) -> dict[str, float]:
+def _chance(run: Run, pooled: CountArray) -> dict[str, float]:
     """Gaps that chance makes between what can be compared."""
     if not run.has_groups:
         return {}
     kept = comparable(run, pooled)
-    of_groups = [name for name in GAPS if name in OF_GROUPS]
-    of_cells = [name for name in GAPS if name not in OF_GROUPS]
     groups, cells = pooled * kept.groups[:, None, None], pooled * kept.cells[:, :, None]
-    found = chance_gaps(groups, of_groups, seed=run.seed)
+    found = chance_gaps(groups, [name for name in GAPS if name in OF_GROUPS], seed=run.seed)
+    of_cells = [name for name in GAPS if name not in OF_GROUPS]
     return found | chance_gaps(cells, of_cells, seed=run.seed)
 
 
@@ -282,7 +271,7 @@ def round_accuracies(item: Round | None, clients: int) -> FloatArray:
     return values
 
 
-def _worst_cell(pooled: NDArray[np.int64], run: Run) -> str:
+def _worst_cell(pooled: CountArray, run: Run) -> str:
     recalls = recall_by_cell(pooled * comparable(run, pooled).cells[:, :, None])
     if np.isnan(recalls).all():
         return ""
@@ -292,14 +281,14 @@ def _worst_cell(pooled: NDArray[np.int64], run: Run) -> str:
     return f"{run.classes[label]}{where} (n = {n})"
 
 
-def _group_accuracy(pooled: NDArray[np.int64], run: Run) -> dict[str, Interval]:
+def _group_accuracy(pooled: CountArray, run: Run) -> dict[str, Interval]:
     return {
         name: wilson_interval(int(np.trace(counts)), int(counts.sum()))
         for name, counts in zip(run.groups, pooled, strict=True)
     }
 
 
-def _class_recall(pooled: NDArray[np.int64], run: Run) -> dict[str, Interval]:
+def _class_recall(pooled: CountArray, run: Run) -> dict[str, Interval]:
     total = pooled.sum(axis=0)
     return {
         name: wilson_interval(int(total[i, i]), int(total[i].sum()))

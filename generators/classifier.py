@@ -43,14 +43,10 @@ BATCH_NORMS: dict[Callable[..., Any], tuple[str, ...]] = {
 class Moments:
     """What enters one batch normalisation, relative to the statistics that it has stored.
 
-    Attributes
-    ----------
-    first, second
-        Per image and channel, means over all positions of ``x − μ̂`` and ``(x − μ̂)²``,
-        ``[n, channels]``. Means of them over images are the moments of a batch; taken about the
-        stored mean, they lose nothing to cancellation where the two agree.
-    variance
-        Stored variance with the layer's epsilon, ``[channels]``.
+    `first` and `second` are means over all positions of ``x − μ̂`` and ``(x − μ̂)²``, ``[n,
+    channels]``. Means of them over images are the moments of a batch; taken about the stored mean,
+    they lose nothing to cancellation where the two agree. `variance` is the stored one with the
+    layer's epsilon, ``[channels]``.
     """
 
     first: Tensor
@@ -70,14 +66,9 @@ class Observer(TorchFunctionMode):
     """Reads along, while a classifier runs, what enters its batch normalisations.
 
     It sees modules, calls of `torch.nn.functional` and exported graphs alike, in this thread only,
-    and leaves the classifier as it is.
-
-    Attributes
-    ----------
-    moments
-        One for each batch normalisation by stored statistics, in the order of the calls.
-    others
-        How often anything else that normalises was called, by name.
+    and leaves the classifier as it is. `moments` has one for each batch normalisation by stored
+    statistics, in the order of the calls; `others` how often anything else that normalises was
+    called, by name.
     """
 
     def __init__(self) -> None:
@@ -121,18 +112,8 @@ class Observer(TorchFunctionMode):
 def count_outputs(model: nn.Module, image_size: int, device: str) -> int:
     """Logits that a classifier gives, after checking that batch-norm inversion can use it.
 
-    Parameters
-    ----------
-    model
-        Classifier on `device`, in evaluation mode.
-    image_size
-        Side of the square RGB images, in pixels.
-
-    Raises
-    ------
-    InputError
-        If it does not take such images or gives no finite logits; or if it has no BatchNorm with
-        running statistics, or one beside that which has none: the message says what it has.
+    It must take square RGB images, give finite logits, and have BatchNorm with running statistics
+    and none without: the message says what it has.
     """
     images = torch.zeros(2, 3, image_size, image_size, device=device)
     try:
@@ -181,14 +162,9 @@ class ExportedClassifier(nn.Module):
 
 
 def save_classifier(model: nn.Module, path: Path, image_size: int = 32) -> Path:
-    """Write a classifier with its weights as a `torch.export` archive for batches of any size.
+    """Write a classifier as a `torch.export` archive (`*.pt2`), for batches of any size.
 
-    Parameters
-    ----------
-    model
-        Takes ``[n, 3, image_size, image_size]`` and gives logits; left as it is.
-    path
-        File to write, named `*.pt2`.
+    It takes ``[n, 3, image_size, image_size]`` and gives logits, and is left as it is.
     """
     frozen = copy.deepcopy(model).eval().cpu()
     example = (torch.zeros(2, 3, image_size, image_size),)
@@ -199,13 +175,7 @@ def save_classifier(model: nn.Module, path: Path, image_size: int = 32) -> Path:
 
 
 def load_classifier(path: Path) -> ExportedClassifier:
-    """Read a classifier that `save_classifier` or `torch.export.save` has written.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no `torch.export` archive.
-    """
+    """Read a classifier that `save_classifier` or `torch.export.save` has written."""
     if not path.is_file():
         raise InputError(f"classifier {path}: no such file; save one with save_classifier(…)")
     wrong = InputError(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.classifier import Moments, Observer, distance
-from generators.inversion_settings import InversionSettings
 from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from generators.inversion import InversionSettings
 
 Penalty = Callable[[int, list[Moments]], Tensor]
 """Distance to the stored statistics at a step, given what enters each layer; a number."""
@@ -21,13 +24,9 @@ Penalty = Callable[[int, list[Moments]], Tensor]
 class AuxiliaryBatch:
     """Where the auxiliary batch's statistics were at every step, once a member had left.
 
-    Attributes
-    ----------
-    rest
-        By step and layer, first and second moments ``[outputs, channels]``: row `c` sums the
-        members less an average one of output `c`, divided by `size`.
-    size
-        Members, the left one included.
+    `rest` has, by step and layer, first and second moments ``[outputs, channels]``: row `c` sums
+    the members less an average one of output `c`, divided by `size`, which counts the left one,
+    too.
     """
 
     rest: list[list[tuple[Tensor, Tensor]]]
@@ -91,25 +90,10 @@ def descend(
     penalty: Penalty,
     settings: InversionSettings,
 ) -> Tensor:
-    """Pixels after all steps of Adam on ``Σ CE + α · penalty + λ Σ TV``.
+    """Pixels after all steps of Adam on ``Σ CE + α · penalty + λ Σ TV``, in −1 to 1.
 
-    Parameters
-    ----------
-    model
-        Frozen classifier in evaluation mode.
-    seeds
-        Of each image's noise, N(0, 1), cut off at ±1.
-    labels
-        ``[n]`` outputs that the images shall reach.
-
-    Returns
-    -------
-    ``[n, 3, size, size]`` in −1 to 1.
-
-    Raises
-    ------
-    InputError
-        If the pixels stop being numbers.
+    The model is frozen, in evaluation mode. Each image starts from its seed's noise, N(0, 1), cut
+    off at ±1, and shall reach the output in `labels`. ``[n, 3, size, size]``.
     """
     side, span = settings.image_size, settings.high - settings.low
     noise = [

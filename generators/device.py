@@ -11,19 +11,9 @@ NO_DEVICE = (
 
 
 def torch_device(name: str, setting: str) -> str:
-    """Name of a device that is here.
+    """Name of a device that is here; `auto` is CUDA where there is any, else the CPU.
 
-    Parameters
-    ----------
-    name
-        `"auto"` (CUDA where there is any, else the CPU), `"cpu"`, `"mps"`, `"cuda"`, `"cuda:1"`.
-    setting
-        What errors call it.
-
-    Raises
-    ------
-    InputError
-        If torch finds no such device.
+    `setting` is what errors call it.
     """
     import torch
 

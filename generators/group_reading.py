@@ -5,25 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from generators.requests import Image
+from semantic.arrays import Floats, Indices, Vectors
 from semantic.errors import InputError
 from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.space import CellScorer, SemanticSpace
 
-Shares = npt.NDArray[np.float64]
 STEPS, SMALLEST_STEP = 10_000, 1e-10
 
 
 def readable_groups(space: SemanticSpace) -> list[int]:
-    """Positions of the groups that an image can show: those without an unnamed value.
-
-    Raises
-    ------
-    InputError
-        If there are not two to tell apart.
-    """
+    """Positions of the groups that an image can show: two at least, without an unnamed value."""
     found = [
         index
         for index, group in enumerate(space.groups)
@@ -37,24 +30,13 @@ def readable_groups(space: SemanticSpace) -> list[int]:
     return found
 
 
-def read_groups(
-    space: SemanticSpace, scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """The group that CLIP finds most probable in each image, given the image's class.
+def read_groups(space: SemanticSpace, scores: Vectors, labels: Indices) -> Indices:
+    """The group that CLIP finds most probable in each image, given the class that it (shall) show.
 
-    Parameters
-    ----------
-    scores
-        ``[n, n_classes, n_groups]``, from `CellScorer.scores`.
-    labels
-        ``[n]``, the class that each image shows or shall show.
-
-    Returns
-    -------
-    ``[n]``, positions in `readable_groups`.
+    ``[n]``, positions in `readable_groups`, from scores ``[n, n_classes, n_groups]``.
     """
     own = scores[np.arange(len(scores)), labels]
-    read: npt.NDArray[np.int64] = own[:, readable_groups(space)].argmax(1)
+    read: Indices = own[:, readable_groups(space)].argmax(1)
     return read
 
 
@@ -85,7 +67,7 @@ class GroupReading:
     by_chance: float
     p_value: float
 
-    def rates(self) -> Shares | None:
+    def rates(self) -> Floats | None:
         """``[true, read]`` shares; None if a group has no real image."""
         counts = np.array(self.confusion, np.float64)
         totals = counts.sum(1, keepdims=True)
@@ -95,22 +77,12 @@ class GroupReading:
 def group_reading(
     scorer: CellScorer,
     images: Image,
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    labels: Indices,
+    groups: Indices,
 ) -> GroupReading:
     """Compare CLIP's reading with the groups of real images, each of its known class.
 
-    Parameters
-    ----------
-    images
-        ``[n, H, W, 3]``, 0 to 255.
-    labels, groups
-        ``[n]``, positions in the scorer's space. Images of unreadable groups are left out.
-
-    Raises
-    ------
-    InputError
-        If no image of a readable group is left.
+    Labels and groups are positions in the scorer's space. Images of unreadable groups are left out.
     """
     from scipy.stats import binomtest
 
@@ -135,23 +107,13 @@ def group_reading(
     )
 
 
-def true_shares(read: Shares, rates: Shares) -> Shares:
-    """Most likely shares of true groups behind the shares that were read.
+def true_shares(read: Floats, rates: Floats) -> Floats:
+    """Most likely shares of true groups behind the shares that were read, ``[n_groups]``.
 
     Maximum likelihood by expectation maximisation, which stays within shares where inverting the
     confusion matrix would not (Saerens et al. 2002, doi:10.1162/089976602753284446, for hard
-    decisions). It takes the rates as known and the same for generated images as for real ones.
-
-    Parameters
-    ----------
-    read
-        ``[n_groups]`` shares.
-    rates
-        ``[n_groups, n_groups]``, share of each true group (row) that is read as each group.
-
-    Returns
-    -------
-    ``[n_groups]`` shares.
+    decisions). It takes the rates, ``[true, read]``, as known and the same for generated images as
+    for real ones.
     """
     found = np.full(len(read), 1 / len(read))
     for _ in range(STEPS):

@@ -6,8 +6,8 @@ import gzip
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Images
 from semantic.errors import InputError
 
 DEBIAN_DIRECTORY = Path("/usr/share/datasets/fashion-mnist")
@@ -16,15 +16,10 @@ DEBIAN_DIRECTORY = Path("/usr/share/datasets/fashion-mnist")
 _UNSIGNED_BYTES = b"\x00\x00\x08"
 
 
-def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+def read_idx(path: Path) -> Images:
     """Read an IDX file of unsigned bytes, gzipped or not.
 
     The format: magic ``0 0 8 d``, then ``d`` big-endian sizes, then the bytes.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is absent or damaged.
     """
     if not path.exists() and path.suffix == ".gz":
         path = path.with_suffix("")

@@ -23,26 +23,9 @@ def add_lora(
 ) -> Network:
     """Adapt layers of a network in place; all else of it no longer asks for gradients.
 
-    Parameters
-    ----------
-    network
-        Frozen or not.
-    layers
-        Dotted names of its linear layers, convolutions or attentions (`nn.MultiheadAttention`).
-    rank
-        Rank of the products, at least 1.
-    generator
-        Draws `A` uniformly from ±1/√in, as peft does from the global random state; `B` is 0, so
-        that the network computes at first what it did.
-
-    Returns
-    -------
-    The network.
-
-    Raises
-    ------
-    ValueError
-        If a name is none of a layer that can be adapted.
+    Layers are dotted names of linear layers, convolutions or attentions (`nn.MultiheadAttention`).
+    The generator draws `A` uniformly from ±1/√in, as peft does from the global random state; `B` is
+    0, so that the network computes at first what it did.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -68,13 +51,7 @@ def trained_part(network: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trained_part(network: nn.Module, part: dict[str, Tensor]) -> None:
-    """Set the parameters that ask for gradients.
-
-    Raises
-    ------
-    ValueError
-        If names or shapes are not theirs.
-    """
+    """Set the parameters that ask for gradients; names and shapes must be theirs."""
     own = {name: p for name, p in network.named_parameters() if p.requires_grad}
     expected = {name: tuple(p.shape) for name, p in own.items()}
     given = {name: tuple(value.shape) for name, value in part.items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from semantic.arrays import Flags, Indices
 from semantic.errors import InputError
 
 NOBODY_KNOWN = (
@@ -21,14 +22,9 @@ Cells = npt.NDArray[np.int64]
 class Budget:
     """How much a client may synthesise.
 
-    Attributes
-    ----------
-    per_class
-        Images of each class that the client lacks, spread over the groups.
-    cell_target
-        In a class that it has, a cell with fewer real images is filled up to this.
-    present
-        Images of each class that it has, whatever its gaps: domain matching (0 for none).
+    `per_class` images of each class that it lacks, spread over the groups; in a class that it has,
+    a cell with fewer real images is filled up to `cell_target`, and `present` images are made
+    whatever its gaps (domain matching; 0 for none).
     """
 
     per_class: int
@@ -42,26 +38,13 @@ def spread(total: int, parts: int) -> Cells:
     return np.array([share + (i < left) for i in range(parts)], dtype=np.int64)
 
 
-def plan_cells(real: Cells, budget: Budget, known: npt.NDArray[np.bool_]) -> Cells:
-    """Synthetic images that a client shall have.
+def plan_cells(real: Cells, budget: Budget, known: Flags) -> Cells:
+    """Synthetic images that a client with these `real` ones shall have, ``[n_classes, n_groups]``.
 
-    Parameters
-    ----------
-    real
-        The client's real training images per cell, ``[n_classes, n_groups]``.
-    known
-        Groups whose sensitive values are known, ``[n_groups]`` (`semantic.space.known_groups`). The
-        others are never filled: nobody could say what their images shall show, or of whom they are.
-
-    Returns
-    -------
-    Images per cell, same shape. A class without any real image gets `per_class`; in the others each
-    cell of a known group is filled to `cell_target`, and to its share of `present` at least.
-
-    Raises
-    ------
-    InputError
-        If no group is known.
+    A class without any real image gets `per_class`; in the others each cell of a known group is
+    filled to `cell_target`, and to its share of `present` at least. Groups that are not `known`
+    (`semantic.space.known_groups`) are never filled: nobody could say what their images shall show,
+    or of whom they are.
     """
     groups = int(known.sum())
     if not groups:
@@ -74,19 +57,11 @@ def plan_cells(real: Cells, budget: Budget, known: npt.NDArray[np.bool_]) -> Cel
     return wanted
 
 
-def split_evenly(wanted: Cells, which: npt.NDArray[np.int64]) -> Cells:
-    """Divide what is wanted of joined groups among the groups that each stands for.
+def split_evenly(wanted: Cells, which: Indices) -> Cells:
+    """Divide what is wanted of joined groups among those they stand for.
 
-    Parameters
-    ----------
-    wanted
-        ``[n_classes, n_joined]``.
-    which
-        ``[n_groups]``, of each group the joined one that it belongs to; −1: it gets nothing.
-
-    Returns
-    -------
-    ``[n_classes, n_groups]``; the first groups of each get what is left.
+    It is ``[n_classes, n_joined]``, and becomes ``[n_classes, n_groups]``. `which` has the joined
+    group of each, −1 for one that gets nothing; the first groups of each get what is left.
     """
     found = np.zeros((len(wanted), len(which)), np.int64)
     for joined in set(which[which >= 0].tolist()):

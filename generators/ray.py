@@ -126,13 +126,7 @@ class RayGenerator:
         return self._batch_size * len(self._workers)
 
     def generate(self, requests: Sequence[Request]) -> Image:
-        """Images of the requests, in order, ``[n, H, W, 3]``.
-
-        Raises
-        ------
-        WorkerDiedError
-            If a batch's worker died twice.
-        """
+        """Images of the requests, in order, ``[n, H, W, 3]``."""
         if not requests:
             # Only the generator knows the size of its images.
             return self._spread("generate", [requests], "no requests")
@@ -236,13 +230,7 @@ def _refuse_different(fingerprints: set[str]) -> None:
 
 
 def start_ray(workers: int, gpus: float = 0.0) -> bool:
-    """Connect to a cluster or start Ray here; whether the connection is ours to end.
-
-    Raises
-    ------
-    InputError
-        If Ray is not installed, does not answer, or has less than so many workers need.
-    """
+    """Connect to a cluster or start Ray here; whether the connection is ours to end."""
     if importlib.util.find_spec("ray") is None:
         raise InputError(RAY_MISSING)
     import ray

@@ -1,19 +1,24 @@
-"""What is asked of a generator: one request is one image."""
+"""What is asked of a generator: one request is one image; and the requests of a cell."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from semantic.conditioning import Conditioner
+from semantic.errors import InputError
 from semantic.space import Cell
 
 Image = npt.NDArray[np.uint8]
 """One image or a batch, ``[…, H, W, 3]``, 0 to 255."""
+
+SHARED = "shared"
+"""Owner of images that all clients draw from."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,7 @@ class Request:
 def request_seed(seed: int, owner: str, cell: Cell, index: int) -> int:
     """Seed of the `index`-th image of a cell, independent of all others.
 
-    Parameters
-    ----------
-    seed
-        Of the run.
-    owner
-        Whose image it is: a client's name, or a common one where images are shared.
+    The `owner` is a client's name, or a common one where images are shared.
     """
     text = repr((seed, owner, cell.class_name, cell.group, index))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
@@ -114,13 +114,7 @@ class Generator(Protocol):
 
 
 def refuse(generator: Generator, request: Request) -> None:
-    """Refuse a request that a generator cannot make, where it can say so.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        As the generator would on making it.
-    """
+    """Refuse a request that a generator cannot make, as on making it, where it can say so."""
     say = getattr(generator, "refuse", None)
     if say is not None:
         say(request)
@@ -129,23 +123,64 @@ def refuse(generator: Generator, request: Request) -> None:
 class Wrapped:
     """A generator around another one, whose every member it has that it does not replace."""
 
+    fingerprint: str
+    batch_size: int
+    autoencode: Callable[[Image], Image]
+
     def __init__(self, inner: Generator) -> None:
         self.inner = inner
 
-    @property
-    def fingerprint(self) -> str:
-        """The inner generator's: the images are the same."""
-        return self.inner.fingerprint
-
-    @property
-    def batch_size(self) -> int:
-        """The inner generator's."""
-        return self.inner.batch_size
-
-    def autoencode(self, images: Image) -> Image:
-        """Images as the inner generator would render them."""
-        return self.inner.autoencode(images)
-
     def __getattr__(self, name: str) -> Any:
-        # `refuse`, `settings` and `weights`, where the inner generator has them.
+        # The above, and `refuse`, `settings` and `weights`, where the inner generator has them.
         return getattr(self.inner, name)
+
+
+def owner(client: int) -> str:
+    """Owner of images that one client alone draws from."""
+    return f"client {client}"
+
+
+def _unseeded(request: Request) -> Request:
+    return replace(request, seed=0, source=None)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Turns a cell and indices into requests, the same ones on every call.
+
+    `negative` is what no image shall show, as a prompt. `sources` are a client's own images of a
+    cell to start from (img2img), ``[H, W, 3]`` each: the i-th image starts from source i mod n, or
+    from noise where there are none.
+    """
+
+    seed: int
+    conditioner: Conditioner
+    negative: str = ""
+    sources: Callable[[Cell], Sequence[Image]] | None = None
+
+    def requests(self, cell: Cell, indices: range, owner: str) -> list[Request]:
+        """Requests for the images of these indices.
+
+        Refused if shared images would start from a client's own, or the conditioner lacks what it
+        needs for the class.
+        """
+        if self.sources is not None and owner == SHARED:
+            raise InputError(
+                "img2img starts from a client's own images, so what it makes cannot be shared: "
+                "let every client synthesise its own images, or switch img2img off"
+            )
+        sources = self.sources(cell) if self.sources is not None else ()
+        return [self._request(cell, index, owner, sources) for index in indices]
+
+    def check(self, generator: Generator, cell: Cell, indices: range, owner: str) -> None:
+        """Refuse, before any is made, what the generator could not make of these images."""
+        for request in dict.fromkeys(map(_unseeded, self.requests(cell, indices, owner))):
+            refuse(generator, request)
+
+    def _request(self, cell: Cell, index: int, owner: str, sources: Sequence[Image]) -> Request:
+        seed = request_seed(self.seed, owner, cell, index)
+        shown = self.conditioner.describe(cell, seed)
+        source = Source.of(sources[index % len(sources)]) if len(sources) else None
+        return Request(
+            cell, shown.prompt, seed, self.negative, shown.terms, shown.prototype, source
+        )

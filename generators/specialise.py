@@ -35,15 +35,7 @@ Part = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Images as the UNet learns them.
-
-    Attributes
-    ----------
-    latents
-        ``[n, channels, h, w]``.
-    conditioning
-        ``[n, tokens, width]``: the text encoder's states of their captions.
-    """
+    """Images as the UNet learns them, ``[n, channels, h, w]``, and the states of their captions."""
 
     latents: Tensor
     conditioning: Tensor
@@ -52,19 +44,8 @@ class Examples:
 class Specialiser:
     """A pipeline whose UNet is trained by LoRA; safe to use from several threads.
 
-    Parameters
-    ----------
-    settings
-        The pipeline; it is trained in float32, whatever `dtype` says.
-    rank
-        Rank of the LoRA.
-    seed
-        Of its first weights.
-
-    Raises
-    ------
-    InputError
-        If the pipeline is not to be had, or is no Stable Diffusion 1 or 2.
+    It is trained in float32, whatever `dtype` says, and must be a Stable Diffusion 1 or 2. The seed
+    is that of the LoRA's first weights.
     """
 
     def __init__(self, settings: DiffusionSettings, rank: int, seed: int) -> None:
@@ -131,24 +112,10 @@ class Specialiser:
         caption_drop: float,
         generator: torch.Generator,
     ) -> tuple[Part, float]:
-        """Train a LoRA by AdamW.
+        """Train a LoRA from `part`, which is not changed, by AdamW; the result, and the mean loss.
 
-        Parameters
-        ----------
-        part
-            Where training starts; not changed.
-        examples
-            At least one image; batches are drawn without replacement until all had their turn.
-        steps, batch_size, lr
-            As usual.
-        caption_drop
-            Probability that an image is shown with the empty caption.
-        generator
-            Source of all randomness.
-
-        Returns
-        -------
-        The trained LoRA, and the mean loss.
+        Batches are drawn without replacement until all examples had their turn. An image is shown
+        with the empty caption with probability `caption_drop`.
         """
         unet = copy_sharing_frozen(self._unet)
         load_trained_part(unet, part)

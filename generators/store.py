@@ -9,56 +9,39 @@ row, which says itself what it is and is taken up again.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from generators.provenance import decode_png, encode_png, pixel_digest
-from generators.requests import Image, Request
+from generators.requests import Generator, Image, Request
 from generators.writing import append_whole, explained, replace_whole
 
-__all__ = ["Entry", "ImageStore", "encode_png", "request_key"]
-
 logger = logging.getLogger("fairfed")
+
+PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "numpy", "pillow")
+"""Packages whose version may change an image or its score."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the manifest.
+    """One row of the manifest: what was asked, and of whom, and what came of it.
 
-    Attributes
-    ----------
-    key
-        Address: hash of the request and the generator.
-    class_name, group, prompt, seed, generator
-        What was asked, and of whom.
-    scorer
-        Identity of the CLIP and the prompts behind the scores; empty where none were taken.
-    score
-        Probability that CLIP gives the cell, 0 to 1.
-    margin
-        Log-probability of the cell minus the best other cell's, in nats.
-    deviation
-        Standard deviation of the pixels, 0 to 255; near 0 for a blank image.
-    file_hash
-        SHA-256 of the PNG.
-    synthetic
-        Always true: nothing else enters a store.
-    negative, terms
-        What it shall not show, and further guidance terms with their weights.
-    prototype, source
-        Digests of the embedding and of the real image that it was made from; empty for none. They
-        stay in the store of the client whose they are.
-    fault
-        What was wrong with the generator's output, whose place a black image takes; empty if
-        nothing was.
+    `key` is a hash of the request and the generator. `scorer` is the identity of the CLIP and the
+    prompts behind `score` (probability that CLIP gives the cell) and `margin` (log-probability of
+    the cell minus the best other cell's, in nats), empty where none were taken. `deviation` is that
+    of the pixels, 0 to 255, near 0 for a blank image; `file_hash` the SHA-256 of the PNG.
+    `prototype` and `source` are digests of the embedding and of the real image that it was made
+    from, empty for none: they stay in the store of the client whose they are. `fault` says what was
+    wrong with the generator's output, whose place a black image takes.
     """
 
     key: str
@@ -95,20 +78,10 @@ def request_key(request: Request, generator: str) -> str:
 
 
 class ImageStore:
-    """Images of one generator, shared by threads and processes.
+    """Images of one generator, by its fingerprint, shared by threads and processes.
 
-    Parameters
-    ----------
-    root
-        Directory of all stores.
-    generator
-        The generator's fingerprint.
-
-    Raises
-    ------
-    StoreError
-        Here and in every method that writes, if the disk is full or the folder is not writable.
-        What was there before stays as it was.
+    Every method that writes raises `StoreError` if the disk is full or the folder is not writable.
+    What was there before stays as it was.
     """
 
     def __init__(self, root: Path, generator: str) -> None:
@@ -255,3 +228,55 @@ class ImageStore:
             yield
         finally:
             lock.release()
+
+
+def encode_png(image: Image, text: Mapping[str, str]) -> bytes:
+    """PNG of ``[H, W, 3]`` with its provenance in text chunks."""
+    from PIL import Image as Pillow
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for name, value in text.items():
+        info.add_text(name, value)
+    buffer = io.BytesIO()
+    Pillow.fromarray(image).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def decode_png(content: bytes) -> tuple[Image, dict[str, str]] | None:
+    """Image ``[H, W, 3]`` and text chunks of a PNG, or None if it is no sound PNG."""
+    from PIL import Image as Pillow
+    from PIL.PngImagePlugin import PngImageFile
+
+    try:
+        with Pillow.open(io.BytesIO(content), formats=["PNG"]) as opened:
+            image = np.asarray(opened.convert("RGB"))
+            text = dict(opened.text) if isinstance(opened, PngImageFile) else {}
+    except (OSError, SyntaxError, ValueError):  # Pillow raises any of them for a damaged file
+        return None
+    return image, text
+
+
+def pixel_digest(image: Image) -> str:
+    """SHA-256 of an image's shape and pixels."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def describe_generator(generator: Generator) -> dict[str, object]:
+    """What a generator is, as JSON: settings and weights, where it tells them, and packages."""
+    facts: dict[str, object] = {"fingerprint": generator.fingerprint}
+    settings = getattr(generator, "settings", None)
+    if is_dataclass(settings) and not isinstance(settings, type):
+        facts["settings"] = asdict(settings)
+    weights = getattr(generator, "weights", None)
+    if isinstance(weights, str):
+        facts["weights"] = weights
+    facts["versions"] = {name: found for name in PACKAGES if (found := _version(name))}
+    return facts
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

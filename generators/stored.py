@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from generators.curation.pixels import examined
-from generators.provenance import describe_generator
+from generators.curation.measures import examined
 from generators.requests import Generator, Image, Request, Wrapped
-from generators.store import ImageStore, request_key
+from generators.store import ImageStore, describe_generator, request_key
 
 UNSCORED = ""
 """Scorer of an image that no CLIP has compared with its cell; whoever wants a score takes one."""
@@ -20,15 +19,7 @@ class StoredGenerator(Wrapped):
 
     For images that nobody curates, such as those of an audit. A batch is stored as soon as it is
     made: an interruption loses one batch at most. Processes with one store make nothing twice.
-
-    Parameters
-    ----------
-    inner
-        The generator that makes what is not there.
-    store
-        Where its images are kept.
-    progress
-        Told how many more images were made or found.
+    `progress` is told how many more images were made or found.
     """
 
     def __init__(

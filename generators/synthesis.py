@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from generators.asking import SHARED, Asker, owner
 from generators.curation import Curation, Judge, Pool, References, max_candidates
-from generators.curation.pixels import examined
+from generators.curation.measures import examined
 from generators.plan import Cells
-from generators.provenance import describe_generator
-from generators.requests import Generator, Image, Request
-from generators.store import Entry, ImageStore, request_key
+from generators.requests import SHARED, Asker, Generator, Image, Request, owner
+from generators.store import Entry, ImageStore, describe_generator, request_key
+from semantic.arrays import Indices
 from semantic.conditioning import Conditioner
 from semantic.space import Cell, CellScorer, SemanticSpace, margins
 
@@ -23,26 +22,17 @@ __all__ = ["SHARED", "Curation", "Pool", "Synthesiser", "SyntheticSet", "owner"]
 
 @dataclass(frozen=True)
 class SyntheticSet:
-    """A client's synthetic images.
+    """A client's synthetic images, ``[n, H, W, 3]``, with class and group indices.
 
-    Attributes
-    ----------
-    images
-        ``[n, H, W, 3]``, 0 to 255.
-    labels, groups
-        ``[n]`` class and group indices.
-    requested, accepted
-        Per cell, ``[n_classes, n_groups]``; `accepted` falls short where curation left too few.
-    rejected
-        By reason, images rejected in the pools that were drawn from, per cell; clients that share
-        a pool count the same ones.
-    generated, reused
-        Images made now, and taken from the store.
+    `requested` and `accepted` are per cell, ``[n_classes, n_groups]``; the latter falls short where
+    curation left too few. `rejected` has, by reason, images rejected in the pools that were drawn
+    from: clients that share a pool count the same ones. `generated` were made now, `reused` taken
+    from the store.
     """
 
     images: Image
-    labels: np.ndarray[tuple[int], np.dtype[np.int64]]
-    groups: np.ndarray[tuple[int], np.dtype[np.int64]]
+    labels: Indices
+    groups: Indices
     requested: Cells
     accepted: Cells
     rejected: dict[str, Cells]
@@ -119,13 +109,8 @@ class Synthesiser:
     def check(self, wanted: Cells, owner: str = SHARED) -> None:
         """Refuse cells of which the generator could not make as many images as may be judged.
 
-        Nothing is made.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the generator does not know the words of a prompt, would cut one off, or cannot do
-            what the conditioning asks of it; or a class lacks what that needs.
+        Nothing is made. It may not know the words of a prompt, or cut one off, or lack what the
+        conditioning asks of it.
         """
         for c, g in np.argwhere(wanted > 0).tolist():
             most = max_candidates(int(wanted[c, g]), self._curation.max_tries)
@@ -137,10 +122,7 @@ class Synthesiser:
         """Have the first `count` images of a cell in the store, without judging any.
 
         Every image is stored as soon as it is made: an interrupted call goes on where it was.
-
-        Returns
-        -------
-        How many were generated now, and how many were there.
+        Returns how many were generated now, and how many were there.
         """
         cell = self.space.cell(class_index, group_index)
         generated = 0
@@ -242,19 +224,12 @@ class Synthesiser:
         return scored
 
     def fill(self, wanted: Cells, client: int, pool_size: int, share: bool = True) -> SyntheticSet:
-        """Images for a client's plan.
+        """Images for a client's plan, ``[n_classes, n_groups]``.
 
-        Parameters
-        ----------
-        wanted
-            Images per cell, ``[n_classes, n_groups]``.
-        client
-            The client's partition id; decides what it draws from shared pools, and with which cell
-            it begins, so that clients at work together do not wait for each other.
-        pool_size
-            Different images per cell that clients draw from, at least what this one wants.
-        share
-            Draw from pools common to all clients, or from the client's own.
+        The client's partition id decides what it draws from shared pools, and with which cell it
+        begins, so that clients at work together do not wait for each other. Pools have `pool_size`
+        different images per cell, at least what this one wants; without `share` they are the
+        client's own.
         """
         cells = [(int(c), int(g)) for c, g in np.argwhere(wanted > 0)]
         turn = (client * 7) % max(1, len(cells))
@@ -298,6 +273,30 @@ def collected(
         generated=generated,
         reused=reused,
     )
+
+
+def incremental_images(
+    maker: Synthesiser, beyond: Cells, wanted: Cells, owner: str = SHARED
+) -> SyntheticSet:
+    """Accepted images that follow those of the cells' pools so far, in the order of the cells.
+
+    A pool of `beyond` images grows by those `wanted`, so that the images are new: no draw from the
+    pool before it can have had them. Images of a cell are judged in their order, whatever the
+    pool's size, so the smaller pool is the beginning of the larger one. `reused` are those looked
+    at without being made now, rejected ones included, and `rejected` says nothing.
+    """
+    found: dict[tuple[int, int], list[Image]] = {}
+    generated = reused = 0
+    for c, g in np.argwhere(wanted > 0).tolist():
+        size, more = int(beyond[c, g]), int(wanted[c, g])
+        had = maker.pool(c, g, size, owner)
+        pool = maker.pool(c, g, size + more, owner)
+        found[c, g] = pool.images[len(had.images) :][:more]
+        # What the larger pool looked at beyond the smaller one; a batch may have made still more.
+        judged = len(pool.verdicts) - len(had.verdicts)
+        generated += pool.generated
+        reused += max(0, judged - pool.generated)
+    return collected(wanted, found, {}, generated, reused)
 
 
 def _batches(count: int, size: int) -> Iterator[range]:

@@ -21,13 +21,7 @@ class StoreError(InputError):
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into a message that says how to go on.
-
-    Raises
-    ------
-    StoreError
-        Instead of an OSError.
-    """
+    """Turn what the operating system refuses into a `StoreError` that says how to go on."""
     try:
         yield
     except OSError as error:

@@ -13,8 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats
 from semantic.errors import InputError
 from semantic.files import written_whole
 from semantic.formats import read_table
@@ -28,33 +28,18 @@ TYPICAL = 0.5
 
 @dataclass(frozen=True)
 class AttributeTable:
-    """Classes, what they are called in prompts, and their attributes.
+    """Classes, as in the data, what they are called in prompts, and their attributes.
 
-    Attributes
-    ----------
-    classes
-        Class names, as in the data.
-    prompts
-        For each class, its noun in a prompt.
-    attributes
-        Attribute phrases.
-    values
-        ``[n_classes, n_attributes]`` in [0, 1].
+    `values` are ``[n_classes, n_attributes]`` in [0, 1].
     """
 
     classes: tuple[str, ...]
     prompts: tuple[str, ...]
     attributes: tuple[str, ...]
-    values: npt.NDArray[np.float64]
+    values: Floats
 
     def row(self, class_name: str) -> int:
-        """Position of a class.
-
-        Raises
-        ------
-        InputError
-            If the table has no such class.
-        """
+        """Position of a class, which the table must have."""
         if class_name not in self.classes:
             raise InputError(
                 f"class {class_name!r} is in no row of the attribute table; it has "
@@ -68,13 +53,7 @@ class AttributeTable:
         return self.prompts[self.row(class_name)]
 
     def of(self, classes: tuple[str, ...]) -> AttributeTable:
-        """The rows of these classes alone, in this order.
-
-        Raises
-        ------
-        InputError
-            If the table lacks one.
-        """
+        """The rows of these classes alone, in this order."""
         rows = [self.row(name) for name in classes]
         prompts = tuple(self.prompts[row] for row in rows)
         return AttributeTable(classes, prompts, self.attributes, self.values[rows])

@@ -11,18 +11,25 @@ attributes tell the classes apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Flags, Floats
 from semantic.attributes import TYPICAL, AttributeTable
 from semantic.errors import InputError
-from semantic.profiles import Profiles, WordFrequencies, profiles
+from semantic.measures import WORDS
 
 MINIMUM = 2
 """So many seen classes in different company teach a phrase."""
+
+
+OCCURS = 0.05
+"""A measured word occurs in a class when at least this share of its images deserve it."""
+
+WordFrequencies = Mapping[str, Mapping[str, float]]
+"""Class name → measured word → share of the class's images, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +108,9 @@ class Composability:
 class Candidate:
     """A class that could be held out beside fixed ones, judged together with them.
 
-    Attributes
-    ----------
-    class_name
-        The candidate.
-    uncovered
-        Share of the attributes of all held-out classes that is uncovered, in [0, 1].
-    independent
-        Share of them that varies independently over the seen classes, in [0, 1].
-    distance
-        Smallest distance of a held-out class to its nearest seen one, in [0, 1].
-    details
-        The judgement of every held-out class, the fixed ones first.
+    `uncovered` and `independent` are shares of the attributes of all held-out classes, in [0, 1];
+    `distance` is the smallest of a held-out class to its nearest seen one, in [0, 1]. `details`
+    judge every held-out class, the fixed ones first.
     """
 
     class_name: str
@@ -193,10 +191,60 @@ def rank_candidates(
     return sorted(found, key=lambda c: (c.uncovered, -c.independent, -c.distance))
 
 
+@dataclass(frozen=True)
+class Profiles:
+    """How typical every phrase and word is of every class, ``[n_classes, n_vocabulary]`` in [0, 1].
+
+    `words` says which entries of the vocabulary are measured words.
+    """
+
+    classes: tuple[str, ...]
+    vocabulary: tuple[str, ...]
+    words: Flags
+    shares: Floats
+
+    @property
+    def typical(self) -> Flags:
+        """What describes each class, ``[n_classes, n_vocabulary]``."""
+        return self.shares >= TYPICAL
+
+    @property
+    def occurs(self) -> Flags:
+        """What can be learnt from each class: its phrases, and words of some of its images."""
+        return self.shares >= np.where(self.words, OCCURS, TYPICAL)
+
+    @property
+    def varies(self) -> Flags:
+        """Words that some images of a class deserve and others do not."""
+        return self.words & (self.shares >= OCCURS) & (self.shares <= 1 - OCCURS)
+
+
+def profiles(
+    table: AttributeTable, unseen: Collection[str], frequencies: WordFrequencies
+) -> Profiles:
+    """Join a table with measured words.
+
+    A seen class's words are what was measured on its images, where there is a measurement. An
+    unseen class is described by the table; only a word for which the table has no column is taken
+    from `frequencies`.
+    """
+    counted = {word for shares in frequencies.values() for word in shares}
+    added = tuple(w for w in WORDS if w in counted and w not in table.attributes)
+    vocabulary = (*table.attributes, *added)
+    shares = np.hstack([table.values, np.zeros((len(table.classes), len(added)))])
+    for row, name in enumerate(table.classes):
+        if name in frequencies:
+            replaced = added if name in unseen else [w for w in vocabulary if w in WORDS]
+            for word in replaced:
+                shares[row, vocabulary.index(word)] = frequencies[name].get(word, 0.0)
+    words = np.array([name in WORDS for name in vocabulary], dtype=np.bool_)
+    return Profiles(table.classes, vocabulary, words, shares)
+
+
 def _judge(found: Profiles, row: int, seen: list[int], minimum: int) -> Composability:
     own = found.typical[row]
     occurs, typical = found.occurs[seen], found.typical[seen]
-    varies: npt.NDArray[np.bool_] = np.any(found.varies[seen], axis=0)
+    varies: Flags = np.any(found.varies[seen], axis=0)
     covered = np.zeros_like(own)
     for attribute in np.flatnonzero(own):
         covered[attribute] = _companies(occurs, attribute) >= minimum
@@ -204,7 +252,7 @@ def _judge(found: Profiles, row: int, seen: list[int], minimum: int) -> Composab
     twins = covered.any() & typical[:, covered].all(axis=1)
     classes = [found.classes[i] for i in seen]
 
-    def named(columns: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+    def named(columns: Flags) -> tuple[str, ...]:
         return tuple(found.vocabulary[i] for i in np.flatnonzero(columns))
 
     return Composability(
@@ -223,14 +271,12 @@ def _judge(found: Profiles, row: int, seen: list[int], minimum: int) -> Composab
     )
 
 
-def _companies(occurs: npt.NDArray[np.bool_], attribute: np.intp) -> int:
+def _companies(occurs: Flags, attribute: np.intp) -> int:
     """In how many different companies of other attributes an attribute occurs."""
     return len(np.unique(np.delete(occurs[occurs[:, attribute]], attribute, axis=1), axis=0))
 
 
-def _rank(
-    occurs: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_], varies: npt.NDArray[np.bool_]
-) -> int:
+def _rank(occurs: Flags, own: Flags, varies: Flags) -> int:
     """How many of the own attributes vary independently over the seen images.
 
     A word that varies within a class varies apart from all that is fixed per class; the rest can
@@ -241,7 +287,7 @@ def _rank(
     return int((own & varies).sum()) + between
 
 
-def _jaccard(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
+def _jaccard(one: Flags, other: Flags) -> float:
     either = int((one | other).sum())
     return float((one ^ other).sum() / either) if either else 0.0
 

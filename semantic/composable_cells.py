@@ -16,20 +16,9 @@ class CellComposability:
     The class must have been seen in at least two other groups, so that its name implies none; where
     the data has one other group only, that one is enough. Each value of the group (`young × red`
     has two) must have been seen in at least two other classes, one of which was also seen without
-    it, so that the value implies no class.
-
-    Attributes
-    ----------
-    class_name, group
-        The cell.
-    groups
-        Other groups in which the class was seen.
-    classes
-        For each value of the group, the other classes in which it was seen.
-    composable
-        The verdict.
-    reason
-        One sentence for the user.
+    it, so that the value implies no class. `groups` are the other groups in which the class was
+    seen, `classes` the other classes in which each value of the group was; `reason` is a sentence
+    for the user.
     """
 
     class_name: str
@@ -43,16 +32,9 @@ class CellComposability:
 def cell_composability(
     cell: tuple[str, str], seen: Collection[tuple[str, str]], minimum: int = MINIMUM
 ) -> CellComposability:
-    """Judge an unseen (class, group) by the rule of `CellComposability`.
+    """Judge an unseen (class, group), by name, by the rule of `CellComposability`.
 
-    Parameters
-    ----------
-    cell
-        The unseen combination, by name.
-    seen
-        Combinations with images, by name.
-    minimum
-        Other groups and other classes wanted.
+    `seen` are combinations with images; `minimum` other groups and other classes are wanted.
     """
     name, group = cell
     others = {g for _, g in seen if g != group}

@@ -26,16 +26,10 @@ MOST_PHRASES = 3
 
 @dataclass(frozen=True)
 class Description:
-    """What one image shall show.
+    """What one image shall show: a text, and further terms or an embedding.
 
-    Attributes
-    ----------
-    prompt
-        The text.
-    terms
-        Further prompts with weights, each a guidance term of its own.
-    prototype
-        Unit CLIP image embedding, or empty.
+    Terms are prompts with weights, each a guidance term of its own; the prototype is a unit CLIP
+    image embedding, or empty.
     """
 
     prompt: str
@@ -80,13 +74,7 @@ class Conditioner:
     emphasised: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def describe(self, cell: Cell, seed: int) -> Description:
-        """Description of the image with this seed, the same on every call.
-
-        Raises
-        ------
-        InputError
-            If the mode needs attributes or a prototype that the class does not have.
-        """
+        """Description of the image with this seed, the same on every call."""
         unnamed = cell.class_name in self.unnamed
         noun = UNNAMED_NOUN if unnamed else self.space.table.noun(cell.class_name)
         opening = self.space.prompts(cell, noun)[0]

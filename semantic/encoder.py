@@ -10,9 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from semantic.arrays import Images
 from semantic.errors import InputError
 from semantic.known_words import KNOWN_WORDS, KnownWords, load_known_words
 
@@ -132,18 +130,8 @@ class ClipEncoder:
         """Factor from cosine similarity to logits, as trained."""
         return float(self.model.logit_scale.exp())
 
-    def embed_images(self, images: npt.NDArray[np.uint8]) -> Tensor:
-        """Unit embeddings of RGB images.
-
-        Parameters
-        ----------
-        images
-            ``[n, H, W, 3]``, 0 to 255.
-
-        Returns
-        -------
-        ``[n, dimension]``, on the CPU.
-        """
+    def embed_images(self, images: Images) -> Tensor:
+        """Unit embeddings, ``[n, dimension]``, of images ``[n, H, W, 3]``, 0 to 255, on the CPU."""
         import torch
         from PIL import Image
 
@@ -168,15 +156,11 @@ class ClipEncoder:
 def check_source(source: str) -> None:
     """Refuse a source that open_clip does not know, without loading anything.
 
-    What a hub has is seen only when it is asked.
-
-    Raises
-    ------
-    InputError
-        If it is no directory of a model and no model's name, or names a model without weights;
-        names the nearest ones.
+    Nor may it name a model without weights. What a hub has is seen only when it is asked. The
+    message names the nearest sources.
     """
     import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
 
     name, pretrained = _open_clip_name(source)
     if name.startswith(("local-dir:", "hf-hub:")):
@@ -186,18 +170,12 @@ def check_source(source: str) -> None:
         tags = open_clip.list_pretrained_tags_by_model(name)
         near = ", ".join(f"{name}/{tag}" for tag in tags[:3]) or f"{name}/FILE"
         raise InputError(NO_WEIGHTS.format(source=source, near=near))
-    if found and _has_weights(name, str(pretrained)):
+    weights = str(pretrained)
+    if found and (get_pretrained_cfg(name, weights) or Path(weights).is_file()):
         return
     known = ["/".join(pair) for pair in open_clip.list_pretrained()]
     close = ", ".join(difflib.get_close_matches(source, known, n=3, cutoff=0.3))
     raise InputError(UNKNOWN.format(source=source, close=close or "'bundled'"))
-
-
-def _has_weights(name: str, pretrained: str) -> bool:
-    """Whether open_clip knows these weights of a model, or they are a file."""
-    from open_clip.pretrained import get_pretrained_cfg
-
-    return bool(get_pretrained_cfg(name, pretrained)) or Path(pretrained).is_file()
 
 
 def _open_clip_name(source: str) -> tuple[str, str | None]:

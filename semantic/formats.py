@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats
 from semantic.errors import InputError
 
 MISSING = -1
@@ -31,17 +31,11 @@ class Content(NamedTuple):
     classes: tuple[str, ...]
     prompts: tuple[str, ...]
     attributes: tuple[str, ...]
-    values: npt.NDArray[np.float64]
+    values: Floats
 
 
 def read_table(path: Path) -> Content:
-    """Read a table in the format that its path says: a folder, `.toml`, `.mat`, or else CSV.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or malformed.
-    """
+    """Read a table in the format that its path says: a folder, `.toml`, `.mat`, or else CSV."""
     if path.is_dir():
         splits = path / SPLITS_FILE
         return read_splits(splits) if splits.is_file() else read_awa(path)
@@ -188,13 +182,7 @@ def _numbered_names(path: Path) -> tuple[str, ...]:
 
 
 def read_mat(path: Path) -> dict[str, Any]:
-    """Variables of a MATLAB file.
-
-    Raises
-    ------
-    InputError
-        If the file is none that can be read.
-    """
+    """Variables of a MATLAB file."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
@@ -244,12 +232,12 @@ def _split_attributes(path: Path, count: int) -> tuple[str, ...]:
 
 
 def _rescaled(
-    values: npt.NDArray[np.float64],
+    values: Floats,
     top: float,
     path: Path,
     classes: tuple[str, ...],
     attributes: tuple[str, ...],
-) -> npt.NDArray[np.float64]:
+) -> Floats:
     """Values from [0, top] to [0, 1], missing ones to 0."""
     known = np.where(values == MISSING, 0, values)
     wrong = np.argwhere(~((known >= 0) & (known <= top)))
@@ -259,5 +247,5 @@ def _rescaled(
             f"{path}, class {classes[row]!r}, attribute {attributes[column]!r}: "
             f"{values[row, column]:g} is no value in [0, {top:g}]"
         )
-    rescaled: npt.NDArray[np.float64] = known / top
+    rescaled: Floats = known / top
     return rescaled

@@ -10,15 +10,16 @@ released with differential privacy.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats, Images, Indices
 from semantic.attributes import AttributeTable
 from semantic.errors import InputError
+from semantic.fields import Fields
 from semantic.formats import spoken
 from semantic.measures import WORDS, measured_words
 from semantic.privacy import Guarantee, gaussian_sigma
@@ -26,6 +27,7 @@ from semantic.privacy import Guarantee, gaussian_sigma
 if TYPE_CHECKING:
     from semantic.encoder import ClipEncoder
 
+FORMAT, VERSION = "fairfed attribute sums", 1
 TEMPLATES = ("a photo of a {attribute} item", "a picture of a {attribute} item")
 """Prompts that name an attribute; without it they are the neutral prompts."""
 
@@ -34,36 +36,27 @@ TEMPLATES = ("a photo of a {attribute} item", "a picture of a {attribute} item")
 class AttributeSums:
     """Per class, the number of images and the sum of each attribute's values.
 
-    Attributes
-    ----------
-    classes, attributes
-        Names.
-    counts
-        ``[n_classes]`` images.
-    sums
-        ``[n_classes, n_attributes]``; a single image adds values in [0, 1].
-    variance
-        Of the noise on every class's count, 0 without noise; grows with every noised part merged.
-    guarantee
-        The privacy of what the sums come from; none for sums without noise, which therefore stay
-        with the client.
+    `counts` are ``[n_classes]``, `sums` ``[n_classes, n_attributes]``; a single image adds values
+    in [0, 1]. `variance` is that of the noise on every class's count: it grows with every noised
+    part merged. `guarantee` is the privacy of what the sums come from; none for sums without noise,
+    which therefore stay with the client. `encoder` is the fingerprint of the CLIP that scored.
     """
 
     classes: tuple[str, ...]
     attributes: tuple[str, ...]
-    counts: npt.NDArray[np.float64]
-    sums: npt.NDArray[np.float64]
+    counts: Floats
+    sums: Floats
     variance: float = 0.0
     guarantee: Guarantee | None = None
+    encoder: str = ""
 
     def __add__(self, other: AttributeSums) -> AttributeSums:
-        """Sums over the images of both, which must be different images (as two clients' are).
-
-        Raises
-        ------
-        InputError
-            If the two are about other classes or attributes.
-        """
+        """Sums over the images of both, which must be different images (as two clients' are)."""
+        if self.encoder != other.encoder:
+            raise InputError(
+                "attribute sums scored by different CLIP models do not add; use one "
+                "semantic.encoder at all sites"
+            )
         for kind, mine, theirs in (
             ("classes", self.classes, other.classes),
             ("attributes", self.attributes, other.attributes),
@@ -81,6 +74,7 @@ class AttributeSums:
             self.sums + other.sums,
             self.variance + other.variance,
             both,
+            self.encoder,
         )
 
     def noised(self, epsilon: float, delta: float, rng: np.random.Generator) -> AttributeSums:
@@ -89,27 +83,20 @@ class AttributeSums:
         Gaussian noise goes on the counts and on the sums of *centred* values (value − 0.5), of
         which one image adds at most 0.5 each: it changes one class's count by 1 and its sums by at
         most 0.5 √n_attributes in L2 norm, so the sensitivity is √(1 + n_attributes / 4). Centring
-        is undone with the noised counts, which costs no privacy.
-
-        Parameters
-        ----------
-        epsilon, delta
-            Privacy of this release; releases of the same images add up.
-        rng
-            Source of the noise. It must not be known to who receives the release.
+        is undone with the noised counts, which costs no privacy. Releases of the same images add
+        up. The source of the noise must not be known to who receives the release.
         """
         sensitivity = float(np.sqrt(1 + len(self.attributes) / 4))
         sigma = gaussian_sigma(epsilon, delta, sensitivity)
         counts = self.counts + rng.normal(0, sigma, self.counts.shape)
         centred = self.sums - self.counts[:, None] / 2 + rng.normal(0, sigma, self.sums.shape)
         spent = Guarantee(epsilon, delta)
-        return AttributeSums(
-            self.classes,
-            self.attributes,
-            counts,
-            centred + counts[:, None] / 2,
-            self.variance + sigma**2,
-            spent if self.guarantee is None else self.guarantee + spent,
+        return replace(
+            self,
+            counts=counts,
+            sums=centred + counts[:, None] / 2,
+            variance=self.variance + sigma**2,
+            guarantee=spent if self.guarantee is None else self.guarantee + spent,
         )
 
     def left_out(self, minimum_count: float = 1) -> dict[str, float]:
@@ -123,16 +110,8 @@ class AttributeSums:
     def table(self, minimum_count: float = 1) -> AttributeTable:
         """Mean values as a table of the classes with enough images; see `left_out` for the others.
 
-        Parameters
-        ----------
-        minimum_count
-            Fewest images, above 0. With noise, a value's standard error is about
-            ``sqrt(variance) / count``: choose the minimum well above ``sqrt(variance)``.
-
-        Raises
-        ------
-        InputError
-            If no class has so many images.
+        The minimum is above 0. With noise, a value's standard error is about ``sqrt(variance) /
+        count``: choose one well above ``sqrt(variance)``.
         """
         if minimum_count <= 0:
             raise InputError(f"the minimum count must be above 0, not {minimum_count}")
@@ -156,9 +135,39 @@ class AttributeSums:
             for name, values in zip(table.classes, table.values.tolist(), strict=True)
         }
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `epsilon` and `delta` are null for exact sums. See `from_json`."""
+        spent = self.guarantee
+        return {
+            "format": FORMAT, "version": VERSION, "encoder": self.encoder,
+            "classes": list(self.classes), "attributes": list(self.attributes),
+            "counts": self.counts.tolist(), "sums": self.sums.tolist(), "variance": self.variance,
+            "epsilon": spent.epsilon if spent else None, "delta": spent.delta if spent else None,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, record: Any) -> AttributeSums:
+        """Read `to_json`'s data; a message names the field that is missing or malformed."""
+        given = Fields.of("attribute sums", FORMAT, record)
+        if (version := given["version"]) != VERSION:
+            raise InputError(
+                f"attribute sums of version {version!r}; this program reads {VERSION}: induce them "
+                "anew"
+            )
+        classes, attributes = given.names("classes", 1), given.names("attributes", 1)
+        counts = given.array("counts", (len(classes),))
+        sums = given.array("sums", (len(classes), len(attributes)))
+        exact = given["epsilon"] is None
+        if exact and (counts < 0).any():
+            raise InputError("attribute sums: the field 'counts' of exact sums is below 0")
+        if (variance := given.number("variance")) < 0:
+            raise given.wrong("variance", f"{variance}, below 0")
+        guarantee = None if exact else Guarantee(given.number("epsilon"), given.number("delta"))
+        return cls(classes, attributes, counts, sums, variance, guarantee, str(given["encoder"]))
+
 
 def measured_sums(
-    labels: npt.NDArray[np.int64], words: Sequence[Collection[str]], classes: tuple[str, ...]
+    labels: Indices, words: Sequence[Collection[str]], classes: tuple[str, ...]
 ) -> AttributeSums:
     """Count measured words by class.
 
@@ -176,8 +185,8 @@ def measured_sums(
 
 def induce(
     encoder: ClipEncoder,
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
+    images: Images,
+    labels: Indices,
     classes: tuple[str, ...],
     attributes: tuple[str, ...],
     templates: tuple[str, ...] = TEMPLATES,
@@ -219,39 +228,38 @@ def induce(
         )
     if words:
         values[:, [attributes.index(a) for a in words]] = _indicators(measured_words(images), words)
-    return _summed(values, labels, classes, attributes)
+    summed = _summed(values, labels, classes, attributes)
+    return replace(summed, encoder=encoder.fingerprint)
 
 
 def _scored(
     encoder: ClipEncoder,
-    images: npt.NDArray[np.uint8],
+    images: Images,
     phrases: list[str],
     templates: tuple[str, ...],
-) -> npt.NDArray[np.float64]:
+) -> Floats:
     """Probability of every phrase against the neutral prompt, ``[n, len(phrases)]``."""
     embedded = encoder.embed_images(images).double()
 
-    def probabilities(template: str) -> npt.NDArray[np.float64]:
+    def probabilities(template: str) -> Floats:
         prompts = [" ".join(template.format(attribute=p).split()) for p in (*phrases, "")]
         similar = embedded @ encoder.embed_texts(prompts).double().T
         logits = encoder.scale * (similar[:, :-1] - similar[:, -1:])
-        found: npt.NDArray[np.float64] = logits.sigmoid().numpy()
+        found: Floats = logits.sigmoid().numpy()
         return found
 
     return reduce(np.add, map(probabilities, templates)) / len(templates)
 
 
-def _indicators(
-    words: Sequence[Collection[str]], vocabulary: tuple[str, ...]
-) -> npt.NDArray[np.float64]:
+def _indicators(words: Sequence[Collection[str]], vocabulary: tuple[str, ...]) -> Floats:
     """1 where an image deserves a word of the vocabulary, ``[len(words), len(vocabulary)]``."""
     rows = [[word in found for word in vocabulary] for found in words]
     return np.array(rows, dtype=np.float64).reshape(len(words), len(vocabulary))
 
 
 def _summed(
-    values: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.int64],
+    values: Floats,
+    labels: Indices,
     classes: tuple[str, ...],
     attributes: tuple[str, ...],
 ) -> AttributeSums:

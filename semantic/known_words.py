@@ -23,15 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True)
 class KnownWords:
-    """What a model can be asked for.
-
-    Attributes
-    ----------
-    about
-        What it has seen, in a few words.
-    words
-        Every word that its prompts may hold, in lower case.
-    """
+    """What a model has seen, and every word that its prompts may hold, in lower case."""
 
     about: str
     words: frozenset[str]
@@ -47,13 +39,7 @@ def words_of(text: str) -> list[str]:
 
 
 def load_known_words(folder: Path) -> KnownWords | None:
-    """What the model in a directory says that it knows; None where it does not say.
-
-    Raises
-    ------
-    InputError
-        If the file is not as it should be.
-    """
+    """What the model in a directory says that it knows; None where it does not say."""
     path = folder / KNOWN_WORDS
     if not path.is_file():
         return None

@@ -8,7 +8,8 @@ they mean and reuse them. Thresholds are near the tertiles of Fashion-MNIST's tr
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from semantic.arrays import Flags, Floats, Images
 
 FOREGROUND = 0.1
 """Intensity (0 to 1) above which a pixel belongs to the object."""
@@ -31,14 +32,14 @@ WORDS = tuple(word for bins in BINS.values() for word in (bins[1], bins[4], bins
 """Every word that an image can deserve."""
 
 
-def _extent(occupied: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _extent(occupied: Flags) -> Floats:
     """Length from the first to the last occupied position, ``[n, length] -> [n]``."""
     length = occupied.shape[1]
     span = length - occupied[:, ::-1].argmax(1) - occupied.argmax(1)
     return np.where(occupied.any(1), span, 0).astype(np.float64)
 
 
-def _filled_thirds(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _filled_thirds(mask: Flags) -> Floats:
     """Filled share of the top, bottom, left and right third of the bounding box, ``[n, 4]``."""
     shares = np.zeros((len(mask), 4))
     for row, shape in zip(shares, mask, strict=True):
@@ -51,9 +52,7 @@ def _filled_thirds(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     return shares
 
 
-def measure(
-    images: npt.NDArray[np.uint8], object_size: int = 28
-) -> dict[str, npt.NDArray[np.float64]]:
+def measure(images: Images, object_size: int = 28) -> dict[str, Floats]:
     """Measure every image.
 
     Parameters
@@ -72,7 +71,7 @@ def measure(
     bounding box's outer thirds.
     """
     grey = (images.max(-1) if images.ndim == 4 else images).astype(np.float64) / 255
-    mask: npt.NDArray[np.bool_] = grey > FOREGROUND
+    mask: Flags = grey > FOREGROUND
     height, width = _extent(np.any(mask, axis=2)), _extent(np.any(mask, axis=1))
     area = np.maximum(mask.sum((1, 2)), 1)
     pairs = mask[:, :, 1:] & mask[:, :, :-1]
@@ -90,7 +89,7 @@ def measure(
     }
 
 
-def measured_words(images: npt.NDArray[np.uint8]) -> list[tuple[str, ...]]:
+def measured_words(images: Images) -> list[tuple[str, ...]]:
     """Words that each image deserves, in the order of `BINS`; see `measure` for the input."""
     words: list[list[str]] = [[] for _ in range(len(images))]
     for name, values in measure(images).items():

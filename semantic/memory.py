@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats
 from semantic.attributes import TYPICAL, AttributeTable
 from semantic.conditioning import UNNAMED_NOUN, Conditioner, Description
 from semantic.errors import InputError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 PROMPT = "a photo of a {noun}"
 """Prompt whose text embedding stands for a class."""
 
-Vector = npt.NDArray[np.float64]
 Phrases = tuple[tuple[str, float], ...]
 
 
@@ -35,17 +34,10 @@ Phrases = tuple[tuple[str, float], ...]
 class Neighbour:
     """A seen class, and how what was asked for compares to it.
 
-    Attributes
-    ----------
-    class_name
-        The seen class.
-    similarity
-        Cosine, −1 to 1; with several kinds of evidence their mean.
-    evidence
-        What was compared: `prototypes`, `text`, or `text and attributes`.
-    adds, lacks
-        Attributes that what was asked for has more (less) of, by at least `TYPICAL`, with the
-        difference above 0; largest first. Empty where its attributes are not known.
+    `similarity` is a cosine; with several kinds of evidence (`prototypes`, `text`, or `text and
+    attributes`) their mean. What was asked for has more of the attributes in `adds`, less of those
+    in `lacks`, by at least `TYPICAL`, with the difference above 0, largest first. Empty where its
+    attributes are not known.
     """
 
     class_name: str
@@ -59,26 +51,14 @@ class Neighbour:
 class SemanticMemory:
     """What is known of the classes.
 
-    Attributes
-    ----------
-    table
-        Nouns and attributes of all classes, seen or not.
-    seen
-        Classes that there are images of.
-    texts
-        ``[n_classes, dimension]``, unit text embeddings in the order of the table.
-    prototypes
-        Unit image embeddings by class name.
-
-    Raises
-    ------
-    InputError
-        If a seen class or one with a prototype is in no row of the table.
+    The table has nouns and attributes of all classes, seen or not; `seen` are those that there are
+    images of. `texts` are unit text embeddings in the order of the table, ``[n_classes,
+    dimension]``, `prototypes` unit image embeddings by class name.
     """
 
     table: AttributeTable
     seen: tuple[str, ...]
-    texts: Vector
+    texts: Floats
     prototypes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,11 +71,6 @@ class SemanticMemory:
         By prototypes where the class has one, against the seen classes that have one. Otherwise by
         text embeddings, together with the attribute vectors where the class has attributes: the
         text alone says how similar names are used, attributes what similar things look like.
-
-        Raises
-        ------
-        InputError
-            If the table does not have the class, or there is no seen class beside it.
         """
         row = self.table.row(class_name)
         others = [name for name in self.seen if name != class_name]
@@ -117,7 +92,7 @@ class SemanticMemory:
         return self._ranked(similar, "text and attributes", values[row], k)
 
     def _ranked(
-        self, similar: Mapping[str, float], evidence: str, wanted: Vector | None, k: int
+        self, similar: Mapping[str, float], evidence: str, wanted: Floats | None, k: int
     ) -> list[Neighbour]:
         if not similar:
             raise InputError(
@@ -129,7 +104,7 @@ class SemanticMemory:
             for name in names
         ]
 
-    def _differences(self, class_name: str, wanted: Vector | None) -> tuple[Phrases, Phrases]:
+    def _differences(self, class_name: str, wanted: Floats | None) -> tuple[Phrases, Phrases]:
         if wanted is None:
             return (), ()
         apart = wanted - self.table.values[self.table.row(class_name)]
@@ -176,10 +151,8 @@ def remember(
 def remembered(memory: SemanticMemory, class_name: str) -> tuple[str, Phrases]:
     """What stands for an unseen class: the nearest seen class's noun, and what differs.
 
-    Returns
-    -------
-    The noun, and attribute phrases with signed weights in [−1, 1]: above 0 for those that the class
-    has more of than its neighbour, below 0 for those that the neighbour has and the class has not.
+    Attribute phrases have signed weights in [−1, 1]: above 0 for those that the class has more of
+    than its neighbour, below 0 for those that the neighbour has and the class has not.
     """
     nearest = memory.nearest(class_name, 1)[0]
     lacks = tuple((name, -difference) for name, difference in nearest.lacks)
@@ -193,12 +166,8 @@ def compose(
 
     The prompt calls it by its nearest seen class; every attribute in which they differ is a
     guidance term of its own, with a negative weight for what only the neighbour has. The terms
-    speak of an unnamed item: one that named the neighbour would draw towards it or away from it.
-
-    Parameters
-    ----------
-    weight
-        Weight of a term whose attribute differs by 1, relative to the prompt's.
+    speak of an unnamed item: one that named the neighbour would draw towards it or away from it. A
+    term whose attribute differs by 1 has `weight`, relative to the prompt's.
     """
     noun, phrases = remembered(memory, cell.class_name)
     prompt = space.prompts(cell, noun)[0]
@@ -209,13 +178,7 @@ def compose(
 
 @dataclass(frozen=True)
 class RecallingConditioner(Conditioner):
-    """Composes missing classes from the nearest seen ones; describes the others as configured.
-
-    Attributes
-    ----------
-    memory
-        What has been seen.
-    """
+    """Composes missing classes from the nearest seen ones; describes the others as configured."""
 
     memory: SemanticMemory | None = field(default=None, compare=False)
 
@@ -227,7 +190,7 @@ class RecallingConditioner(Conditioner):
         return compose(memory, self.space, cell, self.weight)
 
 
-def _cosine(one: Vector, other: Vector) -> float:
+def _cosine(one: Floats, other: Floats) -> float:
     """Cosine, 0 if a vector is 0."""
     norms = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(one @ other) / norms if norms else 0.0

@@ -19,21 +19,9 @@ OWN = re.compile(rf"{_NAME}(\.{_NAME})*:{_NAME}")
 
 
 def own_object(name: str, setting: str, kind: str = "object") -> Any:
-    """Import what a setting names.
+    """Import what a setting names as `module:object`; Python must find the module.
 
-    Parameters
-    ----------
-    name
-        `module:object`; Python must find the module.
-    setting
-        What errors call it.
-    kind
-        What errors call the object.
-
-    Raises
-    ------
-    InputError
-        If there is no such module, or nothing of that name in it.
+    Errors call it by the setting, and the object by its kind.
     """
     module, _, attribute = name.partition(":")
     try:

@@ -44,20 +44,11 @@ class Guarantee:
 
 
 def gaussian_delta(epsilon: float, sigma: float, sensitivity: float) -> float:
-    """Least δ for which Gaussian noise gives (ε, δ)-differential privacy.
+    """Least δ for which Gaussian noise gives (ε, δ)-differential privacy, ε at least 0.
 
-    Parameters
-    ----------
-    epsilon
-        At least 0.
-    sigma
-        Standard deviation of the noise on every coordinate, above 0.
-    sensitivity
-        Most that one example changes the released vector, in L2 norm.
-
-    Returns
-    -------
-    ``Φ(Δ/2σ − εσ/Δ) − exp(ε)·Φ(−Δ/2σ − εσ/Δ)``, in [0, 1].
+    ``Φ(Δ/2σ − εσ/Δ) − exp(ε)·Φ(−Δ/2σ − εσ/Δ)``, where σ is the standard deviation of the noise on
+    every coordinate, and Δ, the sensitivity, the most that one example changes the released vector,
+    in L2 norm.
     """
     from scipy.special import log_ndtr
 
@@ -69,25 +60,11 @@ def gaussian_delta(epsilon: float, sigma: float, sensitivity: float) -> float:
 
 
 def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
-    """Least noise for which the Gaussian mechanism is (ε, δ)-differentially private.
+    """Least noise on every coordinate for which the Gaussian mechanism is (ε, δ)-private.
 
-    Parameters
-    ----------
-    epsilon
-        Above 0, finite.
-    delta
-        Between 0 and 1, both excluded; well below one over the number of examples.
-    sensitivity
-        Most that one example, added or removed, changes the released vector, in L2 norm; above 0.
-
-    Returns
-    -------
-    Standard deviation of the noise to add to every coordinate.
-
-    Raises
-    ------
-    InputError
-        If an argument is out of its range.
+    ε is above 0 and finite, δ between 0 and 1, well below one over the number of examples. The
+    sensitivity is the most that one example, added or removed, changes the released vector, in L2
+    norm.
     """
     from scipy.optimize import brentq
     from scipy.special import ndtri

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from semantic.arrays import Floats, Indices
 from semantic.errors import InputError
 from semantic.privacy import Guarantee, gaussian_sigma
 from semantic.release import CLIP, NoisedPrototypes, Prototype, unit
@@ -31,24 +32,15 @@ def sensitivity(clip: float) -> float:
 class PrototypeSums:
     """Counts and sums of clipped embeddings per name: a client's own, never sent as they are.
 
-    Attributes
-    ----------
-    names
-        Classes or cells (`str(cell)`) of the federation's label space, whether or not the client
-        has them: which names there are must not tell what it holds.
-    counts
-        ``[n_names]``, examples.
-    sums
-        ``[n_names, dimension]``.
-    clip
-        Norm that every embedding was clipped to.
-    encoder
-        Fingerprint of the CLIP; embeddings of different ones do not add.
+    Names are classes or cells (`str(cell)`) of the federation's label space, whether or not the
+    client has them: which names there are must not tell what it holds. `sums` are ``[n_names,
+    dimension]``; every embedding was clipped to the norm `clip`. `encoder` is the CLIP's
+    fingerprint: embeddings of different ones do not add.
     """
 
     names: tuple[str, ...]
-    counts: npt.NDArray[np.int64]
-    sums: npt.NDArray[np.float64]
+    counts: Indices
+    sums: Floats
     clip: float = CLIP
     encoder: str = ""
 

@@ -14,9 +14,10 @@ from operator import add
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Floats
 from semantic.errors import InputError
+from semantic.fields import Fields
 from semantic.privacy import Guarantee
 
 CLIP = 1.0
@@ -30,17 +31,11 @@ FORMAT = "fairfed prototypes 1"
 
 @dataclass(frozen=True)
 class Prototype:
-    """Direction of a class or cell in CLIP's image space.
+    """Direction of a class or cell in CLIP's image space, a unit vector.
 
-    Attributes
-    ----------
-    vector
-        Unit vector.
-    count
-        Examples behind it; with noise, an estimate.
-    noise_to_signal
-        Expected norm of the noise in the sum, relative to the estimated norm of the sum without
-        it; 0 for none, infinite where the noise leaves nothing to estimate.
+    `count` examples are behind it; with noise, an estimate. `noise_to_signal` is the expected norm
+    of the noise in the sum, relative to the estimated norm of the sum without it; 0 for none,
+    infinite where the noise leaves nothing to estimate.
     """
 
     vector: tuple[float, ...]
@@ -62,33 +57,17 @@ class Prototype:
 class NoisedPrototypes:
     """Released sums and counts of one client, or of several merged.
 
-    Attributes
-    ----------
-    names
-        Names that somebody released.
-    counts, sums
-        ``[n_names]`` and ``[n_names, dimension]``, with noise.
-    variances
-        ``[n_names]``, variance of the noise on a count and on every coordinate of a sum.
-    withheld
-        How many clients withheld a name for lack of examples.
-    guarantee
-        Privacy of every example.
-    minimum
-        Least noised count that a client released (the smallest, if merged).
-    clip, encoder
-        As in `PrototypeSums`.
-
-    Raises
-    ------
-    InputError
-        If a name occurs twice or a variance is negative.
+    `counts` ``[n_names]`` and `sums` ``[n_names, dimension]`` have noise, whose variance on a count
+    and on every coordinate of a sum is in `variances`. `withheld` says how many clients withheld a
+    name for lack of examples, `minimum` the least noised count that a client released (the
+    smallest, if merged), `guarantee` the privacy of every example. `clip` and `encoder` are as in
+    `PrototypeSums`.
     """
 
     names: tuple[str, ...]
-    counts: npt.NDArray[np.float64]
-    sums: npt.NDArray[np.float64]
-    variances: npt.NDArray[np.float64]
+    counts: Floats
+    sums: Floats
+    variances: Floats
     withheld: Mapping[str, int]
     guarantee: Guarantee
     minimum: int
@@ -150,33 +129,21 @@ class NoisedPrototypes:
 
     @classmethod
     def from_json(cls, record: Any) -> NoisedPrototypes:
-        """Read `to_json`'s data.
-
-        Raises
-        ------
-        InputError
-            If it is something else, or a field is missing or malformed; the message names it.
-        """
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise InputError(f"these are no prototypes: their format is not {FORMAT!r}")
-        try:
-            names = tuple(str(name) for name in record["names"])
-            shape = len(names), int(_number(record, "dimension"))
-            return cls(
-                names=names,
-                counts=_array(record, "counts", shape[:1]),
-                sums=_array(record, "sums", shape),
-                variances=_array(record, "variances", shape[:1]),
-                withheld={str(n): int(_number(record["withheld"], n)) for n in record["withheld"]},
-                guarantee=Guarantee(_number(record, "epsilon"), _number(record, "delta")),
-                minimum=int(_number(record, "minimum")),
-                clip=_number(record, "clip"),
-                encoder=str(record["encoder"]),
-            )
-        except KeyError as error:
-            raise InputError(f"prototypes: the field {error} is missing; write them anew") from None
-        except TypeError as error:
-            raise InputError(f"prototypes: a field has a wrong type ({error})") from error
+        """Read `to_json`'s data; a message names the field that is missing or malformed."""
+        given = Fields.of("prototypes", FORMAT, record)
+        names = given.names("names")
+        shape = len(names), int(given.number("dimension"))
+        return cls(
+            names=names,
+            counts=given.array("counts", shape[:1]),
+            sums=given.array("sums", shape),
+            variances=given.array("variances", shape[:1]),
+            withheld=given.whole_numbers("withheld"),
+            guarantee=Guarantee(given.number("epsilon"), given.number("delta")),
+            minimum=int(given.number("minimum")),
+            clip=given.number("clip"),
+            encoder=str(given["encoder"]),
+        )
 
 
 def merge_prototypes(releases: Iterable[NoisedPrototypes]) -> NoisedPrototypes:
@@ -193,23 +160,9 @@ def merge_prototypes(releases: Iterable[NoisedPrototypes]) -> NoisedPrototypes:
     return reduce(add, found)
 
 
-def unit(vector: npt.NDArray[np.float64]) -> tuple[float, ...]:
+def unit(vector: Floats) -> tuple[float, ...]:
     """The direction of a vector that is not zero."""
     return tuple(float(x) for x in vector / np.linalg.norm(vector))
-
-
-def _array(record: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    try:
-        found = np.array(record[name], np.float64).reshape(shape)
-    except (ValueError, TypeError):
-        found = np.full(shape or (1,), np.nan)
-    if not np.isfinite(found).all():
-        raise InputError(f"prototypes: the field {name!r} is not {list(shape)} finite numbers")
-    return found
-
-
-def _number(record: Mapping[str, Any], name: str) -> float:
-    return float(_array(record, name, ()))
 
 
 def _check_same_space(one: NoisedPrototypes, other: NoisedPrototypes) -> None:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Images, Indices, Vectors
 from semantic.encoder import ClipEncoder
 from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.space import Cell, SemanticSpace
@@ -23,24 +23,14 @@ LEAST_OF_ONE, MOST_OF_ONE = 5, 50
 LEAST_IN_ALL, MOST_IN_ALL = 20, 1000
 """Images that a reading needs, and about as many as it looks at where there are many values."""
 
-Indices = npt.NDArray[np.int64]
-Vectors = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Reading:
     """How many of a balanced sample of real images CLIP reads rightly.
 
-    Attributes
-    ----------
-    what
-        What is read: `class`, or a sensitive column.
-    values
-        What it was chosen from: the values with enough images.
-    n, right
-        Images read, and read rightly; the same number of each value.
-    low, high
-        95 % Wilson interval of the share that is read rightly; NaN without images.
+    What is read is the `class`, or a sensitive column, chosen from the `values` with enough images.
+    `right` of `n` images were read rightly, the same number of each value; `low` and `high` are the
+    95 % Wilson interval of that share, NaN without images.
     """
 
     what: str
@@ -85,21 +75,14 @@ class Reading:
 class Reader:
     """CLIP before some real images.
 
-    Parameters
-    ----------
-    encoder
-        The CLIP.
-    space
-        What classes are called; its groups do not matter.
-    images, labels
-        ``[n, H, W, 3]`` and ``[n]``: class indices of the space, −1 for images not to look at.
+    Labels are class indices of the space, −1 for images not to look at; its groups do not matter.
     """
 
     def __init__(
         self,
         encoder: ClipEncoder,
         space: SemanticSpace,
-        images: npt.NDArray[np.uint8],
+        images: Images,
         labels: Indices,
     ) -> None:
         self._encoder, self._space = encoder, space
@@ -114,12 +97,7 @@ class Reader:
     def column(self, name: str, values: Sequence[str], codes: Indices) -> Reading:
         """Whether the values of a sensitive column are told apart, an image's class given.
 
-        Parameters
-        ----------
-        values
-            Its values in words.
-        codes
-            ``[n]`` positions in `values`; −1 where an image's value is unknown.
+        `codes` are positions in `values`, what they are called; −1 where an image's is unknown.
         """
         codes = np.where(self._labels < 0, -1, codes)
         texts: dict[int, Vectors] = {}

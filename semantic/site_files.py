@@ -9,20 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from semantic.errors import InputError
-from semantic.induction_file import ScoredSums, merge_sums
-from semantic.release import NoisedPrototypes, merge_prototypes
+from semantic.induction import AttributeSums
+from semantic.release import NoisedPrototypes
 
-Content = TypeVar("Content")
+Content = TypeVar("Content", AttributeSums, NoisedPrototypes)
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
-    """Read a vocabulary: one attribute phrase a line; blank lines are skipped.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file cannot be read, names nothing, or names a phrase twice; names the line.
-    """
+    """Read a vocabulary: one attribute phrase a line, each once; blank lines are skipped."""
     phrases: dict[str, int] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
         phrase = " ".join(line.split())
@@ -38,19 +32,10 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     return tuple(phrases)
 
 
-def merged_sums(paths: Sequence[Path]) -> ScoredSums:
-    """Merge the attribute sums of several sites, one file of each.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a file is missing, damaged or something else, is given twice, or does not fit the first
-        one; names it.
-    """
-    parts = _read_all(paths, ScoredSums.from_json)
-    return _merged(
-        paths, parts, merge_sums, "declare one label space (data.classes) and use one vocabulary"
-    )
+def merged_sums(paths: Sequence[Path]) -> AttributeSums:
+    """Merge the attribute sums of several sites, one file of each; errors name the file."""
+    parts = _read_all(paths, AttributeSums.from_json)
+    return _merged(paths, parts, "declare one label space (data.classes) and use one vocabulary")
 
 
 def merged_prototypes(paths: Sequence[Path]) -> NoisedPrototypes:
@@ -68,18 +53,11 @@ def merged_prototypes(paths: Sequence[Path]) -> NoisedPrototypes:
                 f"{path} and {paths[0]} do not speak of the same names (one of them lacks "
                 f"{other[0]!r}); release with the same data.classes and --by at all sites"
             )
-    return _merged(paths, parts, merge_prototypes, "use one semantic.encoder at all sites")
+    return _merged(paths, parts, "use one semantic.encoder at all sites")
 
 
 def read_prototypes(path: Path, encoder: str) -> NoisedPrototypes:
-    """Read released prototypes, of one site or merged.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is not as it should be, or belongs to another CLIP than the fingerprint
-        `encoder`; names it.
-    """
+    """Read released prototypes, of one site or merged; `encoder` is the fingerprint of CLIP."""
     found = _read(path, NoisedPrototypes.from_json)
     if found.encoder != encoder:
         raise InputError(
@@ -93,19 +71,15 @@ def _names(found: NoisedPrototypes) -> set[str]:
     return {*found.names, *found.withheld}
 
 
-def _merged(
-    paths: Sequence[Path],
-    parts: Sequence[Content],
-    merge: Callable[[Sequence[Content]], Content],
-    remedy: str,
-) -> Content:
+def _merged(paths: Sequence[Path], parts: Sequence[Content], remedy: str) -> Content:
     """All parts merged; one that does not fit the first is named."""
+    merged = parts[0]
     for path, part in zip(paths[1:], parts[1:], strict=True):
         try:
-            merge([parts[0], part])
+            merged = merged + part
         except InputError as error:
             raise InputError(f"{path} does not fit {paths[0]}: {error}; {remedy}") from error
-    return merge(parts)
+    return merged
 
 
 def _read_all(paths: Sequence[Path], parse: Callable[[Any], Content]) -> list[Content]:
@@ -127,13 +101,8 @@ def _read(path: Path, parse: Callable[[Any], Content]) -> Content:
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is not JSON ({error}); make it anew") from error
     except InputError as error:
-        raise InputError(_named(path, error)) from error
-
-
-def _named(path: Path, error: InputError) -> str:
-    """The message with the file's name, which errors of reading the file have already."""
-    text = str(error)
-    return text if text.startswith(str(path)) else f"{path}: {text}"
+        text = str(error)  # of reading the file, it names it already
+        raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
 
 
 def _text(path: Path) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from semantic.arrays import Flags, Images, Vectors
 from semantic.attributes import AttributeTable
 from semantic.errors import InputError
 from semantic.naming import CROSSED, TEMPLATES, UNKNOWN, UNNAMED_GROUPS, unfit_template
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from semantic.encoder import ClipEncoder
 
 
-def known_groups(groups: Sequence[str]) -> npt.NDArray[np.bool_]:
+def known_groups(groups: Sequence[str]) -> Flags:
     """Say of which groups all sensitive values are known, ``[n_groups]``.
 
     Of the others nobody could say what an image shall show or whom a gap is about: nothing is
@@ -43,24 +43,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class SemanticSpace:
-    """Classes and groups with what they are called.
+    """Classes and groups, in the order of the federation's indices, with what they are called.
 
-    Attributes
-    ----------
-    classes, groups
-        Names, in the order of the federation's indices.
-    table
-        Nouns and attributes of the classes.
-    templates
-        Prompt templates with the fields `{noun}` and `{group}`.
-    spoken
-        What is said of a group, by its name, where that is less than its name says: its values
-        that cannot be seen are `all`.
-
-    Raises
-    ------
-    InputError
-        If a class is in no row of the table, or a template cannot be filled in.
+    The table, which must have all classes, has their nouns and attributes. Prompt templates have
+    the fields `{noun}` and `{group}`. `spoken` is what is said of a group, by its name, where that
+    is less than its name says: its values that cannot be seen are `all`.
     """
 
     classes: tuple[str, ...]
@@ -127,59 +114,44 @@ class CellScorer:
                       *sorted(self.space.spoken.items())))  # fmt: skip
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
-    def scores(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Log-probabilities of the cells.
+    def scores(self, images: Images) -> Vectors:
+        """Log-probabilities of the cells, of images ``[n, H, W, 3]``, 0 to 255.
 
-        Parameters
-        ----------
-        images
-            ``[n, H, W, 3]``, 0 to 255.
-
-        Returns
-        -------
         ``[n, n_classes, n_groups]``; the exponentials of a row sum to 1, each description counted
         once.
         """
         return self.scores_of(self.embed(images))
 
-    def embed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def embed(self, images: Images) -> Vectors:
         """Unit embeddings of images ``[n, H, W, 3]``; ``[n, dimension]``."""
-        found: npt.NDArray[np.float32] = self.encoder.embed_images(images).numpy()
+        found: Vectors = self.encoder.embed_images(images).numpy()
         return found
 
-    def scores_of(self, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def scores_of(self, embeddings: Vectors) -> Vectors:
         """Log-probabilities of the cells, as `scores`, from what `embed` returned."""
         import torch
 
         logits = self.encoder.scale * torch.from_numpy(embeddings) @ self._texts.T
         shape = (len(embeddings), len(self.space.classes), len(self.space.groups))
-        found: npt.NDArray[np.float32] = logits.log_softmax(1).numpy()[:, self._which]
+        found: Vectors = logits.log_softmax(1).numpy()[:, self._which]
         return found.reshape(shape)
 
 
 def margins(
-    scores: npt.NDArray[np.float32],
+    scores: Vectors,
     class_index: int,
     group_index: int,
     alike: Sequence[int] = (),
-) -> npt.NDArray[np.float32]:
-    """How much better each image fits the intended cell than any other, in nats.
+) -> Vectors:
+    """How much better each image fits the intended cell than any other, in nats, ``[n]``.
 
-    Parameters
-    ----------
-    scores
-        ``[n, n_classes, n_groups]``, from `CellScorer.scores`.
-    alike
-        Groups in which the class is described as in this one (`SemanticSpace.alike`): no rivals.
-
-    Returns
-    -------
-    ``[n]``: log-probability of the intended cell minus the best of the others; positive where CLIP
-    reads the image as intended, infinite if there is no other cell.
+    The log-probability (`CellScorer.scores`) of the intended cell minus the best of the others;
+    positive where CLIP reads the image as intended, infinite if there is no other cell. Groups in
+    which the class is described as in this one (`alike`) are no rivals.
     """
     flat = scores.reshape(len(scores), -1)
     first = class_index * scores.shape[2]
     own = first + group_index
     best = np.delete(flat, [own, *(first + g for g in alike)], axis=1).max(1, initial=-np.inf)
-    apart: npt.NDArray[np.float32] = flat[:, own] - best
+    apart: Vectors = flat[:, own] - best
     return apart

@@ -10,7 +10,8 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
+
+from semantic.arrays import Images, Indices
 
 TINTS: MappingProxyType[str, tuple[int, int, int]] = MappingProxyType(
     {
@@ -23,26 +24,10 @@ TINTS: MappingProxyType[str, tuple[int, int, int]] = MappingProxyType(
 """Colour (red, green, blue; 0 to 255) that white turns into, by the tint's name."""
 
 
-def tint_images(
-    images: npt.NDArray[np.uint8], tint_index: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
-    """Shade each image in its tint.
+def tint_images(images: Images, tint_index: Indices) -> Images:
+    """Shade each image, ``[n, H, W]`` (grey) or ``[n, H, W, 3]``, in its tint; ``[n, H, W, 3]``.
 
-    Parameters
-    ----------
-    images
-        ``[n, H, W]`` (grey) or ``[n, H, W, 3]`` (RGB), 0 to 255.
-    tint_index
-        ``[n]`` positions in `TINTS`.
-
-    Returns
-    -------
-    ``[n, H, W, 3]``, 0 to 255: channel × colour / 255, rounded.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit or an index is not a position in `TINTS`.
+    Tints are positions in `TINTS`. Channel × colour / 255, rounded.
     """
     if images.ndim == 3:
         images = images[..., np.newaxis]

@@ -30,8 +30,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from generators.training.clip import CONTEXT
-from generators.training.tokenizer import build_tokenizer
+from generators.training.text import CONTEXT, build_tokenizer
 
 WIDTH = 8
 """Width of every text encoder, and of every image embedding."""

@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from evaluation.audit.null import chance_gaps
-from evaluation.client_names import called
 from evaluation.clients import client_fairness
 from evaluation.errors import InputError
 from evaluation.intervals import LEVEL
+from evaluation.numbers import called
 from evaluation.results import ClientValues, Column, Results, Table, Value
 
 NO_METHOD = "{path}: no arm {name!r}; there are: {known}"

@@ -118,17 +118,24 @@ def accuracy_scores(
         name: (int((real.classes == name).sum()), int((synthetic.classes == name).sum()))
         for name in sorted({*real.classes.tolist(), *synthetic.classes.tolist()})
     }
-    shared = [name for name, n in numbers.items() if not too_few(*n, n_min)]
+    reasons = {name: too_few(*n, n_min) for name, n in numbers.items()}
+    shared = [name for name, reason in reasons.items() if not reason]
     if len(shared) < 2:
-        first, second, ceiling = (_refused(direction, numbers, n_min) for direction in DIRECTIONS)
+        one_class = ONE_CLASS.format(n_min)
+        reasons = {name: reason or one_class for name, reason in reasons.items()}
+    refused = {n: Measured(None, *numbers[n], reason=why) for n, why in reasons.items() if why}
+    if len(shared) < 2:
+        n_real, n_synthetic = (sum(n[kind] for n in numbers.values()) for kind in (0, 1))
+        whole = Measured(None, n_real, n_synthetic, reason=one_class)
+        first, second, ceiling = (TransferScore(d, 0, whole, refused, None) for d in DIRECTIONS)
         return first, second, ceiling
     a, b = (x.take(np.isin(x.classes, shared)) for x in (real, synthetic))
     of_real, of_synthetic = (_predict(classifier, *pair) for pair in ((b, a), (a, b)))
     across = _cross_validate(classifier, a, folds, seed)
     return (
-        _score(DIRECTIONS[0], a, of_real, len(b), numbers, n_min),
-        _score(DIRECTIONS[1], b, of_synthetic, len(a), numbers, n_min),
-        _score(DIRECTIONS[2], a, across, len(a) * (folds - 1) // folds, numbers, n_min),
+        _score(DIRECTIONS[0], a, of_real, len(b), numbers, refused),
+        _score(DIRECTIONS[1], b, of_synthetic, len(a), numbers, refused),
+        _score(DIRECTIONS[2], a, across, len(a) * (folds - 1) // folds, numbers, refused),
     )
 
 
@@ -159,11 +166,11 @@ def _score(
     predicted: NDArray[np.str_],
     n_train: int,
     numbers: dict[str, tuple[int, int]],
-    n_min: int,
+    refused: dict[str, Measured],
 ) -> TransferScore:
     """Count what was predicted; per class, `numbers` are the images of either kind."""
     counts = count_rows(tested, predicted)
-    recalls = _refusals(numbers, n_min)
+    recalls = dict(refused)
     confusion = counts.values.sum(axis=0)
     for i, name in enumerate(counts.classes):
         interval = wilson_interval(int(confusion[i, i]), int(confusion[i].sum()))
@@ -180,23 +187,3 @@ def count_rows(tested: Embedded, predicted: NDArray[np.str_]) -> GroupCounts:
     groups, group = np.unique(tested.groups, return_inverse=True)
     y_pred = np.searchsorted(classes, predicted)
     return GroupCounts.from_labels(y_true, y_pred, group, groups.tolist(), classes.tolist())
-
-
-def _refused(direction: str, numbers: dict[str, tuple[int, int]], n_min: int) -> TransferScore:
-    n_real, n_synthetic = (sum(n[kind] for n in numbers.values()) for kind in (0, 1))
-    accuracy = Measured(None, n_real, n_synthetic, reason=ONE_CLASS.format(n_min))
-    return TransferScore(direction, 0, accuracy, _refusals(numbers, n_min, all_of_them=True), None)
-
-
-def _refusals(
-    numbers: dict[str, tuple[int, int]], n_min: int, *, all_of_them: bool = False
-) -> dict[str, Measured]:
-    """Refuse the classes with too few images, or (where only one has enough) every class."""
-    reasons = {name: too_few(*n, n_min) for name, n in numbers.items()}
-    if all_of_them:
-        reasons = {name: reason or ONE_CLASS.format(n_min) for name, reason in reasons.items()}
-    return {
-        name: Measured(None, *numbers[name], reason=reason)
-        for name, reason in reasons.items()
-        if reason
-    }

@@ -73,13 +73,7 @@ def cell_name(class_name: str, group: str) -> str:
 
 
 def check_vectors(name: str, vectors: ArrayLike) -> FloatArray:
-    """Return embeddings as float64 of shape ``(n, d)``.
-
-    Raises
-    ------
-    InputError
-        If the shape is another, or a value is NaN or infinite; names the first such row.
-    """
+    """Return finite embeddings as float64 of shape ``(n, d)``, or name the first wrong row."""
     array = np.asarray(vectors, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] == 0:
         raise InputError(f"{name} have shape {array.shape}, expected (images, dimensions)")
@@ -91,13 +85,7 @@ def check_vectors(name: str, vectors: ArrayLike) -> FloatArray:
 
 
 def check_pair(real: ArrayLike, synthetic: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Check two sets of embeddings of one encoder.
-
-    Raises
-    ------
-    InputError
-        As `check_vectors`, and if their dimensions differ.
-    """
+    """Check two sets of embeddings of one encoder, which therefore have equal dimensions."""
     a, b = check_vectors("real embeddings", real), check_vectors("synthetic embeddings", synthetic)
     if a.shape[1] != b.shape[1]:
         raise InputError(

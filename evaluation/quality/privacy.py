@@ -70,21 +70,12 @@ def closeness(
 
 
 def chance_of_close(quantile: float, n_real: int, n_synthetic: int, level: float = LEVEL) -> float:
-    """Share of close images that new draws from the real distribution rarely surpass.
+    """Share of close images that new draws from the real distribution stay under with `level`.
 
     The quantile is the k-th smallest of n real distances, k = 1 + (n − 1) quantile, so the share of
     the distribution below it is Beta(k, n + 1 − k), and the number of close images beta-binomial.
     Nearest neighbours of each other have one distance between them: n and k are halved, which is
-    cautious.
-
-    Parameters
-    ----------
-    quantile : float
-        In (0, 1).
-    n_real, n_synthetic : int
-        Images of either kind; at least ``1 / quantile`` real ones.
-    level : float
-        Probability of staying at or below the returned share, in (0, 1).
+    cautious. There must be ``1 / quantile`` real images.
     """
     from scipy.stats import betabinom
 

@@ -69,15 +69,18 @@ class QualityReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON; a refused measure has a null value and its reason."""
-        return {
-            "schema": SCHEMA,
-            "verdict": plain(self.verdict),
-            "settings": self.settings,
-            OVERALL: _measures_json(self.overall),
-            "cells": {cell: _measures_json(measures) for cell, measures in self.cells.items()},
-            "classification": [_score_json(score) for score in self.classification],
-            "left_out": list(self.left_out),
-        }
+        content: dict[str, Any] = plain(
+            {
+                "schema": SCHEMA,
+                "verdict": self.verdict,
+                "settings": self.settings,
+                OVERALL: self.overall,
+                "cells": self.cells,
+                "classification": [_score_json(score) for score in self.classification],
+                "left_out": self.left_out,
+            }
+        )
+        return content
 
     def rows(self) -> list[dict[str, str]]:
         """Return a table for a terminal: one row overall and per cell, a dash where refused.
@@ -106,15 +109,14 @@ class QualityReport:
 
     def notes(self) -> list[str]:
         """Say what was refused and why, one sentence per reason."""
-        where: dict[str, dict[str, None]] = {}
-        for cell, measures in {OVERALL: self.overall, **self.cells}.items():
-            for measure in measures.values():
-                if measure.reason:
-                    where.setdefault(measure.reason, {})[cell] = None
+        cells = {OVERALL: self.overall, **self.cells}
+        found = [(cell, measure) for cell, own in cells.items() for measure in own.values()]
         for score in self.classification:
-            for name, measure in {OVERALL: score.accuracy, **score.recalls}.items():
-                if measure.reason:
-                    where.setdefault(measure.reason, {})[name] = None
+            found += [(OVERALL, score.accuracy), *score.recalls.items()]
+        where: dict[str, dict[str, None]] = {}
+        for place, measure in found:
+            if measure.reason:
+                where.setdefault(measure.reason, {})[place] = None
         return [f"{', '.join(places)}: {reason}" for reason, places in where.items()]
 
 
@@ -228,19 +230,15 @@ def _memorisation(
     return found | {MEMBERSHIP: membership(synthetic.vectors, training, real)}
 
 
-def _measures_json(measures: dict[str, Measured]) -> dict[str, Any]:
-    return {name: plain(measure) for name, measure in measures.items()}
-
-
 def _score_json(score: TransferScore) -> dict[str, Any]:
     counts = score.counts
     return {
         "direction": score.direction,
         "n_train": score.n_train,
-        "accuracy": plain(score.accuracy),
-        "recalls": _measures_json(score.recalls),
-        "groups": list(counts.groups) if counts else [],
-        "classes": list(counts.classes) if counts else [],
+        "accuracy": score.accuracy,
+        "recalls": score.recalls,
+        "groups": counts.groups if counts else (),
+        "classes": counts.classes if counts else (),
         "counts": counts.values.tolist() if counts else None,
     }
 

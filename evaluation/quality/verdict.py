@@ -23,15 +23,10 @@ FEW = 0.2
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to think of the synthetic images.
+    """What to think of the synthetic images, and a sentence that says it.
 
-    Parameters
-    ----------
-    level : str
-        ``alike``: within chance. ``apart``: beyond chance, though they share ground. ``unlike``:
-        hardly any of one kind lies near one of the other. ``unknown``: too few images.
-    words : str
-        A sentence.
+    ``alike``: within chance. ``apart``: beyond chance, though they share ground. ``unlike``: hardly
+    any of one kind lies near one of the other. ``unknown``: too few images.
     """
 
     level: Level
@@ -41,15 +36,10 @@ class Verdict:
 def verdict(
     overall: Mapping[str, Measured], cells: Mapping[str, Mapping[str, Measured]]
 ) -> Verdict:
-    """Judge the measures of all filled cells together, and of each.
+    """Judge the measures of all filled cells together, and of each, as a `QualityReport` has them.
 
     Together they also differ where the two kinds hold the cells in other shares, which is no fault:
     if every cell with images enough is within chance, so is the verdict.
-
-    Parameters
-    ----------
-    overall, cells : mapping
-        Of a :class:`evaluation.quality.QualityReport`.
     """
     kid, precision, coverage = (overall[name] for name in ("kid", "precision", "coverage"))
     if kid.value is None or kid.chance is None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evaluation.bootstrap import difference_interval
-from evaluation.client_names import called
 from evaluation.clients import weighted_recall
 from evaluation.export import NO_GROUPS, report_data
-from evaluation.files import replace_text
+from evaluation.numbers import called
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
 from evaluation.report.costs import costs, fronts
-from evaluation.report.drawing import mark_svg
-from evaluation.report.filling import template
+from evaluation.report.drawing import looks, mark_svg
+from evaluation.report.filling import filled, plain_json, write_texts
 from evaluation.report.headline import changes, headline
-from evaluation.report.loop import loop_tables
 from evaluation.report.privacy import privacy_statement
 from evaluation.report.results_page import curve_data, table_data, write_results_report
-from evaluation.report.style import looks
 from evaluation.report.words import CHANGE_TITLES, GAP_TITLES, definitions
 from evaluation.results import system_of
 from evaluation.run import read_run
@@ -63,12 +59,9 @@ def write_report(run_dir: Path, *, refresh: int = 0) -> Path:
     run = read_run(Path(run_dir))
     summaries, comparisons = summarise(run), compare(run)
     data = report_data(run, summaries, comparisons)
-    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
-    page = render(context(run, summaries, comparisons) | {"refresh": refresh})
-    target = run.path / "report.html"
-    replace_text(run.path / "report.json", text + "\n")
-    replace_text(target, page)
-    return target
+    page = filled("report.html.j2", context(run, summaries, comparisons) | {"refresh": refresh})
+    texts = {"json": ("report.json", plain_json(data)), "html": ("report.html", page)}
+    return write_texts(run.path, texts)["html"]
 
 
 def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> dict[str, Any]:
@@ -78,6 +71,9 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
     shown = tables.columns(run)
     baseline = run.baseline or run.arms[0]
     synthesis = run.synthesis
+    first: dict[str, Arm] = {}
+    for arm in run.arms:
+        first.setdefault(arm.split, arm)
     return {
         "run": run,
         "summaries": summaries,
@@ -90,14 +86,13 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "columns": shown,
         "comparison": tables.comparison_rows(run, summaries, comparisons, shown),
         "no_groups": "" if run.has_groups else NO_GROUPS.format(run.groups[0]),
-        "splits": [_split(run, arm) for arm in _one_arm_per_split(run)],
+        "splits": [_split(run, arm) for arm in first.values()],
         "gallery": figures.gallery_rows(run),
         "gallery_left_out": max(0, len(run.gallery) - figures.MAX_CELLS),
         "curve": curve_data(figures.learning_curve(run), arm_looks, run.rounds),
         "clients": figures.client_panels(run, arm_looks),
         "gap_panels": figures.gap_panels(summaries) if run.has_groups else [],
         "gap_titles": GAP_TITLES,
-        "gap_names": {title: name for name, title in GAP_TITLES.items()},
         "group_panels": figures.group_panels(summaries) if run.has_groups else [],
         "steering": figures.steering(run, arm_looks),
         "fronts": fronts(measured, arm_looks) if run.has_groups else [],
@@ -106,27 +101,13 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "synthesis": table_data(tables.synthesis_table(run, synthesis)) if synthesis else None,
         "synthesis_sentence": tables.synthesis_sentence(synthesis) if synthesis else "",
         "explained": tables.explained(synthesis) if synthesis else [],
-        "loops": loop_tables(run),
+        "loops": tables.loop_tables(run),
         "ablations": _ablations(run, summaries),
         "failures": table_data(tables.events(run, "error")),
         "guards": table_data(tables.events(run, "guard")),
         "max_events": tables.MAX_EVENTS,
         "definitions": definitions(run.unit),
     }
-
-
-def render(values: dict[str, Any]) -> str:
-    """Fill the template; every text is escaped."""
-    text: str = template("report.html.j2", "evaluation.report", escape=True).render(values)
-    return text
-
-
-def _one_arm_per_split(run: Run) -> list[Arm]:
-    """Return the first arm of each split, in the order of the run."""
-    first: dict[str, Arm] = {}
-    for arm in run.arms:
-        first.setdefault(arm.split, arm)
-    return list(first.values())
 
 
 def _split(run: Run, arm: Arm) -> dict[str, Any]:

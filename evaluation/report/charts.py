@@ -12,6 +12,7 @@ from evaluation.numbers import Unit, amount
 from evaluation.report.drawing import (
     Axes,
     Frame,
+    Look,
     Series,
     draw_grid,
     draw_line,
@@ -19,7 +20,6 @@ from evaluation.report.drawing import (
     svg,
 )
 from evaluation.report.scales import Scale, nice_scale
-from evaluation.report.style import Look
 
 WIDTH, HEIGHT = 420, 300
 """Of a chart with two labelled axes."""
@@ -38,16 +38,9 @@ class Dot:
 def line_chart(
     series: Sequence[Series], title: str, rounds: tuple[int, int], unit: Unit = "share"
 ) -> Markup:
-    """Draw a figure over rounds, one line per arm, each named at its end.
+    """Draw a figure over rounds, first to last, one line per arm, each named at its end.
 
-    Parameters
-    ----------
-    series, title
-        Lines, and what the chart shows, for those who hear it.
-    rounds : (int, int)
-        First and last round of the axis.
-    unit : {"share", "number"}
-        Of the figure: shares start at 0, other numbers where they do.
+    Shares start at 0, other numbers where they do. The title is for those who hear it.
     """
     # The widest name decides how much room the labels at the line ends need.
     room = 20 + 7.6 * max((len(s.name) + 7 for s in series), default=10)
@@ -107,24 +100,9 @@ def xy_chart(
     marks: bool = True,
     named: bool = False,
 ) -> Markup:
-    """Draw lines and single points.
+    """Draw lines, with a mark at every point if `marks`, and dots, with their names if `named`.
 
-    Parameters
-    ----------
-    axes : Axes
-        Scales and titles.
-    series : sequence of Series
-        Lines; their undefined points are left out.
-    title : str
-        What the chart shows, read out by screen readers.
-    dots : sequence of Dot
-        Single points.
-    diagonal : bool
-        Whether to draw the line of equal values.
-    marks : bool
-        Whether lines have a mark at every point.
-    named : bool
-        Whether the name of a dot stands beside it.
+    `diagonal` asks for the line of equal values. The title is read out by screen readers.
     """
     frame = Frame.of(axes, 54, 12, WIDTH - 70, HEIGHT - 62)
     parts = draw_grid(frame, axes)

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from markupsafe import Markup
-
-from evaluation.records import ClientRound, Round
+from evaluation.records import Round
 from evaluation.report.charts import Dot, xy_chart
-from evaluation.report.drawing import Axes, Series
+from evaluation.report.drawing import Axes, Look, Series
 from evaluation.report.scales import nice_scale
-from evaluation.report.style import Look
 from evaluation.report.words import GAP_TITLES
 from evaluation.results import Column, Table
 from evaluation.summary import ArmSummary
-
-
-@dataclass(frozen=True)
-class Front:
-    """Arms by accuracy and one gap, and which of them no other arm beats in both."""
-
-    title: str
-    chart: Markup
-    best: tuple[str, ...]
-
 
 SPENT = (
     Column("Arm", "text"),
@@ -37,8 +24,8 @@ SPENT = (
 LEGEND = "Time at clients adds over clients and rounds; MB in 10⁶ bytes of model updates."
 
 
-def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Front]:
-    """One chart per gap: accuracy against it, the Pareto front as a line."""
+def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[dict[str, Any]]:
+    """One chart per gap: accuracy against it, the arms that none beats in both joined by a line."""
     found = []
     for name, title in GAP_TITLES.items():
         own = [s for s in summaries if name in s.gaps and s.gaps[name].defined]
@@ -54,18 +41,12 @@ def fronts(summaries: list[ArmSummary], looks: dict[str, Look]) -> list[Front]:
         axes = Axes(x, y, f"{title.lower()}, points", "test accuracy")
         words = f"Test accuracy against {title.lower()}; not beaten in both: {', '.join(best)}"
         chart = xy_chart(axes, [front], words, dots=dots, marks=False)
-        found.append(Front(title, chart, tuple(best)))
+        found.append({"name": name, "title": title, "chart": chart, "best": best})
     return found
 
 
 def pareto(places: dict[str, tuple[float, float]]) -> list[str]:
-    """Names that no other beats: none has a gap as small and an accuracy as high, one strictly.
-
-    Parameters
-    ----------
-    places : dict of str to (float, float)
-        Gap (lower is better) and accuracy (higher is better).
-    """
+    """Names that no other beats: none has a gap as small and an accuracy as high, one strictly."""
 
     def beats(a: tuple[float, float], b: tuple[float, float]) -> bool:
         return a[0] <= b[0] and a[1] >= b[1] and a != b
@@ -86,7 +67,8 @@ def costs(
         if not rounds:
             continue
         entries = [entry for item in rounds for entry in item.clients]
-        up, down = (sum(each) / 1e6 for each in zip(*_bytes(entries), strict=True))
+        up = sum(e.bytes_up for e in entries) / 1e6
+        down = sum(e.bytes_down for e in entries) / 1e6
         rows.append(
             (
                 arm,
@@ -101,7 +83,3 @@ def costs(
             )
         )
     return Table(SPENT, tuple(rows), legend=LEGEND)
-
-
-def _bytes(entries: Sequence[ClientRound]) -> list[tuple[int, int]]:
-    return [(0, 0), *((e.bytes_up, e.bytes_down) for e in entries)]

@@ -1,4 +1,4 @@
-"""What charts are made of: a plotting area, lines and marks that are told apart without colour."""
+"""What charts are made of: a plotting area, lines and marks that differ in more than colour."""
 
 from __future__ import annotations
 
@@ -9,8 +9,37 @@ from html import escape
 
 from markupsafe import Markup
 
+from evaluation.records import Arm
 from evaluation.report.scales import Scale
-from evaluation.report.style import Look
+
+PALETTE = 6
+DASHES = ("", "7 3", "9 3 2 3", "4 4")
+DOTTED = "2 3"
+MARKS = ("circle", "square", "triangle", "diamond")
+
+
+@dataclass(frozen=True)
+class Look:
+    """CSS class, line pattern and mark of an arm: never colour alone."""
+
+    css: str
+    dash: str
+    mark: str
+
+
+def look(index: int) -> Look:
+    """The look of the arm, method or variant at a place."""
+    dash = DASHES[index // len(MARKS) % len(DASHES)]
+    return Look(f"c{index % PALETTE}", dash, MARKS[index % len(MARKS)])
+
+
+def looks(arms: tuple[Arm, ...]) -> dict[str, Look]:
+    """Give each arm a look; reference arms share the neutral colour and the dotted line."""
+    own = [arm.name for arm in arms if not arm.reference]
+    return {
+        arm.name: Look("ref", DOTTED, "diamond") if arm.reference else look(own.index(arm.name))
+        for arm in arms
+    }
 
 
 @dataclass(frozen=True)
@@ -25,6 +54,16 @@ class Series:
     def defined(self) -> tuple[tuple[float, float], ...]:
         """The points whose y is finite."""
         return tuple((x, y) for x, y in self.points if math.isfinite(y))
+
+    @property
+    def first(self) -> float:
+        """The first finite y; NaN without one."""
+        return self.defined[0][1] if self.defined else math.nan
+
+    @property
+    def last(self) -> float:
+        """The last finite y; NaN without one."""
+        return self.defined[-1][1] if self.defined else math.nan
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from evaluation import numbers
-from evaluation.client_names import called, heading
 from evaluation.errors import InputError
+from evaluation.export import plain
 from evaluation.files import replace_text
 
 CANNOT = "{path}: the reports cannot be written there ({reason}); give another directory"
@@ -21,8 +22,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "count": numbers.count,
     "probability": numbers.probability,
     "duration": numbers.duration,
-    "called": called,
-    "heading": heading,
+    "called": numbers.called,
+    "heading": numbers.heading,
 }
 """What every template writes numbers and clients with."""
 
@@ -42,26 +43,19 @@ def template(name: str, *packages: str, escape: bool, **filters: Callable[..., A
     return environment.get_template(name)
 
 
+def filled(name: str, values: Mapping[str, Any]) -> str:
+    """A page of the reports, on which every text is escaped, or a text."""
+    text: str = template(name, "evaluation.report", escape=".html" in name).render(values)
+    return text
+
+
+def plain_json(content: Any) -> str:
+    """The file for programs beside a page; undefined numbers are null."""
+    return json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_texts(directory: str | Path, texts: Mapping[str, tuple[str, str]]) -> dict[str, Path]:
-    """Write files into a directory, which is made where it does not exist.
-
-    Parameters
-    ----------
-    directory : str or Path
-        Of the files.
-    texts : mapping of str to (str, str)
-        Name and content by kind.
-
-    Returns
-    -------
-    dict of str to Path
-        The files by kind.
-
-    Raises
-    ------
-    InputError
-        If the directory cannot be made or written.
-    """
+    """Write files, name and content by kind, into a directory, which is made; the files by kind."""
     paths = {kind: Path(directory) / name for kind, (name, _) in texts.items()}
     with writing_into(Path(directory)):
         for kind, (_, text) in texts.items():

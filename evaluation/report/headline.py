@@ -28,16 +28,6 @@ from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_c
 
 
 @dataclass(frozen=True)
-class Change:
-    """One metric of one arm against the baseline."""
-
-    verdict: str
-    symbol: str
-    value: str
-    ends: str
-
-
-@dataclass(frozen=True)
 class Headline:
     """The conclusion: one sentence, and what else a reader must know.
 
@@ -49,7 +39,7 @@ class Headline:
     warnings: tuple[str, ...] = ()
 
 
-def changes(comparison: Comparison) -> dict[str, Change]:
+def changes(comparison: Comparison) -> dict[str, dict[str, str]]:
     """Word every metric of a comparison."""
     found = {}
     for name, direction in HEADLINE_METRICS.items():
@@ -57,9 +47,12 @@ def changes(comparison: Comparison) -> dict[str, Change]:
         if interval is None:
             continue
         word = judged(comparison.changes, name, direction)
-        found[name] = Change(
-            word, SYMBOLS[word], points(interval.value), span(interval, signed=True)
-        )
+        found[name] = {
+            "verdict": word,
+            "symbol": SYMBOLS[word],
+            "value": points(interval.value),
+            "ends": span(interval, signed=True),
+        }
     return found
 
 

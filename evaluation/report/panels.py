@@ -78,53 +78,41 @@ def value_panel(
     unit: Unit = "share",
     sizes: Mapping[str, int | None] | None = None,
     rule: Estimate = None,
+    chance: Mapping[str, float] | None = None,
     note: str = "",
     zero: bool = False,
     most: int | None = None,
     muted: Collection[str] = (),
 ) -> Panel:
-    """A panel of one figure by name.
+    """A panel of one figure by name, with the rows of data behind each in `sizes`.
 
-    Parameters
-    ----------
-    name, title, note : str
-        Key, head and caption.
-    values : mapping of str to Estimate
-        By row.
-    unit : {"share", "number"}
-        How values are written.
-    sizes : mapping of str to int, optional
-        Rows of data behind each.
-    rule : Estimate
-        The reference, a dashed line.
-    zero : bool
-        Whether 0 has to be on the axis.
-    most : int, optional
-        Rows at most: the lowest and the highest.
-    muted : collection of str
-        Rows in the neutral colour.
+    `rule` is the reference, a dashed line; `chance` the end of the band that chance alone makes;
+    `zero` whether 0 has to be on the axis; `most` how many rows there are at most, the lowest and
+    the highest; `muted` rows have the neutral colour.
     """
-    scale = scale_of([*values.values(), rule], unit, zero=zero)
+    chance = chance or {}
+    scale = scale_of([*values.values(), rule, *chance.values()], unit, zero=zero)
+    places = extremes([parts(own)[0] for own in values.values()], most or len(values))
     names = list(values)
-    kept = extremes([parts(own)[0] for own in values.values()], most or len(names))
+    shown = [names[place] for place in places]
+    reference = parts(rule)[0]
     found = []
-    for place in kept:
-        own = values[names[place]]
+    for row in shown:
+        own = values[row]
         value, low, high = parts(own)
-        colour = "ref" if names[place] in muted else "c0"
-        extra = {"how": own["how"]} if isinstance(own, Mapping) else {}
+        colour = "ref" if row in muted else "c0"
         found.append(
             Row(
-                names[place],
-                strip(scale, value, low, high, rule=parts(rule)[0], css=colour),
+                row,
+                strip(scale, value, low, high, chance=chance.get(row), rule=reference, css=colour),
                 amount(value, unit),
                 ends(low, high, unit),
-                (sizes or {}).get(names[place]),
+                (sizes or {}).get(row),
                 value,
-                extra,
+                {"how": own["how"]} if isinstance(own, Mapping) else {},
             )
         )
-    return Panel(name, title, note + others(len(names), len(kept)), axis(scale), tuple(found))
+    return Panel(name, title, note + others(len(values), len(shown)), axis(scale), tuple(found))
 
 
 def extremes(values: Sequence[float | None], most: int = MOST) -> list[int]:

@@ -121,12 +121,7 @@ def _rule(arm: Arm) -> str:
 def noised(config_text: str, one_shot: bool = False) -> list[str]:
     """What clients sent with noise and with which budget, a sentence each.
 
-    Parameters
-    ----------
-    config_text : str
-        The run's configuration; of another tool's nothing is said.
-    one_shot : bool
-        Whether the run has an arm that sends prototypes once.
+    Of another tool's configuration nothing is said. `one_shot`: an arm sends prototypes once.
     """
     try:
         settings = tomllib.loads(config_text)

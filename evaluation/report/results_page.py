@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluation.client_names import called
-from evaluation.export import SCHEMA, plain
+from evaluation.export import SCHEMA
 from evaluation.intervals import LEVEL
-from evaluation.numbers import Unit
+from evaluation.numbers import Unit, called
 from evaluation.report.charts import line_chart
 from evaluation.report.costs import costs
-from evaluation.report.drawing import Series, mark_svg
-from evaluation.report.filling import template, write_texts
+from evaluation.report.drawing import Look, Series, look, mark_svg
+from evaluation.report.filling import filled, plain_json, write_texts
 from evaluation.report.panels import Panel, value_panel
 from evaluation.report.privacy import noised
-from evaluation.report.style import Look, look
 from evaluation.report.tables import MAX_EVENTS, events
 from evaluation.results import ClientValues, Column, Curve, Kind, Results, Table, markdown
 from evaluation.results_run import ResultsRun, read_results_run
@@ -31,7 +28,6 @@ UNITS: dict[Kind, Unit] = {"share": "share"}
 def write_results_report(run_dir: Path, *, refresh: int = 0) -> Path:
     """Write ``report.html`` and ``report.json``; see `evaluation.report.write_report`."""
     run = read_results_run(run_dir)
-    page = template("results.html.j2", "evaluation.report", escape=True)
     spent = costs(run.history)
     names = list(run.history)
     data = {
@@ -51,12 +47,9 @@ def write_results_report(run_dir: Path, *, refresh: int = 0) -> Path:
         "max_events": MAX_EVENTS,
         **results_context(run.results, run),
     }
-    texts = {"json": ("report.json", _json(data)), "html": ("report.html", page.render(values))}
+    page = filled("results.html.j2", values)
+    texts = {"json": ("report.json", plain_json(data)), "html": ("report.html", page)}
     return write_texts(run.path, texts)["html"]
-
-
-def _json(data: Data) -> str:
-    return json.dumps(plain(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def results_context(results: Results | None, run: ResultsRun | None = None) -> Data:
@@ -145,33 +138,15 @@ def _clients(run: ResultsRun) -> int:
 def write_tables(
     results: Results, directory: str | Path, stem: str, command: str
 ) -> dict[str, Path]:
-    """Write what was made of runs, a comparison or an audit, as a page, a text and plain data.
+    """Write what was made of runs, a comparison or an audit, as a page, plain data and a text.
 
-    Parameters
-    ----------
-    results : Results
-        What was found.
-    directory : str or Path
-        Made where it does not exist.
-    stem : str
-        Name of the files without ``.html``, ``.json`` and ``.md``.
-    command : str
-        What made it, for the head of the page.
-
-    Returns
-    -------
-    dict of str to Path
-        The files by kind: ``html``, ``json``, ``md``.
-
-    Raises
-    ------
-    InputError
-        If the directory cannot be made or written.
+    The files are ``html``, ``json`` and ``md`` of the `stem`; the head of the page has the
+    `command`.
     """
-    page = template("found.html.j2", "evaluation.report", escape=True)
+    values = results_context(results) | {"command": command, "stem": stem}
     texts = {
-        "html": page.render(results_context(results) | {"command": command, "stem": stem}),
-        "json": _json({"schema": SCHEMA, **asdict(results)}),
+        "html": filled("found.html.j2", values),
+        "json": plain_json({"schema": SCHEMA, **asdict(results)}),
         "md": markdown(results),
     }
     return write_texts(directory, {kind: (f"{stem}.{kind}", text) for kind, text in texts.items()})

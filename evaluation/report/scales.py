@@ -12,17 +12,7 @@ from evaluation.numbers import Unit, defined, tick
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear axis.
-
-    Parameters
-    ----------
-    low, high : float
-        Its ends, ``low < high``.
-    ticks : tuple of float
-        Round numbers on it.
-    unit : {"share", "points", "number", "ratio"}
-        How its numbers are written.
-    """
+    """A linear axis from `low` to `high`, which is more, with round numbers as ticks."""
 
     low: float
     high: float
@@ -49,20 +39,9 @@ def nice_scale(
     zero: bool = False,
     limit: tuple[float, float] | None = None,
 ) -> Scale:
-    """An axis from one round number to another that holds all values.
+    """An axis from one round number to another that holds all values; None and NaN are left out.
 
-    Parameters
-    ----------
-    values : iterable of float or None
-        What has to fit; None and NaN are left out.
-    unit : {"share", "points", "number", "ratio"}
-        How its numbers are written.
-    most : int
-        Ticks at most, about.
-    zero : bool
-        Whether 0 has to be on it.
-    limit : (float, float), optional
-        Ends beyond which the axis does not go.
+    It has about `most` ticks at most, 0 on it if `zero`, and does not go beyond `limit`.
     """
     known = [v for v in values if defined(v)] or [0.0, 1.0]
     if zero:

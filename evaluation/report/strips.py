@@ -25,20 +25,10 @@ def strip(
     rule: float | None = None,
     css: str = "c0",
 ) -> Markup:
-    """Draw one value with its interval.
+    """Draw one value with its interval; nothing is drawn for what is undefined.
 
-    Parameters
-    ----------
-    scale : Scale
-        The axis, shared by all rows of a table.
-    value, low, high : float or None
-        The dot and the ends of its interval; nothing is drawn for what is undefined.
-    chance : float or None
-        End of the band, from 0, that chance alone makes.
-    rule : float or None
-        A line of reference, such as the overall value.
-    css : str
-        Class of the colour.
+    The axis is shared by all rows of a table. `chance` is the end of the band, from 0, that chance
+    alone makes, `rule` a line of reference, such as the overall value.
     """
     parts = [_line(scale, tick, "grid") for tick in scale.ticks]
     if scale.low < 0 < scale.high or scale.low == 0:

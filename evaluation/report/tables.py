@@ -1,4 +1,4 @@
-"""The tables of the report: comparison of arms, the split, synthesis, failures."""
+"""The tables of the report: comparison of arms, the split, synthesis, closed loops, failures."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-from evaluation.client_names import called
+import numpy as np
+
 from evaluation.comparable import comparable
 from evaluation.intervals import Interval
-from evaluation.numbers import NBSP, amount, count, duration, span
-from evaluation.records import Arm, Run, Synthesis
+from evaluation.numbers import NBSP, amount, called, count, duration, points, span
+from evaluation.records import Arm, LoopPlan, Run, Synthesis
 from evaluation.report.verdicts import clearly_apart, levelled_down
 from evaluation.report.words import REASONS
 from evaluation.results import Column, Table
@@ -20,6 +21,7 @@ from evaluation.results_run import ResultsRun
 from evaluation.summary import HEADLINE_METRICS, ArmSummary, Comparison, final_counts, functions
 
 MAX_EVENTS = 60
+MAX_LOOP_ROWS = 24
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,44 @@ def explained(synthesis: Synthesis) -> list[tuple[str, str]]:
     """Pair each reason with its explanation; a reason of the user's own stands for itself."""
     reasons = sorted({reason for client in synthesis.clients for reason in client.rejected})
     return [(reason, REASONS.get(reason, "as the generator names it")) for reason in reasons]
+
+
+def loop_tables(run: Run) -> list[dict[str, Any]]:
+    """The plans of each closed loop: in words, and a row for each cell that was asked for."""
+    tables = []
+    for arm in run.arms:
+        plans = {r.number: r.loop for r in run.history[arm.name] if r.loop is not None}
+        if plans:
+            tables.append({"arm": arm.name, **_loop_table(run, plans)})
+    return tables
+
+
+def _loop_table(run: Run, plans: dict[int, LoopPlan]) -> dict[str, Any]:
+    """One arm's plans by round; the cells with the most images first."""
+    made = list(plans.values())
+    first, last = made[0], made[-1]
+    changes = [plan.change for plan in made if plan.change is not None]
+    change = np.sum(changes, axis=0) if changes else np.full(last.lower.shape, np.nan)
+    order = np.argsort(-last.cumulative, axis=None, kind="stable")
+    asked = [divmod(int(i), last.lower.shape[1]) for i in order if last.cumulative.flat[i]]
+    rows = [
+        (
+            f"{run.classes[c]}, {run.groups[g]}" if run.has_groups else run.classes[c],
+            count(last.cumulative[c, g]),
+            amount(first.lower[c, g]),
+            amount(last.lower[c, g]),
+            points(change[c, g]),
+        )
+        for c, g in asked
+    ]
+    sentence = (
+        f"The cells were looked at after round {', '.join(map(str, plans))}, and "
+        f"{count(last.cumulative.sum())} further images asked of every client. All clients "
+        f"together generated {count(sum(plan.spent.generated for plan in made))} for that and took "
+        f"{count(sum(plan.spent.reused for plan in made))} from the store, rejected ones included."
+    )
+    shown, left_out = rows[:MAX_LOOP_ROWS], max(0, len(rows) - MAX_LOOP_ROWS)
+    return {"sentence": sentence, "rows": shown, "left_out": left_out}
 
 
 def events(run: Run | ResultsRun, what: Literal["error", "guard"]) -> Table:

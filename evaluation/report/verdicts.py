@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TypeVar
 
 from evaluation.bootstrap import difference_interval
 from evaluation.comparable import Metric
+from evaluation.compare_runs import Difference
 from evaluation.intervals import Interval
 from evaluation.numbers import points
+from evaluation.rates import CountArray
 from evaluation.records import Run
+from evaluation.summary import Comparison
 
 BETTER, WORSE, UNCLEAR, UNDEFINED = "better", "worse", "no clear change", "undefined"
 LEVELLED = "levelled down"
@@ -23,15 +23,8 @@ SERVED = ("accuracy", "worst_group_accuracy", "worst_cell_recall", "client_worst
 """How well people are served on the whole, and where it is worst."""
 
 
-class HasChanges(Protocol):
-    """An arm with its changes against the baseline, by measure."""
-
-    @property
-    def changes(self) -> Mapping[str, Interval]:
-        """Interval of each change, by measure."""
-
-
-Changed = TypeVar("Changed", bound=HasChanges)
+Changed = TypeVar("Changed", Comparison, Difference)
+"""An arm with its changes against the baseline, by measure."""
 
 
 def verdict(interval: Interval, direction: str) -> str:
@@ -43,9 +36,7 @@ def verdict(interval: Interval, direction: str) -> str:
     return BETTER if (interval.low > 0) == (direction == "higher") else WORSE
 
 
-def clearly_apart(
-    run: Run, ours: NDArray[np.int64], theirs: NDArray[np.int64], metric: Metric
-) -> bool:
+def clearly_apart(run: Run, ours: CountArray, theirs: CountArray, metric: Metric) -> bool:
     """Say whether two arms differ in a metric of their counts by more than noise."""
     change = difference_interval(ours, theirs, metric, seed=run.seed)
     return verdict(change, "higher") in (BETTER, WORSE)
@@ -77,19 +68,8 @@ def recommended(
 ) -> tuple[Changed, list[Changed]] | None:
     """Choose the cheapest of the arms that cannot be told apart from the most accurate one.
 
-    Parameters
-    ----------
-    candidates : sequence
-        Arms with their changes against the baseline.
-    apart : callable
-        Whether two of them can be told apart.
-    cost : callable
-        What one costs, to be compared.
-
-    Returns
-    -------
-    The arm and those that tie with it, or None if none is clearly more accurate than the baseline:
-    that one is the cheapest then.
+    `apart` says whether two can be, `cost` what one costs. Returns the arm and those that tie with
+    it, or None if none is clearly more accurate than the baseline: that one is the cheapest then.
     """
     helped = [c for c in candidates if verdict(c.changes["accuracy"], "higher") == BETTER]
     if not helped:
@@ -113,10 +93,7 @@ def none_above(changes: Mapping[str, Interval], baseline: str) -> tuple[str, str
 def tie(gains: Mapping[str, float]) -> str:
     """Name the arms that cost more than the recommended one and are neither better nor worse.
 
-    Parameters
-    ----------
-    gains : mapping of str to float
-        By how much each is more accurate than it.
+    `gains` say by how much each is more accurate than it.
     """
     listed = ", ".join(f"{name} ({points(gain)} points)" for name, gain in gains.items())
     return f"; within noise of it, and no cheaper: {listed}" if gains else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.compare_measures import MEASURES
+from evaluation.compare_runs import MEASURES
 from evaluation.registry import METRICS
 from evaluation.summary import GAPS, HEADLINE_METRICS
 

@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evaluation.compare_measures import MEASURES
 from evaluation.compare_report import headline, warned, write_comparison
 from evaluation.compare_results import compare_results
-from evaluation.compare_runs import PAIRED, Difference, Entry, RunComparison, compare_runs
+from evaluation.compare_runs import MEASURES, PAIRED, Difference, Entry, RunComparison, compare_runs
 from evaluation.intervals import Interval
 from evaluation.report.results_page import write_tables
 from evaluation.report.verdicts import SYMBOLS, judged

@@ -15,8 +15,7 @@ from fairfed.config.source import FASHION
 from fairfed.sites.sight import check_words
 from semantic.encoder import ClipEncoder, load_encoder
 from semantic.errors import InputError
-from semantic.induction import induce
-from semantic.induction_file import ScoredSums
+from semantic.induction import AttributeSums, induce
 from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.space import Cell
 
@@ -24,7 +23,7 @@ BY = ("class", "cell")
 """What a prototype can be of."""
 
 
-def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> ScoredSums:
+def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> AttributeSums:
     """Exact counts and sums of the attributes of a site's training images, by class.
 
     Raises
@@ -36,8 +35,7 @@ def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> Score
     encoder = _encoder(config)
     rows, table = source.train, source.table
     check_words(config.semantic, table.classes, encoder, vocabulary)
-    sums = induce(encoder, table.images[rows], table.labels[rows], table.classes, vocabulary)
-    return ScoredSums(sums, encoder.fingerprint)
+    return induce(encoder, table.images[rows], table.labels[rows], table.classes, vocabulary)
 
 
 def prototype_sums(config: PipelineConfig, by: str) -> PrototypeSums:

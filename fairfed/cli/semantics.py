@@ -12,7 +12,6 @@ from fairfed.cli.explaining import explain as explained
 from fairfed.cli.options import ConfigFile, Override, pipeline_config
 from fairfed.cli.outputs import check_output, write_attributes, write_record
 from fairfed.cli.semantic_site import attribute_sums, check_declared, prototype_sums
-from semantic.induction_file import ScoredSums
 from semantic.privacy import gaussian_sigma
 from semantic.site_files import merged_prototypes, merged_sums, read_vocabulary
 
@@ -67,13 +66,12 @@ def induce(
     if epsilon is not None:
         _check_privacy(epsilon, delta)
         check_declared(settings)
-    scored = attribute_sums(settings, words)
+    sums = attribute_sums(settings, words)
     if epsilon is not None:
         # Noise from a seed that the receiver knows could be subtracted: it has none.
-        sums = scored.sums.noised(epsilon, delta, np.random.default_rng())
-        scored = ScoredSums(sums, scored.encoder)
-    write_record(out, scored.to_json())
-    tables.print_sums(scored.sums)
+        sums = sums.noised(epsilon, delta, np.random.default_rng())
+    write_record(out, sums.to_json())
+    tables.print_sums(sums)
     _say_written("Attribute sums", out)
 
 
@@ -88,7 +86,7 @@ def table(
 ) -> None:
     """Merge sites' attribute sums and write the class × attribute table."""
     check_output(out, force)
-    sums = merged_sums(sites).sums
+    sums = merged_sums(sites)
     write_attributes(sums.table(minimum), out)
     tables.print_merged_sums(sums, minimum)
     _say_written("Attribute table", out)

@@ -22,9 +22,8 @@ from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.policy import UNSAID, pool_sizes, said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
-from generators.incremental import incremental_images
 from generators.plan import Cells
-from generators.synthesis import SHARED, owner
+from generators.synthesis import SHARED, incremental_images, owner
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from generators.curation.groups import GroupReading
-from generators.curation.judge import Judge
+from generators.curation.judge import Judge, Pool
 from generators.curation.limits import Threshold
-from generators.curation.pool import Pool
-from generators.curation.references import References
+from generators.curation.references import GroupReading, References
 from generators.curation.settings import CHECKS, REASONS, Curation, max_candidates
 
 __all__ = [

@@ -1,21 +1,28 @@
-"""Judging the images of one cell, one after the other, by all checks in their order."""
+"""Judging the images of one cell, one after the other, by all checks in order; the outcome."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from generators.curation.attributes import agreement, attribute_texts
-from generators.curation.distances import Accepted, mean_pairwise, nearest
-from generators.curation.limits import limits_of, rows_of
-from generators.curation.pixels import is_black, is_blank
+from generators.curation.limits import Threshold, limits_of, rows_of
+from generators.curation.measures import (
+    Accepted,
+    agreement,
+    attribute_texts,
+    is_black,
+    is_blank,
+    mean_pairwise,
+    nearest,
+)
 from generators.curation.references import References, class_margins
 from generators.curation.settings import CHECKS, Curation
 from generators.requests import Image
 from generators.store import Entry
+from semantic.arrays import Vectors
 from semantic.space import CellScorer
 
 
@@ -23,25 +30,15 @@ from semantic.space import CellScorer
 class Candidate:
     """An image with what the checks look at.
 
-    Attributes
-    ----------
-    image
-        ``[H, W, 3]``, 0 to 255.
-    entry
-        Its row in the store.
-    embedding
-        ``[d]``; d is 0 where no check needs one.
-    margin
-        In nats: of its cell, or of its class where CLIP cannot see the group.
-    agreement
-        With the attributes of its class, 0 to 1; NaN where it is not asked for.
-    distance
-        Cosine distance to the nearest real training image; infinite where there is none.
+    The embedding is empty where no check needs one. `margin` is in nats, of its cell, or of its
+    class where CLIP cannot see the group; `agreement` with the attributes of its class is 0 to 1,
+    NaN where it is not asked for; `distance` is the cosine distance to the nearest real training
+    image, infinite where there is none.
     """
 
     image: Image
     entry: Entry
-    embedding: npt.NDArray[np.float32]
+    embedding: Vectors
     margin: float
     agreement: float
     distance: float
@@ -159,3 +156,85 @@ class Judge:
             return None
         rows = rows_of(limit.basis, held_out.labels, held_out.groups, self._cell)
         return int((held_out.distances[rows] < limit.value).sum()), int(rows.sum())
+
+
+@dataclass
+class Pool:
+    """Accepted images of one cell, in the order of their indices, and what they cost.
+
+    Attributes
+    ----------
+    images, entries
+        The accepted images and their rows in the store.
+    requested
+        Images that were wanted.
+    rejected
+        Rejected images by reason.
+    generated, reused
+        Images made now, and taken from the store.
+    verdicts
+        Key and reason (None: accepted) of every judged image, in the order of the indices.
+    embeddings
+        ``[accepted, d]``, where real images were compared with; else None.
+    thresholds, notes
+        What was asked, and which checks were weaker than configured; see `Limits`.
+    diversity
+        Mean CLIP distance between the accepted, relative to real images'; None: too few.
+    held_out_rate
+        Held-out real images that would count as memorised, of how many; None: none at hand.
+    """
+
+    images: list[Image] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    requested: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    generated: int = 0
+    reused: int = 0
+    verdicts: list[tuple[str, str | None]] = field(default_factory=list)
+    embeddings: Vectors | None = None
+    thresholds: dict[str, Threshold] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    diversity: float | None = None
+    held_out_rate: tuple[int, int] | None = None
+
+    @property
+    def deficit(self) -> int:
+        """Images that are lacking although the budget is spent."""
+        return self.requested - len(self.images)
+
+    def judge(self, judge: Judge, found: list[tuple[Entry, Image]]) -> None:
+        """Judge images in their order until there are as many as requested."""
+        for candidate in judge.measure(found):
+            if self.deficit == 0:
+                return
+            reason = judge.verdict(candidate)
+            self.verdicts.append((candidate.entry.key, reason))
+            if reason is None:
+                self.entries.append(candidate.entry)
+                self.images.append(candidate.image)
+            else:
+                self.rejected[reason] += 1
+
+    def close(self, judge: Judge) -> None:
+        """Take over what the judge knows when all images are judged."""
+        self.thresholds, self.notes = judge.limits.thresholds, judge.limits.notes
+        embeddings = judge.accepted.embeddings
+        self.embeddings = embeddings.copy() if judge.compares else None
+        self.diversity, self.held_out_rate = judge.diversity(), judge.held_out_rate()
+
+    def summary(self) -> dict[str, object]:
+        """Counts and thresholds as JSON: nothing about a single image, real or synthetic."""
+        rate = self.held_out_rate
+        return {
+            "requested": self.requested,
+            "accepted": len(self.images),
+            "short": self.deficit,
+            "judged": len(self.verdicts),
+            "rejected": dict(sorted(self.rejected.items())),
+            "generated": self.generated,
+            "reused": self.reused,
+            "thresholds": {name: limit.to_json() for name, limit in self.thresholds.items()},
+            "notes": dict(self.notes),
+            "diversity": self.diversity,
+            "held_out_memorised": None if rate is None else {"k": rate[0], "n": rate[1]},
+        }

@@ -11,9 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from generators.curation.distances import Flags, Floats, Indices
+from generators.curation.measures import Floats
 from generators.curation.references import References
 from generators.curation.settings import Curation
+from semantic.arrays import Flags, Indices
 
 NO_REAL = "not applied: too few real training images to compare with"
 NO_ATTRIBUTE = "not applied: the class has no attribute of its own"
@@ -70,26 +71,9 @@ def calibrated(
     minimum: int,
     bases: Iterable[Basis] = BASES,
 ) -> Threshold | None:
-    """Quantile of real images' values, of the narrowest basis that holds enough of them.
+    """Quantile of real images' values, of the narrowest basis that holds `minimum` of them.
 
-    Parameters
-    ----------
-    values
-        ``[n]``, one per real image; not finite where an image has none.
-    labels, groups
-        ``[n]`` class and group indices of the real images.
-    cell
-        Class and group index for which the threshold is.
-    quantile
-        In (0, 1).
-    minimum
-        Values that a basis must hold.
-    bases
-        Bases to try, in this order.
-
-    Returns
-    -------
-    The threshold, or None if no basis holds enough.
+    A value is not finite where an image has none. None if no basis holds enough.
     """
     for basis in bases:
         rows = rows_of(basis, labels, groups, cell)
@@ -103,13 +87,9 @@ def calibrated(
 class Limits:
     """Limits of one cell.
 
-    Attributes
-    ----------
-    thresholds
-        By what is measured: `margin`, `attributes`, `duplicate` (in CLIP space), `duplicate
-        pixels`, `memorised`. A check without threshold is not applied.
-    notes
-        By check, why it is weaker than configured or not applied.
+    `thresholds` are by what is measured: `margin`, `attributes`, `duplicate` (in CLIP space),
+    `duplicate pixels`, `memorised`; a check without is not applied. `notes` say, by check, why it
+    is weaker than configured or not applied.
     """
 
     thresholds: dict[str, Threshold]
@@ -122,15 +102,7 @@ def limits_of(
     cell: tuple[int, int],
     has_attributes: bool,
 ) -> Limits:
-    """Limits of a cell.
-
-    Parameters
-    ----------
-    cell
-        Class and group index.
-    has_attributes
-        Whether the attribute table names any attribute of the class.
-    """
+    """Limits of a cell; `has_attributes`: the attribute table names some of its class."""
 
     def learnt(
         measure: Callable[[References], Floats], quantile: float, bases: Iterable[Basis] = BASES

@@ -24,13 +24,7 @@ def adapter_hashes(settings: DiffusionSettings) -> list[tuple[str, float | str |
 
 
 def apply_adapters(pipeline: Any, settings: DiffusionSettings) -> None:
-    """Add the LoRA and embedding files of the settings to a pipeline's networks, for good.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or does not fit the model.
-    """
+    """Add the LoRA and embedding files of the settings to a pipeline's networks, for good."""
     for entry in settings.lora:
         path, weight = lora_file(entry)
         _require(path, "generator.lora")

@@ -62,17 +62,11 @@ def with_noise(hidden: Tensor, seed: int, deviation: float) -> Tensor:
     Sun et al. 2022 (arXiv 2208.13465) add N(0, 0.1²) to the normalised embedding of a class, which
     is one vector. A prompt is a vector for each token: all of them are moved by the same draw,
     because attention averages over the tokens and would cancel independent ones. Hidden states of
-    text encoders differ in scale, so the draw is scaled by their root mean square: 0.1 is a tenth
-    of a typical entry, whatever the model.
+    text encoders differ in scale, so the draw is scaled by their root mean square, times
+    `deviation`: 0.1 is a tenth of a typical entry, whatever the model.
 
-    Parameters
-    ----------
-    hidden
-        ``[conditions, tokens, width]`` of one request.
-    seed
-        The request's; the noise is a stream of its own beside the image's.
-    deviation
-        Standard deviation, relative to the root mean square.
+    They are ``[conditions, tokens, width]`` of one request with this seed; the noise is a stream of
+    its own beside the image's.
     """
     import torch
 
@@ -83,13 +77,7 @@ def with_noise(hidden: Tensor, seed: int, deviation: float) -> Tensor:
 
 
 class Conditions:
-    """Embeds the requests of one model.
-
-    Raises
-    ------
-    InputError
-        On use, if a request asks for what the model or its settings cannot give.
-    """
+    """Embeds the requests of one model; refuses those for what it, or its settings, cannot give."""
 
     def __init__(self, networks: Networks, settings: DiffusionSettings) -> None:
         self._networks = networks
@@ -227,12 +215,9 @@ class Conditions:
                 _refuse_unknown(self._settings.model, known, request.cell, text)
         with self._guard:
             for text in (*texts, request.negative or self._settings.negative):
-                self._measure(text, pipeline)
-
-    def _measure(self, text: str, pipeline: Any) -> None:
-        if text not in self._measured:
-            _refuse_long(text, pipeline)
-            self._measured.add(text)
+                if text not in self._measured:
+                    _refuse_long(text, pipeline)
+                    self._measured.add(text)
 
     def _refuse_prototype(self, request: Request) -> None:
         if self._networks.is_unclip:

@@ -49,20 +49,10 @@ SINGLE_FILE = (
 class Networks:
     """What all pipelines of one model share.
 
-    Attributes
-    ----------
-    components
-        The pipeline's networks, tokenizers and noise schedule, by name.
-    from_noise, from_image
-        diffusers' classes; the latter is None where the family has none.
-    options
-        Further arguments that the model's directory gives its pipeline.
-    folder
-        The directory.
-    identity
-        Hash of the weights, or hub name and commit.
-    known_words
-        What its prompts may hold, where its directory says so.
+    `components` are the pipeline's networks, tokenizers and noise schedule, `options` further
+    arguments that the model's directory gives it. `from_noise` and `from_image` are diffusers'
+    classes; the latter is None where the family has none. `identity` is a hash of the weights, or
+    hub name and commit. `known_words` are what its prompts may hold, where its directory says so.
     """
 
     components: dict[str, Any]
@@ -103,14 +93,7 @@ class Networks:
 
 
 def load_networks(settings: DiffusionSettings) -> Networks:
-    """Read a model, with its LoRA and embedding files, onto its device.
-
-    Raises
-    ------
-    InputError
-        If the model is not on disk and cannot be fetched, or is of no known family; or an addition
-        does not fit it; or the device is not here.
-    """
+    """Read a model, with its LoRA and embedding files, onto its device."""
     import diffusers
     import torch
     import transformers
@@ -205,9 +188,10 @@ def _find(model: str) -> tuple[Path, str]:
     try:
         folder = Path(diffusers.DiffusionPipeline.download(model))
     except (OSError, ValueError) as error:
+        said = str(error).splitlines()[0].partition(" (")[0]  # less what it adds in brackets
         raise InputError(
             f"generator.model {model!r} is neither a diffusers directory nor a model that "
-            f"the hub gives here ({_first_words(error)}). Where there is a network, run "
+            f"the hub gives here ({said}). Where there is a network, run "
             f"'hf download {model}' once, or give 'bundled'."
         ) from error
     # The hub's cache names a snapshot's directory by its commit.
@@ -219,11 +203,6 @@ def variant_of(folder: Path) -> str | None:
     files = [p.name for p in folder.glob("*/*") if p.suffix in (".safetensors", ".bin")]
     found = [match[1] if (match := _VARIANT.search(name)) else None for name in files]
     return next(iter(found), None) if None not in found else None
-
-
-def _first_words(error: Exception) -> str:
-    """What a library says of an error, less what it adds in brackets."""
-    return str(error).splitlines()[0].partition(" (")[0]
 
 
 def _family(model: str, class_name: str) -> tuple[str, str | None]:

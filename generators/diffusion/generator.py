@@ -57,13 +57,7 @@ class StableDiffusionGenerator:
         self.batch_size = settings.batch_size
 
     def refuse(self, request: Request) -> None:
-        """Refuse a request for what the model cannot do, as generating would.
-
-        Raises
-        ------
-        InputError
-            With what it lacks.
-        """
+        """Refuse a request for what the model cannot do, as generating would."""
         self._conditions.refuse(request)
         self._conditions.refuse_texts(request, self._pipeline())
 

@@ -27,16 +27,8 @@ def compose(unconditional: Tensor, conditional: list[Tensor], weights: Tensor) -
     longest single pull where it exceeds that. A prompt composed with itself therefore changes
     nothing, conditions that agree do not add up, and those that cancel each other stay cancelled.
 
-    Parameters
-    ----------
-    unconditional, conditional
-        Scores ``[n, …]``; one conditional score per condition, the prompt's first.
-    weights
-        ``[n, n_conditions]``, may be negative.
-
-    Returns
-    -------
-    Score ``[n, …]`` for the place of the prompt's own.
+    Scores are ``[n, …]``, the prompt's conditional one first, for whose place the result is;
+    weights ``[n, n_conditions]`` may be negative.
     """
     import torch
 
@@ -55,14 +47,8 @@ def compose(unconditional: Tensor, conditional: list[Tensor], weights: Tensor) -
 class GuidedUNet:
     """A UNet as a pipeline calls it, with what one thread's present batch asks of guidance.
 
-    Parameters
-    ----------
-    unet
-        The network; shared, never changed.
-    train_steps
-        Time steps of the noise schedule.
-    interval
-        Shares of the noise schedule between which guidance acts.
+    The network is shared and never changed. `interval` has the shares of the noise schedule, of
+    `train_steps`, between which guidance acts.
     """
 
     def __init__(self, unet: Any, train_steps: int, interval: tuple[float, float]) -> None:

@@ -13,14 +13,13 @@ import torch
 from generators.idx import DEBIAN_DIRECTORY
 from generators.training.autoencoder import train_autoencoder
 from generators.training.captions import known_phrases, vocabulary
-from generators.training.clip import CONTEXT, save_clip, tokenize, train_clip
-from generators.training.dataset import TrainingImages, load_training_images
+from generators.training.clip import save_clip, train_clip
+from generators.training.dataset import Work, load_training_images
 from generators.training.export import export
 from generators.training.loop import Schedule
 from generators.training.prototype import SCHEDULE as PROJECTION_SCHEDULE
 from generators.training.prototype import save_projection, train_projection
-from generators.training.text_encoder import difference, text_encoder_of
-from generators.training.tokenizer import build_tokenizer
+from generators.training.text import build_tokenizer, difference, text_encoder_of, tokenize
 from generators.training.unet import SCHEDULE as UNET_SCHEDULE
 from generators.training.unet import save_pipeline, train_unet
 from semantic.attributes import AttributeTable, load_attributes
@@ -54,21 +53,20 @@ def main() -> None:
     training, _ = load_training_images(options.images, options.exclude)
     if options.without:
         training = training.without(*left_out(options.without, table))
-    tokenizer = build_tokenizer(vocabulary(table, tuple(TINTS), WORDS), CONTEXT)
+    tokenizer = build_tokenizer(vocabulary(table, tuple(TINTS), WORDS))
+    work = Work(training, table, tokenizer, options.work, options.seed)
     for stage in options.stage or STAGES:
         if stage == "clip":
-            clip = train_clip(training, table, tokenizer, options.work, options.seed)
-            save_clip(clip, tokenizer, options.work / "clip")
+            save_clip(train_clip(work), tokenizer, work.folder / "clip")
         if stage == "autoencoder":
-            vae = train_autoencoder(training, options.work, options.seed)
-            vae.save_pretrained(options.work / "vae")
+            vae = train_autoencoder(training, work.folder, work.seed)
+            vae.save_pretrained(work.folder / "vae")
         if stage == "unet":
-            schedule = replace(UNET_SCHEDULE, steps=options.unet_steps)
-            _make_unet(training, table, tokenizer, options.work, options.seed, schedule)
+            _make_unet(work, replace(UNET_SCHEDULE, steps=options.unet_steps))
         if stage == "prototype":
-            _make_projection(training, table, options.work, options.seed)
+            _make_projection(work)
         if stage == "export":
-            export(options.work, known_phrases(table, tuple(TINTS), WORDS))
+            export(work.folder, known_phrases(table, tuple(TINTS), WORDS))
 
 
 def left_out(names: list[str], table: AttributeTable) -> tuple[list[int], list[tuple[int, int]]]:
@@ -88,46 +86,35 @@ def left_out(names: list[str], table: AttributeTable) -> tuple[list[int], list[t
     return classes, cells
 
 
-def _load_clip(work: Path) -> Any:
+def _load_clip(work: Work) -> Any:
     import open_clip
 
-    clip, _, _ = open_clip.create_model_and_transforms(f"local-dir:{work / 'clip'}")
+    clip, _, _ = open_clip.create_model_and_transforms(f"local-dir:{work.folder / 'clip'}")
     return clip.eval()
 
 
-def _make_unet(
-    training: TrainingImages,
-    table: AttributeTable,
-    tokenizer: Any,
-    work: Path,
-    seed: int,
-    schedule: Schedule,
-) -> None:
+def _make_unet(work: Work, schedule: Schedule) -> None:
     """Train the UNet on the finished CLIP and autoencoder, and write the pipeline's directory."""
     from diffusers import AutoencoderKL
 
-    clip = _load_clip(work)
+    clip, tokenizer = _load_clip(work), work.tokenizer
     text_encoder = text_encoder_of(clip, tokenizer.eos_token_id)
     apart = difference(clip, text_encoder, tokenize(tokenizer, ["a photo of a red bag", ""]))
     if apart > 1e-4:
         raise RuntimeError(f"the converted text encoder differs by {apart}")
-    vae = AutoencoderKL.from_pretrained(work / "vae").eval()
-    unet = train_unet(training, table, tokenizer, text_encoder, vae, work, seed, schedule)
-    folder = work / "stable-diffusion"
+    vae = AutoencoderKL.from_pretrained(work.folder / "vae").eval()
+    unet = train_unet(work, text_encoder, vae, schedule)
+    folder = work.folder / "stable-diffusion"
     save_pipeline(unet, vae, text_encoder, tokenizer, folder, torch.float16)
 
 
-def _make_projection(
-    training: TrainingImages, table: AttributeTable, work: Path, seed: int
-) -> None:
-    """Train the projection of image embeddings for the finished pipeline in `work`."""
+def _make_projection(work: Work) -> None:
+    """Train the projection of image embeddings for the finished pipeline in the work's folder."""
     from diffusers import StableDiffusionPipeline
 
-    clip = _load_clip(work)
-    folder = work / "stable-diffusion"
+    folder = work.folder / "stable-diffusion"
     pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
-    model = train_projection(training, table, clip, pipe, work, seed, PROJECTION_SCHEDULE)
-    save_projection(model, folder)
+    save_projection(train_projection(work, _load_clip(work), pipe, PROJECTION_SCHEDULE), folder)
 
 
 if __name__ == "__main__":

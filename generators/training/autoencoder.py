@@ -25,7 +25,7 @@ KL_WEIGHT = 1e-5
 class Critic(nn.Module):
     """Small classifier whose features say which details of an image matter."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self) -> None:
         super().__init__()
         widths = (3, 24, 48, 96)
         self.blocks = nn.ModuleList(
@@ -36,7 +36,7 @@ class Critic(nn.Module):
             )
             for before, after in pairwise(widths)
         )
-        self.head = nn.Linear(widths[-1], classes)
+        self.head = nn.Linear(widths[-1], 10)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Activations of every block."""
@@ -89,7 +89,7 @@ def train_critic(data: TrainingImages, folder: Path, seed: int) -> Critic:
         logits = critic(torch.from_numpy(data.tinted(rows, tints)).to(device()))
         return functional.cross_entropy(logits, labels[rows].to(device()))
 
-    train("critic", nn.ModuleDict({"critic": critic}), loss_of, CRITIC_SCHEDULE, folder, seed)
+    train("critic", critic, loss_of, CRITIC_SCHEDULE, folder, seed)
     return critic.eval().requires_grad_(False)
 
 
@@ -115,18 +115,18 @@ def train_autoencoder(data: TrainingImages, folder: Path, seed: int) -> Any:
         loss: Tensor = pixels + SEEN_WEIGHT * seen + KL_WEIGHT * posterior.kl().mean()
         return loss
 
-    train("autoencoder", nn.ModuleDict({"vae": model}), loss_of, SCHEDULE, folder, seed)
+    train("autoencoder", model, loss_of, SCHEDULE, folder, seed)
     model = model.to(memory_format=torch.contiguous_format)
     normalise_latents(model, data)
     return model.eval()
 
 
 @torch.no_grad()
-def encode_all(model: Any, data: TrainingImages, tint: int, batch: int = 256) -> Tensor:
+def encode_all(model: Any, data: TrainingImages, tint: int) -> Tensor:
     """Latent means of every image in one tint, ``[n, 8, 8, 8]``."""
     model.to(device())
     parts = []
-    for rows in np.array_split(np.arange(len(data.images)), -(-len(data.images) // batch)):
+    for rows in np.array_split(np.arange(len(data.images)), -(-len(data.images) // 256)):
         with _bf16():
             images = torch.from_numpy(data.tinted(rows, np.full(len(rows), tint)))
             parts.append(model.encode(images.to(device())).latent_dist.mean.half().cpu())

@@ -23,14 +23,9 @@ MOST_PHRASES, MOST_WORDS = 3, 4
 class CaptionStyle:
     """How often captions name what.
 
-    Attributes
-    ----------
-    alone
-        Share of captions with neither attributes nor measured words.
-    name, tint
-        Shares that hold the class name, and the tint.
-    word
-        Share of an image's measured words that its caption holds.
+    `alone` is the share of captions with neither attributes nor measured words; `name` and `tint`
+    those that hold the class name, and the tint; `word` the share of an image's measured words that
+    its caption holds.
     """
 
     alone: float = 0.4

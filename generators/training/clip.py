@@ -8,18 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from generators.training.captions import caption
-from generators.training.dataset import TrainingImages
+from generators.training.dataset import Work
 from generators.training.loop import Schedule, device, train
-from semantic.attributes import AttributeTable
-from semantic.tint import TINTS
+from generators.training.text import CONTEXT, WIDTH, tokenize
 
-CONTEXT = 40
-"""Tokens of a prompt, start and end included."""
-WIDTH = 128
-"""Width of the text encoder and of the shared embedding."""
 SCHEDULE = Schedule(steps=1300, batch_size=256, learning_rate=2e-3, weight_decay=0.05)
 
 
@@ -51,40 +45,17 @@ def build_clip(vocabulary: int, seed: int) -> Any:
     return CLIP(config.pop("embed_dim"), config.pop("vision_cfg"), config.pop("text_cfg"))
 
 
-def tokenize(tokenizer: Any, texts: list[str]) -> Tensor:
-    """Token ids, ``[len(texts), context]``, with the context that the tokenizer was made for."""
-    ids = tokenizer(texts, padding="max_length", truncation=True)["input_ids"]
-    return torch.tensor(ids)
-
-
-def captions_of(
-    rng: np.random.Generator,
-    table: AttributeTable,
-    data: TrainingImages,
-    rows: np.ndarray[Any, np.dtype[np.int64]],
-    tints: np.ndarray[Any, np.dtype[np.int64]],
-) -> list[str]:
-    """One random caption per row."""
-    names = tuple(TINTS)
-    return [
-        caption(rng, table, int(data.labels[row]), names[tint], data.words[row], data.style)
-        for row, tint in zip(rows, tints, strict=True)
-    ]
-
-
-def train_clip(
-    data: TrainingImages, table: AttributeTable, tokenizer: Any, folder: Path, seed: int
-) -> Any:
+def train_clip(work: Work) -> Any:
     """Train the model on random tints and captions."""
     from open_clip.loss import ClipLoss
 
-    model = build_clip(len(tokenizer), seed)
+    data, tokenizer = work.data, work.tokenizer
+    model = build_clip(len(tokenizer), work.seed)
     contrast = ClipLoss()
 
     def loss_of(rng: np.random.Generator, _: torch.Generator, size: int) -> Tensor:
         rows, tints = data.batch(rng, size)
-        texts = captions_of(rng, table, data, rows, tints)
-        unique, inverse = np.unique(texts, return_inverse=True)
+        unique, inverse = np.unique(work.captions(rng, rows, tints), return_inverse=True)
         tokens = tokenize(tokenizer, list(unique)).to(device())
         text = model.encode_text(tokens, normalize=True)[torch.from_numpy(inverse).to(device())]
         images = torch.from_numpy(data.tinted(rows, tints)).to(device())
@@ -92,7 +63,7 @@ def train_clip(
         loss: Tensor = contrast(image, text, model.logit_scale.exp().clamp(max=100))
         return loss
 
-    train("clip", nn.ModuleDict({"clip": model}), loss_of, SCHEDULE, folder, seed)
+    train("clip", model, loss_of, SCHEDULE, work.folder, work.seed)
     return model.eval()
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from generators.idx import read_idx
-from generators.training.captions import MID_LEVEL, CaptionStyle
+from generators.training.captions import MID_LEVEL, CaptionStyle, caption
+from semantic.arrays import Images, Indices, Vectors
+from semantic.attributes import AttributeTable
 from semantic.measures import measured_words
 from semantic.tint import TINTS, tint_images
 
@@ -20,24 +22,14 @@ VALIDATION = 2000
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """Grey images with labels and measured words.
+    """Grey images ``[n, 32, 32]`` with labels and the words measured on each.
 
-    Attributes
-    ----------
-    images
-        ``[n, 32, 32]``, 0 to 255.
-    labels
-        ``[n]`` class indices.
-    words
-        For each image, the words measured on it.
-    style
-        What captions of these images name, and how often.
-    left_out
-        ``[k, 2]`` cells (class, tint) that no batch may show.
+    `style` says what their captions name, and how often; `left_out` are ``[k, 2]`` cells (class,
+    tint) that no batch may show.
     """
 
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    images: Images
+    labels: Indices
     words: list[tuple[str, ...]]
     style: CaptionStyle = field(default_factory=CaptionStyle)
     left_out: tuple[tuple[int, int], ...] = ()
@@ -47,21 +39,17 @@ class TrainingImages:
         kept = self.rows(np.flatnonzero(~np.isin(self.labels, classes)))
         return replace(kept, style=MID_LEVEL, left_out=tuple(cells))
 
-    def rows(self, chosen: npt.NDArray[np.int64]) -> TrainingImages:
+    def rows(self, chosen: Indices) -> TrainingImages:
         """Some of these images."""
         words = [self.words[i] for i in chosen]
         return replace(self, images=self.images[chosen], labels=self.labels[chosen], words=words)
 
-    def tinted(
-        self, rows: npt.NDArray[np.int64], tints: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
+    def tinted(self, rows: Indices, tints: Indices) -> Vectors:
         """Rows in the given tints, ``[len(rows), 3, 32, 32]`` in [-1, 1]."""
         shaded = tint_images(self.images[rows], tints)
         return shaded.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
 
-    def batch(
-        self, rng: np.random.Generator, size: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[Indices, Indices]:
         """Random rows and random tints, ``[size]`` each."""
         rows = rng.integers(len(self.images), size=size)
         tints = rng.integers(len(TINTS), size=size)
@@ -72,15 +60,34 @@ class TrainingImages:
         return rows, tints
 
 
-def load_training_images(folder: Path, exclude: Path) -> tuple[TrainingImages, TrainingImages]:
-    """Training and validation images, disjoint from those of the bundled data.
+@dataclass(frozen=True)
+class Work:
+    """What the stages work with, and the folder that they work in."""
 
-    Parameters
-    ----------
-    folder
-        Holds Fashion-MNIST's IDX files.
-    exclude
-        The bundled data (npz with `index` and `test`): its training rows are left out.
+    data: TrainingImages
+    table: AttributeTable
+    tokenizer: Any
+    folder: Path
+    seed: int
+
+    def captions(
+        self,
+        rng: np.random.Generator,
+        rows: Indices,
+        tints: Indices,
+    ) -> list[str]:
+        """One random caption per row."""
+        data, names = self.data, tuple(TINTS)
+        return [
+            caption(rng, self.table, int(data.labels[r]), names[t], data.words[r], data.style)
+            for r, t in zip(rows, tints, strict=True)
+        ]
+
+
+def load_training_images(folder: Path, exclude: Path) -> tuple[TrainingImages, TrainingImages]:
+    """Training and validation images, from Fashion-MNIST's IDX files in a folder.
+
+    The training rows of the bundled data (npz with `index` and `test`) are left out.
     """
     images = read_idx(folder / "train-images-idx3-ubyte.gz")
     labels = read_idx(folder / "train-labels-idx1-ubyte.gz").astype(np.int64)
@@ -91,7 +98,7 @@ def load_training_images(folder: Path, exclude: Path) -> tuple[TrainingImages, T
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
     words = measured_words(images)
 
-    def pick(chosen: npt.NDArray[np.int64]) -> TrainingImages:
+    def pick(chosen: Indices) -> TrainingImages:
         return TrainingImages(padded[chosen], labels[chosen], [words[i] for i in chosen])
 
     return pick(rows[VALIDATION:]), pick(rows[:VALIDATION])

@@ -20,10 +20,7 @@ ABOUT = "the ten classes of Fashion-MNIST in four tints"
 def export(work: Path, phrases: Mapping[str, Iterable[str]]) -> None:
     """Copy models and training logs from `work` into the packages, and write their checksums.
 
-    Parameters
-    ----------
-    phrases
-        What the models can be asked for, by kind.
+    The models can be asked for these phrases, by kind.
     """
     for made, bundled in (
         (work / "clip", BUNDLED_CLIP),

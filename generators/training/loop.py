@@ -29,16 +29,8 @@ WARMUP = 0.03
 class Schedule:
     """How long and how fast to train.
 
-    Attributes
-    ----------
-    steps, batch_size
-        Optimiser steps and images per step.
-    learning_rate
-        Peak; rises linearly, then falls to zero along a cosine.
-    weight_decay
-        AdamW's.
-    average
-        Decay of the moving average of the weights, 0 for none.
+    The learning rate rises linearly to its peak, then falls to zero along a cosine. `average` is
+    the decay of the moving average of the weights, 0 for none.
     """
 
     steps: int
@@ -69,35 +61,28 @@ def step_rng(seed: int, step: int) -> tuple[np.random.Generator, torch.Generator
 
 def train(
     name: str,
-    modules: nn.ModuleDict,
+    module: nn.Module,
     loss_of: Callable[[np.random.Generator, torch.Generator, int], Tensor],
     schedule: Schedule,
     folder: Path,
     seed: int,
-) -> nn.ModuleDict:
-    """Train `modules` in place on `device()`, or continue from the checkpoint in `folder`.
+) -> None:
+    """Train `module` in place on `device()`, or continue from the checkpoint in `folder`.
 
-    They are back on the CPU when it is done.
-
-    Parameters
-    ----------
-    name
-        Of the checkpoint and log (`<name>.pt`, `<name>.jsonl`).
-    modules
-        What is trained; replaced by its moving average at the end if the schedule asks for one.
-    loss_of
-        Loss of one step from its random generators and the batch size.
+    It is back on the CPU when it is done, replaced by its moving average if the schedule asks
+    for one. The checkpoint and log are `<name>.pt` and `<name>.jsonl`. `loss_of` gives the loss of
+    one step from its random generators and the batch size.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    modules.to(device())
-    parameters = [p for p in modules.parameters() if p.requires_grad]
+    module.to(device())
+    parameters = [p for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
     average = [p.detach().clone() for p in parameters]
     path = folder / f"{name}.pt"
-    first = _resume(path, modules, optimiser, average)
-    modules.train()
+    first = _resume(path, module, optimiser, average)
+    module.train()
     saved = time.monotonic()
     window: list[float] = []
     for step in range(first, schedule.steps):
@@ -114,13 +99,13 @@ def train(
             _log(folder / f"{name}.jsonl", step + 1, window, schedule)
             window = []
         if time.monotonic() - saved > SAVE_EVERY:
-            _save(path, step + 1, modules, optimiser, average)
+            _save(path, step + 1, module, optimiser, average)
             saved = time.monotonic()
-    _save(path, schedule.steps, modules, optimiser, average)
+    _save(path, schedule.steps, module, optimiser, average)
     if schedule.average:
         for parameter, mean in zip(parameters, average, strict=True):
             parameter.data.copy_(mean)
-    return modules.cpu().eval()
+    module.cpu().eval()
 
 
 def _update(average: list[Tensor], parameters: Iterable[Tensor], decay: float) -> None:
@@ -131,13 +116,13 @@ def _update(average: list[Tensor], parameters: Iterable[Tensor], decay: float) -
 def _save(
     path: Path,
     step: int,
-    modules: nn.ModuleDict,
+    module: nn.Module,
     optimiser: torch.optim.Optimizer,
     average: list[Tensor],
 ) -> None:
     state = {
         "step": step,
-        "modules": modules.state_dict(),
+        "module": module.state_dict(),
         "optimiser": optimiser.state_dict(),
         "average": average,
     }
@@ -146,12 +131,12 @@ def _save(
 
 
 def _resume(
-    path: Path, modules: nn.ModuleDict, optimiser: torch.optim.Optimizer, average: list[Tensor]
+    path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, average: list[Tensor]
 ) -> int:
     if not path.is_file():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
-    modules.load_state_dict(state["modules"])
+    module.load_state_dict(state["module"])
     optimiser.load_state_dict(state["optimiser"])
     for mean, stored in zip(average, state["average"], strict=True):
         mean.copy_(stored)

@@ -7,6 +7,7 @@ is trained on means of one to sixteen images of a cell, because prototypes are m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from generators.training.clip import WIDTH, captions_of, tokenize
-from generators.training.dataset import TrainingImages
+from generators.training.dataset import TrainingImages, Work
 from generators.training.loop import Schedule, device, train
+from generators.training.text import WIDTH, hidden_states
 from generators.training.unet import all_latents, velocity_loss
-from semantic.attributes import AttributeTable
 from semantic.tint import TINTS
 
 TOKENS = 4
@@ -58,22 +58,16 @@ def _embeddings(clip: Any, data: TrainingImages) -> Tensor:
     return torch.stack(parts)
 
 
-def train_projection(
-    data: TrainingImages,
-    table: AttributeTable,
-    clip: Any,
-    pipe: Any,
-    folder: Path,
-    seed: int,
-    schedule: Schedule,
-) -> ImageProjection:
+def train_projection(work: Work, clip: Any, pipe: Any, schedule: Schedule) -> ImageProjection:
     """Train the projection on the frozen UNet of `pipe`, with the CLIP whose text tower it has."""
-    torch.manual_seed(seed)
+    torch.manual_seed(work.seed)
     model = ImageProjection()
     nn.init.normal_(model.linear.weight, std=0.5)
-    latents = all_latents(pipe.vae, data, folder)
-    chosen = np.random.default_rng(seed).permutation(len(data.images))[:BANK]
+    data = work.data
+    latents = all_latents(pipe.vae, data, work.folder)
+    chosen = np.random.default_rng(work.seed).permutation(len(data.images))[:BANK]
     few = data.rows(chosen)
+    of_few = replace(work, data=few)
     bank = _embeddings(clip.to(device()), few)
     members = {int(label): np.flatnonzero(few.labels == label) for label in set(few.labels)}
     loss_of_noise = velocity_loss(pipe.unet.to(device()).requires_grad_(False))
@@ -87,23 +81,20 @@ def train_projection(
 
     def loss_of(rng: np.random.Generator, noise: torch.Generator, size: int) -> Tensor:
         rows, tints = few.batch(rng, size)
-        texts = captions_of(rng, table, few, rows, tints)
-        names = tuple(TINTS)
+        texts, names = of_few.captions(rng, rows, tints), tuple(TINTS)
         plain = [f"a photo of a {names[tint]} item" for tint in tints]
         texts = [t if rng.random() < NAMED else p for t, p in zip(texts, plain, strict=True)]
         dropped = rng.random(size) < DROP
         prompts = ["" if drop else text for drop, text in zip(dropped, texts, strict=True)]
         vectors = torch.stack([mean_embedding(rng, r, t) for r, t in zip(rows, tints, strict=True)])
         vectors[torch.from_numpy(dropped)] = 0
-        with torch.no_grad():
-            tokens = tokenize(pipe.tokenizer, prompts).to(device())
-            hidden = pipe.text_encoder(input_ids=tokens).last_hidden_state
+        hidden = hidden_states(pipe.text_encoder, pipe.tokenizer, prompts)
         conditioning = torch.cat([hidden, model(vectors.to(device()))], dim=1)
         clean = latents[torch.from_numpy(tints), torch.from_numpy(chosen[rows])].float()
         return loss_of_noise(clean.to(device()), conditioning, noise)
 
     pipe.text_encoder.to(device())
-    train("projection", nn.ModuleDict({"projection": model}), loss_of, schedule, folder, seed)
+    train("projection", model, loss_of, schedule, work.folder, work.seed)
     return model
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from generators.training.autoencoder import LATENT_CHANNELS, encode_all
-from generators.training.clip import WIDTH, captions_of, tokenize
-from generators.training.dataset import TrainingImages
+from generators.training.dataset import TrainingImages, Work
 from generators.training.loop import Schedule, device, train
-from semantic.attributes import AttributeTable
+from generators.training.text import WIDTH, hidden_states
 from semantic.tint import TINTS
 
 SCHEDULE = Schedule(steps=4600, batch_size=128, learning_rate=1.5e-3, average=0.999)
@@ -62,8 +61,6 @@ def all_latents(vae: Any, data: TrainingImages, folder: Path) -> Tensor:
 def velocity_loss(model: Any) -> Callable[[Tensor, Tensor, torch.Generator], Tensor]:
     """Weighted error of a UNet's velocities at random times.
 
-    Returns
-    -------
     A function of clean latents ``[n, 8, 8, 8]``, conditioning ``[n, tokens, WIDTH]`` and the source
     of noise and times.
     """
@@ -86,39 +83,22 @@ def velocity_loss(model: Any) -> Callable[[Tensor, Tensor, torch.Generator], Ten
     return loss_of
 
 
-def train_unet(
-    data: TrainingImages,
-    table: AttributeTable,
-    tokenizer: Any,
-    text_encoder: Any,
-    vae: Any,
-    folder: Path,
-    seed: int,
-    schedule: Schedule,
-) -> Any:
+def train_unet(work: Work, text_encoder: Any, vae: Any, schedule: Schedule) -> Any:
     """Train the UNet on random tints and captions."""
-    model = build_unet(seed).to(memory_format=torch.channels_last)
+    model = build_unet(work.seed).to(memory_format=torch.channels_last)
     loss_of_noise = velocity_loss(model)
-    latents = all_latents(vae, data, folder)
-    empty = np.array("")
-
-    def embed(texts: list[str]) -> Tensor:
-        unique, inverse = np.unique(texts, return_inverse=True)
-        with torch.no_grad():
-            tokens = tokenize(tokenizer, list(unique)).to(device())
-            hidden = text_encoder(input_ids=tokens).last_hidden_state
-        found: Tensor = hidden[torch.from_numpy(inverse).to(device())]
-        return found
+    latents = all_latents(vae, work.data, work.folder)
 
     def loss_of(rng: np.random.Generator, noise_rng: torch.Generator, size: int) -> Tensor:
-        rows, tints = data.batch(rng, size)
-        texts = np.array(captions_of(rng, table, data, rows, tints))
-        texts = np.where(rng.random(size) < CAPTION_DROP, empty, texts)
+        rows, tints = work.data.batch(rng, size)
+        texts = np.array(work.captions(rng, rows, tints))
+        texts = np.where(rng.random(size) < CAPTION_DROP, "", texts)
+        told = hidden_states(text_encoder, work.tokenizer, list(texts))
         clean = latents[torch.from_numpy(tints), torch.from_numpy(rows)].float().to(device())
-        return loss_of_noise(clean, embed(list(texts)), noise_rng)
+        return loss_of_noise(clean, told, noise_rng)
 
     text_encoder.to(device())
-    train("unet", nn.ModuleDict({"unet": model}), loss_of, schedule, folder, seed)
+    train("unet", model, loss_of, schedule, work.folder, work.seed)
     text_encoder.cpu()
     return model.to(memory_format=torch.contiguous_format).eval()
 

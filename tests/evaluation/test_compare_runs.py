@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, read_run, summarise
-from evaluation.compare_measures import MEASURES
 from evaluation.compare_report import comparison_data, headline, write_comparison
 from evaluation.compare_runs import (
     COUNTS,
+    MEASURES,
     PAIRED,
     compare_runs,
     student_interval,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation import InputError, read_run, write_report
-from evaluation.client_names import called, heading, names_in
+from evaluation.numbers import called, heading
 from evaluation.results import (
     FILE,
     Column,
@@ -99,7 +99,6 @@ def test_the_configuration_tells_the_system(tmp_path: Path) -> None:
 
 def test_clients_have_the_names_of_the_federation_or_of_the_log(tmp_path: Path) -> None:
     rounds = [line("A", 1)]
-    assert names_in(rounds) == {0: "north", 1: "south"}
     assert clients_called(tmp_path, rounds) == {0: "north", 1: "south"}
     (tmp_path / "federation.json").write_text('{"clients": ["east"]}')
     assert clients_called(tmp_path, rounds) == {0: "east", 1: "south"}

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from generators.audit import ALL_CLASSES, GeneratorAudit, audit_generator
+from generators.audit import (
+    ALL_CLASSES,
+    GeneratorAudit,
+    audit_generator,
+    score_intervals,
+    target_shares,
+)
 from generators.group_reading import GroupReading, group_reading, read_groups, true_shares
-from generators.group_shares import score_intervals, target_shares
 from generators.requests import Image, Request
 from semantic.attributes import load_attributes, table_from_names
 from semantic.encoder import load_encoder

@@ -8,12 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from generators.curation.attributes import agreement
-from generators.curation.distances import Accepted, mean_pairwise, nearest, pixel_distance
-from generators.curation.groups import read_groups
 from generators.curation.limits import Threshold, calibrated, rows_of
-from generators.curation.pixels import fault, is_black, is_blank, placeholder
-from generators.curation.references import class_margins
+from generators.curation.measures import (
+    Accepted,
+    agreement,
+    fault,
+    is_black,
+    is_blank,
+    mean_pairwise,
+    nearest,
+    pixel_distance,
+    placeholder,
+)
+from generators.curation.references import class_margins, read_groups
 from generators.curation.settings import CHECKS, Curation
 from semantic.errors import InputError
 
@@ -160,7 +167,7 @@ def _units(n: int, seed: int = 0) -> np.ndarray:
 
 
 def test_nearest_neighbours_equal_an_explicit_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("generators.curation.distances.CHUNK", 4)
+    monkeypatch.setattr("generators.curation.measures.CHUNK", 4)
     some, others = _units(11), _units(7, 1)
     apart = 1 - some @ others.T
     found = nearest(some, others)

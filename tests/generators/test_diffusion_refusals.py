@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from generators.asking import SHARED, Asker
 from generators.diffusion import DiffusionSettings, StableDiffusionGenerator, load_generator
-from generators.requests import Request
+from generators.requests import SHARED, Asker, Request
 from semantic.attributes import table_from_names
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError

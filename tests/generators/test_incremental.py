@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from generators.incremental import incremental_images
 from generators.requests import Image, Request
 from generators.store import ImageStore
-from generators.synthesis import Curation, Synthesiser
+from generators.synthesis import Curation, Synthesiser, incremental_images
 from semantic.attributes import table_from_names
 from semantic.space import SemanticSpace
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from generators.diffusion import DiffusionSettings, load_generator
-from generators.provenance import describe_generator
 from generators.ray import RayGenerator, WorkerDiedError
 from generators.requests import Generator, Image, Request, request_seed
+from generators.store import describe_generator
 from semantic.errors import InputError
 from semantic.space import Cell
 

@@ -13,11 +13,16 @@ from generators.training import loop
 from generators.training.__main__ import left_out
 from generators.training.autoencoder import LATENT_CHANNELS, build_autoencoder, normalise_latents
 from generators.training.captions import MID_LEVEL, CaptionStyle, caption, vocabulary
-from generators.training.clip import CONTEXT, build_clip, tokenize
-from generators.training.dataset import TrainingImages, load_training_images
+from generators.training.clip import build_clip
+from generators.training.dataset import TrainingImages, Work, load_training_images
 from generators.training.loop import Schedule, train
-from generators.training.text_encoder import difference, text_encoder_of
-from generators.training.tokenizer import build_tokenizer
+from generators.training.text import (
+    CONTEXT,
+    build_tokenizer,
+    difference,
+    text_encoder_of,
+    tokenize,
+)
 from semantic.attributes import load_attributes
 from semantic.errors import InputError
 from semantic.tint import TINTS
@@ -116,7 +121,7 @@ def _fit(folder: Path, kill_at: int = -1) -> Tensor:
         return loss
 
     schedule = Schedule(steps=40, batch_size=8, learning_rate=0.1, average=0.9)
-    train("fit", nn.ModuleDict({"line": line}), loss_of, schedule, folder, 0)
+    train("fit", line, loss_of, schedule, folder, 0)
     return line.weight.detach()
 
 
@@ -151,19 +156,20 @@ def test_every_network_trains_from_captions_to_a_pipeline(
     monkeypatch.setattr(autoencoder, "CRITIC_SCHEDULE", short)
     table, data = load_attributes(), _images(16)
     tokenizer = build_tokenizer(vocabulary(table, tuple(TINTS), ()), CONTEXT)
-    model = clip.train_clip(data, table, tokenizer, tmp_path, seed=0)
+    work = Work(data, table, tokenizer, tmp_path, 0)
+    model = clip.train_clip(work)
     clip.save_clip(model, tokenizer, tmp_path / "clip")
     assert ClipEncoder(str(tmp_path / "clip")).dimension == clip.WIDTH
     vae = autoencoder.train_autoencoder(data, tmp_path, seed=0)
     text = text_encoder_of(model, tokenizer.eos_token_id)
-    network = unet.train_unet(data, table, tokenizer, text, vae, tmp_path, 0, short)
+    network = unet.train_unet(work, text, vae, short)
     unet.save_pipeline(network, vae, text, tokenizer, tmp_path / "sd", torch.float16)
     loaded = StableDiffusionPipeline.from_pretrained(
         tmp_path / "sd", dtype=torch.float32, safety_checker=None, requires_safety_checker=False
     )
     made = loaded("a red bag", height=32, width=32, num_inference_steps=2, output_type="np").images
     assert made.shape == (1, 32, 32, 3)
-    projection = prototype.train_projection(data, table, model, loaded, tmp_path, 0, short)
+    projection = prototype.train_projection(work, model, loaded, short)
     prototype.save_projection(projection, tmp_path / "sd")
     tokens = projection(torch.zeros(2, clip.WIDTH))
     assert tokens.shape == (2, prototype.TOKENS, loaded.unet.config.cross_attention_dim)

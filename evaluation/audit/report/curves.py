@@ -8,9 +8,8 @@ from markupsafe import Markup
 
 from evaluation.audit.report.judged import Data, cross
 from evaluation.report.charts import Dot, xy_chart
-from evaluation.report.drawing import Axes, Series, mark_svg
+from evaluation.report.drawing import DASHES, MARKS, PALETTE, Axes, Look, Series, mark_svg
 from evaluation.report.scales import nice_scale
-from evaluation.report.style import DASHES, MARKS, PALETTE, Look
 
 MOST = 8
 """Groups that curves are drawn of: more lines cannot be told apart. The tables have all."""

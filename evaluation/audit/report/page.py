@@ -24,8 +24,7 @@ from evaluation.audit.report.judged import (
     unit_of,
     verdict,
 )
-from evaluation.client_names import called
-from evaluation.numbers import Unit
+from evaluation.numbers import Unit, called
 from evaluation.report import filling
 from evaluation.report.panels import MOST, Panel, Row, extremes, others, value_panel
 from evaluation.report.scales import nice_scale

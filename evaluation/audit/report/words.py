@@ -14,8 +14,7 @@ from evaluation.audit.report.judged import (
     state,
     subgroup_unit,
 )
-from evaluation.client_names import called
-from evaluation.numbers import Unit, amount, count, ends, gap
+from evaluation.numbers import Unit, amount, called, count, ends, gap
 
 NAMES = 20
 """Names that are listed in a sentence at most."""

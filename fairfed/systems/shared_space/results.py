@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.client_names import heading
+from evaluation.numbers import heading
 from evaluation.results import (
     ClientValues,
     Column,

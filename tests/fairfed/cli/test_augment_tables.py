@@ -12,9 +12,8 @@ from rich.console import Console
 from evaluation.quality import Embedded, assess
 from fairfed.cli.augment_tables import _duration, print_audit, print_curation, print_summary
 from fairfed.cli.quality_tables import print_quality
-from generators.audit import GeneratorAudit
+from generators.audit import GeneratorAudit, judge_shares
 from generators.group_reading import GroupReading
-from generators.group_shares import judge_shares
 
 WIDTH = 80
 CLASSES, GROUPS = ("Ankle boot", "Bag"), ("day", "lamp")

@@ -42,7 +42,7 @@ RELEASED: dict[str, Any] = {
         ("table", {**SUMS, "counts": [1, 2]}, {**SUMS, "counts": [3, 1]}, "no class has 20"),
         ("merge", RELEASED, "[", "second.json is not JSON"),
         ("merge", RELEASED, SUMS, "second.json: these are no prototypes"),
-        ("merge", RELEASED, {**RELEASED, "names": 5}, "second.json: prototypes: a field has"),
+        ("merge", RELEASED, {**RELEASED, "names": 5}, "'names' is no list of names"),
         ("merge", RELEASED, {**RELEASED, "encoder": "other"}, "second.json does not fit"),
         ("merge", RELEASED, {**RELEASED, "names": ["cat × f", "dog"]}, "lacks 'cat'"),
         ("merge", RELEASED, RELEASED, "second.json holds the same as"),
