@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
 import threading
@@ -48,9 +49,21 @@ def authority() -> Pair:
 
 def settings(**changed: object) -> CoordinatorConfig:
     """A coordinator's settings."""
-    values = {"name": "x", "address": "127.0.0.1", "port": 9443, "inner_port": 9092,
+    values = {"name": "x", "address": "127.0.0.1", "port": PORT, "inner_port": INNER_PORT,
               "database": ON_DISK}  # fmt: skip
     return CoordinatorConfig.model_validate(values | changed)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has, for now."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+PORT, INNER_PORT = free_ports(2)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from fairfed.deployment.greeting import registered
 from fairfed.deployment.joining import join
 from fairfed.deployment.known_sites import keep_key
 from fairfed.deployment.probing import probe
-from tests.fairfed.deployment.conftest import settings
+from tests.fairfed.deployment.conftest import free_ports, settings
 
 pytestmark = [
     pytest.mark.superlink,
@@ -28,14 +27,6 @@ pytestmark = [
         reason="needs nginx, which .ci/run installs",
     ),
 ]
-
-
-def free_ports(count: int) -> list[int]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
 
 
 @pytest.fixture
