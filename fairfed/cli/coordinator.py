@@ -154,15 +154,17 @@ def start(
     """Start SuperLink, SuperExec and proxy here, for a trial; the units do it for good."""
     from fairfed.deployment import trial
     from fairfed.deployment.coordinator import coordinator
+    from fairfed.deployment.processes import stopped_at_the_end
 
     place = coordinator(folder)
-    trial.start(place, typer.echo)
-    typer.echo(f"{place.config.name}: sites reach it at {place.config.reached}")
-    if foreground:
-        try:
-            trial.watch(place)
-        finally:
-            trial.stop(place)
+    if not foreground:
+        trial.start(place, typer.echo)
+        typer.echo(f"{place.config.name}: sites reach it at {place.config.reached}")
+        return
+    with stopped_at_the_end(lambda: trial.stop(place)):
+        trial.start(place, typer.echo)
+        typer.echo(f"{place.config.name}: sites reach it at {place.config.reached}")
+        trial.watch(place)
 
 
 @app.command()

@@ -69,6 +69,7 @@ def start(
 ) -> None:
     """Start the site's SuperNode here; the unit does it for good."""
     from fairfed.deployment.joining import node
+    from fairfed.deployment.processes import stopped_at_the_end
     from fairfed.deployment.running import checked, follow
     from fairfed.deployment.running import start as started
 
@@ -77,12 +78,11 @@ def start(
         typer.echo(str(finding))
     if check:
         return
-    process = started(found, typer.echo)
-    if foreground:
-        try:
-            follow(process, typer.echo)
-        finally:
-            process.stop()
+    if not foreground:
+        started(found, typer.echo)
+        return
+    with stopped_at_the_end(found.process().stop):
+        follow(started(found, typer.echo), typer.echo)
 
 
 def stop(site: SiteFile) -> None:

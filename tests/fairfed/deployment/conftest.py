@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 import socket
 import ssl
 import sys
@@ -69,6 +71,24 @@ PORT, INNER_PORT = free_ports(2)
 @pytest.fixture
 def place(study: Path, tmp_path: Path) -> Coordinator:
     return found(study, tmp_path / "coordinator", settings(), ["a", "b"])
+
+
+@pytest.fixture
+def site(image_folder: Path, tmp_path: Path) -> Path:
+    """The site.toml of site a of the small federation."""
+    home = tmp_path / "sites" / "a"
+    shutil.copytree(image_folder, home / "images")
+    with (home / "images" / "metadata.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["site"] == "a"]
+    with (home / "images" / "metadata.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (home / "site.toml").write_text(
+        'name = "a"\n[data]\nsource = "images"\nlabel = "label"\nsensitive = { sex = "sex" }\n'
+        "[compute]\nthreads = 3\n"
+    )
+    return home / "site.toml"
 
 
 @pytest.fixture

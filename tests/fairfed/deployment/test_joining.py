@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from flwr.common.config import parse_config_args
 
-from fairfed.config.site import SiteConfig
 from fairfed.deployment.coordinator import Coordinator
 from fairfed.deployment.founding import found
 from fairfed.deployment.joining import join, node
 from fairfed.deployment.programs import node_configuration
 from semantic.errors import InputError
 from tests.fairfed.deployment.conftest import PORT, STUDY, Command, Serve, settings
-
-
-@pytest.fixture
-def site(hospitals: Callable[..., list[SiteConfig]], tmp_path: Path) -> Path:
-    hospitals(a="[compute]\nthreads = 3\n")
-    return tmp_path / "sites" / "a" / "site.toml"
 
 
 def test_what_a_site_keeps(place: Coordinator, site: Path) -> None:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fairfed.config.site import SiteConfig
 from fairfed.deployment import running
 from fairfed.deployment.coordinator import Coordinator
 from fairfed.deployment.joining import Node, join
-from fairfed.deployment.processes import Process, wait_until
+from fairfed.deployment.processes import Process, stopped_at_the_end, wait_until
 from fairfed.errors import RunError
 
 SLEEPS = "import time; print('there', flush=True); time.sleep(60)"
@@ -69,11 +68,8 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def joined(
-    place: Coordinator, hospitals: Callable[..., list[SiteConfig]], tmp_path: Path
-) -> Iterator[Node]:
-    hospitals()
-    found, _ = join(place.invitations / "a.toml", tmp_path / "sites" / "a" / "site.toml")
+def joined(place: Coordinator, site: Path) -> Iterator[Node]:
+    found, _ = join(place.invitations / "a.toml", site)
     yield found
     found.process().stop()
 
@@ -145,3 +141,11 @@ def test_a_port_that_is_taken_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) 
         port = taken.getsockname()[1]
         assert running.free_port(port, said.append) != port
     assert f"port {port} is taken" in said[0]
+
+
+def test_what_was_started_ends_with_a_command_that_is_told_to(process: Process) -> None:
+    process.start()
+    with pytest.raises(SystemExit), stopped_at_the_end(process.stop):
+        signal.raise_signal(signal.SIGTERM)
+    assert not process.runs()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fairfed.config.site import SiteConfig
 from fairfed.deployment import trial
 from fairfed.deployment.checks import connection
 from fairfed.deployment.control import register, sites
@@ -18,6 +18,7 @@ from fairfed.deployment.greeting import registered
 from fairfed.deployment.joining import join
 from fairfed.deployment.known_sites import keep_key
 from fairfed.deployment.probing import probe
+from fairfed.errors import RunError
 from tests.fairfed.deployment.conftest import free_ports, settings
 
 pytestmark = [
@@ -38,9 +39,7 @@ def running(study: Path, tmp_path: Path) -> Iterator[Coordinator]:
     trial.stop(place)
 
 
-def test_the_proxy_closes_what_the_superlink_leaves_open(
-    running: Coordinator, hospitals: Callable[..., list[SiteConfig]], tmp_path: Path
-) -> None:
+def test_the_proxy_closes_what_the_superlink_leaves_open(running: Coordinator, site: Path) -> None:
     authority = running.authority.read_text()
     assert all(holds for holds, _ in trial.status(running))
 
@@ -53,8 +52,7 @@ def test_the_proxy_closes_what_the_superlink_leaves_open(
     assert wrong["acquire a task"].seen == "HTTP 401, Flower's code 1008"  # the secret holds
     assert list(sites(running)) == []  # nothing of what was tried has stayed
 
-    hospitals()
-    node, _ = join(running.invitations / "a.toml", tmp_path / "sites" / "a" / "site.toml")
+    node, _ = join(running.invitations / "a.toml", site)
     assert all(finding.holds for finding in connection(node.invitation))
     assert registered(node).holds is None
     keep_key(running, node.folder / "key.pub", "a")
@@ -62,3 +60,13 @@ def test_the_proxy_closes_what_the_superlink_leaves_open(
     assert register(running, "a") == "a: registered already"
     assert registered(node).holds
     assert [line.split(" (")[0] for line in sites(running)] == ["  a: offline"]
+
+
+def test_a_process_that_fails_is_named_with_the_end_of_its_log(study: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        place = found(study, tmp_path / "c", settings(inner_port=port), ["a"])
+        with pytest.raises(RunError, match="Another program has this port") as failed:
+            trial.start(place, print)
+    assert str(failed.value).startswith("superlink failed. The end of its log,")
+    assert not any(process.pid_file.exists() for process in place.processes().values())
