@@ -81,8 +81,9 @@ def start(
     if not foreground:
         started(found, typer.echo)
         return
+    before = found.process().logged()
     with stopped_at_the_end(found.process().stop):
-        follow(started(found, typer.echo), typer.echo)
+        follow(started(found, typer.echo), typer.echo, before)
 
 
 def stop(site: SiteFile) -> None:

@@ -149,3 +149,15 @@ def test_what_was_started_ends_with_a_command_that_is_told_to(process: Process) 
         signal.raise_signal(signal.SIGTERM)
     assert not process.runs()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_log_is_followed_until_its_process_ends(tmp_path: Path) -> None:
+    says = "print('new', flush=True); print('Exit Code: 302')"
+    process = Process("it", tmp_path / "it.pid", tmp_path / "it.log", (sys.executable, "-c", says))
+    process.log.write_text("old\n")
+    said: list[str] = []
+    process.start()
+    with pytest.raises(RunError, match="→ The site's key is no OpenSSH key"):
+        running.follow(process, said.append, seen=4, seconds=0.01)
+    process.stop()
+    assert "\n".join(said) == "new\nExit Code: 302"
