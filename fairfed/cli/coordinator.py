@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fairfed.deployment.asking import UnreachableError, parts
+from fairfed.deployment.processes import stopped_at_the_end
 from semantic.errors import InputError
 
 app = typer.Typer(
@@ -154,7 +155,6 @@ def start(
     """Start SuperLink, SuperExec and proxy here, for a trial; the units do it for good."""
     from fairfed.deployment import trial
     from fairfed.deployment.coordinator import coordinator
-    from fairfed.deployment.processes import stopped_at_the_end
 
     place = coordinator(folder)
     if not foreground:

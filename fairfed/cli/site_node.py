@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fairfed.deployment.processes import stopped_at_the_end
 from semantic.errors import InputError
 
 SiteFile = Annotated[
@@ -69,7 +70,6 @@ def start(
 ) -> None:
     """Start the site's SuperNode here; the unit does it for good."""
     from fairfed.deployment.joining import node
-    from fairfed.deployment.processes import stopped_at_the_end
     from fairfed.deployment.running import checked, follow
     from fairfed.deployment.running import start as started
 
