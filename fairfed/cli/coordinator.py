@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fairfed.deployment.asking import UnreachableError, parts
+from fairfed.deployment.processes import stopped_at_the_end
 from semantic.errors import InputError
 
 app = typer.Typer(
@@ -156,13 +157,14 @@ def start(
     from fairfed.deployment.coordinator import coordinator
 
     place = coordinator(folder)
-    trial.start(place, typer.echo)
-    typer.echo(f"{place.config.name}: sites reach it at {place.config.reached}")
-    if foreground:
-        try:
-            trial.watch(place)
-        finally:
-            trial.stop(place)
+    if not foreground:
+        trial.start(place, typer.echo)
+        typer.echo(f"{place.config.name}: sites reach it at {place.config.reached}")
+        return
+    with stopped_at_the_end(lambda: trial.stop(place)):
+        trial.start(place, typer.echo)
+        typer.echo(f"{place.config.name}: sites reach it at {place.config.reached}")
+        trial.watch(place)
 
 
 @app.command()

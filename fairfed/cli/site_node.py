@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fairfed.deployment.processes import stopped_at_the_end
 from semantic.errors import InputError
 
 SiteFile = Annotated[
@@ -80,12 +81,12 @@ def start(
         typer.echo(str(finding))
     if check:
         return
-    process = started(found, typer.echo)
-    if foreground:
-        try:
-            follow(process, typer.echo)
-        finally:
-            process.stop()
+    if not foreground:
+        started(found, typer.echo)
+        return
+    before = found.process().logged()
+    with stopped_at_the_end(found.process().stop):
+        follow(started(found, typer.echo), typer.echo, before)
 
 
 def stop(site: SiteFile) -> None:

@@ -166,27 +166,21 @@ def join(
             "that is right (compare the fingerprints by telephone), join with --replace"
         )
     public = make_site_key(joined.key, name)
-    command, folder = joined_command(joined, invitation, port), joined.folder
+    folder = joined.folder
     texts = {
         kept: invitation.to_toml(),
         joined.authority: invitation.authority,
         joined.study: invitation.study,
         folder / "connection.toml": tomli_w.dumps({"port": port}),
         folder / "key.pub": public,
-        joined.unit: _unit(joined, command),
     }
     if invitation.attributes:
         texts[folder / ATTRIBUTES] = invitation.attributes
     with explained(folder):
         for file, text in texts.items():
             write_text(file, text)
-    return node(site), public
-
-
-def joined_command(joined: Node, invitation: Invitation, port: int) -> tuple[str, ...]:
-    """The command that the node will have once it has accepted an invitation."""
-    joined.__dict__["invitation"] = invitation
-    return joined.command(port)
+        write_text(joined.unit, _unit(joined))
+    return joined, public
 
 
 def _differing(kept: Path, invitation: Invitation) -> str:
@@ -194,11 +188,11 @@ def _differing(kept: Path, invitation: Invitation) -> str:
     return ", ".join(name for name in before if before[name] != after[name])
 
 
-def _unit(joined: Node, command: tuple[str, ...]) -> str:
+def _unit(joined: Node) -> str:
     check = (program("fairfed"), "site", "start", str(joined.file), "--check")
     return fill(
         "site.service.j2", name=joined.site.name, user=getpass.getuser(), folder=joined.folder,
         environment=unit_environment(joined.environment), check=unit_command(check),
-        command=unit_command(command), log=joined.folder / "node.log",
+        command=unit_command(joined.command(joined.port)), log=joined.folder / "node.log",
         state=joined.site.state.directory,
     )  # fmt: skip

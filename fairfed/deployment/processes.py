@@ -11,8 +11,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -165,3 +165,18 @@ def wait_until(there: Callable[[], bool], child: subprocess.Popen[bytes], second
             return False
         time.sleep(0.1)
     return False
+
+
+@contextmanager
+def stopped_at_the_end(stop: Callable[[], object]) -> Iterator[None]:
+    """Stop what was started when this process ends, also when it is told to by SIGTERM."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        stop()
+        signal.signal(signal.SIGTERM, before)

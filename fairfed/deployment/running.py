@@ -126,21 +126,31 @@ def log(node: Node, lines: int) -> str:
     return explained_log(process.tail(lines))
 
 
-def follow(process: Process, say: Callable[[str], None], seconds: float = 0.5) -> None:
+def follow(
+    process: Process, say: Callable[[str], None], seen: int = 0, seconds: float = 0.5
+) -> None:
     """Show what the process says until it ends.
+
+    Parameters
+    ----------
+    seen
+        Bytes of its log that are not shown.
+    seconds
+        Between two looks.
 
     Raises
     ------
     fairfed.errors.RunError
-        When it has.
+        When it has ended.
     """
-    seen = 0
     while True:
         there = process.runs()
-        end = process.logged()
-        if end > seen:
-            say(process.tail(SHOWN, seen))
-            seen = end
+        with process.log.open("rb") as log:
+            log.seek(seen)
+            new = log.read()
+        if new:
+            say(new.decode(errors="replace").rstrip("\n"))
+            seen += len(new)
         if not there:
             raise RunError(f"{process.name} has ended.\n{explained_log(process.tail(SHOWN))}")
         time.sleep(seconds)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
+import socket
 import ssl
 import sys
 import threading
@@ -48,14 +51,44 @@ def authority() -> Pair:
 
 def settings(**changed: object) -> CoordinatorConfig:
     """A coordinator's settings."""
-    values = {"name": "x", "address": "127.0.0.1", "port": 9443, "inner_port": 9092,
+    values = {"name": "x", "address": "127.0.0.1", "port": PORT, "inner_port": INNER_PORT,
               "database": ON_DISK}  # fmt: skip
     return CoordinatorConfig.model_validate(values | changed)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has, for now."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+PORT, INNER_PORT = free_ports(2)
 
 
 @pytest.fixture
 def place(study: Path, tmp_path: Path) -> Coordinator:
     return found(study, tmp_path / "coordinator", settings(), ["a", "b"])
+
+
+@pytest.fixture
+def site(image_folder: Path, tmp_path: Path) -> Path:
+    """The site.toml of site a of the small federation."""
+    home = tmp_path / "sites" / "a"
+    shutil.copytree(image_folder, home / "images")
+    with (home / "images" / "metadata.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["site"] == "a"]
+    with (home / "images" / "metadata.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (home / "site.toml").write_text(
+        'name = "a"\n[data]\nsource = "images"\nlabel = "label"\nsensitive = { sex = "sex" }\n'
+        "[compute]\nthreads = 3\n"
+    )
+    return home / "site.toml"
 
 
 @pytest.fixture

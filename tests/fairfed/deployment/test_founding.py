@@ -19,7 +19,7 @@ from fairfed.deployment.keys import make_site_key
 from fairfed.deployment.known_sites import keep_key
 from fairfed.deployment.programs import nginx, unit_word
 from semantic.errors import InputError
-from tests.fairfed.deployment.conftest import STUDY, Command, settings
+from tests.fairfed.deployment.conftest import INNER_PORT, PORT, STUDY, Command, settings
 
 
 def test_what_is_secret_is_its_owner_s_alone(place: Coordinator) -> None:
@@ -32,7 +32,7 @@ def test_what_is_secret_is_its_owner_s_alone(place: Coordinator) -> None:
 def test_an_invitation_has_all_and_nothing_secret(place: Coordinator) -> None:
     text = (place.invitations / "a.toml").read_text()
     read = read_invitation(place.invitations / "a.toml")
-    assert (read.name, read.address, read.study) == ("a", "127.0.0.1:9443", STUDY)
+    assert (read.name, read.address, read.study) == ("a", f"127.0.0.1:{PORT}", STUDY)
     assert read.authority.encode() == place.own_authority.read_bytes()
     assert "PRIVATE" not in text
     assert place.secret.read_bytes().hex() not in text
@@ -42,7 +42,7 @@ def test_flower_finds_its_connection(place: Coordinator) -> None:
     superlink = tomllib.loads((place.home / "config.toml").read_text())["superlink"]
     assert superlink["default"] == "gait"
     assert superlink["gait"] == {
-        "address": "127.0.0.1:9092", "root-certificates": str(place.own_authority),
+        "address": f"127.0.0.1:{INNER_PORT}", "root-certificates": str(place.own_authority),
     }  # fmt: skip
 
 
@@ -77,8 +77,8 @@ def test_only_the_fleet_api_passes_the_proxy(place: Coordinator) -> None:
     text = (place.folder / "nginx.conf").read_text()
     assert re.findall(r"location (.*) \{", text) == ["/", "~ ^/v1/fleet/[a-z-]+$"]
     assert "location / { return 404; }" in text
-    assert "listen 127.0.0.1:9443 ssl;" in text
-    assert "proxy_pass https://127.0.0.1:9092;" in text
+    assert f"listen 127.0.0.1:{PORT} ssl;" in text
+    assert f"proxy_pass https://127.0.0.1:{INNER_PORT};" in text
 
 
 @pytest.mark.skipif(
@@ -103,7 +103,7 @@ def test_a_public_address_is_listened_to_everywhere(study: Path, tmp_path: Path)
 def test_the_superlink_is_on_loopback_with_keys_and_a_secret(place: Coordinator) -> None:
     unit = (place.folder / "units" / "fairfed-superlink.service").read_text()
     for words in (
-        "--host 127.0.0.1 --port 9092", "--enable-supernode-auth", "--isolation process",
+        f"--host 127.0.0.1 --port {INNER_PORT}", "--enable-supernode-auth", "--isolation process",
         f"--superexec-auth-secret-file {place.secret}", f"--database {place.folder}/state/",
         "Environment=FLWR_TELEMETRY_ENABLED=0", "Restart=always",
     ):  # fmt: skip
@@ -186,9 +186,12 @@ def test_another_folder_is_no_coordinator(tmp_path: Path) -> None:
 
 def test_the_commands(fairfed: Command, study: Path, tmp_path: Path) -> None:
     out = tmp_path / "made"
-    code, said, _ = fairfed("coordinator", "init", study, "-o", out, "--site", "a")
+    code, said, _ = fairfed(
+        "coordinator", "init", study, "-o", out, "--site", "a",
+        "--port", PORT, "--inner-port", INNER_PORT,
+    )  # fmt: skip
     assert code == 0
-    assert "for sites at 127.0.0.1:9443" in said
+    assert f"for sites at 127.0.0.1:{PORT}" in said
     assert re.search(r"certificate of server: until \d{4}-\d\d-\d\d", said)
     code, said, _ = fairfed("coordinator", "status", out)
     assert code == 1

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from flwr.common.config import parse_config_args
 
-from fairfed.config.site import SiteConfig
 from fairfed.deployment.coordinator import Coordinator
 from fairfed.deployment.founding import found
 from fairfed.deployment.joining import join, node
 from fairfed.deployment.programs import node_configuration
 from semantic.errors import InputError
-from tests.fairfed.deployment.conftest import STUDY, Command, Serve, settings
-
-
-@pytest.fixture
-def site(hospitals: Callable[..., list[SiteConfig]], tmp_path: Path) -> Path:
-    hospitals(a="[compute]\nthreads = 3\n")
-    return tmp_path / "sites" / "a" / "site.toml"
+from tests.fairfed.deployment.conftest import PORT, STUDY, Command, Serve, settings
 
 
 def test_what_a_site_keeps(place: Coordinator, site: Path) -> None:
@@ -70,11 +62,11 @@ def test_another_invitation_takes_the_place_only_if_told_to(
     place: Coordinator, site: Path, study: Path, tmp_path: Path
 ) -> None:
     _, before = join(place.invitations / "a.toml", site)
-    other = found(study, tmp_path / "other", settings(port=9444), ["a"])
+    other = found(study, tmp_path / "other", settings(port=PORT + 1), ["a"])
     with pytest.raises(InputError, match="by another invitation: address, authority"):
         join(other.invitations / "a.toml", site)
     joined, after = join(other.invitations / "a.toml", site, replace=True)
-    assert joined.invitation.address.endswith(":9444")
+    assert joined.invitation.address == f"127.0.0.1:{PORT + 1}"
     assert after == before
 
 
@@ -110,6 +102,6 @@ def test_the_command_ends_with_2_where_a_check_fails(
     site.write_text(site.read_text() + '[policy]\nactions = ["describe"]\n')
     code, said, wrong = fairfed("site", "join", place.invitations / "a.toml", "--site", site)
     assert code == 2
-    assert "✗ nobody listens at 127.0.0.1:9443" in said
+    assert f"✗ nobody listens at 127.0.0.1:{PORT}" in said
     assert "✗ the site's policy refuses the study" in said
     assert "2 of the checks failed" in wrong

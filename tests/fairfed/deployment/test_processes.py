@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fairfed.config.site import SiteConfig
 from fairfed.deployment import running
 from fairfed.deployment.coordinator import Coordinator
 from fairfed.deployment.joining import Node, join
-from fairfed.deployment.processes import Process, wait_until
+from fairfed.deployment.processes import Process, stopped_at_the_end, wait_until
 from fairfed.errors import RunError
 
 SLEEPS = "import time; print('there', flush=True); time.sleep(60)"
@@ -69,11 +68,8 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def joined(
-    place: Coordinator, hospitals: Callable[..., list[SiteConfig]], tmp_path: Path
-) -> Iterator[Node]:
-    hospitals()
-    found, _ = join(place.invitations / "a.toml", tmp_path / "sites" / "a" / "site.toml")
+def joined(place: Coordinator, site: Path) -> Iterator[Node]:
+    found, _ = join(place.invitations / "a.toml", site)
     yield found
     found.process().stop()
 
@@ -119,7 +115,7 @@ def test_after_a_kill_it_waits_until_the_coordinator_has_noticed(
     waited: list[float] = []
     running.start(joined, said.append, sleep=waited.append)
     assert waited == [running.STEP] * 2
-    assert "counts it as there for up to a minute" in said[0]
+    assert "counts it as there for up to a minute" in "\n".join(said)
     assert "connected" in said[-1]
 
 
@@ -145,3 +141,23 @@ def test_a_port_that_is_taken_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) 
         port = taken.getsockname()[1]
         assert running.free_port(port, said.append) != port
     assert f"port {port} is taken" in said[0]
+
+
+def test_what_was_started_ends_with_a_command_that_is_told_to(process: Process) -> None:
+    process.start()
+    with pytest.raises(SystemExit), stopped_at_the_end(process.stop):
+        signal.raise_signal(signal.SIGTERM)
+    assert not process.runs()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_log_is_followed_until_its_process_ends(tmp_path: Path) -> None:
+    says = "print('new', flush=True); print('Exit Code: 302')"
+    process = Process("it", tmp_path / "it.pid", tmp_path / "it.log", (sys.executable, "-c", says))
+    process.log.write_text("old\n")
+    said: list[str] = []
+    process.start()
+    with pytest.raises(RunError, match="→ The site's key is no OpenSSH key"):
+        running.follow(process, said.append, seen=4, seconds=0.01)
+    process.stop()
+    assert "\n".join(said) == "new\nExit Code: 302"
