@@ -28,7 +28,7 @@ def test_the_import_is_light_and_switches_telemetry_off() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_private_names_of_flower_stand_in_one_module() -> None:
+def test_private_names_of_flower_stand_in_one_module_and_where_its_http_api_is_asked() -> None:
     private = re.compile(r"TaskIdentity|metadata\.__dict__|flwr\.(common|proto|super)")
     source = Path(fairfed.__file__).parent
     found = {
@@ -36,4 +36,5 @@ def test_private_names_of_flower_stand_in_one_module() -> None:
         for path in source.rglob("*.py")
         if private.search(path.read_text(encoding="utf-8"))
     }
-    assert found == {"engines/private.py"}
+    asking = {f"deployment/{name}.py" for name in ("control", "greeting", "probing")}
+    assert found == {"engines/private.py", *asking}
