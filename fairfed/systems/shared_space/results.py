@@ -21,9 +21,8 @@ from evaluation.results import (
 from fairfed.config.base import required
 from fairfed.rounds.run_directory import RunDirectory, costs
 from fairfed.sites.workplace import Workplace
-from fairfed.systems.shared_space.centring import IMAGES
-from fairfed.systems.shared_space.classes import positions
-from fairfed.systems.shared_space.memory import memory
+from fairfed.systems.shared_space.classes import memory, positions
+from fairfed.systems.shared_space.embeddings import IMAGES
 from fairfed.systems.shared_space.variants import variants_of
 
 if TYPE_CHECKING:

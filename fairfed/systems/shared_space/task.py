@@ -23,12 +23,11 @@ from fairfed.strategies.arm_server import SteeredServer
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.systems.session import Session, begin
 from fairfed.systems.shared_space.adapter import Adapter
-from fairfed.systems.shared_space.centring import means, merge
-from fairfed.systems.shared_space.memory import check_synthesis
+from fairfed.systems.shared_space.classes import HELD, check_synthesis, class_vectors
+from fairfed.systems.shared_space.embeddings import means, merge
 from fairfed.systems.shared_space.results import save_results
 from fairfed.systems.shared_space.sites import SharedSites
 from fairfed.systems.shared_space.variants import Variant, rounds_of, variants_of
-from fairfed.systems.shared_space.vectors import HELD, class_vectors
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
