@@ -24,7 +24,7 @@ from semantic.space import Cell
 if TYPE_CHECKING:
     from fairfed.sites.site import Site
     from fairfed.systems.session import Session
-    from semantic.release import NoisedPrototypes
+    from semantic.prototypes import PrototypeSums
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,18 @@ def release(site: Site, context: Context) -> RecordDict:
     return dp_release.kept(context, key, lambda: _noised(site), site.kept)
 
 
-def _noised(site: Site) -> NoisedPrototypes:
-    """A fresh release of the client's training images, by class."""
+def class_sums(site: Site) -> PrototypeSums:
+    """Exact sums of the CLIP embeddings of a site's training images, by class."""
     table, rows, encoder = site.images, site.rows.train, site.place.encoder
     embeddings = encoder.embed_images(table.images[rows]).numpy()
-    labels = table.labels[rows]
-    sums = sum_prototypes(embeddings, labels, table.classes, encoder=encoder.fingerprint)
+    labels, classes = table.labels[rows], table.classes
+    return sum_prototypes(embeddings, labels, classes, encoder=encoder.fingerprint)
+
+
+def _noised(site: Site) -> NoisedPrototypes:
+    """A fresh release of the client's training images, by class."""
     augment = site.study.augment
-    return sums.release(augment.epsilon, augment.delta, augment.minimum)
+    return class_sums(site).release(augment.epsilon, augment.delta, augment.minimum)
 
 
 def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:

@@ -26,13 +26,14 @@ from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, train_epochs
 from fairfed.models.training import as_float
 from fairfed.strategies.aggregate import is_parameter
+from fairfed.systems.classifier.prototypes import class_sums
+from fairfed.systems.peers.messages import Report
 from fairfed.systems.peers.profiles import Profile, profile
-from fairfed.systems.peers.roles import Report
-from semantic.prototypes import PrototypeSums, sum_prototypes
 
 if TYPE_CHECKING:
     from fairfed.config.peers import MetaName
     from fairfed.sites.site import Site
+    from semantic.prototypes import PrototypeSums
 
 STEPS = (0, 1, 5)
 """Local steps after which a model is measured."""
@@ -43,7 +44,7 @@ _TRAINING, _ADAPTING, _NOISE = 1, 2, 3
 
 
 class PeerSite:
-    """A peer's data and what it does with it, in one round (`fairfed.systems.peers.schedule.Site`).
+    """A peer's data and what it does with it, in one round.
 
     Parameters
     ----------
@@ -109,15 +110,7 @@ def _model(site: Site, weights: ArrayRecord | None = None) -> nn.Module:
 
 
 def _sums(site: Site) -> PrototypeSums:
-    """Exact sums of the CLIP embeddings of a site's training images, by class."""
-    return site.place.kept(("sums", site.name), lambda: _summed(site))
-
-
-def _summed(site: Site) -> PrototypeSums:
-    table, rows, encoder = site.images, site.rows.train, site.place.encoder
-    embeddings = encoder.embed_images(table.images[rows]).numpy()
-    labels, classes = table.labels[rows], table.classes
-    return sum_prototypes(embeddings, labels, classes, encoder=encoder.fingerprint)
+    return site.place.kept(("sums", site.name), lambda: class_sums(site))
 
 
 def first_order(

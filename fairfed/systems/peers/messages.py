@@ -20,6 +20,9 @@ COORDINATOR_TO_VISITOR = "coordinator → visitor"
 _MESSAGE, _ARRAYS = "letter-", "arrays-"
 _ENVELOPE = ("kind", "from", "to", "link")
 
+Report = dict[str, int | float | list[int] | list[float]]
+"""What a peer tells the experiment's log; no other peer reads it."""
+
 
 @dataclass(frozen=True)
 class PeerMessage:

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field, replace
 from flwr.app import ConfigRecord, ConfigRecordValues, RecordDict
 
 from fairfed.rounds.exchange import Exchange, Steps
-from fairfed.systems.peers.messages import PeerMessage, pack, unpack
-
-Report = dict[str, int | float | list[int] | list[float]]
+from fairfed.systems.peers.messages import PeerMessage, Report, pack, unpack
 
 
 @dataclass

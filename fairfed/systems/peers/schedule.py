@@ -12,16 +12,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, ConfigRecordValues
 
 from fairfed.systems.peers import messages as links
-from fairfed.systems.peers.coordinate import Rules, cluster_level, global_level, make_plan
-from fairfed.systems.peers.election import Announcement, coordinators, leader_of
-from fairfed.systems.peers.messages import PeerMessage
+from fairfed.systems.peers.messages import PeerMessage, Report
+from fairfed.systems.peers.meta import Rules, cluster_level, global_level, make_plan
+from fairfed.systems.peers.population import Announcement, coordinators, leader_of
 from fairfed.systems.peers.profiles import drift, nearest_cluster
-from fairfed.systems.peers.roles import Report, Role, Site
-from fairfed.systems.peers.state import PeerState, Release, to_arrays, to_profile
+from fairfed.systems.peers.state import PeerState, Release, Role, to_arrays, to_profile
+
+if TYPE_CHECKING:
+    from fairfed.systems.peers.learning import PeerSite
 
 Fields = dict[str, ConfigRecordValues]
 
@@ -43,7 +46,7 @@ class Peer:
         self,
         role: Role,
         state: PeerState,
-        site: Site,
+        site: PeerSite,
         rules: Rules,
         inbox: Sequence[PeerMessage],
     ) -> None:

@@ -1,4 +1,4 @@
-"""What a peer remembers between the messages of the engine."""
+"""Who a peer is in a round, and what it remembers between the messages of the engine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,39 @@ from dataclasses import asdict, dataclass, field
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from fairfed.systems.peers.election import Announcement
 from fairfed.systems.peers.messages import PeerMessage, pack, unpack
+from fairfed.systems.peers.population import Announcement
 from fairfed.systems.peers.profiles import Profile, drift
 
 _KEY = "peer-"
+
+
+@dataclass(frozen=True)
+class Role:
+    """Who a peer is in a round.
+
+    Attributes
+    ----------
+    peer, everybody
+        Its number, and all numbers that it may write to.
+    round, cost
+        The round, and what coordinating costs it.
+    member
+        Whether it takes part; else it is a visitor.
+    measuring
+        Whether visitors ask for the models of this round.
+    taken
+        Whether the post took what it wrote in the phase before. If not, nobody got it, and what it
+        wrote to itself must not count either: peers would no longer decide alike.
+    """
+
+    peer: int
+    everybody: tuple[int, ...]
+    round: int
+    cost: float
+    member: bool
+    measuring: bool
+    taken: bool
 
 
 @dataclass(frozen=True, eq=False)

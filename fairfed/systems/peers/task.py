@@ -19,8 +19,8 @@ from fairfed.sites.study import Study
 from fairfed.systems.classifier.build import check_arms, needs_probe
 from fairfed.systems.peers.arm_server import PeersServer, is_measured
 from fairfed.systems.peers.baseline import train_arm
+from fairfed.systems.peers.node import DRIFT
 from fairfed.systems.peers.results import save_results
-from fairfed.systems.peers.sites import DRIFT
 from fairfed.systems.session import begin
 from semantic.errors import InputError
 
