@@ -9,34 +9,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairfed.errors import RunError
-from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
+from fairfed.rounds.arm_server import Plan, Row
 from fairfed.rounds.arrays import Model, encode
 from fairfed.rounds.exchange import Client, Exchange, Steps
-from fairfed.rounds.replies import accepted_models, accepted_numbers, as_row
-from fairfed.strategies.aggregate import weighted_mean
+from fairfed.rounds.replies import accepted_numbers
+from fairfed.systems.session import AveragingServer
 
-TRAINED, JUDGED = ("n-real", "loss", "seconds"), ("n-real", "loss")
-"""What a client says of its training, and of its held-out images."""
+JUDGED = ("n-real", "loss")
+"""What a client says of its held-out images."""
 NOBODY = "no client could judge the LoRA; the first error is: {error}"
 
 
-class SpecialisingServer(ArmServer):
+class SpecialisingServer(AveragingServer):
     """Averages the clients' LoRA weights, and has every client judge the mean.
 
-    Parameters
-    ----------
-    clients, plan
-        Who trains in a round; all judge.
-    start
-        The weights before the first round.
-    request
-        What every message tells a client beside the round.
-
-    Attributes
-    ----------
-    losses
-        Mean loss on held-out images before the first round and after each one.
+    `losses` on held-out images, mean of all, are those before the first round and after each one.
     """
+
+    action = "specialise"
+    reported = ("n-real", "loss", "seconds")
 
     def __init__(
         self,
@@ -45,42 +36,26 @@ class SpecialisingServer(ArmServer):
         start: Model,
         request: Mapping[str, str | float],
     ) -> None:
-        self._everyone = [client.index for client in clients]
-        self._plan, self._start, self._request = plan, start, request
+        super().__init__(clients, plan, start, request)
         self.losses: list[float] = []
-
-    def start(self) -> Model:
-        """The weights before the first round."""
-        return self._start
 
     def before(self, model: Model) -> Steps[None]:
         """Judge what nobody has trained yet."""
-        yield from self._judge(0, model, {})
+        yield from self.judge(0, model, {})
 
-    def round(self, number: int, model: Model) -> Steps[RoundResult]:
-        """Train, average, and have the mean judged.
+    def shares(self, numbers: Sequence[Mapping[str, float]]) -> list[float]:
+        """Clients count by their images."""
+        total = sum(said["n-real"] for said in numbers)
+        return [said["n-real"] / total for said in numbers] if total else []
+
+    def judge(self, number: int, model: Model, rows: dict[int, Row]) -> Steps[dict[str, Any]]:
+        """Ask for the mean loss of a LoRA on the held-out images of all clients together.
 
         Raises
         ------
         fairfed.errors.RunError
             If nobody can judge it.
         """
-        config = {**self._request, "round": number}
-        drawn = self._plan.draw(self._everyone, number)
-        answers = yield Exchange.alike("train.specialise", drawn, config, encode(model))
-        numbers = accepted_numbers(answers, TRAINED)
-        models = accepted_models(answers, model)
-        rows: dict[int, Row] = {client: as_row(said) for client, said in numbers.items()}
-        total = sum(numbers[client]["n-real"] for client in models)
-        mean = None
-        if total:
-            shares = [numbers[client]["n-real"] / total for client in models]
-            mean = weighted_mean(list(models.values()), shares)
-        yield from self._judge(number, model if mean is None else mean, rows)
-        return RoundResult(mean, rows, {"loss": self.losses[-1]})
-
-    def _judge(self, number: int, model: Model, rows: dict[int, Row]) -> Steps[None]:
-        """Ask for the mean loss of a LoRA on the held-out images of all clients together."""
         config = {**self._request, "round": number}
         answers = yield Exchange.alike(
             "evaluate.specialise", self._everyone, config, encode(model), "evaluate"
@@ -96,6 +71,7 @@ class SpecialisingServer(ArmServer):
             error = next(iter(answers.errors.values()), "no held-out image")
             raise RunError(NOBODY.format(error=error))
         self.losses.append(total / images)
+        return {"loss": self.losses[-1]}
 
     def state(self) -> dict[str, Any]:
         """The losses so far."""

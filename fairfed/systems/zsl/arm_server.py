@@ -10,37 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult
-from fairfed.rounds.arrays import Model, encode
-from fairfed.rounds.exchange import Client, Exchange, Steps
-from fairfed.rounds.replies import accepted_models, accepted_numbers, as_row
-from fairfed.strategies.aggregate import weighted_mean
-from fairfed.systems.zsl.classify import ZslScores
-
-REPORTED = ("n-real", "loss-discriminator", "loss-generator", "seconds")
-"""What a client says of its training beside the weights."""
+from fairfed.rounds.arm_server import Plan, Row
+from fairfed.rounds.arrays import Model
+from fairfed.rounds.exchange import Client, Steps
+from fairfed.systems.session import AveragingServer
+from fairfed.systems.zsl.judge import ZslScores
 
 
-class ZslServer(ArmServer):
+class ZslServer(AveragingServer):
     """Averages the clients' generators, and remembers the best.
 
-    Parameters
-    ----------
-    clients, plan
-        Who trains in a round.
-    start
-        The generator before the first round.
-    request
-        What every message tells a client beside the round.
-    validate
-        Scores of a generator of some round on validation classes; None without any.
-
-    Attributes
-    ----------
-    best_round, best_arrays, best
-        The selected round, its generator, and its scores on validation classes; without validation
-        classes the last round, and no scores.
+    `validate` gives the scores of a round's generator on validation classes; None without any.
+    `best_round`, `best_arrays` and `best` are the selected round, its generator and its scores;
+    without validation classes the last round, and no scores.
     """
+
+    action = "zsl"
+    reported = ("n-real", "loss-discriminator", "loss-generator", "seconds")
 
     def __init__(
         self,
@@ -50,37 +36,23 @@ class ZslServer(ArmServer):
         request: Mapping[str, str | float],
         validate: Callable[[Model, int], ZslScores | None],
     ) -> None:
-        self._clients, self._plan, self._start = clients, plan, start
-        self._request, self._validate = request, validate
+        super().__init__(clients, plan, start, request)
+        self._validate = validate
         self.best_round, self.best_arrays = 0, start
         self.best: dict[str, float] | None = None
 
-    def start(self) -> Model:
-        """The generator before the first round."""
-        return self._start
+    def shares(self, numbers: Sequence[Mapping[str, float]]) -> list[float]:
+        """Every client counts the same."""
+        return [1 / len(numbers)] * len(numbers) if numbers else []
 
-    def round(self, number: int, model: Model) -> Steps[RoundResult]:
-        """Train, average, and judge the mean."""
-        drawn = self._plan.draw((client.index for client in self._clients), number)
-        config = {**self._request, "round": number}
-        answers = yield Exchange.alike("train.zsl", drawn, config, encode(model))
-        numbers = accepted_numbers(answers, REPORTED)
-        models = list(accepted_models(answers, model).values())
-        mean = weighted_mean(models, [1 / len(models)] * len(models)) if models else None
-        scores = self._select(number, model if mean is None else mean)
-        return RoundResult(
-            model=mean,
-            rows={client: as_row(said) for client, said in numbers.items()},
-            entries={"validation": None if scores is None else scores.row()},
-        )
-
-    def _select(self, number: int, model: Model) -> ZslScores | None:
-        """Judge the round, and remember it if it is the best so far."""
+    def judge(self, number: int, model: Model, rows: dict[int, Row]) -> Steps[dict[str, Any]]:
+        """Judge the round, and remember it if it is the best so far; nobody is asked."""
+        yield from ()
         scores = self._validate(model, number)
-        if scores is None or self.best is None or scores.harmonic > self.best["H"]:
-            self.best_round, self.best_arrays = number, model
-            self.best = None if scores is None else scores.row()
-        return scores
+        row = None if scores is None else scores.row()
+        if row is None or self.best is None or row["H"] > self.best["H"]:
+            self.best_round, self.best_arrays, self.best = number, model, row
+        return {"validation": row}
 
     def state(self) -> dict[str, Any]:
         """The selected round and its scores."""

@@ -18,9 +18,11 @@ from fairfed.draws import generator_of
 from fairfed.sites.request import Metrics, Request
 from fairfed.sites.simulated import simulated
 from fairfed.sites.state import keep
-from fairfed.systems.zsl.classify import fit_softmax
-from fairfed.systems.zsl.draws import CLASSIFIER, CRITIC, TRAINING
+from fairfed.systems.zsl.judge import fit_softmax
 from fairfed.systems.zsl.networks import (
+    CLASSIFIER,
+    CRITIC,
+    TRAINING,
     Conditions,
     Discriminator,
     discriminator,

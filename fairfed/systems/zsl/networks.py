@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from fairfed.systems.zsl.table import FeatureTable
     from fairfed.systems.zsl.variants import Variant
 
+INITIAL, CRITIC, CLASSIFIER, TRAINING, JUDGING, TESTING = range(101, 107)
+"""Purposes of random numbers: the first number of what `fairfed.draws.generator_of` is given."""
+BETAS = (0.5, 0.999)
+"""Adam's, everywhere in f-CLSWGAN."""
 SLOPE = 0.2
 """Of the leaky rectifiers below 0."""
 INITIAL_DEVIATION = 0.02

@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairfed.config.zsl import ZslSettings
-from fairfed.systems.zsl.classify import BETAS
-from fairfed.systems.zsl.networks import Conditions, Discriminator, FeatureGenerator
+from fairfed.systems.zsl.networks import BETAS, Conditions, Discriminator, FeatureGenerator
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import torch
 
 from fairfed.config.zsl import ZslConfig
 from fairfed.draws import generator_of
-from fairfed.systems.zsl.classify import fit_softmax
+from fairfed.systems.zsl.judge import fit_softmax
 from fairfed.systems.zsl.networks import Conditions, discriminator, feature_generator, initialise
 from fairfed.systems.zsl.table import FeatureTable
 from fairfed.systems.zsl.training import Rows, gradient_penalty, train_gan

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from fairfed.config.zsl import ZslConfig
-from fairfed.systems.zsl.classify import (
+from fairfed.systems.zsl.judge import (
+    Judge,
     ZslScores,
     fit_softmax,
     harmonic,
     mean_class_accuracy,
     predict,
+    stored,
 )
-from fairfed.systems.zsl.judge import Judge, stored
 from fairfed.systems.zsl.split import Classes, Split
 from fairfed.systems.zsl.table import FeatureTable
 
