@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from fairfed.rounds.arrays import Model, add_prefixes, strip_prefixes, validate_
 from fairfed.strategies.bounds import Bounds, drawn_down
 from fairfed.strategies.cohort import Cohort
 from fairfed.strategies.optimisers import ServerOptimiser
+from fairfed.strategies.part import Part
+from fairfed.strategies.replies import ClientReply
 from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import Signal, Signals, no_signal
@@ -164,15 +167,41 @@ class Aggregation:
         InputError
             The state is of other parts or of other parameters.
         """
-        for name, here in self.identity().items():
-            if state.get(name) != here:
-                raise InputError(OTHER_STRATEGY.format(name=name, saved=state.get(name), here=here))
+        refuse_other(self.identity(), state)
         of_rule, of_optimiser, others = strip_prefixes(arrays, "rule", "optimiser")
         if others:
             raise InputError(OTHER_ARRAYS.format(names=", ".join(others)))
         self.rule.load_state_dict(state["state"])
         self.rule.load_state_arrays(of_rule)
         self.optimiser.load_state_arrays(of_optimiser)
+
+
+class Inversion(Part, ABC):
+    """A part of the strategy that acts after every aggregation.
+
+    Which ones there are stands in `fairfed.systems.inversion.server`.
+    """
+
+    @abstractmethod
+    def after(
+        self,
+        number: int,
+        outcome: Outcome,
+        replies: Sequence[ClientReply],
+        models: Mapping[int, Model],
+    ) -> tuple[Outcome, dict[str, Any] | None]:
+        """What becomes of a round's outcome, and the entry `inversion` of its log, if any.
+
+        Weights are in the order of the usable `replies`, whose models are by partition id; the
+        outcome's model is None where there is no aggregate.
+        """
+
+
+def refuse_other(identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Refuse a saved state that is of other parts or of other parameters."""
+    for name, here in identity.items():
+        if state.get(name) != here:
+            raise InputError(OTHER_STRATEGY.format(name=name, saved=state.get(name), here=here))
 
 
 def _robust(aggregator: Aggregator, cohort: Cohort, weights: Weights) -> tuple[Model, Weights]:

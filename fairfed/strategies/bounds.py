@@ -1,4 +1,4 @@
-"""The cap and the floor of weights, as pure functions of arrays.
+"""The cap and the floor of weights, and the simplex, as pure functions of arrays.
 
 The cap keeps one client from deciding alone, the floor keeps a rule from silencing one: a client
 always keeps a part of its share of the real examples. Both bound what a rule asks for, and the
@@ -119,3 +119,22 @@ def drawn_down(weight: Floats, held: Floats, allowed: Mask, most: float = 1.0) -
 def _inside(weight: Floats, least: Floats, most: float) -> bool:
     above, below = weight > most * (1 + ROUNDING), weight < least * (1 - ROUNDING)
     return not (above | below).any()
+
+
+def project_onto_simplex(point: Floats) -> Floats:
+    """Return the nearest point, in the Euclidean sense, that is >= 0 and sums to 1.
+
+    By sorting (Held et al. 1974; Duchi et al., ICML 2008): the projection subtracts one threshold
+    from all coordinates and cuts at 0.
+
+    Parameters
+    ----------
+    point : ndarray of float64, shape (K,)
+        Finite; K >= 1.
+    """
+    centred = point - point.max()  # the projection ignores a shift; sums stay small
+    ordered = np.sort(centred)[::-1]
+    thresholds = (np.cumsum(ordered) - 1.0) / np.arange(1, len(point) + 1)
+    support = np.count_nonzero(ordered > thresholds)
+    projected = np.maximum(centred - thresholds[support - 1], 0.0)
+    return np.asarray(projected / projected.sum())

@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairfed.strategies.rules.cells import relative_weights
 from fairfed.strategies.rules.fedfb import fedfb_shares
+from fairfed.strategies.rules.groups import relative_weights
 
 Floats = NDArray[np.float64]
 

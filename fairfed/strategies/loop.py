@@ -20,10 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.intervals import wilson_interval
-from fairfed.strategies.aggregation import OTHER_STRATEGY
 from fairfed.strategies.part import Part, number
 from fairfed.strategies.replies import ClientReply, ReplyKeys
-from semantic.errors import InputError
 
 Cells = NDArray[np.int64]
 """Images per cell, ``[C, G]``: the order of `generators.plan`."""
@@ -208,26 +206,6 @@ class ClosedLoop(Part):
         self._new = None if new is None else np.asarray(new, np.int64)
         self._recall = None if recall is None else np.asarray(recall, np.float64)
         self._spent, self._told = list(state["spent"]), set(state["told"])
-
-
-def save_loop(loop: ClosedLoop | None) -> dict[str, Any]:
-    """Return what a checkpoint must hold of a loop: nothing without one."""
-    return {} if loop is None else {"loop": str(loop), "loop_state": loop.state_dict()}
-
-
-def load_loop(loop: ClosedLoop | None, state: Mapping[str, Any]) -> None:
-    """Restore what :func:`save_loop` returned.
-
-    Raises
-    ------
-    InputError
-        The state is of another loop, or one of the two has none.
-    """
-    saved, here = state.get("loop"), None if loop is None else str(loop)
-    if saved != here:
-        raise InputError(OTHER_STRATEGY.format(name="loop", saved=saved, here=here))
-    if loop is not None:
-        loop.load_state_dict(state["loop_state"])
 
 
 def _nested(cells: NDArray[Any] | None) -> Any:

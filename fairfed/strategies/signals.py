@@ -141,15 +141,16 @@ class Gap(Signal):
 
     name: ClassVar[str] = "gap"
     kind: ClassVar[Kind] = "gap"
+    signed: ClassVar[bool] = False
     metric: MetricFn
 
     def __call__(self, cohort: Cohort) -> Signals:
-        """Return the absolute gaps."""
-        return gaps(cohort.by_group, self.metric)
+        """Return the gaps of all clients."""
+        return gaps(cohort.by_group, self.metric, self.signed)
 
 
 @dataclass(frozen=True)
-class SignedGap(Signal):
+class SignedGap(Gap):
     """The same with its sign: positive where the model is less fair than for the federation.
 
     Departure from FairFed: a client on whose data the model is *fairer* than on average gains
@@ -157,12 +158,7 @@ class SignedGap(Signal):
     """
 
     name: ClassVar[str] = "signed-gap"
-    kind: ClassVar[Kind] = "gap"
-    metric: MetricFn
-
-    def __call__(self, cohort: Cohort) -> Signals:
-        """Return the signed gaps."""
-        return gaps(cohort.by_group, self.metric, signed=True)
+    signed: ClassVar[bool] = True
 
 
 def unfairness(counts: Counts, metric: MetricFn) -> float:

@@ -25,8 +25,9 @@ import numpy as np
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
+from fairfed.strategies.rules.term import term_weights
 from fairfed.strategies.signals import Kind, Signals
-from fairfed.strategies.weights import Weights, impute, sanitise, shares, without_signal
+from fairfed.strategies.weights import Weights, sanitise, shares, without_signal
 
 
 def fairfed_weights(
@@ -77,10 +78,7 @@ def fairfed_exp_weights(
     A missing gap counts as the mean of the others. ``beta = 0`` gives FedAvg's weights.
     """
     gaps = np.asarray(signals, np.float64)
-    filled = impute(gaps)
-    # a common factor drops out: the largest exponent is 0
-    tilt = -beta * (filled - filled.min(initial=np.inf))
-    weights = sanitise(shares(np.asarray(n, np.float64)) * np.exp(tilt), n)
+    weights = term_weights(n, -gaps, beta)
     return without_signal(weights, gaps) if beta > 0 else weights
 
 

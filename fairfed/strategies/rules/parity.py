@@ -24,9 +24,13 @@ import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
-from fairfed.strategies.rules.cells import errors_by_cell
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.rules.presence import GroupRule, row_shares, update_participation
+from fairfed.strategies.rules.groups import (
+    GroupRule,
+    errors_by_cell,
+    row_shares,
+    update_participation,
+)
 from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights
 

@@ -10,3 +10,13 @@ communicated.
 The paper's weights, pool sizes and schedules could not be confirmed: ours are settings of
 `[inversion]`, chosen by measurement (`docs/systems/fed-zda.md`, which lists our departures).
 """
+
+from __future__ import annotations
+
+from fairfed.config.inversion import InversionConfig
+from fairfed.config.model import Agreement
+
+
+def inversion_settings(config: Agreement) -> InversionConfig:
+    """The section `[inversion]`, or its defaults where the file has none."""
+    return config.inversion or InversionConfig()

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, Context
 
+from fairfed.systems.inversion import inversion_settings
 from generators.requests import Image
 from semantic.space import known_groups
 
@@ -60,7 +61,7 @@ def with_inverted(
     process's memory, seconds. Nothing before `inversion.start`, for a client that lacks no class,
     or with images that it has kept.
     """
-    from fairfed.systems.inversion.images import inversion_settings, make_images
+    from fairfed.systems.inversion.images import make_images
 
     settings, labels, client = inversion_settings(site.study), site.study.labels, site.index
     classes, groups = len(labels.classes), np.flatnonzero(known_groups(labels.groups))

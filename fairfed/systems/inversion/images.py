@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fairfed.systems.inversion import inversion_settings
 from generators.inversion import InversionGenerator, InversionSettings, class_outputs
 from generators.requests import Image, Request, request_seed
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from fairfed.config.inversion import InversionConfig
-    from fairfed.config.model import Agreement
     from fairfed.sites.workplace import Workplace
 
 NO_BATCH_NORM = (
@@ -31,13 +30,6 @@ OTHERS = "all others"
 """What a single class is told from."""
 KEPT = 128
 """Classes of shared images that a process remembers."""
-
-
-def inversion_settings(config: Agreement) -> InversionConfig:
-    """The section `[inversion]`, or its defaults where the file has none."""
-    from fairfed.config.inversion import InversionConfig
-
-    return config.inversion or InversionConfig()
 
 
 def require_batch_norm(model: nn.Module, name: str, inversion: str) -> None:

@@ -1,9 +1,12 @@
-"""Who holds what when not everybody is there in every round: FedFB, FedMinMax and Parity share it.
+"""What the rules that steer the training by group have in common (FedFB, FedMinMax, Parity).
 
-Of shares of groups (FedFB, FedMinMax): a group is absent where none of its holders takes part, or
-its only holder fails. It keeps its share; those that are there share out what they hold together,
-as clients do in AFL. A group that is heard of for the first time enters with its share of the rows
-of all clients heard of so far.
+They read group errors off the pooled counts and send the clients weights of their training
+examples by group and class; the aggregation itself is FedAvg's.
+
+Not everybody is there in every round. Of shares of groups (FedFB, FedMinMax): a group is absent
+where none of its holders takes part, or its only holder fails. It keeps its share; those that are
+there share out what they hold together, as clients do in AFL. A group that is heard of for the
+first time enters with its share of the rows of all clients heard of so far.
 """
 
 from __future__ import annotations
@@ -14,10 +17,41 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fairfed.strategies.cohort import Cohort, Floats
+from fairfed.strategies.bounds import project_onto_simplex
+from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import kept
 from fairfed.strategies.rules.base import WeightRule
-from fairfed.strategies.simplex import project_onto_simplex
+
+LARGEST_WEIGHT = 10.0
+"""Most that a training example counts: one example of a rare cell must not be the data."""
+
+
+def errors_by_cell(counts: Counts | Floats) -> tuple[Floats, Floats]:
+    """Return the 0-1 loss of every cell, and its rows.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (G, C, C)
+        Pooled confusion counts, or a moving sum of them.
+
+    Returns
+    -------
+    errors : ndarray of float64, shape (G, C)
+        Share of wrong predictions; NaN in a cell without rows.
+    rows : ndarray of float64, shape (G, C)
+        Examples of the cell.
+    """
+    rows = counts.sum(axis=2).astype(np.float64)
+    right = np.diagonal(counts, axis1=1, axis2=2)
+    wrong = np.where(rows > 0, rows - right, np.nan)
+    return wrong / np.maximum(rows, 1.0), rows
+
+
+def relative_weights(wanted: Floats, held: Floats) -> Floats:
+    """Return ``wanted / held`` where something is held, else 1; at most ``LARGEST_WEIGHT``."""
+    ratio = np.ones_like(wanted)
+    np.divide(wanted, held, out=ratio, where=held > 0)
+    return np.minimum(ratio, LARGEST_WEIGHT)
 
 
 def update_participation(cells: dict[int, Floats], cohort: Cohort) -> tuple[Floats, Floats]:
@@ -96,3 +130,8 @@ class GroupRule(WeightRule):
 
     weighs: ClassVar[bool] = False
     _cells: dict[int, Floats] = kept(dict)
+    _weights: Floats | None = kept()
+
+    def cell_weights(self) -> Floats | None:
+        """Return the weights of the last round; None before it."""
+        return self._weights
