@@ -40,18 +40,10 @@ PROVENANCE = ("original", "prompt", "seed", "generator", "score")
 
 @dataclass
 class _Draft:
-    """A folder being written.
+    """A folder being written."""
 
-    Attributes
-    ----------
-    path
-        Where it is written.
-    own
-        What our columns are called in it.
-    """
-
-    path: Path
-    own: dict[str, str]
+    path: Path  # where it is written
+    own: dict[str, str]  # what our columns are called in it
     rows: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, file: str, content: bytes, row: dict[str, str], **provenance: str) -> None:

@@ -40,18 +40,10 @@ def statuses(config: PipelineConfig, source: Source) -> npt.NDArray[np.str_]:
 
 @dataclass(frozen=True)
 class Rate:
-    """What one image costs on this machine.
+    """What one image costs on this machine."""
 
-    Attributes
-    ----------
-    seconds
-        Wall-clock seconds to make it.
-    size
-        Bytes of its PNG.
-    """
-
-    seconds: float
-    size: float
+    seconds: float  # wall-clock seconds to make it
+    size: float  # bytes of its PNG
 
 
 def most_per_cell(wanted: Cells, max_tries: Floats) -> Cells:

@@ -19,21 +19,12 @@ from semantic.space import known_groups
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Real images, with declared classes and groups that none of them shows.
+    """Real images, with declared classes and groups that none of them shows."""
 
-    Attributes
-    ----------
-    table
-        The images; `classes` and `group_names` include declared ones.
-    digest
-        SHA-256 over everything that the table holds.
-    as_given
-        The same with all sensitive values, where `table` has forgotten some
-        (`fairfed.sites.sight.forget`).
-    """
-
-    table: ImageTable
-    digest: str
+    table: ImageTable  # the images; `classes` and `group_names` include declared ones
+    digest: str  # SHA-256 over everything that the table holds
+    # The same with all sensitive values, where `table` has forgotten some
+    # (`fairfed.sites.sight.forget`)
     as_given: ImageTable
 
     @property

@@ -20,24 +20,12 @@ from semantic.own_code import OWN, own_function
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a model shall take and give.
+    """What a model shall take and give."""
 
-    Attributes
-    ----------
-    num_classes
-        Number of logits.
-    image_size
-        Side of the square images, in pixels.
-    encoder
-        The frozen encoder of `clip-head`.
-    inputs
-        Number of features of a row, of a table.
-    """
-
-    num_classes: int
-    image_size: int
-    encoder: ImageEncoder | None
-    inputs: int
+    num_classes: int  # number of logits
+    image_size: int  # side of the square images, in pixels
+    encoder: ImageEncoder | None  # the frozen encoder of `clip-head`
+    inputs: int  # number of features of a row, of a table
 
 
 def _clip_head(wanted: Wanted) -> ClipHead:

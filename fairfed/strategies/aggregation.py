@@ -32,24 +32,12 @@ LOST = "round %d: the new model is not finite (%s); the old one is kept"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a round.
+    """What came of a round."""
 
-    Attributes
-    ----------
-    signals : Signals
-        What was measured.
-    weights : Weights
-        What the rule asked for and what was applied.
-    model : Model, optional
-        The next global model; None to keep the old one.
-    note : str, optional
-        What else a reader of the weights must know; nothing that a guard did.
-    """
-
-    signals: Signals
-    weights: Weights
-    model: Model | None
-    note: str | None = None
+    signals: Signals  # what was measured
+    weights: Weights  # what the rule asked for and what was applied
+    model: Model | None  # the next global model; None to keep the old one
+    note: str | None = None  # what else a reader of the weights must know; nothing that a guard did
 
     def guard(self, k: int, steered: bool) -> str | None:
         """Say in one line why client ``k`` is not weighed as the rule asked."""
@@ -59,26 +47,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Aggregation:
-    """The parts of one strategy, and their order.
+    """The parts of one strategy, and their order."""
 
-    Attributes
-    ----------
-    rule : WeightRule
-        How weights follow from a round.
-    signal : Signal, optional
-        What is measured; None: nothing.
-    optimiser : ServerOptimiser
-        What becomes of the aggregate.
-    aggregator : Aggregator, optional
-        Replaces the weighted mean.
-    bounds : Bounds
-        Cap and floor of every weight; a robust aggregator reads no weights, and so has neither.
-    """
-
-    rule: WeightRule
-    signal: Signal | None
-    optimiser: ServerOptimiser
-    aggregator: Aggregator | None
+    rule: WeightRule  # how weights follow from a round
+    signal: Signal | None  # what is measured; None: nothing
+    optimiser: ServerOptimiser  # what becomes of the aggregate
+    aggregator: Aggregator | None  # replaces the weighted mean
+    # Cap and floor of every weight; a robust aggregator reads no weights, and so has neither
     bounds: Bounds
 
     @property

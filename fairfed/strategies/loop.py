@@ -30,19 +30,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """How a model serves the cells of a federation.
+    """How a model serves the cells of a federation."""
 
-    Attributes
-    ----------
-    recall, lower : ndarray of float64, shape (C, G)
-        Recall, NaN in a cell without rows; the lower end of its 95 % interval, 0 there.
-    overall : float
-        The lower end of the interval of the accuracy over all cells.
-    """
-
+    # ``[C, G]``: recall, NaN in a cell without rows; the lower end of its 95 % interval, 0 there
     recall: Floats
     lower: Floats
-    overall: float
+    overall: float  # the lower end of the interval of the accuracy over all cells
 
 
 def standing(counts: Sequence[NDArray[np.int64]]) -> Standing:

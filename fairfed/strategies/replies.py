@@ -81,40 +81,22 @@ class ReplyKeys:
 
 @dataclass(frozen=True)
 class ClientReply:
-    """A reply's content.
+    """A reply's content."""
 
-    Attributes
-    ----------
-    client : int
-        Partition id.
-    loss : float
-        Mean loss; may be NaN.
-    n_real, n_synthetic : int
-        Numbers of examples as reported (``n_synthetic`` is 0 in replies to ``evaluate``).
-    counts : ndarray of int64, shape (G, C, C)
-        Confusion counts.
-    seconds : float
-        Time that the client took.
-    arrays : ArrayRecord
-        The model; empty in replies to ``evaluate``.
-    received_loss : float
-        Mean loss of the received model on the client's real training examples; NaN if not sent.
-    spent : tuple of int
-        Synthetic examples made and found for the last plan, or by inversion; (0, 0) if not sent.
-    inverting : float
-        Seconds of inversion; 0 if not sent.
-    """
-
-    client: int
-    loss: float
+    client: int  # partition id
+    loss: float  # mean loss; may be NaN
+    # Numbers of examples as reported (``n_synthetic`` is 0 in replies to ``evaluate``)
     n_real: int
     n_synthetic: int
-    counts: NDArray[np.int64]
-    seconds: float
+    counts: NDArray[np.int64]  # ``[G, C, C]``: confusion counts
+    seconds: float  # time that the client took
+    # The model; empty in replies to ``evaluate``
     arrays: ArrayRecord = field(default_factory=ArrayRecord)
+    # Mean loss of the received model on the client's real training examples; NaN if not sent
     received_loss: float = float("nan")
+    # Synthetic examples made and found for the last plan, or by inversion; (0, 0) if not sent
     spent: tuple[int, int] = (0, 0)
-    inverting: float = 0.0
+    inverting: float = 0.0  # seconds of inversion; 0 if not sent
 
 
 def partition_of(message: Message, keys: ReplyKeys, sites: Mapping[int, int] | None) -> int:

@@ -29,15 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReleasedConditioner(Conditioner):
-    """Conditions on a class's prototype where there is one.
+    """Conditions on a class's prototype where there is one."""
 
-    Attributes
-    ----------
-    otherwise
-        What describes the other classes.
-    """
-
-    otherwise: Conditioner = field(kw_only=True)
+    otherwise: Conditioner = field(kw_only=True)  # what describes the other classes
 
     def describe(self, cell: Cell, seed: int) -> Description:
         """Description of the image with this seed."""

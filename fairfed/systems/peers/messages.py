@@ -26,30 +26,15 @@ Report = dict[str, int | float | list[int] | list[float]]
 
 @dataclass(frozen=True)
 class PeerMessage:
-    """What one peer tells others.
+    """What one peer tells others."""
 
-    Attributes
-    ----------
-    kind
-        What it is about.
-    sender
-        Peer that wrote it.
-    to
-        Peers that get it, each a copy.
-    link
-        Between what roles it travels, for the log.
-    fields
-        Numbers and text; no list is empty.
-    arrays
-        A model, a gradient or a profile.
-    """
-
-    kind: str
-    sender: int
-    to: tuple[int, ...]
-    link: str
+    kind: str  # what it is about
+    sender: int  # peer that wrote it
+    to: tuple[int, ...]  # peers that get it, each a copy
+    link: str  # between what roles it travels, for the log
+    # Numbers and text; no list is empty
     fields: Mapping[str, ConfigRecordValues] = field(default_factory=dict)
-    arrays: ArrayRecord | None = None
+    arrays: ArrayRecord | None = None  # A model, a gradient or a profile
 
     @property
     def size(self) -> int:

@@ -85,21 +85,11 @@ def passed_up(kind: MetaName, merged: Model, sent: Sequence[Model]) -> Model:
 
 @dataclass(frozen=True)
 class Rules:
-    """What all peers of a run agree on beforehand.
+    """What all peers of a run agree on beforehand."""
 
-    Attributes
-    ----------
-    kind
-        The meta update.
-    settings
-        The section `[peers]`.
-    lr
-        Learning rate behind the gradients of `fomaml`.
-    """
-
-    kind: MetaName
-    settings: PeersConfig
-    lr: float
+    kind: MetaName  # the meta update
+    settings: PeersConfig  # the section `[peers]`
+    lr: float  # learning rate behind the gradients of `fomaml`
 
 
 def make_plan(state: PeerState, settings: PeersConfig) -> dict[int, int] | None:

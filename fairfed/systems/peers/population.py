@@ -73,24 +73,12 @@ def _share(config: Agreement, count: int) -> int:
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a peer says of itself at the beginning of a round.
+    """What a peer says of itself at the beginning of a round."""
 
-    Attributes
-    ----------
-    cost
-        What coordinating costs it, in any unit that all share.
-    version
-        Version of the clustering that it knows; 0: none.
-    age
-        Round of the model that it has; 0: the initial one.
-    drifted
-        Whether its prototypes have moved since it released them.
-    """
-
-    cost: float
-    version: int
-    age: int
-    drifted: bool
+    cost: float  # what coordinating costs it, in any unit that all share
+    version: int  # version of the clustering that it knows; 0: none
+    age: int  # round of the model that it has; 0: the initial one
+    drifted: bool  # whether its prototypes have moved since it released them
 
 
 def elect(costs: Mapping[int, float]) -> int:

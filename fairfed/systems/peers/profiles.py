@@ -18,17 +18,11 @@ MOST_CLUSTERS = 8
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """What one peer's data is like.
+    """What one peer's data is like."""
 
-    Attributes
-    ----------
-    prototype
-        ``[dimension]``, the mean of its classes' CLIP prototypes (unit vectors), weighted by share.
-    histogram
-        ``[n_classes]``, shares of the classes; they sum to 1. Both are 0 where all were withheld.
-    """
-
+    # ``[dimension]``, the mean of its classes' CLIP prototypes (unit vectors), weighted by share
     prototype: NDArray[np.float32]
+    # ``[n_classes]``, shares of the classes; they sum to 1. Both are 0 where all were withheld.
     histogram: NDArray[np.float32]
 
 

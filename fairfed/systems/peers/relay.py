@@ -27,25 +27,15 @@ class Traffic:
 
 @dataclass
 class Exchanged:
-    """What came of one round.
+    """What came of one round."""
 
-    Attributes
-    ----------
-    reports
-        What each peer that was reached told the log, by peer; empty if it answered to no phase.
-    links
-        Traffic by kind of link.
-    sent, received
-        Bytes by peer.
-    answered
-        Peers that answered to the last phase.
-    """
-
+    # What each peer that was reached told the log, by peer; empty if it answered to no phase
     reports: dict[int, Report] = field(default_factory=dict)
-    links: dict[str, Traffic] = field(default_factory=dict)
+    links: dict[str, Traffic] = field(default_factory=dict)  # traffic by kind of link
+    # Bytes by peer
     sent: dict[int, int] = field(default_factory=dict)
     received: dict[int, int] = field(default_factory=dict)
-    answered: set[int] = field(default_factory=set)
+    answered: set[int] = field(default_factory=set)  # peers that answered to the last phase
 
 
 class Relay:

@@ -28,23 +28,15 @@ from fairfed.systems.shared_space.variants import Variant
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Rows to train on: real ones, synthetic images, class descriptions, in this order.
+    """Rows to train on: real ones, synthetic images, class descriptions, in this order."""
 
-    Attributes
-    ----------
-    embeddings, labels, groups, texts
-        ``[n, d]``, then ``[n]`` each: unit vectors, classes, groups, and which are texts.
-    competing
-        ``[n, C]``: the classes among which each row shall be recognised.
-    n_real, n_synthetic
-        Real images and captions, and synthetic images.
-    """
-
+    # ``[n, d]``, then ``[n]`` each: unit vectors, classes, groups, and which are texts
     embeddings: Tensor
     labels: Tensor
     groups: Tensor
     texts: Tensor
-    competing: Tensor
+    competing: Tensor  # ``[n, C]``: the classes among which each row shall be recognised
+    # Real images and captions, and synthetic images
     n_real: int
     n_synthetic: int = 0
 

@@ -19,27 +19,15 @@ _STREAM = 41
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """What one client has.
+    """What one client has."""
 
-    Attributes
-    ----------
-    kind
-        Which modalities.
-    classes
-        Its label set: positions in the federation's classes, in the client's own order.
-    rows
-        Rows that it has the image, the caption, or both of, ascending.
-    held_out
-        Rows of missing and arriving classes that only a reference variant gives it, ascending.
-    test
-        Its test rows, of all classes; none where it has no images.
-    """
-
-    kind: Kind
+    kind: Kind  # which modalities
+    # Its label set: positions in the federation's classes, in the client's own order
     classes: tuple[int, ...]
-    rows: Rows
+    rows: Rows  # rows that it has the image, the caption, or both of, ascending
+    # Rows of missing and arriving classes that only a reference variant gives it, ascending
     held_out: Rows
-    test: Rows
+    test: Rows  # its test rows, of all classes; none where it has no images
 
 
 def label_sets(seen: Sequence[int], clients: int, size: int, seed: int) -> list[tuple[int, ...]]:

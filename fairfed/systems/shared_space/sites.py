@@ -20,24 +20,12 @@ from fairfed.systems.shared_space.partition import Partition, Rows, divide
 
 @dataclass(frozen=True, eq=False)
 class SharedSite:
-    """One client.
+    """One client."""
 
-    Attributes
-    ----------
-    index
-        Its position.
-    own
-        What it has, as positions in `table`.
-    table
-        Its rows; `rows` of it are their positions in the data.
-    place
-        The models of its machine.
-    """
-
-    index: int
-    own: Partition
-    table: ImageTable
-    place: Workplace
+    index: int  # its position
+    own: Partition  # what it has, as positions in `table`
+    table: ImageTable  # its rows; `rows` of it are their positions in the data
+    place: Workplace  # the models of its machine
 
 
 class SharedSites(SimulatedSites):

@@ -30,18 +30,12 @@ OWNER = "zsl server"
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Embeddings of generated images.
+    """Embeddings of generated images."""
 
-    Attributes
-    ----------
-    features, labels
-        ``[n, d]`` and ``[n]``.
-    made, reused
-        Images generated now, and taken from the store.
-    """
-
+    # ``[n, d]`` and ``[n]``
     features: Tensor
     labels: Tensor
+    # Images generated now, and taken from the store
     made: int
     reused: int
 

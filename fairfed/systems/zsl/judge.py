@@ -89,18 +89,11 @@ def harmonic(one: float, other: float) -> float:
 
 @dataclass(frozen=True)
 class ZslScores:
-    """Outcome of zero-shot learning, per-class means in [0, 1].
+    """Outcome of zero-shot learning, per-class means in [0, 1]."""
 
-    Attributes
-    ----------
-    zsl
-        Accuracy on unseen classes, among unseen classes.
-    unseen, seen
-        Accuracies U and S of generalised zero-shot learning: among all classes, on unseen and on
-        seen ones.
-    """
-
-    zsl: float
+    zsl: float  # accuracy on unseen classes, among unseen classes
+    # Accuracies U and S of generalised zero-shot learning: among all classes, on unseen and on seen
+    # ones
     unseen: float
     seen: float
 

@@ -32,28 +32,17 @@ class Classes:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Who holds what.
+    """Who holds what."""
 
-    Attributes
-    ----------
-    classes
-        Roles of the classes.
-    blocks
-        For each client, its classes: every trained class is at exactly one client.
-    train
-        For each client, its rows.
-    validation_seen, validation_unseen
-        Rows of trained classes and of validation classes that select the round; no test row is
-        among them. Both empty where there is no validation class.
-    test_seen, test_unseen
-        Test rows of trained and of unseen classes.
-    """
-
-    classes: Classes
+    classes: Classes  # roles of the classes
+    # For each client, its classes: every trained class is at exactly one client
     blocks: tuple[tuple[int, ...], ...]
-    train: tuple[Rows, ...]
+    train: tuple[Rows, ...]  # for each client, its rows
+    # Rows of trained classes and of validation classes that select the round; no test row is among
+    # them. Both empty where there is no validation class.
     validation_seen: Rows
     validation_unseen: Rows
+    # Test rows of trained and of unseen classes
     test_seen: Rows
     test_unseen: Rows
 

@@ -26,40 +26,20 @@ LOCATIONS = ("trainval_loc", "val_loc", "test_seen_loc", "test_unseen_loc")
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """Features with their classes.
+    """Features with their classes."""
 
-    Attributes
-    ----------
-    features
-        ``[n, d]``.
-    labels
-        ``[n]`` positions in `classes`.
-    test
-        ``[n]``, True where a row is for testing only.
-    classes
-        Names.
-    attributes
-        ``[C, A]``, rows of length 1: mid-level attributes of the classes.
-    texts
-        ``[C, T]``, unit CLIP embeddings of the classes' prompts; T = 0 where no variant uses them.
-    rectified
-        Whether features are a CNN's after its ReLU, never negative.
-    unseen, validation
-        Classes that the data itself proposes for the test and for validation; empty if none.
-    groups
-        Groups that images of every class are shown in.
-    """
-
-    features: Floats
-    labels: npt.NDArray[np.int64]
-    test: npt.NDArray[np.bool_]
-    classes: tuple[str, ...]
-    attributes: Floats
+    features: Floats  # ``[n, d]``
+    labels: npt.NDArray[np.int64]  # ``[n]`` positions in `classes`
+    test: npt.NDArray[np.bool_]  # ``[n]``, True where a row is for testing only
+    classes: tuple[str, ...]  # names
+    attributes: Floats  # ``[C, A]``, rows of length 1: mid-level attributes of the classes
+    # ``[C, T]``, unit CLIP embeddings of the classes' prompts; T = 0 where no variant uses them
     texts: Floats
-    rectified: bool
+    rectified: bool  # whether features are a CNN's after its ReLU, never negative
+    # Classes that the data itself proposes for the test and for validation; empty if none
     unseen: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
-    groups: tuple[str, ...] = UNNAMED_GROUPS[:1]
+    groups: tuple[str, ...] = UNNAMED_GROUPS[:1]  # groups that images of every class are shown in
 
 
 def unit_attributes(table: AttributeTable, classes: tuple[str, ...]) -> Floats:

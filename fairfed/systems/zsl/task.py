@@ -80,18 +80,10 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
 
 @dataclass(frozen=True)
 class Run:
-    """What all variants of a run share.
+    """What all variants of a run share."""
 
-    Attributes
-    ----------
-    session
-        The run under way.
-    sites
-        All rows, and who holds which.
-    """
-
-    session: Session
-    sites: ZslSites
+    session: Session  # the run under way
+    sites: ZslSites  # all rows, and who holds which
 
     @property
     def config(self) -> Config:

@@ -19,20 +19,11 @@ from fairfed.systems.zsl.networks import BETAS, Conditions, Discriminator, Featu
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A client's features and labels.
+    """A client's features and labels."""
 
-    Attributes
-    ----------
-    features
-        ``[n, d]``.
-    labels
-        ``[n]`` positions in the federation's label space.
-    targets
-        ``[n]`` positions among the client's own classes, which its classifier tells apart.
-    """
-
-    features: Tensor
-    labels: Tensor
+    features: Tensor  # ``[n, d]``
+    labels: Tensor  # ``[n]`` positions in the federation's label space
+    # ``[n]`` positions among the client's own classes, which its classifier tells apart
     targets: Tensor
 
     def draw(self, size: int, generator: torch.Generator) -> Tensor:
