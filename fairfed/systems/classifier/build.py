@@ -55,20 +55,10 @@ def build_strategy(
     trainer: Trainer | None = None,
     known: Sequence[bool] | None = None,
 ) -> FairnessSteered:
-    """Build the strategy that an arm describes.
+    """Build the strategy that an arm of the server's study describes.
 
-    Parameters
-    ----------
-    place
-        The server's, with the study.
-    arm
-        One of its arms.
-    probe
-        Evaluates a model on examples of the server.
-    trainer
-        Trains at the server, in an arm whose server trains.
-    known
-        Groups whose sensitive values are known; None for all.
+    The probe evaluates a model on examples of the server, the trainer trains there, in an arm whose
+    server trains; `known` says which groups' sensitive values are known (None: all).
 
     Raises
     ------
@@ -144,10 +134,7 @@ def needs_probe(arm: Arm) -> bool:
 def check_arms(config: Config, place: Workplace) -> None:
     """Build every arm's strategy once, to refuse what makes no sense before anything is trained.
 
-    Raises
-    ------
-    InputError
-        As :func:`build_strategy`, or a probe is needed and there is none.
+    Beside what :func:`build_strategy` refuses: an arm that needs a probe where there is none.
     """
     for arm in config.arms:
         reason = _no_probe(config) if needs_probe(arm) else None

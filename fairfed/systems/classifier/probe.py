@@ -38,25 +38,13 @@ UNDEFINED = (
 
 
 def server_probe(study: Study, arm: Arm | None = None) -> Probe:
-    """Make the probe that ``fairness.probe_source`` names, for models of an arm.
-
-    Raises
-    ------
-    InputError
-        As :func:`synthetic_probe` and :func:`validation_rows`.
-    """
+    """Make the probe that ``fairness.probe_source`` names, for models of an arm."""
     validation = study.told.fairness.probe_source == "validation"
     return validation_probe(study) if validation else synthetic_probe(study, arm)
 
 
 def check_probe(study: Study) -> None:
-    """Find what is amiss with the probe, as far as that needs no training and no synthesis.
-
-    Raises
-    ------
-    InputError
-        If the generator cannot be loaded; as :func:`validation_rows`.
-    """
+    """Find what is amiss with the probe, as far as that needs no training and no synthesis."""
     if study.told.fairness.probe_source == "validation":
         validation_rows(study)
     else:
@@ -64,23 +52,11 @@ def check_probe(study: Study) -> None:
 
 
 def synthetic_probe(study: Study, arm: Arm | None = None) -> Probe:
-    """Make or find the synthetic set of a run.
+    """Make or find the synthetic set of a run: ``fairness.probe`` images of each cell.
 
-    Parameters
-    ----------
-    study
-        The run; ``fairness.probe`` is the number of images of each cell.
-    arm
-        Whose models are judged; None where all arms have the configuration's own.
-
-    Returns
-    -------
-    A function from a model's arrays to its confusion counts ``[G, C, C]`` on the set.
-
-    Raises
-    ------
-    InputError
-        If curation leaves a cell short: the set would not be balanced.
+    The probe gives a model's confusion counts ``[G, C, C]`` on the set. A cell that curation leaves
+    short is refused: the set would not be balanced. Without an arm, all have the configuration's
+    model.
     """
     place, images = study.place, study.told.fairness.probe
     labels = place.labels
@@ -97,19 +73,8 @@ def synthetic_probe(study: Study, arm: Arm | None = None) -> Probe:
 def validation_probe(study: Study) -> Probe:
     """Judge models on the server's validation rows of a table (as FAIR-FATE, arXiv 2209.10678).
 
-    Parameters
-    ----------
-    study
-        The run, its columns fitted (`fairfed.data.tables.fit`).
-
-    Returns
-    -------
-    As :func:`synthetic_probe`; every cell has the rows that it happens to have.
-
-    Raises
-    ------
-    InputError
-        As :func:`validation_rows`.
+    The study's columns are fitted (`fairfed.data.tables.fit`). As :func:`synthetic_probe`, but
+    every cell has the rows that it happens to have.
     """
     import torch
 
@@ -121,11 +86,8 @@ def validation_probe(study: Study) -> Probe:
 def validation_rows(study: Study) -> tuple[FeatureTable, NDArray[np.int64]]:
     """The table, and its rows that the server has, ascending.
 
-    Raises
-    ------
-    InputError
-        If the sites are real, or the fairness metric is undefined on the rows, whatever is
-        predicted.
+    Refused if the sites are real, or the fairness metric is undefined on the rows, whatever is
+    predicted.
     """
     table = study.simulated("fairness.probe_source = 'validation'").rows.table
     chosen = np.flatnonzero(table.server)

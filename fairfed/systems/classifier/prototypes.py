@@ -41,13 +41,7 @@ class ReleasedConditioner(Conditioner):
 
 
 def release(site: Site, context: Context) -> RecordDict:
-    """What a client answers: its noised sums and counts, the same ones whenever it is asked.
-
-    Parameters
-    ----------
-    context
-        The client's state, which keeps them.
-    """
+    """What a client answers: its noised sums and counts, the same ones whenever it is asked."""
     # All arms of a division of the images share one release.
     key = f"{dp_release.RELEASE}-{site.split}"
     return dp_release.kept(context, key, lambda: _noised(site), site.kept)
@@ -71,14 +65,7 @@ def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:
     """Usable prototypes of the federation by class, asked of the clients once in a run.
 
     ``synthetic/prototypes-main.json`` (of IID arms: ``-iid``) keeps the merged release, with its
-    (ε, δ).
-
-    Raises
-    ------
-    fairfed.rounds.clients.QueryError
-        If a client does not answer.
-    semantic.errors.InputError
-        If clients use different CLIP models.
+    (ε, δ). Clients that do not answer, or use different CLIP models, end the run.
     """
     file = f"synthetic/prototypes-{split_of(arm)}.json"
     kept = session.run.read_json(file)

@@ -48,14 +48,9 @@ Trainer = Callable[[Model, int], Model]
 
 
 class ServerTrained(FairnessSteered):
-    """`FairnessSteered` whose first rounds are the server's own.
+    """`FairnessSteered` whose first `server_rounds` (0: all) are the server's own.
 
-    Parameters
-    ----------
-    trainer
-        What the server does in such a round; None where none is due.
-    server_rounds
-        How many there are; 0: all.
+    The trainer is what the server does in such a round; None where none is due.
     """
 
     def __init__(
@@ -102,11 +97,6 @@ def server_trainer(session: Session, arm: Arm) -> Trainer:
     """Synthesise the server's images, and return what trains on them.
 
     What was made and what it cost is written to ``synthetic/server-SLUG.json``.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a model is not to be had.
     """
     import torch
 
@@ -173,10 +163,7 @@ def _released(place: Workplace, vectors: dict[str, tuple[float, ...]]) -> Condit
 def check_prototypes(place: Workplace) -> None:
     """Refuse a generator that cannot be conditioned on prototypes, before a client releases any.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If it reads none, none of this CLIP, or nothing else: a class without one is described.
+    It must read those of this CLIP, and do without: a class that has none is described.
     """
     cell = place.synthesiser.space.cell(0, 0)
     generator = load_generator(place.diffusion)

@@ -42,18 +42,8 @@ def with_inverted(
 ) -> tuple[TrainingSet, dict[str, int | float]]:
     """Add images of the classes that a client lacks to its real rows.
 
-    Parameters
-    ----------
-    context
-        The client's state; images are kept there if they serve for more than one round.
-    site
-        The client's.
-    number
-        The round, from 1.
-    model
-        The received model; not changed.
-    real
-        What the client has.
+    The model is the received one, in the round of this number (from 1), and is not changed. The
+    client's state keeps images that serve for more than one round.
 
     Returns
     -------

@@ -35,17 +35,8 @@ KEPT = 128
 def require_batch_norm(model: nn.Module, name: str, inversion: str) -> None:
     """Refuse a model without BatchNorm layers that keep running statistics.
 
-    Parameters
-    ----------
-    model
-        The federated model, trained or not.
-    name, inversion
-        What the configuration calls the model, and what the arm asks for.
-
-    Raises
-    ------
-    InputError
-        The message says what the model normalises by instead.
+    The message has what the configuration calls the model, what the arm asks for, and what the
+    model normalises by instead.
     """
     norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
     if any(layer.running_mean is not None for layer in norms):
@@ -82,21 +73,10 @@ class _Known(nn.Module):
 
 
 class Inverter:
-    """Makes images of classes from one model.
+    """Makes images of the classes that a model knows: RGB images in 0 to 1 give its logits.
 
-    Parameters
-    ----------
-    place
-        The study, of which `[inversion]` counts, and this machine.
-    model
-        Takes RGB images in 0 to 1 and gives logits; copied.
-    classes
-        The classes that it knows; it can be asked for these.
-
-    Raises
-    ------
-    InputError
-        If the model cannot be inverted: it has no BatchNorm statistics, or gives no finite logits.
+    The model is copied. One that cannot be inverted is refused: without BatchNorm statistics, or
+    without finite logits.
     """
 
     def __init__(self, place: Workplace, model: nn.Module, classes: Sequence[int]) -> None:
@@ -122,10 +102,7 @@ class Inverter:
     def images(self, label: int, occasion: str) -> Image:
         """Images of a class, ``[per_class, H, W, 3]``.
 
-        Parameters
-        ----------
-        occasion
-            Whose images these are and of which round: other words, other images.
+        The occasion says whose images these are and of which round: other words, other images.
         """
         cell = self._cells[label]
         return self.generator.generate(
@@ -175,18 +152,10 @@ _made = _Made()
 def make_images(
     place: Workplace, model: nn.Module, classes: int, wanted: Sequence[int], occasion: str
 ) -> tuple[dict[int, Image], int]:
-    """Images of a model by label, and how many of them were made now.
+    """Images by label of a model of all `classes`, and how many of them were made now.
 
-    The same arguments give the same images; within a process they are made once.
-
-    Parameters
-    ----------
-    model
-        The received model, of all `classes`.
-    wanted
-        Labels to make images of, in the order in which to go about it.
-    occasion
-        See `Inverter.images`.
+    The same arguments give the same images; within a process they are made once. The labels wanted
+    are gone about in their order; see `Inverter.images` for the occasion.
     """
     inverter = Inverter(place, model, range(classes))
     _made.same(inverter)

@@ -63,13 +63,9 @@ def _cost(reply: ClientReply) -> tuple[float, float, float]:
 class ServerInversion(Inversion):
     """Fed-ZDAS: the server inverts what it received, keeps a pool, fine-tunes the aggregate on it.
 
-    Statistics of BatchNorm move with the pool. The mean of clients' statistics suits no client's
-    images, and lacks how far the clients are apart; keeping it undid most of the gain.
-
-    Parameters
-    ----------
-    place
-        The study, whose `[inversion]` says when, from what and how many; and the server's machine.
+    The study's `[inversion]` says when, from what and how many. Statistics of BatchNorm move with
+    the pool: the mean of clients' statistics suits no client's images, and lacks how far the
+    clients are apart; keeping it undid most of the gain.
     """
 
     name: ClassVar[str] = "inversion at the server"
@@ -175,13 +171,7 @@ def _newest(labels: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.bool_]:
 
 
 def inversion_of(place: Workplace, arm: Arm) -> Inversion | None:
-    """The part for an arm that asks for inversion.
-
-    Raises
-    ------
-    InputError
-        If the configured model has no BatchNorm statistics to invert.
-    """
+    """The part for an arm that asks for inversion; without BatchNorm statistics it is refused."""
     if arm.inversion is None:
         return None
     from fairfed.systems.inversion.images import require_batch_norm

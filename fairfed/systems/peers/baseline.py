@@ -32,16 +32,9 @@ LEFT = "the client has left (peers.leave_round)"
 
 
 class MembersServer(SteeredServer):
-    """An arm whose clients may leave, and whose traffic is counted.
+    """An arm whose leaving clients are gone from a round on, and whose traffic is counted.
 
-    Parameters
-    ----------
-    *steered
-        Those of `SteeredServer`.
-    leaving, leave_round
-        Clients that are gone from that round on.
-    visits
-        What is sent to unseen clients after a round.
+    `visits` says what is sent to unseen clients after a round.
     """
 
     def __init__(
@@ -94,23 +87,9 @@ def train_arm(
 ) -> None:
     """Train an arm among the clients that take part, and measure it on those that do not.
 
-    Parameters
-    ----------
-    session
-        The run, with all clients.
-    arm
-        Averaging with a server.
-    log
-        Takes a line of `rounds.jsonl`, without `arm`.
-    measured
-        Takes a round and its measurement on unseen clients.
-    rounds
-        Rounds to measure after, ascending; the last one ends the training.
-
-    Raises
-    ------
-    fairfed.errors.RunError
-        If no client answers in three rounds in a row, or an unseen one does not answer.
+    `rounds` are those to measure after, ascending; the last one ends the training. `log` takes a
+    line of `rounds.jsonl`, `measured` a round and its measurement. An unseen client that does not
+    answer ends the run, as three rounds in a row do in which nobody answers.
     """
     config, study, clients = session.config, session.study, session.clients
     first = ArrayRecord(study.place.model().state_dict())

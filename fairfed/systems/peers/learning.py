@@ -44,17 +44,7 @@ _TRAINING, _ADAPTING, _NOISE = 1, 2, 3
 
 
 class PeerSite:
-    """A peer's data and what it does with it, in one round.
-
-    Parameters
-    ----------
-    site
-        The peer's, with the rows that it has in the round.
-    kind
-        The meta update that training is for.
-    peer, server_round
-        Number of the peer, and the round.
-    """
+    """A peer's data and what it does with it, in one round; training is for a kind of meta update."""
 
     def __init__(self, site: Site, kind: MetaName, peer: int, server_round: int) -> None:
         self._site, self._kind, self._peer, self._round = site, kind, peer, server_round
@@ -121,11 +111,7 @@ def first_order(
     Each adapts a copy on `inner_steps` support batches and steps the model along the gradient of a
     query batch at the adapted parameters. There are as many gradients in all as Reptile takes in
     its epochs. What is sent is the way from start to end over the learning rate: the sum of query
-    gradients, as the optimiser's momentum weighed them.
-
-    Returns
-    -------
-    Mean query loss, and the gradient under the model's names, with the statistics beside it.
+    gradients, as the optimiser's momentum weighed them; with it goes the mean query loss.
     """
     peers, train, lr = required(config.peers), config.train, how_peers_train(config)["lr"]
     size = min(train.batch_size, len(labels))

@@ -25,27 +25,14 @@ from fairfed.systems.peers.state import PeerState
 
 
 def mean(sent: Sequence[Model]) -> Model:
-    """The unweighted mean of models or gradients, summed in the order given.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
+    """The unweighted mean of models or gradients, summed in the order given; of none, an error."""
     return weighted_mean(sent, [1 / len(sent)] * len(sent) if sent else [])
 
 
 def reptile(start: Model, models: Sequence[Model], step: float) -> Model:
     """Reptile's outer update, ``start + step · (mean - start)`` (Nichol et al. 2018, batched).
 
-    Parameters
-    ----------
-    start
-        Where all of them started.
-    models
-        Where their training ended.
-    step
-        Above 0; 1 gives the mean.
+    The models are where the training ended that began at `start`; a step of 1 gives their mean.
     """
     return stepped(start, mean(models), step)
 
@@ -53,15 +40,8 @@ def reptile(start: Model, models: Sequence[Model], step: float) -> Model:
 def fomaml(start: Model, gradients: Sequence[Model], step: float) -> Model:
     """First-order MAML's outer update, ``start - step · mean gradient`` (Finn et al. 2017).
 
-    Parameters
-    ----------
-    start
-        Where all of them started.
-    gradients
-        Gradients of the query loss at the adapted parameters, under the names of `start`;
-        statistics and integer arrays are no gradients, and are averaged.
-    step
-        Above 0, learning rate included.
+    The gradients are of the query loss at the adapted parameters, under the names of `start`;
+    statistics and integer arrays are no gradients, and are averaged. The step includes the rate.
     """
     merged = mean(gradients)
     for name, value in start.items():
@@ -118,10 +98,8 @@ def cluster_level(
 ) -> tuple[ArrayRecord | None, ArrayRecord | None, int]:
     """Merge the tasks of a cluster.
 
-    Returns
-    -------
-    The cluster's model, what the other coordinators are sent (both None if no task could be used),
-    and how many tasks were refused: of another shape, or not finite.
+    Returns the cluster's model, what the other coordinators are sent (both None if no task could be
+    used), and how many tasks were refused: of another shape, or not finite.
     """
     model = decode(start)
     sent = _usable(tasks, model)

@@ -82,13 +82,7 @@ class Announcement:
 
 
 def elect(costs: Mapping[int, float]) -> int:
-    """The peer with the lowest cost; of equals the one with the lowest number.
-
-    Raises
-    ------
-    ValueError
-        If there is no peer.
-    """
+    """The peer with the lowest cost; of equals the one with the lowest number."""
     return min(costs, key=lambda peer: (costs[peer], peer))
 
 

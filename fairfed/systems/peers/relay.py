@@ -41,12 +41,7 @@ class Exchanged:
 class Relay:
     """Passes messages between peers, whose ClientApp answers ``query.peer``.
 
-    Parameters
-    ----------
-    peers
-        Who takes part.
-    gone
-        Says whether a peer is unreachable in a round and phase: a condition of the experiment.
+    `gone` says whether a peer is unreachable in a round and phase: a condition of the experiment.
     """
 
     def __init__(
@@ -61,14 +56,7 @@ class Relay:
     ) -> Steps[Exchanged]:
         """Run the phases of one round; messages of the last phase are for nobody.
 
-        Parameters
-        ----------
-        number
-            The round.
-        phases
-            Their names, in order.
-        request
-            What every peer is told beside round and phase.
+        The request is what every peer is told beside round and phase.
         """
         seen = Exchanged()
         post: dict[int, list[PeerMessage]] = {}

@@ -32,14 +32,9 @@ logger = logging.getLogger("fairfed")
 
 
 class Peer:
-    """One peer in one phase.
+    """One peer in one phase; its state is changed in place.
 
-    Parameters
-    ----------
-    role, state, site, rules
-        Who it is, what it remembers (changed in place), its data, and what all agree on.
-    inbox
-        Messages that others wrote to it in the phase before.
+    The rules are what all agree on, the inbox what others wrote to it in the phase before.
     """
 
     def __init__(

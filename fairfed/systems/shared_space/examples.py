@@ -64,12 +64,8 @@ def training_examples(
 ) -> Examples:
     """What a client trains on in a round.
 
-    Parameters
-    ----------
-    knows
-        Whether the class that arrives, if one does, is known by now.
-    sent
-        The request's settings, with the modalities' centres.
+    `knows` says whether the class that arrives, if one does, is known by now; `sent` are the
+    request's settings, with the modalities' centres.
     """
     study, own, names = site.place.study, site.own, site.table.classes
     missing, arriving = positions(study, names)

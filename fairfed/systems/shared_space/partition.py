@@ -33,10 +33,7 @@ class Partition:
 def label_sets(seen: Sequence[int], clients: int, size: int, seed: int) -> list[tuple[int, ...]]:
     """Label sets of the clients with images: windows of a seeded circle, spread evenly over it.
 
-    Raises
-    ------
-    InputError
-        If a set is larger than there are classes, or some class would be in none.
+    A size above the number of classes, or one that leaves a class to nobody, is refused.
     """
     if size > len(seen):
         raise InputError(
@@ -65,20 +62,9 @@ def divide(
     """Divide the rows: first the clients with images, then with both, then with captions alone.
 
     Every training row is at one client at most. Rows of a missing class are where captions of it
-    are, for somebody has seen what a caption describes; its image is nowhere. Test rows of every
-    class are divided evenly among the clients with images.
-
-    Parameters
-    ----------
-    labels, test
-        ``[n]``: class of each row, and whether it is for testing only.
-    missing, arriving
-        Classes of which there are captions alone, and which there is nothing of.
-
-    Raises
-    ------
-    InputError
-        As `label_sets`.
+    are, for somebody has seen what a caption describes; its image is nowhere, and of an arriving
+    class there is nothing. Test rows of every class are divided evenly among the clients with
+    images.
     """
     sighted = shared.image_clients + shared.both_clients
     held = {*missing, *arriving}

@@ -73,12 +73,6 @@ class SharedSites(SimulatedSites):
 
 
 def shared_site(request: Request) -> SharedSite:
-    """The site that a message is for.
-
-    Raises
-    ------
-    fairfed.errors.PublicInputError
-        If it holds nothing, or is real.
-    """
+    """The site that a message is for; refused if it holds nothing, or is real."""
     sites = simulated(request.sites, SharedSites, "[shared]")
     return sites.held(request.client, sites.place(request.study))

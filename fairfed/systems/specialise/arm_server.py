@@ -49,13 +49,7 @@ class SpecialisingServer(AveragingServer):
         return [said["n-real"] / total for said in numbers] if total else []
 
     def judge(self, number: int, model: Model, rows: dict[int, Row]) -> Steps[dict[str, Any]]:
-        """Ask for the mean loss of a LoRA on the held-out images of all clients together.
-
-        Raises
-        ------
-        fairfed.errors.RunError
-            If nobody can judge it.
-        """
+        """Ask for a LoRA's mean loss on all clients' held-out images; somebody has to answer."""
         config = {**self._request, "round": number}
         answers = yield Exchange.alike(
             "evaluate.specialise", self._everyone, config, encode(model), "evaluate"

@@ -45,11 +45,6 @@ def synthesiser(place: Workplace, split: Split) -> Synthesiser:
 
     Unseen and validation classes are described without their names, unless `zsl.conditioning` is
     `name`.
-
-    Raises
-    ------
-    InputError
-        If a model is not to be had.
     """
     mode, space = required(place.study.zsl).conditioning, place.space
     held = (*split.classes.unseen, *split.classes.validation)
@@ -60,10 +55,7 @@ def synthesiser(place: Workplace, split: Split) -> Synthesiser:
 def embed_generated(place: Workplace, split: Split) -> Embedded:
     """Generate and embed images of all trained, validation and unseen classes.
 
-    Raises
-    ------
-    InputError
-        If no image of a class is accepted.
+    A class of which no image is accepted is an error.
     """
     maker, encoder, space = synthesiser(place, split), place.encoder, place.space
     groups = np.flatnonzero(known_groups(space.groups)).tolist()

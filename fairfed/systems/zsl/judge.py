@@ -35,18 +35,10 @@ def fit_softmax(
     batch_size: int,
     generator: torch.Generator,
 ) -> nn.Linear:
-    """Train a linear softmax classifier with Adam.
+    """Train a linear softmax classifier with Adam on ``[n, d]``, and freeze it.
 
-    Parameters
-    ----------
-    features, labels
-        ``[n, d]``, and ``[n]`` of which each is one of `classes`.
-    classes
-        What its outputs stand for, in order.
-
-    Returns
-    -------
-    The classifier, frozen; weights begin at zero, so that only the order of rows is random.
+    Each label ``[n]`` is one of `classes`, which its outputs stand for, in order. Weights begin at
+    zero, so that only the order of rows is random.
     """
     targets = _positions(labels, classes)
     model = nn.Linear(features.shape[1], len(classes))
@@ -129,19 +121,10 @@ def stored(features: Tensor, labels: Tensor) -> Source:
 
 
 class Judge:
-    """Scores a source of synthetic features on real ones.
+    """Scores a source of synthetic features on real ones, those times `scale`.
 
     Both classifiers, of unseen classes alone and of all, learn from synthetic features only: the
     server has no client's row.
-
-    Parameters
-    ----------
-    table, split
-        Real rows, and which of them validate and test.
-    zsl
-        Epochs and learning rate of the classifiers.
-    scale
-        Factor from real features to the federation's scale.
     """
 
     def __init__(self, table: FeatureTable, split: Split, zsl: ZslSettings, scale: float) -> None:

@@ -25,10 +25,7 @@ INITIAL_DEVIATION = 0.02
 class FeatureGenerator(nn.Module):
     """Noise, attributes and CLIP text to a feature: one hidden layer.
 
-    Attributes
-    ----------
-    noise
-        Length of the noise: as many numbers as attributes, as in f-CLSWGAN.
+    The noise has as many numbers as there are attributes, as in f-CLSWGAN.
     """
 
     def __init__(
@@ -94,16 +91,9 @@ def discriminator(table: FeatureTable, zsl: ZslSettings) -> Discriminator:
 
 
 class Conditions:
-    """What conditions a generator, class by class.
+    """What conditions a generator of a variant, class by class.
 
-    Parameters
-    ----------
-    table
-        Attributes and CLIP text of the classes.
-    variant
-        Which of them it uses.
-    deviation
-        Standard deviation of the noise on the text, where the variant has noise.
+    The deviation is that of the noise on CLIP's text, where the variant has noise.
     """
 
     def __init__(self, table: FeatureTable, variant: Variant, deviation: float) -> None:

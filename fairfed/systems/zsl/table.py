@@ -43,13 +43,7 @@ class FeatureTable:
 
 
 def unit_attributes(table: AttributeTable, classes: tuple[str, ...]) -> Floats:
-    """Attribute vectors of length 1, ``[C, A]``, as xlsa17's `att` is.
-
-    Raises
-    ------
-    InputError
-        If a class has no row, or nothing in it.
-    """
+    """Attribute vectors of length 1, ``[C, A]``, as xlsa17's `att` is; none may be empty."""
     values = table.values[[table.row(name) for name in classes]]
     lengths = np.linalg.norm(values, axis=1) if values.shape[1] else np.zeros(len(classes))
     if not lengths.all():
@@ -62,18 +56,12 @@ def unit_attributes(table: AttributeTable, classes: tuple[str, ...]) -> Floats:
 
 
 def load_xlsa17(folder: Path, texts: Floats | None = None) -> FeatureTable:
-    """Read a data set in xlsa17's format.
+    """Read a data set in xlsa17's format: a folder of `res101.mat` and `att_splits.mat`.
 
     Test rows are `test_seen_loc` and `test_unseen_loc`; rows in no list are for testing, too, so
     that nothing is trained on that the splits do not give. Classes of `test_unseen_loc` and of
-    `val_loc` are proposed as unseen and for validation.
-
-    Parameters
-    ----------
-    folder
-        Holds `res101.mat` and `att_splits.mat`.
-    texts
-        ``[C, T]`` CLIP embeddings of the classes' prompts; None for none.
+    `val_loc` are proposed as unseen and for validation. `texts` ``[C, T]`` are CLIP embeddings of
+    the classes' prompts; None for none.
 
     Raises
     ------
@@ -143,13 +131,7 @@ def _locations(path: Path, count: int) -> dict[str, npt.NDArray[np.int64]]:
 
 
 def require_files(folder: Path) -> None:
-    """Refuse a folder that lacks one of the two files.
-
-    Raises
-    ------
-    InputError
-        With the one that is missing.
-    """
+    """Refuse a folder that lacks one of the two files; the message names it."""
     for path in (folder / FEATURES_FILE, folder / SPLITS_FILE):
         if not path.is_file():
             raise InputError(
@@ -159,13 +141,7 @@ def require_files(folder: Path) -> None:
 
 
 def _variables(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Variables of a MATLAB file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or lacks a variable.
-    """
+    """Variables of a MATLAB file; one that cannot be read, or lacks any, is refused."""
     content = read_mat(path)
     lacking = [name for name in names if name not in content]
     if lacking:

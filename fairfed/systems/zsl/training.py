@@ -60,11 +60,7 @@ def train_gan(
 
     An epoch is as many generator steps as the rows have batches, each after `critic_steps` of the
     discriminator on batches of their own, as in f-CLSWGAN. Adam begins anew: the generator is
-    another one in every round.
-
-    Returns
-    -------
-    Mean losses of the discriminator (with penalty) and of the generator.
+    another one in every round. Returns both mean losses, the discriminator's first, with penalty.
     """
     optimisers = [
         torch.optim.Adam(network.parameters(), lr=zsl.lr, betas=BETAS)
