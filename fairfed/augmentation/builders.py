@@ -34,13 +34,7 @@ Vectors = dict[str, tuple[float, ...]]
 def build_generator(
     config: PipelineConfig, space: SemanticSpace, engine: Engine, workers: int, closing: ExitStack
 ) -> Generator:
-    """The configured generator; what it holds open is closed with `closing`.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a model is not to be had, or Ray is not installed.
-    """
+    """The configured generator; what it holds open is closed with `closing`."""
     if config.synthesis.generator == "inversion":
         return _inversion(config, space)
     settings = diffusion_settings(
@@ -60,17 +54,9 @@ def build_conditioner(
 ) -> Conditioner:
     """The configured conditioning.
 
-    Parameters
-    ----------
-    references
-        Describes the real training images; called where prototypes are made of them.
-    output
-        Keeps a release of prototypes.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a class among `conditioning.unnamed` is none, or prototypes cannot be read.
+    `references` describes the real training images, and is called where prototypes are made of
+    them; `output` keeps a release of prototypes. A class among `conditioning.unnamed` that is none,
+    or prototypes that cannot be read, are refused.
     """
     conditioning, space = config.conditioning, scorer.space
     unknown = [name for name in conditioning.unnamed if name not in space.classes]

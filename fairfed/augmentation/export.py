@@ -74,21 +74,9 @@ def export(
 ) -> dict[str, int]:
     """Write the image folder, whole or not at all; an earlier export is replaced.
 
-    Parameters
-    ----------
-    accepted
-        Rows of the manifest of accepted images.
-    target
-        The folder to write.
-
-    Returns
-    -------
-    Rows by split and kind, as ``{"train real": 10, …}``.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If an accepted image is no longer in the store, or the folder cannot be written.
+    `accepted` are rows of the manifest. Returned are numbers of rows by split and kind, as
+    ``{"train real": 10, …}``. An accepted image that is no longer in the store, or a folder that
+    cannot be written, is an error.
     """
     draft = _Draft(target.with_name(f"{target.name}.part"), _own_columns(config, source))
     if draft.path.exists():  # an interrupted export

@@ -45,16 +45,8 @@ Rows = npt.NDArray[np.int64]
 class Pipeline:
     """One augmentation at work; a context manager, because a generator may hold processes.
 
-    Parameters
-    ----------
-    config
-        The configuration.
-    output
-        The output directory.
-    watcher
-        Is told what happens.
-    engine, workers
-        How images are made: here, or by so many workers of Ray. The images are the same.
+    The watcher is told what happens. Images are made here, or by so many workers of Ray; they are
+    the same.
     """
 
     def __init__(
@@ -115,13 +107,7 @@ class Pipeline:
         return load_encoder(self.config.semantic.encoder)
 
     def check(self, wanted: Cells) -> None:
-        """Refuse what cannot be made, before anything is.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If CLIP or the generator does not know the classes, or a prompt does not suit it.
-        """
+        """Refuse what cannot be made, before anything is: an unknown class, an unfit prompt."""
         if wanted.any() and self.config.synthesis.generator == "diffusion":
             self.sight.check()
             self.synthesiser().check(wanted, OWNER)
@@ -191,12 +177,7 @@ class Pipeline:
     ) -> Synthesiser:
         """The way from cells to accepted images.
 
-        Parameters
-        ----------
-        references
-            Real images that calibrate the checks.
-        max_tries
-            Replaces the configured budget.
+        The references calibrate the checks; `max_tries` replaces the configured budget.
         """
         curation = self.config.curation.model_dump()
         if max_tries is not None:

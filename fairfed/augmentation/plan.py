@@ -62,22 +62,12 @@ def estimate(
     real_bytes: float,
     batch: int = 1,
 ) -> dict[str, Any]:
-    """What the plan costs.
+    """What the plan costs, of which the store holds `in_store` images already.
 
-    Parameters
-    ----------
-    wanted
-        Images per cell.
-    in_store
-        Of these, images that the store holds already.
-    rate
-        Cost of an image; None where nothing has been timed: seconds and disk are then unknown.
-    max_tries
-        Budget of each cell, as a multiple of the images wanted; gives the upper ends.
-    real_bytes
-        Size of the real images that are copied.
-    batch
-        Images made together: the last batch of a step costs as much as a full one.
+    Where nothing has been timed, seconds and disk are unknown. `max_tries` is the budget of each
+    cell, as a multiple of the images wanted; it gives the upper ends. `real_bytes` are those of the
+    real images that are copied. Of images made in a `batch`, the last one of a step costs as much
+    as a full one.
     """
     images = int(wanted.sum())
     cost: dict[str, Any] = {
@@ -117,12 +107,8 @@ def plan_document(
 ) -> dict[str, Any]:
     """Content of `plan.json`.
 
-    Parameters
-    ----------
-    prompts
-        Example of what conditions the images of each cell that is filled.
-    facts
-        Further sections: generator, cost, composability, ….
+    The prompts are examples of what conditions the images of each cell that is filled, the facts
+    further sections: generator, cost, composability, ….
     """
     table, found = source.table, statuses(config, source)
     cells = [
@@ -154,13 +140,7 @@ def plan_document(
 
 
 def planned_cells(plan: dict[str, Any], source: Source) -> Cells:
-    """Images per cell of a stored plan.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the plan was made for other data.
-    """
+    """Images per cell of a stored plan; one that was made for other data is refused."""
     if plan["data"]["digest"] != source.digest:
         raise InputError(
             f"{plan['data']['source']}: the images, labels or sensitive values have changed since "

@@ -55,13 +55,7 @@ class Source:
 
 
 def load_source(config: PipelineConfig) -> Source:
-    """Load the data of a configuration.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data is not as the configuration says, or holds synthetic images already.
-    """
+    """Load the data of a configuration; refused where it holds synthetic images already."""
     # Images that were made from this data would be copied as real ones.
     data = config.data.model_copy(update={"synthetic": "error"})
     table = load_images(config.model_copy(update={"data": data}))

@@ -48,13 +48,7 @@ STEPS = ("plan", "generate", "curate", "export")
 
 
 def chosen_steps(until: str | None, only: str | None) -> tuple[str, ...]:
-    """Steps to run.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a name is no step, or both are given.
-    """
+    """Steps to run, by the options `--until` and `--only`."""
     if until is not None and only is not None:
         raise InputError("--until and --only exclude each other; give one")
     for option, name in (("--until", until), ("--only", only)):
@@ -66,14 +60,7 @@ def chosen_steps(until: str | None, only: str | None) -> tuple[str, ...]:
 
 
 def run_steps(pipeline: Pipeline, steps: tuple[str, ...]) -> None:
-    """Run steps in their order.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the user's data, configuration or models are not as they should be; if a step is run
-        alone whose predecessor is missing.
-    """
+    """Run steps in their order; one that is run alone needs what its predecessor has written."""
     actions: dict[str, Callable[[Pipeline], None]] = {
         "plan": plan, "generate": generate, "curate": curate, "export": export_folder,
     }  # fmt: skip
@@ -84,10 +71,7 @@ def run_steps(pipeline: Pipeline, steps: tuple[str, ...]) -> None:
 def plan(pipeline: Pipeline) -> None:
     """Decide what is made, try every cell once, and write `plan.json`.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If an earlier plan was made for other data: what followed from it is not overwritten.
+    An earlier plan that was made for other data is not overwritten: something may follow from it.
     """
     if pipeline.output.has(PLAN):
         _planned(pipeline)
@@ -227,9 +211,7 @@ def _announce(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> None:
 def _time_a_batch(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> tuple[Rate | None, int]:
     """Make one batch over as many cells as it has room for; the store keeps its images.
 
-    Returns
-    -------
-    The rate, and the number of images made.
+    Returned are the rate, and the number of images made.
     """
     room = pipeline.generator.inner.batch_size
     tried = np.zeros_like(wanted)

@@ -19,21 +19,10 @@ from semantic.space import SemanticSpace
 def adapted_clip(
     config: Agreement, method: str, scratch: bool, encoder: ClipEncoder, space: SemanticSpace
 ) -> AdaptedClip:
-    """The untrained model of a method of adaptation.
+    """The untrained model of a method of adaptation (`adapt.method`).
 
-    Parameters
-    ----------
-    method
-        A name of `adapt.method`.
-    scratch
-        Whether the image tower is drawn anew.
-    encoder, space
-        The pretrained CLIP, and the classes with what they are called.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the encoder has no part that the method adapts, or a class has no name.
+    With `scratch` the image tower is drawn anew. An encoder without the part that the method
+    adapts, or a class without a name, is refused.
     """
     draw = torch.Generator().manual_seed(config.seed)
     frozen = encoder.model

@@ -102,22 +102,11 @@ def build_model(
 
 
 def own_model(name: str, num_classes: int, shape: tuple[int, ...], seed: int) -> nn.Module:
-    """Build a model of the user's own.
+    """Build a model of the user's own: `module:function`, of `num_classes` and `shape`.
 
-    Its function draws from PyTorch's global random state, which is set for it and then put back:
-    no other thread may draw from it meanwhile.
-
-    Parameters
-    ----------
-    name
-        `module:function`, a function of `num_classes` and `shape`.
-    shape
-        Of a row: ``(3, H, W)`` of an image, whose values are 0 to 1; ``(inputs,)`` of a table.
-
-    Raises
-    ------
-    InputError
-        If there is no such function, or what it returns is no module that gives logits.
+    A row's shape is ``(3, H, W)`` of an image, whose values are 0 to 1; ``(inputs,)`` of a table.
+    The function draws from PyTorch's global random state, which is set for it and then put back: no
+    other thread may draw from it meanwhile. What gives no module that gives logits is refused.
     """
     make = own_function(name, "model")
     with torch.random.fork_rng(devices=[]):

@@ -13,20 +13,8 @@ HIDDEN = (120, 84)
 class LeNet(nn.Module):
     """Two convolutions and three linear layers: 62,000 parameters at 32 × 32 pixels, 10 classes.
 
-    Parameters
-    ----------
-    num_classes
-        Number of logits.
-    image_size
-        Side of the square images, in pixels; at least 16.
-    batch_norm
-        Put BatchNorm behind each convolution, which the original has not: inversion (Fed-ZDA)
-        needs its statistics.
-
-    Raises
-    ------
-    ValueError
-        If the images are too small.
+    Images have a side of 16 pixels at least. `batch_norm` puts BatchNorm behind each convolution,
+    which the original has not: inversion (Fed-ZDA) needs its statistics.
     """
 
     def __init__(self, num_classes: int, image_size: int = 32, *, batch_norm: bool = False) -> None:

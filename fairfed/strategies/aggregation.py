@@ -135,13 +135,7 @@ class Aggregation:
         )
 
     def load(self, state: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-        """Restore what :meth:`state_dict` and :meth:`state_arrays` returned.
-
-        Raises
-        ------
-        InputError
-            The state is of other parts or of other parameters.
-        """
+        """Restore what :meth:`state_dict` and :meth:`state_arrays` of like parts returned."""
         refuse_other(self.identity(), state)
         of_rule, of_optimiser, others = strip_prefixes(arrays, "rule", "optimiser")
         if others:

@@ -22,26 +22,11 @@ EVALUATION = "evaluate"
 class SteeredServer(ArmServer):
     """Runs a `FairnessSteered` strategy: a round trains the clients drawn, and evaluates on all.
 
-    Parameters
-    ----------
-    grid : Grid
-        Handed to the strategy, which asks it nothing once its clients are enrolled.
-    clients : sequence of Client
-        Who takes part.
-    plan : Plan
-        How a round draws them.
-    strategy : FairnessSteered
-        Merges and weighs.
-    start : Model
-        The model before the first round.
-    config : mapping
-        Settings for the clients, in the ConfigRecord of every request beside ``round``.
-    synthesis_timeout : float, optional
-        Seconds for a training in which clients synthesise what the closed loop has planned.
-    action : str
-        What ``train`` and ``evaluate`` are of; empty: Flower's default.
-    outside : collection of int
-        Clients that are neither sent nor asked anything.
+    The strategy asks the grid nothing once its clients are enrolled. `config` are settings for the
+    clients, in the ConfigRecord of every request beside ``round``; `synthesis_timeout` seconds for
+    a training in which they synthesise what the closed loop has planned. `action` is what ``train``
+    and ``evaluate`` are of; empty: Flower's default. Who is `outside` is neither sent nor asked
+    anything.
     """
 
     def __init__(

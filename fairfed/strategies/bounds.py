@@ -57,23 +57,10 @@ def within(asked: Floats, least: Floats, most: float, allowed: Mask) -> Floats:
     """Return ``clip(t asked, least, most)``, with the t for which it sums to 1.
 
     Whoever is out of bounds on the side that is out by more can only end at that bound: it is
-    settled there, and the others share out anew what is left.
-
-    Parameters
-    ----------
-    asked : ndarray of float64, shape (K,)
-        Weights that sum to 1.
-    least : ndarray of float64, shape (K,)
-        Floors, none above `most`; their sum is at most 1.
-    most : float
-        The cap, at least 1 over the number of clients allowed.
-    allowed : ndarray of bool, shape (K,)
-        Clients that can take what others lose, in equal parts where all weights left are zero.
-
-    Returns
-    -------
-    ndarray of float64, shape (K,)
-        `asked` itself if all of it is within the bounds.
+    settled there, and the others share out anew what is left. `asked` ``[K]`` sums to 1, and is
+    returned itself if all of it is within the bounds. The floors `least` ``[K]`` sum to 1 at most,
+    none above the cap `most`, which is at least 1 over the number of clients allowed. Those
+    `allowed` ``[K]`` can take what others lose, in equal parts where all weights left are zero.
     """
     if _inside(asked, least, most):
         return asked
@@ -96,18 +83,10 @@ def within(asked: Floats, least: Floats, most: float, allowed: Mask) -> Floats:
 
 
 def drawn_down(weight: Floats, held: Floats, allowed: Mask, most: float = 1.0) -> Mask:
-    """Say who counts for less than half of its share of the examples, shape (K,).
+    """Say who counts for less than half of its share `held` of the examples; each of shape (K,).
 
-    Nobody does where all have the same weight (one client, one vote), nor does one at the cap.
-
-    Parameters
-    ----------
-    weight, held : ndarray of float64, shape (K,)
-        Weights as they are applied, and shares of the examples.
-    allowed : ndarray of bool, shape (K,)
-        Clients that can have a weight.
-    most : float
-        The cap.
+    Nobody does where all have the same weight (one client, one vote), nor does one at the cap
+    `most`. Clients that are not `allowed` can have no weight.
     """
     there = weight[allowed]
     if not there.sum() > 0 or np.ptp(there) <= ROUNDING:
@@ -125,12 +104,7 @@ def project_onto_simplex(point: Floats) -> Floats:
     """Return the nearest point, in the Euclidean sense, that is >= 0 and sums to 1.
 
     By sorting (Held et al. 1974; Duchi et al., ICML 2008): the projection subtracts one threshold
-    from all coordinates and cuts at 0.
-
-    Parameters
-    ----------
-    point : ndarray of float64, shape (K,)
-        Finite; K >= 1.
+    from all coordinates and cuts at 0. The point ``[K]`` is finite, K >= 1.
     """
     centred = point - point.max()  # the projection ignores a shift; sums stay small
     ordered = np.sort(centred)[::-1]

@@ -115,15 +115,7 @@ def cohort_of(
     probe: Probe | None,
     known: NDArray[np.bool_] | None = None,
 ) -> Cohort:
-    """Gather what is known of the clients of a round; of examples, the real ones count.
-
-    Parameters
-    ----------
-    server_round, received, probe, known
-        As in `Cohort`.
-    replies, models
-        Usable replies, and the models in them by partition id.
-    """
+    """Gather what is known of the clients of a round; of examples, the real ones count."""
     return Cohort(
         round=server_round,
         clients=tuple(r.client for r in replies),

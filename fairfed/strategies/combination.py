@@ -52,13 +52,9 @@ def combine(
     """Build the parts that are given by name; those given as objects are taken as they are.
 
     Without a ``signal``, a rule that is steered gets the one it was published with, and for any
-    other rule the gap of ``metric`` is measured for the log.
-
-    Raises
-    ------
-    InputError
-        Unknown name or option, a parameter out of range, a signal without its metric, or parts that
-        make no sense together.
+    other rule the gap of ``metric`` is measured for the log. Parts that make no sense together are
+    refused, as are a signal without its metric, unknown names and options, and parameters out of
+    range.
     """
     made = RULES.make(rule, options) if isinstance(rule, str) else rule
     if signal is None and made.steers_by:

@@ -98,25 +98,13 @@ def lower_is_fairer(metric: MetricFn) -> bool:
 
 
 def gaps(counts: Sequence[Counts], metric: MetricFn, signed: bool = False) -> Signals:
-    """Measure how far each client's metric is from that of the pooled counts.
+    """Measure how far each client's metric is from that of the pooled counts; NaN without counts.
 
     FairFed (Ezzeldin et al., AAAI 2023, arXiv 2110.00857): ``gap_k = |F_global - F_k|``, or
     ``|Acc_k - Acc_global|`` where the fairness metric is undefined because a group is missing at
-    the client. The global values are of the pooled counts, never a mean of client values.
-
-    Parameters
-    ----------
-    counts : sequence of ndarray of int64, each of shape (G, C, C)
-        Confusion counts of the received global model, one array per client.
-    metric : callable
-        Fairness metric.
-    signed : bool
-        Keep the sign, turned so that a positive gap means *less* fair than the federation.
-
-    Returns
-    -------
-    Signals
-        One gap per client, >= 0 unless signed; NaN for a client without counts.
+    the client. The global values are of the pooled counts, never a mean of client values. The
+    counts ``[G, C, C]`` are of the received global model, one array per client. With its sign, a
+    positive gap means *less* fair than the federation.
     """
     if not counts:
         return Signals(np.zeros(0), ())
@@ -182,13 +170,7 @@ class ProbeUnfairness(Signal):
     metric: MetricFn
 
     def __call__(self, cohort: Cohort) -> Signals:
-        """Return the unfairness of every model, and of the received one as reference.
-
-        Raises
-        ------
-        ValueError
-            The cohort has no probe.
-        """
+        """Return the unfairness of every model, and of the received one as reference."""
         probe = cohort.probe
         if probe is None:
             raise ValueError(NO_PROBE)
@@ -250,13 +232,7 @@ SIGNALS: Registry[Signal] = Registry(
 
 
 def make_signal(name: str, metric: MetricFn | None) -> Signal:
-    """Build a signal by name.
-
-    Raises
-    ------
-    InputError
-        Unknown name, or a signal of a fairness metric without one.
-    """
+    """Build a signal by name; one of a fairness metric is refused without one."""
     kind: type[Any] = SIGNALS.named(name)
     if "metric" not in parameter_names(kind):
         made: Signal = kind()

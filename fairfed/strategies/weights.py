@@ -91,22 +91,9 @@ def sanitise(raw: Sequence[float] | Floats, n: Sequence[float] | Floats) -> Weig
 def bounded(weights: Weights, n: Floats, bounds: Bounds, allowed: NDArray[np.bool_]) -> Weights:
     """Cut weights above the cap and raise those below the floor; the others keep their proportions.
 
-    Parameters
-    ----------
-    weights : Weights
-        Normalised weights.
-    n : ndarray of float64, shape (K,)
-        Examples per client.
-    bounds : Bounds
-        Cap and floor. A floor above the cap gives way to it: both can then be kept together.
-    allowed : ndarray of bool, shape (K,)
-        Clients that have a floor, and that can take what others lose, in proportion to their
-        weights, or in equal parts where these are all zero.
-
-    Returns
-    -------
-    Weights
-        With the same weights, bit for bit, if all are within the bounds.
+    A floor above the cap gives way to it: both can then be kept together. Those `allowed` ``[K]``
+    have a floor, and can take what others lose, in proportion to their weights, or in equal parts
+    where these are all zero. If all are within the bounds, the weights are the same bit for bit.
     """
     asked = weights.weight
     if not asked.sum() > 0:

@@ -26,16 +26,9 @@ from fairfed.strategies.weights import Weights, impute, sanitise, shares, withou
 
 
 def afl_mixture(prior: Floats, risks: Floats, gamma: float) -> Floats:
-    """Take one step of the mixture, ``P_simplex(prior + gamma risks)``.
+    """Take one step of the mixture, ``P_simplex(prior + gamma risks)``; 0 returns ``prior`` itself.
 
-    Parameters
-    ----------
-    prior : ndarray of float64, shape (K,)
-        Mixture so far, on the simplex.
-    risks : ndarray of float64, shape (K,)
-        Losses; NaN counts as the mean of the others.
-    gamma : float
-        Step size, >= 0; 0 returns ``prior`` itself.
+    `prior` ``[K]`` is on the simplex; of the losses ``[K]``, NaN counts as the mean of the others.
     """
     if gamma == 0:
         return prior

@@ -38,23 +38,10 @@ def fairfed_weights(
 ) -> tuple[Weights, Floats]:
     """Take one step of FairFed: ``w_k <- w_k - beta (gap_k - mean gap)``, then normalise.
 
-    Parameters
-    ----------
-    n : sequence of float, length K
-        Examples per client.
-    signals : sequence of float, length K
-        Gap of each client to the global value; NaN where undefined.
-    offsets : sequence of float, length K
-        Corrections so far (0 before the first round).
-    beta : float
-        Fairness budget, >= 0; 0 gives FedAvg's weights bit for bit.
-
-    Returns
-    -------
-    weights : Weights
-        The weights of this round.
-    offsets : ndarray of float64, shape (K,)
-        The corrections to hand in next time.
+    `n` are the clients' examples, `signals` their gaps to the global value (NaN where undefined),
+    `offsets` their corrections so far (0 before the first round), all of length K. Returned are the
+    weights, and the corrections to hand in next time. ``beta = 0`` gives FedAvg's weights bit for
+    bit.
     """
     base = shares(np.asarray(n, np.float64))
     gaps = np.asarray(signals, np.float64)

@@ -38,20 +38,10 @@ from fairfed.strategies.weights import Weights
 def fedfb_shares(counts: Counts, shares: Floats | None, step: float) -> tuple[Floats, Floats]:
     """Move the groups' shares of each class towards the groups with the larger error.
 
-    Parameters
-    ----------
-    counts : ndarray of int64, shape (G, C, C)
-        Pooled counts of the received model.
-    shares : ndarray of float64, shape (G, C), optional
-        Shares so far, each column summing to 1; None to start at the groups' shares of the rows.
-    step : float
-        ``alpha / sqrt(t + 1)``, >= 0.
-
-    Returns
-    -------
-    shares, held : ndarray of float64, each of shape (G, C)
-        New shares, and shares of the rows. A cell without rows keeps its share, and so does a class
-        whose rows are all of one group.
+    The counts ``[G, C, C]`` of the received model are pooled. Shares ``[G, C]``, whose columns each
+    sum to 1, start at the groups' shares of the rows, which are returned, too. The step is ``alpha
+    / sqrt(t + 1)``. A cell without rows keeps its share, and so does a class whose rows are all of
+    one group.
     """
     errors, rows = errors_by_cell(counts)
     held = row_shares(rows)

@@ -36,21 +36,9 @@ from fairfed.strategies.weights import Weights
 
 
 def minmax_mixture(counts: Counts, mixture: Floats, gamma: float) -> Floats:
-    """Take one step of the mixture of groups.
+    """Take one step of the mixture ``[G]`` of groups, by pooled counts ``[G, C, C]``.
 
-    Parameters
-    ----------
-    counts : ndarray of int64, shape (G, C, C)
-        Pooled counts of the received model.
-    mixture : ndarray of float64, shape (G,)
-        Mixture so far, on the simplex.
-    gamma : float
-        Step size, >= 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (G,)
-        The new mixture. A group without rows keeps its share.
+    It stays on the simplex; a group without rows keeps its share.
     """
     errors, rows = errors_by_cell(counts)
     size = rows.sum(axis=1)

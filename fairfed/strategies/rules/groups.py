@@ -27,19 +27,9 @@ LARGEST_WEIGHT = 10.0
 
 
 def errors_by_cell(counts: Counts | Floats) -> tuple[Floats, Floats]:
-    """Return the 0-1 loss of every cell, and its rows.
+    """Return the 0-1 loss of every cell ``[G, C]``, NaN in one without rows, and its rows.
 
-    Parameters
-    ----------
-    counts : ndarray, shape (G, C, C)
-        Pooled confusion counts, or a moving sum of them.
-
-    Returns
-    -------
-    errors : ndarray of float64, shape (G, C)
-        Share of wrong predictions; NaN in a cell without rows.
-    rows : ndarray of float64, shape (G, C)
-        Examples of the cell.
+    The counts ``[G, C, C]`` are pooled, or a moving sum of pooled ones.
     """
     rows = counts.sum(axis=2).astype(np.float64)
     right = np.diagonal(counts, axis1=1, axis2=2)
@@ -55,19 +45,9 @@ def relative_weights(wanted: Floats, held: Floats) -> Floats:
 
 
 def update_participation(cells: dict[int, Floats], cohort: Cohort) -> tuple[Floats, Floats]:
-    """Note the rows of the clients that take part.
+    """Note the rows of the clients that take part, at least one, in `cells` by partition id.
 
-    Parameters
-    ----------
-    cells : dict of int to ndarray of float64, shape (G, C)
-        Rows of every client heard of, by partition id; changed in place.
-    cohort : Cohort
-        At least one client, with counts.
-
-    Returns
-    -------
-    before, held : ndarray of float64, each of shape (G, C)
-        Rows of all clients heard of before this round, and with it.
+    Returned are the rows ``[G, C]`` of all clients heard of before this round, and with it.
     """
     before = np.sum([np.zeros(cohort.pooled.shape[:2]), *cells.values()], axis=0)
     for client, counts in zip(cohort.clients, cohort.by_group, strict=True):
@@ -83,17 +63,9 @@ def row_shares(held: Floats) -> Floats:
 def with_newcomers(shares: Floats | None, before: Floats, held: Floats) -> Floats:
     """Give groups that are heard of for the first time their share of the rows.
 
-    Parameters
-    ----------
-    shares : ndarray of float64, shape (G,) or (G, C), optional
-        Shares so far; None for none.
-    before, held : ndarray of float64, of the same shape
-        Rows of all clients heard of before this round, and with it.
-
-    Returns
-    -------
-    ndarray of float64, of the same shape
-        Sums to 1 along the first axis where there are rows; the others make room in proportion.
+    Shares so far (None for none), and the rows of all clients heard of before this round and with
+    it, are ``[G]`` or ``[G, C]``. The shares returned sum to 1 along the first axis where there are
+    rows; the others make room in proportion.
     """
     own, new = row_shares(held), (held > 0) & (before == 0)
     if shares is None:
@@ -107,14 +79,7 @@ def with_newcomers(shares: Floats | None, before: Floats, held: Floats) -> Float
 def stepped_where(here: NDArray[np.bool_], shares: Floats, step: Floats) -> Floats:
     """Take a step on the simplex with the groups that are there; the absent keep their share.
 
-    Parameters
-    ----------
-    here : ndarray of bool, shape (G,)
-        Which groups are there.
-    shares : ndarray of float64, shape (G,)
-        Shares, on the simplex.
-    step : ndarray of float64, shape (n_here,)
-        What is added to the shares that those groups have among themselves.
+    `step` ``[n_here]`` is added to the shares that those groups have among themselves.
     """
     mass = 1.0 - shares[~here].sum()
     if not here.any() or mass <= 0:

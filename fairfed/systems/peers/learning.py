@@ -44,7 +44,7 @@ _TRAINING, _ADAPTING, _NOISE = 1, 2, 3
 
 
 class PeerSite:
-    """A peer's data and what it does with it, in one round; training is for a kind of meta update."""
+    """A peer's data and what it does with it in a round; training is for a meta update."""
 
     def __init__(self, site: Site, kind: MetaName, peer: int, server_round: int) -> None:
         self._site, self._kind, self._peer, self._round = site, kind, peer, server_round
