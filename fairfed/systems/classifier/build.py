@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evaluation import get_metric
+from fairfed.config import Arm, Config
+from fairfed.config.model import Agreement
 from fairfed.config.training import training_settings
+from fairfed.sites.workplace import Workplace
 from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
@@ -18,15 +21,9 @@ from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.systems.classifier.scaffold import Scaffold
-from fairfed.systems.classifier.server_side import ServerTrained
+from fairfed.systems.classifier.server_side import ServerTrained, Trainer
 from fairfed.systems.inversion.server import inversion_of
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.config import Arm, Config
-    from fairfed.config.model import Agreement
-    from fairfed.sites.workplace import Workplace
-    from fairfed.systems.classifier.server_side import Trainer
 
 TWICE = (
     "rule 'parity' weighs examples towards one distribution, and debias '{debias}' would weigh "

@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from flwr.serverapp import Grid
 
 from evaluation import get_metric
 from fairfed import __version__
@@ -36,9 +37,6 @@ from fairfed.systems.session import Session, begin
 from generators.plan import Cells
 from semantic.naming import CROSSED, UNKNOWN
 from semantic.space import known_groups
-
-if TYPE_CHECKING:
-    from flwr.serverapp import Grid
 
 UNITS = {"images": "images", "table": "rows"}
 """What a row is called, in the plural, by the kind of a label space."""

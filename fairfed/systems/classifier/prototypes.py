@@ -9,22 +9,18 @@ seed differ in the noise.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from flwr.app import Context, RecordDict
 
 from fairfed.config import Arm
 from fairfed.sites import dp_release
 from fairfed.sites.request import split_of
+from fairfed.sites.site import Site
+from fairfed.systems.session import Session
 from semantic.conditioning import Conditioner, Description
-from semantic.prototypes import sum_prototypes
+from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import NoisedPrototypes, merge_prototypes
 from semantic.space import Cell
-
-if TYPE_CHECKING:
-    from fairfed.sites.site import Site
-    from fairfed.systems.session import Session
-    from semantic.prototypes import PrototypeSums
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -25,19 +25,16 @@ from fairfed.draws import generator_of
 from fairfed.rounds.arrays import Model, decode, encode, validate_update
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.unseen import composing
+from fairfed.sites.workplace import Workplace
 from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.systems.classifier.prototypes import ReleasedConditioner, gather
+from fairfed.systems.session import Session
 from generators.diffusion import load_generator
 from generators.requests import Request, refuse
+from generators.synthesis import Synthesiser, SyntheticSet
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.sites.workplace import Workplace
-    from fairfed.systems.session import Session
-    from generators.synthesis import Synthesiser, SyntheticSet
-    from semantic.conditioning import Conditioner
 
 logger = logging.getLogger("fairfed")
 

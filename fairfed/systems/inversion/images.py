@@ -5,19 +5,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fairfed.sites.workplace import Workplace
 from fairfed.systems.inversion import inversion_settings
 from generators.inversion import InversionGenerator, InversionSettings, class_outputs
 from generators.requests import Image, Request, request_seed
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.sites.workplace import Workplace
 
 NO_BATCH_NORM = (
     "inversion = '{inversion}' makes images from the statistics that BatchNorm layers keep, and "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,19 +21,17 @@ from torch import Tensor, nn
 from fairfed.config import Arm
 from fairfed.config.base import required
 from fairfed.config.model import Agreement
+from fairfed.config.peers import MetaName
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, train_epochs
 from fairfed.models.training import as_float
+from fairfed.sites.site import Site
 from fairfed.strategies.aggregate import is_parameter
 from fairfed.systems.classifier.prototypes import class_sums
 from fairfed.systems.peers.messages import Report
 from fairfed.systems.peers.profiles import Profile, profile
-
-if TYPE_CHECKING:
-    from fairfed.config.peers import MetaName
-    from fairfed.sites.site import Site
-    from semantic.prototypes import PrototypeSums
+from semantic.prototypes import PrototypeSums
 
 STEPS = (0, 1, 5)
 """Local steps after which a model is measured."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from flwr.app import Message
 
 from fairfed.config.base import required
+from fairfed.config.peers import MetaName
 from fairfed.sites.request import Request
 from fairfed.sites.simulated import SimulatedSites, simulated
 from fairfed.sites.site import Site
@@ -16,10 +17,6 @@ from fairfed.systems.peers.meta import Rules
 from fairfed.systems.peers.population import holder, members, peer_cost
 from fairfed.systems.peers.schedule import Peer
 from fairfed.systems.peers.state import Role, recall, remember
-
-if TYPE_CHECKING:
-    from fairfed.config.peers import MetaName
-
 
 DRIFT = "peers.drift_round"
 

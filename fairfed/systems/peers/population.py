@@ -12,12 +12,9 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from fairfed.config.base import required
-
-if TYPE_CHECKING:
-    from fairfed.config.model import Agreement
+from fairfed.config.model import Agreement
 
 COSTS = (1.0, 10.0)
 """Range of the costs that are drawn where a node's configuration names none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,13 @@ from evaluation.results import (
     clients_called,
     write_results,
 )
+from fairfed.config import Config
 from fairfed.config.base import required
 from fairfed.rounds.run_directory import RunDirectory, costs
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.shared_space.classes import memory, positions
 from fairfed.systems.shared_space.embeddings import IMAGES
 from fairfed.systems.shared_space.variants import variants_of
-
-if TYPE_CHECKING:
-    from fairfed.config import Config
 
 Line = dict[str, Any]
 COMPARED = (

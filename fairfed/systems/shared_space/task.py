@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flwr.app import ArrayRecord, RecordDict
+from flwr.serverapp import Grid
 
 from evaluation import get_metric
 from fairfed.config import Config
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
-from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
+from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
@@ -29,11 +30,6 @@ from fairfed.systems.shared_space.results import save_results
 from fairfed.systems.shared_space.sites import SharedSites
 from fairfed.systems.shared_space.variants import Variant, rounds_of, variants_of
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from flwr.serverapp import Grid
-
-    from fairfed.rounds.progress import Watcher
 
 SITES = SharedSites
 ACTION = "shared"

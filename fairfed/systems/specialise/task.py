@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from flwr.serverapp import Grid
 
 from evaluation.files import write_whole
 from fairfed.config import Arm
 from fairfed.rounds.arm_server import Plan
-from fairfed.rounds.progress import AUGMENT_TIMEOUT
+from fairfed.rounds.progress import AUGMENT_TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study, refuse_arms
@@ -19,11 +19,6 @@ from fairfed.systems.specialise.arm_server import SpecialisingServer
 from fairfed.systems.specialise.client import captions, specialiser
 from fairfed.systems.specialise.results import LORA, save_results
 from generators.specialise import lora_bytes
-
-if TYPE_CHECKING:
-    from flwr.serverapp import Grid
-
-    from fairfed.rounds.progress import Watcher
 
 ARM = Arm(name="Specialise")
 """Names checkpoint and rounds in the run directory."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from fairfed.config.zsl import ZslSettings
-    from fairfed.systems.zsl.table import FeatureTable
-    from fairfed.systems.zsl.variants import Variant
+from fairfed.config.zsl import ZslSettings
+from fairfed.systems.zsl.table import FeatureTable
+from fairfed.systems.zsl.variants import Variant
 
 INITIAL, CRITIC, CLASSIFIER, TRAINING, JUDGING, TESTING = range(101, 107)
 """Purposes of random numbers: the first number of what `fairfed.draws.generator_of` is given."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evaluation.results import Column, Curve, Results, Table, write_results
 from fairfed.rounds.run_directory import RunDirectory, costs
-
-if TYPE_CHECKING:
-    from fairfed.systems.zsl.split import Split
-    from fairfed.systems.zsl.table import FeatureTable
+from fairfed.systems.zsl.split import Split
+from fairfed.systems.zsl.table import FeatureTable
 
 COLUMNS = (
     Column("variant", "text"),

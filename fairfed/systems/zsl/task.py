@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from flwr.app import ArrayRecord
+from flwr.serverapp import Grid
 
 from fairfed.config import Config, PartitionConfig
 from fairfed.config.base import required
@@ -19,7 +20,7 @@ from fairfed.draws import generator_of
 from fairfed.rounds import checkpoint
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import Model, decode
-from fairfed.rounds.progress import TIMEOUT
+from fairfed.rounds.progress import TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
@@ -39,11 +40,6 @@ from fairfed.systems.zsl.results import save_results
 from fairfed.systems.zsl.sites import ZslSites
 from fairfed.systems.zsl.variants import Variant, variants_of
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from flwr.serverapp import Grid
-
-    from fairfed.rounds.progress import Watcher
 
 SITES = ZslSites
 DIVIDED = (
