@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fairfed.augmentation.output_dir import PROTOTYPES, OutputDir
-from fairfed.augmentation.recalling import memory_of
-from fairfed.augmentation.source import Source
+from fairfed.augmentation.source import Source, memory_of
 from fairfed.config import PipelineConfig
 from fairfed.sites.generation import diffusion_settings
 from generators.curation import References

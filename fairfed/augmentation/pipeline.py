@@ -8,15 +8,16 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.quality import QualityReport
 from fairfed.augmentation.builders import Engine as Engine
 from fairfed.augmentation.builders import build_conditioner, build_generator
 from fairfed.augmentation.lookahead import LookAhead
 from fairfed.augmentation.output_dir import OutputDir
-from fairfed.augmentation.progress import Watcher
 from fairfed.augmentation.source import Source, load_source
 from fairfed.config import PipelineConfig
 from fairfed.sites.generation import diffusion_settings
@@ -40,6 +41,25 @@ BLIND_CHECKS = ("margin", "attributes")
 """Checks that say nothing where CLIP does not know the classes."""
 
 Rows = npt.NDArray[np.int64]
+
+
+class Watcher(Protocol):
+    """Is told what happens, in this order."""
+
+    def planned(self, plan: dict[str, Any]) -> None:
+        """`plan.json` is written."""
+
+    def began(self, step: str, images: int) -> None:
+        """A step that handles about so many images begins."""
+
+    def images_done(self, count: int) -> None:
+        """So many more images were made, found in the store, or judged."""
+
+    def ended(self, step: str, result: dict[str, Any]) -> None:
+        """A step is done; `result` is what it wrote."""
+
+    def assessed(self, report: QualityReport) -> None:
+        """`quality.json` is written."""
 
 
 class Pipeline:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.files import write_json
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
 from generators.curation import max_candidates
 from generators.plan import Budget, Cells, plan_cells
+from generators.store import ImageStore
 from semantic.errors import InputError
 
 Floats = npt.NDArray[np.float64]
+SAMPLED_FILES = 64
+"""Files whose sizes give an estimate of all."""
 
 
 def wanted_cells(config: PipelineConfig, source: Source) -> Cells:
@@ -40,7 +47,7 @@ def statuses(config: PipelineConfig, source: Source) -> npt.NDArray[np.str_]:
 
 @dataclass(frozen=True)
 class Rate:
-    """What one image costs on this machine."""
+    """What one image costs on this machine; remembered beside the images in the store."""
 
     seconds: float  # wall-clock seconds to make it
     size: float  # bytes of its PNG
@@ -147,3 +154,38 @@ def planned_cells(plan: dict[str, Any], source: Source) -> Cells:
             "the plan was made; start over with --fresh"
         )
     return np.array(plan["wanted"], np.int64).reshape(len(plan["classes"]), len(plan["groups"]))
+
+
+def _path(store: ImageStore) -> Path:
+    return store.folder / "rate.json"
+
+
+def _key(engine: str, workers: int) -> str:
+    return f"{engine} {workers}" if engine == "ray" else engine
+
+
+def read_rate(store: ImageStore, engine: str, workers: int) -> Rate | None:
+    """The remembered rate of a way to make images, or None."""
+    found = _read(_path(store)).get(_key(engine, workers))
+    return Rate(found["seconds"], found["size"]) if found else None
+
+
+def write_rate(store: ImageStore, engine: str, workers: int, seconds: float | None) -> Rate | None:
+    """Remember the seconds of an image; None (nothing was made) remembers nothing."""
+    if seconds is None:
+        return None
+    some = islice(store.folder.glob("images/*/*.png"), SAMPLED_FILES)
+    sizes = [path.stat().st_size for path in some]
+    rate = Rate(seconds, sum(sizes) / max(1, len(sizes)))
+    known = _read(_path(store)) | {_key(engine, workers): asdict(rate)}
+    write_json(_path(store), known)
+    return rate
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    """Rates by way; nothing where the file is absent or damaged: they are only remembered."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -13,8 +13,9 @@ from fairfed.config.labels import refuse_crossed
 from fairfed.data import ImageTable, load_images
 from fairfed.data.federation import shade_if_asked
 from semantic.errors import InputError
+from semantic.memory import SemanticMemory, remember
 from semantic.naming import CROSSED
-from semantic.space import known_groups
+from semantic.space import CellScorer, known_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,3 +93,10 @@ def _digest(table: ImageTable) -> str:
         total.update(repr(array.shape).encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
+
+
+def memory_of(scorer: CellScorer, source: Source) -> SemanticMemory:
+    """Memory of the classes that have training images; the table may know others, too."""
+    space = scorer.space
+    seen = tuple(n for n, real in zip(space.classes, source.cells.sum(1), strict=True) if real)
+    return remember(scorer.encoder, space.table.of(space.classes), seen)

@@ -28,15 +28,17 @@ from fairfed.augmentation.output_dir import (
 )
 from fairfed.augmentation.pipeline import OWNER, Pipeline
 from fairfed.augmentation.plan import (
+    SAMPLED_FILES,
     Rate,
     estimate,
     most_per_cell,
     plan_document,
     planned_cells,
+    read_rate,
     wanted_cells,
+    write_rate,
 )
 from fairfed.augmentation.quality import assess_export
-from fairfed.augmentation.rate import SAMPLED_FILES, read_rate, write_rate
 from fairfed.data.originals import original_rows
 from generators.plan import Cells
 from generators.requests import Request

@@ -11,8 +11,7 @@ from torch import nn
 
 from fairfed.config.classifiers import MODELS
 from fairfed.models.clip_head import ClipHead, ImageEncoder
-from fairfed.models.cnn import SmallCnn
-from fairfed.models.lenet import LeNet
+from fairfed.models.cnn import LeNet, SmallCnn
 from fairfed.models.tabular import HIDDEN, TabularModel
 from semantic.errors import InputError
 from semantic.own_code import OWN, own_function

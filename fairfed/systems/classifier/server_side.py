@@ -32,7 +32,7 @@ from fairfed.systems.classifier.prototypes import ReleasedConditioner, gather
 from fairfed.systems.session import Session
 from generators.diffusion import load_generator
 from generators.requests import Request, refuse
-from generators.synthesis import Synthesiser, SyntheticSet
+from generators.synthesis import SyntheticSet
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
 
@@ -121,7 +121,11 @@ def _server_images(session: Session, arm: Arm) -> SyntheticSet:
     maker = place.synthesiser
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
-        maker, conditioned = _conditioned(session, arm)
+        vectors = gather(session, arm)
+        maker, conditioned = (
+            place.synthesiser_with(_released(place, vectors)),
+            tuple(sorted(vectors)),
+        )
     shape = len(place.labels.classes), len(place.labels.groups)
     wanted = place.plan(np.zeros(shape, np.int64), False)
     watcher.synthesising(int(wanted.sum()))
@@ -142,12 +146,6 @@ def _server_images(session: Session, arm: Arm) -> SyntheticSet:
         run.write_json(file, content)
     watcher.synthesised(content)
     return made
-
-
-def _conditioned(session: Session, arm: Arm) -> tuple[Synthesiser, tuple[str, ...]]:
-    """The pipeline, conditioned on the clients' prototypes, and the classes that have one."""
-    vectors, place = gather(session, arm), session.study.place
-    return place.synthesiser_with(_released(place, vectors)), tuple(sorted(vectors))
 
 
 def _released(place: Workplace, vectors: dict[str, tuple[float, ...]]) -> Conditioner:

@@ -12,7 +12,7 @@ from typing import Any
 
 from flwr.app import ArrayRecord, Message
 
-from fairfed.config import Arm, Config
+from fairfed.config import Arm
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode, encode
@@ -92,6 +92,7 @@ def train_arm(
     answer ends the run, as three rounds in a row do in which nobody answers.
     """
     config, study, clients = session.config, session.study, session.clients
+    leave_round = required(config.peers).leave_round
     first = ArrayRecord(study.place.model().state_dict())
     outside = set(unseen_peers(config, len(clients)))
     unseen = replace(session, clients=[one for one in clients if one.index in outside])
@@ -111,7 +112,8 @@ def train_arm(
             build_strategy(study.place, arm),
             decode(first),
             study.request(arm),
-            **_departure(config, len(clients)),
+            leaving=leavers(config, len(clients)) if leave_round else (),
+            leave_round=leave_round,
             visits=visits,
         )
         model = inside.train(arm, server, plan, log)
@@ -121,9 +123,3 @@ def train_arm(
             for peer, content in answers.items()
         ]
         measured(last, rows)
-
-
-def _departure(config: Config, clients: int) -> dict[str, Any]:
-    """Who leaves, and from which round on."""
-    first = required(config.peers).leave_round
-    return {"leaving": leavers(config, clients) if first else (), "leave_round": first}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, ConfigRecordValues
@@ -31,50 +31,43 @@ Fields = dict[str, ConfigRecordValues]
 logger = logging.getLogger("fairfed")
 
 
+@dataclass
 class Peer:
-    """One peer in one phase; its state is changed in place.
+    """One peer in one phase; its state is changed in place."""
 
-    The rules are what all agree on, the inbox what others wrote to it in the phase before.
-    """
-
-    def __init__(
-        self,
-        role: Role,
-        state: PeerState,
-        site: PeerSite,
-        rules: Rules,
-        inbox: Sequence[PeerMessage],
-    ) -> None:
-        self._role, self._state, self._site = role, state, site
-        self._rules, self._inbox = rules, inbox
-        self._out: list[PeerMessage] = []
-        self.report: Report = {}
+    role: Role
+    state: PeerState
+    site: PeerSite
+    rules: Rules  # what all agree on
+    inbox: Sequence[PeerMessage]  # what others wrote to it in the phase before
+    out: list[PeerMessage] = field(default_factory=list)
+    report: Report = field(default_factory=dict)
 
     def act(self, phase: str) -> list[PeerMessage]:
         """Do what a phase asks for; the messages that come of it."""
-        state, role = self._state, self._role
+        state, role = self.state, self.role
         own, state.mail = state.mail if role.taken else [], []
-        self._inbox = sorted([*self._inbox, *own], key=lambda message: message.sender)
+        self.inbox = sorted([*self.inbox, *own], key=lambda message: message.sender)
         # In whatever phase it comes back, what it heard before is old.
         if phase == "hello" or state.round != role.round:
             state.round, state.ready = role.round, False
             state.heard, state.cluster_model, state.visitors = {}, None, ()
         ACTIONS[phase](self)
-        return self._out
+        return self.out
 
     def announce(self) -> None:
         """Say to everybody who one is."""
-        state, role = self._state, self._role
+        state, role = self.state, self.role
         if role.member:
             moved = state.release is not None and (
-                drift(state.release.exact, self._site.profile()) > self._rules.settings.drift
+                drift(state.release.exact, self.site.profile()) > self.rules.settings.drift
             )
             mine = Announcement(role.cost, state.version, state.age, moved)
             self._write("hello", links.PEER_TO_PEER, role.everybody, vars(mine))
 
     def meet(self) -> None:
         """Find the leader; send it the profile if it lacks it or the data has drifted."""
-        state, role = self._state, self._role
+        state, role = self.state, self.role
         heard = {
             message.sender: Announcement(**message.fields)  # type: ignore[arg-type]
             for message in self._messages("hello")
@@ -94,12 +87,12 @@ class Peer:
 
     def plan(self) -> None:
         """As the leader: cluster if need be, bring others up to date, place visitors."""
-        state, role = self._state, self._role
+        state, role = self.state, self.role
         if role.peer not in state.heard or leader_of(state.heard) != role.peer:
             return
         for message in self._messages("profile"):
             state.profiles[message.sender] = to_profile(_arrays(message))
-        plan, version = make_plan(state, self._rules.settings), state.version
+        plan, version = make_plan(state, self.rules.settings), state.version
         if plan is not None:
             version += 1
         assigned = state.plan if plan is None else plan
@@ -117,7 +110,7 @@ class Peer:
 
     def task(self) -> None:
         """Train, and send the result to the coordinator of one's cluster."""
-        state, role = self._state, self._role
+        state, role = self.state, self.role
         self._catch_up()
         for message in self._messages("plan"):
             state.version = _whole(message, "version")
@@ -139,28 +132,28 @@ class Peer:
 
     def cluster(self) -> None:
         """As a coordinator: merge the tasks of the cluster and tell the other coordinators."""
-        state = self._state
+        state = self.state
         tasks = [_arrays(message) for message in self._messages("task")]
         if not (tasks and state.ready):
             return
-        merged, sent, refused = cluster_level(self._rules, self._model(), tasks)
+        merged, sent, refused = cluster_level(self.rules, self._model(), tasks)
         if refused:
             self.report["refused"] = refused
         if merged is None or sent is None:
             return
         state.cluster_model = merged
         others = sorted(coordinators(state.plan, state.heard).values())
-        number: Fields = {"cluster": state.plan[self._role.peer]}
+        number: Fields = {"cluster": state.plan[self.role.peer]}
         self._write("cluster", links.COORDINATOR_TO_COORDINATOR, others, number, sent)
 
     def whole(self) -> None:
         """As a coordinator: merge the clusters; give the own one and visitors what they await."""
-        state, role = self._state, self._role
+        state, role = self.state, self.role
         found = sorted(self._messages("cluster"), key=lambda message: _whole(message, "cluster"))
         sent = [_arrays(message) for message in found]
         if state.cluster_model is None or not sent:
             return
-        merged = global_level(self._rules, self._model(), sent)
+        merged = global_level(self.rules, self._model(), sent)
         if merged is None:
             return
         own = state.plan[role.peer]
@@ -174,12 +167,12 @@ class Peer:
     def apply(self) -> None:
         """Take the new global model; as a visitor, adapt what came and measure it."""
         self._catch_up()
-        state, role = self._state, self._role
+        state, role = self.state, self.role
         if role.member:
             self.report["age"] = state.age
         for message in self._messages("start") + self._messages("cluster-start"):
             name = "global" if message.kind == "start" else "cluster"
-            rows, correct = self._site.measure(_arrays(message))
+            rows, correct = self.site.measure(_arrays(message))
             self.report |= {"n-test": rows, f"correct-{name}": correct}
             self.report["nearest"] = _whole(message, "cluster")
 
@@ -190,9 +183,9 @@ class Peer:
         without its own: an error that went on would take plan and model with it.
         """
         try:
-            sent, report = self._site.train(self._model())
+            sent, report = self.site.train(self._model())
         except Exception:
-            logger.exception("peer %d could not train", self._role.peer)
+            logger.exception("peer %d could not train", self.role.peer)
             self.report["failed"] = 1
             return None
         self.report |= report
@@ -200,30 +193,30 @@ class Peer:
 
     def _released(self) -> Release:
         """What it has released of such data before, else a new release."""
-        now = self._site.profile()
-        found = self._state.released_before(now, self._rules.settings.drift)
+        now = self.site.profile()
+        found = self.state.released_before(now, self.rules.settings.drift)
         if found is None:
-            found = Release(now, self._site.release())
-            self._state.releases.append(found)
+            found = Release(now, self.site.release())
+            self.state.releases.append(found)
             self.report["releases"] = 1
         return found
 
     def _model(self) -> ArrayRecord:
-        return self._site.initial() if self._state.model is None else self._state.model
+        return self.site.initial() if self.state.model is None else self.state.model
 
     def _messages(self, kind: str) -> list[PeerMessage]:
-        return [message for message in self._inbox if message.kind == kind]
+        return [message for message in self.inbox if message.kind == kind]
 
     def _catch_up(self) -> None:
         """Take a model that is newer than one's own."""
         for message in self._messages("model"):
             age = _whole(message, "age")
-            if age > self._state.age:
-                self._state.model, self._state.age = _arrays(message), age
+            if age > self.state.age:
+                self.state.model, self.state.age = _arrays(message), age
 
     def _place_visitors(self, plan: dict[int, int]) -> None:
         """Tell the coordinator of the nearest cluster of every visitor."""
-        state, weight = self._state, self._rules.settings.histogram
+        state, weight = self.state, self.rules.settings.histogram
         leaders = coordinators(plan, state.heard)
         led = {p: c for p, c in plan.items() if c in leaders and p in state.profiles}
         for message in self._messages("visit") if led else ():
@@ -241,12 +234,12 @@ class Peer:
         arrays: ArrayRecord | None = None,
     ) -> None:
         """Put a message in the outbox; one to oneself goes to the memory."""
-        message = PeerMessage(kind, self._role.peer, tuple(to), link, fields or {}, arrays)
-        others = tuple(peer for peer in to if peer != self._role.peer)
+        message = PeerMessage(kind, self.role.peer, tuple(to), link, fields or {}, arrays)
+        others = tuple(peer for peer in to if peer != self.role.peer)
         if others:
-            self._out.append(replace(message, to=others))
+            self.out.append(replace(message, to=others))
         if len(others) < len(to):
-            self._state.mail.append(replace(message, to=(self._role.peer,)))
+            self.state.mail.append(replace(message, to=(self.role.peer,)))
 
 
 def _arrays(message: PeerMessage) -> ArrayRecord:

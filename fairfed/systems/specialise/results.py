@@ -33,7 +33,7 @@ def save_results(directory: RunDirectory, losses: list[float], parameters: int) 
     """Write what was found; `rounds.jsonl` says what it cost."""
     rounds = directory.rounds()
     cost, replies = costs(rounds), sum(len(line["clients"]) for line in rounds)
-    data = {
+    data: dict[str, Any] = {
         "name": directory.config.name,
         "seed": directory.config.seed,
         "losses": losses,
@@ -45,20 +45,14 @@ def save_results(directory: RunDirectory, losses: list[float], parameters: int) 
         "generator_lora": [*directory.config.generator.lora, str(directory.path / LORA)],
     }
     names = clients_called(directory.path, rounds)
-    write_results(results(data, rounds, names), directory.path)
-
-
-def results(data: dict[str, Any], rounds: list[dict[str, Any]], names: dict[int, str]) -> Results:
-    """The findings from the fields of `results.json`, the rounds and the clients' names."""
-    losses = data["losses"]
     at_the_end = {
         names.get(row["client"], str(row["client"])): row["test_loss"]
         for row in (rounds[-1]["clients"] if rounds else ())
         if row.get("test_loss") is not None
     }
-    return Results(
-        name=data["name"],
-        seed=data["seed"],
+    found = Results(
+        name=directory.config.name,
+        seed=directory.config.seed,
         system="specialise",
         title="domain specialisation",
         about=(
@@ -76,3 +70,4 @@ def results(data: dict[str, Any], rounds: list[dict[str, Any]], names: dict[int,
         privacy=PRIVACY,
         data=data,
     )
+    write_results(found, directory.path)

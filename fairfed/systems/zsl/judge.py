@@ -120,22 +120,22 @@ def stored(features: Tensor, labels: Tensor) -> Source:
     return source
 
 
+@dataclass(frozen=True, eq=False)
 class Judge:
-    """Scores a source of synthetic features on real ones, those times `scale`.
+    """Scores a source of synthetic features on real ones.
 
     Both classifiers, of unseen classes alone and of all, learn from synthetic features only: the
     server has no client's row.
     """
 
-    def __init__(self, table: FeatureTable, split: Split, zsl: ZslSettings, scale: float) -> None:
-        self._table = table
-        self._split = split
-        self._zsl = zsl
-        self._scale = scale
+    table: FeatureTable
+    split: Split
+    zsl: ZslSettings
+    scale: float  # factor from real features to the federation's scale
 
     def validate(self, source: Source, generator: torch.Generator) -> ZslScores | None:
         """Scores with the validation classes in the place of unseen ones; None without any."""
-        split = self._split
+        split = self.split
         if not split.classes.validation:
             return None
         rows = split.validation_unseen, split.validation_seen
@@ -143,8 +143,8 @@ class Judge:
 
     def test(self, source: Source, generator: torch.Generator) -> ZslScores:
         """Scores on the test rows of unseen and trained classes."""
-        rows = self._split.test_unseen, self._split.test_seen
-        return self._score(source, self._split.classes.unseen, rows, generator)
+        rows = self.split.test_unseen, self.split.test_seen
+        return self._score(source, self.split.classes.unseen, rows, generator)
 
     def _score(
         self,
@@ -154,7 +154,7 @@ class Judge:
         generator: torch.Generator,
     ) -> ZslScores:
         among_unseen = self._accuracies(source, unseen, rows[:1], generator)
-        everything = (*self._split.classes.trained, *unseen)
+        everything = (*self.split.classes.trained, *unseen)
         among_all = self._accuracies(source, everything, rows, generator)
         return ZslScores(among_unseen[0], among_all[0], among_all[1])
 
@@ -171,14 +171,14 @@ class Judge:
             made,
             labels,
             classes,
-            epochs=self._zsl.classifier_epochs,
-            lr=self._zsl.classifier_lr,
-            batch_size=self._zsl.batch_size,
+            epochs=self.zsl.classifier_epochs,
+            lr=self.zsl.classifier_lr,
+            batch_size=self.zsl.batch_size,
             generator=generator,
         )
         found = []
         for rows in parts:
-            real = torch.from_numpy(self._table.features[rows]) * self._scale
+            real = torch.from_numpy(self.table.features[rows]) * self.scale
             told = predict(model, real, classes)
-            found.append(mean_class_accuracy(self._table.labels[rows], told))
+            found.append(mean_class_accuracy(self.table.labels[rows], told))
         return found
