@@ -122,10 +122,8 @@ def _server_images(session: Session, arm: Arm) -> SyntheticSet:
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
         vectors = gather(session, arm)
-        maker, conditioned = (
-            place.synthesiser_with(_released(place, vectors)),
-            tuple(sorted(vectors)),
-        )
+        maker = place.synthesiser_with(_released(place, vectors))
+        conditioned = tuple(sorted(vectors))
     shape = len(place.labels.classes), len(place.labels.groups)
     wanted = place.plan(np.zeros(shape, np.int64), False)
     watcher.synthesising(int(wanted.sum()))

@@ -10,12 +10,19 @@ from dataclasses import dataclass, field
 
 from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, RecordDict
 
-PEER_TO_PEER = "peer → peer"
-PEER_TO_COORDINATOR = "peer → coordinator"
-COORDINATOR_TO_COORDINATOR = "coordinator → coordinator"
-COORDINATOR_TO_PEER = "coordinator → peer"
-VISITOR_TO_COORDINATOR = "visitor → coordinator"
-COORDINATOR_TO_VISITOR = "coordinator → visitor"
+LINKS = {
+    "hello": "peer → peer",
+    "visit": "visitor → coordinator",
+    "profile": "peer → coordinator",
+    "task": "peer → coordinator",
+    "plan": "coordinator → peer",
+    "model": "coordinator → peer",
+    "visitor": "coordinator → coordinator",
+    "cluster": "coordinator → coordinator",
+    "start": "coordinator → visitor",
+    "cluster-start": "coordinator → visitor",
+}
+"""Between what roles each kind of message travels."""
 
 _MESSAGE, _ARRAYS = "letter-", "arrays-"
 _ENVELOPE = ("kind", "from", "to", "link")

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, ConfigRecordValues
 
-from fairfed.systems.peers import messages as links
-from fairfed.systems.peers.messages import PeerMessage, Report
+from fairfed.systems.peers.messages import LINKS, PeerMessage, Report
 from fairfed.systems.peers.meta import Rules, cluster_level, global_level, make_plan
 from fairfed.systems.peers.population import Announcement, coordinators, leader_of
 from fairfed.systems.peers.profiles import drift, nearest_cluster
@@ -63,7 +62,7 @@ class Peer:
                 drift(state.release.exact, self.site.profile()) > self.rules.settings.drift
             )
             mine = Announcement(role.cost, state.version, state.age, moved)
-            self._write("hello", links.PEER_TO_PEER, role.everybody, vars(mine))
+            self._write("hello", role.everybody, vars(mine))
 
     def meet(self) -> None:
         """Find the leader; send it the profile if it lacks it or the data has drifted."""
@@ -80,9 +79,9 @@ class Peer:
             state.release = self._released()
         noised = to_arrays(state.release.noised)
         if not role.member:
-            self._write("visit", links.VISITOR_TO_COORDINATOR, (leader,), arrays=noised)
+            self._write("visit", (leader,), arrays=noised)
         elif moved or leader != state.leader or role.peer not in state.plan:
-            self._write("profile", links.PEER_TO_COORDINATOR, (leader,), arrays=noised)
+            self._write("profile", (leader,), arrays=noised)
             state.leader = leader
 
     def plan(self) -> None:
@@ -103,9 +102,8 @@ class Peer:
         }
         late = {p for p, h in state.heard.items() if h.age < state.age}
         stale = {p for p, h in state.heard.items() if h.version != version}
-        link = links.COORDINATOR_TO_PEER
-        self._write("plan", link, sorted(stale), told)
-        self._write("model", link, sorted(late), {"age": state.age}, state.model)
+        self._write("plan", sorted(stale), told)
+        self._write("model", sorted(late), {"age": state.age}, state.model)
         self._place_visitors(assigned)
 
     def task(self) -> None:
@@ -128,7 +126,7 @@ class Peer:
         self.report = {"cluster": own, "coordinator": leader, "version": state.version}
         sent = self._trained()
         if sent is not None:
-            self._write("task", links.PEER_TO_COORDINATOR, (leader,), arrays=sent)
+            self._write("task", (leader,), arrays=sent)
 
     def cluster(self) -> None:
         """As a coordinator: merge the tasks of the cluster and tell the other coordinators."""
@@ -144,7 +142,7 @@ class Peer:
         state.cluster_model = merged
         others = sorted(coordinators(state.plan, state.heard).values())
         number: Fields = {"cluster": state.plan[self.role.peer]}
-        self._write("cluster", links.COORDINATOR_TO_COORDINATOR, others, number, sent)
+        self._write("cluster", others, number, sent)
 
     def whole(self) -> None:
         """As a coordinator: merge the clusters; give the own one and visitors what they await."""
@@ -158,11 +156,10 @@ class Peer:
             return
         own = state.plan[role.peer]
         mine = [p for p, c in state.plan.items() if c == own and p in state.heard]
-        self._write("model", links.COORDINATOR_TO_PEER, mine, {"age": role.round}, merged)
+        self._write("model", mine, {"age": role.round}, merged)
         both = (("start", merged), ("cluster-start", state.cluster_model))
         for kind, model in both:
-            link = links.COORDINATOR_TO_VISITOR
-            self._write(kind, link, state.visitors, {"cluster": own}, model)
+            self._write(kind, state.visitors, {"cluster": own}, model)
 
     def apply(self) -> None:
         """Take the new global model; as a visitor, adapt what came and measure it."""
@@ -223,18 +220,17 @@ class Peer:
             visitor = to_profile(_arrays(message))
             to = (leaders[nearest_cluster(visitor, state.profiles, led, weight)],)
             fields: Fields = {"peer": message.sender}
-            self._write("visitor", links.COORDINATOR_TO_COORDINATOR, to, fields)
+            self._write("visitor", to, fields)
 
     def _write(
         self,
         kind: str,
-        link: str,
         to: Sequence[int],
         fields: Fields | None = None,
         arrays: ArrayRecord | None = None,
     ) -> None:
         """Put a message in the outbox; one to oneself goes to the memory."""
-        message = PeerMessage(kind, self.role.peer, tuple(to), link, fields or {}, arrays)
+        message = PeerMessage(kind, self.role.peer, tuple(to), LINKS[kind], fields or {}, arrays)
         others = tuple(peer for peer in to if peer != self.role.peer)
         if others:
             self.out.append(replace(message, to=others))

@@ -25,8 +25,7 @@ from fairfed.config.base import required
 from fairfed.sites import dp_release
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.shared_space.classes import embed_texts, held_vectors
-from fairfed.systems.shared_space.partition import Rows
-from fairfed.systems.shared_space.sites import SharedSite
+from fairfed.systems.shared_space.sites import Rows, SharedSite
 from generators.training.captions import CaptionStyle, caption
 from semantic.measures import WORDS, measured_words
 from semantic.naming import CROSSED, UNNAMED_GROUPS

@@ -21,8 +21,7 @@ from fairfed.systems.shared_space.embeddings import (
     image_embeddings,
     telling,
 )
-from fairfed.systems.shared_space.partition import Rows
-from fairfed.systems.shared_space.sites import SharedSite
+from fairfed.systems.shared_space.sites import Rows, SharedSite
 from fairfed.systems.shared_space.variants import Variant
 
 
