@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -62,28 +62,20 @@ class Watcher(Protocol):
         """`quality.json` is written."""
 
 
+@dataclass(eq=False)
 class Pipeline:
     """One augmentation at work; a context manager, because a generator may hold processes.
 
-    The watcher is told what happens. Images are made here, or by so many workers of Ray; they are
-    the same.
+    Images are made here, or by so many workers of Ray; they are the same.
     """
 
-    def __init__(
-        self,
-        config: PipelineConfig,
-        output: OutputDir,
-        watcher: Watcher,
-        engine: Engine = "inprocess",
-        workers: int = 2,
-    ) -> None:
-        self.config = config
-        self.output = output
-        self.watcher = watcher
-        self.engine = engine
-        self.workers = workers
-        self._open = ExitStack()
-        self._own: dict[Cell, list[Image]] = {}
+    config: PipelineConfig
+    output: OutputDir
+    watcher: Watcher
+    engine: Engine = "inprocess"
+    workers: int = 2
+    _open: ExitStack = field(default_factory=ExitStack, init=False)
+    _own: dict[Cell, list[Image]] = field(default_factory=dict, init=False)
 
     def __enter__(self) -> Pipeline:
         """Nothing is loaded yet."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from evaluation.metrics import worst_cell_recall
+from evaluation.rates import accuracy
 from fairfed.rounds.arrays import Model
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import Registry, parameter_names
@@ -86,12 +87,6 @@ def no_signal(size: int) -> Signals:
     return measured(np.full(size, np.nan), "gap")
 
 
-def accuracy(counts: Counts) -> float:
-    """Return the share of correct predictions of counts ``[G, C, C]``; NaN without a row."""
-    total = int(counts.sum())
-    return float(np.trace(counts.sum(axis=0)) / total) if total else float("nan")
-
-
 def lower_is_fairer(metric: MetricFn) -> bool:
     """Say which way a metric goes; a function that does not say is taken for a difference."""
     return getattr(metric, "direction", "lower") != "higher"
@@ -109,14 +104,14 @@ def gaps(counts: Sequence[Counts], metric: MetricFn, signed: bool = False) -> Si
     if not counts:
         return Signals(np.zeros(0), ())
     pooled = np.sum(np.stack(counts), axis=0)
-    overall, overall_accuracy = float(metric(pooled)), accuracy(pooled)
+    overall, overall_accuracy = float(metric(pooled)), float(accuracy(pooled))
     values: list[float] = []
     notes: list[str | None] = []
     for own in counts:
         gap, note = float(metric(own)) - overall, None
         worse = gap if lower_is_fairer(metric) else -gap
         if np.isnan(worse):
-            worse = overall_accuracy - accuracy(own)
+            worse = overall_accuracy - float(accuracy(own))
             note = GLOBAL_FALLBACK if np.isnan(overall) else FALLBACK
         values.append(worse if signed else abs(worse))
         notes.append(note)
@@ -210,7 +205,7 @@ class Accuracy(Signal):
 
     def __call__(self, cohort: Cohort) -> Signals:
         """Return the accuracies; NaN for a client without counts."""
-        return measured([accuracy(own) for own in cohort.counts], self.kind)
+        return measured([float(accuracy(own)) for own in cohort.counts], self.kind)
 
 
 @dataclass(frozen=True)

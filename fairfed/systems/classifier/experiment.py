@@ -29,10 +29,10 @@ from fairfed.sites.request import WHO, split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
 from fairfed.strategies.arm_server import SteeredServer
+from fairfed.systems import PACKAGES
 from fairfed.systems.classifier.build import build_strategy, check_arms, needs_probe, published
 from fairfed.systems.classifier.probe import check_probe, server_probe
 from fairfed.systems.classifier.server_side import check_prototypes, server_trainer
-from fairfed.systems.packages import PACKAGES
 from fairfed.systems.session import Session, begin
 from generators.plan import Cells
 from semantic.naming import CROSSED, UNKNOWN

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,26 +42,28 @@ _OWN = Arm(name="peers")
 _TRAINING, _ADAPTING, _NOISE = 1, 2, 3
 
 
+@dataclass(frozen=True)
 class PeerSite:
     """A peer's data and what it does with it in a round; training is for a meta update."""
 
-    def __init__(self, site: Site, kind: MetaName, peer: int, server_round: int) -> None:
-        self._site, self._kind, self._peer, self._round = site, kind, peer, server_round
-        self._study = site.study
+    site: Site
+    kind: MetaName
+    peer: int
+    round: int
 
     def initial(self) -> ArrayRecord:
         """The model that everybody starts from."""
-        return ArrayRecord(_model(self._site).state_dict())
+        return ArrayRecord(_model(self.site).state_dict())
 
     def profile(self) -> Profile:
         """What its data is like, exactly: for itself."""
-        sums = _sums(self._site)
+        sums = _sums(self.site)
         return profile(sums.names, sums.counts, sums.sums, sums.names)
 
     def release(self) -> Profile:
         """The same from noised sums: for others. Every call spends the configured ε and δ."""
-        peers, sums = required(self._study.peers), _sums(self._site)
-        seed = (self._study.seed, self._peer, self._round, _NOISE)
+        peers, sums = required(self.site.study.peers), _sums(self.site)
+        seed = (self.site.study.seed, self.peer, self.round, _NOISE)
         rng = np.random.default_rng(seed) if peers.seeded_noise else None
         noised = sums.release(peers.epsilon, peers.delta, peers.minimum, rng)
         return profile(noised.names, noised.counts, noised.sums, sums.names)
@@ -68,21 +71,21 @@ class PeerSite:
     def train(self, model: ArrayRecord) -> tuple[ArrayRecord, Report]:
         """Task-level training: the trained model, or the query gradient."""
         start = time.perf_counter()
-        network = _model(self._site, model)
-        own = self._site.training_set(_OWN)
-        draw = generator_of(self._study.seed, self._peer, self._round, _TRAINING)
-        if self._kind == "reptile":
-            how = how_peers_train(self._study)
+        network = _model(self.site, model)
+        own = self.site.training_set(_OWN)
+        draw = generator_of(self.site.study.seed, self.peer, self.round, _TRAINING)
+        if self.kind == "reptile":
+            how = how_peers_train(self.site.study)
             loss = train_epochs(network, own.inputs, own.labels, **how, generator=draw)
             sent = ArrayRecord(network.state_dict())
         else:
-            loss, sent = first_order(network, own.inputs, own.labels, self._study, draw)
-        said = len(self._site.said_rows(self._site.rows.train))
+            loss, sent = first_order(network, own.inputs, own.labels, self.site.study, draw)
+        said = len(self.site.said_rows(self.site.rows.train))
         return sent, {"loss": loss, "n-real": said, "seconds": time.perf_counter() - start}
 
     def measure(self, model: ArrayRecord) -> tuple[int, list[int]]:
         """Test rows, and how many are correct after 0, 1 and 5 local steps."""
-        return adapted_correct(self._site, model, self._round)
+        return adapted_correct(self.site, model, self.round)
 
 
 def how_peers_train(study: Agreement) -> dict[str, Any]:

@@ -10,16 +10,16 @@ gradient. What is sent holds them as they were after training; a level takes the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from flwr.app import ArrayRecord
-from numpy.typing import NDArray
 
 from fairfed.config.peers import MetaName, PeersConfig
-from fairfed.rounds.arrays import Model, decode, encode, validate_update
+from fairfed.rounds.arrays import Model, decode, encode
 from fairfed.strategies.aggregate import is_parameter, stepped, weighted_mean
+from fairfed.strategies.replies import RejectedReply, read_model
 from fairfed.systems.peers.profiles import cluster_peers
 from fairfed.systems.peers.state import PeerState
 
@@ -121,14 +121,10 @@ def global_level(
     return encode(merge(rules.kind, model, sent, rules.settings.global_step, rules.lr))
 
 
-def _usable(records: Sequence[ArrayRecord], like: Mapping[str, NDArray[Any]]) -> list[Model]:
+def _usable(records: Sequence[ArrayRecord], like: Model) -> list[Model]:
     """The models (or gradients) that fit and are finite."""
     found = []
     for record in records:
-        try:
-            model = decode(record)
-        except ValueError:  # unreadable bytes: as useless as another shape
-            continue
-        if validate_update(model, like) is None:
-            found.append(model)
+        with suppress(RejectedReply):
+            found.append(read_model(record, like))
     return found

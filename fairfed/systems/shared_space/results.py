@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.client_names import heading
+from evaluation.rates import recall_by_class
 from evaluation.results import (
     ClientValues,
     Column,
@@ -190,13 +191,8 @@ def _unanswered(name: str, failed: list[Line], rounds: int) -> str:
 
 def recall(line: Line, classes: int) -> npt.NDArray[np.float64]:
     """Recall of every class in a round, ``[C]``, all clients' test images together; NaN if none."""
-    counts = np.zeros((classes, classes), np.int64)
-    for row in line["clients"]:
-        if row["test_counts"] is not None:
-            counts += np.sum(row["test_counts"], axis=0)
-    with np.errstate(invalid="ignore"):
-        found: npt.NDArray[np.float64] = np.diag(counts) / counts.sum(1)
-    return found
+    counts = [row["test_counts"] for row in line["clients"] if row["test_counts"] is not None]
+    return recall_by_class(np.sum(counts, axis=0)) if counts else np.full(classes, np.nan)
 
 
 def _plain(values: npt.NDArray[np.float64]) -> list[float | None]:

@@ -27,7 +27,7 @@ from fairfed.config import Arm
 from fairfed.errors import RunError
 from fairfed.rounds.arm_server import Plan, Row
 from fairfed.rounds.arrays import Model, encode
-from fairfed.rounds.exchange import Client, Exchange, Steps
+from fairfed.rounds.exchange import Exchange, Steps
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, Watcher
 from fairfed.rounds.replies import accepted_numbers
 from fairfed.rounds.run_directory import RunDirectory, costs
@@ -79,7 +79,7 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     trained = session.train(ARM, server, plan)
     write_whole(directory.path / LORA, lora_bytes(trained))
     parameters = sum(int(value.size) for value in trained.values())
-    save_results(directory, server.losses, parameters)
+    save_results(directory, list(server.losses), parameters)
     return directory
 
 
@@ -91,16 +91,7 @@ class SpecialisingServer(AveragingServer):
 
     action = "specialise"
     reported = ("n-real", "loss", "seconds")
-
-    def __init__(
-        self,
-        clients: Sequence[Client],
-        plan: Plan,
-        start: Model,
-        request: Mapping[str, str | float],
-    ) -> None:
-        super().__init__(clients, plan, start, request)
-        self.losses: list[float] = []
+    losses: tuple[float, ...] = ()
 
     def before(self, model: Model) -> Steps[None]:
         """Judge what nobody has trained yet."""
@@ -127,16 +118,16 @@ class SpecialisingServer(AveragingServer):
         if not images:
             error = next(iter(answers.errors.values()), "no held-out image")
             raise RunError(NOBODY.format(error=error))
-        self.losses.append(total / images)
+        self.losses += (total / images,)
         return {"loss": self.losses[-1]}
 
     def state(self) -> dict[str, Any]:
         """The losses so far."""
-        return {"losses": self.losses}
+        return {"losses": list(self.losses)}
 
     def restore(self, state: Mapping[str, Any], arrays: Model) -> None:
         """Take back the losses so far."""
-        self.losses = list(state["losses"])
+        self.losses = tuple(state["losses"])
 
 
 def save_results(directory: RunDirectory, losses: list[float], parameters: int) -> None:
