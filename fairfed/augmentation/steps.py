@@ -84,7 +84,7 @@ def plan(pipeline: Pipeline) -> None:
     prompts = {(c, g): maker.request(c, g, 0, OWNER).prompt for c, g in _cells(wanted)}
     found = audit(pipeline) if config.synthesis.correct_bias and wanted.any() else None
     tries = budgets(config.curation.max_tries, found, wanted.shape)
-    in_store = _in_store(pipeline, maker, wanted)
+    in_store = int(wanted.sum()) - sum(1 for _ in _lacking(pipeline, maker, wanted))
     rate = read_rate(pipeline.store, pipeline.engine, pipeline.workers)
     tried = 0
     if rate is None and wanted.any():
@@ -109,7 +109,7 @@ def generate(pipeline: Pipeline) -> None:
     """Make every planned image that the store lacks, and write `generation.json`."""
     wanted = _planned(pipeline)
     maker = pipeline.synthesiser()
-    _announce(pipeline, maker, wanted)
+    pipeline.generator.announce(_lacking(pipeline, maker, wanted))
     pipeline.watcher.began("generate", int(wanted.sum()))
     start, made, reused = time.monotonic(), 0, 0
     for c, g in _cells(wanted):
@@ -180,11 +180,6 @@ def _cells(wanted: Cells) -> Iterator[tuple[int, int]]:
     yield from ((int(c), int(g)) for c, g in np.argwhere(wanted > 0))
 
 
-def _in_store(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> int:
-    """How many planned images need not be made."""
-    return int(wanted.sum()) - sum(1 for _ in _lacking(pipeline, maker, wanted))
-
-
 def _lacking(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> Iterator[Request]:
     """Requests of the plan that the store has no file for."""
     for c, g in _cells(wanted):
@@ -206,10 +201,6 @@ def _replacements(
                 yield request
 
 
-def _announce(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> None:
-    pipeline.generator.announce(_lacking(pipeline, maker, wanted))
-
-
 def _time_a_batch(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> tuple[Rate | None, int]:
     """Make one batch over as many cells as it has room for; the store keeps its images.
 
@@ -221,7 +212,7 @@ def _time_a_batch(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> tupl
         for c, g in _cells(wanted):
             more = min(int(wanted[c, g]), most, int(tried[c, g]) + room - int(tried.sum()))
             tried[c, g] = max(int(tried[c, g]), more)
-    _announce(pipeline, maker, tried)
+    pipeline.generator.announce(_lacking(pipeline, maker, tried))
     made = sum(maker.prepare(c, g, int(tried[c, g]), OWNER)[0] for c, g in _cells(tried))
     return _remember(pipeline), made
 

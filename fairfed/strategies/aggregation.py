@@ -1,4 +1,7 @@
-"""From a round's cohort to the next model: measure, weigh, guard, merge, step. No messages."""
+"""From a round's cohort to the next model: measure, weigh, guard, merge, step. No messages.
+
+And which parts go together: they are built by name, and refused with the reason where they do not.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,14 @@ from typing import Any
 import numpy as np
 
 from fairfed.rounds.arrays import Model, add_prefixes, strip_prefixes, validate_update
-from fairfed.strategies.bounds import Bounds, drawn_down
-from fairfed.strategies.cohort import Cohort
-from fairfed.strategies.optimisers import ServerOptimiser
-from fairfed.strategies.part import Part
+from fairfed.strategies.cohort import Cohort, Probe
+from fairfed.strategies.optimisers import OPTIMISERS, Replace, ServerOptimiser
+from fairfed.strategies.part import Part, check_range
 from fairfed.strategies.replies import ClientReply
-from fairfed.strategies.robust import Aggregator
-from fairfed.strategies.rules import WeightRule
-from fairfed.strategies.signals import Signal, Signals, no_signal
-from fairfed.strategies.weights import Weights, bounded, shares_of
+from fairfed.strategies.robust import AGGREGATORS, Aggregator
+from fairfed.strategies.rules import RULES, WeightRule
+from fairfed.strategies.signals import MetricFn, Signal, Signals, make_signal, no_signal
+from fairfed.strategies.weights import Bounds, Weights, bounded, drawn_down, shares_of
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
@@ -28,6 +30,28 @@ OTHER_STRATEGY = "the saved strategy is {name}={saved!r}, this one has {name}={h
 OTHER_ARRAYS = "the saved strategy has arrays that are none of this one's: {names}"
 UNWEIGHTED = "weights not used: {aggregator}"
 LOST = "round %d: the new model is not finite (%s); the old one is kept"
+NOT_UNDERSTOOD = "rule '{rule}' cannot be steered by signal '{signal}': {reason}"
+LOWERS = (
+    "it takes weight from clients whose signal is large, and that one is about how the model "
+    "serves a client: use 'gap', 'signed-gap' or 'probe'"
+)
+RAISES = (
+    "it gives weight to clients that the model serves badly, and that one is a distance, not a "
+    "loss: use 'loss', 'accuracy' or 'worst-group-recall'"
+)
+WEIGHTLESS = (
+    "aggregator '{aggregator}' uses no weights, so rule '{rule}' would have no effect: leave one "
+    "of the two out"
+)
+OWN_STEP = (
+    "rule '{rule}' decides itself how far the model moves: server optimiser '{optimiser}' would "
+    "undo that; use 'fedavg'"
+)
+NO_SERVER_SET = (
+    "{what} evaluates the clients' models at the server, which has no examples: give "
+    "FairnessSteered a 'probe'"
+)
+NOT_JUDGED = "rule '{rule}' reads the fairness of the clients' models at the server: use 'probe'"
 
 
 @dataclass(frozen=True)
@@ -182,3 +206,63 @@ def _robust(aggregator: Aggregator, cohort: Cohort, weights: Weights) -> tuple[M
     held = shares_of(cohort.n, cohort.holders)
     low = drawn_down(applied, held, cohort.holders)
     return merged, replace(weights, weight=applied, drawn_down=tuple(low.tolist()))
+
+
+def combine(
+    rule: str | WeightRule,
+    options: Mapping[str, Any],
+    signal: str | Signal | None,
+    metric: MetricFn | None,
+    optimiser: str | ServerOptimiser,
+    aggregator: str | Aggregator | None,
+    bounds: Bounds,
+    probe: Probe | None,
+) -> Aggregation:
+    """Build the parts that are given by name; those given as objects are taken as they are.
+
+    Without a ``signal``, a rule that is steered gets the one it was published with, and for any
+    other rule the gap of ``metric`` is measured for the log. Parts that make no sense together are
+    refused, as are a signal without its metric, unknown names and options, and parameters out of
+    range.
+    """
+    made = RULES.make(rule, options) if isinstance(rule, str) else rule
+    if signal is None and made.steers_by:
+        signal = made.signal
+    elif signal is None and metric is not None:
+        signal = "gap"
+    if isinstance(optimiser, str):
+        optimiser = OPTIMISERS.make(optimiser, {})
+    if isinstance(aggregator, str):
+        aggregator = AGGREGATORS.make(aggregator, {})
+    measured = make_signal(signal, metric) if isinstance(signal, str) else signal
+    check_range("max_weight", bounds.max_weight, 0.0, 1.0, above=True)
+    check_range("min_share", bounds.min_share, 0.0, 1.0)
+    parts = Aggregation(made, measured, optimiser, aggregator, bounds)
+    _check(parts, probe)
+    return parts
+
+
+def _check(parts: Aggregation, probe: Probe | None) -> None:
+    """Refuse parts that make no sense together."""
+    rule, signal = parts.rule, parts.signal
+    _check_signal(rule, signal)
+    if rule.own_step and not isinstance(parts.optimiser, Replace):
+        raise InputError(OWN_STEP.format(rule=rule.name, optimiser=parts.optimiser.name))
+    if parts.aggregator is not None and rule.weighs:
+        raise InputError(WEIGHTLESS.format(aggregator=parts.aggregator.name, rule=rule.name))
+    if probe is None and rule.needs_server_set:
+        raise InputError(NO_SERVER_SET.format(what=f"rule '{rule.name}'"))
+    if probe is None and signal is not None and signal.needs_probe:
+        raise InputError(NO_SERVER_SET.format(what=f"signal '{signal.name}'"))
+
+
+def _check_signal(rule: WeightRule, signal: Signal | None) -> None:
+    """Refuse a signal that the rule would read the wrong way round."""
+    if not rule.steers_by:
+        return
+    if signal is None or signal.kind not in rule.steers_by:
+        reason = LOWERS if "gap" in rule.steers_by else RAISES
+        name = "none" if signal is None else signal.name
+        raise InputError(NOT_UNDERSTOOD.format(rule=rule.name, signal=name, reason=reason))
+    if rule.needs_server_set and not signal.needs_probe:
+        raise InputError(NOT_JUDGED.format(rule=rule.name))

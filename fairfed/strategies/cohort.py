@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fairfed.rounds.arrays import Model
 from fairfed.strategies.aggregate import is_parameter
-from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.replies import ClientReply
+from fairfed.strategies.weights import AS_PUBLISHED, Bounds
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -2,7 +2,7 @@
 
 The mathematics is in the pure functions of :mod:`fairfed.strategies.rules`,
 :mod:`~fairfed.strategies.signals`, :mod:`~fairfed.strategies.robust` and
-:mod:`~fairfed.strategies.optimisers`; what goes together in :mod:`~fairfed.strategies.combination`.
+:mod:`~fairfed.strategies.optimisers`; what goes together in :mod:`~fairfed.strategies.aggregation`.
 
 Each round has five steps: read the replies and reject what cannot be used, measure every client's
 signal, turn signals into guarded weights, merge, let the server optimiser step.
@@ -24,10 +24,8 @@ from fairfed.rounds.arm_server import Row
 from fairfed.rounds.arrays import Model, add_prefixes, decode, encode, strip_prefixes
 from fairfed.rounds.clients import handshake, sample
 from fairfed.rounds.exchange import Client
-from fairfed.strategies.aggregation import Inversion, Outcome, refuse_other
-from fairfed.strategies.bounds import MAX_WEIGHT, MIN_SHARE, Bounds
+from fairfed.strategies.aggregation import Inversion, Outcome, combine, refuse_other
 from fairfed.strategies.cohort import Probe, cohort_of
-from fairfed.strategies.combination import combine
 from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.part import check_range
@@ -43,6 +41,7 @@ from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rows import evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
+from fairfed.strategies.weights import MAX_WEIGHT, MIN_SHARE, Bounds
 
 logger = logging.getLogger("fairfed")
 

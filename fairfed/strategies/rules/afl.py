@@ -17,12 +17,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from fairfed.strategies.bounds import project_onto_simplex
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.signals import Kind, Signals
-from fairfed.strategies.weights import Weights, impute, sanitise, shares, without_signal
+from fairfed.strategies.weights import (
+    Weights,
+    impute,
+    project_onto_simplex,
+    sanitise,
+    shares,
+    without_signal,
+)
 
 
 def afl_mixture(prior: Floats, risks: Floats, gamma: float) -> Floats:

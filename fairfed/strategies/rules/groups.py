@@ -17,10 +17,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fairfed.strategies.bounds import project_onto_simplex
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import kept
 from fairfed.strategies.rules.base import WeightRule
+from fairfed.strategies.weights import project_onto_simplex
 
 LARGEST_WEIGHT = 10.0
 """Most that a training example counts: one example of a rare cell must not be the data."""

@@ -11,7 +11,6 @@ from fairfed.config import Arm, Config
 from fairfed.config.model import Agreement
 from fairfed.config.training import training_settings
 from fairfed.sites.workplace import Workplace
-from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import OPTIMISERS
@@ -20,6 +19,7 @@ from fairfed.strategies.robust import AGGREGATORS
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS
 from fairfed.strategies.steered import FairnessSteered
+from fairfed.strategies.weights import AS_PUBLISHED, Bounds
 from fairfed.systems.classifier.scaffold import Scaffold
 from fairfed.systems.classifier.server_side import ServerTrained, Trainer
 from fairfed.systems.inversion.server import inversion_of

@@ -10,22 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.config import Arm
 from fairfed.draws import generator_of
 from fairfed.rounds.arrays import Model, validate_update
+from fairfed.sites.workplace import Workplace
 from fairfed.strategies.aggregation import Inversion, Outcome
 from fairfed.strategies.part import kept
+from fairfed.strategies.replies import ClientReply
 from fairfed.systems.inversion import inversion_settings
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.config import Arm
-    from fairfed.sites.workplace import Workplace
-    from fairfed.strategies.replies import ClientReply
 
 TUNING = 2
 """Sets the order of the server's examples apart from a client's in the same round."""

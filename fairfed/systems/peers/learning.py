@@ -30,8 +30,8 @@ from fairfed.models.training import as_float
 from fairfed.sites.site import Site
 from fairfed.strategies.aggregate import is_parameter
 from fairfed.systems.classifier.prototypes import class_sums
-from fairfed.systems.peers.messages import Report
 from fairfed.systems.peers.profiles import Profile, profile
+from fairfed.systems.peers.relay import Report
 from semantic.prototypes import PrototypeSums
 
 STEPS = (0, 1, 5)

@@ -12,9 +12,9 @@ from fairfed.sites.request import Request
 from fairfed.sites.simulated import SimulatedSites, simulated
 from fairfed.sites.site import Site
 from fairfed.systems.peers.learning import PeerSite, adapted_correct, how_peers_train
-from fairfed.systems.peers.messages import pack, unpack
 from fairfed.systems.peers.meta import Rules
 from fairfed.systems.peers.population import holder, members, peer_cost
+from fairfed.systems.peers.relay import pack, unpack
 from fairfed.systems.peers.schedule import Peer
 from fairfed.systems.peers.state import Role, recall, remember
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, ConfigRecordValues
 
-from fairfed.systems.peers.messages import LINKS, PeerMessage, Report
 from fairfed.systems.peers.meta import Rules, cluster_level, global_level, make_plan
 from fairfed.systems.peers.population import Announcement, coordinators, leader_of
 from fairfed.systems.peers.profiles import drift, nearest_cluster
+from fairfed.systems.peers.relay import LINKS, PeerMessage, Report
 from fairfed.systems.peers.state import PeerState, Release, Role, to_arrays, to_profile
 
 if TYPE_CHECKING:

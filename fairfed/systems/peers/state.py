@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from fairfed.systems.peers.messages import PeerMessage, pack, unpack
 from fairfed.systems.peers.population import Announcement
 from fairfed.systems.peers.profiles import Profile, drift
+from fairfed.systems.peers.relay import PeerMessage, pack, unpack
 
 _KEY = "peer-"
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from fairfed.strategies.bounds import project_onto_simplex
 from fairfed.strategies.rules import AFL, QFFL, TERM, FedAvg
 from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.qffl import q_fedavg
 from fairfed.strategies.rules.term import term_weights
 from fairfed.strategies.signals import Accuracy, Loss, WorstGroupRecall
+from fairfed.strategies.weights import project_onto_simplex
 
 NAN = float("nan")
 points = st.lists(st.floats(-5, 5), min_size=1, max_size=6)

@@ -9,9 +9,9 @@ import numpy as np
 from flwr.app import Array, ArrayRecord
 
 from fairfed.config.peers import MetaName, PeersConfig
-from fairfed.systems.peers.messages import PeerMessage, Report
 from fairfed.systems.peers.meta import Rules
 from fairfed.systems.peers.profiles import Profile
+from fairfed.systems.peers.relay import PeerMessage, Report
 from fairfed.systems.peers.schedule import PHASES, Peer
 from fairfed.systems.peers.state import PeerState, Role
 
