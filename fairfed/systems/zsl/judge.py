@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairfed.config.zsl import ZslSettings
-from fairfed.systems.zsl.networks import BETAS, Conditions, FeatureGenerator
+from fairfed.systems.zsl.gan import BETAS, Conditions, FeatureGenerator
 from fairfed.systems.zsl.split import Rows, Split
 from fairfed.systems.zsl.table import FeatureTable
 

@@ -31,16 +31,16 @@ from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.systems.session import AveragingServer, Session, begin
-from fairfed.systems.zsl.images import embed_generated, synthesiser
-from fairfed.systems.zsl.judge import Judge, Source, ZslScores, generated, stored
-from fairfed.systems.zsl.networks import (
+from fairfed.systems.zsl.gan import (
     INITIAL,
     JUDGING,
     TESTING,
     Conditions,
-    feature_generator,
+    FeatureGenerator,
     initialise,
 )
+from fairfed.systems.zsl.images import embed_generated, synthesiser
+from fairfed.systems.zsl.judge import Judge, Source, ZslScores, generated, stored
 from fairfed.systems.zsl.results import save_results
 from fairfed.systems.zsl.sites import ZslSites
 from fairfed.systems.zsl.variants import Variant, variants_of
@@ -122,12 +122,12 @@ def train_variant(run: Run, variant: Variant) -> dict[str, Any]:
     conditions = Conditions(table, variant, zsl.text_noise)
 
     def source(model: Model) -> Source:
-        maker = feature_generator(table, variant, zsl)
+        maker = FeatureGenerator(table, variant, zsl)
         maker.load_state_dict({name: torch.from_numpy(array) for name, array in model.items()})
         return generated(maker, conditions, zsl.per_class)
 
     plan = Plan(config.rounds, config.seed, TIMEOUT, config.fraction, variant.arm.slug)
-    first = feature_generator(table, variant, zsl)
+    first = FeatureGenerator(table, variant, zsl)
     initialise(first, generator_of(INITIAL, config.seed))
     server = ZslServer(
         session.clients,
