@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairfed.config import TrainConfig
+
 SCALE = 20.0
 """Factor from cosines to logits, near that of the bundled CLIP."""
 
@@ -72,10 +74,7 @@ def train_adapter(
     competing: Tensor,
     texts: Tensor,
     noise: float,
-    epochs: int,
-    lr: float,
-    momentum: float,
-    weight_decay: float,
+    how: TrainConfig,
     draw: torch.Generator,
 ) -> float:
     """Train in place on one client's rows; the mean cross-entropy of the last epoch.
@@ -86,10 +85,10 @@ def train_adapter(
     `texts` ``[n]``.
     """
     optimiser = torch.optim.SGD(
-        model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay
+        model.parameters(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
     )
     mean = 0.0
-    for _ in range(epochs):
+    for _ in range(how.epochs):
         total, count = 0.0, 0
         for rows in batches():
             seen = blur(embeddings[rows], texts[rows], noise, draw)

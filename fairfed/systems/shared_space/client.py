@@ -133,10 +133,7 @@ def _train(asked: _Asked, examples: Examples) -> float:
         competing=examples.competing,
         texts=examples.texts,
         noise=required(study.shared).noise,
-        epochs=how.epochs,
-        lr=how.lr,
-        momentum=how.momentum,
-        weight_decay=how.weight_decay,
+        how=how,
         draw=draw,
     )
 

@@ -92,15 +92,8 @@ def _classifier(
     kept = context.state.array_records.get(CLASSIFIER_KEY)
     classes = range(int(rows.targets.max()) + 1)
     if kept is None:
-        made = fit_softmax(
-            rows.features,
-            rows.targets,
-            classes,
-            epochs=zsl.classifier_epochs,
-            lr=zsl.classifier_lr,
-            batch_size=zsl.batch_size,
-            generator=generator_of(CLASSIFIER, seed, client),
-        )
+        draw = generator_of(CLASSIFIER, seed, client)
+        made = fit_softmax(rows.features, rows.targets, classes, zsl, draw)
         context.state[CLASSIFIER_KEY] = ArrayRecord(made.state_dict())
         return made
     made = nn.Linear(rows.features.shape[1], len(classes))

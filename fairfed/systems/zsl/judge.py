@@ -29,10 +29,7 @@ def fit_softmax(
     features: Tensor,
     labels: Tensor,
     classes: Sequence[int],
-    *,
-    epochs: int,
-    lr: float,
-    batch_size: int,
+    zsl: ZslSettings,
     generator: torch.Generator,
 ) -> nn.Linear:
     """Train a linear softmax classifier with Adam on ``[n, d]``, and freeze it.
@@ -44,10 +41,10 @@ def fit_softmax(
     model = nn.Linear(features.shape[1], len(classes))
     nn.init.zeros_(model.weight)
     nn.init.zeros_(model.bias)
-    optimiser = torch.optim.Adam(model.parameters(), lr=lr, betas=BETAS)
-    for _ in range(epochs):
+    optimiser = torch.optim.Adam(model.parameters(), lr=zsl.classifier_lr, betas=BETAS)
+    for _ in range(zsl.classifier_epochs):
         order = torch.randperm(len(labels), generator=generator)
-        for batch in order.tensor_split(math.ceil(len(order) / batch_size)):
+        for batch in order.tensor_split(math.ceil(len(order) / zsl.batch_size)):
             optimiser.zero_grad(set_to_none=True)
             F.cross_entropy(model(features[batch]), targets[batch]).backward()
             optimiser.step()
@@ -167,15 +164,7 @@ class Judge:
     ) -> list[float]:
         """Accuracy on each part of a classifier that chooses among `classes`."""
         made, labels = source(classes, generator)
-        model = fit_softmax(
-            made,
-            labels,
-            classes,
-            epochs=self.zsl.classifier_epochs,
-            lr=self.zsl.classifier_lr,
-            batch_size=self.zsl.batch_size,
-            generator=generator,
-        )
+        model = fit_softmax(made, labels, classes, self.zsl, generator)
         found = []
         for rows in parts:
             real = torch.from_numpy(self.table.features[rows]) * self.scale

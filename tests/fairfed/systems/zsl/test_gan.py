@@ -92,9 +92,8 @@ def test_training_moves_the_generator_towards_real_features_and_freezes_the_clas
     maker, critic = FeatureGenerator(table, variant, ZSL), Discriminator(table, ZSL)
     initialise(maker, _draw())
     initialise(critic, _draw())
-    told = fit_softmax(
-        rows.features, labels, (0, 1), epochs=2, lr=0.1, batch_size=32, generator=_draw()
-    )
+    how = ZslConfig(classifier_epochs=2, classifier_lr=0.1, batch_size=32)
+    told = fit_softmax(rows.features, labels, (0, 1), how, _draw())
     before = told.weight.clone()
     conditions = Conditions(table, variant, 0.0)
 
