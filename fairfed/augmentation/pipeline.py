@@ -158,9 +158,7 @@ class Pipeline:
     @cached_property
     def conditioner(self) -> Conditioner:
         """From cells to what conditions the generator."""
-        return build_conditioner(
-            self.config, self.scorer, self.source, lambda: self.references, self.output
-        )
+        return build_conditioner(self)
 
     @cached_property
     def references(self) -> References:
