@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from fairfed.augmentation.output_dir import PROTOTYPES, OutputDir
-from fairfed.augmentation.recalling import memory_of
-from fairfed.augmentation.source import Source
+from fairfed.augmentation.output_dir import PROTOTYPES
+from fairfed.augmentation.source import memory_of
 from fairfed.config import PipelineConfig
 from fairfed.sites.generation import diffusion_settings
-from generators.curation import References
 from generators.diffusion import load_generator
 from generators.inversion import InversionSettings, load_inversion
 from generators.ray import RayGenerator
@@ -25,7 +23,10 @@ from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import Prototype
 from semantic.site_files import read_prototypes
-from semantic.space import Cell, CellScorer, SemanticSpace
+from semantic.space import Cell, SemanticSpace
+
+if TYPE_CHECKING:
+    from fairfed.augmentation.pipeline import Pipeline
 
 Engine = Literal["inprocess", "ray"]
 Vectors = dict[str, tuple[float, ...]]
@@ -34,13 +35,7 @@ Vectors = dict[str, tuple[float, ...]]
 def build_generator(
     config: PipelineConfig, space: SemanticSpace, engine: Engine, workers: int, closing: ExitStack
 ) -> Generator:
-    """The configured generator; what it holds open is closed with `closing`.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a model is not to be had, or Ray is not installed.
-    """
+    """The configured generator; what it holds open is closed with `closing`."""
     if config.synthesis.generator == "inversion":
         return _inversion(config, space)
     settings = diffusion_settings(
@@ -51,28 +46,13 @@ def build_generator(
     return load_generator(settings)
 
 
-def build_conditioner(
-    config: PipelineConfig,
-    scorer: CellScorer,
-    source: Source,
-    references: Callable[[], References],
-    output: OutputDir,
-) -> Conditioner:
+def build_conditioner(pipeline: Pipeline) -> Conditioner:
     """The configured conditioning.
 
-    Parameters
-    ----------
-    references
-        Describes the real training images; called where prototypes are made of them.
-    output
-        Keeps a release of prototypes.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a class among `conditioning.unnamed` is none, or prototypes cannot be read.
+    A class among `conditioning.unnamed` that is none, or prototypes that cannot be read, are
+    refused.
     """
-    conditioning, space = config.conditioning, scorer.space
+    conditioning, space = pipeline.config.conditioning, pipeline.scorer.space
     unknown = [name for name in conditioning.unnamed if name not in space.classes]
     if unknown:
         raise InputError(
@@ -81,14 +61,14 @@ def build_conditioner(
         )
     prototypes: Vectors = {}
     if conditioning.mode == "prototype":
-        found = _prototypes(config, scorer, source, references, output)
+        found = _prototypes(pipeline)
         prototypes = {name: one.vector for name, one in found.items() if one.usable}
     plain = Conditioner(
         space, conditioning.mode, conditioning.unnamed, conditioning.weight, prototypes
     )
     if not conditioning.recall:
         return plain
-    memory = memory_of(scorer, source)
+    memory = memory_of(pipeline.scorer, pipeline.source)
     if not memory.seen:
         raise InputError(
             "conditioning.recall composes missing classes from those with training images, and "
@@ -99,29 +79,24 @@ def build_conditioner(
     )
 
 
-def _prototypes(
-    config: PipelineConfig,
-    scorer: CellScorer,
-    source: Source,
-    references: Callable[[], References],
-    output: OutputDir,
-) -> Mapping[str, Prototype]:
+def _prototypes(pipeline: Pipeline) -> Mapping[str, Prototype]:
     """Prototypes as given, or as this data's training images have them.
 
     At home they are exact. With `conditioning.epsilon` they are what could be sent to others: a
     noised release, made once and kept, because each further release would cost privacy anew.
     """
-    conditioning, encoder = config.conditioning, scorer.encoder.fingerprint
+    conditioning, output = pipeline.config.conditioning, pipeline.output
+    encoder = pipeline.scorer.encoder.fingerprint
     if conditioning.prototypes is not None:
         return read_prototypes(Path(conditioning.prototypes), encoder).prototypes()
     if conditioning.epsilon is None:
         by_class, by_cell = (
-            _sums(scorer, source, references(), by_cell=by_cell).prototypes(conditioning.minimum)
+            _sums(pipeline, by_cell=by_cell).prototypes(conditioning.minimum)
             for by_cell in (False, True)
         )
         return by_class | by_cell
     if not output.has(PROTOTYPES):
-        released = _sums(scorer, source, references(), by_cell=False).release(
+        released = _sums(pipeline, by_cell=False).release(
             conditioning.epsilon, conditioning.delta, conditioning.minimum
         )
         output.begin()  # a release is kept whatever becomes of the plan
@@ -129,17 +104,16 @@ def _prototypes(
     return read_prototypes(output.path / PROTOTYPES, encoder).prototypes()
 
 
-def _sums(
-    scorer: CellScorer, source: Source, references: References, *, by_cell: bool
-) -> PrototypeSums:
+def _sums(pipeline: Pipeline, *, by_cell: bool) -> PrototypeSums:
+    scorer, source, embeddings = pipeline.scorer, pipeline.source, pipeline.references.embeddings
     space, encoder = scorer.space, scorer.encoder.fingerprint
     labels, groups = source.table.labels[source.train], source.table.groups[source.train]
     if not by_cell:
-        return sum_prototypes(references.embeddings, labels, space.classes, encoder=encoder)
+        return sum_prototypes(embeddings, labels, space.classes, encoder=encoder)
     n_groups = len(space.groups)
     names = [str(space.cell(c, g)) for c in range(len(space.classes)) for g in range(n_groups)]
     which = labels * n_groups + groups
-    return sum_prototypes(references.embeddings, which, names, encoder=encoder)
+    return sum_prototypes(embeddings, which, names, encoder=encoder)
 
 
 def _inversion(config: PipelineConfig, space: SemanticSpace) -> Generator:

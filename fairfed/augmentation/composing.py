@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from fairfed.augmentation.pipeline import Pipeline
-from fairfed.augmentation.recalling import likenesses
-from fairfed.augmentation.source import Source
+from fairfed.augmentation.source import Source, memory_of
 from generators.plan import Cells
 from semantic.composable import composability
 from semantic.composable_cells import cell_composability
@@ -38,7 +37,7 @@ def composable_parts(pipeline: Pipeline, wanted: Cells) -> dict[str, Any]:
     return {
         "classes": _classes(space, source, unseen),
         "cells": _cells(space, source, wanted),
-        "like": likenesses(pipeline.scorer, source, unseen) if unseen else [],
+        "like": _likenesses(pipeline, unseen) if unseen else [],
         "note": "" if space.table.attributes else _NO_ATTRIBUTES,
     }
 
@@ -84,3 +83,9 @@ def _cells(space: SemanticSpace, source: Source, wanted: Cells) -> list[dict[str
             }
         )
     return found
+
+
+def _likenesses(pipeline: Pipeline, unseen: list[str]) -> list[dict[str, str]]:
+    """For each missing class, what the memory says it is like; empty if nothing was seen."""
+    memory = memory_of(pipeline.scorer, pipeline.source)
+    return [{"class": name, "like": memory.explain(name)} for name in unseen] if memory.seen else []

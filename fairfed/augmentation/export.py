@@ -40,21 +40,62 @@ PROVENANCE = ("original", "prompt", "seed", "generator", "score")
 
 @dataclass
 class _Draft:
-    """A folder being written.
-
-    Attributes
-    ----------
-    path
-        Where it is written.
-    own
-        What our columns are called in it.
-    """
+    """A folder being written."""
 
     path: Path
-    own: dict[str, str]
+    config: PipelineConfig
+    source: Source
+    own: dict[str, str]  # what our columns are called in it
     rows: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, file: str, content: bytes, row: dict[str, str], **provenance: str) -> None:
+    def add_real(self) -> None:
+        """Add the real rows: all that the user's table says, and how the row was read."""
+        table, data = self.source.as_given, self.config.data
+        for row, original in enumerate(original_rows(self.config, table)):
+            split = "test" if table.test[row] else "train"
+            label = table.classes[int(table.labels[row])]
+            group = table.group_names[int(table.groups[row])]
+            client = table.clients[row] if table.clients is not None else ""
+            columns = self._columns(label, group, client, split)
+            kept = {**columns, **original.columns, data.label: label, data.split: split}
+            file = f"real/{row:07d}{original.suffix}"
+            self._add(file, original.content, kept, synthetic="false", original=original.name)
+
+    def add_synthetic(self, entry: dict[str, Any], store: ImageStore) -> None:
+        """Add an accepted image, if the store still has it."""
+        path = store.path_of(entry["key"])
+        if store.get(entry["key"]) is None:
+            raise InputError(
+                f"{path}: the accepted image is no longer in the store, or damaged; run the step "
+                "'curate' again, which makes it anew"
+            )
+        self._add(
+            f"synthetic/{entry['key'][:32]}.png",
+            path.read_bytes(),
+            self._columns(entry["class_name"], entry["group"], OWNER_COLUMN, "train"),
+            synthetic="true",
+            prompt=entry["prompt"],
+            # A reader that takes empty fields for NaN would round a decimal number of 19 digits.
+            seed=hex(entry["seed"]),
+            generator=entry["generator"],
+            score=repr(entry["score"]),
+        )
+
+    def _columns(self, label: str, group: str, client: str, split: str) -> dict[str, str]:
+        """The columns that the configuration names, as the row was read or made."""
+        data = self.config.data
+        row = {data.label: label}
+        values = [ALL] * len(data.sensitive) if group == ALL else group.split(CROSSED)
+        # "all" stands for nothing, unless it is a value of the user's own.
+        own = group in self.source.as_given.group_names and data.source not in FASHION
+        unsaid = (MISSING,) if own else UNNAMED_GROUPS
+        values = ["" if value in unsaid else value for value in values]
+        row |= dict(zip(data.sensitive, values, strict=True))
+        if data.client is not None:
+            row[data.client] = client
+        return row | {data.split: split}
+
+    def _add(self, file: str, content: bytes, row: dict[str, str], **provenance: str) -> None:
         target = self.path / file
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +104,7 @@ class _Draft:
         self.rows.append({"file_name": file, **row, **ours})
 
     def close(self) -> None:
+        """Write the table of what has been added."""
         buffer = io.StringIO(newline="")
         # The first row is a real one where there are any, and has all columns.
         columns = list(self.rows[0])
@@ -71,6 +113,12 @@ class _Draft:
         writer.writerows(self.rows)
         with explained(self.path / METADATA):
             (self.path / METADATA).write_text(buffer.getvalue(), encoding="utf-8", newline="")
+
+    def count(self) -> dict[str, int]:
+        """Rows by split and kind."""
+        kinds, split = {"true": "synthetic", "false": "real"}, self.config.data.split
+        found = Counter(f"{row[split]} {kinds[row[self.own[MARK]]]}" for row in self.rows)
+        return dict(sorted(found.items()))
 
 
 def export(
@@ -82,29 +130,18 @@ def export(
 ) -> dict[str, int]:
     """Write the image folder, whole or not at all; an earlier export is replaced.
 
-    Parameters
-    ----------
-    accepted
-        Rows of the manifest of accepted images.
-    target
-        The folder to write.
-
-    Returns
-    -------
-    Rows by split and kind, as ``{"train real": 10, …}``.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If an accepted image is no longer in the store, or the folder cannot be written.
+    `accepted` are rows of the manifest. Returned are numbers of rows by split and kind, as
+    ``{"train real": 10, …}``. An accepted image that is no longer in the store, or a folder that
+    cannot be written, is an error.
     """
-    draft = _Draft(target.with_name(f"{target.name}.part"), _own_columns(config, source))
+    path = target.with_name(f"{target.name}.part")
+    draft = _Draft(path, config, source, _own_columns(config, source))
     if draft.path.exists():  # an interrupted export
         shutil.rmtree(draft.path)
     if config.export.real == "copy":
-        _add_real(config, source, draft)
+        draft.add_real()
     for entry in accepted:
-        _add_synthetic(config, source, entry, store, draft)
+        draft.add_synthetic(entry, store)
     if not draft.rows:
         raise InputError(
             "nothing to export: no synthetic image was accepted, and export.real = 'none'"
@@ -112,7 +149,7 @@ def export(
     draft.close()
     with explained(target):
         _replace(target, draft.path)
-    return _count(config, draft)
+    return draft.count()
 
 
 def _own_columns(config: PipelineConfig, source: Source) -> dict[str, str]:
@@ -122,64 +159,6 @@ def _own_columns(config: PipelineConfig, source: Source) -> dict[str, str]:
     taken = ["file_name", *first, data.label, *data.sensitive, data.split]
     taken += [data.client] if data.client is not None else []
     return {name: own_column(name, taken) for name in (MARK, *PROVENANCE)}
-
-
-def _add_real(config: PipelineConfig, source: Source, draft: _Draft) -> None:
-    """Add the real rows: all that the user's table says, and how the row was read."""
-    table = source.as_given
-    for row, original in enumerate(original_rows(config, table)):
-        split = "test" if table.test[row] else "train"
-        label = table.classes[int(table.labels[row])]
-        group = table.group_names[int(table.groups[row])]
-        client = table.clients[row] if table.clients is not None else ""
-        columns = _columns(config, source, label, group, client, split)
-        kept = {**columns, **original.columns, config.data.label: label, config.data.split: split}
-        file = f"real/{row:07d}{original.suffix}"
-        draft.add(file, original.content, kept, synthetic="false", original=original.name)
-
-
-def _add_synthetic(
-    config: PipelineConfig,
-    source: Source,
-    entry: dict[str, Any],
-    store: ImageStore,
-    draft: _Draft,
-) -> None:
-    path = store.path_of(entry["key"])
-    if store.get(entry["key"]) is None:
-        raise InputError(
-            f"{path}: the accepted image is no longer in the store, or damaged; run the step "
-            "'curate' again, which makes it anew"
-        )
-    columns = _columns(config, source, entry["class_name"], entry["group"], OWNER_COLUMN, "train")
-    draft.add(
-        f"synthetic/{entry['key'][:32]}.png",
-        path.read_bytes(),
-        columns,
-        synthetic="true",
-        prompt=entry["prompt"],
-        # A reader that takes empty fields for NaN would round a decimal number of 19 digits.
-        seed=hex(entry["seed"]),
-        generator=entry["generator"],
-        score=repr(entry["score"]),
-    )
-
-
-def _columns(
-    config: PipelineConfig, source: Source, label: str, group: str, client: str, split: str
-) -> dict[str, str]:
-    """The columns that the configuration names, as the row was read or made."""
-    data = config.data
-    row = {data.label: label}
-    values = [ALL] * len(data.sensitive) if group == ALL else group.split(CROSSED)
-    # "all" stands for nothing, unless it is a value of the user's own.
-    own = group in source.as_given.group_names and data.source not in FASHION
-    unsaid = (MISSING,) if own else UNNAMED_GROUPS
-    values = ["" if value in unsaid else value for value in values]
-    row |= dict(zip(data.sensitive, values, strict=True))
-    if data.client is not None:
-        row[data.client] = client
-    return row | {data.split: split}
 
 
 def _replace(target: Path, draft: Path) -> None:
@@ -192,10 +171,3 @@ def _replace(target: Path, draft: Path) -> None:
     draft.replace(target)
     if old.exists():
         shutil.rmtree(old)
-
-
-def _count(config: PipelineConfig, draft: _Draft) -> dict[str, int]:
-    kinds = {"true": "synthetic", "false": "real"}
-    mark = draft.own[MARK]
-    found = Counter(f"{row[config.data.split]} {kinds[row[mark]]}" for row in draft.rows)
-    return dict(sorted(found.items()))

@@ -25,11 +25,6 @@ class LookAhead(Wrapped):
     """A generator that uses the rest of a batch for requests that were announced.
 
     Nothing is wasted by asking for less than a batch, if more is announced.
-
-    Parameters
-    ----------
-    inner
-        The generator that does the work.
     """
 
     def __init__(self, inner: Generator) -> None:

@@ -34,20 +34,10 @@ DAMAGED = (
 class OutputDir:
     """The directory, opened to begin an augmentation or to continue it.
 
-    Parameters
-    ----------
-    path
-        The directory; created when the first file is written.
-    config
-        The resolved configuration.
-    fresh
-        What an augmentation has written here before, whatever its configuration, is as good as
-        gone; it is removed by `begin`, when the input is known to be sound.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the directory holds another augmentation, or files that are none.
+    It is created when the first file is written. What an augmentation has written here before,
+    whatever its configuration, is with `fresh` as good as gone; it is removed by `begin`, when the
+    input is known to be sound. A directory with another augmentation, or files that are none, is
+    refused.
     """
 
     def __init__(self, path: Path, config: PipelineConfig, fresh: bool = False) -> None:
@@ -93,13 +83,7 @@ class OutputDir:
         return not self._outdated and (self.path / name).is_file()
 
     def read(self, name: str, step: str) -> Any:
-        """Content of a JSON file that `step` writes.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If it is not there yet, or damaged.
-        """
+        """Content of a JSON file that `step` writes; refused if it is not there yet, or damaged."""
         return self._parsed(self._text(name, step), name, step)
 
     def read_rows(self, name: str, step: str) -> list[dict[str, Any]]:

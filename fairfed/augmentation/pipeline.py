@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.quality import QualityReport
 from fairfed.augmentation.builders import Engine as Engine
 from fairfed.augmentation.builders import build_conditioner, build_generator
 from fairfed.augmentation.lookahead import LookAhead
 from fairfed.augmentation.output_dir import OutputDir
-from fairfed.augmentation.progress import Watcher
 from fairfed.augmentation.source import Source, load_source
 from fairfed.config import PipelineConfig
 from fairfed.sites.generation import diffusion_settings
@@ -42,36 +43,39 @@ BLIND_CHECKS = ("margin", "attributes")
 Rows = npt.NDArray[np.int64]
 
 
+class Watcher(Protocol):
+    """Is told what happens, in this order."""
+
+    def planned(self, plan: dict[str, Any]) -> None:
+        """`plan.json` is written."""
+
+    def began(self, step: str, images: int) -> None:
+        """A step that handles about so many images begins."""
+
+    def images_done(self, count: int, made: int = 0) -> None:
+        """So many more images were made, found in the store, or judged."""
+
+    def ended(self, step: str, result: dict[str, Any]) -> None:
+        """A step is done; `result` is what it wrote."""
+
+    def assessed(self, report: QualityReport) -> None:
+        """`quality.json` is written."""
+
+
+@dataclass(eq=False)
 class Pipeline:
     """One augmentation at work; a context manager, because a generator may hold processes.
 
-    Parameters
-    ----------
-    config
-        The configuration.
-    output
-        The output directory.
-    watcher
-        Is told what happens.
-    engine, workers
-        How images are made: here, or by so many workers of Ray. The images are the same.
+    Images are made here, or by so many workers of Ray; they are the same.
     """
 
-    def __init__(
-        self,
-        config: PipelineConfig,
-        output: OutputDir,
-        watcher: Watcher,
-        engine: Engine = "inprocess",
-        workers: int = 2,
-    ) -> None:
-        self.config = config
-        self.output = output
-        self.watcher = watcher
-        self.engine = engine
-        self.workers = workers
-        self._open = ExitStack()
-        self._own: dict[Cell, list[Image]] = {}
+    config: PipelineConfig
+    output: OutputDir
+    watcher: Watcher
+    engine: Engine = "inprocess"
+    workers: int = 2
+    _open: ExitStack = field(default_factory=ExitStack, init=False)
+    _own: dict[Cell, list[Image]] = field(default_factory=dict, init=False)
 
     def __enter__(self) -> Pipeline:
         """Nothing is loaded yet."""
@@ -115,13 +119,7 @@ class Pipeline:
         return load_encoder(self.config.semantic.encoder)
 
     def check(self, wanted: Cells) -> None:
-        """Refuse what cannot be made, before anything is.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If CLIP or the generator does not know the classes, or a prompt does not suit it.
-        """
+        """Refuse what cannot be made, before anything is: an unknown class, an unfit prompt."""
         if wanted.any() and self.config.synthesis.generator == "diffusion":
             self.sight.check()
             self.synthesiser().check(wanted, OWNER)
@@ -160,9 +158,7 @@ class Pipeline:
     @cached_property
     def conditioner(self) -> Conditioner:
         """From cells to what conditions the generator."""
-        return build_conditioner(
-            self.config, self.scorer, self.source, lambda: self.references, self.output
-        )
+        return build_conditioner(self)
 
     @cached_property
     def references(self) -> References:
@@ -191,12 +187,7 @@ class Pipeline:
     ) -> Synthesiser:
         """The way from cells to accepted images.
 
-        Parameters
-        ----------
-        references
-            Real images that calibrate the checks.
-        max_tries
-            Replaces the configured budget.
+        The references calibrate the checks; `max_tries` replaces the configured budget.
         """
         curation = self.config.curation.model_dump()
         if max_tries is not None:

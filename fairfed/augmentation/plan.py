@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.files import write_json
 from fairfed.augmentation.source import Source
 from fairfed.config import PipelineConfig
 from generators.curation import max_candidates
 from generators.plan import Budget, Cells, plan_cells
+from generators.store import ImageStore
 from semantic.errors import InputError
 
 Floats = npt.NDArray[np.float64]
+SAMPLED_FILES = 64
+"""Files whose sizes give an estimate of all."""
 
 
 def wanted_cells(config: PipelineConfig, source: Source) -> Cells:
@@ -40,18 +47,10 @@ def statuses(config: PipelineConfig, source: Source) -> npt.NDArray[np.str_]:
 
 @dataclass(frozen=True)
 class Rate:
-    """What one image costs on this machine.
+    """What one image costs on this machine; remembered beside the images in the store."""
 
-    Attributes
-    ----------
-    seconds
-        Wall-clock seconds to make it.
-    size
-        Bytes of its PNG.
-    """
-
-    seconds: float
-    size: float
+    seconds: float  # wall-clock seconds to make it
+    size: float  # bytes of its PNG
 
 
 def most_per_cell(wanted: Cells, max_tries: Floats) -> Cells:
@@ -70,22 +69,12 @@ def estimate(
     real_bytes: float,
     batch: int = 1,
 ) -> dict[str, Any]:
-    """What the plan costs.
+    """What the plan costs, of which the store holds `in_store` images already.
 
-    Parameters
-    ----------
-    wanted
-        Images per cell.
-    in_store
-        Of these, images that the store holds already.
-    rate
-        Cost of an image; None where nothing has been timed: seconds and disk are then unknown.
-    max_tries
-        Budget of each cell, as a multiple of the images wanted; gives the upper ends.
-    real_bytes
-        Size of the real images that are copied.
-    batch
-        Images made together: the last batch of a step costs as much as a full one.
+    Where nothing has been timed, seconds and disk are unknown. `max_tries` is the budget of each
+    cell, as a multiple of the images wanted; it gives the upper ends. `real_bytes` are those of the
+    real images that are copied. Of images made in a `batch`, the last one of a step costs as much
+    as a full one.
     """
     images = int(wanted.sum())
     cost: dict[str, Any] = {
@@ -125,12 +114,8 @@ def plan_document(
 ) -> dict[str, Any]:
     """Content of `plan.json`.
 
-    Parameters
-    ----------
-    prompts
-        Example of what conditions the images of each cell that is filled.
-    facts
-        Further sections: generator, cost, composability, ….
+    The prompts are examples of what conditions the images of each cell that is filled, the facts
+    further sections: generator, cost, composability, ….
     """
     table, found = source.table, statuses(config, source)
     cells = [
@@ -162,16 +147,45 @@ def plan_document(
 
 
 def planned_cells(plan: dict[str, Any], source: Source) -> Cells:
-    """Images per cell of a stored plan.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the plan was made for other data.
-    """
+    """Images per cell of a stored plan; one that was made for other data is refused."""
     if plan["data"]["digest"] != source.digest:
         raise InputError(
             f"{plan['data']['source']}: the images, labels or sensitive values have changed since "
             "the plan was made; start over with --fresh"
         )
     return np.array(plan["wanted"], np.int64).reshape(len(plan["classes"]), len(plan["groups"]))
+
+
+def _path(store: ImageStore) -> Path:
+    return store.folder / "rate.json"
+
+
+def _key(engine: str, workers: int) -> str:
+    return f"{engine} {workers}" if engine == "ray" else engine
+
+
+def read_rate(store: ImageStore, engine: str, workers: int) -> Rate | None:
+    """The remembered rate of a way to make images, or None."""
+    found = _read(_path(store)).get(_key(engine, workers))
+    return Rate(found["seconds"], found["size"]) if found else None
+
+
+def write_rate(store: ImageStore, engine: str, workers: int, seconds: float | None) -> Rate | None:
+    """Remember the seconds of an image; None (nothing was made) remembers nothing."""
+    if seconds is None:
+        return None
+    some = islice(store.folder.glob("images/*/*.png"), SAMPLED_FILES)
+    sizes = [path.stat().st_size for path in some]
+    rate = Rate(seconds, sum(sizes) / max(1, len(sizes)))
+    known = _read(_path(store)) | {_key(engine, workers): asdict(rate)}
+    write_json(_path(store), known)
+    return rate
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    """Rates by way; nothing where the file is absent or damaged: they are only remembered."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

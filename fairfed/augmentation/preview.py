@@ -22,10 +22,7 @@ def write_preview(pipeline: Pipeline) -> list[str]:
     """Write `preview.png`: synthetic images of a few cells beside real ones of the same cell.
 
     Its images are the first ones of the plan and stay in the store, so nothing is made twice.
-
-    Returns
-    -------
-    Names of the cells shown, from the top.
+    Returned are the names of the cells shown, from the top.
     """
     nameable = np.where(pipeline.source.nameable, pipeline.source.cells, 0)
     wanted = wanted_cells(pipeline.config, pipeline.source)

@@ -19,13 +19,7 @@ CHUNK = 1024
 def assess_export(
     pipeline: Pipeline, rows: list[dict[str, Any]], store: ImageStore
 ) -> QualityReport:
-    """Compare accepted images with the real test images, and with the training images.
-
-    Parameters
-    ----------
-    rows
-        Manifest rows of the accepted images.
-    """
+    """Compare accepted images (rows of the manifest) with the real test and training images."""
     source = pipeline.source
     return assess(
         _real(pipeline, source.test),

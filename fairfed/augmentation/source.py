@@ -13,27 +13,19 @@ from fairfed.config.labels import refuse_crossed
 from fairfed.data import ImageTable, load_images
 from fairfed.data.federation import shade_if_asked
 from semantic.errors import InputError
+from semantic.memory import SemanticMemory, remember
 from semantic.naming import CROSSED
-from semantic.space import known_groups
+from semantic.space import CellScorer, known_groups
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Real images, with declared classes and groups that none of them shows.
+    """Real images, with declared classes and groups that none of them shows."""
 
-    Attributes
-    ----------
-    table
-        The images; `classes` and `group_names` include declared ones.
-    digest
-        SHA-256 over everything that the table holds.
-    as_given
-        The same with all sensitive values, where `table` has forgotten some
-        (`fairfed.sites.sight.forget`).
-    """
-
-    table: ImageTable
-    digest: str
+    table: ImageTable  # the images; `classes` and `group_names` include declared ones
+    digest: str  # SHA-256 over everything that the table holds
+    # The same with all sensitive values, where `table` has forgotten some
+    # (`fairfed.sites.sight.forget`)
     as_given: ImageTable
 
     @property
@@ -64,13 +56,7 @@ class Source:
 
 
 def load_source(config: PipelineConfig) -> Source:
-    """Load the data of a configuration.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data is not as the configuration says, or holds synthetic images already.
-    """
+    """Load the data of a configuration; refused where it holds synthetic images already."""
     # Images that were made from this data would be copied as real ones.
     data = config.data.model_copy(update={"synthetic": "error"})
     table = load_images(config.model_copy(update={"data": data}))
@@ -107,3 +93,10 @@ def _digest(table: ImageTable) -> str:
         total.update(repr(array.shape).encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
+
+
+def memory_of(scorer: CellScorer, source: Source) -> SemanticMemory:
+    """Memory of the classes that have training images; the table may know others, too."""
+    space = scorer.space
+    seen = tuple(n for n, real in zip(space.classes, source.cells.sum(1), strict=True) if real)
+    return remember(scorer.encoder, space.table.of(space.classes), seen)

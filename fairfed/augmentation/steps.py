@@ -28,15 +28,17 @@ from fairfed.augmentation.output_dir import (
 )
 from fairfed.augmentation.pipeline import OWNER, Pipeline
 from fairfed.augmentation.plan import (
+    SAMPLED_FILES,
     Rate,
     estimate,
     most_per_cell,
     plan_document,
     planned_cells,
+    read_rate,
     wanted_cells,
+    write_rate,
 )
 from fairfed.augmentation.quality import assess_export
-from fairfed.augmentation.rate import SAMPLED_FILES, read_rate, write_rate
 from fairfed.data.originals import original_rows
 from generators.plan import Cells
 from generators.requests import Request
@@ -48,13 +50,7 @@ STEPS = ("plan", "generate", "curate", "export")
 
 
 def chosen_steps(until: str | None, only: str | None) -> tuple[str, ...]:
-    """Steps to run.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a name is no step, or both are given.
-    """
+    """Steps to run, by the options `--until` and `--only`."""
     if until is not None and only is not None:
         raise InputError("--until and --only exclude each other; give one")
     for option, name in (("--until", until), ("--only", only)):
@@ -66,14 +62,7 @@ def chosen_steps(until: str | None, only: str | None) -> tuple[str, ...]:
 
 
 def run_steps(pipeline: Pipeline, steps: tuple[str, ...]) -> None:
-    """Run steps in their order.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the user's data, configuration or models are not as they should be; if a step is run
-        alone whose predecessor is missing.
-    """
+    """Run steps in their order; one that is run alone needs what its predecessor has written."""
     actions: dict[str, Callable[[Pipeline], None]] = {
         "plan": plan, "generate": generate, "curate": curate, "export": export_folder,
     }  # fmt: skip
@@ -84,10 +73,7 @@ def run_steps(pipeline: Pipeline, steps: tuple[str, ...]) -> None:
 def plan(pipeline: Pipeline) -> None:
     """Decide what is made, try every cell once, and write `plan.json`.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If an earlier plan was made for other data: what followed from it is not overwritten.
+    An earlier plan that was made for other data is not overwritten: something may follow from it.
     """
     if pipeline.output.has(PLAN):
         _planned(pipeline)
@@ -98,7 +84,7 @@ def plan(pipeline: Pipeline) -> None:
     prompts = {(c, g): maker.request(c, g, 0, OWNER).prompt for c, g in _cells(wanted)}
     found = audit(pipeline) if config.synthesis.correct_bias and wanted.any() else None
     tries = budgets(config.curation.max_tries, found, wanted.shape)
-    in_store = _in_store(pipeline, maker, wanted)
+    in_store = int(wanted.sum()) - sum(1 for _ in _lacking(pipeline, maker, wanted))
     rate = read_rate(pipeline.store, pipeline.engine, pipeline.workers)
     tried = 0
     if rate is None and wanted.any():
@@ -123,7 +109,7 @@ def generate(pipeline: Pipeline) -> None:
     """Make every planned image that the store lacks, and write `generation.json`."""
     wanted = _planned(pipeline)
     maker = pipeline.synthesiser()
-    _announce(pipeline, maker, wanted)
+    pipeline.generator.announce(_lacking(pipeline, maker, wanted))
     pipeline.watcher.began("generate", int(wanted.sum()))
     start, made, reused = time.monotonic(), 0, 0
     for c, g in _cells(wanted):
@@ -194,11 +180,6 @@ def _cells(wanted: Cells) -> Iterator[tuple[int, int]]:
     yield from ((int(c), int(g)) for c, g in np.argwhere(wanted > 0))
 
 
-def _in_store(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> int:
-    """How many planned images need not be made."""
-    return int(wanted.sum()) - sum(1 for _ in _lacking(pipeline, maker, wanted))
-
-
 def _lacking(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> Iterator[Request]:
     """Requests of the plan that the store has no file for."""
     for c, g in _cells(wanted):
@@ -220,16 +201,10 @@ def _replacements(
                 yield request
 
 
-def _announce(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> None:
-    pipeline.generator.announce(_lacking(pipeline, maker, wanted))
-
-
 def _time_a_batch(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> tuple[Rate | None, int]:
     """Make one batch over as many cells as it has room for; the store keeps its images.
 
-    Returns
-    -------
-    The rate, and the number of images made.
+    Returned are the rate, and the number of images made.
     """
     room = pipeline.generator.inner.batch_size
     tried = np.zeros_like(wanted)
@@ -237,7 +212,7 @@ def _time_a_batch(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> tupl
         for c, g in _cells(wanted):
             more = min(int(wanted[c, g]), most, int(tried[c, g]) + room - int(tried.sum()))
             tried[c, g] = max(int(tried[c, g]), more)
-    _announce(pipeline, maker, tried)
+    pipeline.generator.announce(_lacking(pipeline, maker, tried))
     made = sum(maker.prepare(c, g, int(tried[c, g]), OWNER)[0] for c, g in _cells(tried))
     return _remember(pipeline), made
 

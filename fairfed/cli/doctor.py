@@ -16,7 +16,7 @@ from rich.table import Table
 
 from fairfed import __version__
 from fairfed.cli.model_files import configured_models
-from fairfed.systems.packages import PACKAGES
+from fairfed.systems import PACKAGES
 from semantic.encoder import hash_file
 
 BUNDLED = ("fairfed", "semantic", "generators")

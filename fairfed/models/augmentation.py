@@ -25,17 +25,7 @@ def randaugment(images: Tensor, generator: torch.Generator) -> Tensor:
     """RandAugment: two random operations on each image (Cubuk et al. 2020, arXiv 1909.13719).
 
     Operations and ranges are those of `torchvision.transforms.v2.RandAugment` at its defaults.
-
-    Parameters
-    ----------
-    images
-        ``[n, H, W, 3]``, uint8.
-    generator
-        Source of the draws; it advances.
-
-    Returns
-    -------
-    Images of the same shape and type.
+    Images ``[n, H, W, 3]``, uint8, become images of the same shape and type.
     """
     found = images.permute(0, 3, 1, 2).contiguous()
     operations = _operations(found.shape[-1])
@@ -83,10 +73,8 @@ def _operations(side: int) -> tuple[Callable[[Tensor, int], Tensor], ...]:
 def mixup(n_rows: int, generator: torch.Generator) -> tuple[Tensor, float]:
     """Draw what MixUp blends (Zhang et al. 2018, arXiv 1710.09412).
 
-    Returns
-    -------
-    ``[n_rows]`` the partner of each row of the batch, and the share of the row itself in [0, 1];
-    the partner has the rest.
+    That is the partner ``[n_rows]`` of each row of the batch, and the share of the row itself in
+    [0, 1]; the partner has the rest.
     """
     partners = torch.randperm(n_rows, generator=generator)
     seed = int(torch.randint(2**62, (), generator=generator))

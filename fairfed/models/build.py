@@ -11,8 +11,7 @@ from torch import nn
 
 from fairfed.config.classifiers import MODELS
 from fairfed.models.clip_head import ClipHead, ImageEncoder
-from fairfed.models.cnn import SmallCnn
-from fairfed.models.lenet import LeNet
+from fairfed.models.cnn import LeNet, SmallCnn
 from fairfed.models.tabular import HIDDEN, TabularModel
 from semantic.errors import InputError
 from semantic.own_code import OWN, own_function
@@ -20,24 +19,12 @@ from semantic.own_code import OWN, own_function
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a model shall take and give.
+    """What a model shall take and give."""
 
-    Attributes
-    ----------
-    num_classes
-        Number of logits.
-    image_size
-        Side of the square images, in pixels.
-    encoder
-        The frozen encoder of `clip-head`.
-    inputs
-        Number of features of a row, of a table.
-    """
-
-    num_classes: int
-    image_size: int
-    encoder: ImageEncoder | None
-    inputs: int
+    num_classes: int  # number of logits
+    image_size: int  # side of the square images, in pixels
+    encoder: ImageEncoder | None  # the frozen encoder of `clip-head`
+    inputs: int  # number of features of a row, of a table
 
 
 def _clip_head(wanted: Wanted) -> ClipHead:
@@ -114,22 +101,11 @@ def build_model(
 
 
 def own_model(name: str, num_classes: int, shape: tuple[int, ...], seed: int) -> nn.Module:
-    """Build a model of the user's own.
+    """Build a model of the user's own: `module:function`, of `num_classes` and `shape`.
 
-    Its function draws from PyTorch's global random state, which is set for it and then put back:
-    no other thread may draw from it meanwhile.
-
-    Parameters
-    ----------
-    name
-        `module:function`, a function of `num_classes` and `shape`.
-    shape
-        Of a row: ``(3, H, W)`` of an image, whose values are 0 to 1; ``(inputs,)`` of a table.
-
-    Raises
-    ------
-    InputError
-        If there is no such function, or what it returns is no module that gives logits.
+    A row's shape is ``(3, H, W)`` of an image, whose values are 0 to 1; ``(inputs,)`` of a table.
+    The function draws from PyTorch's global random state, which is set for it and then put back: no
+    other thread may draw from it meanwhile. What gives no module that gives logits is refused.
     """
     make = own_function(name, "model")
     with torch.random.fork_rng(devices=[]):

@@ -13,13 +13,7 @@ from semantic.errors import InputError
 
 
 class ClassVectors(nn.Module):
-    """One trained vector a class.
-
-    Parameters
-    ----------
-    start
-        ``[classes, dimension]``: text embeddings of the classes, or random.
-    """
+    """One trained vector a class, ``[classes, dimension]``, from text embeddings or random."""
 
     def __init__(self, start: Tensor) -> None:
         super().__init__()
@@ -34,21 +28,11 @@ class LearnedContext(nn.Module):
     """Class vectors as text embeddings of ``[v_1] … [v_m] noun``; the ``v`` are trained.
 
     Unified context of CoOp (Zhou, Yang, Loy & Liu 2022, arXiv 2109.01134): all classes share it, so
-    that what one client learns of the images' domain helps with classes that it lacks.
+    that what one client learns of the images' domain helps with classes that it lacks. Every token
+    of the words `context` becomes a trained vector; the parameters of `clip` are shared, frozen.
 
-    Departures: the context begins as given words (an option of CoOp's code), and each noun ends
-    the text without a full stop, as the bundled CLIP was trained.
-
-    Parameters
-    ----------
-    clip
-        An open_clip model whose text tower is a transformer; its parameters are shared, frozen.
-    tokenize
-        Its tokenizer.
-    context
-        Words of which every token becomes a trained vector.
-    nouns
-        What the classes are called.
+    Departures: the context begins as given words (an option of CoOp's code), and each noun ends the
+    text without a full stop, as the bundled CLIP was trained.
 
     Raises
     ------

@@ -18,12 +18,7 @@ class CallingPool(nn.Module):
     """open_clip's attention pool, with its projections called as layers.
 
     The original hands their weights to a function, past any LoRA on them. Only the mean's query is
-    computed, since only its output is used.
-
-    Parameters
-    ----------
-    pool
-        An `AttentionPool2d` of open_clip; its parameters are taken over.
+    computed, since only its output is used. The pool's parameters are taken over.
     """
 
     def __init__(self, pool: Any) -> None:

@@ -256,7 +256,7 @@ class Workplace:
 
     def zero_shot_head(self) -> ClipHead:
         """CLIP's classifier of the classes by their names."""
-        from fairfed.models.zero_shot import zero_shot_head
+        from fairfed.models.adapted import zero_shot_head
 
         return zero_shot_head(self.encoder, self.space)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,22 +22,11 @@ EVALUATION = "evaluate"
 class SteeredServer(ArmServer):
     """Runs a `FairnessSteered` strategy: a round trains the clients drawn, and evaluates on all.
 
-    Parameters
-    ----------
-    grid : Grid
-        Handed to the strategy, which asks it nothing once its clients are enrolled.
-    clients : sequence of Client
-        Who takes part.
-    plan : Plan
-        How a round draws them.
-    strategy : FairnessSteered
-        Merges and weighs.
-    start : Model
-        The model before the first round.
-    config : mapping
-        Settings for the clients, in the ConfigRecord of every request beside ``round``.
-    synthesis_timeout : float, optional
-        Seconds for a training in which clients synthesise what the closed loop has planned.
+    The strategy asks the grid nothing once its clients are enrolled. `config` are settings for the
+    clients, in the ConfigRecord of every request beside ``round``; `synthesis_timeout` seconds for
+    a training in which they synthesise what the closed loop has planned. `action` is what ``train``
+    and ``evaluate`` are of; empty: Flower's default. Who is `outside` is neither sent nor asked
+    anything.
     """
 
     def __init__(
@@ -49,12 +38,15 @@ class SteeredServer(ArmServer):
         start: Model,
         config: Mapping[str, ConfigRecordValues],
         synthesis_timeout: float | None = None,
+        action: str = "",
+        outside: Collection[int] = (),
     ) -> None:
         self._grid, self._start = grid, start
         self._index = {client.node: client.index for client in clients}
         self._strategy, self._config = strategy, ConfigRecord(dict(config))
-        self._synthesis_timeout = synthesis_timeout
-        strategy.enroll(clients, seed=plan.seed, fraction=plan.fraction)
+        self._synthesis_timeout, self._action = synthesis_timeout, action
+        inside = [client for client in clients if client.index not in outside]
+        strategy.enroll(inside, seed=plan.seed, fraction=plan.fraction)
 
     def start(self) -> Model:
         """The model before the first round."""
@@ -90,7 +82,7 @@ class SteeredServer(ArmServer):
         """What a strategy's messages ask, by client."""
         kind, contents = "", {}
         for message in requests:
-            kind = message.metadata.message_type
+            kind = ".".join(filter(None, (message.metadata.message_type, self._action)))
             contents[self._index[message.metadata.dst_node_id]] = message.content
         return Exchange(kind, contents, label)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fairfed.rounds.arrays import Model
 from fairfed.strategies.aggregate import is_parameter
-from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
 from fairfed.strategies.replies import ClientReply
+from fairfed.strategies.weights import AS_PUBLISHED, Bounds
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -115,15 +115,7 @@ def cohort_of(
     probe: Probe | None,
     known: NDArray[np.bool_] | None = None,
 ) -> Cohort:
-    """Gather what is known of the clients of a round; of examples, the real ones count.
-
-    Parameters
-    ----------
-    server_round, received, probe, known
-        As in `Cohort`.
-    replies, models
-        Usable replies, and the models in them by partition id.
-    """
+    """Gather what is known of the clients of a round; of examples, the real ones count."""
     return Cohort(
         round=server_round,
         clients=tuple(r.client for r in replies),

@@ -16,25 +16,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairfed.strategies.rules.cells import relative_weights
 from fairfed.strategies.rules.fedfb import fedfb_shares
+from fairfed.strategies.rules.groups import relative_weights
 
 Floats = NDArray[np.float64]
 
 
 def reweighing(cells: NDArray[np.generic]) -> Floats:
-    """Return the weight of every cell.
+    """Return the weight of every cell, ``P(a) P(y) / P(a, y)``, 1 in a cell without examples.
 
-    Parameters
-    ----------
-    cells : ndarray, shape (G, C)
-        Examples (or their total sampling weight) by group and class, at one client.
-
-    Returns
-    -------
-    ndarray of float64, shape (G, C)
-        ``P(a) P(y) / P(a, y)``; 1 in a cell without examples. The mean over the examples is at
-        most 1, and 1 where every combination of a held group and a held class is held.
+    The cells ``[G, C]`` are one client's examples (or their total sampling weight) by group and
+    class. The mean weight of the examples is at most 1, and 1 where every combination of a held
+    group and a held class is held.
     """
     held = np.asarray(cells, np.float64)
     total = held.sum()
@@ -49,21 +42,10 @@ def reweighing(cells: NDArray[np.generic]) -> Floats:
 def fairbatch(
     counts: NDArray[np.int64], shares: Floats | None, alpha: float
 ) -> tuple[Floats, Floats]:
-    """Move a client's shares by its own errors.
+    """Move a client's shares ``[G, C]`` (None before the first round) by its own errors.
 
-    Parameters
-    ----------
-    counts : ndarray of int64, shape (G, C, C)
-        Confusion counts of the received model on the client's real rows.
-    shares : ndarray of float64, shape (G, C), optional
-        Shares so far; None before the first round.
-    alpha : float
-        Step, >= 0.
-
-    Returns
-    -------
-    shares, weights : ndarray of float64, each of shape (G, C)
-        Shares to hand in next time, and the weights of the rows of a cell, at most 10.
+    The counts ``[G, C, C]`` are of the received model on its real rows; `alpha` >= 0 is the step.
+    Returned are the shares to hand in next time, and the weights of the rows of a cell, at most 10.
     """
     moved, held = fedfb_shares(counts, shares, alpha)
     return moved, relative_weights(moved, held)
@@ -79,29 +61,14 @@ def loss_weights(
     cell_target: Floats | None = None,
     sampling: Floats | None = None,
 ) -> Floats | None:
-    """Return the weight of each training example in the loss.
+    """Return the weight ``[n]`` of each training example in the loss; None where all are 1.
 
-    Parameters
-    ----------
-    groups, labels : ndarray of int64, shape (n,)
-        Group and class of the examples, synthetic ones included.
-    shape : tuple of int
-        Groups and classes of the federation.
-    reweigh : bool
-        Apply :func:`reweighing`.
-    cell_weights : ndarray of float64, shape (G, C), optional
-        Weights of cells: FairBatch's, and those that the server sent (FedFB, FedMinMax).
-    cell_target : ndarray of float64, shape (G, C), optional
-        Distribution that the weighted examples shall follow, as far as the client holds the cells
-        (Parity); a weight is at most 10, and 1 in a group that is in no part of it.
-    sampling : ndarray of float64, shape (n,), optional
-        Sampling weights: how often an example comes up counts as how many there are.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        Factors of the loss; None where all are 1. They are not normalised: a client that holds
-        only an under-served group shall take larger steps for it.
+    They are not normalised: a client that holds only an under-served group shall take larger steps
+    for it. Groups and labels ``[n]`` are those of all examples, synthetic ones included; `sampling`
+    ``[n]`` says how often one comes up, which counts as how many there are. `cell_weights` ``[G,
+    C]`` are FairBatch's, and those that the server sent (FedFB, FedMinMax). `cell_target` ``[G,
+    C]`` is what the weighted examples shall follow, as far as the client holds the cells (Parity):
+    a weight is then at most 10, and 1 in a group that is in no part of it.
     """
     if not reweigh and cell_weights is None and cell_target is None:
         return None

@@ -20,10 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.intervals import wilson_interval
-from fairfed.strategies.aggregation import OTHER_STRATEGY
 from fairfed.strategies.part import Part, number
 from fairfed.strategies.replies import ClientReply, ReplyKeys
-from semantic.errors import InputError
 
 Cells = NDArray[np.int64]
 """Images per cell, ``[C, G]``: the order of `generators.plan`."""
@@ -32,29 +30,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """How a model serves the cells of a federation.
+    """How a model serves the cells of a federation."""
 
-    Attributes
-    ----------
-    recall, lower : ndarray of float64, shape (C, G)
-        Recall, NaN in a cell without rows; the lower end of its 95 % interval, 0 there.
-    overall : float
-        The lower end of the interval of the accuracy over all cells.
-    """
-
+    # ``[C, G]``: recall, NaN in a cell without rows; the lower end of its 95 % interval, 0 there
     recall: Floats
     lower: Floats
-    overall: float
+    overall: float  # the lower end of the interval of the accuracy over all cells
 
 
 def standing(counts: Sequence[NDArray[np.int64]]) -> Standing:
-    """Pool the clients' counts and read off every cell's recall.
-
-    Parameters
-    ----------
-    counts : sequence of ndarray of int64, each of shape (G, C, C)
-        Confusion counts, at least of one client.
-    """
+    """Pool the counts ``[G, C, C]`` of one client at least, and read off every cell's recall."""
     # Whole numbers of Python: what clients report may be too large for a sum in 64 bits.
     pooled = np.sum(np.stack(counts), axis=0, dtype=object)
     right, rows = np.diagonal(pooled, axis1=1, axis2=2).T, pooled.sum(axis=2).T
@@ -67,24 +52,12 @@ def standing(counts: Sequence[NDArray[np.int64]]) -> Standing:
 
 
 def allocate(lower: Floats, overall: float, budget: int, most: int) -> Cells:
-    """Divide new images among the cells that the model serves worse than it does overall.
+    """Divide `budget` new images among the cells that the model serves worse than it does overall.
 
-    Parameters
-    ----------
-    lower : ndarray of float64, shape (C, G)
-        Lower bound of each cell's recall, in [0, 1].
-    overall : float
-        Lower bound of the accuracy; a cell that is not below it gets nothing.
-    budget : int
-        Images to divide, >= 0.
-    most : int
-        Images of one cell at most, >= 0.
-
-    Returns
-    -------
-    ndarray of int64, shape (C, G)
-        Proportional to ``overall - lower`` up to rounding and the cap; never fewer for a larger
-        shortfall. The sum is the budget, or less where every short cell is at its cap.
+    `lower` ``[C, G]`` are bounds of each cell's recall, `overall` that of the accuracy; a cell that
+    is not below it gets nothing, and none gets more than `most`. The images ``[C, G]`` are
+    proportional to ``overall - lower`` up to rounding and the cap; never fewer for a larger
+    shortfall. The sum is the budget, or less where every short cell is at its cap.
     """
     shortfall = np.maximum(overall - lower, 0.0).ravel()
     short = shortfall > 0
@@ -137,19 +110,10 @@ class ClosedLoop(Part):
         return self._extra is not None and not self._told.issuperset(clients)
 
     def observe(self, number: int, replies: Sequence[ClientReply]) -> dict[str, Any] | None:
-        """Take in the replies of a round; where a plan is due, make it and return its log.
+        """Take in the usable replies of a round; where a plan is due, make it and return its log.
 
-        Parameters
-        ----------
-        number : int
-            Number of the round, from 1.
-        replies : sequence of ClientReply
-            Usable replies to ``train``. Without any, a plan that is due is left out.
-
-        Returns
-        -------
-        dict or None
-            The entry ``loop`` of the round in ``rounds.jsonl``; all cells as ``[class][group]``.
+        The log is the entry ``loop`` of the round in ``rounds.jsonl``; all cells as
+        ``[class][group]``. Without replies, a plan that is due is left out.
         """
         if self._extra is not None:
             for reply in replies:
@@ -208,26 +172,6 @@ class ClosedLoop(Part):
         self._new = None if new is None else np.asarray(new, np.int64)
         self._recall = None if recall is None else np.asarray(recall, np.float64)
         self._spent, self._told = list(state["spent"]), set(state["told"])
-
-
-def save_loop(loop: ClosedLoop | None) -> dict[str, Any]:
-    """Return what a checkpoint must hold of a loop: nothing without one."""
-    return {} if loop is None else {"loop": str(loop), "loop_state": loop.state_dict()}
-
-
-def load_loop(loop: ClosedLoop | None, state: Mapping[str, Any]) -> None:
-    """Restore what :func:`save_loop` returned.
-
-    Raises
-    ------
-    InputError
-        The state is of another loop, or one of the two has none.
-    """
-    saved, here = state.get("loop"), None if loop is None else str(loop)
-    if saved != here:
-        raise InputError(OTHER_STRATEGY.format(name="loop", saved=saved, here=here))
-    if loop is not None:
-        loop.load_state_dict(state["loop_state"])
 
 
 def _nested(cells: NDArray[Any] | None) -> Any:

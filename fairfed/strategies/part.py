@@ -203,13 +203,7 @@ def check_range(
     above: bool = False,
     below: bool = False,
 ) -> None:
-    """Refuse a number outside ``[low, high]``; ``above`` and ``below`` exclude the ends.
-
-    Raises
-    ------
-    InputError
-        The message names the parameter, its value and what was expected.
-    """
+    """Refuse a number outside ``[low, high]``; ``above`` and ``below`` exclude the ends."""
     fits = low < value if above else low <= value
     fits = fits and (value < high if below else value <= high)
     if fits and math.isfinite(value):

@@ -81,49 +81,28 @@ class ReplyKeys:
 
 @dataclass(frozen=True)
 class ClientReply:
-    """A reply's content.
+    """A reply's content."""
 
-    Attributes
-    ----------
-    client : int
-        Partition id.
-    loss : float
-        Mean loss; may be NaN.
-    n_real, n_synthetic : int
-        Numbers of examples as reported (``n_synthetic`` is 0 in replies to ``evaluate``).
-    counts : ndarray of int64, shape (G, C, C)
-        Confusion counts.
-    seconds : float
-        Time that the client took.
-    arrays : ArrayRecord
-        The model; empty in replies to ``evaluate``.
-    received_loss : float
-        Mean loss of the received model on the client's real training examples; NaN if not sent.
-    spent : tuple of int
-        Synthetic examples made and found for the last plan, or by inversion; (0, 0) if not sent.
-    inverting : float
-        Seconds of inversion; 0 if not sent.
-    """
-
-    client: int
-    loss: float
+    client: int  # partition id
+    loss: float  # mean loss; may be NaN
+    # Numbers of examples as reported (``n_synthetic`` is 0 in replies to ``evaluate``)
     n_real: int
     n_synthetic: int
-    counts: NDArray[np.int64]
-    seconds: float
+    counts: NDArray[np.int64]  # ``[G, C, C]``: confusion counts
+    seconds: float  # time that the client took
+    # The model; empty in replies to ``evaluate``
     arrays: ArrayRecord = field(default_factory=ArrayRecord)
+    # Mean loss of the received model on the client's real training examples; NaN if not sent
     received_loss: float = float("nan")
+    # Synthetic examples made and found for the last plan, or by inversion; (0, 0) if not sent
     spent: tuple[int, int] = (0, 0)
-    inverting: float = 0.0
+    inverting: float = 0.0  # seconds of inversion; 0 if not sent
 
 
 def partition_of(message: Message, keys: ReplyKeys, sites: Mapping[int, int] | None) -> int:
     """Return who sent a reply: by the handshake if there was one, else by what the reply says.
 
-    Raises
-    ------
-    RejectedReply
-        The client names itself wrongly or not at all.
+    A client that names itself wrongly or not at all is rejected.
     """
     said = Entries(message.content, keys.metrics).partition(keys.partition)
     if sites is None:
@@ -137,20 +116,9 @@ def partition_of(message: Message, keys: ReplyKeys, sites: Mapping[int, int] | N
 def read_reply(
     message: Message, keys: ReplyKeys, shape: tuple[int, int], client: int, train: bool
 ) -> ClientReply:
-    """Read a reply to ``train`` or ``evaluate``.
+    """Read a reply to ``train``, which must hold a model and synthetic examples, or ``evaluate``.
 
-    Parameters
-    ----------
-    message : Message
-        The reply; it has content.
-    keys : ReplyKeys
-        Names of records and entries.
-    shape : tuple of int
-        Groups and classes of the federation.
-    client : int
-        Partition id of the sender.
-    train : bool
-        Whether the reply must hold a model and synthetic examples.
+    `shape` are the numbers of groups and classes, `client` is the partition id of the sender.
 
     Raises
     ------
@@ -187,10 +155,7 @@ def _seconds(said: Entries, name: str) -> float:
 def read_model(record: ArrayRecord, like: Model | None) -> Model:
     """Read a client's model and compare it with another, where there is one already.
 
-    Raises
-    ------
-    RejectedReply
-        Arrays that cannot be read, are not those of `like`, or are not finite.
+    Arrays that cannot be read, are not those of `like`, or are not finite are rejected.
     """
     try:
         model = decode(record)
@@ -209,27 +174,11 @@ def sort_replies(
     accept: Callable[[Message, int], ClientReply],
     names: Mapping[int, str] | None = None,
 ) -> tuple[list[ClientReply], dict[int, str]]:
-    """Split replies into those that can be used and reasons for the others.
+    """Split replies, error replies too, into those that can be used and reasons for the others.
 
-    Parameters
-    ----------
-    replies : iterable of Message
-        Replies and error replies, in any order.
-    keys : ReplyKeys
-        Names of records and entries.
-    sites : mapping of int to int, optional
-        Partition id by node id, where a handshake gave it.
-    accept : callable
-        Reads one reply of one client or raises :class:`RejectedReply`.
-    names : mapping of int to str, optional
-        What clients are called in the log; by their partition ids unless given.
-
-    Returns
-    -------
-    accepted : list of ClientReply
-        By partition id.
-    failed : dict of int to str
-        Reasons by partition id (by node id where the client did not say who it is).
+    Both are by partition id (reasons by node id where the client did not say who it is). `sites`
+    has partition ids by node id, where a handshake gave them; `accept` reads a client's reply or
+    raises :class:`RejectedReply`; `names` is what clients are called in the log.
     """
     accepted: dict[int, ClientReply] = {}
     failed: dict[int, str] = {}

@@ -36,18 +36,9 @@ def idle_row(client: int) -> Row:
 
 
 def train_row(reply: ClientReply, outcome: Outcome, k: int, steered: bool) -> Row:
-    """Describe a client that trained; numbers that are not finite become ``None``.
+    """Describe a client that trained, the k-th of the outcome; of numbers, those that are finite.
 
-    Parameters
-    ----------
-    reply : ClientReply
-        Its reply.
-    outcome : Outcome
-        What was measured and applied in the round.
-    k : int
-        Its place in the outcome.
-    steered : bool
-        Whether the signal moved the weights.
+    `steered` says whether the signal moved the weights.
     """
     weights = outcome.weights
     return {
@@ -71,16 +62,7 @@ def train_rows(
 ) -> list[Row]:
     """Describe all clients of a round's training, by partition id.
 
-    Parameters
-    ----------
-    accepted : sequence of ClientReply
-        Usable replies, in the order of the outcome.
-    failed : mapping of int to str
-        Reasons of the others, by partition id.
-    outcome : Outcome
-        What was measured and applied.
-    steered : bool
-        Whether the signal moved the weights.
+    Usable replies are in the order of the outcome; of the others there are reasons.
     """
     rows = [failed_row(client, reason) for client, reason in failed.items()]
     rows += [train_row(reply, outcome, k, steered) for k, reply in enumerate(accepted)]

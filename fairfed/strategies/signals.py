@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from evaluation.metrics import worst_cell_recall
+from evaluation.rates import accuracy
 from fairfed.rounds.arrays import Model
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import Registry, parameter_names
@@ -86,49 +87,31 @@ def no_signal(size: int) -> Signals:
     return measured(np.full(size, np.nan), "gap")
 
 
-def accuracy(counts: Counts) -> float:
-    """Return the share of correct predictions of counts ``[G, C, C]``; NaN without a row."""
-    total = int(counts.sum())
-    return float(np.trace(counts.sum(axis=0)) / total) if total else float("nan")
-
-
 def lower_is_fairer(metric: MetricFn) -> bool:
     """Say which way a metric goes; a function that does not say is taken for a difference."""
     return getattr(metric, "direction", "lower") != "higher"
 
 
 def gaps(counts: Sequence[Counts], metric: MetricFn, signed: bool = False) -> Signals:
-    """Measure how far each client's metric is from that of the pooled counts.
+    """Measure how far each client's metric is from that of the pooled counts; NaN without counts.
 
     FairFed (Ezzeldin et al., AAAI 2023, arXiv 2110.00857): ``gap_k = |F_global - F_k|``, or
     ``|Acc_k - Acc_global|`` where the fairness metric is undefined because a group is missing at
-    the client. The global values are of the pooled counts, never a mean of client values.
-
-    Parameters
-    ----------
-    counts : sequence of ndarray of int64, each of shape (G, C, C)
-        Confusion counts of the received global model, one array per client.
-    metric : callable
-        Fairness metric.
-    signed : bool
-        Keep the sign, turned so that a positive gap means *less* fair than the federation.
-
-    Returns
-    -------
-    Signals
-        One gap per client, >= 0 unless signed; NaN for a client without counts.
+    the client. The global values are of the pooled counts, never a mean of client values. The
+    counts ``[G, C, C]`` are of the received global model, one array per client. With its sign, a
+    positive gap means *less* fair than the federation.
     """
     if not counts:
         return Signals(np.zeros(0), ())
     pooled = np.sum(np.stack(counts), axis=0)
-    overall, overall_accuracy = float(metric(pooled)), accuracy(pooled)
+    overall, overall_accuracy = float(metric(pooled)), float(accuracy(pooled))
     values: list[float] = []
     notes: list[str | None] = []
     for own in counts:
         gap, note = float(metric(own)) - overall, None
         worse = gap if lower_is_fairer(metric) else -gap
         if np.isnan(worse):
-            worse = overall_accuracy - accuracy(own)
+            worse = overall_accuracy - float(accuracy(own))
             note = GLOBAL_FALLBACK if np.isnan(overall) else FALLBACK
         values.append(worse if signed else abs(worse))
         notes.append(note)
@@ -141,15 +124,16 @@ class Gap(Signal):
 
     name: ClassVar[str] = "gap"
     kind: ClassVar[Kind] = "gap"
+    signed: ClassVar[bool] = False
     metric: MetricFn
 
     def __call__(self, cohort: Cohort) -> Signals:
-        """Return the absolute gaps."""
-        return gaps(cohort.by_group, self.metric)
+        """Return the gaps of all clients."""
+        return gaps(cohort.by_group, self.metric, self.signed)
 
 
 @dataclass(frozen=True)
-class SignedGap(Signal):
+class SignedGap(Gap):
     """The same with its sign: positive where the model is less fair than for the federation.
 
     Departure from FairFed: a client on whose data the model is *fairer* than on average gains
@@ -157,12 +141,7 @@ class SignedGap(Signal):
     """
 
     name: ClassVar[str] = "signed-gap"
-    kind: ClassVar[Kind] = "gap"
-    metric: MetricFn
-
-    def __call__(self, cohort: Cohort) -> Signals:
-        """Return the signed gaps."""
-        return gaps(cohort.by_group, self.metric, signed=True)
+    signed: ClassVar[bool] = True
 
 
 def unfairness(counts: Counts, metric: MetricFn) -> float:
@@ -186,13 +165,7 @@ class ProbeUnfairness(Signal):
     metric: MetricFn
 
     def __call__(self, cohort: Cohort) -> Signals:
-        """Return the unfairness of every model, and of the received one as reference.
-
-        Raises
-        ------
-        ValueError
-            The cohort has no probe.
-        """
+        """Return the unfairness of every model, and of the received one as reference."""
         probe = cohort.probe
         if probe is None:
             raise ValueError(NO_PROBE)
@@ -232,7 +205,7 @@ class Accuracy(Signal):
 
     def __call__(self, cohort: Cohort) -> Signals:
         """Return the accuracies; NaN for a client without counts."""
-        return measured([accuracy(own) for own in cohort.counts], self.kind)
+        return measured([float(accuracy(own)) for own in cohort.counts], self.kind)
 
 
 @dataclass(frozen=True)
@@ -254,13 +227,7 @@ SIGNALS: Registry[Signal] = Registry(
 
 
 def make_signal(name: str, metric: MetricFn | None) -> Signal:
-    """Build a signal by name.
-
-    Raises
-    ------
-    InputError
-        Unknown name, or a signal of a fairness metric without one.
-    """
+    """Build a signal by name; one of a fairness metric is refused without one."""
     kind: type[Any] = SIGNALS.named(name)
     if "metric" not in parameter_names(kind):
         made: Signal = kind()

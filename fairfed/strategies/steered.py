@@ -2,7 +2,7 @@
 
 The mathematics is in the pure functions of :mod:`fairfed.strategies.rules`,
 :mod:`~fairfed.strategies.signals`, :mod:`~fairfed.strategies.robust` and
-:mod:`~fairfed.strategies.optimisers`; what goes together in :mod:`~fairfed.strategies.combination`.
+:mod:`~fairfed.strategies.optimisers`; what goes together in :mod:`~fairfed.strategies.aggregation`.
 
 Each round has five steps: read the replies and reject what cannot be used, measure every client's
 signal, turn signals into guarded weights, merge, let the server optimiser step.
@@ -21,20 +21,12 @@ from flwr.serverapp.strategy import Strategy
 
 from fairfed.engines.nodes import wait_for_nodes
 from fairfed.rounds.arm_server import Row
-from fairfed.rounds.arrays import Model, decode, encode
+from fairfed.rounds.arrays import Model, add_prefixes, decode, encode, strip_prefixes
 from fairfed.rounds.clients import handshake, sample
 from fairfed.rounds.exchange import Client
-from fairfed.strategies.aggregation import Outcome
-from fairfed.strategies.bounds import MAX_WEIGHT, MIN_SHARE, Bounds
+from fairfed.strategies.aggregation import Inversion, Outcome, combine, refuse_other
 from fairfed.strategies.cohort import Probe, cohort_of
-from fairfed.strategies.combination import combine
-from fairfed.strategies.inversion import (
-    Inversion,
-    inversion_arrays,
-    load_inversion,
-    save_inversion,
-)
-from fairfed.strategies.loop import ClosedLoop, load_loop, save_loop
+from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import ServerOptimiser
 from fairfed.strategies.part import check_range
 from fairfed.strategies.replies import (
@@ -49,9 +41,12 @@ from fairfed.strategies.robust import Aggregator
 from fairfed.strategies.rows import evaluate_rows, train_rows
 from fairfed.strategies.rules import WeightRule
 from fairfed.strategies.signals import MetricFn, Signal
+from fairfed.strategies.weights import MAX_WEIGHT, MIN_SHARE, Bounds
 
 logger = logging.getLogger("fairfed")
 
+INVERSION = "inversion"
+"""Name of the part's state in a checkpoint."""
 NOT_CONFIGURED = "a step from the received model needs configure_train first"
 
 
@@ -274,12 +269,17 @@ class FairnessSteered(Strategy):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold; JSON keeps it exactly."""
-        own = {**save_loop(self.loop), **save_inversion(self.inversion)}
-        return {**self.parts.state_dict(), **own}
+        state = self.parts.state_dict()
+        if self.loop is not None:
+            state |= {"loop": str(self.loop), "loop_state": self.loop.state_dict()}
+        if self.inversion is not None:
+            state[INVERSION] = self.inversion.name
+        return state
 
     def state_arrays(self) -> Model:
         """Return the state that is as large as a model."""
-        return {**self.parts.state_arrays(), **inversion_arrays(self.inversion)}
+        pool = {} if self.inversion is None else self.inversion.state_arrays()
+        return {**self.parts.state_arrays(), **add_prefixes({INVERSION: pool})}
 
     def load_state_dict(self, state: Mapping[str, Any], arrays: Model | None = None) -> None:
         """Restore what :meth:`state_dict` and :meth:`state_arrays` returned.
@@ -289,9 +289,17 @@ class FairnessSteered(Strategy):
         InputError
             The state is of other parts or of other parameters.
         """
-        others = load_inversion(self.inversion, state, arrays or {})
+        here = {
+            INVERSION: None if self.inversion is None else self.inversion.name,
+            "loop": None if self.loop is None else str(self.loop),
+        }
+        refuse_other(here, state)
+        pool, others = strip_prefixes(arrays or {}, INVERSION)
         self.parts.load(state, others)
-        load_loop(self.loop, state)
+        if self.inversion is not None:
+            self.inversion.load_state_arrays(pool)
+        if self.loop is not None:
+            self.loop.load_state_dict(state["loop_state"])
 
     # steps of a round
 

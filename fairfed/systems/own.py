@@ -18,13 +18,7 @@ UNANSWERED = "system {name!r}: handlers has no {message!r}; it has: {known}"
 
 
 def own_system(name: str) -> Any:
-    """The object that `system` names.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If there is none, or it is no system.
-    """
+    """The object that `system` names; one that is not there, or is no system, is refused."""
     found = own_object(name, "system")
     if isinstance(found, type):
         raise InputError(A_CLASS.format(name=name))
@@ -35,13 +29,7 @@ def own_system(name: str) -> Any:
 
 
 def answer(request: Request) -> Message:
-    """What the study's own system has a site answer.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the study names no such system, or it does not know the message.
-    """
+    """What the study's own system has a site answer; a message that it does not know is refused."""
     name, message = request.study.system, request.message.metadata.message_type
     if name is None:
         raise InputError(f"{message}: the study names no system of its own")

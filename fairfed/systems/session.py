@@ -1,24 +1,30 @@
-"""A run under way at its server: who takes part, what they are told, where it is written."""
+"""A run under way at its server: who takes part, what they are told, where it is written.
+
+What the servers of several systems have in common stands here, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from flwr.app import ArrayRecord, ConfigRecordValues, RecordDict
 from flwr.serverapp import Grid
 
 from fairfed.config import Arm, Config
-from fairfed.rounds.arm_server import ArmServer, Plan
-from fairfed.rounds.arrays import Model
+from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
+from fairfed.rounds.arrays import Model, encode
 from fairfed.rounds.clients import handshake, query
-from fairfed.rounds.exchange import Client
+from fairfed.rounds.exchange import Client, Exchange, Steps
 from fairfed.rounds.loop import run_rounds
 from fairfed.rounds.progress import TIMEOUT, Watcher
 from fairfed.rounds.remote import RemoteSites
+from fairfed.rounds.replies import accepted_models, accepted_numbers, as_row
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.study import Study
+from fairfed.strategies.aggregate import weighted_mean
 
 
 @dataclass(frozen=True)
@@ -106,3 +112,76 @@ def begin(grid: Grid, study: Study, watcher: Watcher, arms: Sequence[Arm]) -> Se
     else:
         clients = handshake(grid, study.clients, TIMEOUT)
     return Session(grid, clients, study, run, watcher)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the ways that a run of a system compares."""
+
+    key: str  # its name in the configuration
+    title: str  # its name in tables
+
+    @property
+    def arm(self) -> Arm:
+        """What names the variant's checkpoint and rounds in a run directory."""
+        return Arm(name=self.title)
+
+
+OneVariant = TypeVar("OneVariant", bound=Variant)
+
+
+def by_key(*variants: OneVariant) -> dict[str, OneVariant]:
+    """Variants by their names in the configuration."""
+    return {variant.key: variant for variant in variants}
+
+
+def of_slug(slug: str, variants: Iterable[OneVariant]) -> OneVariant:
+    """The variant that a message is about."""
+    return next(variant for variant in variants if variant.arm.slug == slug)
+
+
+class AveragingServer(ArmServer):
+    """Clients that are drawn train, the server averages their models, and the mean is judged.
+
+    Every message tells a client what is in `request`, and the round.
+    """
+
+    action: ClassVar[str]
+    """What the clients' training is of."""
+    reported: ClassVar[tuple[str, ...]]
+    """What a client says of its training beside the weights."""
+
+    def __init__(
+        self,
+        clients: Sequence[Client],
+        plan: Plan,
+        start: Model,
+        request: Mapping[str, str | float],
+    ) -> None:
+        self._everyone = [client.index for client in clients]
+        self._plan, self._start, self._request = plan, start, request
+
+    @abstractmethod
+    def shares(self, numbers: Sequence[Mapping[str, float]]) -> list[float]:
+        """Shares of the models in the mean, by what their clients reported; none: no mean."""
+
+    @abstractmethod
+    def judge(self, number: int, model: Model, rows: dict[int, Row]) -> Steps[dict[str, Any]]:
+        """Judge the model after a round: entries for the log; rows of clients may grow."""
+
+    def start(self) -> Model:
+        """The model before the first round."""
+        return self._start
+
+    def round(self, number: int, model: Model) -> Steps[RoundResult]:
+        """Train, average, and have the mean judged."""
+        config = {**self._request, "round": number}
+        drawn = self._plan.draw(self._everyone, number)
+        answers = yield Exchange.alike(f"train.{self.action}", drawn, config, encode(model))
+        numbers = accepted_numbers(answers, self.reported)
+        models = accepted_models(answers, model)
+        rows: dict[int, Row] = {client: as_row(said) for client, said in numbers.items()}
+        shares = self.shares([numbers[client] for client in models])
+        mean = weighted_mean(list(models.values()), shares) if shares else None
+        entries = yield from self.judge(number, model if mean is None else mean, rows)
+        return RoundResult(mean, rows, entries)

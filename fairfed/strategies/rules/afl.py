@@ -21,21 +21,20 @@ from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
 from fairfed.strategies.signals import Kind, Signals
-from fairfed.strategies.simplex import project_onto_simplex
-from fairfed.strategies.weights import Weights, impute, sanitise, shares, without_signal
+from fairfed.strategies.weights import (
+    Weights,
+    impute,
+    project_onto_simplex,
+    sanitise,
+    shares,
+    without_signal,
+)
 
 
 def afl_mixture(prior: Floats, risks: Floats, gamma: float) -> Floats:
-    """Take one step of the mixture, ``P_simplex(prior + gamma risks)``.
+    """Take one step of the mixture, ``P_simplex(prior + gamma risks)``; 0 returns ``prior`` itself.
 
-    Parameters
-    ----------
-    prior : ndarray of float64, shape (K,)
-        Mixture so far, on the simplex.
-    risks : ndarray of float64, shape (K,)
-        Losses; NaN counts as the mean of the others.
-    gamma : float
-        Step size, >= 0; 0 returns ``prior`` itself.
+    `prior` ``[K]`` is on the simplex; of the losses ``[K]``, NaN counts as the mean of the others.
     """
     if gamma == 0:
         return prior

@@ -43,12 +43,7 @@ def decaying_momentum(beta0: float, server_round: int, rounds: int) -> float:
 def fair_shares(signals: Signals, possible: np.ndarray[Any, np.dtype[np.bool_]]) -> Floats:
     """Return the fair clients' shares of ``a_F``: ``F_k / sum F``, 0 for the others.
 
-    Parameters
-    ----------
-    signals : Signals
-        Unfairness of every client's model, and of the received one as reference.
-    possible : ndarray of bool, shape (K,)
-        Clients that may count at all.
+    Signals are the unfairness of every client's model, and of the received one as reference.
     """
     fairness = np.clip(1.0 - signals.values, 0.0, 1.0)
     with np.errstate(invalid="ignore"):  # a NaN is no fair client

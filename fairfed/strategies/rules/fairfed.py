@@ -25,8 +25,9 @@ import numpy as np
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
 from fairfed.strategies.rules.base import WeightRule
+from fairfed.strategies.rules.term import term_weights
 from fairfed.strategies.signals import Kind, Signals
-from fairfed.strategies.weights import Weights, impute, sanitise, shares, without_signal
+from fairfed.strategies.weights import Weights, sanitise, shares, without_signal
 
 
 def fairfed_weights(
@@ -37,23 +38,10 @@ def fairfed_weights(
 ) -> tuple[Weights, Floats]:
     """Take one step of FairFed: ``w_k <- w_k - beta (gap_k - mean gap)``, then normalise.
 
-    Parameters
-    ----------
-    n : sequence of float, length K
-        Examples per client.
-    signals : sequence of float, length K
-        Gap of each client to the global value; NaN where undefined.
-    offsets : sequence of float, length K
-        Corrections so far (0 before the first round).
-    beta : float
-        Fairness budget, >= 0; 0 gives FedAvg's weights bit for bit.
-
-    Returns
-    -------
-    weights : Weights
-        The weights of this round.
-    offsets : ndarray of float64, shape (K,)
-        The corrections to hand in next time.
+    `n` are the clients' examples, `signals` their gaps to the global value (NaN where undefined),
+    `offsets` their corrections so far (0 before the first round), all of length K. Returned are the
+    weights, and the corrections to hand in next time. ``beta = 0`` gives FedAvg's weights bit for
+    bit.
     """
     base = shares(np.asarray(n, np.float64))
     gaps = np.asarray(signals, np.float64)
@@ -77,10 +65,7 @@ def fairfed_exp_weights(
     A missing gap counts as the mean of the others. ``beta = 0`` gives FedAvg's weights.
     """
     gaps = np.asarray(signals, np.float64)
-    filled = impute(gaps)
-    # a common factor drops out: the largest exponent is 0
-    tilt = -beta * (filled - filled.min(initial=np.inf))
-    weights = sanitise(shares(np.asarray(n, np.float64)) * np.exp(tilt), n)
+    weights = term_weights(n, -gaps, beta)
     return without_signal(weights, gaps) if beta > 0 else weights
 
 

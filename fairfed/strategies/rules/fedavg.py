@@ -15,17 +15,9 @@ from fairfed.strategies.weights import Weights, sanitise, shares
 
 
 def fedavg_weights(n: Sequence[float] | Floats) -> Weights:
-    """Weigh clients by their number of examples.
+    """Weigh clients by their number of examples, ``n_k / sum(n)``; equally if none has one.
 
-    Parameters
-    ----------
-    n : sequence of float, length K
-        Examples per client. A client with a NaN, infinite or negative number is excluded.
-
-    Returns
-    -------
-    Weights
-        ``n_k / sum(n)``; equal weights if no client has an example.
+    A client whose number is NaN, infinite or negative is excluded.
     """
     return sanitise(shares(np.asarray(n, np.float64)), n)
 

@@ -8,7 +8,7 @@ train on examples weighted accordingly, and models are averaged by examples.
 Departures: for any number of groups and classes (as for equalized odds: f is a group's loss less
 the mean of the groups' in its class); the loss is the 0-1 loss, which the pooled counts give, so
 that nothing else leaves a client; shares are projected onto the simplex, where the paper clips two
-of them; a group that is absent for a round keeps its share (`fairfed.strategies.rules.presence`);
+of them; a group that is absent for a round keeps its share (`fairfed.strategies.rules.groups`);
 an example weighs at most 10. Not confirmed: whether the paper divides f by its norm (declearn's
 port does for equalized odds); we do not.
 """
@@ -21,10 +21,11 @@ from typing import ClassVar
 
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import kept, number
-from fairfed.strategies.rules.cells import errors_by_cell, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.rules.presence import (
+from fairfed.strategies.rules.groups import (
     GroupRule,
+    errors_by_cell,
+    relative_weights,
     row_shares,
     stepped_where,
     update_participation,
@@ -37,20 +38,10 @@ from fairfed.strategies.weights import Weights
 def fedfb_shares(counts: Counts, shares: Floats | None, step: float) -> tuple[Floats, Floats]:
     """Move the groups' shares of each class towards the groups with the larger error.
 
-    Parameters
-    ----------
-    counts : ndarray of int64, shape (G, C, C)
-        Pooled counts of the received model.
-    shares : ndarray of float64, shape (G, C), optional
-        Shares so far, each column summing to 1; None to start at the groups' shares of the rows.
-    step : float
-        ``alpha / sqrt(t + 1)``, >= 0.
-
-    Returns
-    -------
-    shares, held : ndarray of float64, each of shape (G, C)
-        New shares, and shares of the rows. A cell without rows keeps its share, and so does a class
-        whose rows are all of one group.
+    The counts ``[G, C, C]`` of the received model are pooled. Shares ``[G, C]``, whose columns each
+    sum to 1, start at the groups' shares of the rows, which are returned, too. The step is ``alpha
+    / sqrt(t + 1)``. A cell without rows keeps its share, and so does a class whose rows are all of
+    one group.
     """
     errors, rows = errors_by_cell(counts)
     held = row_shares(rows)
@@ -76,7 +67,6 @@ class FedFB(GroupRule):
     name: ClassVar[str] = "fedfb"
     alpha: float = number(0.3)
     _shares: Floats | None = kept()
-    _weights: Floats | None = kept()
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Move the shares by the group errors of this round; weigh clients by examples."""
@@ -87,7 +77,3 @@ class FedFB(GroupRule):
             self._shares, _ = fedfb_shares(cohort.pooled, shares, step)
             self._weights = relative_weights(self._shares, row_shares(held))
         return fedavg_weights(cohort.n)
-
-    def cell_weights(self) -> Floats | None:
-        """Return the share of each cell over what it holds; None before a round."""
-        return self._weights

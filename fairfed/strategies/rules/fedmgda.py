@@ -34,23 +34,11 @@ ENDLESS = "excluded: its update is too long to be measured"
 
 
 def min_norm_weights(gram: Floats, centre: Floats, epsilon: float) -> Floats:
-    """Minimise ``l' gram l`` over the simplex within epsilon of a centre.
+    """Minimise ``l' gram l`` over the simplex within epsilon, in [0, 1], of a centre on it.
 
-    A convex quadratic program, solved with SLSQP (Kraft 1988) of scipy.
-
-    Parameters
-    ----------
-    gram : ndarray of float64, shape (K, K)
-        Inner products of the vectors; positive semidefinite.
-    centre : ndarray of float64, shape (K,)
-        A point of the simplex.
-    epsilon : float
-        Largest distance of a coordinate from the centre, in [0, 1].
-
-    Returns
-    -------
-    ndarray of float64, shape (K,)
-        On the simplex. Where the solver stops early, the better of its point and the centre.
+    A convex quadratic program, solved with SLSQP (Kraft 1988) of scipy; `gram` ``[K, K]`` are the
+    inner products of the vectors. Where the solver stops early, the better of its point and the
+    centre.
     """
     from scipy.optimize import minimize
 

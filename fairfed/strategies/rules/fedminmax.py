@@ -8,7 +8,7 @@ the groups' shares of the data; models are averaged by examples.
 Departures: the risk is the 0-1 loss, because the pooled counts give it exactly and nothing beyond
 them has to leave a client (the paper: cross-entropy or Brier score); clients take their usual local
 steps, where the paper takes one; a group that is absent for a round keeps its share
-(`fairfed.strategies.rules.presence`); an example weighs at most 10. The paper's pseudo-code was
+(`fairfed.strategies.rules.groups`); an example weighs at most 10. The paper's pseudo-code was
 known to us from secondary descriptions.
 """
 
@@ -21,10 +21,11 @@ import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Counts, Floats
 from fairfed.strategies.part import kept, number
-from fairfed.strategies.rules.cells import errors_by_cell, relative_weights
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.rules.presence import (
+from fairfed.strategies.rules.groups import (
     GroupRule,
+    errors_by_cell,
+    relative_weights,
     row_shares,
     stepped_where,
     update_participation,
@@ -35,21 +36,9 @@ from fairfed.strategies.weights import Weights
 
 
 def minmax_mixture(counts: Counts, mixture: Floats, gamma: float) -> Floats:
-    """Take one step of the mixture of groups.
+    """Take one step of the mixture ``[G]`` of groups, by pooled counts ``[G, C, C]``.
 
-    Parameters
-    ----------
-    counts : ndarray of int64, shape (G, C, C)
-        Pooled counts of the received model.
-    mixture : ndarray of float64, shape (G,)
-        Mixture so far, on the simplex.
-    gamma : float
-        Step size, >= 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (G,)
-        The new mixture. A group without rows keeps its share.
+    It stays on the simplex; a group without rows keeps its share.
     """
     errors, rows = errors_by_cell(counts)
     size = rows.sum(axis=1)
@@ -71,7 +60,6 @@ class FedMinMax(GroupRule):
     name: ClassVar[str] = "fedminmax"
     gamma: float = number(0.1)
     _mixture: Floats | None = kept()
-    _weights: Floats | None = kept()
 
     def weigh(self, cohort: Cohort, signals: Signals) -> Weights:
         """Step the mixture by the group errors of this round; weigh clients by examples."""
@@ -84,7 +72,3 @@ class FedMinMax(GroupRule):
             by_group = relative_weights(self._mixture, row_shares(held))
             self._weights = np.tile(by_group[:, None], (1, cohort.pooled.shape[1]))
         return fedavg_weights(cohort.n)
-
-    def cell_weights(self) -> Floats | None:
-        """Return ``mu / rho`` of each group, the same for every class; None before a round."""
-        return self._weights

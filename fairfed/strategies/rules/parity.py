@@ -24,9 +24,13 @@ import numpy as np
 
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import kept, number
-from fairfed.strategies.rules.cells import errors_by_cell
 from fairfed.strategies.rules.fedavg import fedavg_weights
-from fairfed.strategies.rules.presence import GroupRule, row_shares, update_participation
+from fairfed.strategies.rules.groups import (
+    GroupRule,
+    errors_by_cell,
+    row_shares,
+    update_participation,
+)
 from fairfed.strategies.signals import Signals
 from fairfed.strategies.weights import Weights
 
@@ -35,19 +39,10 @@ FLOOR = 0.1
 
 
 def group_gaps(counts: Floats, first: int = 0) -> Floats:
-    """Return how much worse each group is served than the mean group of its class.
+    """Return how much worse each group is served than the mean group of its class, ``[G, C]``.
 
-    Parameters
-    ----------
-    counts : ndarray, shape (G, C, C)
-        Pooled counts of the received model, or a moving sum of them.
-    first : int
-        Classes before this one are left alone.
-
-    Returns
-    -------
-    ndarray of float64, shape (G, C)
-        Error of the cell less the mean over the groups; 0 in a cell without rows.
+    0 in a cell without rows, and in classes before `first`, which are left alone. The counts ``[G,
+    C, C]`` are pooled, or a moving sum of pooled ones.
     """
     errors, rows = errors_by_cell(counts)
     here = rows > 0
@@ -66,34 +61,20 @@ def integrated(integral: Floats, shares: Floats, step: Floats) -> Floats:
 
 
 def decoupled(held: Floats, share: float) -> Floats:
-    """Return the rows that cells would have if group and class were (more) independent.
+    """Return the rows ``[G, C]`` that cells would have if group and class were (more) independent.
 
-    Parameters
-    ----------
-    held : ndarray of float64, shape (G, C)
-        Rows of the federation.
-    share : float
-        In [0, 1]. 0: as they are; 1: the product of the groups' and the classes' shares (Kamiran &
-        Calders 2012), in the cells that have rows.
+    Share 0: as they are; 1: the product of the groups' and the classes' shares (Kamiran & Calders
+    2012), in the cells that have rows.
     """
     free = held.sum(axis=1, keepdims=True) * held.sum(axis=0, keepdims=True) / max(held.sum(), 1.0)
     return np.asarray((1.0 - share) * held + share * np.where(held > 0, free, 0.0))
 
 
 def target(held: Floats, moves: Floats) -> Floats:
-    """Return the distribution over cells that clients shall train for.
+    """Return the distribution over cells ``[G, C]`` that clients shall train for.
 
-    Parameters
-    ----------
-    held : ndarray of float64, shape (G, C)
-        Rows of the federation.
-    moves : ndarray of float64, shape (G, C)
-        What is added to each group's share of its class.
-
-    Returns
-    -------
-    ndarray of float64, shape (G, C)
-        Sums to 1, every class to its share of the rows; 0 in a cell without rows.
+    To each group's share of the rows of its class, `moves` are added. It sums to 1, every class to
+    its share of the rows; 0 in a cell without rows.
     """
     rows, shares = held.sum(axis=0), row_shares(held)
     wanted = np.maximum(shares + moves, FLOOR * shares)

@@ -32,25 +32,10 @@ LEAST_LOSS = 1e-10
 def q_fedavg(
     losses: Floats, squared_norms: Floats, q: float, lipschitz: float
 ) -> tuple[Floats, float]:
-    """Return q-FedAvg's step as weights and a scale.
+    """Return q-FedAvg's step as weights ``[K]``, and a scale: how far to go to the mean, in (0, 1].
 
-    Parameters
-    ----------
-    losses : ndarray of float64, shape (K,)
-        Losses of the received model, finite, >= 0.
-    squared_norms : ndarray of float64, shape (K,)
-        ``|w - w_k|^2``.
-    q : float
-        Fairness, >= 0.
-    lipschitz : float
-        L > 0; the authors take 1 / learning rate.
-
-    Returns
-    -------
-    weights : ndarray of float64, shape (K,)
-        Of the mean, summing to 1.
-    scale : float
-        How far to go towards it, in (0, 1].
+    Losses ``[K]`` are of the received model, finite and >= 0; `squared_norms` ``[K]`` are ``|w -
+    w_k|^2``. For L > 0 the authors take 1 / learning rate.
     """
     floored = np.maximum(losses, LEAST_LOSS)
     powers = (floored / floored.max()) ** q

@@ -23,17 +23,7 @@ from fairfed.strategies.weights import Weights, impute, sanitise, shares, withou
 
 
 def term_weights(n: Sequence[float] | Floats, risks: Sequence[float] | Floats, t: float) -> Weights:
-    """Weigh by ``n_k / sum(n) exp(t F_k)``.
-
-    Parameters
-    ----------
-    n : sequence of float, length K
-        Examples per client.
-    risks : sequence of float, length K
-        Losses; NaN counts as the mean of the others.
-    t : float
-        Tilt, >= 0.
-    """
+    """Weigh by ``n_k / sum(n) exp(t F_k)``; a loss that is NaN counts as the mean of the others."""
     losses = np.asarray(risks, np.float64)
     filled = impute(losses)
     # the largest exponent is 0: nothing overflows, and a common factor drops out

@@ -118,16 +118,9 @@ def _counts_in(answer: RecordDict, client: int) -> CountsFile:
 
 
 def client_counts(model: nn.Module, site: Site, arm: Arm, asked: Mapping[str, Any]) -> RecordDict:
-    """A client's answer: the file of counts of a model on its test rows.
+    """A client's answer: the file of counts on its test rows of a model that gives logits.
 
-    Parameters
-    ----------
-    model
-        Gives logits; the received one, or the client's own.
-    site, arm
-        Whose rows they are.
-    asked
-        The request's settings; see `AuditSettings.request`.
+    `asked` are the request's settings; see `AuditSettings.request`.
     """
     labels, bins = site.study.labels, int(asked["bins"])
     # Numbers are padded, so that they are sorted as numbers.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evaluation import get_metric
+from fairfed.config import Arm, Config
+from fairfed.config.model import Agreement
 from fairfed.config.training import training_settings
-from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
+from fairfed.sites.workplace import Workplace
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import OPTIMISERS
@@ -17,16 +19,11 @@ from fairfed.strategies.robust import AGGREGATORS
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS
 from fairfed.strategies.steered import FairnessSteered
+from fairfed.strategies.weights import AS_PUBLISHED, Bounds
 from fairfed.systems.classifier.scaffold import Scaffold
-from fairfed.systems.classifier.server_side import ServerTrained
+from fairfed.systems.classifier.server_side import ServerTrained, Trainer
 from fairfed.systems.inversion.server import inversion_of
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.config import Arm, Config
-    from fairfed.config.model import Agreement
-    from fairfed.sites.workplace import Workplace
-    from fairfed.systems.classifier.server_side import Trainer
 
 TWICE = (
     "rule 'parity' weighs examples towards one distribution, and debias '{debias}' would weigh "
@@ -55,20 +52,10 @@ def build_strategy(
     trainer: Trainer | None = None,
     known: Sequence[bool] | None = None,
 ) -> FairnessSteered:
-    """Build the strategy that an arm describes.
+    """Build the strategy that an arm of the server's study describes.
 
-    Parameters
-    ----------
-    place
-        The server's, with the study.
-    arm
-        One of its arms.
-    probe
-        Evaluates a model on examples of the server.
-    trainer
-        Trains at the server, in an arm whose server trains.
-    known
-        Groups whose sensitive values are known; None for all.
+    The probe evaluates a model on examples of the server, the trainer trains there, in an arm whose
+    server trains; `known` says which groups' sensitive values are known (None: all).
 
     Raises
     ------
@@ -144,10 +131,7 @@ def needs_probe(arm: Arm) -> bool:
 def check_arms(config: Config, place: Workplace) -> None:
     """Build every arm's strategy once, to refuse what makes no sense before anything is trained.
 
-    Raises
-    ------
-    InputError
-        As :func:`build_strategy`, or a probe is needed and there is none.
+    Beside what :func:`build_strategy` refuses: an arm that needs a probe where there is none.
     """
     for arm in config.arms:
         reason = _no_probe(config) if needs_probe(arm) else None

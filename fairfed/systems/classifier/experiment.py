@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from flwr.serverapp import Grid
 
 from evaluation import get_metric
 from fairfed import __version__
@@ -29,17 +30,14 @@ from fairfed.sites.request import WHO, split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
 from fairfed.strategies.arm_server import SteeredServer
+from fairfed.systems import PACKAGES
 from fairfed.systems.classifier.build import build_strategy, check_arms, needs_probe, published
 from fairfed.systems.classifier.probe import check_probe, server_probe
 from fairfed.systems.classifier.server_side import check_prototypes, server_trainer
-from fairfed.systems.packages import PACKAGES
 from fairfed.systems.session import Session, begin
 from generators.plan import Cells
 from semantic.naming import CROSSED, UNKNOWN
 from semantic.space import known_groups
-
-if TYPE_CHECKING:
-    from flwr.serverapp import Grid
 
 UNITS = {"images": "images", "table": "rows"}
 """What a row is called, in the plural, by the kind of a label space."""

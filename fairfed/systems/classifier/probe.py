@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from fairfed.sites.study import Study
     from fairfed.strategies.cohort import Counts, Probe
 
+    Examples = tuple[Tensor, NDArray[np.int64], NDArray[np.int64]]
+    """As a model takes them, with their classes and groups."""
+
 SHORT = (
     "the server's probe set lacks images: curation left {found} of {wanted} of class {label!r}, "
     "group {group!r}; lower augment.margin or raise augment.max_tries"
@@ -40,47 +43,39 @@ UNDEFINED = (
 def server_probe(study: Study, arm: Arm | None = None) -> Probe:
     """Make the probe that ``fairness.probe_source`` names, for models of an arm.
 
-    Raises
-    ------
-    InputError
-        As :func:`synthetic_probe` and :func:`validation_rows`.
+    It gives a model's confusion counts ``[G, C, C]``. Without an arm, all have the configuration's
+    own model.
     """
+    import torch
+
+    from fairfed.models import confusion_counts
+
     validation = study.told.fairness.probe_source == "validation"
-    return validation_probe(study) if validation else synthetic_probe(study, arm)
+    inputs, labels, members = _validation(study) if validation else _synthetic(study, arm)
+    space, place = study.told.labels, study.place
+    classes, groups = len(space.classes), len(space.groups)
+    truth = torch.from_numpy(labels), torch.from_numpy(members)
+
+    def probe(arrays: Model) -> Counts:
+        model = place.model_with(arrays, None if validation else arm)
+        counts, _ = confusion_counts(model, inputs, *truth, n_groups=groups, n_classes=classes)
+        return counts
+
+    return probe
 
 
 def check_probe(study: Study) -> None:
-    """Find what is amiss with the probe, as far as that needs no training and no synthesis.
-
-    Raises
-    ------
-    InputError
-        If the generator cannot be loaded; as :func:`validation_rows`.
-    """
+    """Find what is amiss with the probe, as far as that needs no training and no synthesis."""
     if study.told.fairness.probe_source == "validation":
         validation_rows(study)
     else:
         study.place.synthesiser  # noqa: B018  (loaded, or refused)
 
 
-def synthetic_probe(study: Study, arm: Arm | None = None) -> Probe:
-    """Make or find the synthetic set of a run.
+def _synthetic(study: Study, arm: Arm | None) -> Examples:
+    """Make or find the synthetic set of a run: ``fairness.probe`` images of each cell.
 
-    Parameters
-    ----------
-    study
-        The run; ``fairness.probe`` is the number of images of each cell.
-    arm
-        Whose models are judged; None where all arms have the configuration's own.
-
-    Returns
-    -------
-    A function from a model's arrays to its confusion counts ``[G, C, C]`` on the set.
-
-    Raises
-    ------
-    InputError
-        If curation leaves a cell short: the set would not be balanced.
+    A cell that curation leaves short is refused: the set would not be balanced.
     """
     place, images = study.place, study.told.fairness.probe
     labels = place.labels
@@ -91,41 +86,27 @@ def synthetic_probe(study: Study, arm: Arm | None = None) -> Probe:
         found = int(made.accepted[label, group])
         names = {"label": labels.classes[label], "group": labels.groups[group]}
         raise InputError(SHORT.format(found=found, wanted=images, **names))
-    return _probe(study, place.inputs(made.images, arm), made.labels, made.groups, arm)
+    return place.inputs(made.images, arm), made.labels, made.groups
 
 
-def validation_probe(study: Study) -> Probe:
-    """Judge models on the server's validation rows of a table (as FAIR-FATE, arXiv 2209.10678).
+def _validation(study: Study) -> Examples:
+    """The server's validation rows of a table (as FAIR-FATE, arXiv 2209.10678).
 
-    Parameters
-    ----------
-    study
-        The run, its columns fitted (`fairfed.data.tables.fit`).
-
-    Returns
-    -------
-    As :func:`synthetic_probe`; every cell has the rows that it happens to have.
-
-    Raises
-    ------
-    InputError
-        As :func:`validation_rows`.
+    The study's columns are fitted (`fairfed.data.tables.fit`). Every cell has the rows that it
+    happens to have.
     """
     import torch
 
     table, chosen = validation_rows(study)
     inputs = torch.from_numpy(encode(study.told.table, table.features.iloc[chosen]))
-    return _probe(study, inputs, table.labels[chosen], table.groups[chosen])
+    return inputs, table.labels[chosen], table.groups[chosen]
 
 
 def validation_rows(study: Study) -> tuple[FeatureTable, NDArray[np.int64]]:
     """The table, and its rows that the server has, ascending.
 
-    Raises
-    ------
-    InputError
-        If the sites are real, or the fairness metric is undefined on the rows, whatever is
-        predicted.
+    Refused if the sites are real, or the fairness metric is undefined on the rows, whatever is
+    predicted.
     """
     table = study.simulated("fairness.probe_source = 'validation'").rows.table
     chosen = np.flatnonzero(table.server)
@@ -135,27 +116,3 @@ def validation_rows(study: Study) -> tuple[FeatureTable, NDArray[np.int64]]:
     if np.isnan(get_metric(study.told.fairness.metric)(counts)):
         raise InputError(UNDEFINED.format(metric=study.told.fairness.metric, n=len(chosen)))
     return table, chosen
-
-
-def _probe(
-    study: Study,
-    inputs: Tensor,
-    labels: NDArray[np.int64],
-    members: NDArray[np.int64],
-    arm: Arm | None = None,
-) -> Probe:
-    """The probe on examples as the configured model takes them."""
-    import torch
-
-    from fairfed.models import confusion_counts
-
-    space, place = study.told.labels, study.place
-    classes, groups = len(space.classes), len(space.groups)
-    truth = torch.from_numpy(labels), torch.from_numpy(members)
-
-    def probe(arrays: Model) -> Counts:
-        model = place.model_with(arrays, arm)
-        counts, _ = confusion_counts(model, inputs, *truth, n_groups=groups, n_classes=classes)
-        return counts
-
-    return probe

@@ -9,35 +9,25 @@ seed differ in the noise.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from flwr.app import Context, RecordDict
 
 from fairfed.config import Arm
 from fairfed.sites import dp_release
 from fairfed.sites.request import split_of
+from fairfed.sites.site import Site
+from fairfed.systems.session import Session
 from semantic.conditioning import Conditioner, Description
-from semantic.prototypes import sum_prototypes
+from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import NoisedPrototypes, merge_prototypes
 from semantic.space import Cell
-
-if TYPE_CHECKING:
-    from fairfed.sites.site import Site
-    from fairfed.systems.session import Session
-    from semantic.release import NoisedPrototypes
 
 
 @dataclass(frozen=True)
 class ReleasedConditioner(Conditioner):
-    """Conditions on a class's prototype where there is one.
+    """Conditions on a class's prototype where there is one."""
 
-    Attributes
-    ----------
-    otherwise
-        What describes the other classes.
-    """
-
-    otherwise: Conditioner = field(kw_only=True)
+    otherwise: Conditioner = field(kw_only=True)  # what describes the other classes
 
     def describe(self, cell: Cell, seed: int) -> Description:
         """Description of the image with this seed."""
@@ -47,40 +37,31 @@ class ReleasedConditioner(Conditioner):
 
 
 def release(site: Site, context: Context) -> RecordDict:
-    """What a client answers: its noised sums and counts, the same ones whenever it is asked.
-
-    Parameters
-    ----------
-    context
-        The client's state, which keeps them.
-    """
+    """What a client answers: its noised sums and counts, the same ones whenever it is asked."""
     # All arms of a division of the images share one release.
     key = f"{dp_release.RELEASE}-{site.split}"
     return dp_release.kept(context, key, lambda: _noised(site), site.kept)
 
 
-def _noised(site: Site) -> NoisedPrototypes:
-    """A fresh release of the client's training images, by class."""
+def class_sums(site: Site) -> PrototypeSums:
+    """Exact sums of the CLIP embeddings of a site's training images, by class."""
     table, rows, encoder = site.images, site.rows.train, site.place.encoder
     embeddings = encoder.embed_images(table.images[rows]).numpy()
-    labels = table.labels[rows]
-    sums = sum_prototypes(embeddings, labels, table.classes, encoder=encoder.fingerprint)
+    labels, classes = table.labels[rows], table.classes
+    return sum_prototypes(embeddings, labels, classes, encoder=encoder.fingerprint)
+
+
+def _noised(site: Site) -> NoisedPrototypes:
+    """A fresh release of the client's training images, by class."""
     augment = site.study.augment
-    return sums.release(augment.epsilon, augment.delta, augment.minimum)
+    return class_sums(site).release(augment.epsilon, augment.delta, augment.minimum)
 
 
 def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:
     """Usable prototypes of the federation by class, asked of the clients once in a run.
 
     ``synthetic/prototypes-main.json`` (of IID arms: ``-iid``) keeps the merged release, with its
-    (ε, δ).
-
-    Raises
-    ------
-    fairfed.rounds.clients.QueryError
-        If a client does not answer.
-    semantic.errors.InputError
-        If clients use different CLIP models.
+    (ε, δ). Clients that do not answer, or use different CLIP models, end the run.
     """
     file = f"synthetic/prototypes-{split_of(arm)}.json"
     kept = session.run.read_json(file)

@@ -51,18 +51,9 @@ MISSING = "the reply has no ArrayRecord 'control': the client has not corrected 
 
 
 class ClientVariate:
-    """A client's side of one round.
+    """A client's side of one round of an arm; the arms of a run share the client's state.
 
-    Parameters
-    ----------
-    context
-        The client's state, which keeps its variate.
-    slug
-        The arm; the arms of a run share a client's state.
-    sent
-        The server's variate.
-    model
-        The received model; it may be trained afterwards.
+    `sent` is the server's variate. The received model may be trained afterwards.
     """
 
     def __init__(self, context: Context, slug: str, sent: ArrayRecord, model: nn.Module) -> None:
@@ -81,11 +72,8 @@ class ClientVariate:
     def finish(self, divisor: float) -> ArrayRecord:
         """Keep the new variate, and return its change for the server.
 
-        Parameters
-        ----------
-        divisor
-            Total weight of the gradients in ``x - y``; see `gradient_weight`. 0, where nothing was
-            trained, leaves the variate as it was.
+        The divisor is the total weight of the gradients in ``x - y`` (`gradient_weight`). 0, where
+        nothing was trained, leaves the variate as it was.
         """
         if not divisor:
             return ArrayRecord({n: own.new_zeros(own.shape) for n, own in self._own.items()})

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -25,19 +25,16 @@ from fairfed.draws import generator_of
 from fairfed.rounds.arrays import Model, decode, encode, validate_update
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.unseen import composing
+from fairfed.sites.workplace import Workplace
 from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.systems.classifier.prototypes import ReleasedConditioner, gather
+from fairfed.systems.session import Session
 from generators.diffusion import load_generator
 from generators.requests import Request, refuse
+from generators.synthesis import SyntheticSet
 from semantic.conditioning import Conditioner
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.sites.workplace import Workplace
-    from fairfed.systems.session import Session
-    from generators.synthesis import Synthesiser, SyntheticSet
-    from semantic.conditioning import Conditioner
 
 logger = logging.getLogger("fairfed")
 
@@ -48,14 +45,9 @@ Trainer = Callable[[Model, int], Model]
 
 
 class ServerTrained(FairnessSteered):
-    """`FairnessSteered` whose first rounds are the server's own.
+    """`FairnessSteered` whose first `server_rounds` (0: all) are the server's own.
 
-    Parameters
-    ----------
-    trainer
-        What the server does in such a round; None where none is due.
-    server_rounds
-        How many there are; 0: all.
+    The trainer is what the server does in such a round; None where none is due.
     """
 
     def __init__(
@@ -102,11 +94,6 @@ def server_trainer(session: Session, arm: Arm) -> Trainer:
     """Synthesise the server's images, and return what trains on them.
 
     What was made and what it cost is written to ``synthetic/server-SLUG.json``.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a model is not to be had.
     """
     import torch
 
@@ -134,7 +121,9 @@ def _server_images(session: Session, arm: Arm) -> SyntheticSet:
     maker = place.synthesiser
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
-        maker, conditioned = _conditioned(session, arm)
+        vectors = gather(session, arm)
+        maker = place.synthesiser_with(_released(place, vectors))
+        conditioned = tuple(sorted(vectors))
     shape = len(place.labels.classes), len(place.labels.groups)
     wanted = place.plan(np.zeros(shape, np.int64), False)
     watcher.synthesising(int(wanted.sum()))
@@ -157,12 +146,6 @@ def _server_images(session: Session, arm: Arm) -> SyntheticSet:
     return made
 
 
-def _conditioned(session: Session, arm: Arm) -> tuple[Synthesiser, tuple[str, ...]]:
-    """The pipeline, conditioned on the clients' prototypes, and the classes that have one."""
-    vectors, place = gather(session, arm), session.study.place
-    return place.synthesiser_with(_released(place, vectors)), tuple(sorted(vectors))
-
-
 def _released(place: Workplace, vectors: dict[str, tuple[float, ...]]) -> Conditioner:
     """What conditions on prototypes, and composes or names the classes that have none."""
     space, unseen = place.synthesiser.space, place.study.augment.unseen
@@ -173,10 +156,7 @@ def _released(place: Workplace, vectors: dict[str, tuple[float, ...]]) -> Condit
 def check_prototypes(place: Workplace) -> None:
     """Refuse a generator that cannot be conditioned on prototypes, before a client releases any.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If it reads none, none of this CLIP, or nothing else: a class without one is described.
+    It must read those of this CLIP, and do without: a class that has none is described.
     """
     cell = place.synthesiser.space.cell(0, 0)
     generator = load_generator(place.diffusion)

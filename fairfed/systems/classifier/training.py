@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from flwr.app import Array, ArrayRecord, Message
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
+from fairfed.models import confusion_counts, train_epochs
 from fairfed.sites.personal import keep_personal, recall_personal
+from fairfed.sites.request import Request
+from fairfed.sites.training_set import TrainingSet
 from fairfed.strategies.local import fairbatch, loss_weights
 from fairfed.systems.classifier.scaffold import ClientVariate, gradient_weight, local_steps
-from fairfed.systems.inversion.client import with_inverted
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from fairfed.sites.request import Request
-    from fairfed.sites.training_set import TrainingSet
-    from fairfed.systems.classifier.scaffold import ClientVariate
+from fairfed.systems.inversion.images import with_inverted
 
 
 def train(request: Request) -> Message:
@@ -74,10 +72,6 @@ def _measured(
     request: Request, model: nn.Module, own: TrainingSet
 ) -> tuple[NDArray[np.int64], float]:
     """Confusion counts ``[G, C, C]`` of the received model on the client's real rows; its loss."""
-    import torch
-
-    from fairfed.models import confusion_counts
-
     groups, classes = request.study.labels.shape
     rows = request.site.rows
     return confusion_counts(
@@ -109,8 +103,6 @@ def _trained(
     received_loss: float,
 ) -> float:
     """Train the model; its mean loss, or that of the received one where nothing is trained."""
-    from fairfed.models import train_epochs
-
     if not own.size or request.arm.system == "zero-shot":
         return received_loss
     return train_epochs(
@@ -130,8 +122,6 @@ def _train_personal(
 
     It has random numbers of its own; `received` is not changed.
     """
-    from fairfed.models import train_epochs
-
     context, arm = request.context, request.arm
     model = recall_personal(context, arm, request.received_model())
     ditto = {
@@ -145,8 +135,6 @@ def _train_personal(
 
 def _loss_weights(request: Request, own: TrainingSet, counts: NDArray[np.int64]) -> Tensor | None:
     """Weights of the training rows in the loss: local debiasing, and what the server asked for."""
-    import torch
-
     train = request.study.train
     debias = request.arm.debias or train.debias
     cells = request.cells("cell-weights")

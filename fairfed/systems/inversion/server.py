@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from fairfed.config import Arm
 from fairfed.draws import generator_of
 from fairfed.rounds.arrays import Model, validate_update
-from fairfed.strategies.aggregation import Outcome
-from fairfed.strategies.inversion import Inversion
-from generators.requests import Image
+from fairfed.sites.workplace import Workplace
+from fairfed.strategies.aggregation import Inversion, Outcome
+from fairfed.strategies.part import kept
+from fairfed.strategies.replies import ClientReply
+from fairfed.systems.inversion import inversion_settings
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.config import Arm
-    from fairfed.sites.workplace import Workplace
-    from fairfed.strategies.replies import ClientReply
 
 TUNING = 2
 """Sets the order of the server's examples apart from a client's in the same round."""
@@ -63,19 +61,14 @@ def _cost(reply: ClientReply) -> tuple[float, float, float]:
 class ServerInversion(Inversion):
     """Fed-ZDAS: the server inverts what it received, keeps a pool, fine-tunes the aggregate on it.
 
-    Statistics of BatchNorm move with the pool. The mean of clients' statistics suits no client's
-    images, and lacks how far the clients are apart; keeping it undid most of the gain.
-
-    Parameters
-    ----------
-    place
-        The study, whose `[inversion]` says when, from what and how many; and the server's machine.
+    The study's `[inversion]` says when, from what and how many. Statistics of BatchNorm move with
+    the pool: the mean of clients' statistics suits no client's images, and lacks how far the
+    clients are apart; keeping it undid most of the gain.
     """
 
     name: ClassVar[str] = "inversion at the server"
     place: Workplace
-    _images: Image | None = field(default=None, init=False, repr=False)
-    _labels: npt.NDArray[np.int64] | None = field(default=None, init=False, repr=False)
+    _pool: Model = kept(dict, large=True)
 
     def after(
         self,
@@ -85,8 +78,6 @@ class ServerInversion(Inversion):
         models: Mapping[int, Model],
     ) -> tuple[Outcome, dict[str, Any] | None]:
         """Fill the pool where an inversion is due, and fine-tune on it from the first one on."""
-        from fairfed.systems.inversion.images import inversion_settings
-
         settings = inversion_settings(self.place.study)
         aggregate = outcome.model
         if number < settings.start or aggregate is None:
@@ -102,7 +93,7 @@ class ServerInversion(Inversion):
         entry = {
             "at": "server",
             "generated": generated,
-            "pool": 0 if self._labels is None else len(self._labels),
+            "pool": len(self._pool.get("labels", ())),
             "failed": failed,
         }
         tuned, entry["flaw"] = self._tune(number, aggregate)
@@ -111,17 +102,17 @@ class ServerInversion(Inversion):
 
     def _invert(self, number: int, name: str, model: Model, known: Sequence[int]) -> int:
         """Add images of one source to the pool; return how many."""
-        from fairfed.systems.inversion.images import Inverter, inversion_settings
+        from fairfed.systems.inversion.images import Inverter
 
         inverter = Inverter(self.place, self.place.model_with(model), known)
         made = [inverter.images(label, f"server, round {number}, {name}") for label in known]
         images = np.concatenate(made)
         labels = np.repeat(np.asarray(known, np.int64), [len(each) for each in made])
-        if self._images is not None and self._labels is not None:
-            images = np.concatenate([self._images, images])
-            labels = np.concatenate([self._labels, labels])
+        if self._pool:
+            images = np.concatenate([self._pool["images"], images])
+            labels = np.concatenate([self._pool["labels"], labels])
         keep = _newest(labels, inversion_settings(self.place.study).pool)
-        self._images, self._labels = images[keep], labels[keep]
+        self._pool = {"images": images[keep], "labels": labels[keep]}
         return sum(len(each) for each in made)
 
     def _tune(self, number: int, aggregate: Model) -> tuple[Model, str | None]:
@@ -129,17 +120,16 @@ class ServerInversion(Inversion):
         import torch
 
         from fairfed.models import train_epochs
-        from fairfed.systems.inversion.images import inversion_settings
 
-        if self._images is None or self._labels is None:
+        if not self._pool:
             return aggregate, "the pool is empty"
         study = self.place.study
         settings, train = inversion_settings(study), study.train
         module = self.place.model_with(aggregate)
         train_epochs(
             module,
-            self.place.inputs(self._images),
-            torch.from_numpy(self._labels),
+            self.place.inputs(self._pool["images"]),
+            torch.from_numpy(self._pool["labels"]),
             epochs=settings.tune_epochs,
             batch_size=train.batch_size,
             lr=settings.tune_lr,
@@ -149,16 +139,6 @@ class ServerInversion(Inversion):
         tuned = {name: value.numpy() for name, value in module.state_dict().items()}
         reason = validate_update(tuned, aggregate)
         return (tuned, None) if reason is None else (aggregate, reason)
-
-    def state_arrays(self) -> Model:
-        """Return the pool."""
-        if self._images is None or self._labels is None:
-            return {}
-        return {"images": self._images, "labels": self._labels}
-
-    def load_state_arrays(self, arrays: Mapping[str, Any]) -> None:
-        """Restore the pool."""
-        self._images, self._labels = arrays.get("images"), arrays.get("labels")
 
 
 def _sources(
@@ -189,13 +169,7 @@ def _newest(labels: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.bool_]:
 
 
 def inversion_of(place: Workplace, arm: Arm) -> Inversion | None:
-    """The part for an arm that asks for inversion.
-
-    Raises
-    ------
-    InputError
-        If the configured model has no BatchNorm statistics to invert.
-    """
+    """The part for an arm that asks for inversion; without BatchNorm statistics it is refused."""
     if arm.inversion is None:
         return None
     from fairfed.systems.inversion.images import require_batch_norm

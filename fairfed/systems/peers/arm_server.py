@@ -33,14 +33,7 @@ Structure = dict[str, Any]
 class PeersServer(ArmServer):
     """What the engine's server does for peers: it is their relay, and writes the log.
 
-    Parameters
-    ----------
-    study
-        The run.
-    kind
-        The meta update.
-    clients
-        The peers, those that take no part included.
+    The clients are all peers, those that take no part included.
     """
 
     models_at_clients = True

@@ -12,7 +12,7 @@ from typing import Any
 
 from flwr.app import ArrayRecord, Message
 
-from fairfed.config import Arm, Config
+from fairfed.config import Arm
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode, encode
@@ -32,16 +32,9 @@ LEFT = "the client has left (peers.leave_round)"
 
 
 class MembersServer(SteeredServer):
-    """An arm whose clients may leave, and whose traffic is counted.
+    """An arm whose leaving clients are gone from a round on, and whose traffic is counted.
 
-    Parameters
-    ----------
-    *steered
-        Those of `SteeredServer`.
-    leaving, leave_round
-        Clients that are gone from that round on.
-    visits
-        What is sent to unseen clients after a round.
+    `visits` says what is sent to unseen clients after a round.
     """
 
     def __init__(
@@ -94,25 +87,12 @@ def train_arm(
 ) -> None:
     """Train an arm among the clients that take part, and measure it on those that do not.
 
-    Parameters
-    ----------
-    session
-        The run, with all clients.
-    arm
-        Averaging with a server.
-    log
-        Takes a line of `rounds.jsonl`, without `arm`.
-    measured
-        Takes a round and its measurement on unseen clients.
-    rounds
-        Rounds to measure after, ascending; the last one ends the training.
-
-    Raises
-    ------
-    fairfed.errors.RunError
-        If no client answers in three rounds in a row, or an unseen one does not answer.
+    `rounds` are those to measure after, ascending; the last one ends the training. `log` takes a
+    line of `rounds.jsonl`, `measured` a round and its measurement. An unseen client that does not
+    answer ends the run, as three rounds in a row do in which nobody answers.
     """
     config, study, clients = session.config, session.study, session.clients
+    leave_round = required(config.peers).leave_round
     first = ArrayRecord(study.place.model().state_dict())
     outside = set(unseen_peers(config, len(clients)))
     unseen = replace(session, clients=[one for one in clients if one.index in outside])
@@ -132,7 +112,8 @@ def train_arm(
             build_strategy(study.place, arm),
             decode(first),
             study.request(arm),
-            **_departure(config, len(clients)),
+            leaving=leavers(config, len(clients)) if leave_round else (),
+            leave_round=leave_round,
             visits=visits,
         )
         model = inside.train(arm, server, plan, log)
@@ -142,9 +123,3 @@ def train_arm(
             for peer, content in answers.items()
         ]
         measured(last, rows)
-
-
-def _departure(config: Config, clients: int) -> dict[str, Any]:
-    """Who leaves, and from which round on."""
-    first = required(config.peers).leave_round
-    return {"leaving": leavers(config, clients) if first else (), "leave_round": first}

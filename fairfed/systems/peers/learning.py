@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,18 +22,17 @@ from torch import Tensor, nn
 from fairfed.config import Arm
 from fairfed.config.base import required
 from fairfed.config.model import Agreement
+from fairfed.config.peers import MetaName
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, train_epochs
 from fairfed.models.training import as_float
+from fairfed.sites.site import Site
 from fairfed.strategies.aggregate import is_parameter
+from fairfed.systems.classifier.prototypes import class_sums
 from fairfed.systems.peers.profiles import Profile, profile
-from fairfed.systems.peers.roles import Report
-from semantic.prototypes import PrototypeSums, sum_prototypes
-
-if TYPE_CHECKING:
-    from fairfed.config.peers import MetaName
-    from fairfed.sites.site import Site
+from fairfed.systems.peers.relay import Report
+from semantic.prototypes import PrototypeSums
 
 STEPS = (0, 1, 5)
 """Local steps after which a model is measured."""
@@ -42,36 +42,28 @@ _OWN = Arm(name="peers")
 _TRAINING, _ADAPTING, _NOISE = 1, 2, 3
 
 
+@dataclass(frozen=True)
 class PeerSite:
-    """A peer's data and what it does with it, in one round (`fairfed.systems.peers.schedule.Site`).
+    """A peer's data and what it does with it in a round; training is for a meta update."""
 
-    Parameters
-    ----------
-    site
-        The peer's, with the rows that it has in the round.
-    kind
-        The meta update that training is for.
-    peer, server_round
-        Number of the peer, and the round.
-    """
-
-    def __init__(self, site: Site, kind: MetaName, peer: int, server_round: int) -> None:
-        self._site, self._kind, self._peer, self._round = site, kind, peer, server_round
-        self._study = site.study
+    site: Site
+    kind: MetaName
+    peer: int
+    round: int
 
     def initial(self) -> ArrayRecord:
         """The model that everybody starts from."""
-        return ArrayRecord(_model(self._site).state_dict())
+        return ArrayRecord(_model(self.site).state_dict())
 
     def profile(self) -> Profile:
         """What its data is like, exactly: for itself."""
-        sums = _sums(self._site)
+        sums = _sums(self.site)
         return profile(sums.names, sums.counts, sums.sums, sums.names)
 
     def release(self) -> Profile:
         """The same from noised sums: for others. Every call spends the configured ε and δ."""
-        peers, sums = required(self._study.peers), _sums(self._site)
-        seed = (self._study.seed, self._peer, self._round, _NOISE)
+        peers, sums = required(self.site.study.peers), _sums(self.site)
+        seed = (self.site.study.seed, self.peer, self.round, _NOISE)
         rng = np.random.default_rng(seed) if peers.seeded_noise else None
         noised = sums.release(peers.epsilon, peers.delta, peers.minimum, rng)
         return profile(noised.names, noised.counts, noised.sums, sums.names)
@@ -79,21 +71,21 @@ class PeerSite:
     def train(self, model: ArrayRecord) -> tuple[ArrayRecord, Report]:
         """Task-level training: the trained model, or the query gradient."""
         start = time.perf_counter()
-        network = _model(self._site, model)
-        own = self._site.training_set(_OWN)
-        draw = generator_of(self._study.seed, self._peer, self._round, _TRAINING)
-        if self._kind == "reptile":
-            how = how_peers_train(self._study)
+        network = _model(self.site, model)
+        own = self.site.training_set(_OWN)
+        draw = generator_of(self.site.study.seed, self.peer, self.round, _TRAINING)
+        if self.kind == "reptile":
+            how = how_peers_train(self.site.study)
             loss = train_epochs(network, own.inputs, own.labels, **how, generator=draw)
             sent = ArrayRecord(network.state_dict())
         else:
-            loss, sent = first_order(network, own.inputs, own.labels, self._study, draw)
-        said = len(self._site.said_rows(self._site.rows.train))
+            loss, sent = first_order(network, own.inputs, own.labels, self.site.study, draw)
+        said = len(self.site.said_rows(self.site.rows.train))
         return sent, {"loss": loss, "n-real": said, "seconds": time.perf_counter() - start}
 
     def measure(self, model: ArrayRecord) -> tuple[int, list[int]]:
         """Test rows, and how many are correct after 0, 1 and 5 local steps."""
-        return adapted_correct(self._site, model, self._round)
+        return adapted_correct(self.site, model, self.round)
 
 
 def how_peers_train(study: Agreement) -> dict[str, Any]:
@@ -109,15 +101,7 @@ def _model(site: Site, weights: ArrayRecord | None = None) -> nn.Module:
 
 
 def _sums(site: Site) -> PrototypeSums:
-    """Exact sums of the CLIP embeddings of a site's training images, by class."""
-    return site.place.kept(("sums", site.name), lambda: _summed(site))
-
-
-def _summed(site: Site) -> PrototypeSums:
-    table, rows, encoder = site.images, site.rows.train, site.place.encoder
-    embeddings = encoder.embed_images(table.images[rows]).numpy()
-    labels, classes = table.labels[rows], table.classes
-    return sum_prototypes(embeddings, labels, classes, encoder=encoder.fingerprint)
+    return site.place.kept(("sums", site.name), lambda: class_sums(site))
 
 
 def first_order(
@@ -128,11 +112,7 @@ def first_order(
     Each adapts a copy on `inner_steps` support batches and steps the model along the gradient of a
     query batch at the adapted parameters. There are as many gradients in all as Reptile takes in
     its epochs. What is sent is the way from start to end over the learning rate: the sum of query
-    gradients, as the optimiser's momentum weighed them.
-
-    Returns
-    -------
-    Mean query loss, and the gradient under the model's names, with the statistics beside it.
+    gradients, as the optimiser's momentum weighed them; with it goes the mean query loss.
     """
     peers, train, lr = required(config.peers), config.train, how_peers_train(config)["lr"]
     size = min(train.batch_size, len(labels))

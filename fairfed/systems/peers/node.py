@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from flwr.app import Message
 
 from fairfed.config.base import required
+from fairfed.config.peers import MetaName
 from fairfed.sites.request import Request
-from fairfed.systems.peers.coordinate import Rules
+from fairfed.sites.simulated import SimulatedSites, simulated
+from fairfed.sites.site import Site
 from fairfed.systems.peers.learning import PeerSite, adapted_correct, how_peers_train
-from fairfed.systems.peers.messages import pack, unpack
-from fairfed.systems.peers.population import members, peer_cost
-from fairfed.systems.peers.roles import Role
+from fairfed.systems.peers.meta import Rules
+from fairfed.systems.peers.population import holder, members, peer_cost
+from fairfed.systems.peers.relay import pack, unpack
 from fairfed.systems.peers.schedule import Peer
-from fairfed.systems.peers.sites import peer_site
-from fairfed.systems.peers.state import recall, remember
+from fairfed.systems.peers.state import Role, recall, remember
 
-if TYPE_CHECKING:
-    from fairfed.config.peers import MetaName
+DRIFT = "peers.drift_round"
 
 
 def act(request: Request) -> Message:
@@ -46,6 +46,15 @@ def act(request: Request) -> Message:
     messages = actor.act(str(asked["phase"]))
     remember(context.state, state)
     return request.reply(actor.report, **pack(messages))
+
+
+def peer_site(request: Request, peers: int) -> Site:
+    """The site of a peer, with the rows that it has in the round of a message."""
+    site = request.plain_site
+    whose = holder(request.study, peers, site.index, request.round)
+    if whose == site.index:
+        return site
+    return simulated(request.sites, SimulatedSites, DRIFT).cut(whose, request.study)
 
 
 def adapt(request: Request) -> Message:

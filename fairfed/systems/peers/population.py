@@ -1,19 +1,20 @@
-"""Who takes part, who leaves, whose data drifts, and what coordinating costs: draws by the seed.
+"""Who takes part, who leaves, whose data drifts, what coordinating costs, and who coordinates.
 
-These are the conditions of the experiment; no peer asks here what another one does.
+The first four are the conditions of the experiment, draws by the seed; no peer asks here what
+another one does. Elections are functions of what a peer has heard, so that peers agree without a
+vote: all hear the same announcements of a round, and so elect the same coordinators. One that is
+not heard is not elected: re-election on failure needs nothing else.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from fairfed.config.base import required
-from fairfed.systems.peers.election import elect
-
-if TYPE_CHECKING:
-    from fairfed.config.model import Agreement
+from fairfed.config.model import Agreement
 
 COSTS = (1.0, 10.0)
 """Range of the costs that are drawn where a node's configuration names none."""
@@ -65,3 +66,33 @@ def holder(config: Agreement, clients: int, peer: int, server_round: int) -> int
 def _share(config: Agreement, count: int) -> int:
     """How many peers the configured share is, at least one."""
     return max(1, math.ceil(required(config.peers).share * count))
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a peer says of itself at the beginning of a round."""
+
+    cost: float  # what coordinating costs it, in any unit that all share
+    version: int  # version of the clustering that it knows; 0: none
+    age: int  # round of the model that it has; 0: the initial one
+    drifted: bool  # whether its prototypes have moved since it released them
+
+
+def elect(costs: Mapping[int, float]) -> int:
+    """The peer with the lowest cost; of equals the one with the lowest number."""
+    return min(costs, key=lambda peer: (costs[peer], peer))
+
+
+def leader_of(heard: Mapping[int, Announcement]) -> int:
+    """The peer that clusters and receives newcomers: the cheapest of those that are up to date."""
+    newest = max((one.version, one.age) for one in heard.values())
+    return elect({p: h.cost for p, h in heard.items() if (h.version, h.age) == newest})
+
+
+def coordinators(plan: Mapping[int, int], heard: Mapping[int, Announcement]) -> dict[int, int]:
+    """Coordinator by cluster, of the clusters with a member that was heard."""
+    reachable: dict[int, dict[int, float]] = {}
+    for peer, cluster in plan.items():
+        if peer in heard:
+            reachable.setdefault(cluster, {})[peer] = heard[peer].cost
+    return {cluster: elect(reachable[cluster]) for cluster in sorted(reachable)}

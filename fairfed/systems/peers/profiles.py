@@ -18,17 +18,11 @@ MOST_CLUSTERS = 8
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """What one peer's data is like.
+    """What one peer's data is like."""
 
-    Attributes
-    ----------
-    prototype
-        ``[dimension]``, the mean of its classes' CLIP prototypes (unit vectors), weighted by share.
-    histogram
-        ``[n_classes]``, shares of the classes; they sum to 1. Both are 0 where all were withheld.
-    """
-
+    # ``[dimension]``, the mean of its classes' CLIP prototypes (unit vectors), weighted by share
     prototype: NDArray[np.float32]
+    # ``[n_classes]``, shares of the classes; they sum to 1. Both are 0 where all were withheld.
     histogram: NDArray[np.float32]
 
 
@@ -38,16 +32,10 @@ def profile(
     sums: NDArray[np.float64],
     classes: Sequence[str],
 ) -> Profile:
-    """Profile of a peer from (noised) counts and sums of embeddings by class.
+    """Profile of a peer from (noised) counts ``[n]`` and sums ``[n, dimension]`` by class.
 
-    Parameters
-    ----------
-    names
-        Classes that are there, a subset of `classes`; the others count 0.
-    counts, sums
-        ``[n_names]`` and ``[n_names, dimension]``. A class with a count of 0 or less is left out.
-    classes
-        The federation's label space, in order.
+    The names are a subset of `classes`, the label space in order; the others count 0. A class with
+    a count of 0 or less is left out.
     """
     histogram = np.zeros(len(classes))
     prototype = np.zeros(sums.shape[1])
@@ -77,19 +65,9 @@ def cluster_peers(
 ) -> dict[int, int]:
     """Divide peers into clusters whose data are alike (Ward's agglomeration, scikit-learn).
 
-    Parameters
-    ----------
-    profiles
-        Profile by peer, at least one.
-    clusters
-        How many; no more than peers. 0: the number with the best silhouette, from 2 to 8.
-    histogram
-        Weight of the histogram beside the prototype.
-
-    Returns
-    -------
-    Cluster by peer, in order of peer; clusters are numbered by their lowest peer. The same profiles
-    give the same clusters, in whatever order.
+    0 clusters: the number with the best silhouette, from 2 to 8. `histogram` is its weight beside
+    the prototype. Clusters are numbered by their lowest peer: the same profiles give the same
+    clusters, in whatever order.
     """
     from sklearn.cluster import AgglomerativeClustering
     from sklearn.metrics import silhouette_score
@@ -121,10 +99,7 @@ def nearest_cluster(
 ) -> int:
     """The cluster whose mean profile is the nearest to a visitor's; of equals the lowest number.
 
-    Parameters
-    ----------
-    profiles, plan
-        Profile and cluster by peer; at least one peer is in both.
+    At least one peer is both in the plan and among the profiles.
     """
     peers = sorted(set(profiles) & set(plan))
     points = _features([*(profiles[peer] for peer in peers), visitor], histogram)

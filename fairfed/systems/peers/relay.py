@@ -1,4 +1,4 @@
-"""The relay: what the engine's server does in a topology without a server.
+"""Messages from peer to peer, and the relay: what the engine's server does without being a server.
 
 It is clock and post office. It tells peers which phase it is, takes the messages that they hand out
 and delivers each to the peer that it is addressed to. It merges nothing, reads no array, and keeps
@@ -10,12 +10,86 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from flwr.app import ConfigRecord, ConfigRecordValues, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, RecordDict
 
 from fairfed.rounds.exchange import Exchange, Steps
-from fairfed.systems.peers.messages import PeerMessage, pack, unpack
+
+LINKS = {
+    "hello": "peer → peer",
+    "visit": "visitor → coordinator",
+    "profile": "peer → coordinator",
+    "task": "peer → coordinator",
+    "plan": "coordinator → peer",
+    "model": "coordinator → peer",
+    "visitor": "coordinator → coordinator",
+    "cluster": "coordinator → coordinator",
+    "start": "coordinator → visitor",
+    "cluster-start": "coordinator → visitor",
+}
+"""Between what roles each kind of message travels."""
+
+_MESSAGE, _ARRAYS = "letter-", "arrays-"
+_ENVELOPE = ("kind", "from", "to", "link")
 
 Report = dict[str, int | float | list[int] | list[float]]
+"""What a peer tells the experiment's log; no other peer reads it."""
+
+
+@dataclass(frozen=True)
+class PeerMessage:
+    """What one peer tells others."""
+
+    kind: str  # what it is about
+    sender: int  # peer that wrote it
+    to: tuple[int, ...]  # peers that get it, each a copy
+    link: str  # between what roles it travels, for the log
+    # Numbers and text; no list is empty
+    fields: Mapping[str, ConfigRecordValues] = field(default_factory=dict)
+    arrays: ArrayRecord | None = None  # A model, a gradient or a profile
+
+    @property
+    def size(self) -> int:
+        """Bytes of one copy, serialised: kind, sender, fields and arrays."""
+        record = ConfigRecord({"kind": self.kind, "from": self.sender, **self.fields})
+        return record.count_bytes() + (0 if self.arrays is None else self.arrays.count_bytes())
+
+
+def pack(
+    messages: Iterable[PeerMessage], prefix: str = ""
+) -> dict[str, ConfigRecord | ArrayRecord]:
+    """Messages as records of a message, or of a state."""
+    records: dict[str, ConfigRecord | ArrayRecord] = {}
+    for number, message in enumerate(messages):
+        envelope: dict[str, ConfigRecordValues] = {
+            "kind": message.kind,
+            "from": message.sender,
+            "to": list(message.to),
+            "link": message.link,
+        }
+        records[f"{prefix}{_MESSAGE}{number}"] = ConfigRecord({**envelope, **message.fields})
+        if message.arrays is not None:
+            records[f"{prefix}{_ARRAYS}{number}"] = message.arrays
+    return records
+
+
+def unpack(records: RecordDict, prefix: str = "") -> list[PeerMessage]:
+    """The messages among records, in the order packed."""
+    messages = []
+    number = 0
+    while (record := records.config_records.get(f"{prefix}{_MESSAGE}{number}")) is not None:
+        to = record["to"]
+        messages.append(
+            PeerMessage(
+                kind=str(record["kind"]),
+                sender=int(record["from"]),  # type: ignore[arg-type]
+                to=tuple(to) if isinstance(to, list) else (),  # type: ignore[arg-type]
+                link=str(record["link"]),
+                fields={k: v for k, v in record.items() if k not in _ENVELOPE},
+                arrays=records.array_records.get(f"{prefix}{_ARRAYS}{number}"),
+            )
+        )
+        number += 1
+    return messages
 
 
 @dataclass
@@ -29,36 +103,21 @@ class Traffic:
 
 @dataclass
 class Exchanged:
-    """What came of one round.
+    """What came of one round."""
 
-    Attributes
-    ----------
-    reports
-        What each peer that was reached told the log, by peer; empty if it answered to no phase.
-    links
-        Traffic by kind of link.
-    sent, received
-        Bytes by peer.
-    answered
-        Peers that answered to the last phase.
-    """
-
+    # What each peer that was reached told the log, by peer; empty if it answered to no phase
     reports: dict[int, Report] = field(default_factory=dict)
-    links: dict[str, Traffic] = field(default_factory=dict)
+    links: dict[str, Traffic] = field(default_factory=dict)  # traffic by kind of link
+    # Bytes by peer
     sent: dict[int, int] = field(default_factory=dict)
     received: dict[int, int] = field(default_factory=dict)
-    answered: set[int] = field(default_factory=set)
+    answered: set[int] = field(default_factory=set)  # peers that answered to the last phase
 
 
 class Relay:
     """Passes messages between peers, whose ClientApp answers ``query.peer``.
 
-    Parameters
-    ----------
-    peers
-        Who takes part.
-    gone
-        Says whether a peer is unreachable in a round and phase: a condition of the experiment.
+    `gone` says whether a peer is unreachable in a round and phase: a condition of the experiment.
     """
 
     def __init__(
@@ -73,14 +132,7 @@ class Relay:
     ) -> Steps[Exchanged]:
         """Run the phases of one round; messages of the last phase are for nobody.
 
-        Parameters
-        ----------
-        number
-            The round.
-        phases
-            Their names, in order.
-        request
-            What every peer is told beside round and phase.
+        The request is what every peer is told beside round and phase.
         """
         seen = Exchanged()
         post: dict[int, list[PeerMessage]] = {}

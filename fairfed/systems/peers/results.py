@@ -51,7 +51,7 @@ PRIVACY = (
 def save_results(directory: RunDirectory, clients: int, methods: list[str]) -> None:
     """Write what was found, from the log and the measurements of the run."""
     lines = directory.rounds_by_arm()
-    data = {
+    data: dict[str, Any] = {
         "name": directory.config.name,
         "seed": directory.config.seed,
         "rounds": directory.config.rounds,
@@ -65,21 +65,16 @@ def save_results(directory: RunDirectory, clients: int, methods: list[str]) -> N
         ],
     }
     names = clients_called(directory.path, directory.rounds())
-    write_results(results(data, names), directory.path)
-
-
-def results(data: dict[str, Any], names: dict[int, str]) -> Results:
-    """The findings from the fields of `results.json` and the clients' names by index."""
     links = tuple(
         (m["name"], link, t["messages"], t["bytes"] / 1e6, t["undelivered"])
         for m in data["methods"]
         for link, t in m["links"].items()
     )
-    return Results(
+    found = Results(
         name=data["name"],
         seed=data["seed"],
         system="peers",
-        title=f"{data['clients']} peers, {data['rounds']} rounds",
+        title=f"{clients} peers, {data['rounds']} rounds",
         tables=(
             Table(COLUMNS, tuple(_rows(data)), legend=LEGEND),
             Table(LINK_COLUMNS, links, "Links"),
@@ -90,6 +85,7 @@ def results(data: dict[str, Any], names: dict[int, str]) -> Results:
         privacy=PRIVACY,
         data=data,
     )
+    write_results(found, directory.path)
 
 
 def _method(name: str, lines: list[dict[str, Any]], unseen: dict[str, Any]) -> dict[str, Any]:

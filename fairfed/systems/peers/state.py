@@ -1,4 +1,4 @@
-"""What a peer remembers between the messages of the engine."""
+"""Who a peer is in a round, and what it remembers between the messages of the engine."""
 
 from __future__ import annotations
 
@@ -7,73 +7,68 @@ from dataclasses import asdict, dataclass, field
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from fairfed.systems.peers.election import Announcement
-from fairfed.systems.peers.messages import PeerMessage, pack, unpack
+from fairfed.systems.peers.population import Announcement
 from fairfed.systems.peers.profiles import Profile, drift
+from fairfed.systems.peers.relay import PeerMessage, pack, unpack
 
 _KEY = "peer-"
 
 
+@dataclass(frozen=True)
+class Role:
+    """Who a peer is in a round."""
+
+    # Its number, and all numbers that it may write to
+    peer: int
+    everybody: tuple[int, ...]
+    # The round, and what coordinating costs it
+    round: int
+    cost: float
+    member: bool  # whether it takes part; else it is a visitor
+    measuring: bool  # whether visitors ask for the models of this round
+    # Whether the post took what it wrote in the phase before. If not, nobody got it, and what it
+    # wrote to itself must not count either: peers would no longer decide alike.
+    taken: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Release:
-    """What a peer told others of its data once, and may tell again at no further cost.
+    """What a peer told others of its data once, and may tell again at no further cost."""
 
-    Attributes
-    ----------
-    exact, noised
-        Profile of the data, which stays with the peer, and the noised one, which does not.
-    """
-
+    # Profile of the data, which stays with the peer, and the noised one, which does not
     exact: Profile
     noised: Profile
 
 
 @dataclass
 class PeerState:
-    """A peer's memory; it never leaves the peer as a whole.
+    """A peer's memory; it never leaves the peer as a whole."""
 
-    Attributes
-    ----------
-    run, round
-        Which training it belongs to (another one begins with nothing but the releases), and the
-        last round that it took part in.
-    model, age
-        The global model that it has, and its round; None and 0: the initial one.
-    version, plan
-        The clustering that it knows: cluster by peer.
-    leader
-        Who got its profile, -1 for nobody.
-    release
-        What it tells others of its data now; None before it tells anything.
-    releases
-        All that it has ever released, in this training or in an earlier one of the run.
-    profiles
-        Profiles that it was sent, by peer, if it is or was the leader.
-    heard
-        Announcements of this round, by peer; of a peer whose own was lost, none.
-    ready
-        Whether it is heard, in the plan and up to date in this round, and so may merge.
-    cluster_model, visitors
-        For a coordinator: this round's model of its cluster, and who waits for it.
-    mail
-        Messages to itself, of the phase before.
-    """
-
+    # Which training it belongs to (another one begins with nothing but the releases), and the last
+    # round that it took part in
     run: str
     round: int = 0
+    # The global model that it has, and its round; None and 0: the initial one
     model: ArrayRecord | None = None
     age: int = 0
+    # The clustering that it knows: cluster by peer
     version: int = 0
     plan: dict[int, int] = field(default_factory=dict)
-    leader: int = -1
+    leader: int = -1  # who got its profile, -1 for nobody
+    # What it tells others of its data now; None before it tells anything
     release: Release | None = None
+    # All that it has ever released, in this training or in an earlier one of the run
     releases: list[Release] = field(default_factory=list)
+    # Profiles that it was sent, by peer, if it is or was the leader
     profiles: dict[int, Profile] = field(default_factory=dict)
+    # Announcements of this round, by peer; of a peer whose own was lost, none
     heard: dict[int, Announcement] = field(default_factory=dict)
+    # Whether it is heard, in the plan and up to date in this round, and so may merge
     ready: bool = False
+    # For a coordinator: this round's model of its cluster, and who waits for it
     cluster_model: ArrayRecord | None = None
     visitors: tuple[int, ...] = ()
-    mail: list[PeerMessage] = field(default_factory=list)
+    mail: list[PeerMessage] = field(default_factory=list)  # messages to itself, of the phase before
 
     def released_before(self, now: Profile, most: float) -> Release | None:
         """The release whose data was most like `now`, unless it differs by more than `most`."""

@@ -6,28 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from flwr.serverapp import Grid
 
 from fairfed.config import Arm, Config, TrainConfig
 from fairfed.config.base import required
 from fairfed.config.peers import MetaName
 from fairfed.rounds.arm_server import Plan
-from fairfed.rounds.progress import TIMEOUT
+from fairfed.rounds.progress import TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
 from fairfed.systems.classifier.build import check_arms, needs_probe
 from fairfed.systems.peers.arm_server import PeersServer, is_measured
 from fairfed.systems.peers.baseline import train_arm
+from fairfed.systems.peers.node import DRIFT
 from fairfed.systems.peers.results import save_results
-from fairfed.systems.peers.sites import DRIFT
 from fairfed.systems.session import begin
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from flwr.serverapp import Grid
-
-    from fairfed.rounds.progress import Watcher
 
 SITES = SimulatedSites
 TITLES: dict[MetaName, str] = {"reptile": "PPFM (Reptile)", "fomaml": "PPFM (FOMAML)"}

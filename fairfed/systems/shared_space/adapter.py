@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairfed.config import TrainConfig
+
 SCALE = 20.0
 """Factor from cosines to logits, near that of the bundled CLIP."""
 
@@ -19,14 +21,7 @@ SCALE = 20.0
 class Adapter(nn.Module):
     """``z = x + V relu(U x + b) + c``; it begins as the identity.
 
-    Parameters
-    ----------
-    dimension
-        Length of an embedding.
-    hidden
-        Rank of the change.
-    seed
-        Same seed, same ``U``.
+    `hidden` is the rank of the change. The same seed gives the same ``U``.
     """
 
     def __init__(self, dimension: int, hidden: int, seed: int) -> None:
@@ -57,17 +52,10 @@ def unit(embeddings: Tensor, centre: Tensor | None) -> Tensor:
 
 
 def blur(embeddings: Tensor, rows: Tensor, noise: float, draw: torch.Generator) -> Tensor:
-    """Unit embeddings with fresh Gaussian noise on some rows.
+    """Unit embeddings with fresh Gaussian noise of an expected norm on some `rows` ``[n]``.
 
     Noise on text makes a model that was trained on it work on images (CapDec: Nukrai et al. 2022,
     arXiv 2211.00575), and is the semantic knowledge augmentation of Sun et al. (arXiv 2208.13465).
-
-    Parameters
-    ----------
-    rows
-        ``[n]``, True where noise is added.
-    noise
-        Expected norm of it.
     """
     if noise == 0.0 or not rows.any():
         return embeddings
@@ -86,36 +74,21 @@ def train_adapter(
     competing: Tensor,
     texts: Tensor,
     noise: float,
-    epochs: int,
-    lr: float,
-    momentum: float,
-    weight_decay: float,
+    how: TrainConfig,
     draw: torch.Generator,
 ) -> float:
-    """Train in place on one client's rows.
+    """Train in place on one client's rows; the mean cross-entropy of the last epoch.
 
-    Parameters
-    ----------
-    batches
-        Row numbers of an epoch's batches, drawn anew at every call.
-    embeddings, targets
-        Unit ``[n, d]``, and ``[n]`` positions in `classes`.
-    classes
-        ``[C, d]``: unit vectors of the classes.
-    competing
-        ``[n, C]``: the classes among which each row shall be recognised, its own included.
-    texts
-        ``[n]``, True for captions; `noise` goes on these.
-
-    Returns
-    -------
-    Mean cross-entropy of the last epoch.
+    `batches` draws the row numbers of an epoch's batches anew at every call. Embeddings are units
+    ``[n, d]``, targets ``[n]`` positions in `classes` ``[C, d]``, of which each row shall be
+    recognised among those `competing` ``[n, C]``, its own included; noise goes on rows that are
+    `texts` ``[n]``.
     """
     optimiser = torch.optim.SGD(
-        model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay
+        model.parameters(), lr=how.lr, momentum=how.momentum, weight_decay=how.weight_decay
     )
     mean = 0.0
-    for _ in range(epochs):
+    for _ in range(how.epochs):
         total, count = 0.0, 0
         for rows in batches():
             seen = blur(embeddings[rows], texts[rows], noise, draw)

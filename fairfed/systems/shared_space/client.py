@@ -23,13 +23,17 @@ from fairfed.draws import generator_of
 from fairfed.models import epoch_rows
 from fairfed.sites.request import Metrics, Request
 from fairfed.systems.shared_space.adapter import Adapter, train_adapter, unit
-from fairfed.systems.shared_space.centring import IMAGES, centre_of, centre_of_classes, release
-from fairfed.systems.shared_space.classes import positions
-from fairfed.systems.shared_space.data import image_embeddings
+from fairfed.systems.shared_space.classes import class_vectors, positions
+from fairfed.systems.shared_space.embeddings import (
+    IMAGES,
+    centre_of,
+    centre_of_classes,
+    image_embeddings,
+    release,
+)
 from fairfed.systems.shared_space.examples import Examples, captioned, training_examples
 from fairfed.systems.shared_space.sites import SharedSite, shared_site
 from fairfed.systems.shared_space.variants import Variant, served, trained_on, variant_of
-from fairfed.systems.shared_space.vectors import class_vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +133,7 @@ def _train(asked: _Asked, examples: Examples) -> float:
         competing=examples.competing,
         texts=examples.texts,
         noise=required(study.shared).noise,
-        epochs=how.epochs,
-        lr=how.lr,
-        momentum=how.momentum,
-        weight_decay=how.weight_decay,
+        how=how,
         draw=draw,
     )
 

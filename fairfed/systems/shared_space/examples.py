@@ -11,35 +11,31 @@ from torch import Tensor
 
 from fairfed.config.base import required
 from fairfed.systems.shared_space.adapter import unit
-from fairfed.systems.shared_space.centring import CAPTIONS, IMAGES, centre_of, centre_of_classes
-from fairfed.systems.shared_space.classes import positions
-from fairfed.systems.shared_space.data import caption_embeddings, image_embeddings, telling
-from fairfed.systems.shared_space.memory import synthetic
-from fairfed.systems.shared_space.partition import Rows
-from fairfed.systems.shared_space.sites import SharedSite
+from fairfed.systems.shared_space.classes import class_vectors, positions, synthetic
+from fairfed.systems.shared_space.embeddings import (
+    CAPTIONS,
+    IMAGES,
+    caption_embeddings,
+    centre_of,
+    centre_of_classes,
+    image_embeddings,
+    telling,
+)
+from fairfed.systems.shared_space.sites import Rows, SharedSite
 from fairfed.systems.shared_space.variants import Variant
-from fairfed.systems.shared_space.vectors import class_vectors
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Rows to train on: real ones, synthetic images, class descriptions, in this order.
+    """Rows to train on: real ones, synthetic images, class descriptions, in this order."""
 
-    Attributes
-    ----------
-    embeddings, labels, groups, texts
-        ``[n, d]``, then ``[n]`` each: unit vectors, classes, groups, and which are texts.
-    competing
-        ``[n, C]``: the classes among which each row shall be recognised.
-    n_real, n_synthetic
-        Real images and captions, and synthetic images.
-    """
-
+    # ``[n, d]``, then ``[n]`` each: unit vectors, classes, groups, and which are texts
     embeddings: Tensor
     labels: Tensor
     groups: Tensor
     texts: Tensor
-    competing: Tensor
+    competing: Tensor  # ``[n, C]``: the classes among which each row shall be recognised
+    # Real images and captions, and synthetic images
     n_real: int
     n_synthetic: int = 0
 
@@ -49,18 +45,26 @@ class Examples:
         described = torch.arange(len(self.labels)) >= self.n_real + self.n_synthetic
         return self.labels + described * self.competing.shape[1]
 
+    def plus(self, embeddings: Tensor, labels: Tensor, competing: Tensor, texts: bool) -> Examples:
+        """These real rows, then descriptions (texts) or synthetic images; `competing` is of all."""
+        return Examples(
+            torch.cat([self.embeddings, embeddings]),
+            torch.cat([self.labels, labels]),
+            torch.cat([self.groups, torch.zeros_like(labels)]),
+            torch.cat([self.texts, torch.full_like(labels, texts, dtype=torch.bool)]),
+            competing,
+            self.n_real,
+            0 if texts else len(labels),
+        )
+
 
 def training_examples(
     site: SharedSite, variant: Variant, knows: bool, sent: Mapping[str, object]
 ) -> Examples:
     """What a client trains on in a round.
 
-    Parameters
-    ----------
-    knows
-        Whether the class that arrives, if one does, is known by now.
-    sent
-        The request's settings, with the modalities' centres.
+    `knows` says whether the class that arrives, if one does, is known by now; `sent` are the
+    request's settings, with the modalities' centres.
     """
     study, own, names = site.place.study, site.own, site.table.classes
     missing, arriving = positions(study, names)
@@ -133,14 +137,8 @@ def _and_described(
     vectors = unit(class_vectors(site.place), centre_of_classes(sent, site.place))
     labels = torch.tensor(classes, dtype=torch.int64).repeat_interleave(copies)
     every = real.competing.any(0).nonzero().flatten().tolist()
-    return Examples(
-        torch.cat([real.embeddings, vectors[labels]]),
-        torch.cat([real.labels, labels]),
-        torch.cat([real.groups, torch.zeros_like(labels)]),
-        torch.cat([real.texts, torch.ones_like(labels, dtype=torch.bool)]),
-        torch.cat([real.competing, _among(site, [*every, *classes], len(labels))]),
-        real.n_real,
-    )
+    among = torch.cat([real.competing, _among(site, [*every, *classes], len(labels))])
+    return real.plus(vectors[labels], labels, among, texts=True)
 
 
 def _and_synthetic(
@@ -157,15 +155,8 @@ def _and_synthetic(
         centre = centre + _shift(site, made)
     embeddings = torch.cat([made[label] for label in classes])
     labels = torch.tensor([label for label in classes for _ in made[label]])
-    return Examples(
-        torch.cat([real.embeddings, unit(embeddings, centre)]),
-        torch.cat([real.labels, labels]),
-        torch.cat([real.groups, torch.zeros_like(labels)]),
-        torch.cat([real.texts, torch.zeros_like(labels, dtype=torch.bool)]),
-        _among(site, classes, real.n_real + len(labels)),
-        real.n_real,
-        len(labels),
-    )
+    among = _among(site, classes, real.n_real + len(labels))
+    return real.plus(unit(embeddings, centre), labels, among, texts=False)
 
 
 def _shift(site: SharedSite, made: Mapping[int, Tensor]) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.numbers import heading
+from evaluation.rates import recall_by_class
 from evaluation.results import (
     ClientValues,
     Column,
@@ -18,16 +19,13 @@ from evaluation.results import (
     clients_called,
     write_results,
 )
+from fairfed.config import Config
 from fairfed.config.base import required
 from fairfed.rounds.run_directory import RunDirectory, costs
 from fairfed.sites.workplace import Workplace
-from fairfed.systems.shared_space.centring import IMAGES
-from fairfed.systems.shared_space.classes import positions
-from fairfed.systems.shared_space.memory import memory
+from fairfed.systems.shared_space.classes import memory, positions
+from fairfed.systems.shared_space.embeddings import IMAGES
 from fairfed.systems.shared_space.variants import variants_of
-
-if TYPE_CHECKING:
-    from fairfed.config import Config
 
 Line = dict[str, Any]
 COMPARED = (
@@ -193,13 +191,8 @@ def _unanswered(name: str, failed: list[Line], rounds: int) -> str:
 
 def recall(line: Line, classes: int) -> npt.NDArray[np.float64]:
     """Recall of every class in a round, ``[C]``, all clients' test images together; NaN if none."""
-    counts = np.zeros((classes, classes), np.int64)
-    for row in line["clients"]:
-        if row["test_counts"] is not None:
-            counts += np.sum(row["test_counts"], axis=0)
-    with np.errstate(invalid="ignore"):
-        found: npt.NDArray[np.float64] = np.diag(counts) / counts.sum(1)
-    return found
+    counts = [row["test_counts"] for row in line["clients"] if row["test_counts"] is not None]
+    return recall_by_class(np.sum(counts, axis=0)) if counts else np.full(classes, np.nan)
 
 
 def _plain(values: npt.NDArray[np.float64]) -> list[float | None]:

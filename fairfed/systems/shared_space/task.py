@@ -6,37 +6,34 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flwr.app import ArrayRecord, RecordDict
+from flwr.serverapp import Grid
 
 from evaluation import get_metric
 from fairfed.config import Config
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
-from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT
+from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import simulated
 from fairfed.sites.study import Study, refuse_arms
 from fairfed.strategies.arm_server import SteeredServer
+from fairfed.strategies.steered import FairnessSteered
 from fairfed.systems.session import Session, begin
 from fairfed.systems.shared_space.adapter import Adapter
-from fairfed.systems.shared_space.centring import means, merge
-from fairfed.systems.shared_space.memory import check_synthesis
+from fairfed.systems.shared_space.classes import HELD, check_synthesis, class_vectors
+from fairfed.systems.shared_space.embeddings import means, merge
 from fairfed.systems.shared_space.results import save_results
 from fairfed.systems.shared_space.sites import SharedSites
-from fairfed.systems.shared_space.strategy import ACTION, SharedSpace
 from fairfed.systems.shared_space.variants import Variant, rounds_of, variants_of
-from fairfed.systems.shared_space.vectors import HELD, class_vectors
 from semantic.errors import InputError
 
-if TYPE_CHECKING:
-    from flwr.serverapp import Grid
-
-    from fairfed.rounds.progress import Watcher
-
 SITES = SharedSites
+ACTION = "shared"
+"""What `train`, `evaluate` and `query` are of."""
 TOO_LATE = (
     "arrival.round is {round} of {rounds} rounds: nothing would be trained after it; lower it, or "
     "raise rounds"
@@ -141,9 +138,8 @@ def _outside(met: dict[str, Any], variant: Variant) -> frozenset[int]:
 def _train(session: Session, met: dict[str, Any], variant: Variant) -> None:
     """Train one variant from its checkpoint, or from the start, to its last round."""
     config, place = session.config, session.study.place
-    strategy = SharedSpace(
+    strategy = FairnessSteered(
         place.labels.shape,
-        outside=_outside(met, variant),
         metric=get_metric(config.fairness.metric),
         max_weight=config.fairness.max_weight,
         min_share=config.fairness.min_share,
@@ -158,5 +154,8 @@ def _train(session: Session, met: dict[str, Any], variant: Variant) -> None:
     )
     start = decode(ArrayRecord(adapter.state_dict()))
     request = {**session.study.request(variant.arm), **_known(met)}
-    server = SteeredServer(session.grid, session.clients, plan, strategy, start, request)
+    server = SteeredServer(
+        session.grid, session.clients, plan, strategy, start, request,
+        action=ACTION, outside=_outside(met, variant),
+    )  # fmt: skip
     session.train(variant.arm, server, plan)

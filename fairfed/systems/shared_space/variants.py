@@ -8,61 +8,38 @@ from fairfed.config import Arm
 from fairfed.config.base import required
 from fairfed.config.model import Agreement
 from fairfed.config.shared import ArrivalConfig
+from fairfed.systems import session
+from fairfed.systems.session import by_key, of_slug
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One arm.
+class Variant(session.Variant):
+    """One arm."""
 
-    Attributes
-    ----------
-    key, title
-        Names in the configuration and in tables.
-    trains
-        Whether anybody trains.
-    captions
-        Whether clients with captions alone take part.
-    anchored
-        Whether clients with images also learn to recognise the descriptions of all classes.
-    everything
-        Whether clients with images have some of missing and arriving classes, too (from the
-        beginning, or from the arrival on).
-    synthesises
-        Whether they train on synthetic images of the class that arrives.
-    """
-
-    key: str
-    title: str
     trains: bool = True
-    captions: bool = True
-    anchored: bool = False
-    everything: bool = False
-    synthesises: bool = False
+    captions: bool = True  # clients with captions alone take part
+    anchored: bool = False  # clients with images also learn the descriptions of all classes
+    everything: bool = False  # they have some of missing classes, too, and of arriving ones then
+    synthesises: bool = False  # they train on synthetic images of the class that arrives
 
     @property
     def arm(self) -> Arm:
-        """What names the variant's checkpoint and rounds in a run directory."""
+        """As of every variant; one with all classes is but a reference."""
         return Arm(name=self.title, reference=self.everything)
 
 
-COMPARED = {
-    variant.key: variant
-    for variant in (
-        Variant("zero-shot", "CLIP, untrained", trains=False),
-        Variant("images", "Images only", captions=False),
-        Variant("descriptions", "Images and class descriptions", captions=False, anchored=True),
-        Variant("captions", "Images and captions"),
-        Variant("all", "Images of every class", captions=False, everything=True),
-    )
-}
-ARRIVING = {
-    variant.key: variant
-    for variant in (
-        Variant("described", "Described"),
-        Variant("synthesised", "Described and synthesised", synthesises=True),
-        Variant("real", "Real images of it", everything=True),
-    )
-}
+COMPARED = by_key(
+    Variant("zero-shot", "CLIP, untrained", trains=False),
+    Variant("images", "Images only", captions=False),
+    Variant("descriptions", "Images and class descriptions", captions=False, anchored=True),
+    Variant("captions", "Images and captions"),
+    Variant("all", "Images of every class", captions=False, everything=True),
+)
+ARRIVING = by_key(
+    Variant("described", "Described"),
+    Variant("synthesised", "Described and synthesised", synthesises=True),
+    Variant("real", "Real images of it", everything=True),
+)
 
 
 def variants_of(config: Agreement) -> list[Variant]:
@@ -74,8 +51,7 @@ def variants_of(config: Agreement) -> list[Variant]:
 
 def variant_of(slug: str) -> Variant:
     """The variant that a message is about."""
-    every = (*COMPARED.values(), *ARRIVING.values())
-    return next(variant for variant in every if variant.arm.slug == slug)
+    return of_slug(slug, (*COMPARED.values(), *ARRIVING.values()))
 
 
 def rounds_of(config: Agreement, variant: Variant) -> int:

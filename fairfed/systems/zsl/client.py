@@ -18,18 +18,20 @@ from fairfed.draws import generator_of
 from fairfed.sites.request import Metrics, Request
 from fairfed.sites.simulated import simulated
 from fairfed.sites.state import keep
-from fairfed.systems.zsl.classify import fit_softmax
-from fairfed.systems.zsl.draws import CLASSIFIER, CRITIC, TRAINING
-from fairfed.systems.zsl.networks import (
+from fairfed.systems.zsl.gan import (
+    CLASSIFIER,
+    CRITIC,
+    TRAINING,
     Conditions,
     Discriminator,
-    discriminator,
-    feature_generator,
+    FeatureGenerator,
+    Gan,
+    Rows,
     initialise,
 )
+from fairfed.systems.zsl.judge import fit_softmax
 from fairfed.systems.zsl.sites import ZslSites
 from fairfed.systems.zsl.table import FeatureTable
-from fairfed.systems.zsl.training import Rows, train_gan
 from fairfed.systems.zsl.variants import variant_of
 
 CRITIC_KEY, CLASSIFIER_KEY = "zsl-critic-", "zsl-classifier"
@@ -42,15 +44,15 @@ def train(request: Request) -> Message:
     variant, context = variant_of(str(request.sent["arm"])), request.context
     seed, zsl, client = request.study.seed, required(request.study.zsl), request.client
     table, rows = own_rows(request)
-    maker = feature_generator(table, variant, zsl)
+    maker = FeatureGenerator(table, variant, zsl)
     maker.load_state_dict(request.weights)
-    critic = discriminator(table, zsl)
+    critic = Discriminator(table, zsl)
     key = CRITIC_KEY + variant.arm.slug
     _recall_critic(context, critic, key, seed, client)
     classifier = _classifier(context, rows, zsl, seed, client)
     draw = generator_of(TRAINING, seed, client, request.round)
     conditions = Conditions(table, variant, zsl.text_noise)
-    losses = train_gan(maker, critic, classifier, rows, conditions, zsl, draw)
+    losses = Gan(maker, critic, classifier, rows, conditions, zsl, draw).train()
     keep(context, key, ArrayRecord(critic.state_dict()))
     metrics: Metrics = {
         "n-real": len(rows.labels),
@@ -90,15 +92,8 @@ def _classifier(
     kept = context.state.array_records.get(CLASSIFIER_KEY)
     classes = range(int(rows.targets.max()) + 1)
     if kept is None:
-        made = fit_softmax(
-            rows.features,
-            rows.targets,
-            classes,
-            epochs=zsl.classifier_epochs,
-            lr=zsl.classifier_lr,
-            batch_size=zsl.batch_size,
-            generator=generator_of(CLASSIFIER, seed, client),
-        )
+        draw = generator_of(CLASSIFIER, seed, client)
+        made = fit_softmax(rows.features, rows.targets, classes, zsl, draw)
         context.state[CLASSIFIER_KEY] = ArrayRecord(made.state_dict())
         return made
     made = nn.Linear(rows.features.shape[1], len(classes))

@@ -30,18 +30,12 @@ OWNER = "zsl server"
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Embeddings of generated images.
+    """Embeddings of generated images."""
 
-    Attributes
-    ----------
-    features, labels
-        ``[n, d]`` and ``[n]``.
-    made, reused
-        Images generated now, and taken from the store.
-    """
-
+    # ``[n, d]`` and ``[n]``
     features: Tensor
     labels: Tensor
+    # Images generated now, and taken from the store
     made: int
     reused: int
 
@@ -51,11 +45,6 @@ def synthesiser(place: Workplace, split: Split) -> Synthesiser:
 
     Unseen and validation classes are described without their names, unless `zsl.conditioning` is
     `name`.
-
-    Raises
-    ------
-    InputError
-        If a model is not to be had.
     """
     mode, space = required(place.study.zsl).conditioning, place.space
     held = (*split.classes.unseen, *split.classes.validation)
@@ -66,10 +55,7 @@ def synthesiser(place: Workplace, split: Split) -> Synthesiser:
 def embed_generated(place: Workplace, split: Split) -> Embedded:
     """Generate and embed images of all trained, validation and unseen classes.
 
-    Raises
-    ------
-    InputError
-        If no image of a class is accepted.
+    A class of which no image is accepted is an error.
     """
     maker, encoder, space = synthesiser(place, split), place.encoder, place.space
     groups = np.flatnonzero(known_groups(space.groups)).tolist()

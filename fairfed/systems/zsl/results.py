@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evaluation.results import Column, Curve, Results, Table, write_results
 from fairfed.rounds.run_directory import RunDirectory, costs
-
-if TYPE_CHECKING:
-    from fairfed.systems.zsl.split import Split
-    from fairfed.systems.zsl.table import FeatureTable
+from fairfed.systems.zsl.split import Split
+from fairfed.systems.zsl.table import FeatureTable
 
 COLUMNS = (
     Column("variant", "text"),
@@ -47,43 +45,41 @@ def save_results(
     def names(chosen: tuple[int, ...]) -> list[str]:
         return [table.classes[c] for c in chosen]
 
+    of_class = {
+        "unseen": names(classes.unseen),
+        "validation": names(classes.validation),
+        "clients": [names(block) for block in split.blocks],
+    }
+    found_by = [{**one, **costs(logged[one["name"]])} for one in variants]
     data = {
         "name": directory.config.name,
         "seed": directory.config.seed,
         "rounds": directory.config.rounds,
-        "classes": {
-            "unseen": names(classes.unseen),
-            "validation": names(classes.validation),
-            "clients": [names(block) for block in split.blocks],
-        },
+        "classes": of_class,
         "rows": {
             "train": [len(rows) for rows in split.train],
             "validation": [len(split.validation_unseen), len(split.validation_seen)],
             "test": [len(split.test_unseen), len(split.test_seen)],
         },
-        "variants": [{**one, **costs(logged[one["name"]])} for one in variants],
+        "variants": found_by,
     }
-    write_results(results(data, logged), directory.path)
-
-
-def results(data: dict[str, Any], logged: dict[str, list[dict[str, Any]]]) -> Results:
-    """The findings from the fields of `results.json` and the rounds by variant."""
     lines = {
         name: tuple((row["round"], row["validation"]["H"]) for row in rows if row["validation"])
         for name, rows in logged.items()
     }
-    return Results(
-        name=data["name"],
-        seed=data["seed"],
+    found = Results(
+        name=directory.config.name,
+        seed=directory.config.seed,
         system="zsl",
         title="zero-shot learning",
-        about=_about(data["classes"]),
-        tables=(Table(COLUMNS, tuple(map(_row, data["variants"])), legend=LEGEND),),
+        about=_about(of_class),
+        tables=(Table(COLUMNS, tuple(map(_row, found_by)), legend=LEGEND),),
         curves=(Curve("H on validation classes", lines),) if any(lines.values()) else (),
         unaudited=UNAUDITED,
         privacy=PRIVACY,
         data=data,
     )
+    write_results(found, directory.path)
 
 
 def _row(variant: dict[str, Any]) -> tuple[Any, ...]:

@@ -16,9 +16,14 @@ from fairfed.once import once
 from fairfed.sites.semantics import attribute_table
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.systems.zsl.split import Split, split_classes, split_rows
-from fairfed.systems.zsl.table import FeatureTable, Floats, unit_attributes
+from fairfed.systems.zsl.table import (
+    FeatureTable,
+    Floats,
+    load_xlsa17,
+    require_files,
+    unit_attributes,
+)
 from fairfed.systems.zsl.variants import variants_of
-from fairfed.systems.zsl.xlsa17 import load_xlsa17, require_files
 from semantic.attributes import AttributeTable, load_attributes
 from semantic.encoder import load_encoder
 from semantic.formats import SPLITS_FILE

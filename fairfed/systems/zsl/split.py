@@ -32,28 +32,17 @@ class Classes:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Who holds what.
+    """Who holds what."""
 
-    Attributes
-    ----------
-    classes
-        Roles of the classes.
-    blocks
-        For each client, its classes: every trained class is at exactly one client.
-    train
-        For each client, its rows.
-    validation_seen, validation_unseen
-        Rows of trained classes and of validation classes that select the round; no test row is
-        among them. Both empty where there is no validation class.
-    test_seen, test_unseen
-        Test rows of trained and of unseen classes.
-    """
-
-    classes: Classes
+    classes: Classes  # roles of the classes
+    # For each client, its classes: every trained class is at exactly one client
     blocks: tuple[tuple[int, ...], ...]
-    train: tuple[Rows, ...]
+    train: tuple[Rows, ...]  # for each client, its rows
+    # Rows of trained classes and of validation classes that select the round; no test row is among
+    # them. Both empty where there is no validation class.
     validation_seen: Rows
     validation_unseen: Rows
+    # Test rows of trained and of unseen classes
     test_seen: Rows
     test_unseen: Rows
 
@@ -62,12 +51,8 @@ def split_classes(table: FeatureTable, attributes: AttributeTable, zsl: ZslSetti
     """Roles of the classes: as configured, as the data proposes, or by the composable rule.
 
     The rule takes the class whose attributes the classes that remain teach best, given those
-    already held out (`semantic.composable.rank_candidates`).
-
-    Raises
-    ------
-    InputError
-        If a named class is not there, or none is left to train on.
+    already held out (`semantic.composable.rank_candidates`). A named class that is not there, or
+    none left to train on, is refused.
     """
     _known(table, zsl)
     unseen = zsl.unseen or table.unseen
@@ -114,13 +99,7 @@ def _by_rule(table: AttributeTable, fixed: Sequence[str], count: int) -> tuple[s
 
 
 def blocks_of(classes: Sequence[int], clients: int, seed: int) -> tuple[tuple[int, ...], ...]:
-    """Trained classes, permuted and cut into blocks for the clients, equal up to one class.
-
-    Raises
-    ------
-    InputError
-        If there are more clients than classes.
-    """
+    """Trained classes, permuted and cut into blocks for the clients, equal up to one class."""
     if clients > len(classes):
         raise InputError(
             f"partition.clients is {clients}, but only {len(classes)} classes are trained on and "
@@ -131,13 +110,7 @@ def blocks_of(classes: Sequence[int], clients: int, seed: int) -> tuple[tuple[in
 
 
 def split_rows(table: FeatureTable, classes: Classes, clients: int, seed: int) -> Split:
-    """Divide the rows among clients and purposes.
-
-    Raises
-    ------
-    InputError
-        If a class lacks the rows that its role needs.
-    """
+    """Divide the rows among clients and purposes; no class may lack what its role needs."""
     blocks = blocks_of(classes.trained, clients, seed)
     kept = {c: _held_back(table, c, bool(classes.validation), seed) for c in classes.trained}
     own = {c: np.setdiff1d(rows_of(table, [c], test=False), kept[c]) for c in classes.trained}

@@ -4,50 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairfed.config import Arm
-from fairfed.config.zsl import VariantName, ZslSettings
+from fairfed.config.zsl import ZslSettings
+from fairfed.systems import session
+from fairfed.systems.session import by_key, of_slug
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One way to the features of unseen classes.
+class Variant(session.Variant):
+    """One way to the features of unseen classes."""
 
-    Attributes
-    ----------
-    key
-        Name in the configuration.
-    title
-        Name in tables.
-    text
-        Whether CLIP's embedding of the class's prompt conditions the generator beside attributes.
-    noise
-        Whether fresh noise goes on that embedding for every sample (semantic knowledge
-        augmentation).
-    federated
-        Whether a generator of features is trained; else images are generated and embedded.
-    """
-
-    key: VariantName
-    title: str
-    text: bool = False
-    noise: bool = False
-    federated: bool = True
-
-    @property
-    def arm(self) -> Arm:
-        """What names the variant's checkpoint and rounds in a run directory."""
-        return Arm(name=self.title)
+    text: bool = False  # CLIP's embedding of the class's prompt is a condition beside attributes
+    noise: bool = False  # fresh noise goes on it for every sample (semantic knowledge augmentation)
+    federated: bool = True  # a generator of features is trained; else images are made and embedded
 
 
-VARIANTS: dict[str, Variant] = {
-    variant.key: variant
-    for variant in (
-        Variant("ska", "FedZSL + SKA", text=True, noise=True),
-        Variant("text", "CLIP text, no noise", text=True),
-        Variant("attributes", "Attributes only"),
-        Variant("images", "Generated images", federated=False),
-    )
-}
+VARIANTS = by_key(
+    Variant("ska", "FedZSL + SKA", text=True, noise=True),
+    Variant("text", "CLIP text, no noise", text=True),
+    Variant("attributes", "Attributes only"),
+    Variant("images", "Generated images", federated=False),
+)
 
 
 def variants_of(zsl: ZslSettings) -> list[Variant]:
@@ -57,4 +33,4 @@ def variants_of(zsl: ZslSettings) -> list[Variant]:
 
 def variant_of(slug: str) -> Variant:
     """The variant that a message is about."""
-    return next(variant for variant in VARIANTS.values() if variant.arm.slug == slug)
+    return of_slug(slug, VARIANTS.values())

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
-from fairfed.strategies.combination import combine
+from fairfed.strategies.aggregation import combine
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import accuracy
-from fairfed.strategies.weights import Weights, bounded, sanitise
+from fairfed.strategies.weights import AS_PUBLISHED, Bounds, Weights, bounded, sanitise
 
 NAN, INF = float("nan"), float("inf")
 EMPTY = [[[0, 0], [0, 0]], [[0, 0], [0, 0]]]

@@ -12,13 +12,21 @@ from hypothesis import strategies as st
 
 from fairfed.config import Config, FairnessConfig
 from fairfed.config.arms import Arm
-from fairfed.strategies.bounds import AS_PUBLISHED, MAX_WEIGHT, MIN_SHARE, Bounds, limit
+from fairfed.strategies.aggregation import combine
 from fairfed.strategies.cohort import Cohort
-from fairfed.strategies.combination import combine
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.signals import SIGNALS, accuracy, make_signal
 from fairfed.strategies.steered import FairnessSteered
-from fairfed.strategies.weights import sanitise, shares, shares_of
+from fairfed.strategies.weights import (
+    AS_PUBLISHED,
+    MAX_WEIGHT,
+    MIN_SHARE,
+    Bounds,
+    limit,
+    sanitise,
+    shares,
+    shares_of,
+)
 from fairfed.systems.classifier.build import build_strategy
 from tests.fairfed.strategies.places import place_of
 

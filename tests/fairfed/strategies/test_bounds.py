@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from fairfed.config import Config
 from fairfed.config.arms import Arm
-from fairfed.strategies.bounds import AS_PUBLISHED, Bounds, limit, within
-from fairfed.strategies.combination import combine
+from fairfed.strategies.aggregation import combine
 from fairfed.strategies.signals import accuracy
-from fairfed.strategies.weights import bounded, sanitise
+from fairfed.strategies.weights import AS_PUBLISHED, Bounds, bounded, limit, sanitise, within
 from fairfed.systems.classifier.build import bounds_of, build_strategy
 from tests.fairfed.strategies.places import place_of
 

@@ -14,15 +14,14 @@ import pytest
 
 from fairfed.config import Config, arms, parse_config
 from fairfed.rounds import checkpoint
-from fairfed.strategies.bounds import AS_PUBLISHED, Bounds
+from fairfed.strategies.aggregation import combine
 from fairfed.strategies.cohort import Cohort
-from fairfed.strategies.combination import combine
 from fairfed.strategies.optimisers import OPTIMISERS, FedAdam
 from fairfed.strategies.robust import AGGREGATORS
 from fairfed.strategies.rules import AFL, RULES, WeightRule
 from fairfed.strategies.signals import SIGNALS, Kind, Loss, Signals, accuracy
 from fairfed.strategies.steered import FairnessSteered
-from fairfed.strategies.weights import Weights, sanitise
+from fairfed.strategies.weights import AS_PUBLISHED, Bounds, Weights, sanitise
 from fairfed.systems.classifier.build import build_strategy, check_arms
 from semantic.errors import InputError
 from tests.fairfed.strategies.places import place_of

@@ -13,7 +13,7 @@ from fairfed.config import Arm, Config
 from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher, checked
 from fairfed.system import simulated_study
-from fairfed.systems.classifier.probe import synthetic_probe
+from fairfed.systems.classifier.probe import server_probe
 from semantic.errors import InputError
 from tests.fairfed.runs import play
 
@@ -96,13 +96,13 @@ def test_the_probe_is_balanced_and_counts_a_models_predictions(small: Small) -> 
     study = checked(small("fairness.probe=3", 'arms=[{name="P", rule="fairfed", signal="probe"}]'))
     state = study.place.model().state_dict()
     arrays = {name: value.numpy() for name, value in state.items()}
-    counts = synthetic_probe(study)(arrays)
+    counts = server_probe(study)(arrays)
     assert counts.shape == (2, 3, 3)
     assert np.array_equal(counts.sum(axis=2), np.full((2, 3), 3))
-    assert np.array_equal(synthetic_probe(study)(arrays), counts)
+    assert np.array_equal(server_probe(study)(arrays), counts)
 
 
 def test_a_probe_that_curation_leaves_short_is_refused(small: Small) -> None:
     config = small("fairness.probe=2", "augment.margin=100", "augment.max_tries=1")
     with pytest.raises(InputError, match="probe set lacks images: curation left 0 of 2"):
-        synthetic_probe(simulated_study(config))
+        server_probe(simulated_study(config))

@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from fairfed.strategies.rules import FedFB, FedMinMax, Parity
 from fairfed.strategies.rules.fedfb import fedfb_shares
 from fairfed.strategies.rules.fedminmax import minmax_mixture
+from fairfed.strategies.rules.groups import stepped_where, with_newcomers
 from fairfed.strategies.rules.parity import FLOOR, decoupled, group_gaps, integrated, target
-from fairfed.strategies.rules.presence import stepped_where, with_newcomers
 from fairfed.strategies.signals import no_signal
 
 # group 0: 6 rows, all right; group 1: 2 rows, both wrong

@@ -15,7 +15,7 @@ from fairfed.strategies.rules.fedavg import fedavg_weights
 from fairfed.strategies.rules.qffl import q_fedavg
 from fairfed.strategies.rules.term import term_weights
 from fairfed.strategies.signals import Accuracy, Loss, WorstGroupRecall
-from fairfed.strategies.simplex import project_onto_simplex
+from fairfed.strategies.weights import project_onto_simplex
 
 NAN = float("nan")
 points = st.lists(st.floats(-5, 5), min_size=1, max_size=6)

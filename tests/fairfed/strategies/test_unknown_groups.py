@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from evaluation import get_metric
-from fairfed.strategies.bounds import Bounds
-from fairfed.strategies.combination import combine
+from fairfed.strategies.aggregation import combine
 from fairfed.strategies.local import loss_weights
 from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.replies import ClientReply
+from fairfed.strategies.weights import Bounds
 
 Make = Callable[..., Any]
 KNOWN = np.array([True, True, False])

@@ -19,8 +19,12 @@ from fairfed.sites.request import split_of
 from fairfed.sites.training_set import TrainingSet
 from fairfed.systems.classifier.build import check_arms
 from fairfed.systems.inversion import images as images_module
-from fairfed.systems.inversion.client import with_inverted
-from fairfed.systems.inversion.images import Inverter, make_images, require_batch_norm
+from fairfed.systems.inversion.images import (
+    Inverter,
+    make_images,
+    require_batch_norm,
+    with_inverted,
+)
 from semantic.errors import InputError
 from tests.fairfed.runs import place_of, site_of
 

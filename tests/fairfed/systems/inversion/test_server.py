@@ -14,9 +14,9 @@ from fairfed.config import Config
 from fairfed.models import build_model
 from fairfed.rounds.arrays import Model
 from fairfed.strategies.aggregation import Outcome
-from fairfed.strategies.inversion import load_inversion
 from fairfed.strategies.replies import ClientReply
 from fairfed.strategies.signals import no_signal
+from fairfed.strategies.steered import FairnessSteered
 from fairfed.strategies.weights import Weights
 from fairfed.systems.classifier.build import build_strategy
 from fairfed.systems.inversion import server as server_module
@@ -148,12 +148,16 @@ def test_a_restored_pool_tunes_as_the_one_that_was_saved(
 
 
 def test_a_checkpoint_of_another_inversion_is_refused() -> None:
+    inverting, plain = FairnessSteered((2, 3), inversion=ClientInversion()), FairnessSteered((2, 3))
+    state = inverting.state_dict()
     with pytest.raises(InputError, match="inversion='inversion at the server'"):
-        load_inversion(ClientInversion(), {"inversion": "inversion at the server"}, {})
+        inverting.load_state_dict({**state, "inversion": "inversion at the server"})
     with pytest.raises(InputError, match="inversion=None"):
-        load_inversion(ClientInversion(), {}, {})
-    kept = {"rule/x": np.zeros(1)}
-    assert load_inversion(None, {}, kept) == kept
+        inverting.load_state_dict(plain.state_dict())
+    with pytest.raises(InputError, match="inversion='inversion at the clients'"):
+        plain.load_state_dict(state)
+    with pytest.raises(InputError, match="none of this one's: pool/x"):
+        plain.load_state_dict(plain.state_dict(), {"pool/x": np.zeros(1)})
 
 
 def test_costs_of_clients_add_up_and_lies_about_them_do_not() -> None:

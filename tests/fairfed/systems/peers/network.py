@@ -9,12 +9,11 @@ import numpy as np
 from flwr.app import Array, ArrayRecord
 
 from fairfed.config.peers import MetaName, PeersConfig
-from fairfed.systems.peers.coordinate import Rules
-from fairfed.systems.peers.messages import PeerMessage
+from fairfed.systems.peers.meta import Rules
 from fairfed.systems.peers.profiles import Profile
-from fairfed.systems.peers.roles import Report, Role
+from fairfed.systems.peers.relay import PeerMessage, Report
 from fairfed.systems.peers.schedule import PHASES, Peer
-from fairfed.systems.peers.state import PeerState
+from fairfed.systems.peers.state import PeerState, Role
 
 COSTS = {0: 3.0, 1: 2.0, 2: 1.0, 3: 5.0, 4: 4.0, 5: 9.0}
 TARGETS = {0: 0.0, 1: 2.0, 2: 10.0, 3: 12.0, 4: 11.0}

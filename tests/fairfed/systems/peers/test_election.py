@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairfed.systems.peers.election import Announcement, coordinators, elect, leader_of
+from fairfed.systems.peers.population import Announcement, coordinators, elect, leader_of
 
 
 def _heard(costs: dict[int, float], **at: dict[int, int]) -> dict[int, Announcement]:

@@ -24,8 +24,8 @@ from fairfed.system import simulated_study, simulation_of
 from fairfed.systems.peers import results as peers_results
 from fairfed.systems.peers.arm_server import PeersServer
 from fairfed.systems.peers.learning import PeerSite
+from fairfed.systems.peers.node import peer_site
 from fairfed.systems.peers.population import holder, leavers, members, peer_cost, unseen_peers
-from fairfed.systems.peers.sites import peer_site
 from fairfed.systems.peers.task import TITLES
 from semantic.errors import InputError
 from tests.fairfed.asking import request_to

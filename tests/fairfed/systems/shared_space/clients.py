@@ -7,8 +7,7 @@ import numpy as np
 from fairfed.config import Config
 from fairfed.sites.simulated import simulated
 from fairfed.system import simulation_of
-from fairfed.systems.shared_space.partition import Partition
-from fairfed.systems.shared_space.sites import SharedSite, SharedSites
+from fairfed.systems.shared_space.sites import Partition, SharedSite, SharedSites
 from tests.fairfed.runs import place_of
 
 

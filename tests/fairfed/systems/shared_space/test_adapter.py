@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from fairfed.config import TrainConfig
 from fairfed.systems.shared_space.adapter import SCALE, Adapter, blur, train_adapter, unit
 
 
@@ -22,8 +23,9 @@ def _train(model: Adapter, competing: torch.Tensor) -> float:
     embeddings, targets, classes = _rows()
     return train_adapter(
         model, lambda: list(torch.arange(60).tensor_split(6)), embeddings, targets, classes,
-        competing=competing, texts=torch.zeros(60, dtype=torch.bool), noise=1.0, epochs=20, lr=0.1,
-        momentum=0.9, weight_decay=0.0, draw=torch.Generator().manual_seed(0),
+        competing=competing, texts=torch.zeros(60, dtype=torch.bool), noise=1.0,
+        how=TrainConfig(epochs=20, lr=0.1, momentum=0.9, weight_decay=0.0),
+        draw=torch.Generator().manual_seed(0),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fairfed.config import Config
 from fairfed.server import checked
-from fairfed.systems.shared_space.memory import synthesiser
+from fairfed.systems.shared_space.classes import synthesiser
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, outcome_of, place_of, run_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairfed.config import Config
-from fairfed.systems.shared_space.data import captions, telling
+from fairfed.systems.shared_space.embeddings import captions, telling
 from fairfed.systems.shared_space.examples import training_examples
 from fairfed.systems.shared_space.variants import COMPARED
 from semantic.measures import WORDS

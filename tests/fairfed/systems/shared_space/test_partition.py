@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairfed.config.shared import SharedConfig
-from fairfed.systems.shared_space.partition import divide, label_sets
+from fairfed.systems.shared_space.sites import divide, label_sets
 from semantic.errors import InputError
 
 LABELS = np.tile(np.arange(6), 30)

@@ -13,7 +13,7 @@ from flwr.app import Message
 from fairfed.config import Config
 from fairfed.rounds import checkpoint
 from fairfed.sites.workplace import Workplace
-from fairfed.systems.shared_space.data import captions
+from fairfed.systems.shared_space.embeddings import captions
 from fairfed.systems.shared_space.examples import training_examples
 from fairfed.systems.shared_space.variants import COMPARED
 from tests.fairfed.runs import killed, logged, outcome_of, place_of, run_of
@@ -252,7 +252,7 @@ def test_clients_are_asked_for_their_sums_once_in_a_run(small_shared: Small) -> 
 
 
 def test_the_stated_guarantee_is_that_of_a_row_in_both_sums(small_shared: Small) -> None:
-    from fairfed.systems.shared_space.centring import _noised
+    from fairfed.systems.shared_space.embeddings import _noised
 
     plain = small_shared("augment.minimum=1")
     paired = small_shared("augment.minimum=1", "shared.image_clients=0", "shared.both_clients=2")

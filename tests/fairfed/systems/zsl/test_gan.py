@@ -8,10 +8,17 @@ import torch
 
 from fairfed.config.zsl import ZslConfig
 from fairfed.draws import generator_of
-from fairfed.systems.zsl.classify import fit_softmax
-from fairfed.systems.zsl.networks import Conditions, discriminator, feature_generator, initialise
+from fairfed.systems.zsl.gan import (
+    Conditions,
+    Discriminator,
+    FeatureGenerator,
+    Gan,
+    Rows,
+    gradient_penalty,
+    initialise,
+)
+from fairfed.systems.zsl.judge import fit_softmax
 from fairfed.systems.zsl.table import FeatureTable
-from fairfed.systems.zsl.training import Rows, gradient_penalty, train_gan
 from fairfed.systems.zsl.variants import VARIANTS
 
 ZSL = ZslConfig(hidden=32, lr=1e-2, batch_size=32, local_epochs=25)
@@ -53,15 +60,15 @@ def test_variants_see_attributes_text_and_fresh_noise() -> None:
 
 def test_the_discriminator_sees_attributes_and_no_text() -> None:
     table = _table()
-    assert discriminator(table, ZSL).layers[0].in_features == 4 + 3
-    sizes = {n: feature_generator(table, v, ZSL).layers[0].in_features for n, v in VARIANTS.items()}
+    assert Discriminator(table, ZSL).layers[0].in_features == 4 + 3
+    sizes = {n: FeatureGenerator(table, v, ZSL).layers[0].in_features for n, v in VARIANTS.items()}
     assert (sizes["ska"], sizes["text"], sizes["attributes"]) == (3 + 3 + 5, 3 + 3 + 5, 3 + 3)
 
 
 def test_only_rectified_features_have_a_rectified_generator() -> None:
     for rectified in (False, True):
         table = _table(rectified)
-        maker = feature_generator(table, VARIANTS["attributes"], ZSL)
+        maker = FeatureGenerator(table, VARIANTS["attributes"], ZSL)
         initialise(maker, _draw())
         conditions = Conditions(table, VARIANTS["attributes"], 0.0)
         made = maker(conditions.draw(torch.zeros(50, dtype=int), _draw()), _draw())
@@ -82,12 +89,11 @@ def test_training_moves_the_generator_towards_real_features_and_freezes_the_clas
     table, variant = _table(), VARIANTS["attributes"]
     labels = torch.from_numpy(table.labels)
     rows = Rows(torch.from_numpy(table.features), labels, labels)
-    maker, critic = feature_generator(table, variant, ZSL), discriminator(table, ZSL)
+    maker, critic = FeatureGenerator(table, variant, ZSL), Discriminator(table, ZSL)
     initialise(maker, _draw())
     initialise(critic, _draw())
-    told = fit_softmax(
-        rows.features, labels, (0, 1), epochs=2, lr=0.1, batch_size=32, generator=_draw()
-    )
+    how = ZslConfig(classifier_epochs=2, classifier_lr=0.1, batch_size=32)
+    told = fit_softmax(rows.features, labels, (0, 1), how, _draw())
     before = told.weight.clone()
     conditions = Conditions(table, variant, 0.0)
 
@@ -98,7 +104,7 @@ def test_training_moves_the_generator_towards_real_features_and_freezes_the_clas
         return float(torch.stack(means).norm())
 
     start = distance()
-    losses = train_gan(maker, critic, told, rows, conditions, ZSL, _draw())
+    losses = Gan(maker, critic, told, rows, conditions, ZSL, _draw()).train()
     assert distance() < 0.5 * start
     assert torch.equal(told.weight, before)
     assert all(np.isfinite(losses))

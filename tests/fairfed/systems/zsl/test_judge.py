@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from fairfed.config.zsl import ZslConfig
-from fairfed.systems.zsl.classify import (
+from fairfed.systems.zsl.judge import (
+    Judge,
     ZslScores,
     fit_softmax,
     harmonic,
     mean_class_accuracy,
     predict,
+    stored,
 )
-from fairfed.systems.zsl.judge import Judge, stored
 from fairfed.systems.zsl.split import Classes, Split
 from fairfed.systems.zsl.table import FeatureTable
 
@@ -42,9 +43,7 @@ def test_harmonic_mean() -> None:
 def test_classifier_names_classes_and_not_positions() -> None:
     features = torch.eye(3).repeat(10, 1)
     labels = torch.tensor([7, 2, 5]).repeat(10)
-    model = fit_softmax(
-        features, labels, (5, 7, 2), epochs=30, lr=0.1, batch_size=8, generator=_draw()
-    )
+    model = fit_softmax(features, labels, (5, 7, 2), ZSL, _draw())
     assert predict(model, torch.eye(3), (5, 7, 2)).tolist() == [7, 2, 5]
     assert not model.weight.requires_grad
 

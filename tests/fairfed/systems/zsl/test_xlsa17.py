@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairfed.systems.zsl.xlsa17 import load_xlsa17
+from fairfed.systems.zsl.table import load_xlsa17
 from semantic.errors import InputError
 
 Write = Callable[..., Path]

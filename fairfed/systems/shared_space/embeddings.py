@@ -1,20 +1,22 @@
-"""The centres of the modalities, from noised sums that clients release once.
+"""Embeddings of a site's images and captions, made once on its machine; the modalities' centres.
 
 CLIP keeps images and texts in different parts of its space (Liang et al. 2022, "Mind the gap",
 arXiv 2203.02053). Subtracting each modality's mean brings them together, if both means are over the
 same classes: so captions count where the image is there as well, and not those of clients that have
 captions of the missing classes alone.
 
-A client that is asked again sends what it sent (`fairfed.sites.dp_release`); the server keeps the
-merged sums in the run directory.
+The means come from noised sums that clients release once: a client that is asked again sends what
+it sent (`fairfed.sites.dp_release`), and the server keeps the merged sums in the run directory.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from flwr.app import Context, RecordDict
 from torch import Tensor
@@ -22,16 +24,65 @@ from torch import Tensor
 from fairfed.config.base import required
 from fairfed.sites import dp_release
 from fairfed.sites.workplace import Workplace
-from fairfed.systems.shared_space.data import caption_embeddings, image_embeddings
-from fairfed.systems.shared_space.sites import SharedSite
-from fairfed.systems.shared_space.vectors import held_vectors
+from fairfed.systems.shared_space.classes import embed_texts, held_vectors
+from fairfed.systems.shared_space.sites import Rows, SharedSite
+from generators.training.captions import CaptionStyle, caption
+from semantic.measures import WORDS, measured_words
+from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.privacy import Guarantee
 from semantic.prototypes import sum_prototypes
 from semantic.release import NoisedPrototypes, merge_prototypes
 
+_CAPTIONS = 42
 IMAGES, CAPTIONS = "images", "captions"
 """What is summed: embeddings of images, and of captions whose images are there, too."""
 KEY = "shared-release"
+
+
+def image_embeddings(site: SharedSite, rows: Rows) -> Tensor:
+    """CLIP embeddings of images ``[n, d]``."""
+    return site.place.kept(
+        ("images", site.index, rows.tobytes()),
+        lambda: site.place.encoder.embed_images(site.table.images[rows]),
+    )
+
+
+def caption_embeddings(site: SharedSite, rows: Rows) -> Tensor:
+    """CLIP embeddings of the rows' captions ``[n, d]``."""
+    return site.place.kept(
+        ("captions", site.index, rows.tobytes()),
+        lambda: embed_texts(site.place.encoder, captions(site, rows)),
+    )
+
+
+def captions(site: SharedSite, rows: Rows) -> list[str]:
+    """What somebody who saw each image wrote of it: class or not, attributes, tint, shape.
+
+    A row's caption depends on the seed and the row alone.
+    """
+    table, known = site.table, site.place.space.table
+    words = measured_words(table.images[rows])
+    numbers = rows if table.rows is None else table.rows[rows]
+    found = []
+    for row, number, own in zip(rows.tolist(), numbers.tolist(), words, strict=True):
+        rng = np.random.default_rng([site.place.study.seed, _CAPTIONS, number])
+        label = known.row(table.classes[int(table.labels[row])])
+        values = table.group_names[int(table.groups[row])].split(CROSSED)
+        said = " ".join(value for value in values if value not in UNNAMED_GROUPS)
+        text = caption(rng, known, label, said, own, CaptionStyle())
+        found.append(" ".join(text.split()))
+    return found
+
+
+def telling(site: SharedSite, rows: Rows) -> Rows:
+    """The rows whose captions hold an attribute of the table or a measured property."""
+
+    def make() -> npt.NDArray[np.bool_]:
+        words = "|".join(map(re.escape, (*site.place.space.table.attributes, *WORDS)))
+        held = re.compile(rf"(?<!\w)({words})(?!\w)")
+        return np.array([held.search(text) is not None for text in captions(site, rows)], np.bool_)
+
+    return rows[site.place.kept(("telling", site.index, rows.tobytes()), make)]
 
 
 def release(site: SharedSite, context: Context) -> RecordDict:
@@ -59,13 +110,7 @@ def _noised(site: SharedSite) -> NoisedPrototypes:
 
 
 def merge(answers: Iterable[RecordDict]) -> NoisedPrototypes:
-    """The sums of all clients.
-
-    Raises
-    ------
-    InputError
-        If clients use different CLIP models.
-    """
+    """The sums of all clients; different CLIP models are refused."""
     return merge_prototypes(map(dp_release.read, answers))
 
 
