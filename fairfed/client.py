@@ -103,7 +103,8 @@ def sites_of(context: Context, message: Message) -> Sites:
     sent = message.content.config_records[CONFIG]
     node["partition-id"] = int(sent[CLIENT])  # type: ignore[arg-type]
     node["num-partitions"] = int(sent.get(CLIENTS, 1))  # type: ignore[arg-type]
-    return _at_home(load_site(str(node[SITE])), PATIENCE)
+    # What is computed beyond a message's life is computed for nobody.
+    return _at_home(load_site(str(node[SITE])), min(PATIENCE, message.metadata.ttl / 4))
 
 
 def run_configuration(context: Context) -> Config:

@@ -177,14 +177,15 @@ class RemoteSites(ForwardingGrid):
             node: Message(RecordDict({CONFIG_KEY: asked}), node, "query.describe", ttl=INTRODUCTION)
             for node in nodes
         }
-        again = monotonic() + ASK_AGAIN
-        self._unclear.update(dict.fromkeys(nodes, again))
-        names: dict[int, str] = {}
+        start, names = monotonic(), dict[int, str]()
         for node, reply in self._delivered(requests, INTRODUCTION).items():
             if reply.has_error():
                 logger.warning("node %d does not take part: %s", node, reason_of(reply.error))
             else:
                 names[node] = str(reply.content.config_records[WHO]["name"])
+        # One that does not answer shall not hold the others up for long.
+        again = monotonic() + max(ASK_AGAIN, 10 * (monotonic() - start))
+        self._unclear.update(dict.fromkeys(nodes, again))
         return names
 
     def _unwelcome(self, name: str, registered: str) -> str | None:

@@ -83,6 +83,7 @@ def test_privacy_says_what_no_model_left(path: Path, tmp_path: Path) -> None:
     arms = tuple(replace(run.arms[0], name=rule, rule=rule) for rule in ("local", "zero-shot"))
     assert "Every client sent its mean losses" in privacy_statement(replace(run, arms=arms))[0]
     (tmp_path / "columns.json").write_text("{}")
+    (tmp_path / "federation.json").write_text("{}")
     text = " ".join(privacy_statement(replace(run, path=tmp_path, unit="rows")))
     assert "frequent categories of its training rows" in text
 

@@ -1,21 +1,14 @@
-"""A study over Flower's SuperLink, with TLS, registered keys, a proxy, and a killed server."""
+"""A study over Flower's SuperLink, with TLS, registered keys, and a proxy."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from evaluation.files import write_text
-from fairfed.cli import following
 from fairfed.cli.following import follow
-from fairfed.config import Arm, Config
+from fairfed.config import Config
 from fairfed.config.site import SiteConfig
 from fairfed.deployment import trial
 from fairfed.deployment.control import register
@@ -23,7 +16,6 @@ from fairfed.deployment.founding import found
 from fairfed.deployment.joining import join
 from fairfed.deployment.known_sites import keep_key
 from fairfed.deployment.running import start as start_node
-from fairfed.rounds.progress_file import PROGRESS
 from fairfed.server import LogWatcher
 from tests.fairfed import golden
 from tests.fairfed.deployment.conftest import free_ports, settings
@@ -33,13 +25,11 @@ from tests.fairfed.sites.conftest import play_here
 from tests.fairfed.sites.conftest import study as study_of_sites
 
 
-def test_sites_over_tls_end_with_the_bits_of_one_machine_although_the_server_is_killed(
+def test_sites_over_tls_end_with_the_bits_of_one_machine(
     small: Callable[..., Config],
     hospitals: Callable[..., list[SiteConfig]],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(following, "ASK", 5.0)
     sites = hospitals(**dict.fromkeys("abc", "[compute]\nthreads = 1\n"))
     config = study_of_sites(small('arms=[{name="Ditto", personal=1.0}]'), tmp_path / "over")
     config = config.model_copy(update={"sites": ("a", "b"), "deadline": 300.0})
@@ -58,23 +48,9 @@ def test_sites_over_tls_end_with_the_bits_of_one_machine_although_the_server_is_
             register(place, site.name)
             running.callback(start_node(joined, print).stop)
         write_text(config.run_directory / "config.toml", config.to_toml())
-        follow(config, str(place.folder), Killer(config.run_directory))
-    monkeypatch.undo()
+        follow(config, str(place.folder), LogWatcher())
     here = config.model_copy(update={"name": "here", "out": str(tmp_path / "here")})
     play_here(here, sites[:2])
     assert golden.digests(tmp_path / "over") == golden.digests(tmp_path / "here") != {}
     assert [row["round"] for row in logged(config)] == [1, 2]
     assert not [c["error"] for row in logged(config) for c in row["clients"] if c["error"]]
-
-
-class Killer(LogWatcher):
-    """Kills the server's process after the first round, once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._done = folder, False
-
-    def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
-        if not self._done:
-            self._done = True
-            _, _, process = json.loads((self._folder / PROGRESS).read_text().splitlines()[0])
-            os.kill(process, signal.SIGKILL)
