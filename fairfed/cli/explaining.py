@@ -35,27 +35,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of one class or cell.
+    """What is known of one class or cell."""
 
-    Attributes
-    ----------
-    name
-        As asked.
-    neighbours
-        One sentence for each of the seen classes most like it, the nearest first.
-    verdicts
-        On its class and on its cell, as far as they are unseen.
-    note
-        Why its cell is not judged, or empty.
-    prompts
-        What conditions its images, by the setting that does it: the configured one first, for the
-        configured seed; for an unseen class also what `conditioning.recall` would make of it.
-    """
-
-    name: str
-    neighbours: str
-    verdicts: tuple[Verdict, ...]
-    note: str
+    name: str  # as asked
+    neighbours: str  # one sentence for each of the seen classes most like it, the nearest first
+    verdicts: tuple[Verdict, ...]  # on its class and on its cell, as far as they are unseen
+    note: str  # why its cell is not judged, or empty
+    # What conditions its images, by the setting that does it: the configured one first, for the
+    # configured seed; for an unseen class also what `conditioning.recall` would make of it.
     prompts: tuple[tuple[str, Description], ...]
 
 

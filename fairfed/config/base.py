@@ -41,17 +41,10 @@ class OneOf:
     """Of a text: one of some names, or something of the user's own as `module:object`.
 
     It is imported where it is used, not here.
-
-    Attributes
-    ----------
-    names
-        What there is.
-    own
-        What the user's own is: a class, a function, an object.
     """
 
-    names: tuple[str, ...] = ()
-    own: str = "Class"
+    names: tuple[str, ...] = ()  # what there is
+    own: str = "Class"  # what the user's own is: a class, a function, an object
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -61,24 +61,12 @@ def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:
 
 
 class InUse(NamedTuple):
-    """The rows of a source that are used.
+    """The rows of a source that are used."""
 
-    Attributes
-    ----------
-    rows
-        ``[n]``, their positions in the source.
-    test
-        ``[n]``, which of them are for testing; None where the data do not say.
-    training
-        ``[n]``, which of them never are.
-    unused
-        Rows of the source that are not used, by why.
-    """
-
-    rows: npt.NDArray[np.int64]
-    test: Bools | None
-    training: Bools
-    unused: dict[str, int]
+    rows: npt.NDArray[np.int64]  # ``[n]``, their positions in the source
+    test: Bools | None  # ``[n]``, which of them are for testing; None where the data do not say
+    training: Bools  # ``[n]``, which of them never are
+    unused: dict[str, int]  # rows of the source that are not used, by why
 
 
 def rows_in_use(records: Records, data: DataConfig) -> InUse:

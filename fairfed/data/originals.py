@@ -19,22 +19,13 @@ if TYPE_CHECKING:
 
 
 class Original(NamedTuple):
-    """A row of the user's data.
+    """A row of the user's data."""
 
-    Attributes
-    ----------
-    suffix, content
-        Of the image file (``".png"``), and what is in it.
-    name
-        What the user calls it, "" where it has no name.
-    columns
-        All that the user's table says of it, as text.
-    """
-
+    # Of the image file (``".png"``), and what is in it.
     suffix: str
     content: bytes
-    name: str
-    columns: dict[str, str]
+    name: str  # what the user calls it, "" where it has no name
+    columns: dict[str, str]  # all that the user's table says of it, as text
 
 
 def original_rows(config: PipelineConfig, table: ImageTable) -> Iterator[Original]:

@@ -23,23 +23,14 @@ EXPIRED, NOT_YET, WRONG_HOST, WRONG_IP = 10, 9, 62, 64
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """What came back."""
 
-    Attributes
-    ----------
-    status, body, kind
-        HTTP status, the beginning of the body, its media type.
-    date
-        The coordinator's clock; None where it does not say.
-    until
-        Last moment of its certificate.
-    """
-
+    # HTTP status, the beginning of the body, its media type.
     status: int
     body: bytes
     kind: str
-    date: dt.datetime | None
-    until: dt.datetime
+    date: dt.datetime | None  # the coordinator's clock; None where it does not say
+    until: dt.datetime  # last moment of its certificate
 
     @property
     def flower_code(self) -> int | None:

@@ -40,22 +40,13 @@ NOBODY = "@fairfed-check/nobody"
 
 @dataclass(frozen=True)
 class Attempt:
-    """Something that was tried.
+    """Something that was tried."""
 
-    Attributes
-    ----------
-    what, path
-        In words, and where.
-    seen
-        What came back.
-    sound
-        Whether that is as it must be.
-    """
-
+    # In words, and where.
     what: str
     path: str
-    seen: str
-    sound: bool
+    seen: str  # what came back
+    sound: bool  # whether that is as it must be
 
 
 def probe(address: str, authority: str) -> Iterator[Attempt]:

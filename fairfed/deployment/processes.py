@@ -29,25 +29,14 @@ _children: dict[Path, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True)
 class Process:
-    """A process by its files.
+    """A process by its files."""
 
-    Attributes
-    ----------
-    name
-        What it is called.
-    pid_file, log
-        Its number, and all it says.
-    command
-        What it is; empty to look at one or to stop it.
-    environment
-        Added to this process's.
-    """
-
-    name: str
+    name: str  # what it is called
+    # Its number, and all it says.
     pid_file: Path
     log: Path
-    command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()  # what it is; empty to look at one or to stop it
+    environment: Mapping[str, str] = field(default_factory=dict)  # added to this process's
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start it, apart from this terminal.

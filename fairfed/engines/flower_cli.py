@@ -60,19 +60,12 @@ class SuperLinkError(InputError):
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How a run on a SuperLink is.
+    """How a run on a SuperLink is."""
 
-    Attributes
-    ----------
-    state
-        ``pending``, ``starting``, ``running``, ``finished:completed``, ``finished:failed`` or
-        ``finished:stopped``; ``unknown`` if the SuperLink knows no such run.
-    details
-        What Flower says of it.
-    """
-
+    # ``pending``, ``starting``, ``running``, ``finished:completed``, ``finished:failed`` or
+    # ``finished:stopped``; ``unknown`` if the SuperLink knows no such run.
     state: str
-    details: str = ""
+    details: str = ""  # what Flower says of it
 
     @property
     def ended(self) -> bool:
@@ -82,15 +75,9 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class SuperLink:
-    """A SuperLink that this machine's `flwr` knows.
+    """A SuperLink that this machine's `flwr` knows."""
 
-    Attributes
-    ----------
-    on
-        What the user calls it: a connection of Flower's `config.toml`, or a coordinator's
-        directory.
-    """
-
+    # What the user calls it: a connection of Flower's `config.toml`, or a coordinator's directory.
     on: str
 
     @property

@@ -29,21 +29,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Client:
-    """Who takes part in a federation.
+    """Who takes part in a federation."""
 
-    Attributes
-    ----------
-    index
-        Its number: its identity in everything that must be reproducible.
-    name
-        What people call it.
-    node
-        Flower's id of the node where it runs, which changes from run to run.
-    """
-
-    index: int
-    name: str
-    node: int
+    index: int  # its number: its identity in everything that must be reproducible
+    name: str  # what people call it
+    node: int  # Flower's id of the node where it runs, which changes from run to run
 
 
 @dataclass(frozen=True)

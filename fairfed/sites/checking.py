@@ -101,52 +101,29 @@ def permitted(site: SiteConfig, study: Path) -> bool:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the plan costs a site.
+    """What the plan costs a site."""
 
-    Attributes
-    ----------
-    wanted
-        Synthetic images by cell, ``[n_classes, n_groups]``.
-    images, at_most
-        Images that are made, pools of several clients included; and where many are rejected.
-    seconds, seconds_at_most
-        To make them; None where nothing has been timed.
-    megabytes
-        Their disk space at most.
-    """
-
-    wanted: Cells
+    wanted: Cells  # synthetic images by cell, ``[n_classes, n_groups]``
+    # Images that are made, pools of several clients included; and where many are rejected.
     images: int
     at_most: int
+    # To make them; None where nothing has been timed.
     seconds: float | None
     seconds_at_most: float | None
-    megabytes: float
+    megabytes: float  # their disk space at most
 
 
 @dataclass(frozen=True)
 class Check:
-    """What came of a check.
+    """What came of a check."""
 
-    Attributes
-    ----------
-    report
-        What became of the rows.
-    said
-        Training rows by class and group as the site would tell them.
-    missing
-        Cells without a training row, as pairs of class and group, of groups whose values are
-        known.
-    cost
-        None without a study, or where it makes no images or its models are not here.
-    refusals
-        Why the site cannot take part; empty where it can.
-    """
-
-    report: DataReport
-    said: Cells
+    report: DataReport  # what became of the rows
+    said: Cells  # training rows by class and group as the site would tell them
+    # Cells without a training row, as pairs of class and group, of groups whose values are known.
     missing: tuple[tuple[str, str], ...]
+    # None without a study, or where it makes no images or its models are not here.
     cost: Cost | None = None
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()  # why the site cannot take part; empty where it can
 
 
 def check(

@@ -43,21 +43,11 @@ MOST_GROUPS = 10
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the site's data.
+    """A column of the site's data."""
 
-    Attributes
-    ----------
-    name
-        What the site calls it.
-    values
-        Rows by value, the most frequent first.
-    blank
-        Rows without a value.
-    """
-
-    name: str
-    values: Mapping[str, int]
-    blank: int
+    name: str  # what the site calls it
+    values: Mapping[str, int]  # rows by value, the most frequent first
+    blank: int  # rows without a value
 
     @property
     def plain(self) -> str:
@@ -75,45 +65,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Look:
-    """What a first look has found.
+    """What a first look has found."""
 
-    Attributes
-    ----------
-    source
-        As `data.source` names it.
-    layout
-        How the data lie, in words.
-    where, unit, rows
-        What errors call the source, what its rows are called, and how many there are.
-    columns
-        All columns with a few values; others are no label and no group.
-    label
-        The column that is taken for the label; None where several could be.
-    labels, sensitive
-        Columns that could be the label, and those that could be sensitive.
-    split
-        The column that says which rows are for testing; None where there is none.
-    divided
-        Whether folders or splits say it.
-    unreadable
-        What is wrong with images that cannot be read, where they are too many to be skipped.
-    skipped
-        Images that cannot be read, where they are few.
-    """
-
-    source: str
-    layout: str
+    source: str  # as `data.source` names it
+    layout: str  # how the data lie, in words
+    # What errors call the source, what its rows are called, and how many there are.
     where: str
     unit: str
     rows: int
-    columns: tuple[Column, ...]
-    label: Column | None
+    columns: tuple[Column, ...]  # all columns with a few values; others are no label and no group
+    label: Column | None  # the column that is taken for the label; None where several could be
+    # Columns that could be the label, and those that could be sensitive.
     labels: tuple[Column, ...]
     sensitive: tuple[Column, ...]
-    split: str | None
-    divided: bool
+    split: str | None  # the column that says which rows are for testing; None where there is none
+    divided: bool  # whether folders or splits say it
+    # What is wrong with images that cannot be read, where they are too many to be skipped.
     unreadable: str = ""
-    skipped: int = 0
+    skipped: int = 0  # images that cannot be read, where they are few
 
     @property
     def undivided(self) -> bool:

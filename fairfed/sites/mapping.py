@@ -29,33 +29,18 @@ MOST_LISTED = 10
 class Names:
     """What the values of one column are called in the federation.
 
-    Attributes
-    ----------
-    setting
-        The table of `[data]` in site.toml that says it: ``labels`` or ``groups.COLUMN``.
-    column
-        The site's own column.
-    own
-        The site's values → the federation's; "" stands for none.
-    known
-        The federation's.
-    emptied
-        What becomes of a row whose value is "": for errors.
-    tolerated
-        What to write in site.toml so that values nobody knows are none: for errors.
-
     Raises
     ------
     semantic.errors.InputError
         If a value of `own` becomes one that the federation does not have.
     """
 
-    setting: str
-    column: str
-    own: Mapping[str, str]
-    known: tuple[str, ...]
-    emptied: str
-    tolerated: str
+    setting: str  # the table of `[data]` in site.toml that says it: ``labels`` or ``groups.COLUMN``
+    column: str  # the site's own column
+    own: Mapping[str, str]  # the site's values → the federation's; "" stands for none
+    known: tuple[str, ...]  # the federation's
+    emptied: str  # what becomes of a row whose value is "": for errors
+    tolerated: str  # what to write in site.toml so that values nobody knows are none: for errors
 
     def __post_init__(self) -> None:
         for name, target in self.own.items():
@@ -77,26 +62,15 @@ class Names:
 
 
 class Renamed(NamedTuple):
-    """A column in the federation's names.
+    """A column in the federation's names."""
 
-    Attributes
-    ----------
-    values
-        ``[n]``, None where a row has none.
-    emptied, unknown
-        Rows that have none although they have a value, by the value: because `Names.own` says so;
-        because nobody knows it.
-    unused
-        Names in `Names.own` that no row has.
-    called
-        The federation's name of each value that it calls otherwise.
-    """
-
-    values: list[str | None]
+    values: list[str | None]  # ``[n]``, None where a row has none
+    # Rows that have none although they have a value, by the value: because `Names.own` says so;
+    # because nobody knows it.
     emptied: Counter[str]
     unknown: Counter[str]
-    unused: tuple[str, ...]
-    called: dict[str, str]
+    unused: tuple[str, ...]  # names in `Names.own` that no row has
+    called: dict[str, str]  # the federation's name of each value that it calls otherwise
 
 
 def rename(

@@ -51,26 +51,15 @@ ALLOWED = "semantic.allow_unknown: {what}. Synthetic images and CLIP's scores of
 
 @dataclass(frozen=True)
 class Sight:
-    """What was found out.
+    """What was found out."""
 
-    Attributes
-    ----------
-    hidden
-        Positions of the sensitive columns that are left out of prompts and scores.
-    notes
-        Why, a sentence for each.
-    refusal
-        Why CLIP cannot judge images of the classes; empty where it can, or where that is allowed.
-    warnings
-        What `semantic.allow_unknown` allows here; to be said in red.
-    readings
-        CLIP's readings of real images, of the classes first.
-    """
-
+    # Positions of the sensitive columns that are left out of prompts and scores.
     hidden: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # why, a sentence for each
+    # Why CLIP cannot judge images of the classes; empty where it can, or where that is allowed.
     refusal: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what `semantic.allow_unknown` allows here; to be said in red
+    # CLIP's readings of real images, of the classes first.
     readings: tuple[Reading, ...] = field(default=())
 
     def spoken(self, groups: Iterable[str]) -> dict[str, str]:

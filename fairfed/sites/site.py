@@ -43,17 +43,10 @@ def taken_for(said: Cells) -> Cells:
 
 @dataclass(frozen=True, eq=False)
 class SiteRows:
-    """The rows of a site.
+    """The rows of a site."""
 
-    Attributes
-    ----------
-    table
-        Its rows, in the federation's label space.
-    train, test
-        Which of them are for training, and which models are measured on; ascending.
-    """
-
-    table: LabelledTable
+    table: LabelledTable  # its rows, in the federation's label space
+    # Which of them are for training, and which models are measured on; ascending.
     train: Rows
     test: Rows
 

@@ -20,20 +20,11 @@ SERVER = 2**31 - 1
 
 @dataclass(frozen=True)
 class Study:
-    """What the server of a run goes by.
+    """What the server of a run goes by."""
 
-    Attributes
-    ----------
-    config
-        The run's configuration: its directory, and the server's own models.
-    told
-        What the sites are told.
-    simulation
-        The sites, where this process has cut them from one data set.
-    """
-
-    config: Config
-    told: FederationConfig
+    config: Config  # the run's configuration: its directory, and the server's own models
+    told: FederationConfig  # what the sites are told
+    # The sites, where this process has cut them from one data set.
     simulation: SimulatedSites | None = None
 
     @property

@@ -58,23 +58,15 @@ ENCODER = "encoder"
 
 @dataclass(frozen=True)
 class ModelSources:
-    """Where a machine has its models; never sent.
+    """Where a machine has its models; never sent."""
 
-    Attributes
-    ----------
-    encoder, generator, lora, embeddings
-        As `semantic.encoder`, `generator.model`, `.lora` and `.embeddings` name them.
-    device
-        As `generator.device`.
-    store
-        Directory of the store of synthetic images; None for the user's cache.
-    """
-
+    # As `semantic.encoder`, `generator.model`, `.lora` and `.embeddings` name them.
     encoder: str = "bundled"
     generator: str = "bundled"
     lora: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
-    device: str = "auto"
+    device: str = "auto"  # as `generator.device`
+    # Directory of the store of synthetic images; None for the user's cache.
     store: str | None = None
 
 

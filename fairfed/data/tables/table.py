@@ -28,20 +28,11 @@ Rows = npt.NDArray[np.int64]
 
 
 class Parts(NamedTuple):
-    """What rows are for, each ``[n]``: a row that is not held out is for training.
+    """What rows are for, each ``[n]``: a row that is not held out is for training."""
 
-    Attributes
-    ----------
-    held
-        Held out from training.
-    measured
-        Held out, and what models are measured on.
-    server
-        Held out, and what the server judges the clients' models on; never one that is measured.
-    """
-
-    held: Bools
-    measured: Bools
+    held: Bools  # held out from training
+    measured: Bools  # held out, and what models are measured on
+    # Held out, and what the server judges the clients' models on; never one that is measured.
     server: Bools
 
 
