@@ -34,10 +34,7 @@ def print_client_audit(
 ) -> None:
     """Compare the clients of a run, print that, and write the report.
 
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If settings ask for what the run does not have.
+    Raises `InputError` if settings ask for what the run does not have.
     """
     if unread := sorted(config.model_fields_set - READ):
         raise InputError(NO_GROUPS.format(run=directory, names=", ".join(unread)))

@@ -100,10 +100,7 @@ def is_run(path: Path) -> bool:
 def client_results(run_dir: Path) -> tuple[Results, ClientValues] | None:
     """The results of a run of whose clients there is one figure each; None with counts by group.
 
-    Raises
-    ------
-    InputError
-        If it has no results yet, or nothing that can be audited.
+    Raises `InputError` if it has no results yet, or nothing that can be audited.
     """
     if system_of(run_dir) is None:
         return None

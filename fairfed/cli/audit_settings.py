@@ -142,10 +142,7 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
 def read_settings(config: AuditConfig) -> ReadSettings:
     """What is read of the rows.
 
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If the columns are not named, or settings contradict each other.
+    Raises `InputError` if the columns are not named, or settings contradict each other.
     """
     if config.truth is None:
         raise InputError(NO_TRUTH)

@@ -58,10 +58,7 @@ AUTO_CUTS = "counts of different sites need the same cut points: state --cuts, l
 def audit_here(config: AuditConfig) -> bool:
     """Audit files, or the arms of a run; says whether every condition of the gate held.
 
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If settings, files or conditions are not as they should be.
+    Raises `InputError` if settings, files or conditions are not as they should be.
     """
     if not config.data:
         raise InputError(NO_DATA)
@@ -92,11 +89,8 @@ def audit_here(config: AuditConfig) -> bool:
 def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
     """Write the counts of a site's rows, protected as the settings say.
 
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If settings or files are not as they should be, names that noise needs are not declared, or
-        the file to write exists (`force` replaces it).
+    Raises `InputError` if settings or files are not as they should be, names that noise needs are
+    not declared, or the file to write exists (`force` replaces it).
     """
     check_output(path, force)
     if not config.data:
@@ -126,11 +120,8 @@ def merge_here(
 ) -> bool:
     """Add up files of counts and audit the sum; says whether every condition of the gate held.
 
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If a file is not as it should be, they were counted with different settings, or the file to
-        write exists (`force` replaces it).
+    Raises `InputError` if a file is not as it should be, they were counted with different settings,
+    or the file to write exists (`force` replaces it).
     """
     _check_verdict(config)
     if merged_to is not None:
@@ -191,10 +182,7 @@ def _conditions(config: AuditConfig) -> list[Condition]:
 def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
     """Audit, judge, print and report; whether every condition held for every subject.
 
-    Raises
-    ------
-    InputError
-        If a condition could not be audited, when all reports are written.
+    Raises `InputError` if a condition could not be audited, when all reports are written.
     """
     conditions = _conditions(config)
     console, audits = Console(), []

@@ -105,10 +105,7 @@ def augment_here(
 ) -> None:
     """Run an augmentation on this machine.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If an option, the configuration, the data or a model is not as it should be.
+    Raises `InputError` if an option, the configuration, the data or a model is not as it should be.
     """
     steps = chosen_steps(until, only)
     chosen = _engine(engine)

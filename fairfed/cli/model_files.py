@@ -37,10 +37,7 @@ class ModelFile:
 def configured_models(path: Path) -> list[ModelFile]:
     """The models of a configuration file, of a run or of an augmentation.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is not a valid configuration.
+    Raises `InputError` if the file is not a valid configuration.
     """
     return models_of(_read(path))
 

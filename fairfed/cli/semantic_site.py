@@ -26,10 +26,7 @@ BY = ("class", "cell")
 def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> AttributeSums:
     """Exact counts and sums of the attributes of a site's training images, by class.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data or the encoder is not as the configuration says.
+    Raises `InputError` if the data or the encoder is not as the configuration says.
     """
     source = load_source(_by_class_alone(config))
     encoder = _encoder(config)
@@ -66,10 +63,7 @@ def prototype_sums(config: PipelineConfig, by: str) -> PrototypeSums:
 def check_declared(config: PipelineConfig) -> None:
     """Refuse to name the classes of a release after what the site happens to hold.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the classes are not declared and the data's source does not fix them.
+    Raises `InputError` if the classes are not declared and the data's source does not fix them.
     """
     if config.data.source not in FASHION and not config.data.classes:
         raise InputError(

@@ -82,10 +82,7 @@ S = TypeVar("S", bound=Section)
 def required(section: S | None) -> S:
     """A section that every configuration of its system has.
 
-    Raises
-    ------
-    TypeError
-        If the system is asked about a configuration that is not its own.
+    Raises `TypeError` if the system is asked about a configuration that is not its own.
     """
     if section is None:
         raise TypeError("the configuration has no section of the system that it is read for")

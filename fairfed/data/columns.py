@@ -114,10 +114,7 @@ def set_aside(
 ) -> Bools:
     """Which rows are for testing, ``[n]``: as `test` says, or else a seeded fifth of each class.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If no class has enough rows to set a fifth aside.
+    Raises `InputError` if no class has enough rows to set a fifth aside.
     """
     if test is None:
         test = np.zeros(len(labels), bool)
@@ -177,10 +174,7 @@ def filled_texts(
 def require_both(test: npt.NDArray[np.bool_], where: str) -> None:
     """Check that there are rows to train and rows to test on.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If there are none of one kind.
+    Raises `InputError` if there are none of one kind.
     """
     for kind, some in (("training", ~test), ("test", test)):
         if not some.any():

@@ -79,12 +79,8 @@ def divide(
 def load_undivided(config: Config) -> ImageTable:
     """Load the images, shaded evenly where they are shaded, for clients that differ in classes.
 
-    Shaded as clients are, images would give away by their tint whose they are.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data is not as the configuration says.
+    Shaded as clients are, images would give away by their tint whose they are. Raises `InputError`
+    if the data is not as the configuration says.
     """
     table = load_images(config)
     everybody = [np.arange(len(table), dtype=np.int64)]

@@ -22,10 +22,7 @@ UNKNOWN = "no fingerprint of a {kind}"
 def fingerprint(*parts: object) -> str:
     """SHA-256 of arrays, tables, texts and numbers, and of dataclasses and sequences of them.
 
-    Raises
-    ------
-    TypeError
-        If there is anything else among them.
+    Raises `TypeError` if there is anything else among them.
     """
     found = hashlib.sha256()
     for part in parts:

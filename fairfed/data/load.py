@@ -45,11 +45,7 @@ def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:
     """The table of a source: its rows in order, less those that the configuration leaves out.
 
     Everything but the pixels is read first, so that a wrong label is found before all images are.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data is not as the configuration says; it names the row.
+    Raises `InputError` if the data is not as the configuration says; it names the row.
     """
     require_columns(list(records.columns), data, records.where)
     use = rows_in_use(records, data)
@@ -72,10 +68,7 @@ class InUse(NamedTuple):
 def rows_in_use(records: Records, data: DataConfig) -> InUse:
     """The rows that are used by what the data say they are for, whatever their labels.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a row's split is no such word, or it is synthetic and may not be there.
+    Raises `InputError` if a row's split is no such word, or it is synthetic and may not be there.
     """
     used, test, parts = np.ones(records.size, bool), None, records.parts
     if parts is None and data.split in records.columns:
@@ -96,10 +89,7 @@ def with_images(
 ) -> tuple[ImageTable, dict[str, int]]:
     """The rows with their images, and how many rows have none that is used, by why.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If too many images cannot be read, or no row is left to train or to test on.
+    Raises `InputError` if too many images cannot be read, or no row is left to train or to test on.
     """
     require_both(known.test, records.where)
     images, read = read_images(records, rows.tolist(), data)

@@ -38,10 +38,8 @@ class Decoded(NamedTuple):
 def read_image(content: Path | bytes, side: int, background: str, megapixels: float) -> Decoded:
     """Read an image file, or its bytes.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If Pillow cannot read it, or it has more than so many megapixels: the reason alone.
+    Raises `InputError` if Pillow cannot read it, or it has more than so many megapixels: the reason
+    alone.
     """
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     try:

@@ -22,10 +22,7 @@ SIMULATED = "data.source: {source!r} is data to simulate with; name a folder, a 
 def read_source(data: DataConfig) -> Any:
     """What the reader of `data.source` returns; see `fairfed.config.source.Source`.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the source, a column or a file is missing or damaged; it names the row.
+    Raises `InputError` if the source, a column or a file is missing or damaged; it names the row.
     """
     return own_function(source_of(data.source, data.kind).reader, "data.source")(data)
 

@@ -134,12 +134,7 @@ def encode_groups(
     """The sensitive groups: the columns' values, crossed as ``a × b`` where there are several.
 
     An absent value (None) counts as a value of its own, `MISSING`; no column gives one group,
-    `ALL`.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value reads as a crossing.
+    `ALL`. Raises `InputError` if a value reads as a crossing.
     """
     if not columns:
         return (ALL,), np.zeros(n_rows, np.int64)

@@ -146,11 +146,8 @@ def institution_pair(
 ) -> tuple[Pair, bytes]:
     """An institution's certificate with its key, and the authority that sites shall trust.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a file cannot be read, they do not belong together, the certificate is not good for the
-        address, or not now.
+    Raises `InputError` if a file cannot be read, they do not belong together, the certificate is
+    not good for the address, or not now.
     """
     content = {path: _read(path) for path in (certificate, key, authority)}
     chain = _certificates(certificate, content[certificate])

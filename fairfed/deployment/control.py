@@ -57,10 +57,7 @@ def register_known(place: Coordinator) -> Iterator[str]:
 def sites(place: Coordinator) -> Iterator[str]:
     """The sites that are registered, a line each: whether they are there.
 
-    Raises
-    ------
-    fairfed.errors.RunError
-        If no SuperLink answers.
+    Raises `RunError` if no SuperLink answers.
     """
     answer = _asked(place, "list-nodes", ListNodesRequest())
     if answer.status != OK:

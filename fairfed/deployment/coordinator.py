@@ -57,13 +57,7 @@ class Coordinator:
 
     @cached_property
     def config(self) -> CoordinatorConfig:
-        """Its settings.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the folder is no coordinator's.
-        """
+        """Its settings; `InputError` if the folder is no coordinator's."""
         if not (self.folder / SETTINGS).is_file():
             raise InputError(
                 f"{self.folder}: no {SETTINGS} in it; give the folder that `fairfed coordinator "
@@ -180,13 +174,7 @@ class Coordinator:
 
 
 def coordinator(folder: Path) -> Coordinator:
-    """The coordinator of a folder.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is none.
-    """
+    """The coordinator of a folder; `InputError` if it is none."""
     found = Coordinator(folder.absolute())
     _ = found.config
     return found

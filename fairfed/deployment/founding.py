@@ -137,10 +137,7 @@ def invitation(
 def invite(place: Coordinator, name: str) -> Path:
     """Write the invitation of another site; its file.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is invited already.
+    Raises `InputError` if it is invited already.
     """
     path = place.invitations / f"{name}.toml"
     if path.exists():

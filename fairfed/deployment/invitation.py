@@ -79,13 +79,7 @@ def text_fingerprint(text: str) -> str:
 
 
 def read_invitation(path: Path) -> Invitation:
-    """Read an invitation.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is none, or is damaged.
-    """
+    """Read an invitation; `InputError` if it is none, or is damaged."""
     found = load_model(Invitation, path)
     if text_fingerprint(found.study) != found.fingerprint:
         raise InputError(

@@ -56,13 +56,7 @@ class Node:
 
     @cached_property
     def invitation(self) -> Invitation:
-        """The invitation that was accepted.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the site has joined nothing.
-        """
+        """The invitation that was accepted; `InputError` if the site has joined nothing."""
         path = self.folder / "invitation.toml"
         if not path.exists():
             raise InputError(

@@ -85,13 +85,7 @@ def make_site_key(private: Path, name: str) -> str:
 
 
 def read_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """A site's own key.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file holds none.
-    """
+    """A site's own key; `InputError` if the file holds none."""
     try:
         key = serialization.load_ssh_private_key(path.read_bytes(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -107,10 +101,7 @@ def read_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
 def read_public_key(path: Path) -> str:
     """The public half of a site's key, a line of OpenSSH without a comment.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is not there, holds another kind of key, or a private one.
+    Raises `InputError` if the file is not there, holds another kind of key, or a private one.
     """
     try:
         content = path.read_bytes()

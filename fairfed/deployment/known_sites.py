@@ -15,11 +15,8 @@ from semantic.errors import InputError
 def keep_key(place: Coordinator, key: Path, name: str) -> None:
     """Put a site's public key into the folder.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is no public key, the name is no site's, the site has another key already, or
-        another site has this one.
+    Raises `InputError` if it is no public key, the name is no site's, the site has another key
+    already, or another site has this one.
     """
     try:
         plain_name(name)

@@ -53,13 +53,7 @@ def program(name: str) -> str:
 
 
 def nginx() -> str:
-    """The path of nginx.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is not installed.
-    """
+    """The path of nginx; `InputError` if it is not installed."""
     found = shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
     if found is None:
         raise InputError(
@@ -77,10 +71,7 @@ def versions() -> dict[str, str]:
 def node_configuration(site: Path) -> str:
     """What a SuperNode tells fairfed's app: where the site's file is.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the path has signs that Flower cannot take.
+    Raises `InputError` if the path has signs that Flower cannot take.
     """
     path = str(site.absolute())
     if "'" not in path:

@@ -32,10 +32,7 @@ AGAIN = (
 def checked(node: Node) -> list[Finding]:
     """Whether the coordinator is reached, can be trusted, and has the same time.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If not: why, and what to do.
+    Raises `InputError` if not: why, and what to do.
     """
     found = list(connection(node.invitation))
     wrong = "\n".join(str(finding) for finding in found if finding.holds is False)

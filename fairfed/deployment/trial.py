@@ -84,10 +84,7 @@ def superlink_answers(place: Coordinator) -> bool:
 def await_superlink(place: Coordinator) -> None:
     """Wait for the SuperLink, which systemd has only just started.
 
-    Raises
-    ------
-    fairfed.errors.RunError
-        If it does not come.
+    Raises `RunError` if it does not come.
     """
     until = time.monotonic() + PATIENCE
     while not superlink_answers(place):

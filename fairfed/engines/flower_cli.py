@@ -88,10 +88,7 @@ class SuperLink:
     def start(self, config: Path) -> int:
         """Start a run of a configuration, and return Flower's number of it.
 
-        Raises
-        ------
-        SuperLinkError
-            If Flower refuses.
+        Raises `SuperLinkError` if Flower refuses.
         """
         settings = f"config={json.dumps(str(config.absolute()))}"
         key = Path(self.on) / RECEIPTS_KEY
@@ -105,13 +102,7 @@ class SuperLink:
         return int(told["run-id"])
 
     def status(self, run: int) -> RunStatus:
-        """How a run is.
-
-        Raises
-        ------
-        SuperLinkError
-            If the SuperLink does not answer.
-        """
+        """How a run is; `SuperLinkError` if the SuperLink does not answer."""
         told = self._flwr("list its runs", "list")
         for one in told.get("runs", []):
             if int(one["run-id"]) == run:

@@ -119,13 +119,7 @@ def records_to_bytes(records: RecordDict) -> bytes:
 
 
 def records_from_bytes(data: bytes) -> RecordDict:
-    """Read what :func:`records_to_bytes` wrote.
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-    """
+    """Read what :func:`records_to_bytes` wrote; `ValueError` if it is something else."""
     try:
         return recorddict_from_proto(ProtoRecordDict.FromString(data))
     except DecodeError as error:

@@ -55,10 +55,7 @@ BUSY = (
 def check_folder(config: Config, fresh: bool = False) -> None:
     """Refuse a directory that is not this run's; `fresh`: that is no run's. Writes nothing.
 
-    Raises
-    ------
-    InputError
-        If it holds another run, or files that are none.
+    Raises `InputError` if it holds another run, or files that are none.
     """
     path = config.run_directory
     stored = path / CONFIG
@@ -95,10 +92,7 @@ def _resolved(stored: Path) -> bool:
 def run_lock(config: Config) -> Iterator[None]:
     """Work in a run's directory while no other process does.
 
-    Raises
-    ------
-    InputError
-        If the directory is not this run's, or another process is at work in it.
+    Raises `InputError` if the directory is not this run's, or another process is at work in it.
     """
     check_folder(config)
     with _alone(config.run_directory):
@@ -139,10 +133,7 @@ def _alone(path: Path) -> Iterator[None]:
 def clear(config: Config) -> None:
     """Remove what a run has written into the directory, and nothing else; it is this run's then.
 
-    Raises
-    ------
-    InputError
-        If the directory is no run's, or another process is at work in it.
+    Raises `InputError` if the directory is no run's, or another process is at work in it.
     """
     check_folder(config, fresh=True)
     path = config.run_directory

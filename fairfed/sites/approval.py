@@ -63,10 +63,7 @@ def require_permitted(policy: SitePolicy, study: FederationConfig, folder: Path)
 def approved(folder: Path) -> dict[str, dict[str, Any]]:
     """Studies that are approved, by fingerprint: name and time of each.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is damaged.
+    Raises `InputError` if the file is damaged.
     """
     found: dict[str, dict[str, Any]] = {}
     for entry in _lines(folder / APPROVED):
@@ -80,10 +77,7 @@ def approved(folder: Path) -> dict[str, dict[str, Any]]:
 def approve(study: FederationConfig, folder: Path, yes: bool = True) -> None:
     """Note that a study is approved from now on, or no longer.
 
-    Raises
-    ------
-    generators.writing.StoreError
-        If it cannot be noted.
+    Raises `StoreError` if it cannot be noted.
     """
     entry = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

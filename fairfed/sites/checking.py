@@ -37,13 +37,7 @@ CHANNELS = 3
 
 
 def study_of(path: Path) -> Config:
-    """Read a study.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is none, or says where data are.
-    """
+    """Read a study; `InputError` if it is none, or says where data are."""
     found = load_config(path)
     if found.federation is None:
         raise InputError(
@@ -74,10 +68,7 @@ def at_site(study: Config, site: SiteConfig) -> Config:
 def sent_study(path: Path, site: SiteConfig) -> FederationConfig:
     """What a study sends: as a site has kept it of a message (JSON), or as its file comes to here.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is no study, or names what is not here.
+    Raises `InputError` if the file is no study, or names what is not here.
     """
     if path.suffix != ".json":
         own = at_site(study_of(path), site)
@@ -179,12 +170,8 @@ def check(
 def own_space(site: SiteConfig) -> tuple[SiteConfig, LabelSpace]:
     """The label space of the names that a site has, and its configuration without a mapping.
 
-    Labels that are mapped to none stay left out.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a column is not there, or holds measurements and no groups.
+    Labels that are mapped to none stay left out. Raises `InputError` if a column is not there, or
+    holds measurements and no groups.
     """
     data = site.data
     read = site_columns(data)

@@ -22,10 +22,7 @@ def diffusion_settings(
 ) -> DiffusionSettings:
     """Settings of the generator of a run or of an augmentation.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value of `[generator]` is not one that the generator knows.
+    Raises `InputError` if a value of `[generator]` is not one that the generator knows.
     """
     return DiffusionSettings(
         **generator.model_dump(), image_size=image_size, allow_unknown=allow_unknown

@@ -70,10 +70,7 @@ def site_of(
 ) -> Site:
     """A real site under a study; see `Site` for `index` and `kept`, `Workplace` for `memory`.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a model is not on the disk and the site downloads none.
+    Raises `InputError` if a model is not on the disk and the site downloads none.
     """
     images = rows.table if isinstance(rows.table, ImageTable) else None
     # What CLIP makes of images is told in numbers: they are of rows that the site says.

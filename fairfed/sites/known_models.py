@@ -26,10 +26,8 @@ OTHER_DOMAIN = (
 def check_models(place: Workplace) -> None:
     """Refuse classes that the models which a study relies on do not know, before any is made.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If CLIP or the generator does not know a class, or a prompt does not suit the generator.
+    Raises `InputError` if CLIP or the generator does not know a class, or a prompt does not suit
+    the generator.
     """
     study = place.study
     if synthesises(study):

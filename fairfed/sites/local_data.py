@@ -102,10 +102,7 @@ class Mapped(NamedTuple):
 def map_rows(columns: Columns, data: SiteData, labels: LabelSpace) -> Mapped:
     """Call classes and sensitive values what the federation calls them.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If there is a name that nobody knows, and site.toml makes that an error.
+    Raises `InputError` if there is a name that nobody knows, and site.toml makes that an error.
     """
     where, rows = columns.where, columns.rows
     names = Names(
@@ -149,10 +146,7 @@ class Columns(NamedTuple):
 def site_columns(data: SiteData) -> Columns:
     """Read what a site's rows are labelled with; no image is opened.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the source, a file or a column is not there.
+    Raises `InputError` if the source, a file or a column is not there.
     """
     return _table_columns(data)[1] if data.tabular else _image_columns(data)[2]
 

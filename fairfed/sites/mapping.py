@@ -29,10 +29,7 @@ MOST_LISTED = 10
 class Names:
     """What the values of one column are called in the federation.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value of `own` becomes one that the federation does not have.
+    Raises `InputError` if a value of `own` becomes one that the federation does not have.
     """
 
     setting: str  # the table of `[data]` in site.toml that says it: ``labels`` or ``groups.COLUMN``

@@ -100,10 +100,7 @@ def to_note(
 def signing_key(path: Path) -> Ed25519PrivateKey:
     """The coordinator's key, made where there is none yet; nobody else may read its file.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file holds something else, or cannot be written.
+    Raises `InputError` if the file holds something else, or cannot be written.
     """
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

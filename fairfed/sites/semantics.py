@@ -45,10 +45,7 @@ def semantic_space(
 ) -> SemanticSpace:
     """Classes and groups with what they are called.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the attribute table cannot be read or has no row for a class.
+    Raises `InputError` if the attribute table cannot be read or has no row for a class.
     """
     templates = semantic.templates or TEMPLATES
     return SemanticSpace(classes, groups, attribute_table(semantic, classes), templates)

@@ -68,10 +68,7 @@ class SimulatedSites(Sites):
     def data(self, split: str = MAIN) -> Federation:
         """All rows and who holds which.
 
-        Raises
-        ------
-        semantic.errors.InputError
-            If the data or its division is not as the configuration says.
+        Raises `InputError` if the data or its division is not as the configuration says.
         """
         with self._lock:
             if split not in self._divided:
@@ -161,10 +158,7 @@ class SimulatedSites(Sites):
     def position(self, client: int) -> int:
         """The position of a client among the sites, which is its number.
 
-        Raises
-        ------
-        fairfed.errors.PublicInputError
-            If there are more clients than sites.
+        Raises `PublicInputError` if there are more clients than sites.
         """
         if client >= len(self.names):
             raise PublicInputError(NO_SITE.format(client=client, sites=len(self.names)))
@@ -208,10 +202,7 @@ def fingerprints(config: Config) -> dict[str, str]:
 def attribute_rows(config: Config) -> AttributeRows | None:
     """The class × attribute table of a run as text; None where classes go by their names.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the table cannot be read.
+    Raises `InputError` if the table cannot be read.
     """
     if config.data.tabular or config.semantic.attributes == "names":
         return None
@@ -226,13 +217,7 @@ Kind = TypeVar("Kind", bound=SimulatedSites)
 
 
 def simulated(sites: object, kind: type[Kind], what: str) -> Kind:
-    """The simulation that something needs.
-
-    Raises
-    ------
-    fairfed.errors.PublicInputError
-        If the sites are real.
-    """
+    """The simulation that something needs; `PublicInputError` if the sites are real."""
     if not isinstance(sites, kind):
         raise PublicInputError(ONLY_SIMULATED.format(what=what))
     return sites

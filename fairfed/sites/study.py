@@ -47,13 +47,7 @@ class Study:
         return Workplace(self.told, sources_of(self.config))
 
     def simulated(self, what: str) -> SimulatedSites:
-        """The simulation that something needs.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the sites are real.
-        """
+        """The simulation that something needs; `InputError` if the sites are real."""
         return simulated(self.simulation, SimulatedSites, what)
 
     def with_told(self, told: FederationConfig) -> Study:
@@ -72,13 +66,7 @@ class Study:
 
 
 def refuse_arms(config: Config, section: str) -> None:
-    """Refuse arms beside a section whose run has none.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If `[[arms]]` says anything.
-    """
+    """Refuse arms beside a section whose run has none; `InputError` if `[[arms]]` says anything."""
     if config.arms != Config().arms:
         raise InputError(HAS_ARMS.format(section=section))
 
@@ -86,10 +74,7 @@ def refuse_arms(config: Config, section: str) -> None:
 def study_of(config: Config, simulation: SimulatedSites | None) -> Study:
     """The study of a run's configuration, over a simulation or over real sites.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the configuration names neither data to simulate with nor a label space.
+    Raises `InputError` if the configuration names neither data to simulate with nor a label space.
     """
     if simulation is not None:
         return Study(config, simulation.study, simulation)

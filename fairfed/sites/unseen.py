@@ -25,10 +25,7 @@ MOST_WORDS = 6
 def composing(space: SemanticSpace, unseen: tuple[str, ...]) -> ComposingConditioner:
     """What conditions a generator that has never seen some classes.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If one of them is no class, or the classes have no attributes.
+    Raises `InputError` if one of them is no class, or the classes have no attributes.
     """
     unknown = [name for name in unseen if name not in space.classes]
     if unknown:

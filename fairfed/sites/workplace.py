@@ -134,10 +134,7 @@ class Workplace:
     def encoder(self) -> ClipEncoder:
         """CLIP, with the weights that the study asks for.
 
-        Raises
-        ------
-        semantic.errors.InputError
-            If it is not to be had, or has other weights.
+        Raises `InputError` if it is not to be had, or has other weights.
         """
         found = load_encoder(self.sources.encoder)
         asked = self.study.fingerprints.get(ENCODER, found.fingerprint)
@@ -277,10 +274,8 @@ class Workplace:
     def check_model(self, arm: Arm | None = None) -> None:
         """Build an arm's model, where only that shows whether it can be had.
 
-        Raises
-        ------
-        semantic.errors.InputError
-            If CLIP or a model of the user's own is not to be had, or is no such model.
+        Raises `InputError` if CLIP or a model of the user's own is not to be had, or is no such
+        model.
         """
         own = self.study.model not in MODELS
         if own:

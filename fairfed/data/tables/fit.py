@@ -69,10 +69,7 @@ def fit(study: FederationConfig, ask: Callable[[], Mapping[int, RecordDict]]) ->
 def fitted_fields(schema: TableConfig, merged: Summary) -> dict[str, Any]:
     """Fields of the schema with what the clients' answers add to them.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If no client has enough rows to say anything of a numeric column.
+    Raises `InputError` if no client has enough rows to say anything of a numeric column.
     """
     lacking = unknown(schema)
     for setting, names, said in (

@@ -149,11 +149,7 @@ def draw_parts(
 
     With `server` the server has the validation rows to judge models on. If they are also what is
     measured, it has a random half and the other half is measured: what steers must not choose.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If there are too few rows to divide.
+    Raises `InputError` if there are too few rows to divide.
     """
     rows = np.arange(n)
     if split is None:
