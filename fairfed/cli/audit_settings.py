@@ -31,17 +31,8 @@ NOT_A_NUMBER = "{option} {text!r}: {part!r} is no number; expected COLUMN=NUMBER
 def resolve(path: Path | None, options: Mapping[str, Any]) -> AuditConfig:
     """Settings of a file, with options that are given in their place.
 
-    Parameters
-    ----------
-    path
-        A TOML file, or None.
-    options
-        Texts of the command line by name of the setting; None and empty ones were not given.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file or an option is not as it should be.
+    Options are texts by name of the setting; None and empty ones were not given. Raises
+    `InputError` if the file or an option is not as it should be.
     """
     base = load_model(AuditConfig, path)
     given = {

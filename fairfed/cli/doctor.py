@@ -25,15 +25,8 @@ BUNDLED = ("fairfed", "semantic", "generators")
 def examine(config: Path | None = None) -> bool:
     """Print what was found; True if nothing that a run needs is missing or damaged.
 
-    Parameters
-    ----------
-    config
-        Configuration file whose models are looked for as well.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If that is no valid configuration.
+    The models of `config` are looked for as well. Raises `InputError` if it is no valid
+    configuration.
     """
     console = Console()
     console.print(

@@ -54,27 +54,13 @@ def explain(
     prototypes: Path | None = None,
     nearest: int = 1,
 ) -> list[Explanation]:
-    """Explain classes (``Bag``) and cells (``Bag × red``).
+    """Explain classes (``Bag``) and cells (``Bag × red``), each beside the `nearest` seen classes.
 
-    Parameters
-    ----------
-    config
-        Its sections `[semantic]` and `[conditioning]` and the seed.
-    asked, seen
-        Classes and cells. A seen cell's class is seen. Without any, every class of the table is
-        that is not asked for.
-    attributes
-        Attribute table in place of `semantic.attributes`.
-    prototypes
-        File of released prototypes, in place of `conditioning.prototypes`.
-    nearest
-        How many seen classes to compare with.
+    A seen cell's class is seen. Without `seen`, every class of the table is that is not asked for.
+    `attributes` and `prototypes` are files in place of those of the configuration.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a file is not as it should be, a class is in no row of the table, nothing is seen, or
-        the conditioning mode needs what the class does not have.
+    Raises `InputError` if a file is not as it should be, a class is in no row of the table, nothing
+    is seen, or the conditioning mode needs what the class does not have.
     """
     table = _table(config, [*asked, *seen], attributes)
     cells = {name: _cell(name, table) for name in (*asked, *seen)}

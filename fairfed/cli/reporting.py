@@ -52,23 +52,8 @@ def watch_here(
 ) -> Path:
     """Write a run's report again whenever a round ends, until the run is complete or Ctrl-C.
 
-    While it is watched the page loads itself again; the page that is left behind does not.
-
-    Parameters
-    ----------
-    run_dir : Path
-        Run directory.
-    every : int
-        Seconds between two looks, at least 1.
-    console : Console, optional
-        Where the round is shown.
-    wait : callable
-        Waits some seconds; tests replace it.
-
-    Returns
-    -------
-    Path
-        The report.
+    It looks every so many seconds, at least 1. While it is watched the page loads itself again; the
+    page that is left behind does not.
     """
     console = console or Console()
     seen: object = "nothing yet"  # which no state of a log is: the first look always writes

@@ -112,22 +112,9 @@ def run_here(
 ) -> None:
     """Run an experiment and print its tables; the last line names the report.
 
-    Parameters
-    ----------
-    config
-        The experiment.
-    fresh
-        Remove what a run has written to its directory, once all inputs are found sound.
-    sites
-        With `[federation]` in the configuration: the files of the sites that take part, on this
-        machine.
-    on
-        The SuperLink whose sites take part instead; see `fairfed.engines.flower_cli.SuperLink`.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If sites are given to a simulation, or none to a study of sites.
+    `fresh` removes what a run has written to its directory, once all inputs are found sound. A
+    study with `[federation]` has its sites' files on this machine, or a SuperLink whose sites take
+    part. Raises `InputError` if sites are given to a simulation, or none to a study of sites.
     """
     if bool(sites or on) != (config.federation is not None):
         raise InputError(NO_SITES if config.federation is not None else ONLY_SITES)

@@ -36,18 +36,11 @@ def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> Attri
 
 
 def prototype_sums(config: PipelineConfig, by: str) -> PrototypeSums:
-    """Exact counts and sums of the CLIP embeddings of a site's training images.
+    """Exact counts and sums of the CLIP embeddings of a site's training images, by class or cell.
 
-    Parameters
-    ----------
-    by
-        `class`, or `cell` (class × group). Images whose group is unknown are of no cell.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If `by` is neither, the label space is not declared (`check_declared`), or the data or the
-        encoder is not as the configuration says.
+    Images whose group is unknown are of no cell. Raises `InputError` if `by` is neither `class` nor
+    `cell`, the label space is not declared (`check_declared`), or the data or the encoder is not as
+    the configuration says.
     """
     if by not in BY:
         raise InputError(f"--by {by!r} is unknown; choose one of {', '.join(BY)}")

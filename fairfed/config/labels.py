@@ -97,12 +97,7 @@ def found_space(
 ) -> LabelSpace:
     """The label space of data that are at one place: its groups are those that there are.
 
-    Parameters
-    ----------
-    classes, groups
-        Names, in the order of their positions.
-    sensitive
-        Names of the sensitive columns whose values `groups` crosses.
+    `groups` crosses the values of the `sensitive` columns.
     """
     parts = [group.split(CROSSED) for group in groups] if sensitive else []
     values = {

@@ -76,13 +76,7 @@ def is_own(source: str) -> bool:
 
 
 def source_of(source: str, kind: Kind | None = None) -> Source:
-    """The sort of a `data.source`.
-
-    Parameters
-    ----------
-    kind
-        What a source of the user's own gives; images, where nobody says.
-    """
+    """The sort of a `data.source`; of the user's own, one that gives `kind`, or else images."""
     known = _registered(source)
     if known is None and is_own(source):
         return Source(_is(source), source, kind or "images")

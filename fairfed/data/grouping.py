@@ -36,18 +36,10 @@ def name_groups(
 ) -> list[str | None]:
     """The group of each value of column `name`; None for None.
 
-    Parameters
-    ----------
-    rule
-        Cut points, or the values that are groups of their own; nothing: every value is.
-    rows
-        Positions of the values in their table, where these are not all.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value is no number that cut points could order, a named value is nowhere, or numbers
-        without cut points are too many.
+    Without a rule of cut points, or of the values that are groups of their own, every value is one.
+    `rows` are the positions of the values in their table, where these are not all. Raises
+    `InputError` if a value is no number that cut points could order, a named value is nowhere, or
+    numbers without cut points are too many.
     """
     known = [text for text in texts if text is not None]
     if not rule:

@@ -30,10 +30,7 @@ def read_source(data: DataConfig) -> Any:
 def read_records(data: DataConfig) -> Records:
     """The rows of an image folder, a Hugging Face dataset, or a source of the user's own.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        As `read_source`, or the source gives something else.
+    Raises as `read_source`, and if the source gives something else.
     """
     found = read_source(data)
     if isinstance(found, Records):

@@ -104,15 +104,8 @@ def encode_labels(
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """The label space and the labels' positions in it.
 
-    Parameters
-    ----------
-    rows
-        Positions of the labels in their table, where these are not all.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a label is not in the declared space, or reads as a crossing.
+    `rows` are the positions of the labels in their table, where these are not all. Raises
+    `InputError` if a label is not in the declared space, or reads as a crossing.
     """
     classes = tuple(declared) or natural_order(labels)
     for name in classes:

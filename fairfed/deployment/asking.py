@@ -67,23 +67,10 @@ def ask(
     address: str, authority: str, path: str = "/", body: bytes | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:  # fmt: skip
-    """Send a request; the path goes out as it is written.
+    """Send a request to ``HOST:PORT``; the path goes out as it is written.
 
-    Parameters
-    ----------
-    address
-        ``HOST:PORT``.
-    authority
-        Certificate of the authority to trust, PEM; no other is.
-    path, body
-        What is asked for; a body is posted as Flower's messages are.
-    headers
-        More of them.
-
-    Raises
-    ------
-    UnreachableError
-        If nobody answers, or its certificate is not good.
+    No certificate is trusted but that of the authority (PEM). A body is posted as Flower's messages
+    are. Raises `UnreachableError` if nobody answers, or its certificate is not good.
     """
     host, port = parts(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

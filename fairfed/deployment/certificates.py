@@ -69,16 +69,8 @@ def make_server(
 ) -> Pair:
     """A server's certificate, signed by an authority.
 
-    Parameters
-    ----------
-    authority
-        Who signs.
-    names
-        DNS names and IP addresses by which it is reached; it is also good for this machine's own.
-    days
-        How long it is valid.
-    now
-        When that begins; None for this moment.
+    It is good for the DNS names and IP addresses given, and for this machine's own; from `now` on,
+    or from this moment.
     """
     signer = serialization.load_pem_private_key(authority.key, None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)  # `make_authority` makes no other

@@ -24,16 +24,10 @@ IN_USE = 23
 
 
 def register(place: Coordinator, name: str) -> str:
-    """Tell the SuperLink the key of a site in the folder, as `flwr supernode register` does.
+    """Tell the SuperLink the key of a site in the folder; what came of it, a line.
 
-    Returns
-    -------
-    What came of it, a line.
-
-    Raises
-    ------
-    fairfed.errors.RunError
-        If no SuperLink answers, or it does not take the key.
+    As `flwr supernode register` does. Raises `RunError` if no SuperLink answers, or it does not
+    take the key.
     """
     line = read_public_key(place.sites / f"{name}.pub").encode()
     key = serialization.load_ssh_public_key(line).public_bytes(

@@ -152,13 +152,7 @@ class Coordinator:
         return (executable or nginx(), "-p", where, "-c", f"{where}/nginx.conf", "-e", "stderr")
 
     def processes(self, executable: str | None = None) -> dict[str, Process]:
-        """All three, in the order in which they are started.
-
-        Parameters
-        ----------
-        executable
-            Path of nginx; None: where it is found.
-        """
+        """All three, in the order in which they are started; nginx is looked for without a path."""
         commands = {
             "superlink": self.superlink(self.config),
             "superexec": self.superexec(self.config),

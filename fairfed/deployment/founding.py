@@ -48,26 +48,14 @@ def found(
     study: Path, out: Path, config: CoordinatorConfig, sites: Iterable[str] = (),
     institution: Institution | None = None,
 ) -> Coordinator:  # fmt: skip
-    """Write a coordinator's folder.
+    """Write a coordinator's folder, which must not exist or be empty.
 
-    Parameters
-    ----------
-    study
-        The study's file.
-    out
-        The folder; it must not exist, or be empty.
-    config
-        Its settings; the name is replaced by the study's.
-    sites
-        Who is invited; without them, those that the study names.
-    institution
-        A certificate to show the sites, in place of one of the coordinator's own.
+    The settings' name is replaced by the study's. Who is invited are `sites` or, without them,
+    those that the study names. An institution's certificate takes the place of one of the
+    coordinator's own.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the folder holds something, the study is none, names no sites or has files that do not
-        exist, or the institution's certificate is not good for the address.
+    Raises `InputError` if the folder holds something, the study is none, names no sites or has
+    files that do not exist, or the institution's certificate is not good for the address.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(

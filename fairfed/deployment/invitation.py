@@ -56,13 +56,7 @@ class Invitation(Section):
         return fingerprint(self.authority.encode())
 
     def config(self, attributes: str | None = None) -> Config:
-        """The study.
-
-        Parameters
-        ----------
-        attributes
-            Path of the study's table of attributes on this machine; None: as its text says.
-        """
+        """The study; `attributes` is the path of its table on this machine, or as its text says."""
         changes = [] if attributes is None else [f"semantic.attributes={attributes}"]
         return parse_config(self.study, "the invitation's study", changes)
 

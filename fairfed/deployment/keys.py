@@ -22,12 +22,7 @@ NO_KEY = (
 def write_new_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, from its first byte on; never over another one.
 
-    Raises
-    ------
-    FileExistsError
-        If it is there.
-    generators.writing.StoreError
-        If it cannot be written.
+    Raises `FileExistsError` if it is there, and `StoreError` if it cannot be written.
     """
     with explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,25 +41,10 @@ def new_secret() -> bytes:
 
 
 def make_site_key(private: Path, name: str) -> str:
-    """Make a site's key pair, or keep the one that is there.
+    """Make a site's key pair, or keep the one that is there; the public half, a line.
 
-    Flower wants ECDSA over a NIST curve in OpenSSH's format.
-
-    Parameters
-    ----------
-    private
-        File of the private half.
-    name
-        Of the site; the comment of the public half.
-
-    Returns
-    -------
-    The public half, a line.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file that is there is no such key.
+    Flower wants ECDSA over a NIST curve in OpenSSH's format. The site's name is the comment of the
+    public half. Raises `InputError` if the file that is there is no such key.
     """
     if private.exists():
         key = read_private_key(private)

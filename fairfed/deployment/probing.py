@@ -52,17 +52,8 @@ class Attempt:
 def probe(address: str, authority: str) -> Iterator[Attempt]:
     """Try all that must be closed, and the Fleet API, which must be open to registered sites.
 
-    Parameters
-    ----------
-    address
-        ``HOST:PORT``.
-    authority
-        Certificate of the authority, PEM.
-
-    Raises
-    ------
-    fairfed.deployment.asking.UnreachableError
-        If nobody answers.
+    Of ``HOST:PORT``, with the authority's certificate (PEM). Raises `UnreachableError` if nobody
+    answers.
     """
     ask(address, authority)
     listing = ListNodesRequest().SerializeToString()

@@ -41,12 +41,8 @@ class Process:
     def start(self) -> subprocess.Popen[bytes]:
         """Start it, apart from this terminal.
 
-        Raises
-        ------
-        fairfed.errors.RunError
-            If it runs already, or cannot be started.
-        generators.writing.StoreError
-            If its files cannot be written.
+        Raises `RunError` if it runs already or cannot be started, `StoreError` if its files cannot
+        be written.
         """
         with explained(self.pid_file):
             self.pid_file.parent.mkdir(parents=True, exist_ok=True)
@@ -110,13 +106,7 @@ class Process:
         return self.pid_file.exists() and not self.runs()
 
     def stop(self, patience: float = PATIENCE) -> bool:
-        """Ask it to end, end it where it does not, with all that it started; whether it was there.
-
-        Parameters
-        ----------
-        patience
-            Seconds that it has.
-        """
+        """Ask it to end, end it after so many seconds, with its children; whether it was there."""
         pid, was_there = self.pid(), self.runs()
         if was_there and pid is not None:
             os.kill(pid, signal.SIGTERM)

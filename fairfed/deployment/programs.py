@@ -26,12 +26,8 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 def environment(home: Path, threads: int | None) -> dict[str, str]:
     """What a process of Flower's finds in its environment.
 
-    Parameters
-    ----------
-    home
-        Flower's directory, for its configuration and what it unpacks.
-    threads
-        That one process computes with; None for one.
+    `home` is Flower's directory, for its configuration and what it unpacks; a process computes with
+    one thread unless `threads` says more.
     """
     return {
         **ALWAYS,

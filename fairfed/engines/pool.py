@@ -12,13 +12,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Run jobs in this thread (``count`` = 1) or in ``count`` threads that are kept for reuse.
-
-    Parameters
-    ----------
-    count : int
-        Jobs that run at once, >= 1.
-    """
+    """Run jobs in this thread (``count`` = 1) or in ``count`` threads that are kept for reuse."""
 
     def __init__(self, count: int) -> None:
         self._count = count

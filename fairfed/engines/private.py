@@ -52,10 +52,7 @@ __all__ = [
 def server_identity(run_id: int) -> Iterator[None]:
     """Be the server of run ``run_id`` until the block ends, then restore the former identity.
 
-    Raises
-    ------
-    RuntimeError
-        Another engine of this process holds the identity.
+    Raises `RuntimeError` while another engine of this process holds the identity.
     """
     if not _running.acquire(blocking=False):
         raise RuntimeError(
@@ -93,13 +90,7 @@ def with_content(message: Message, content: RecordDict) -> Message:
 
 
 def message_to_bytes(message: Message) -> bytes:
-    """Serialise a message.
-
-    Raises
-    ------
-    ValueError, TypeError
-        The content cannot be serialised (an integer beyond 64 bits, for example).
-    """
+    """Serialise a message; `ValueError` or `TypeError` if it cannot be (integers over 64 bits)."""
     return bytes(message_to_proto(message).SerializeToString())
 
 

@@ -39,12 +39,7 @@ PATIENCE = 10.0
 class Worker:
     """What runs in a worker process: any client, one message at a time.
 
-    Parameters
-    ----------
-    app : bytes
-        The pickled ClientApp.
-    path : sequence of str
-        Where its modules are found.
+    It has the pickled ClientApp, and the path where its modules are found.
     """
 
     def __init__(self, app: bytes, path: Sequence[str]) -> None:
@@ -78,15 +73,7 @@ def places(error: BaseException) -> str:
 
 
 class Processes:
-    """Worker processes with one CPU each; a message goes to whichever is idle.
-
-    Parameters
-    ----------
-    client_app : ClientApp
-        What they run.
-    count : int
-        How many there are.
-    """
+    """``count`` worker processes with one CPU each; a message goes to whichever is idle."""
 
     def __init__(self, client_app: ClientApp, count: int) -> None:
         from ray import cloudpickle

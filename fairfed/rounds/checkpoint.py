@@ -49,21 +49,10 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically; missing folders are created.
+    """Write a checkpoint atomically, in place of the former; missing folders are created.
 
-    Parameters
-    ----------
-    path : Path
-        Target file; replaced if it exists.
-    checkpoint : Checkpoint
-        What to write.
-
-    Raises
-    ------
-    ValueError
-        ``state`` holds a number that is not finite.
-    TypeError
-        ``state`` holds what JSON cannot.
+    Raises `ValueError` if ``state`` holds a number that is not finite, `TypeError` if it holds what
+    JSON cannot.
     """
     meta = {
         "format": FORMAT,
@@ -89,10 +78,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
-    Raises
-    ------
-    InputError
-        The file is missing, truncated, damaged, of another version or no checkpoint at all.
+    Raises `InputError` if it is missing, truncated, damaged, of another version or none at all.
     """
     try:
         return _read(path)

@@ -172,24 +172,10 @@ def query(
 
 
 def sample(clients: Iterable[int], fraction: float, seed: int, server_round: int) -> list[int]:
-    """Draw the clients of a round, reproducibly.
+    """Draw the clients of a round, reproducibly; their indices, ascending, at least one.
 
-    The draw is over client indices (node ids change from run to run) and depends on nothing but
-    its arguments, so a resumed run draws what the first would have drawn.
-
-    Parameters
-    ----------
-    clients : iterable of int
-        Indices of those who take part.
-    fraction : float
-        Share of them, in (0, 1]; at least one client is drawn.
-    seed, server_round : int
-        What the draw depends on.
-
-    Returns
-    -------
-    list of int
-        Their indices, ascending.
+    The draw is over client indices (node ids change from run to run) and depends on nothing but its
+    arguments, so a resumed run draws what the first would have drawn. `fraction` is in (0, 1].
     """
     ordered = sorted(clients)
     if fraction >= 1.0:

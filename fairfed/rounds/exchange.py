@@ -114,19 +114,7 @@ Steps = Generator[Exchange, Answers, T]
 
 
 def perform(grid: Grid, clients: Sequence[Client], exchange: Exchange, timeout: float) -> Answers:
-    """Ask clients and wait for their replies.
-
-    Parameters
-    ----------
-    grid : Grid
-        Any Flower grid.
-    clients : sequence of Client
-        The federation, in order of the clients' indices.
-    exchange : Exchange
-        What is asked, and whom.
-    timeout : float
-        Seconds to wait where the exchange does not say it.
-    """
+    """Ask clients and wait: `timeout` seconds where the exchange does not say how long."""
     limit = timeout if exchange.timeout is None else exchange.timeout
     asked = [client for client in clients if client.index in exchange.contents]
     answers = Answers(exchange.label, {client.index: client.name for client in asked})

@@ -40,19 +40,9 @@ def lines_to_keep(
 ) -> bytes:
     """What a log holds up to the checkpoints; the rounds after them will be run again.
 
-    Parameters
-    ----------
-    log
-        `rounds.jsonl`; it need not be there.
-    finished
-        For each arm, the round of its checkpoint (0 without one).
-    checkpoint
-        File of an arm's checkpoint.
-
-    Raises
-    ------
-    InputError
-        If an arm's lines are not those of the rounds 1, 2, … of its checkpoint.
+    The log need not be there. `finished` is, for each arm, the round of its checkpoint (0 without
+    one). Raises `InputError` if an arm's lines are not those of the rounds 1, 2, … of its
+    checkpoint.
     """
     found = _read(log, finished)
     problems = {arm: _problem(arm, finished[arm], found.places[arm]) for arm in finished}

@@ -32,10 +32,7 @@ class NotApprovedError(InputError):
 def permitted(policy: SitePolicy, study: FederationConfig, folder: Path) -> bool:
     """Whether a site may take part in a study, as far as that is up to a person.
 
-    Parameters
-    ----------
-    folder
-        The site's state directory.
+    `folder` is the site's state directory.
     """
     if policy.approve == "any" and not policy.studies:
         return True
@@ -45,10 +42,7 @@ def permitted(policy: SitePolicy, study: FederationConfig, folder: Path) -> bool
 def require_permitted(policy: SitePolicy, study: FederationConfig, folder: Path) -> None:
     """Keep a study that is not permitted for a person to look at, and refuse it.
 
-    Raises
-    ------
-    NotApprovedError
-        With the command that approves it.
+    The `NotApprovedError` has the command that approves it.
     """
     if permitted(policy, study, folder):
         return

@@ -126,19 +126,9 @@ def check(
 ) -> Check:
     """Build the site that would take part in a study, and ask it.
 
-    Parameters
-    ----------
-    study
-        None: what the site holds, under its own names.
-    timed
-        Make one batch of images to tell the time that the plan takes.
-    plan
-        Whether to plan, which takes the models.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the rows cannot be read or mapped.
+    Without a study: what it holds, under its own names. `plan` takes the models; `timed` makes one
+    batch of images to tell the time that the plan takes. Raises `InputError` if the rows cannot be
+    read or mapped.
     """
     if study is None:
         config, labels = own_space(config)

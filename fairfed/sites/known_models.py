@@ -59,10 +59,7 @@ def relies_on_clip(study: FederationConfig) -> bool:
 def check_rendering(sites: SimulatedSites) -> None:
     """Refuse domain matching with an autoencoder that does not know a simulation's images.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        With what to do.
+    The `InputError` says what to do.
     """
     study = sites.study
     matching = any(domain_matching_enabled(study, arm) for arm in study.arms)

@@ -92,17 +92,8 @@ class Ledger:
     ) -> None:
         """Write a line, on the disk when this returns; on failure the file is as before.
 
-        Parameters
-        ----------
-        entry
-            What it says.
-        allowed
-            Is handed all entries so far and may raise; no other process writes in between.
-
-        Raises
-        ------
-        generators.writing.StoreError
-            If it cannot be written.
+        `allowed` is handed all entries so far and may raise; no other process writes in between.
+        Raises `StoreError` if the line cannot be written.
         """
         with explained(self.path), self._alone() as file:
             if allowed is not None:

@@ -89,15 +89,7 @@ class Verified:
 
 
 def verified(ledger: Ledger, site: str, key: str | None) -> Verified:
-    """Walk along a ledger.
-
-    Parameters
-    ----------
-    site
-        The site's name.
-    key
-        Public key of the coordinator's receipts, if the site knows it.
-    """
+    """Walk along a ledger; receipts are verified where the coordinator's public key is known."""
     lines = list(ledger.walk())
     entries = [line.entry for line in lines if line.entry is not None]
     answers = [entry["digest"] for entry in entries if "digest" in entry]

@@ -79,24 +79,11 @@ def rename(
     strict: bool,
     blank: bool = True,
 ) -> Renamed:
-    """Call the values of a column what the federation calls them.
+    """Call the values of a column, ``[n]`` with None where there is none, what the federation does.
 
-    Parameters
-    ----------
-    texts
-        ``[n]``, None where there is no value.
-    rows
-        ``[n]``, the rows' positions in the source, for errors.
-    strict
-        Whether a value that nobody knows is an error.
-    blank
-        Whether a row may have no value; if not, none is a value that nobody knows.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If there are values that nobody knows, and that is one; it names all of them, a row, and
-        what to write in site.toml.
+    `rows`, ``[n]``, are the rows' positions in the source, for errors. `strict` makes a value that
+    nobody knows an error; without `blank`, none is such a value. The `InputError` names all of
+    them, a row, and what to write in site.toml.
     """
     called = {text: names.find(text) for text in dict.fromkeys(texts) if text is not None}
     strange = [text for text, name in called.items() if name is None]
@@ -165,16 +152,9 @@ def group_positions(
 ) -> npt.NDArray[np.int64]:
     """Positions of the rows' groups in `labels.groups`, ``[count]``.
 
-    Parameters
-    ----------
-    columns
-        ``[count]`` values in the federation's names, by sensitive column; one that a site lacks is
-        absent.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a row's crossing is none of the groups, because these were found without it.
+    The columns are ``[count]`` values in the federation's names, by sensitive column; one that a
+    site lacks is absent. Raises `InputError` if a row's crossing is none of the groups, because
+    these were found without it.
     """
     rows = zip(*columns.values(), strict=True) if columns else [()] * count
     found = [labels.group(dict(zip(columns, values, strict=True))) for values in rows]

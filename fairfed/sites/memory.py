@@ -16,10 +16,7 @@ KEPT_BYTES = 2 * 10**9
 class Memory:
     """Values by key; the oldest go first where there are too many bytes of them.
 
-    Parameters
-    ----------
-    limit
-        Bytes that are kept; the last value is, whatever its size.
+    At most `limit` bytes are kept, and the last value whatever its size.
     """
 
     def __init__(self, limit: int = KEPT_BYTES) -> None:

@@ -49,10 +49,7 @@ def listening(listener: Listener) -> Iterator[None]:
 def at_most(seconds: float) -> Iterator[None]:
     """Interrupt a synthesis in the block that takes longer, once it has got further.
 
-    Raises
-    ------
-    UnderWay
-        In the block, after at least one image that was not there before.
+    Raises `UnderWay` in the block, after at least one image that was not there before.
     """
     end, handled, made = time.monotonic() + seconds, 0, 0
 

@@ -130,14 +130,9 @@ def public_text(key: Ed25519PrivateKey) -> str:
 
 
 class Receipts:
-    """What the coordinator owes its sites.
+    """What the coordinator owes its sites; `path` is of the signing key (`signing_key`).
 
     A receipt is given again until the site has answered a request that brought it.
-
-    Parameters
-    ----------
-    path
-        File of the signing key; see `signing_key`.
     """
 
     def __init__(self, path: Path) -> None:

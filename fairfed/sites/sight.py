@@ -67,13 +67,7 @@ class Sight:
         return {group: without(group, self.hidden) for group in groups} if self.hidden else {}
 
     def check(self) -> None:
-        """Refuse classes that CLIP cannot judge.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            With what to do.
-        """
+        """Refuse classes that CLIP cannot judge; the `InputError` says what to do."""
         if self.refusal:
             raise InputError(self.refusal)
 
@@ -96,19 +90,9 @@ def look(
 ) -> Sight:
     """Find out what CLIP and a generator know of the classes and groups of real images.
 
-    Parameters
-    ----------
-    sensitive
-        The sensitive columns, in the order in which the groups' values are crossed.
-    rows
-        The images to look at: those to train on.
-    words
-        What the generator's prompts may hold, where it says so.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the attribute table cannot be read or has no row for a class.
+    Those are `rows`, to train on. The sensitive columns are in the order in which the groups'
+    values are crossed; `words` are what the generator's prompts may hold, where it says so. Raises
+    `InputError` if the attribute table cannot be read or has no row for a class.
     """
     space = semantic_space(semantic, table.classes, table.group_names)
     labels = np.full(len(table), -1, np.int64)
@@ -193,10 +177,7 @@ def check_words(
 ) -> None:
     """Refuse classes and phrases that a CLIP which lists its words does not know.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        With what to do, unless `semantic.allow_unknown`.
+    The `InputError` says what to do; there is none with `semantic.allow_unknown`.
     """
     if semantic.allow_unknown:
         return

@@ -44,13 +44,7 @@ ONLY_SIMULATED = (
 
 
 class SimulatedSites(Sites):
-    """The clients of a simulation, cut from the data of a run's configuration.
-
-    Parameters
-    ----------
-    config
-        The run; its data are loaded at first use.
-    """
+    """The clients of a simulation, cut from the run's data, which are loaded at first use."""
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -46,17 +46,9 @@ def sampling_weights(
     """Sampling weights of real, autoencoded (where there are any) and synthetic rows.
 
     With `balance`, every class has the same total, and within a class the real and the synthetic
-    source have the same; a real row shares its weight with its autoencoded twin. None where every
-    row counts the same.
-
-    Parameters
-    ----------
-    real, synthetic
-        Classes of the rows.
-    autoencoded
-        Share of a real row's weight that its twin has; 0: there are no twins.
-    balance
-        Whether to balance.
+    source have the same; a real row shares its weight with its autoencoded twin, which has the
+    share `autoencoded` of it (0: there are no twins). None where every row counts the same. `real`
+    and `synthetic` are the classes of the rows.
     """
     import torch
 

@@ -82,17 +82,9 @@ def sources_of(config: Config) -> ModelSources:
 class Workplace:
     """The models of one machine, as a study uses them; each is loaded at its first use.
 
-    Parameters
-    ----------
-    study
-        What the federation agrees on.
-    sources
-        Where the machine has its models.
-    looked_at
-        Gives the images by which CLIP's sight is judged, and which of their rows; None on a
-        machine without images.
-    memory
-        Of what is put together here; by default, one of this process alone.
+    `looked_at` gives the images by which CLIP's sight is judged, and which of their rows; None on a
+    machine without images. What is put together here is in `memory`, or else in one of this process
+    alone.
     """
 
     def __init__(
@@ -200,17 +192,8 @@ class Workplace:
     ) -> Synthesiser:
         """The pipeline for a label space and a conditioning, whatever CLIP knows of them.
 
-        Parameters
-        ----------
-        conditioner
-            What is asked for; None for each cell's first prompt.
-        whole_batches
-            See `generators.synthesis.Synthesiser`.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If a model is not to be had.
+        A conditioner of None asks for each cell's first prompt. Raises `InputError` if a model is
+        not to be had.
         """
         augment, generator = self.study.augment, load_generator(self.diffusion)
         return Synthesiser(
@@ -310,10 +293,8 @@ class Workplace:
     def inputs(self, images: npt.NDArray[np.uint8], arm: Arm | None = None) -> Tensor:
         """Images ``[n, H, W, 3]`` as the training of the model, or of an arm's, takes them.
 
-        Returns
-        -------
-        The images as a tensor; where the image encoder is frozen, their embeddings
-        ``[n, dimension]``, so that each image is embedded once and not in every round.
+        Where the image encoder is frozen, these are their embeddings ``[n, dimension]``, so that
+        each image is embedded once and not in every round.
         """
         import torch
 

@@ -40,19 +40,9 @@ def named_columns(config: Config, table: FeatureTable) -> Config:
 def fit(study: FederationConfig, ask: Callable[[], Mapping[int, RecordDict]]) -> FederationConfig:
     """The study of a table with nothing left to fit; that of images as it is.
 
-    Parameters
-    ----------
-    study
-        What clients are told so far; its columns are named.
-    ask
-        Asks all of them (``query.summarise``); called unless nothing is lacking.
-
-    Raises
-    ------
-    fairfed.rounds.clients.QueryError
-        If a client gives no answer.
-    semantic.errors.InputError
-        If the clients together know too little of a column.
+    Of `study` the columns are named; `ask` asks all clients (``query.summarise``) unless nothing is
+    lacking. Raises `QueryError` if one gives no answer, `InputError` if they together know too
+    little of a column.
     """
     if study.labels.kind != "table" or not unknown(study.table):
         return study

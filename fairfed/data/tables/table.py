@@ -74,10 +74,7 @@ def table_from(
 ) -> FeatureTable:
     """Build the table from a DataFrame of texts; with `server`, with rows for the server.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        See `load_table`.
+    Raises as `load_table`.
     """
     schema = data.table
     require_columns(list(frame.columns), data, where)
@@ -104,19 +101,9 @@ def with_features(
 ) -> FeatureTable:
     """The rows with their features, divided into parts; see `draw_parts`.
 
-    Parameters
-    ----------
-    frame
-        Texts; its index numbers the rows in errors.
-    sensitive
-        The groups of each row, by sensitive column.
-    known
-        Labels and groups of the rows; what its `test` says is of no account.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a column is missing or not as the configuration says; it names the row.
+    The frame is of texts, and its index numbers the rows in errors; `sensitive` has the groups of
+    each row, by sensitive column. What `known.test` says is of no account. Raises `InputError` if a
+    column is missing or not as the configuration says; it names the row.
     """
     schema = data.table
     _require(list(frame.columns), schema, where)
