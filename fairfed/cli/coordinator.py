@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fairfed.cli.options import argument, option
 from fairfed.deployment.asking import UnreachableError, parts
 from fairfed.deployment.processes import stopped_at_the_end
 from semantic.errors import InputError
@@ -19,14 +20,12 @@ app = typer.Typer(
 
 LOCAL = ("127.0.0.1", "localhost")
 HTTPS, TRIAL_PORT, INNER_PORT = 443, 9443, 9092
-Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="What `init` has written.", show_default=False)
-]
+Folder = Annotated[Path, argument("What `init` has written.", "DIR")]
 
 
 @app.command()
 def init(
-    study: Annotated[Path, typer.Argument(help="The study (TOML).", show_default=False)],
+    study: Annotated[Path, argument("The study (TOML).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path(
         "coordinator"
     ),
@@ -39,9 +38,7 @@ def init(
     ] = LOCAL[0],
     port: Annotated[
         int | None,
-        typer.Option(
-            help="Port of the proxy; without it 443, for a trial 9443.", show_default=False
-        ),
+        option("Port of the proxy; without it 443, for a trial 9443."),
     ] = None,
     inner_port: Annotated[
         int, typer.Option(help="Port of the SuperLink, on 127.0.0.1 alone.")
@@ -56,19 +53,14 @@ def init(
     ] = False,
     site: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Who is invited, once for each; without it, `sites` of the study.",
-            show_default=False,
-        ),
+        option("Who is invited, once for each; without it, `sites` of the study."),
     ] = None,
     certificate: Annotated[
         Path | None,
-        typer.Option(help="The institution's certificate, with its chain.", show_default=False),
+        option("The institution's certificate, with its chain."),
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="Its private key.", show_default=False)] = None,
-    ca: Annotated[
-        Path | None, typer.Option(help="The authority that signed it.", show_default=False)
-    ] = None,
+    key: Annotated[Path | None, option("Its private key.")] = None,
+    ca: Annotated[Path | None, option("The authority that signed it.")] = None,
 ) -> None:
     """Write certificates, proxy, systemd units, and an invitation for each site."""
     from fairfed.config.load import validated
@@ -94,7 +86,7 @@ def init(
 @app.command()
 def invite(
     folder: Folder,
-    name: Annotated[str, typer.Argument(help="The site's name.", show_default=False)],
+    name: Annotated[str, argument("The site's name.")],
 ) -> None:
     """Write the invitation of another site."""
     from fairfed.deployment.coordinator import coordinator
@@ -118,13 +110,11 @@ def register(
     folder: Folder,
     key: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="SITE.pub",
-            help="The public key that a site sent; without it, all that are known already.",
-            show_default=False,
+        argument(
+            "The public key that a site sent; without it, all that are known already.", "SITE.pub"
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The site's name.", show_default=False)] = None,
+    name: Annotated[str | None, option("The site's name.")] = None,
 ) -> None:
     """Let a site take part: its key is kept in DIR, and made known to the SuperLink."""
     from fairfed.deployment.control import register as registered
@@ -196,13 +186,8 @@ def status(folder: Folder) -> None:
 
 @app.command()
 def check(
-    address: Annotated[
-        str, typer.Argument(metavar="HOST:PORT", help="Of the proxy.", show_default=False)
-    ],
-    ca: Annotated[
-        Path,
-        typer.Option(help="The public certificate of its authority.", show_default=False),
-    ],
+    address: Annotated[str, argument("Of the proxy.", "HOST:PORT")],
+    ca: Annotated[Path, option("The public certificate of its authority.")],
 ) -> None:
     """Try from outside what only the coordinator may: exit code 1 if anything answers."""
     from fairfed.cli.coordinator_tables import print_attempts

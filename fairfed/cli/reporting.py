@@ -14,6 +14,7 @@ from evaluation.report import write_report
 from evaluation.results import system_of
 from evaluation.results_run import read_results_run
 from evaluation.run import read_run
+from fairfed.cli.options import argument
 from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_summary
 
@@ -25,7 +26,7 @@ EVERY = 5
 
 @app.command()
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)],
+    run_dir: Annotated[Path, argument("Directory of a run.")],
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Follow a run under way: write again as rounds end."),

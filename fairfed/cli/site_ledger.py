@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairfed.cli.options import SiteFile, argument, option
 from fairfed.sites.ledger import Ledger
 from semantic.errors import InputError
 
@@ -15,25 +16,17 @@ if TYPE_CHECKING:
     from fairfed.config.federation import FederationConfig
     from fairfed.config.site import SiteConfig
 
-SITE = Annotated[
-    Path, typer.Argument(metavar="SITE", help="The site's site.toml.", show_default=False)
-]
 CUT = "the head {head} is that of no line: lines were cut off the end, or altered"
 
 
 def ledger(
-    site: SITE,
+    site: SiteFile,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Walk along the chain of hashes; exit 1 where it is broken."),
     ] = False,
-    head: Annotated[
-        str | None,
-        typer.Option(help="With --verify: a head noted before, to be found.", show_default=False),
-    ] = None,
-    study: Annotated[
-        str | None, typer.Option(help="Of this study alone.", show_default=False)
-    ] = None,
+    head: Annotated[str | None, option("With --verify: a head noted before, to be found.")] = None,
+    study: Annotated[str | None, option("Of this study alone.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what has left the site, by study; then the last lines."""
@@ -72,13 +65,11 @@ def ledger(
 
 
 def approve(
-    site: SITE,
+    site: SiteFile,
     study: Annotated[
         Path,
-        typer.Argument(
-            metavar="STUDY",
-            help="The study: its TOML file, or what a refusal has kept of it as it was sent.",
-            show_default=False,
+        argument(
+            "The study: its TOML file, or what a refusal has kept of it as it was sent.", "STUDY"
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
