@@ -23,13 +23,13 @@ from evaluation.audit.run import audit
 from evaluation.audit.schema import Schema
 from evaluation.audit.vocabulary import check_positive
 from evaluation.files import write_whole
-from fairfed.cli.audit_clients import print_client_audit
 from fairfed.cli.audit_runs import (
     BINS,
     Subject,
     check_runs,
     client_results,
     is_run,
+    print_client_audit,
     protected,
     subjects_of,
 )

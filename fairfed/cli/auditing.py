@@ -13,7 +13,7 @@ import typer
 from evaluation.errors import InputError as AuditInputError
 from fairfed.cli.audit_settings import resolve
 from fairfed.cli.audit_steps import audit_here, count_here, merge_here
-from fairfed.cli.default_group import DefaultGroup
+from fairfed.cli.groups import DefaultGroup
 from fairfed.cli.model_options import with_options
 from fairfed.cli.options import argument, option
 from fairfed.config.audit import Columns, Comparison, DataAndRuns, Protection, Reports

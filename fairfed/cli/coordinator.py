@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from fairfed.cli.options import argument, option
 from fairfed.deployment.asking import UnreachableError, parts
 from fairfed.deployment.processes import stopped_at_the_end
 from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from fairfed.deployment.probing import Attempt
 
 app = typer.Typer(
     help="The machine in the middle of a federation of real sites: set it up, start it, try it "
@@ -20,6 +24,12 @@ app = typer.Typer(
 
 LOCAL = ("127.0.0.1", "localhost")
 HTTPS, TRIAL_PORT, INNER_PORT = 443, 9443, 9092
+OPEN = (
+    "OPEN: whoever has the certificate of the authority, that is every site, reaches more than the "
+    "Fleet API of {address}, and can have code run at all sites. Stop the SuperLink now; let it "
+    "listen on 127.0.0.1 only, behind the proxy of `fairfed coordinator init`."
+)
+CLOSED = "Closed: {address} lets registered sites through, and nothing else."
 Folder = Annotated[Path, argument("What `init` has written.", "DIR")]
 
 
@@ -117,10 +127,9 @@ def register(
     name: Annotated[str | None, option("The site's name.")] = None,
 ) -> None:
     """Let a site take part: its key is kept in DIR, and made known to the SuperLink."""
+    from fairfed.deployment.control import keep_key, register_known
     from fairfed.deployment.control import register as registered
-    from fairfed.deployment.control import register_known
     from fairfed.deployment.coordinator import coordinator
-    from fairfed.deployment.known_sites import keep_key
     from fairfed.deployment.trial import await_superlink
 
     place = coordinator(folder)
@@ -190,7 +199,6 @@ def check(
     ca: Annotated[Path, option("The public certificate of its authority.")],
 ) -> None:
     """Try from outside what only the coordinator may: exit code 1 if anything answers."""
-    from fairfed.cli.coordinator_tables import print_attempts
     from fairfed.deployment.probing import probe
 
     try:
@@ -202,5 +210,24 @@ def check(
         attempts = list(probe(address, authority))
     except UnreachableError as error:
         raise InputError(f"{error.why}; {error.remedy}") from error
-    if not print_attempts(address, attempts):
+    if not _print_attempts(address, attempts):
         raise typer.Exit(1)
+
+
+def _print_attempts(address: str, attempts: Sequence[Attempt]) -> bool:
+    """Say what was tried and what answered; whether all is as it must be."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from fairfed.cli.tables import titled
+
+    console = Console()
+    table = titled("", "", "tried", "at", "answer")
+    for attempt in attempts:
+        mark = "✓" if attempt.sound else "[bold red]✗[/bold red]"
+        table.add_row(mark, escape(attempt.what), escape(attempt.path), escape(attempt.seen))
+    console.print(table)
+    sound = all(attempt.sound for attempt in attempts)
+    told = (CLOSED if sound else OPEN).format(address=address)
+    console.print(told, style="" if sound else "bold red", soft_wrap=True, markup=False)
+    return sound

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
 from fairfed.config.site import load_site
+from fairfed.engines.pool import available_cores
 from fairfed.rounds.run_lock import CONFIG, check_folder, clear
 from fairfed.server import checked, start
 from fairfed.sites.progress import listening
@@ -169,5 +169,4 @@ def share_cores(workers: int) -> None:
 
     No more are taken than torch has already, which minds `OMP_NUM_THREADS`.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), (cores or 1) // workers)))
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), available_cores() // workers)))

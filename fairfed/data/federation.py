@@ -91,12 +91,8 @@ def load_federation(config: Config, iid: bool = False) -> FederatedImages:
     """Load the images, divide them among the clients, and shade them where that is configured.
 
     With `iid` the same images go to as many clients with equal shares of each class (and each tint
-    at a client): the ceiling. Test images are the same pixels with and without it.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data or its division is not as the configuration says.
+    at a client): the ceiling. Test images are the same pixels with and without it. Raises
+    `InputError` if the data or its division is not as the configuration says.
     """
     table = load_images(config)
     names, rows = divide(table, config, iid)

@@ -10,16 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fairfed import __version__
+from fairfed.engines.flower_cli import HOME, QUIET
 from semantic.errors import InputError
 
-ALWAYS = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    # Flower would otherwise install the app's dependencies anew for every run, torch included.
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "PYTHONUNBUFFERED": "1",
-}
-"""Of every process of Flower's."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -30,9 +23,10 @@ def environment(home: Path, threads: int | None) -> dict[str, str]:
     one thread unless `threads` says more.
     """
     return {
-        **ALWAYS,
+        **QUIET,
+        "PYTHONUNBUFFERED": "1",
         **dict.fromkeys(THREADS, str(threads or 1)),
-        "FLWR_HOME": str(home),
+        HOME: str(home),
         # Flower starts programs of its own by their names alone.
         "PATH": os.pathsep.join((str(_programs()), "/usr/local/bin", "/usr/bin", "/bin")),
     }

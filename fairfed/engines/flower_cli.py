@@ -41,8 +41,10 @@ LICENCE = "The app names code that is installed on every side, which has a licen
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
+    # Flower would otherwise install the app's dependencies anew for every run, torch included.
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
 }
+"""Of every process of Flower's."""
 HOME = "FLWR_HOME"
 OF_COORDINATOR = "flwr"
 """Folder of a coordinator's directory that has Flower's configuration with its connection."""

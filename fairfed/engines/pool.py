@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
@@ -9,6 +10,12 @@ from typing import TypeVar
 from fairfed.engines.parsing import parse_one_by_one
 
 T = TypeVar("T")
+
+
+def available_cores() -> int:
+    """Cores that this process may use, of which there may be fewer than the machine has."""
+    has = hasattr(os, "sched_getaffinity")
+    return (len(os.sched_getaffinity(0)) if has else os.cpu_count()) or 1
 
 
 class Workers:

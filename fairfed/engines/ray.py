@@ -26,6 +26,7 @@ from flwr.serverapp import ServerApp
 
 from fairfed.engines.inprocess import OnReply, RunConfig, run_in_process
 from fairfed.engines.node import Node
+from fairfed.engines.pool import available_cores
 from generators.ray import start_ray
 
 logger = logging.getLogger("fairfed")
@@ -189,8 +190,7 @@ def run_on_ray(
 
 def _capped(workers: int) -> int:
     """No more workers than there are cores; says so where there are fewer."""
-    has = hasattr(os, "sched_getaffinity")
-    cores = (len(os.sched_getaffinity(0)) if has else os.cpu_count()) or 1
+    cores = available_cores()
     if workers > cores:
         logger.warning(TOO_MANY, workers, cores, cores)
     return min(workers, cores)
