@@ -107,10 +107,7 @@ def is_run(path: Path) -> bool:
 
 
 def client_results(run_dir: Path) -> tuple[Results, ClientValues] | None:
-    """The results of a run of whose clients there is one figure each; None with counts by group.
-
-    Raises `InputError` if it has no results yet, or nothing that can be audited.
-    """
+    """Results of a run of whose clients there is one figure each; None with counts by group."""
     if system_of(run_dir) is None:
         return None
     found = read_results(run_dir)
@@ -128,10 +125,7 @@ def print_client_audit(
     run: Results,
     values: ClientValues,
 ) -> None:
-    """Compare the clients of a run, print that, and write the report.
-
-    Raises `InputError` if settings ask for what the run does not have.
-    """
+    """Compare a run's clients, print and report it; refuses settings for which it has no use."""
     if unread := sorted(config.model_fields_set - READ):
         raise InputError(NO_GROUPS.format(run=directory, names=", ".join(unread)))
     out = _report_of(config, directory, runs)

@@ -131,10 +131,7 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
 
 
 def read_settings(config: AuditConfig) -> ReadSettings:
-    """What is read of the rows.
-
-    Raises `InputError` if the columns are not named, or settings contradict each other.
-    """
+    """What is read of the rows; `InputError` if columns are not named or settings contradict."""
     if config.truth is None:
         raise InputError(NO_TRUTH)
     if not config.sensitive:

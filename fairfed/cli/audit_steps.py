@@ -56,10 +56,7 @@ AUTO_CUTS = "counts of different sites need the same cut points: state --cuts, l
 
 
 def audit_here(config: AuditConfig) -> bool:
-    """Audit files, or the arms of a run; says whether every condition of the gate held.
-
-    Raises `InputError` if settings, files or conditions are not as they should be.
-    """
+    """Audit files, or the arms of a run; says whether every condition of the gate held."""
     if not config.data:
         raise InputError(NO_DATA)
     _check_verdict(config)
@@ -87,11 +84,7 @@ def audit_here(config: AuditConfig) -> bool:
 
 
 def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
-    """Write the counts of a site's rows, protected as the settings say.
-
-    Raises `InputError` if settings or files are not as they should be, names that noise needs are
-    not declared, or the file to write exists (`force` replaces it).
-    """
+    """Write the counts of a site's rows, protected as the settings say; `force` replaces a file."""
     check_output(path, force)
     if not config.data:
         raise InputError(NO_DATA)
@@ -118,11 +111,7 @@ def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
 def merge_here(
     config: AuditConfig, files: Sequence[Path], merged_to: Path | None, force: bool = False
 ) -> bool:
-    """Add up files of counts and audit the sum; says whether every condition of the gate held.
-
-    Raises `InputError` if a file is not as it should be, they were counted with different settings,
-    or the file to write exists (`force` replaces it).
-    """
+    """Add up files of counts and audit the sum; says whether every condition of the gate held."""
     _check_verdict(config)
     if merged_to is not None:
         check_output(merged_to, force, "--counts")

@@ -35,10 +35,7 @@ class ModelFile:
 
 
 def configured_models(path: Path) -> list[ModelFile]:
-    """The models of a configuration file, of a run or of an augmentation.
-
-    Raises `InputError` if the file is not a valid configuration.
-    """
+    """The models of a configuration file, of a run or of an augmentation."""
     return models_of(_read(path))
 
 

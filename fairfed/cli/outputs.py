@@ -12,10 +12,7 @@ from semantic.errors import InputError
 
 
 def check_output(path: Path, force: bool, option: str = "--out") -> None:
-    """Refuse an output that exists: it may be another's, or a release that was handed on.
-
-    Raises `InputError` if it exists and is not to be replaced, or is a directory.
-    """
+    """Refuse an output that exists: it may be another's, or a release that was handed on."""
     if path.is_dir():
         raise InputError(f"{option} {path} is a directory; give the name of a file")
     if path.exists() and not force:

@@ -24,10 +24,7 @@ BY = ("class", "cell")
 
 
 def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> AttributeSums:
-    """Exact counts and sums of the attributes of a site's training images, by class.
-
-    Raises `InputError` if the data or the encoder is not as the configuration says.
-    """
+    """Exact counts and sums of the attributes of a site's training images, by class."""
     source = load_source(_by_class_alone(config))
     encoder = _encoder(config)
     rows, table = source.train, source.table
@@ -54,10 +51,7 @@ def prototype_sums(config: PipelineConfig, by: str) -> PrototypeSums:
 
 
 def check_declared(config: PipelineConfig) -> None:
-    """Refuse to name the classes of a release after what the site happens to hold.
-
-    Raises `InputError` if the classes are not declared and the data's source does not fix them.
-    """
+    """Refuse to name the classes of a release after what the site happens to hold."""
     if config.data.source not in FASHION and not config.data.classes:
         raise InputError(
             "data.classes is empty: a release names the classes of the whole federation, not those "

@@ -80,10 +80,7 @@ S = TypeVar("S", bound=Section)
 
 
 def required(section: S | None) -> S:
-    """A section that every configuration of its system has.
-
-    Raises `TypeError` if the system is asked about a configuration that is not its own.
-    """
+    """A section that every configuration of its system has, and no other."""
     if section is None:
         raise TypeError("the configuration has no section of the system that it is read for")
     return section

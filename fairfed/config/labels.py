@@ -114,10 +114,7 @@ def found_space(
 
 
 def refuse_crossed(name: str, what: str) -> None:
-    """Refuse a name that reads as several: ``a × b`` is the group of a and of b.
-
-    Raises `InputError` if it has the sign that joins groups.
-    """
+    """Refuse a name that reads as several: ``a × b`` is the group of a and of b."""
     if CROSSED in f" {name} ":
         plain = name.replace(CROSSED.strip(), "x")
         raise InputError(

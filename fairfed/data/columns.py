@@ -101,10 +101,7 @@ def set_aside(
     where: str,
     split: str,
 ) -> Bools:
-    """Which rows are for testing, ``[n]``: as `test` says, or else a seeded fifth of each class.
-
-    Raises `InputError` if no class has enough rows to set a fifth aside.
-    """
+    """Which rows are for testing, ``[n]``: as `test` says, or else a fifth of each large class."""
     if test is None:
         test = np.zeros(len(labels), bool)
         real = np.flatnonzero(~training)
@@ -150,10 +147,7 @@ def filled_texts(
 
 
 def require_both(test: npt.NDArray[np.bool_], where: str) -> None:
-    """Check that there are rows to train and rows to test on.
-
-    Raises `InputError` if there are none of one kind.
-    """
+    """Refuse rows of which none are to train on, or none to test on."""
     for kind, some in (("training", ~test), ("test", test)):
         if not some.any():
             raise InputError(f"{where}: no {kind} rows among {len(test)}; add some")

@@ -91,10 +91,7 @@ def _parts(splits: dict[str, Any], where: str) -> list[tuple[Part | None, Any]]:
 
 
 def load_splits(name: str) -> dict[str, Any]:
-    """Load a dataset's splits, by name.
-
-    Raises `InputError` if it cannot be loaded; it says what to run where there is a network.
-    """
+    """Load a dataset's splits, by name; an error says what to run where there is a network."""
     import datasets
 
     try:

@@ -66,10 +66,7 @@ class InUse(NamedTuple):
 
 
 def rows_in_use(records: Records, data: DataConfig) -> InUse:
-    """The rows that are used by what the data say they are for, whatever their labels.
-
-    Raises `InputError` if a row's split is no such word, or it is synthetic and may not be there.
-    """
+    """The rows that are used by what the data say they are for, whatever their labels."""
     used, test, parts = np.ones(records.size, bool), None, records.parts
     if parts is None and data.split in records.columns:
         parts = read_split(records.columns[data.split], data.split, records.where)

@@ -33,10 +33,7 @@ def find_metadata(folder: Path) -> Path | None:
 
 
 def read_metadata(path: Path) -> tuple[list[str], list[Row]]:
-    """The columns and the rows, every value as text, "" where there is none.
-
-    Raises `InputError` if the file is not what its ending says; it names the row.
-    """
+    """Columns and rows, every value as text, "" where there is none; errors name the row."""
     readers = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
     return readers[path.suffix](path)
 

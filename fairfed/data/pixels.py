@@ -36,11 +36,7 @@ class Decoded(NamedTuple):
 
 
 def read_image(content: Path | bytes, side: int, background: str, megapixels: float) -> Decoded:
-    """Read an image file, or its bytes.
-
-    Raises `InputError` if Pillow cannot read it, or it has more than so many megapixels: the reason
-    alone.
-    """
+    """Read an image file, or its bytes; an `InputError` has the reason alone, and no name."""
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
         with _any_size(), Image.open(source) as image:

@@ -78,10 +78,7 @@ def register_known(place: Coordinator) -> Iterator[str]:
 
 
 def sites(place: Coordinator) -> Iterator[str]:
-    """The sites that are registered, a line each: whether they are there.
-
-    Raises `RunError` if no SuperLink answers.
-    """
+    """The sites that are registered, a line each: whether they are there."""
     answer = _asked(place, "list-nodes", ListNodesRequest())
     if answer.status != OK:
         raise RunError(f"the SuperLink does not list its sites: {_meaning(answer)}")

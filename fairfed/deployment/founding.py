@@ -123,10 +123,7 @@ def invitation(
 
 
 def invite(place: Coordinator, name: str) -> Path:
-    """Write the invitation of another site; its file.
-
-    Raises `InputError` if it is invited already.
-    """
+    """Write the invitation of another site, and never over one; its file."""
     path = place.invitations / f"{name}.toml"
     if path.exists():
         raise InputError(f"{path} exists; send it, or remove it to write it anew")

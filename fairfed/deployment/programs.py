@@ -59,10 +59,7 @@ def versions() -> dict[str, str]:
 
 
 def node_configuration(site: Path) -> str:
-    """What a SuperNode tells fairfed's app: where the site's file is.
-
-    Raises `InputError` if the path has signs that Flower cannot take.
-    """
+    """What a SuperNode tells fairfed's app: the path of the site's file, if Flower can take it."""
     path = str(site.absolute())
     if "'" not in path:
         return f"site='{path}'"

@@ -30,10 +30,7 @@ AGAIN = (
 
 
 def checked(node: Node) -> list[Finding]:
-    """Whether the coordinator is reached, can be trusted, and has the same time.
-
-    Raises `InputError` if not: why, and what to do.
-    """
+    """Whether the coordinator is reached, trusted, and has the same time; `InputError` if not."""
     found = list(connection(node.invitation))
     wrong = "\n".join(str(finding) for finding in found if finding.holds is False)
     if wrong:

@@ -78,10 +78,7 @@ def superlink_answers(place: Coordinator) -> bool:
 
 
 def await_superlink(place: Coordinator) -> None:
-    """Wait for the SuperLink, which systemd has only just started.
-
-    Raises `RunError` if it does not come.
-    """
+    """Wait for the SuperLink, which systemd has only just started; `RunError` if none comes."""
     until = time.monotonic() + PATIENCE
     while not superlink_answers(place):
         if time.monotonic() > until:

@@ -88,10 +88,7 @@ class SuperLink:
         return home.absolute() if home.is_dir() else None
 
     def start(self, config: Path) -> int:
-        """Start a run of a configuration, and return Flower's number of it.
-
-        Raises `SuperLinkError` if Flower refuses.
-        """
+        """Start a run of a configuration; Flower's number of it, or a `SuperLinkError`."""
         settings = f"config={json.dumps(str(config.absolute()))}"
         key = Path(self.on) / RECEIPTS_KEY
         if key.is_file():

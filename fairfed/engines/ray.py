@@ -38,10 +38,7 @@ PATIENCE = 10.0
 
 
 class Worker:
-    """What runs in a worker process: any client, one message at a time.
-
-    It has the pickled ClientApp, and the path where its modules are found.
-    """
+    """What runs in a worker process: any client of a pickled app, one message at a time."""
 
     def __init__(self, app: bytes, path: Sequence[str]) -> None:
         self._bytes = app

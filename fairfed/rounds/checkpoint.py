@@ -76,10 +76,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint.
-
-    Raises `InputError` if it is missing, truncated, damaged, of another version or none at all.
-    """
+    """Read a checkpoint; `InputError` if it is missing, damaged, of another version or none."""
     try:
         return _read(path)
     except InputError:

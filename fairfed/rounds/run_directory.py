@@ -31,10 +31,7 @@ def costs(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 class RunDirectory:
-    """A run's directory, opened to begin the run or to continue it.
-
-    Raises `InputError` if the directory holds another run, or files that are none.
-    """
+    """A run's own directory, opened to begin the run or to continue it."""
 
     def __init__(self, config: Config) -> None:
         self.path = config.run_directory

@@ -66,10 +66,7 @@ def at_site(study: Config, site: SiteConfig) -> Config:
 
 
 def sent_study(path: Path, site: SiteConfig) -> FederationConfig:
-    """What a study sends: as a site has kept it of a message (JSON), or as its file comes to here.
-
-    Raises `InputError` if the file is no study, or names what is not here.
-    """
+    """What a study sends: as a site has kept it of a message (JSON), or as its file comes to."""
     if path.suffix != ".json":
         own = at_site(study_of(path), site)
         return agreed(own, required(own.federation), attribute_rows(own), fingerprints(own))

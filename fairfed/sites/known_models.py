@@ -57,10 +57,7 @@ def relies_on_clip(study: FederationConfig) -> bool:
 
 
 def check_rendering(sites: SimulatedSites) -> None:
-    """Refuse domain matching with an autoencoder that does not know a simulation's images.
-
-    The `InputError` says what to do.
-    """
+    """Refuse domain matching with an autoencoder that does not know a simulation's images."""
     study = sites.study
     matching = any(domain_matching_enabled(study, arm) for arm in study.arms)
     if not (study.augment.autoencode and matching):

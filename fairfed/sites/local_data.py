@@ -100,10 +100,7 @@ class Mapped(NamedTuple):
 
 
 def map_rows(columns: Columns, data: SiteData, labels: LabelSpace) -> Mapped:
-    """Call classes and sensitive values what the federation calls them.
-
-    Raises `InputError` if there is a name that nobody knows, and site.toml makes that an error.
-    """
+    """Call classes and sensitive values what the federation does; strange ones may be an error."""
     where, rows = columns.where, columns.rows
     names = Names(
         "labels", data.label, data.labels, labels.classes, "leaves the rows out", 'unknown = "drop"'
@@ -144,10 +141,7 @@ class Columns(NamedTuple):
 
 
 def site_columns(data: SiteData) -> Columns:
-    """Read what a site's rows are labelled with; no image is opened.
-
-    Raises `InputError` if the source, a file or a column is not there.
-    """
+    """Read what a site's rows are labelled with; no image is opened."""
     return _table_columns(data)[1] if data.tabular else _image_columns(data)[2]
 
 

@@ -91,10 +91,7 @@ class Look:
 
 
 def look_at(source: str) -> Look:
-    """Look at an image folder, a table or a dataset; every image is opened once.
-
-    Raises `InputError` if there is nothing that could be read.
-    """
+    """Look at an image folder, a table or a dataset; every image is opened once."""
     data = DataConfig(source=source, sensitive=())
     return _look_at_table(data) if data.tabular else _look_at_images(data)
 

@@ -27,10 +27,7 @@ MOST_LISTED = 10
 
 @dataclass(frozen=True)
 class Names:
-    """What the values of one column are called in the federation.
-
-    Raises `InputError` if a value of `own` becomes one that the federation does not have.
-    """
+    """What the values of one column are called in the federation, by names that it has."""
 
     setting: str  # the table of `[data]` in site.toml that says it: ``labels`` or ``groups.COLUMN``
     column: str  # the site's own column

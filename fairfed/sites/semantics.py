@@ -43,10 +43,7 @@ def noun_table(semantic: SemanticConfig | Meaning, classes: tuple[str, ...]) -> 
 def semantic_space(
     semantic: SemanticConfig | Meaning, classes: tuple[str, ...], groups: tuple[str, ...]
 ) -> SemanticSpace:
-    """Classes and groups with what they are called.
-
-    Raises `InputError` if the attribute table cannot be read or has no row for a class.
-    """
+    """Classes and groups with what they are called; the table must have a row for each class."""
     templates = semantic.templates or TEMPLATES
     return SemanticSpace(classes, groups, attribute_table(semantic, classes), templates)
 

@@ -60,10 +60,7 @@ class SimulatedSites(Sites):
     # what is known of all sites together
 
     def data(self, split: str = MAIN) -> Federation:
-        """All rows and who holds which.
-
-        Raises `InputError` if the data or its division is not as the configuration says.
-        """
+        """All rows and who holds which."""
         with self._lock:
             if split not in self._divided:
                 self._divided[split] = self._load(split == IID)
@@ -150,10 +147,7 @@ class SimulatedSites(Sites):
         return self.names[self.position(partition_of(context))]
 
     def position(self, client: int) -> int:
-        """The position of a client among the sites, which is its number.
-
-        Raises `PublicInputError` if there are more clients than sites.
-        """
+        """The position of a client among the sites, which is its number."""
         if client >= len(self.names):
             raise PublicInputError(NO_SITE.format(client=client, sites=len(self.names)))
         return client
@@ -194,10 +188,7 @@ def fingerprints(config: Config) -> dict[str, str]:
 
 
 def attribute_rows(config: Config) -> AttributeRows | None:
-    """The class × attribute table of a run as text; None where classes go by their names.
-
-    Raises `InputError` if the table cannot be read.
-    """
+    """The class × attribute table of a run as text; None where classes go by their names."""
     if config.data.tabular or config.semantic.attributes == "names":
         return None
     table = attribute_table(config.semantic, ())

@@ -72,10 +72,7 @@ def refuse_arms(config: Config, section: str) -> None:
 
 
 def study_of(config: Config, simulation: SimulatedSites | None) -> Study:
-    """The study of a run's configuration, over a simulation or over real sites.
-
-    Raises `InputError` if the configuration names neither data to simulate with nor a label space.
-    """
+    """The study of a run's configuration, over a simulation or over real sites."""
     if simulation is not None:
         return Study(config, simulation.study, simulation)
     if config.federation is None:

@@ -124,10 +124,7 @@ class Workplace:
 
     @once
     def encoder(self) -> ClipEncoder:
-        """CLIP, with the weights that the study asks for.
-
-        Raises `InputError` if it is not to be had, or has other weights.
-        """
+        """CLIP, with the weights that the study asks for, or an `InputError`."""
         found = load_encoder(self.sources.encoder)
         asked = self.study.fingerprints.get(ENCODER, found.fingerprint)
         if asked != found.fingerprint:

@@ -72,10 +72,7 @@ def load_table(config: Config) -> FeatureTable:
 def table_from(
     frame: pd.DataFrame, data: DataConfig, seed: int, where: str, server: bool = False
 ) -> FeatureTable:
-    """Build the table from a DataFrame of texts; with `server`, with rows for the server.
-
-    Raises as `load_table`.
-    """
+    """Build the table from a DataFrame of texts; with `server`, with rows for the server."""
     schema = data.table
     require_columns(list(frame.columns), data, where)
     sensitive = {name: grouped(frame[name], schema, where) for name in data.sensitive}
