@@ -79,6 +79,12 @@ class Section(BaseModel):
 S = TypeVar("S", bound=Section)
 
 
+def tabled(section: type[S], title: str) -> S:
+    """A field that is a table of its own, with defaults of its own."""
+    field: S = Field(default_factory=section, description=f"See `[{title}]`.")
+    return field
+
+
 def required(section: S | None) -> S:
     """A section that every configuration of its system has, and no other."""
     if section is None:

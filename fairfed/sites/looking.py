@@ -16,7 +16,7 @@ from fairfed.config.data import DataConfig
 from fairfed.config.source import HUB, is_own
 from fairfed.data.columns import known_texts
 from fairfed.data.folder import FILE, FILE_COLUMNS
-from fairfed.data.grouping import MOST_NUMBERS
+from fairfed.data.grouping import MOST_NUMBERS, as_number
 from fairfed.data.images import read_images
 from fairfed.data.reading import read_records
 from fairfed.data.records import MARK
@@ -57,7 +57,7 @@ class Column:
     @property
     def cuts(self) -> tuple[float, ...]:
         """Cut points that a column of measurements needs to make groups, or none."""
-        numbers = [number for text in self.values if (number := _number(text)) is not None]
+        numbers = [number for text in self.values if (number := as_number(text)) is not None]
         if len(numbers) <= MOST_NUMBERS or len(numbers) < len(self.values):
             return ()
         return tuple(sorted({float(f"{cut:.3g}") for cut in np.percentile(numbers, (33, 67))}))
@@ -176,11 +176,3 @@ def _is_split(column: Column) -> bool:
     """Whether a column has nothing but words for parts, and some for testing."""
     parts = {part_of(value) for value in column.values}
     return bool(parts) and None not in parts and not column.blank and "test" in parts
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if np.isfinite(number) else None
