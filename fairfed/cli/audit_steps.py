@@ -169,10 +169,7 @@ def _conditions(config: AuditConfig) -> list[Condition]:
 
 
 def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
-    """Audit, judge, print and report; whether every condition held for every subject.
-
-    Raises `InputError` if a condition could not be audited, when all reports are written.
-    """
+    """Audit, judge, print and report; only then an `InputError` for what could not be judged."""
     conditions = _conditions(config)
     console, audits = Console(), []
     for subject in subjects:

@@ -23,11 +23,7 @@ BUNDLED = ("fairfed", "semantic", "generators")
 
 
 def examine(config: Path | None = None) -> bool:
-    """Print what was found; True if nothing that a run needs is missing or damaged.
-
-    The models of `config` are looked for as well. Raises `InputError` if it is no valid
-    configuration.
-    """
+    """Print what was found; True if nothing that a run or `config` needs is lacking or damaged."""
     console = Console()
     console.print(
         f"fairfed {__version__} on Python {platform.python_version()}, {platform.platform()}"

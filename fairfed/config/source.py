@@ -23,25 +23,14 @@ FASHION = (BUNDLED, "fashion-mnist")
 
 @dataclass(frozen=True)
 class Source:
-    """A sort of data source.
+    """A sort of data source."""
 
-    Attributes
-    ----------
-    fits
-        Whether a `data.source` is of this sort.
-    reader
-        `module:function`, a function of the `DataConfig`. Of images it returns `Records`, of a
-        table a DataFrame of texts and what errors call the source.
-    kind
-        What rows it gives.
-    is_path
-        Whether the source is the path of a file or folder.
-    """
-
-    fits: Callable[[str], object]
+    fits: Callable[[str], object]  # whether a `data.source` is of this sort
+    # `module:function`, a function of the `DataConfig`. Of images it returns `Records`, of a table
+    # a DataFrame of texts and what errors call the source.
     reader: str
-    kind: Kind = "images"
-    is_path: bool = False
+    kind: Kind = "images"  # what rows it gives
+    is_path: bool = False  # whether the source is the path of a file or folder
 
 
 def _is(*names: str) -> Callable[[str], object]:

@@ -21,22 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Federation:
-    """Rows, and who holds which.
+    """Rows, and who holds which."""
 
-    Attributes
-    ----------
-    table
-        All rows.
-    train, test
-        For each client, its rows of `table`, in ascending order.
-    names
-        The clients' names.
-    """
-
-    table: LabelledTable
+    table: LabelledTable  # all rows
+    # For each client, its rows of `table`, in ascending order.
     train: tuple[npt.NDArray[np.int64], ...]
     test: tuple[npt.NDArray[np.int64], ...]
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # the clients' names
 
     def train_cells(self) -> npt.NDArray[np.int64]:
         """Training rows by cell: ``[n_clients, n_classes, n_groups]``."""

@@ -84,10 +84,7 @@ def rows_in_use(records: Records, data: DataConfig) -> InUse:
 def with_images(
     records: Records, rows: npt.NDArray[np.int64], known: LabelledTable, data: DataConfig
 ) -> tuple[ImageTable, dict[str, int]]:
-    """The rows with their images, and how many rows have none that is used, by why.
-
-    Raises `InputError` if too many images cannot be read, or no row is left to train or to test on.
-    """
+    """The rows with their images, and how many rows have none that is used, by why."""
     require_both(known.test, records.where)
     images, read = read_images(records, rows.tolist(), data)
 

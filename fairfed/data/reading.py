@@ -20,7 +20,7 @@ SIMULATED = "data.source: {source!r} is data to simulate with; name a folder, a 
 
 
 def read_source(data: DataConfig) -> Any:
-    """What the reader of `data.source` returns (`fairfed.config.source.Source`)."""
+    """What the reader of `data.source` returns; see `fairfed.config.source.Source`."""
     return own_function(source_of(data.source, data.kind).reader, "data.source")(data)
 
 

@@ -44,13 +44,7 @@ class Answer:
 
 
 class UnreachableError(Exception):
-    """Nobody answers, or one who is not the coordinator: why, and what to do.
-
-    Attributes
-    ----------
-    answers
-        Whether somebody answers.
-    """
+    """Nobody `answers`, or one who is not the coordinator: why, and what to do."""
 
     def __init__(self, why: str, remedy: str, answers: bool = False) -> None:
         super().__init__(f"{why}; {remedy}")

@@ -39,11 +39,7 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict)  # added to this process's
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start it, apart from this terminal.
-
-        Raises `RunError` if it runs already or cannot be started, `StoreError` if its files cannot
-        be written.
-        """
+        """Start it, apart from this terminal; `RunError` if it runs already or cannot start."""
         with explained(self.pid_file):
             self.pid_file.parent.mkdir(parents=True, exist_ok=True)
             self.log.parent.mkdir(parents=True, exist_ok=True)

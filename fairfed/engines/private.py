@@ -50,10 +50,7 @@ __all__ = [
 
 @contextmanager
 def server_identity(run_id: int) -> Iterator[None]:
-    """Be the server of run ``run_id`` until the block ends, then restore the former identity.
-
-    Raises `RuntimeError` while another engine of this process holds the identity.
-    """
+    """Be the server of a run in the block; `RuntimeError` while another engine here is."""
     if not _running.acquire(blocking=False):
         raise RuntimeError(
             "another federation is running in this process: Flower keeps the identity of a run in "

@@ -83,11 +83,7 @@ def add_prefixes(parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Model:
 
 
 def strip_prefixes(arrays: Mapping[str, NDArray[Any]], *parts: str) -> tuple[Model, ...]:
-    """Take apart what :func:`add_prefixes` put together.
-
-    The arrays of each part asked for are under their own names; last come those of no such part, as
-    they are.
-    """
+    """The arrays of each part of :func:`add_prefixes` asked for, and last those of no such part."""
     found: dict[str, Model] = {part: {} for part in parts}
     others: Model = {}
     for key, array in arrays.items():

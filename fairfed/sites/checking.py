@@ -121,11 +121,9 @@ def check(
     *,
     plan: bool = True,
 ) -> Check:
-    """Build the site that would take part in a study, and ask it.
+    """Build the site that would take part in a study, or else has its own names, and ask it.
 
-    Without a study: what it holds, under its own names. `plan` takes the models; `timed` makes one
-    batch of images to tell the time that the plan takes. Raises `InputError` if the rows cannot be
-    read or mapped.
+    `plan` takes the models; `timed` makes one batch of images to tell the time that the plan takes.
     """
     if study is None:
         config, labels = own_space(config)

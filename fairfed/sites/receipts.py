@@ -98,10 +98,7 @@ def to_note(
 
 
 def signing_key(path: Path) -> Ed25519PrivateKey:
-    """The coordinator's key, made where there is none yet; nobody else may read its file.
-
-    Raises `InputError` if the file holds something else, or cannot be written.
-    """
+    """The coordinator's key, made where there is none yet; nobody else may read its file."""
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

@@ -125,10 +125,7 @@ def look(
 def read_names(
     semantic: Meaning, labels: LabelSpace, encoder: ClipEncoder, words: KnownWords | None
 ) -> Sight:
-    """Find out what CLIP and a generator know of classes and groups by their names alone.
-
-    For a machine that has no images to look at.
-    """
+    """What `look` finds out, by names alone: for a machine that has no images to look at."""
     unknown = unknown_class(semantic, labels.classes, encoder.known_words)
     if semantic.allow_unknown:
         told = [ALLOWED.format(what=unknown)] if unknown else []

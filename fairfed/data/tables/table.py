@@ -38,21 +38,14 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable(LabelledTable):
-    """Rows of a table. `test` marks all rows that are held out from training.
+    """Rows of a table. `test` marks all rows that are held out from training."""
 
-    Attributes
-    ----------
-    features
-        ``n`` rows: numeric columns as float64 (NaN: missing), then categorical ones as pandas
-        categories (missing: none).
-    measured
-        ``[n]``, True for the held-out rows that models are measured on.
-    server
-        ``[n]``, True for the held-out rows that the server has to judge the clients' models on.
-    """
-
+    # ``n`` rows: numeric columns as float64 (NaN: missing), then categorical ones as pandas
+    # categories (missing: none).
     features: pd.DataFrame = field(kw_only=True)
+    # ``[n]``, True for the held-out rows that models are measured on.
     measured: Bools = field(kw_only=True)
+    # ``[n]``, True for the held-out rows that the server has to judge the clients' models on.
     server: Bools = field(kw_only=True)
 
 
