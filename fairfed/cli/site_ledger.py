@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fairfed.cli.options import SiteFile, argument, option
 from fairfed.sites.ledger import Ledger
 from semantic.errors import InputError
-
-if TYPE_CHECKING:
-    from fairfed.config.federation import FederationConfig
-    from fairfed.config.site import SiteConfig
 
 CUT = "the head {head} is that of no line: lines were cut off the end, or altered"
 
@@ -94,7 +90,8 @@ def approve(
             raise InputError(f"{study}: this study is not approved; there is nothing to revoke")
         approval.approve(told, folder, yes=False)
         typer.echo(f"No longer approved: {told.name}.")
-        _also_named(config, told)
+        if told.fingerprint in config.policy.studies:
+            typer.echo("policy.studies still names it; remove it there, too.")
         return
     found = check(config, told, plan=not config.policy.allow_download)
     print_check(config, told, found)
@@ -109,8 +106,3 @@ def approve(
         raise typer.Exit(1)
     approval.approve(told, folder)
     typer.echo(f"Approved: {told.name}, {told.fingerprint}")
-
-
-def _also_named(config: SiteConfig, told: FederationConfig) -> None:
-    if told.fingerprint in config.policy.studies:
-        typer.echo("policy.studies still names it; remove it there, too.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fairfed.config.source import FASHION
 from fairfed.data.folder import FILE
@@ -34,7 +34,7 @@ def original_rows(config: PipelineConfig, table: ImageTable) -> Iterator[Origina
     Sources that hold no image files (`bundled`, `fashion-mnist`) give PNGs of the table's pixels.
     """
     if config.data.source in FASHION:
-        yield from (Original(".png", _png(image), "", {}) for image in table.images)
+        yield from (Original(".png", encode_png(image, {}), "", {}) for image in table.images)
         return
     records = read_records(config.data)
     for row in table.rows.tolist() if table.rows is not None else range(records.size):
@@ -53,7 +53,3 @@ def _suffix(content: bytes) -> str:
 
     with Image.open(io.BytesIO(content)) as image:
         return f".{str(image.format).lower()}"
-
-
-def _png(image: Any) -> bytes:
-    return encode_png(image, {})

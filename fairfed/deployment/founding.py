@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from fairfed.deployment.certificates import (
 )
 from fairfed.deployment.coordinator import Coordinator, CoordinatorConfig
 from fairfed.deployment.invitation import Invitation, text_fingerprint
-from fairfed.deployment.keys import new_secret, write_new_secret
+from fairfed.deployment.keys import write_new_secret
 from fairfed.deployment.programs import versions
 from fairfed.deployment.texts import texts_of
 from fairfed.engines.flower_cli import RECEIPTS_KEY
@@ -162,7 +163,7 @@ def _secrets(
     yield "certificates/ca.crt", own.certificate
     yield "certificates/server.key", server.key
     yield "certificates/server.crt", server.certificate
-    yield "superexec.secret", new_secret()
+    yield "superexec.secret", secrets.token_bytes(32)
     if given is not None:
         pair, authority = given
         yield "certificates/institution.key", pair.key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,11 +32,6 @@ def write_new_secret(path: Path, content: bytes) -> None:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-def new_secret() -> bytes:
-    """What the SuperExec shows the SuperLink, 32 random bytes."""
-    return secrets.token_bytes(32)
 
 
 def make_site_key(private: Path, name: str) -> str:

@@ -142,7 +142,8 @@ def _guessed(
         c for c in free
         if 2 <= len(c.values) <= MOST_CLASSES and 2 * len(c.values) <= rows and not c.cuts
     ]  # fmt: skip
-    named = sorted((c for c in free if c.plain in LABELS and c.values), key=_rank)
+    named = [c for c in free if c.plain in LABELS and c.values]
+    named.sort(key=lambda column: LABELS.index(column.plain))
     labels = named or [c for c in few if c not in known]
     label = labels[0] if named or len(labels) == 1 else None
     groups = [c for c in few if len(c.values) <= MOST_GROUPS]
@@ -160,10 +161,6 @@ def _guessed(
         split=split,
         divided=divided,
     )
-
-
-def _rank(column: Column) -> int:
-    return LABELS.index(column.plain)
 
 
 def _column(name: str, texts: Sequence[str | None]) -> Column:
