@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from fairfed import __version__
-from fairfed.cli.lazy_group import LazyGroup
+from fairfed.cli.groups import LazyGroup
 from fairfed.errors import RunError
 from semantic.errors import InputError
 

@@ -31,22 +31,9 @@ def audit_run(
 ) -> CountsFile:
     """Ask the clients of a finished run, started anew in this process, about an arm's model.
 
-    Parameters
-    ----------
-    run_dir : Path
-        Directory of a run, with its checkpoints.
-    arm_name : str
-        Name of the arm.
-    bins, **protection
-        As in `AuditSettings`.
-    timeout : float
-        Seconds that the clients have.
-
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If the run compares no arms, has no such arm or no checkpoint of it, or its data cannot be
-        read.
+    They have `timeout` seconds. `bins` and `protection` are as in `AuditSettings`. Raises
+    `InputError` if the run compares no arms, has no such arm or no checkpoint of it, or its data
+    cannot be read.
     """
     refuse_results(run_dir)
     config = load_config(run_dir / "config.toml")

@@ -6,16 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich.console import Console
+
 from evaluation.audit.from_counts import run_tally
 from evaluation.audit.noise import without_negative
+from evaluation.audit.of_clients import audit_clients
 from evaluation.audit.release import Release, release_notes
 from evaluation.audit.schema import Schema
 from evaluation.audit.tally import Tally
 from evaluation.records import Run
+from evaluation.report.results_page import write_tables
 from evaluation.results import ClientValues, Results, read_results, system_of
 from evaluation.results_run import counted_run, read_results_run
 from evaluation.run import read_run
 from fairfed.cli.audit_settings import READ_NAMES
+from fairfed.cli.results import print_results
 from fairfed.config.arms import slug
 from fairfed.config.audit import AuditConfig
 from semantic.errors import InputError
@@ -37,6 +42,12 @@ CANNOT_ASK = (
     "{run}: --ask is for runs of arms; what this run's clients have counted is audited without it"
 )
 NOTHING = "{run}: nothing to audit in a run of [{system}]: {reason}"
+READ = frozenset({"data", "arms", "level", "seed", "title", "out"})
+"""Settings that such an audit has a use for."""
+NO_GROUPS = (
+    "{run}: clients of this run report one figure each and no counts by group, so that {names} "
+    "cannot act; leave it out"
+)
 
 
 @dataclass(frozen=True)
@@ -74,9 +85,7 @@ def subjects_of(
     if config.ask and system_of(directory):
         raise InputError(CANNOT_ASK.format(run=directory))
     arms = config.arms or tuple(arm.name for arm in run.arms)
-    out = Path(config.out) if config.out else directory / "audit"
-    if config.out and len(runs) > 1:
-        out /= directory.resolve().name
+    out = _report_of(config, directory, runs)
     found = []
     for arm in arms:
         tally, notes = run_tally(run, arm)
@@ -98,13 +107,7 @@ def is_run(path: Path) -> bool:
 
 
 def client_results(run_dir: Path) -> tuple[Results, ClientValues] | None:
-    """The results of a run of whose clients there is one figure each; None with counts by group.
-
-    Raises
-    ------
-    InputError
-        If it has no results yet, or nothing that can be audited.
-    """
+    """Results of a run of whose clients there is one figure each; None with counts by group."""
     if system_of(run_dir) is None:
         return None
     found = read_results(run_dir)
@@ -113,6 +116,37 @@ def client_results(run_dir: Path) -> tuple[Results, ClientValues] | None:
     if found.clients is None:
         raise InputError(NOTHING.format(run=run_dir, system=found.system, reason=found.unaudited))
     return found, found.clients
+
+
+def print_client_audit(
+    config: AuditConfig,
+    directory: Path,
+    runs: Sequence[Path],
+    run: Results,
+    values: ClientValues,
+) -> None:
+    """Compare a run's clients, print and report it; refuses settings for which it has no use."""
+    if unread := sorted(config.model_fields_set - READ):
+        raise InputError(NO_GROUPS.format(run=directory, names=", ".join(unread)))
+    out = _report_of(config, directory, runs)
+    found = audit_clients(
+        run,
+        values,
+        title=config.title,
+        methods=config.arms,
+        level=config.level,
+        seed=config.seed,
+    )
+    written = write_tables(found, out, "report", "fairfed audit")
+    console = Console()
+    print_results(found, console)
+    console.print(f"Report: {written['html']}", markup=False, soft_wrap=True)
+
+
+def _report_of(config: AuditConfig, directory: Path, runs: Sequence[Path]) -> Path:
+    """Where the reports of one of some runs are written."""
+    out = Path(config.out) if config.out else directory / "audit"
+    return out / directory.resolve().name if config.out and len(runs) > 1 else out
 
 
 def _read(directory: Path) -> Run:

@@ -31,17 +31,8 @@ NOT_A_NUMBER = "{option} {text!r}: {part!r} is no number; expected COLUMN=NUMBER
 def resolve(path: Path | None, options: Mapping[str, Any]) -> AuditConfig:
     """Settings of a file, with options that are given in their place.
 
-    Parameters
-    ----------
-    path
-        A TOML file, or None.
-    options
-        Texts of the command line by name of the setting; None and empty ones were not given.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file or an option is not as it should be.
+    Options are texts by name of the setting; None and empty ones were not given. Raises
+    `InputError` if the file or an option is not as it should be.
     """
     base = load_model(AuditConfig, path)
     given = {
@@ -140,13 +131,7 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
 
 
 def read_settings(config: AuditConfig) -> ReadSettings:
-    """What is read of the rows.
-
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If the columns are not named, or settings contradict each other.
-    """
+    """What is read of the rows; `InputError` if columns are not named or settings contradict."""
     if config.truth is None:
         raise InputError(NO_TRUTH)
     if not config.sensitive:

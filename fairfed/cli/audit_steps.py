@@ -23,13 +23,13 @@ from evaluation.audit.run import audit
 from evaluation.audit.schema import Schema
 from evaluation.audit.vocabulary import check_positive
 from evaluation.files import write_whole
-from fairfed.cli.audit_clients import print_client_audit
 from fairfed.cli.audit_runs import (
     BINS,
     Subject,
     check_runs,
     client_results,
     is_run,
+    print_client_audit,
     protected,
     subjects_of,
 )
@@ -56,13 +56,7 @@ AUTO_CUTS = "counts of different sites need the same cut points: state --cuts, l
 
 
 def audit_here(config: AuditConfig) -> bool:
-    """Audit files, or the arms of a run; says whether every condition of the gate held.
-
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If settings, files or conditions are not as they should be.
-    """
+    """Audit files, or the arms of a run; says whether every condition of the gate held."""
     if not config.data:
         raise InputError(NO_DATA)
     _check_verdict(config)
@@ -90,14 +84,7 @@ def audit_here(config: AuditConfig) -> bool:
 
 
 def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
-    """Write the counts of a site's rows, protected as the settings say.
-
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If settings or files are not as they should be, names that noise needs are not declared, or
-        the file to write exists (`force` replaces it).
-    """
+    """Write the counts of a site's rows, protected as the settings say; `force` replaces a file."""
     check_output(path, force)
     if not config.data:
         raise InputError(NO_DATA)
@@ -124,14 +111,7 @@ def count_here(config: AuditConfig, path: Path, force: bool = False) -> None:
 def merge_here(
     config: AuditConfig, files: Sequence[Path], merged_to: Path | None, force: bool = False
 ) -> bool:
-    """Add up files of counts and audit the sum; says whether every condition of the gate held.
-
-    Raises
-    ------
-    semantic.errors.InputError, evaluation.errors.InputError
-        If a file is not as it should be, they were counted with different settings, or the file to
-        write exists (`force` replaces it).
-    """
+    """Add up files of counts and audit the sum; says whether every condition of the gate held."""
     _check_verdict(config)
     if merged_to is not None:
         check_output(merged_to, force, "--counts")
@@ -189,13 +169,7 @@ def _conditions(config: AuditConfig) -> list[Condition]:
 
 
 def _audited(config: AuditConfig, subjects: Sequence[Subject]) -> bool:
-    """Audit, judge, print and report; whether every condition held for every subject.
-
-    Raises
-    ------
-    InputError
-        If a condition could not be audited, when all reports are written.
-    """
+    """Audit, judge, print and report; only then an `InputError` for what could not be judged."""
     conditions = _conditions(config)
     console, audits = Console(), []
     for subject in subjects:

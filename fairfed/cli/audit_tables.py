@@ -13,7 +13,7 @@ from rich.text import Text
 
 from evaluation.audit.metrics import COMPLEMENTS
 from evaluation.audit.options import AuditOptions
-from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap, Subgroup
+from evaluation.audit.outcome import Audit, Comparison, Estimate, Gap
 from evaluation.audit.release import Release
 from evaluation.audit.report.head import basis, rates
 from evaluation.audit.report.judged import state
@@ -145,7 +145,7 @@ def _print_subgroups(console: Console, audit: Audit) -> None:
     )
     for subgroup in audit.subgroups[:SUBGROUPS]:
         table.add_row(
-            escape(_where(subgroup)),
+            escape(", ".join(condition(*one) for one in subgroup.where)),
             escape(subgroup.metric),
             _number(subgroup.estimate.value, audit),
             _number(subgroup.rest, audit),
@@ -153,10 +153,6 @@ def _print_subgroups(console: Console, audit: Audit) -> None:
             _count(subgroup.n),
         )
     console.print(table)
-
-
-def _where(subgroup: Subgroup) -> str:
-    return ", ".join(condition(*one) for one in subgroup.where)
 
 
 def _count(number: int) -> str:

@@ -13,8 +13,9 @@ import typer
 from evaluation.errors import InputError as AuditInputError
 from fairfed.cli.audit_settings import resolve
 from fairfed.cli.audit_steps import audit_here, count_here, merge_here
-from fairfed.cli.default_group import DefaultGroup
+from fairfed.cli.groups import DefaultGroup
 from fairfed.cli.model_options import with_options
+from fairfed.cli.options import argument, option
 from fairfed.config.audit import Columns, Comparison, DataAndRuns, Protection, Reports
 from fairfed.errors import RunError
 from semantic.errors import InputError
@@ -33,17 +34,13 @@ COMMAS = ("classes", "missing_values")
 
 Data = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="DATA…",
-        help="CSV, parquet or Arrow files, directories of them, globs ('**' for any depth).",
-        show_default=False,
+    argument(
+        "CSV, parquet or Arrow files, directories of them, globs ('**' for any depth).", "DATA…"
     ),
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(
-        help="Settings file (TOML), with these options' names; options win.", show_default=False
-    ),
+    option("Settings file (TOML), with these options' names; options win."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file of counts if it exists.")]
 
@@ -59,9 +56,7 @@ def data(ctx: typer.Context, data: Data = None, config: ConfigFile = None) -> No
 @app.command(cls=with_options(Columns, Protection, one_text=COMMAS))
 def count(
     ctx: typer.Context,
-    counts: Annotated[
-        Path, typer.Option("--out", "-o", help="File of counts to write.", show_default=False)
-    ],
+    counts: Annotated[Path, option("File of counts to write.", "--out", "-o")],
     data: Data = None,
     config: ConfigFile = None,
     force: Force = False,
@@ -74,17 +69,11 @@ def count(
 @app.command(cls=with_options(Comparison, Reports))
 def merge(
     ctx: typer.Context,
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="SITE…", help="Files of counts.", show_default=False),
-    ],
+    files: Annotated[list[Path], argument("Files of counts.", "SITE…")],
     config: ConfigFile = None,
     counts: Annotated[
         Path | None,
-        typer.Option(
-            help="Also write the merged counts to this file, to be merged further.",
-            show_default=False,
-        ),
+        option("Also write the merged counts to this file, to be merged further."),
     ] = None,
     force: Force = False,
 ) -> None:

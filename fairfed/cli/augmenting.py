@@ -103,13 +103,7 @@ def augment_here(
     audit: bool = False,
     fresh: bool = False,
 ) -> None:
-    """Run an augmentation on this machine.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If an option, the configuration, the data or a model is not as it should be.
-    """
+    """Run an augmentation on this machine."""
     steps = chosen_steps(until, only)
     chosen = _engine(engine)
     if (preview or audit) and (until or only):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fairfed.cli.options import ConfigFile, Override, pipeline_config
+from fairfed.cli.options import ConfigFile, Override, argument, option, pipeline_config
 from fairfed.config import load_config
 
 app = typer.Typer()
@@ -29,33 +29,28 @@ def demo(overrides: Override = None, fresh: Fresh = False) -> None:
 
 @app.command()
 def run(
-    config: Annotated[
-        Path | None, typer.Argument(help="Configuration file (TOML).", show_default=False)
-    ] = None,
+    config: Annotated[Path | None, argument("Configuration file (TOML).")] = None,
     preset: Annotated[
         str | None,
-        typer.Option(
-            help="Start from a packaged configuration (`fairfed presets` lists them), which "
-            "CONFIG changes.",
-            show_default=False,
+        option(
+            "Start from a packaged configuration (`fairfed presets` lists them), which "
+            "CONFIG changes."
         ),
     ] = None,
     overrides: Override = None,
     fresh: Fresh = False,
     site: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="With [federation] in CONFIG: the site.toml of a site that takes part; once for "
-            "each. Every site has a process of its own on this machine.",
-            show_default=False,
+        option(
+            "With [federation] in CONFIG: the site.toml of a site that takes part; once for "
+            "each. Every site has a process of its own on this machine."
         ),
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option(
-            help="With [federation] in CONFIG: the SuperLink that sites have joined, as a "
-            "coordinator's directory or a connection of Flower's config.toml.",
-            show_default=False,
+        option(
+            "With [federation] in CONFIG: the SuperLink that sites have joined, as a "
+            "coordinator's directory or a connection of Flower's config.toml."
         ),
     ] = None,
 ) -> None:
@@ -71,22 +66,16 @@ def run(
 def augment(
     data: Annotated[
         str | None,
-        typer.Argument(
-            metavar="DATA",
-            help="Image folder with metadata.csv, 'bundled', 'fashion-mnist' or 'hf:NAME'; "
+        argument(
+            "Image folder with metadata.csv, 'bundled', 'fashion-mnist' or 'hf:NAME'; "
             "replaces data.source.",
-            show_default=False,
+            "DATA",
         ),
     ] = None,
     config: ConfigFile = None,
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("augmented"),
-    until: Annotated[
-        str | None,
-        typer.Option(help="Last step: plan, generate, curate or export.", show_default=False),
-    ] = None,
-    only: Annotated[
-        str | None, typer.Option(help="Run this step alone.", show_default=False)
-    ] = None,
+    until: Annotated[str | None, option("Last step: plan, generate, curate or export.")] = None,
+    only: Annotated[str | None, option("Run this step alone.")] = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="Only draw a contact sheet of a few cells.")
     ] = False,
@@ -123,9 +112,7 @@ def augment(
 def doctor(
     config: Annotated[
         Path | None,
-        typer.Argument(
-            help="Configuration file (TOML) whose models to look for.", show_default=False
-        ),
+        argument("Configuration file (TOML) whose models to look for."),
     ] = None,
 ) -> None:
     """Check versions, devices, bundled files, and which models of CONFIG are on disk."""

@@ -19,6 +19,7 @@ from evaluation.intervals import Interval
 from evaluation.report.results_page import write_tables
 from evaluation.report.verdicts import SYMBOLS, judged
 from evaluation.results import system_of
+from fairfed.cli.options import argument, option
 from fairfed.cli.results import print_results
 from fairfed.cli.tables import titled
 from semantic.errors import InputError
@@ -36,14 +37,8 @@ MIXED = (
 
 @app.command()
 def compare(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN...", help="Directories of runs.", show_default=False),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Write comparison.html, .json and .md there.", show_default=False),
-    ] = None,
+    runs: Annotated[list[Path], argument("Directories of runs.", "RUN...")],
+    out: Annotated[Path | None, option("Write comparison.html, .json and .md there.")] = None,
 ) -> None:
     """Compare the arms of any number of runs, paired by seed where there are several."""
     compare_here(runs, out)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairfed.cli.options import argument, option
 from fairfed.deployment.asking import UnreachableError, parts
 from fairfed.deployment.processes import stopped_at_the_end
 from semantic.errors import InputError
+
+if TYPE_CHECKING:
+    from fairfed.deployment.probing import Attempt
 
 app = typer.Typer(
     help="The machine in the middle of a federation of real sites: set it up, start it, try it "
@@ -19,14 +24,18 @@ app = typer.Typer(
 
 LOCAL = ("127.0.0.1", "localhost")
 HTTPS, TRIAL_PORT, INNER_PORT = 443, 9443, 9092
-Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="What `init` has written.", show_default=False)
-]
+OPEN = (
+    "OPEN: whoever has the certificate of the authority, that is every site, reaches more than the "
+    "Fleet API of {address}, and can have code run at all sites. Stop the SuperLink now; let it "
+    "listen on 127.0.0.1 only, behind the proxy of `fairfed coordinator init`."
+)
+CLOSED = "Closed: {address} lets registered sites through, and nothing else."
+Folder = Annotated[Path, argument("What `init` has written.", "DIR")]
 
 
 @app.command()
 def init(
-    study: Annotated[Path, typer.Argument(help="The study (TOML).", show_default=False)],
+    study: Annotated[Path, argument("The study (TOML).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path(
         "coordinator"
     ),
@@ -39,9 +48,7 @@ def init(
     ] = LOCAL[0],
     port: Annotated[
         int | None,
-        typer.Option(
-            help="Port of the proxy; without it 443, for a trial 9443.", show_default=False
-        ),
+        option("Port of the proxy; without it 443, for a trial 9443."),
     ] = None,
     inner_port: Annotated[
         int, typer.Option(help="Port of the SuperLink, on 127.0.0.1 alone.")
@@ -56,19 +63,14 @@ def init(
     ] = False,
     site: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Who is invited, once for each; without it, `sites` of the study.",
-            show_default=False,
-        ),
+        option("Who is invited, once for each; without it, `sites` of the study."),
     ] = None,
     certificate: Annotated[
         Path | None,
-        typer.Option(help="The institution's certificate, with its chain.", show_default=False),
+        option("The institution's certificate, with its chain."),
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="Its private key.", show_default=False)] = None,
-    ca: Annotated[
-        Path | None, typer.Option(help="The authority that signed it.", show_default=False)
-    ] = None,
+    key: Annotated[Path | None, option("Its private key.")] = None,
+    ca: Annotated[Path | None, option("The authority that signed it.")] = None,
 ) -> None:
     """Write certificates, proxy, systemd units, and an invitation for each site."""
     from fairfed.config.load import validated
@@ -94,7 +96,7 @@ def init(
 @app.command()
 def invite(
     folder: Folder,
-    name: Annotated[str, typer.Argument(help="The site's name.", show_default=False)],
+    name: Annotated[str, argument("The site's name.")],
 ) -> None:
     """Write the invitation of another site."""
     from fairfed.deployment.coordinator import coordinator
@@ -118,19 +120,16 @@ def register(
     folder: Folder,
     key: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="SITE.pub",
-            help="The public key that a site sent; without it, all that are known already.",
-            show_default=False,
+        argument(
+            "The public key that a site sent; without it, all that are known already.", "SITE.pub"
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The site's name.", show_default=False)] = None,
+    name: Annotated[str | None, option("The site's name.")] = None,
 ) -> None:
     """Let a site take part: its key is kept in DIR, and made known to the SuperLink."""
+    from fairfed.deployment.control import keep_key, register_known
     from fairfed.deployment.control import register as registered
-    from fairfed.deployment.control import register_known
     from fairfed.deployment.coordinator import coordinator
-    from fairfed.deployment.known_sites import keep_key
     from fairfed.deployment.trial import await_superlink
 
     place = coordinator(folder)
@@ -196,16 +195,10 @@ def status(folder: Folder) -> None:
 
 @app.command()
 def check(
-    address: Annotated[
-        str, typer.Argument(metavar="HOST:PORT", help="Of the proxy.", show_default=False)
-    ],
-    ca: Annotated[
-        Path,
-        typer.Option(help="The public certificate of its authority.", show_default=False),
-    ],
+    address: Annotated[str, argument("Of the proxy.", "HOST:PORT")],
+    ca: Annotated[Path, option("The public certificate of its authority.")],
 ) -> None:
     """Try from outside what only the coordinator may: exit code 1 if anything answers."""
-    from fairfed.cli.coordinator_tables import print_attempts
     from fairfed.deployment.probing import probe
 
     try:
@@ -217,5 +210,24 @@ def check(
         attempts = list(probe(address, authority))
     except UnreachableError as error:
         raise InputError(f"{error.why}; {error.remedy}") from error
-    if not print_attempts(address, attempts):
+    if not _print_attempts(address, attempts):
         raise typer.Exit(1)
+
+
+def _print_attempts(address: str, attempts: Sequence[Attempt]) -> bool:
+    """Say what was tried and what answered; whether all is as it must be."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from fairfed.cli.tables import titled
+
+    console = Console()
+    table = titled("", "", "tried", "at", "answer")
+    for attempt in attempts:
+        mark = "✓" if attempt.sound else "[bold red]✗[/bold red]"
+        table.add_row(mark, escape(attempt.what), escape(attempt.path), escape(attempt.seen))
+    console.print(table)
+    sound = all(attempt.sound for attempt in attempts)
+    told = (CLOSED if sound else OPEN).format(address=address)
+    console.print(told, style="" if sound else "bold red", soft_wrap=True, markup=False)
+    return sound

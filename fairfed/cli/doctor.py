@@ -23,18 +23,7 @@ BUNDLED = ("fairfed", "semantic", "generators")
 
 
 def examine(config: Path | None = None) -> bool:
-    """Print what was found; True if nothing that a run needs is missing or damaged.
-
-    Parameters
-    ----------
-    config
-        Configuration file whose models are looked for as well.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If that is no valid configuration.
-    """
+    """Print what was found; True if nothing that a run or `config` needs is lacking or damaged."""
     console = Console()
     console.print(
         f"fairfed {__version__} on Python {platform.python_version()}, {platform.platform()}"

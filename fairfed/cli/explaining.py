@@ -35,27 +35,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of one class or cell.
+    """What is known of one class or cell."""
 
-    Attributes
-    ----------
-    name
-        As asked.
-    neighbours
-        One sentence for each of the seen classes most like it, the nearest first.
-    verdicts
-        On its class and on its cell, as far as they are unseen.
-    note
-        Why its cell is not judged, or empty.
-    prompts
-        What conditions its images, by the setting that does it: the configured one first, for the
-        configured seed; for an unseen class also what `conditioning.recall` would make of it.
-    """
-
-    name: str
-    neighbours: str
-    verdicts: tuple[Verdict, ...]
-    note: str
+    name: str  # as asked
+    neighbours: str  # one sentence for each of the seen classes most like it, the nearest first
+    verdicts: tuple[Verdict, ...]  # on its class and on its cell, as far as they are unseen
+    note: str  # why its cell is not judged, or empty
+    # What conditions its images, by the setting that does it: the configured one first, for the
+    # configured seed; for an unseen class also what `conditioning.recall` would make of it.
     prompts: tuple[tuple[str, Description], ...]
 
 
@@ -67,27 +54,13 @@ def explain(
     prototypes: Path | None = None,
     nearest: int = 1,
 ) -> list[Explanation]:
-    """Explain classes (``Bag``) and cells (``Bag × red``).
+    """Explain classes (``Bag``) and cells (``Bag × red``), each beside the `nearest` seen classes.
 
-    Parameters
-    ----------
-    config
-        Its sections `[semantic]` and `[conditioning]` and the seed.
-    asked, seen
-        Classes and cells. A seen cell's class is seen. Without any, every class of the table is
-        that is not asked for.
-    attributes
-        Attribute table in place of `semantic.attributes`.
-    prototypes
-        File of released prototypes, in place of `conditioning.prototypes`.
-    nearest
-        How many seen classes to compare with.
+    A seen cell's class is seen. Without `seen`, every class of the table is that is not asked for.
+    `attributes` and `prototypes` are files in place of those of the configuration.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a file is not as it should be, a class is in no row of the table, nothing is seen, or
-        the conditioning mode needs what the class does not have.
+    Raises `InputError` if a file is not as it should be, a class is in no row of the table, nothing
+    is seen, or the conditioning mode needs what the class does not have.
     """
     table = _table(config, [*asked, *seen], attributes)
     cells = {name: _cell(name, table) for name in (*asked, *seen)}

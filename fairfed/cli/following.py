@@ -43,19 +43,9 @@ LOST = (
 def follow(config: Config, on: str, watcher: Watcher) -> None:
     """Run a study at a SuperLink to its end, from wherever it is.
 
-    The run goes on if this process ends, and the same call follows it again.
-
-    Parameters
-    ----------
-    config
-        The study; its directory, on the SuperLink's machine, has its `config.toml`.
-    on
-        See `fairfed.engines.flower_cli.SuperLink`.
-
-    Raises
-    ------
-    semantic.errors.InputError, fairfed.errors.RunError
-        What ended the run, as the server's process said it; or the SuperLink refuses.
+    The run goes on if this process ends, and the same call follows it again. The study's directory
+    on the SuperLink's machine has its `config.toml`. Raises `InputError` or `RunError`: what ended
+    the run, as the server's process said it; or the SuperLink refuses.
     """
     link, folder, lost = SuperLink(on), config.run_directory, 0
     run = _under_way(folder)

@@ -24,35 +24,18 @@ _INDEX = "model_index.json"
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model that a configuration names.
+    """A model that a configuration names."""
 
-    Attributes
-    ----------
-    setting, value
-        Where it is named, and how.
-    missing
-        What is not on disk, empty where all is.
-    remedy
-        The command that fetches it, or what else to do.
-    about
-        What it was trained on, where it says so and that is not the usual wealth.
-    """
-
+    # Where it is named, and how.
     setting: str
     value: str
-    missing: str = ""
-    remedy: str = ""
-    about: str = ""
+    missing: str = ""  # what is not on disk, empty where all is
+    remedy: str = ""  # the command that fetches it, or what else to do
+    about: str = ""  # what it was trained on, where it says so and that is not the usual wealth
 
 
 def configured_models(path: Path) -> list[ModelFile]:
-    """The models of a configuration file, of a run or of an augmentation.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is not a valid configuration.
-    """
+    """The models of a configuration file, of a run or of an augmentation."""
     return models_of(_read(path))
 
 

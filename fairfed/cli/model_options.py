@@ -35,14 +35,9 @@ class ModelCommand(TyperCommand):
 def with_options(*models: type[Section], one_text: Collection[str] = ()) -> type[ModelCommand]:
     """The class of a command that has an option for each setting of some models.
 
-    The first line of a model's docstring heads its options in the help.
-
-    Parameters
-    ----------
-    models
-        Their descriptions are the help.
-    one_text
-        Settings of several values that are given in one text; other options are given again.
+    The first line of a model's docstring heads its options in the help, and its fields'
+    descriptions are their help. Settings of several values are given in one text where `one_text`
+    names them; other options are given again.
     """
     settings = [
         _option(name, field, str(model.__doc__).splitlines()[0], one_text)

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fairfed.config import PipelineConfig, load_model
+if TYPE_CHECKING:
+    from fairfed.config import PipelineConfig
+
+
+def argument(text: str, metavar: str | None = None) -> Any:
+    """An argument by its help, which shows no default."""
+    return typer.Argument(metavar=metavar, help=text, show_default=False)
+
+
+def option(text: str, *names: str) -> Any:
+    """An option by its help, which shows no default; it is called as its parameter, or so."""
+    return typer.Option(*names, help=text, show_default=False)
+
 
 Override = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", "-s", help="Replace a setting, as NAME=VALUE (train.lr=0.1).", show_default=False
-    ),
+    list[str] | None, option("Replace a setting, as NAME=VALUE (train.lr=0.1).", "--set", "-s")
 ]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="Configuration file (TOML).", show_default=False)
-]
+ConfigFile = Annotated[Path | None, option("Configuration file (TOML).", "--config")]
+SiteFile = Annotated[Path, argument("The site's site.toml.", "SITE")]
 
 
 def pipeline_config(
     data: str | None, path: Path | None, overrides: list[str] | None
 ) -> PipelineConfig:
     """Configuration of an augmentation, with the data of the command line in the file's place."""
+    from fairfed.config import PipelineConfig, load_model
+
     source = [f"data.source={_quoted(data)}"] if data is not None else []
     return load_model(PipelineConfig, path, [*(overrides or ()), *source])
 

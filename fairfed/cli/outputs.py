@@ -12,13 +12,7 @@ from semantic.errors import InputError
 
 
 def check_output(path: Path, force: bool, option: str = "--out") -> None:
-    """Refuse an output that exists: it may be another's, or a release that was handed on.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it exists and is not to be replaced, or is a directory.
-    """
+    """Refuse an output that exists: it may be another's, or a release that was handed on."""
     if path.is_dir():
         raise InputError(f"{option} {path} is a directory; give the name of a file")
     if path.exists() and not force:
@@ -29,13 +23,7 @@ def check_output(path: Path, force: bool, option: str = "--out") -> None:
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the place cannot be written to.
-    """
+    """Write a JSON file, whole or not at all; `InputError` if the place cannot be written to."""
     try:
         write_whole(path, (json.dumps(record, ensure_ascii=False) + "\n").encode())
     except OSError as error:

@@ -14,6 +14,7 @@ from evaluation.report import write_report
 from evaluation.results import system_of
 from evaluation.results_run import read_results_run
 from evaluation.run import read_run
+from fairfed.cli.options import argument
 from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_summary
 
@@ -25,7 +26,7 @@ EVERY = 5
 
 @app.command()
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)],
+    run_dir: Annotated[Path, argument("Directory of a run.")],
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Follow a run under way: write again as rounds end."),
@@ -52,23 +53,8 @@ def watch_here(
 ) -> Path:
     """Write a run's report again whenever a round ends, until the run is complete or Ctrl-C.
 
-    While it is watched the page loads itself again; the page that is left behind does not.
-
-    Parameters
-    ----------
-    run_dir : Path
-        Run directory.
-    every : int
-        Seconds between two looks, at least 1.
-    console : Console, optional
-        Where the round is shown.
-    wait : callable
-        Waits some seconds; tests replace it.
-
-    Returns
-    -------
-    Path
-        The report.
+    It looks every so many seconds, at least 1. While it is watched the page loads itself again; the
+    page that is left behind does not.
     """
     console = console or Console()
     seen: object = "nothing yet"  # which no state of a log is: the first look always writes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_federation, print_rejections, print_summary
 from fairfed.config import Arm, Config
 from fairfed.config.site import load_site
+from fairfed.engines.pool import available_cores
 from fairfed.rounds.run_lock import CONFIG, check_folder, clear
 from fairfed.server import checked, start
 from fairfed.sites.progress import listening
@@ -112,22 +112,9 @@ def run_here(
 ) -> None:
     """Run an experiment and print its tables; the last line names the report.
 
-    Parameters
-    ----------
-    config
-        The experiment.
-    fresh
-        Remove what a run has written to its directory, once all inputs are found sound.
-    sites
-        With `[federation]` in the configuration: the files of the sites that take part, on this
-        machine.
-    on
-        The SuperLink whose sites take part instead; see `fairfed.engines.flower_cli.SuperLink`.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If sites are given to a simulation, or none to a study of sites.
+    `fresh` removes what a run has written to its directory, once all inputs are found sound. A
+    study with `[federation]` has its sites' files on this machine, or a SuperLink whose sites take
+    part. Raises `InputError` if sites are given to a simulation, or none to a study of sites.
     """
     if bool(sites or on) != (config.federation is not None):
         raise InputError(NO_SITES if config.federation is not None else ONLY_SITES)
@@ -182,5 +169,4 @@ def share_cores(workers: int) -> None:
 
     No more are taken than torch has already, which minds `OMP_NUM_THREADS`.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), (cores or 1) // workers)))
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), available_cores() // workers)))

@@ -24,13 +24,7 @@ BY = ("class", "cell")
 
 
 def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> AttributeSums:
-    """Exact counts and sums of the attributes of a site's training images, by class.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data or the encoder is not as the configuration says.
-    """
+    """Exact counts and sums of the attributes of a site's training images, by class."""
     source = load_source(_by_class_alone(config))
     encoder = _encoder(config)
     rows, table = source.train, source.table
@@ -39,18 +33,11 @@ def attribute_sums(config: PipelineConfig, vocabulary: tuple[str, ...]) -> Attri
 
 
 def prototype_sums(config: PipelineConfig, by: str) -> PrototypeSums:
-    """Exact counts and sums of the CLIP embeddings of a site's training images.
+    """Exact counts and sums of the CLIP embeddings of a site's training images, by class or cell.
 
-    Parameters
-    ----------
-    by
-        `class`, or `cell` (class × group). Images whose group is unknown are of no cell.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If `by` is neither, the label space is not declared (`check_declared`), or the data or the
-        encoder is not as the configuration says.
+    Images whose group is unknown are of no cell. Raises `InputError` if `by` is neither `class` nor
+    `cell`, the label space is not declared (`check_declared`), or the data or the encoder is not as
+    the configuration says.
     """
     if by not in BY:
         raise InputError(f"--by {by!r} is unknown; choose one of {', '.join(BY)}")
@@ -64,13 +51,7 @@ def prototype_sums(config: PipelineConfig, by: str) -> PrototypeSums:
 
 
 def check_declared(config: PipelineConfig) -> None:
-    """Refuse to name the classes of a release after what the site happens to hold.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the classes are not declared and the data's source does not fix them.
-    """
+    """Refuse to name the classes of a release after what the site happens to hold."""
     if config.data.source not in FASHION and not config.data.classes:
         raise InputError(
             "data.classes is empty: a release names the classes of the whole federation, not those "

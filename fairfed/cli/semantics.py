@@ -9,7 +9,7 @@ import typer
 
 from fairfed.cli import semantic_tables as tables
 from fairfed.cli.explaining import explain as explained
-from fairfed.cli.options import ConfigFile, Override, pipeline_config
+from fairfed.cli.options import ConfigFile, Override, argument, option, pipeline_config
 from fairfed.cli.outputs import check_output, write_attributes, write_record
 from fairfed.cli.semantic_site import attribute_sums, check_declared, prototype_sums
 from semantic.privacy import gaussian_sigma
@@ -22,17 +22,14 @@ app = typer.Typer(
 
 Data = Annotated[
     str,
-    typer.Argument(
-        metavar="DATA",
-        help="The site's images: a folder with metadata.csv, 'bundled', 'fashion-mnist' or "
+    argument(
+        "The site's images: a folder with metadata.csv, 'bundled', 'fashion-mnist' or "
         "'hf:NAME'. Only training images are looked at.",
-        show_default=False,
+        "DATA",
     ),
 ]
-Files = Annotated[
-    list[Path], typer.Argument(metavar="SITE…", help="One file of each site.", show_default=False)
-]
-Out = Annotated[Path, typer.Option("--out", "-o", help="File to write.", show_default=False)]
+Files = Annotated[list[Path], argument("One file of each site.", "SITE…")]
+Out = Annotated[Path, option("File to write.", "--out", "-o")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 Delta = Annotated[float, typer.Option(help="δ of the release.")]
 
@@ -40,17 +37,11 @@ Delta = Annotated[float, typer.Option(help="δ of the release.")]
 @app.command()
 def induce(
     data: Data,
-    vocabulary: Annotated[
-        Path,
-        typer.Option(help="Attributes, one phrase a line (UTF-8).", show_default=False),
-    ],
+    vocabulary: Annotated[Path, option("Attributes, one phrase a line (UTF-8).")],
     out: Out,
     epsilon: Annotated[
         float | None,
-        typer.Option(
-            help="ε of the release. Without it the sums are exact, for use at home.",
-            show_default=False,
-        ),
+        option("ε of the release. Without it the sums are exact, for use at home."),
     ] = None,
     delta: Delta = 1e-5,
     config: ConfigFile = None,
@@ -96,7 +87,7 @@ def table(
 def prototypes(
     data: Data,
     out: Out,
-    epsilon: Annotated[float, typer.Option(help="ε of the release.", show_default=False)],
+    epsilon: Annotated[float, option("ε of the release.")],
     delta: Delta = 1e-5,
     by: Annotated[str, typer.Option(help="class, or cell (class × group).")] = "class",
     minimum: Annotated[
@@ -129,29 +120,21 @@ def merge(sites: Files, out: Out, force: Force = False) -> None:
 
 @app.command()
 def explain(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CLASS…", help="Classes ('Bag') and cells ('Bag × red').", show_default=False
-        ),
-    ],
+    names: Annotated[list[str], argument("Classes ('Bag') and cells ('Bag × red').", "CLASS…")],
     seen: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A class or cell that there are images of; again for each. Without it: all "
-            "classes of the table but those asked for.",
-            show_default=False,
+        option(
+            "A class or cell that there are images of; again for each. Without it: all "
+            "classes of the table but those asked for."
         ),
     ] = None,
     attributes: Annotated[
         Path | None,
-        typer.Option(help="Attribute table; replaces semantic.attributes.", show_default=False),
+        option("Attribute table; replaces semantic.attributes."),
     ] = None,
     prototypes: Annotated[
         Path | None,
-        typer.Option(
-            help="File of prototypes; replaces conditioning.prototypes.", show_default=False
-        ),
+        option("File of prototypes; replaces conditioning.prototypes."),
     ] = None,
     nearest: Annotated[int, typer.Option(min=1, help="Seen classes to compare with.")] = 1,
     config: ConfigFile = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairfed.cli import site_ledger, site_node
+from fairfed.cli.options import SiteFile, argument, option
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,18 +25,15 @@ app = typer.Typer(
 def init(
     data: Annotated[
         str,
-        typer.Argument(
-            metavar="FOLDER|TABLE",
-            help="The site's images (a folder, or 'hf:NAME') or its table (.csv, .parquet).",
-            show_default=False,
+        argument(
+            "The site's images (a folder, or 'hf:NAME') or its table (.csv, .parquet).",
+            "FOLDER|TABLE",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("site.toml"),
     name: Annotated[
         str | None,
-        typer.Option(
-            help="What the site is called; without it, as the folder of DATA.", show_default=False
-        ),
+        option("What the site is called; without it, as the folder of DATA."),
     ] = None,
 ) -> None:
     """Look at a site's data and write a site.toml with comments; says what it needs to be told."""
@@ -58,15 +56,10 @@ def init(
 
 @app.command()
 def check(
-    site: Annotated[
-        Path, typer.Argument(metavar="SITE", help="The site's site.toml.", show_default=False)
-    ],
+    site: SiteFile,
     federation: Annotated[
         Path | None,
-        typer.Option(
-            help="The study (TOML). Without it: what the site holds, under its own names.",
-            show_default=False,
-        ),
+        option("The study (TOML). Without it: what the site holds, under its own names."),
     ] = None,
     timed: Annotated[
         bool, typer.Option("--time", help="Make a batch of images, to tell how long all take.")

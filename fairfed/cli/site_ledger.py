@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from fairfed.cli.options import SiteFile, argument, option
 from fairfed.sites.ledger import Ledger
 from semantic.errors import InputError
 
-if TYPE_CHECKING:
-    from fairfed.config.federation import FederationConfig
-    from fairfed.config.site import SiteConfig
-
-SITE = Annotated[
-    Path, typer.Argument(metavar="SITE", help="The site's site.toml.", show_default=False)
-]
 CUT = "the head {head} is that of no line: lines were cut off the end, or altered"
 
 
 def ledger(
-    site: SITE,
+    site: SiteFile,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Walk along the chain of hashes; exit 1 where it is broken."),
     ] = False,
-    head: Annotated[
-        str | None,
-        typer.Option(help="With --verify: a head noted before, to be found.", show_default=False),
-    ] = None,
-    study: Annotated[
-        str | None, typer.Option(help="Of this study alone.", show_default=False)
-    ] = None,
+    head: Annotated[str | None, option("With --verify: a head noted before, to be found.")] = None,
+    study: Annotated[str | None, option("Of this study alone.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what has left the site, by study; then the last lines."""
@@ -72,13 +61,11 @@ def ledger(
 
 
 def approve(
-    site: SITE,
+    site: SiteFile,
     study: Annotated[
         Path,
-        typer.Argument(
-            metavar="STUDY",
-            help="The study: its TOML file, or what a refusal has kept of it as it was sent.",
-            show_default=False,
+        argument(
+            "The study: its TOML file, or what a refusal has kept of it as it was sent.", "STUDY"
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -103,7 +90,8 @@ def approve(
             raise InputError(f"{study}: this study is not approved; there is nothing to revoke")
         approval.approve(told, folder, yes=False)
         typer.echo(f"No longer approved: {told.name}.")
-        _also_named(config, told)
+        if told.fingerprint in config.policy.studies:
+            typer.echo("policy.studies still names it; remove it there, too.")
         return
     found = check(config, told, plan=not config.policy.allow_download)
     print_check(config, told, found)
@@ -118,8 +106,3 @@ def approve(
         raise typer.Exit(1)
     approval.approve(told, folder)
     typer.echo(f"Approved: {told.name}, {told.fingerprint}")
-
-
-def _also_named(config: SiteConfig, told: FederationConfig) -> None:
-    if told.fingerprint in config.policy.studies:
-        typer.echo("policy.studies still names it; remove it there, too.")

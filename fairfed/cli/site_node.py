@@ -7,18 +7,13 @@ from typing import Annotated
 
 import typer
 
+from fairfed.cli.options import SiteFile, argument
 from fairfed.deployment.processes import stopped_at_the_end
 from semantic.errors import InputError
 
-SiteFile = Annotated[
-    Path, typer.Argument(metavar="SITE", help="The site's site.toml.", show_default=False)
-]
-
 
 def join(
-    invitation: Annotated[
-        Path, typer.Argument(help="What the coordinator sent (TOML).", show_default=False)
-    ],
+    invitation: Annotated[Path, argument("What the coordinator sent (TOML).")],
     site: Annotated[Path, typer.Option(help="The site's file.")] = Path("site.toml"),
     port: Annotated[
         int, typer.Option(help="Port of the SuperNode on this machine; another for each site here.")

@@ -41,17 +41,10 @@ class OneOf:
     """Of a text: one of some names, or something of the user's own as `module:object`.
 
     It is imported where it is used, not here.
-
-    Attributes
-    ----------
-    names
-        What there is.
-    own
-        What the user's own is: a class, a function, an object.
     """
 
-    names: tuple[str, ...] = ()
-    own: str = "Class"
+    names: tuple[str, ...] = ()  # what there is
+    own: str = "Class"  # what the user's own is: a class, a function, an object
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -86,14 +79,14 @@ class Section(BaseModel):
 S = TypeVar("S", bound=Section)
 
 
-def required(section: S | None) -> S:
-    """A section that every configuration of its system has.
+def tabled(section: type[S], title: str) -> S:
+    """A field that is a table of its own, with defaults of its own."""
+    field: S = Field(default_factory=section, description=f"See `[{title}]`.")
+    return field
 
-    Raises
-    ------
-    TypeError
-        If the system is asked about a configuration that is not its own.
-    """
+
+def required(section: S | None) -> S:
+    """A section that every configuration of its system has, and no other."""
     if section is None:
         raise TypeError("the configuration has no section of the system that it is read for")
     return section

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fairfed.config.base import Once, Pair, Section, Strings
+from fairfed.config.base import Once, Pair, Section, Strings, tabled
 from fairfed.config.presets import with_preset
 from fairfed.config.source import Kind, source_of
 from fairfed.config.table import TableConfig
@@ -114,7 +114,7 @@ class ReadingConfig(Section):
         description="An image file with more pixels is not read: a small file can hold enough to "
         "fill the memory.",
     )
-    table: TableConfig = Field(default_factory=TableConfig, description="See `[data.table]`.")
+    table: TableConfig = tabled(TableConfig, "data.table")
 
     @field_validator("background")
     @classmethod
@@ -166,7 +166,7 @@ class DataConfig(ReadingConfig):
     image_size: int = Field(
         32, ge=8, le=1024, description="Side, in pixels, that images are brought to."
     )
-    tint: TintConfig = Field(default_factory=TintConfig, description="See `[data.tint]`.")
+    tint: TintConfig = tabled(TintConfig, "data.tint")
 
     @model_validator(mode="before")
     @classmethod

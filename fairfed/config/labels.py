@@ -97,12 +97,7 @@ def found_space(
 ) -> LabelSpace:
     """The label space of data that are at one place: its groups are those that there are.
 
-    Parameters
-    ----------
-    classes, groups
-        Names, in the order of their positions.
-    sensitive
-        Names of the sensitive columns whose values `groups` crosses.
+    `groups` crosses the values of the `sensitive` columns.
     """
     parts = [group.split(CROSSED) for group in groups] if sensitive else []
     values = {
@@ -119,13 +114,7 @@ def found_space(
 
 
 def refuse_crossed(name: str, what: str) -> None:
-    """Refuse a name that reads as several: ``a × b`` is the group of a and of b.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it has the sign that joins groups.
-    """
+    """Refuse a name that reads as several: ``a × b`` is the group of a and of b."""
     if CROSSED in f" {name} ":
         plain = name.replace(CROSSED.strip(), "x")
         raise InputError(

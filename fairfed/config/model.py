@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from fairfed.config.adaptation import AdaptConfig, SpecialiseConfig
-from fairfed.config.base import Once, OneOf, Section, Strings
+from fairfed.config.base import Once, OneOf, Section, Strings, tabled
 from fairfed.config.classifiers import MODELS
 from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
@@ -58,20 +58,12 @@ class Agreement(Section):
         "real site runs only if its `policy.own_code` has it. Without it, a section asks for a "
         "system, or the arms are compared.",
     )
-    train: TrainConfig = Field(default_factory=TrainConfig, description="See `[train]`.")
-    semantic: SemanticSettings = Field(
-        default_factory=SemanticSettings, description="See `[semantic]`."
-    )
-    generator: GeneratorSettings = Field(
-        default_factory=GeneratorSettings, description="See `[generator]`."
-    )
-    augment: AugmentSettings = Field(
-        default_factory=AugmentSettings, description="See `[augment]`."
-    )
-    fairness: FairnessConfig = Field(
-        default_factory=FairnessConfig, description="See `[fairness]`."
-    )
-    adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="See `[adapt]`.")
+    train: TrainConfig = tabled(TrainConfig, "train")
+    semantic: SemanticSettings = tabled(SemanticSettings, "semantic")
+    generator: GeneratorSettings = tabled(GeneratorSettings, "generator")
+    augment: AugmentSettings = tabled(AugmentSettings, "augment")
+    fairness: FairnessConfig = tabled(FairnessConfig, "fairness")
+    adapt: AdaptConfig = tabled(AdaptConfig, "adapt")
     specialise: SpecialiseConfig | None = Field(None, description="See `[specialise]`.")
     inversion: InversionConfig | None = Field(None, description="See `[inversion]`.")
     zsl: ZslSettings | None = Field(None, description="See `[zsl]`.")
@@ -104,10 +96,8 @@ class Config(Agreement):
         min_length=1,
         description="Run directory; `{name}` and `{seed}` stand for theirs.",
     )
-    data: DataConfig = Field(default_factory=DataConfig, description="See `[data]`.")
-    partition: PartitionConfig = Field(
-        default_factory=PartitionConfig, description="See `[partition]`."
-    )
+    data: DataConfig = tabled(DataConfig, "data")
+    partition: PartitionConfig = tabled(PartitionConfig, "partition")
     table: TableConfig | None = Field(
         None, description="See `[data.table]`: with `[federation]`, the columns of a table."
     )
@@ -139,13 +129,9 @@ class Config(Agreement):
         description="With `[federation]`, over a network: seconds that sites have for an exchange. "
         "One that is late has failed in that round, and takes part in the next.",
     )
-    semantic: SemanticConfig = Field(
-        default_factory=SemanticConfig, description="See `[semantic]`."
-    )
-    generator: GeneratorConfig = Field(
-        default_factory=GeneratorConfig, description="See `[generator]`."
-    )
-    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="See `[augment]`.")
+    semantic: SemanticConfig = tabled(SemanticConfig, "semantic")
+    generator: GeneratorConfig = tabled(GeneratorConfig, "generator")
+    augment: AugmentConfig = tabled(AugmentConfig, "augment")
     zsl: ZslConfig | None = Field(None, description="See `[zsl]`.")
 
     @model_validator(mode="before")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from fairfed.config.base import Section, Strings
+from fairfed.config.base import Section, Strings, tabled
 from fairfed.config.data import DataConfig
 from fairfed.config.sections import GeneratorConfig, SemanticConfig
 
@@ -193,25 +193,13 @@ class PipelineConfig(Section):
         default_factory=DataConfig,
         description="See `[data]`; `DATA` on the command line replaces `data.source`.",
     )
-    semantic: SemanticConfig = Field(
-        default_factory=SemanticConfig, description="See `[semantic]`."
-    )
-    conditioning: ConditioningConfig = Field(
-        default_factory=ConditioningConfig, description="See `[conditioning]`."
-    )
-    generator: GeneratorConfig = Field(
-        default_factory=GeneratorConfig, description="See `[generator]`."
-    )
-    inversion: InversionConfig = Field(
-        default_factory=InversionConfig, description="See `[inversion]`."
-    )
-    synthesis: SynthesisConfig = Field(
-        default_factory=SynthesisConfig, description="See `[synthesis]`."
-    )
-    curation: CurationConfig = Field(
-        default_factory=CurationConfig, description="See `[curation]`."
-    )
-    export: ExportConfig = Field(default_factory=ExportConfig, description="See `[export]`.")
+    semantic: SemanticConfig = tabled(SemanticConfig, "semantic")
+    conditioning: ConditioningConfig = tabled(ConditioningConfig, "conditioning")
+    generator: GeneratorConfig = tabled(GeneratorConfig, "generator")
+    inversion: InversionConfig = tabled(InversionConfig, "inversion")
+    synthesis: SynthesisConfig = tabled(SynthesisConfig, "synthesis")
+    curation: CurationConfig = tabled(CurationConfig, "curation")
+    export: ExportConfig = tabled(ExportConfig, "export")
 
     @model_validator(mode="after")
     def _invertible(self) -> PipelineConfig:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fairfed.config.base import Once, OneOf, Section, Strings
+from fairfed.config.base import Once, OneOf, Section, Strings, tabled
 from fairfed.config.data import ReadingConfig
 from fairfed.config.load import load_model
 from fairfed.config.presets import with_preset
@@ -216,13 +216,11 @@ class SiteConfig(Section):
         "`_`. Sites are ordered by it.",
     )
     data: SiteData = Field(description="See `[data]`.")
-    models: SiteModels = Field(default_factory=SiteModels, description="See `[models]`.")
-    compute: SiteCompute = Field(default_factory=SiteCompute, description="See `[compute]`.")
-    state: SiteState = Field(default_factory=SiteState, description="See `[state]`.")
-    policy: SitePolicy = Field(default_factory=SitePolicy, description="See `[policy]`.")
-    coordinator: SiteCoordinator = Field(
-        default_factory=SiteCoordinator, description="See `[coordinator]`."
-    )
+    models: SiteModels = tabled(SiteModels, "models")
+    compute: SiteCompute = tabled(SiteCompute, "compute")
+    state: SiteState = tabled(SiteState, "state")
+    policy: SitePolicy = tabled(SitePolicy, "policy")
+    coordinator: SiteCoordinator = tabled(SiteCoordinator, "coordinator")
 
     @field_validator("name")
     @classmethod

@@ -23,25 +23,14 @@ FASHION = (BUNDLED, "fashion-mnist")
 
 @dataclass(frozen=True)
 class Source:
-    """A sort of data source.
+    """A sort of data source."""
 
-    Attributes
-    ----------
-    fits
-        Whether a `data.source` is of this sort.
-    reader
-        `module:function`, a function of the `DataConfig`. Of images it returns `Records`, of a
-        table a DataFrame of texts and what errors call the source.
-    kind
-        What rows it gives.
-    is_path
-        Whether the source is the path of a file or folder.
-    """
-
-    fits: Callable[[str], object]
+    fits: Callable[[str], object]  # whether a `data.source` is of this sort
+    # `module:function`, a function of the `DataConfig`. Of images it returns `Records`, of a table
+    # a DataFrame of texts and what errors call the source.
     reader: str
-    kind: Kind = "images"
-    is_path: bool = False
+    kind: Kind = "images"  # what rows it gives
+    is_path: bool = False  # whether the source is the path of a file or folder
 
 
 def _is(*names: str) -> Callable[[str], object]:
@@ -76,13 +65,7 @@ def is_own(source: str) -> bool:
 
 
 def source_of(source: str, kind: Kind | None = None) -> Source:
-    """The sort of a `data.source`.
-
-    Parameters
-    ----------
-    kind
-        What a source of the user's own gives; images, where nobody says.
-    """
+    """The sort of a `data.source`; of the user's own, one that gives `kind`, or else images."""
     known = _registered(source)
     if known is None and is_own(source):
         return Source(_is(source), source, kind or "images")

@@ -14,34 +14,19 @@ ACTIONS: tuple[Action, ...] = (
 
 
 class Handled(NamedTuple):
-    """A message that sites answer.
+    """A message that sites answer."""
 
-    Attributes
-    ----------
-    handler
-        `module:function` of a `fairfed.sites.request.Request`; imported with the first message.
-    action
-        What the message asks of a site, which its policy may not allow.
-    """
-
+    # `module:function` of a `fairfed.sites.request.Request`; imported with the first message.
     handler: str
-    action: Action
+    action: Action  # what the message asks of a site, which its policy may not allow
 
 
 @dataclass(frozen=True)
 class Row:
-    """A system.
+    """A system."""
 
-    Attributes
-    ----------
-    module
-        What its server does; see `fairfed.system.System`.
-    messages
-        What its sites answer, by type.
-    """
-
-    module: str
-    messages: Mapping[str, Handled]
+    module: str  # what its server does; see `fairfed.system.System`
+    messages: Mapping[str, Handled]  # what its sites answer, by type
 
 
 _HERE = "fairfed.systems"

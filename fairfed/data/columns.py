@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 def require_columns(found: Sequence[str], data: DataConfig, where: str) -> None:
     """Check that the columns which the configuration names exist, and groups are of sensitive ones.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        Naming the setting, the column, the columns that there are, and the one that is near.
+    Raises `InputError`: the setting, the column, the columns that there are, and the one that is
+    near.
     """
     wanted = [("data.label", data.label)]
     wanted += [("data.sensitive", name) for name in data.sensitive]
@@ -65,21 +63,12 @@ def label_rows(
 ) -> LabelledTable:
     """What is known of some rows of a source, from its label, sensitive and client columns.
 
-    Parameters
-    ----------
-    rows
-        Positions of the ``n`` rows in the source.
-    test
-        ``[n]``, True for test rows; None where the data does not say: a seeded fifth of each class
-        is set aside.
-    training
-        ``[n]``, True for rows that never test.
+    `rows` are their ``n`` positions in the source; `test`, ``[n]``, marks test rows, and a seeded
+    fifth of each class is set aside where it is None; `training`, ``[n]``, marks rows that never
+    test.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a label is missing or outside the label space, a client has no name, or a sensitive
-        column makes no groups.
+    Raises `InputError` if a label is missing or outside the label space, a client has no name, or a
+    sensitive column makes no groups.
     """
     where, columns = records.where, records.columns
 
@@ -112,13 +101,7 @@ def set_aside(
     where: str,
     split: str,
 ) -> Bools:
-    """Which rows are for testing, ``[n]``: as `test` says, or else a seeded fifth of each class.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If no class has enough rows to set a fifth aside.
-    """
+    """Which rows are for testing, ``[n]``: as `test` says, or else a fifth of each large class."""
     if test is None:
         test = np.zeros(len(labels), bool)
         real = np.flatnonzero(~training)
@@ -148,21 +131,10 @@ def filled_texts(
     missing: Collection[str] = (),
     rows: Sequence[int] | None = None,
 ) -> list[str]:
-    """The values as text, none of them missing.
+    """The values of a column as text; `InputError` names the row of one that is missing.
 
-    Parameters
-    ----------
-    what, name
-        Describe the column in errors.
-    missing
-        Texts that stand for no value, besides blank ones.
-    rows
-        Positions of the values in their table, where these are not all.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value is missing; it names the row.
+    Blank ones and the texts of `missing` are. `rows` are the positions of the values in their
+    table, where these are not all.
     """
     texts = known_texts(values, missing)
     if None in texts:
@@ -175,13 +147,7 @@ def filled_texts(
 
 
 def require_both(test: npt.NDArray[np.bool_], where: str) -> None:
-    """Check that there are rows to train and rows to test on.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If there are none of one kind.
-    """
+    """Refuse rows of which none are to train on, or none to test on."""
     for kind, some in (("training", ~test), ("test", test)):
         if not some.any():
             raise InputError(f"{where}: no {kind} rows among {len(test)}; add some")

@@ -45,17 +45,9 @@ def check_content(
 ) -> Rows:
     """Say which images show nothing and which are copies; the positions of those to keep.
 
-    Parameters
-    ----------
-    labels, test
-        ``[n]``, of the images.
-    name
-        What the image at a position is called.
-
-    Returns
-    -------
-    All; with `data.duplicates = "drop"` one image of each set of copies, a test image if there is
-    one; of a set whose labels differ none, because nobody knows which one is right.
+    That is all; with `data.duplicates = "drop"` one image of each set of copies, a test image if
+    there is one; of a set whose labels differ none, because nobody knows which one is right.
+    `labels` and `test` are ``[n]``, `name` says what the image at a position is called.
     """
     flat = flat_images(images)
     if flat.any():

@@ -42,13 +42,7 @@ def load_bundled(data: DataConfig) -> ImageTable:
 
 
 def load_full(data: DataConfig) -> ImageTable:
-    """Load all 70,000 images from IDX files, or through `datasets` where there are none.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If an IDX file is absent or damaged, or there is neither a directory nor a network.
-    """
+    """Load all 70,000 images from IDX files, or through `datasets` where there are none."""
     if data.directory is None and not DEBIAN_DIRECTORY.is_dir():
         splits = [load_splits(HUB_NAME)[part] for part in ("train", "test")]
         images = [np.stack([np.asarray(image) for image in split["image"]]) for split in splits]

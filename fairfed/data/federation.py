@@ -21,22 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Federation:
-    """Rows, and who holds which.
+    """Rows, and who holds which."""
 
-    Attributes
-    ----------
-    table
-        All rows.
-    train, test
-        For each client, its rows of `table`, in ascending order.
-    names
-        The clients' names.
-    """
-
-    table: LabelledTable
+    table: LabelledTable  # all rows
+    # For each client, its rows of `table`, in ascending order.
     train: tuple[npt.NDArray[np.int64], ...]
     test: tuple[npt.NDArray[np.int64], ...]
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # the clients' names
 
     def train_cells(self) -> npt.NDArray[np.int64]:
         """Training rows by cell: ``[n_clients, n_classes, n_groups]``."""
@@ -79,12 +70,8 @@ def divide(
 def load_undivided(config: Config) -> ImageTable:
     """Load the images, shaded evenly where they are shaded, for clients that differ in classes.
 
-    Shaded as clients are, images would give away by their tint whose they are.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data is not as the configuration says.
+    Shaded as clients are, images would give away by their tint whose they are. Raises `InputError`
+    if the data is not as the configuration says.
     """
     table = load_images(config)
     everybody = [np.arange(len(table), dtype=np.int64)]
@@ -95,12 +82,8 @@ def load_federation(config: Config, iid: bool = False) -> FederatedImages:
     """Load the images, divide them among the clients, and shade them where that is configured.
 
     With `iid` the same images go to as many clients with equal shares of each class (and each tint
-    at a client): the ceiling. Test images are the same pixels with and without it.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data or its division is not as the configuration says.
+    at a client): the ceiling. Test images are the same pixels with and without it. Raises
+    `InputError` if the data or its division is not as the configuration says.
     """
     table = load_images(config)
     names, rows = divide(table, config, iid)

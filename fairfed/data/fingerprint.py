@@ -20,13 +20,7 @@ UNKNOWN = "no fingerprint of a {kind}"
 
 
 def fingerprint(*parts: object) -> str:
-    """SHA-256 of arrays, tables, texts and numbers, and of dataclasses and sequences of them.
-
-    Raises
-    ------
-    TypeError
-        If there is anything else among them.
-    """
+    """SHA-256 of arrays, tables, texts, numbers, and of dataclasses and sequences of these."""
     found = hashlib.sha256()
     for part in parts:
         _feed(found, part)

@@ -43,13 +43,7 @@ EXPECTED = (
 
 
 def read_folder(data: DataConfig) -> Records:
-    """The rows of an image folder: in the order of its table, or of its folders and files.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the folder, a column or a file is missing or damaged; it names the row.
-    """
+    """The rows of an image folder, as its table or its folders have them; errors name the row."""
     directory = Path(data.source)
     if not directory.is_dir():
         raise InputError(

@@ -36,18 +36,10 @@ def name_groups(
 ) -> list[str | None]:
     """The group of each value of column `name`; None for None.
 
-    Parameters
-    ----------
-    rule
-        Cut points, or the values that are groups of their own; nothing: every value is.
-    rows
-        Positions of the values in their table, where these are not all.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value is no number that cut points could order, a named value is nowhere, or numbers
-        without cut points are too many.
+    Without a rule of cut points, or of the values that are groups of their own, every value is one.
+    `rows` are the positions of the values in their table, where these are not all. Raises
+    `InputError` if a value is no number that cut points could order, a named value is nowhere, or
+    numbers without cut points are too many.
     """
     known = [text for text in texts if text is not None]
     if not rule:
@@ -87,7 +79,7 @@ def _cut(
 
 
 def _refuse_measurements(known: Sequence[str], name: str, where: str) -> None:
-    numbers = [number for text in set(known) if (number := _as_number(text)) is not None]
+    numbers = [number for text in set(known) if (number := as_number(text)) is not None]
     if len(numbers) > MOST_NUMBERS:
         cuts = ", ".join(f"{cut:.3g}" for cut in sorted(set(np.percentile(numbers, (33, 67)))))
         key = name if name.replace("_", "").replace("-", "").isalnum() else f'"{name}"'
@@ -96,7 +88,8 @@ def _refuse_measurements(known: Sequence[str], name: str, where: str) -> None:
         )
 
 
-def _as_number(text: str) -> float | None:
+def as_number(text: str) -> float | None:
+    """A finite number; None of any other text."""
     try:
         number = float(text)
     except ValueError:
@@ -105,7 +98,7 @@ def _as_number(text: str) -> float | None:
 
 
 def _number(text: str, name: str, where: str, row: int) -> float:
-    number = _as_number(text)
+    number = as_number(text)
     if number is None:
         raise InputError(
             f"{where}: row {row + 1} has {name} = {text!r}, expected a number, which the cut "

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 def read_hub(data: DataConfig) -> Records:
     """The rows of a dataset; its splits say what they are for, or its split column.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If it cannot be loaded (with what to run), or lacks a column.
+    Raises `InputError` if it cannot be loaded (with what to run), or lacks a column.
     """
     import datasets
 
@@ -94,13 +91,7 @@ def _parts(splits: dict[str, Any], where: str) -> list[tuple[Part | None, Any]]:
 
 
 def load_splits(name: str) -> dict[str, Any]:
-    """Load a dataset's splits, by name.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it cannot be loaded; it says what to run where there is a network.
-    """
+    """Load a dataset's splits, by name; an error says what to run where there is a network."""
     import datasets
 
     try:

@@ -31,17 +31,10 @@ NOTES = {
 def read_images(
     records: Records, rows: Sequence[int], data: DataConfig
 ) -> tuple[Pixels, npt.NDArray[np.int64]]:
-    """Read the images of `rows`.
+    """Read the images of `rows`, ``[k, side, side, 3]``, and their positions in `rows`, ``[k]``.
 
-    Returns
-    -------
-    ``[k, side, side, 3]``, and the positions in `rows` that they are of, ``[k]``: all but those of
-    unreadable files, as far as `data.unreadable` allows.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If too many files are unreadable; it lists them.
+    That is all but those of unreadable files, as far as `data.unreadable` allows: an `InputError`
+    lists them where they are too many.
     """
     side, where = data.image_size, records.where
     images = np.empty((len(rows), side, side, 3), np.uint8)

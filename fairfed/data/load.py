@@ -45,11 +45,7 @@ def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:
     """The table of a source: its rows in order, less those that the configuration leaves out.
 
     Everything but the pixels is read first, so that a wrong label is found before all images are.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the data is not as the configuration says; it names the row.
+    Raises `InputError` if the data is not as the configuration says; it names the row.
     """
     require_columns(list(records.columns), data, records.where)
     use = rows_in_use(records, data)
@@ -61,34 +57,16 @@ def image_table(records: Records, data: DataConfig, seed: int) -> ImageTable:
 
 
 class InUse(NamedTuple):
-    """The rows of a source that are used.
+    """The rows of a source that are used."""
 
-    Attributes
-    ----------
-    rows
-        ``[n]``, their positions in the source.
-    test
-        ``[n]``, which of them are for testing; None where the data do not say.
-    training
-        ``[n]``, which of them never are.
-    unused
-        Rows of the source that are not used, by why.
-    """
-
-    rows: npt.NDArray[np.int64]
-    test: Bools | None
-    training: Bools
-    unused: dict[str, int]
+    rows: npt.NDArray[np.int64]  # ``[n]``, their positions in the source
+    test: Bools | None  # ``[n]``, which of them are for testing; None where the data do not say
+    training: Bools  # ``[n]``, which of them never are
+    unused: dict[str, int]  # rows of the source that are not used, by why
 
 
 def rows_in_use(records: Records, data: DataConfig) -> InUse:
-    """The rows that are used by what the data say they are for, whatever their labels.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a row's split is no such word, or it is synthetic and may not be there.
-    """
+    """The rows that are used by what the data say they are for, whatever their labels."""
     used, test, parts = np.ones(records.size, bool), None, records.parts
     if parts is None and data.split in records.columns:
         parts = read_split(records.columns[data.split], data.split, records.where)
@@ -106,13 +84,7 @@ def rows_in_use(records: Records, data: DataConfig) -> InUse:
 def with_images(
     records: Records, rows: npt.NDArray[np.int64], known: LabelledTable, data: DataConfig
 ) -> tuple[ImageTable, dict[str, int]]:
-    """The rows with their images, and how many rows have none that is used, by why.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If too many images cannot be read, or no row is left to train or to test on.
-    """
+    """The rows with their images, and how many rows have none that is used, by why."""
     require_both(known.test, records.where)
     images, read = read_images(records, rows.tolist(), data)
 

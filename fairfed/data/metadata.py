@@ -23,13 +23,7 @@ _RECODE = "save it in UTF-8 (if it is Latin-1: iconv -f LATIN1 -t UTF-8 OLD > NE
 
 
 def find_metadata(folder: Path) -> Path | None:
-    """The table of a folder, or None.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it has several.
-    """
+    """The table of a folder, or None; `InputError` if it has several."""
     found = [folder / name for name in NAMES if (folder / name).exists()]
     if len(found) > 1:
         raise InputError(
@@ -39,13 +33,7 @@ def find_metadata(folder: Path) -> Path | None:
 
 
 def read_metadata(path: Path) -> tuple[list[str], list[Row]]:
-    """The columns and the rows, every value as text, "" where there is none.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is not what its ending says; it names the row.
-    """
+    """Columns and rows, every value as text, "" where there is none; errors name the row."""
     readers = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
     return readers[path.suffix](path)
 

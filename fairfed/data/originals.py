@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fairfed.config.source import FASHION
 from fairfed.data.folder import FILE
@@ -19,22 +19,13 @@ if TYPE_CHECKING:
 
 
 class Original(NamedTuple):
-    """A row of the user's data.
+    """A row of the user's data."""
 
-    Attributes
-    ----------
-    suffix, content
-        Of the image file (``".png"``), and what is in it.
-    name
-        What the user calls it, "" where it has no name.
-    columns
-        All that the user's table says of it, as text.
-    """
-
+    # Of the image file (``".png"``), and what is in it.
     suffix: str
     content: bytes
-    name: str
-    columns: dict[str, str]
+    name: str  # what the user calls it, "" where it has no name
+    columns: dict[str, str]  # all that the user's table says of it, as text
 
 
 def original_rows(config: PipelineConfig, table: ImageTable) -> Iterator[Original]:
@@ -43,7 +34,7 @@ def original_rows(config: PipelineConfig, table: ImageTable) -> Iterator[Origina
     Sources that hold no image files (`bundled`, `fashion-mnist`) give PNGs of the table's pixels.
     """
     if config.data.source in FASHION:
-        yield from (Original(".png", _png(image), "", {}) for image in table.images)
+        yield from (Original(".png", encode_png(image, {}), "", {}) for image in table.images)
         return
     records = read_records(config.data)
     for row in table.rows.tolist() if table.rows is not None else range(records.size):
@@ -62,7 +53,3 @@ def _suffix(content: bytes) -> str:
 
     with Image.open(io.BytesIO(content)) as image:
         return f".{str(image.format).lower()}"
-
-
-def _png(image: Any) -> bytes:
-    return encode_png(image, {})

@@ -31,21 +31,14 @@ _PATHOLOGICAL = {"num_classes_per_partition": 2, "class_assignment_mode": "first
 def partition_rows(
     table: LabelledTable, partition: PartitionConfig, seed: int
 ) -> tuple[tuple[str, ...], list[npt.NDArray[np.int64]]]:
-    """Divide all rows, for training and for testing together.
+    """The clients' names and rows (ascending): all rows, training and testing divided together.
 
     A client's test rows therefore follow its own distribution. The rows are put in a seeded order
     in which every stretch holds the table's share of test rows, so that partitioners that cut
-    stretches keep that share.
+    stretches keep that share. Same seed, same rows.
 
-    Returns
-    -------
-    The clients' names, and their rows in ascending order. Same seed, same rows.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the partitioner or an option is unknown or does not suit the data, or a client gets no
-        training rows.
+    Raises `InputError` if the partitioner or an option is unknown or does not suit the data, or a
+    client gets no training rows.
     """
     if partition.name == COLUMN:
         names, rows = _by_column(table)

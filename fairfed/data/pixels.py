@@ -23,37 +23,20 @@ Pixels = npt.NDArray[np.uint8]
 
 
 class Decoded(NamedTuple):
-    """An image as its file has it, of the asked size.
+    """An image as its file has it, of the asked size."""
 
-    Attributes
-    ----------
-    pixels
-        ``[side, side, 3]`` of 8 bits; ``[side, side]`` of float32 where a pixel has more.
-    spread
-        Of the latter, the values that all but a thousandth of the pixels exceed, and stay below.
-    whole
-        Of the latter, whether all values are whole numbers.
-    see_through
-        Whether a background shows.
-    halved
-        Whether the file has colours of 16 bits, of which Pillow reads the upper 8.
-    """
-
+    # ``[side, side, 3]`` of 8 bits; ``[side, side]`` of float32 where a pixel has more.
     pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+    # Of the latter, the values that all but a thousandth of the pixels exceed, and stay below.
     spread: tuple[float, float] | None = None
-    whole: bool = True
-    see_through: bool = False
+    whole: bool = True  # of the latter, whether all values are whole numbers
+    see_through: bool = False  # whether a background shows
+    # Whether the file has colours of 16 bits, of which Pillow reads the upper 8.
     halved: bool = False
 
 
 def read_image(content: Path | bytes, side: int, background: str, megapixels: float) -> Decoded:
-    """Read an image file, or its bytes.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If Pillow cannot read it, or it has more than so many megapixels: the reason alone.
-    """
+    """Read an image file, or its bytes; an `InputError` has the reason alone, and no name."""
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
         with _any_size(), Image.open(source) as image:

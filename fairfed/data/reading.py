@@ -20,24 +20,12 @@ SIMULATED = "data.source: {source!r} is data to simulate with; name a folder, a 
 
 
 def read_source(data: DataConfig) -> Any:
-    """What the reader of `data.source` returns; see `fairfed.config.source.Source`.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the source, a column or a file is missing or damaged; it names the row.
-    """
+    """What the reader of `data.source` returns; see `fairfed.config.source.Source`."""
     return own_function(source_of(data.source, data.kind).reader, "data.source")(data)
 
 
 def read_records(data: DataConfig) -> Records:
-    """The rows of an image folder, a Hugging Face dataset, or a source of the user's own.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        As `read_source`, or the source gives something else.
-    """
+    """The rows of an image folder, a Hugging Face dataset, or a source of the user's own."""
     found = read_source(data)
     if isinstance(found, Records):
         return found

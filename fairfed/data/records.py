@@ -60,10 +60,7 @@ def own_column(name: str, taken: Sequence[str]) -> str:
 def synthetic_rows(records: Records, data: DataConfig) -> Bools:
     """Which rows `augment` has made, ``[size]``; what becomes of them is said.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If there are any and they may not be there, or would need an owner.
+    Raises `InputError` if there are any and they may not be there, or would need an owner.
     """
     column = MARK
     while PREFIX + column in records.columns:

@@ -36,17 +36,9 @@ def part_of(name: object) -> Part | None:
 def read_split(
     values: Sequence[object], name: str, where: str, rows: Sequence[int] | None = None
 ) -> list[Part]:
-    """Read the split column.
+    """Read the split column; `InputError` names the row of a value that names no part.
 
-    Parameters
-    ----------
-    rows
-        Positions of the values in their table, where these are not all.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value names no part; it names the row.
+    `rows` are the positions of the values in their table, where these are not all.
     """
     parts = [part_of(value) for value in values]
     found = [part for part in parts if part is not None]

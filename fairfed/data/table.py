@@ -104,15 +104,8 @@ def encode_labels(
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """The label space and the labels' positions in it.
 
-    Parameters
-    ----------
-    rows
-        Positions of the labels in their table, where these are not all.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a label is not in the declared space, or reads as a crossing.
+    `rows` are the positions of the labels in their table, where these are not all. Raises
+    `InputError` if a label is not in the declared space, or reads as a crossing.
     """
     classes = tuple(declared) or natural_order(labels)
     for name in classes:
@@ -134,12 +127,7 @@ def encode_groups(
     """The sensitive groups: the columns' values, crossed as ``a × b`` where there are several.
 
     An absent value (None) counts as a value of its own, `MISSING`; no column gives one group,
-    `ALL`.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value reads as a crossing.
+    `ALL`. Raises `InputError` if a value reads as a crossing.
     """
     if not columns:
         return (ALL,), np.zeros(n_rows, np.int64)

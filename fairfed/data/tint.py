@@ -28,27 +28,15 @@ def draw_tints(
     seed: int,
     correlation: float | None = None,
 ) -> npt.NDArray[np.int64]:
-    """Draw a tint for every row.
+    """Draw a tint for every row: ``[n]`` positions in `semantic.tint.TINTS`.
 
-    Parameters
-    ----------
-    table
-        The images.
-    clients
-        Each client's rows.
-    alpha
-        Concentration of the Dirichlet distribution from which a client draws, for each class, the
-        shares of the tints among its training images; None for even shares.
-    seed
-        The test images' tints depend on this alone, and not on who holds them: arms with different
-        splits are measured on the same pixels.
-    correlation
-        Instead of `alpha`: the probability, in [0, 1], that a training image has the tint of its
-        class (see `class_shares`).
+    For each class, a client draws the shares of the tints among its training images from a
+    Dirichlet distribution of concentration `alpha`; None, and rows of no client, for even shares.
+    With `correlation` in its place a training image has the tint of its class with that
+    probability, in [0, 1] (see `class_shares`).
 
-    Returns
-    -------
-    ``[n]`` positions in `semantic.tint.TINTS`; even shares for rows of no client.
+    The test images' tints depend on the seed alone, and not on who holds them: arms with different
+    splits are measured on the same pixels.
     """
     tints = np.empty(len(table), np.int64)
     for label in range(len(table.classes)):

@@ -23,23 +23,14 @@ EXPIRED, NOT_YET, WRONG_HOST, WRONG_IP = 10, 9, 62, 64
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """What came back."""
 
-    Attributes
-    ----------
-    status, body, kind
-        HTTP status, the beginning of the body, its media type.
-    date
-        The coordinator's clock; None where it does not say.
-    until
-        Last moment of its certificate.
-    """
-
+    # HTTP status, the beginning of the body, its media type.
     status: int
     body: bytes
     kind: str
-    date: dt.datetime | None
-    until: dt.datetime
+    date: dt.datetime | None  # the coordinator's clock; None where it does not say
+    until: dt.datetime  # last moment of its certificate
 
     @property
     def flower_code(self) -> int | None:
@@ -53,13 +44,7 @@ class Answer:
 
 
 class UnreachableError(Exception):
-    """Nobody answers, or one who is not the coordinator: why, and what to do.
-
-    Attributes
-    ----------
-    answers
-        Whether somebody answers.
-    """
+    """Nobody `answers`, or one who is not the coordinator: why, and what to do."""
 
     def __init__(self, why: str, remedy: str, answers: bool = False) -> None:
         super().__init__(f"{why}; {remedy}")
@@ -76,23 +61,10 @@ def ask(
     address: str, authority: str, path: str = "/", body: bytes | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:  # fmt: skip
-    """Send a request; the path goes out as it is written.
+    """Send a request to ``HOST:PORT``; the path goes out as it is written.
 
-    Parameters
-    ----------
-    address
-        ``HOST:PORT``.
-    authority
-        Certificate of the authority to trust, PEM; no other is.
-    path, body
-        What is asked for; a body is posted as Flower's messages are.
-    headers
-        More of them.
-
-    Raises
-    ------
-    UnreachableError
-        If nobody answers, or its certificate is not good.
+    No certificate is trusted but that of the authority (PEM). A body is posted as Flower's messages
+    are. Raises `UnreachableError` if nobody answers, or its certificate is not good.
     """
     host, port = parts(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

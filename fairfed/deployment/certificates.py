@@ -69,16 +69,8 @@ def make_server(
 ) -> Pair:
     """A server's certificate, signed by an authority.
 
-    Parameters
-    ----------
-    authority
-        Who signs.
-    names
-        DNS names and IP addresses by which it is reached; it is also good for this machine's own.
-    days
-        How long it is valid.
-    now
-        When that begins; None for this moment.
+    It is good for the DNS names and IP addresses given, and for this machine's own; from `now` on,
+    or from this moment.
     """
     signer = serialization.load_pem_private_key(authority.key, None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)  # `make_authority` makes no other
@@ -146,11 +138,8 @@ def institution_pair(
 ) -> tuple[Pair, bytes]:
     """An institution's certificate with its key, and the authority that sites shall trust.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a file cannot be read, they do not belong together, the certificate is not good for the
-        address, or not now.
+    Raises `InputError` if a file cannot be read, they do not belong together, the certificate is
+    not good for the address, or not now.
     """
     content = {path: _read(path) for path in (certificate, key, authority)}
     chain = _certificates(certificate, content[certificate])

@@ -21,21 +21,11 @@ Clock = Callable[[], dt.datetime]
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check has found.
+    """What a check has found."""
 
-    Attributes
-    ----------
-    holds
-        Whether it is as it must be; None where it is not known yet.
-    what
-        What is so.
-    remedy
-        What to do where it is not.
-    """
-
-    holds: bool | None
-    what: str
-    remedy: str = ""
+    holds: bool | None  # whether it is as it must be; None where it is not known yet
+    what: str  # what is so
+    remedy: str = ""  # what to do where it is not
 
     def __str__(self) -> str:
         mark = {True: "✓", False: "✗", None: "·"}[self.holds]

@@ -57,13 +57,7 @@ class Coordinator:
 
     @cached_property
     def config(self) -> CoordinatorConfig:
-        """Its settings.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the folder is no coordinator's.
-        """
+        """Its settings; `InputError` if the folder is no coordinator's."""
         if not (self.folder / SETTINGS).is_file():
             raise InputError(
                 f"{self.folder}: no {SETTINGS} in it; give the folder that `fairfed coordinator "
@@ -158,13 +152,7 @@ class Coordinator:
         return (executable or nginx(), "-p", where, "-c", f"{where}/nginx.conf", "-e", "stderr")
 
     def processes(self, executable: str | None = None) -> dict[str, Process]:
-        """All three, in the order in which they are started.
-
-        Parameters
-        ----------
-        executable
-            Path of nginx; None: where it is found.
-        """
+        """All three, in the order in which they are started; nginx is looked for without a path."""
         commands = {
             "superlink": self.superlink(self.config),
             "superexec": self.superexec(self.config),
@@ -180,13 +168,7 @@ class Coordinator:
 
 
 def coordinator(folder: Path) -> Coordinator:
-    """The coordinator of a folder.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is none.
-    """
+    """The coordinator of a folder; `InputError` if it is none."""
     found = Coordinator(folder.absolute())
     _ = found.config
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from fairfed.deployment.certificates import (
 )
 from fairfed.deployment.coordinator import Coordinator, CoordinatorConfig
 from fairfed.deployment.invitation import Invitation, text_fingerprint
-from fairfed.deployment.keys import new_secret, write_new_secret
+from fairfed.deployment.keys import write_new_secret
 from fairfed.deployment.programs import versions
 from fairfed.deployment.texts import texts_of
 from fairfed.engines.flower_cli import RECEIPTS_KEY
@@ -48,26 +49,14 @@ def found(
     study: Path, out: Path, config: CoordinatorConfig, sites: Iterable[str] = (),
     institution: Institution | None = None,
 ) -> Coordinator:  # fmt: skip
-    """Write a coordinator's folder.
+    """Write a coordinator's folder, which must not exist or be empty.
 
-    Parameters
-    ----------
-    study
-        The study's file.
-    out
-        The folder; it must not exist, or be empty.
-    config
-        Its settings; the name is replaced by the study's.
-    sites
-        Who is invited; without them, those that the study names.
-    institution
-        A certificate to show the sites, in place of one of the coordinator's own.
+    The settings' name is replaced by the study's. Who is invited are `sites` or, without them,
+    those that the study names. An institution's certificate takes the place of one of the
+    coordinator's own.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the folder holds something, the study is none, names no sites or has files that do not
-        exist, or the institution's certificate is not good for the address.
+    Raises `InputError` if the folder holds something, the study is none, names no sites or has
+    files that do not exist, or the institution's certificate is not good for the address.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
@@ -135,13 +124,7 @@ def invitation(
 
 
 def invite(place: Coordinator, name: str) -> Path:
-    """Write the invitation of another site; its file.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is invited already.
-    """
+    """Write the invitation of another site, and never over one; its file."""
     path = place.invitations / f"{name}.toml"
     if path.exists():
         raise InputError(f"{path} exists; send it, or remove it to write it anew")
@@ -180,7 +163,7 @@ def _secrets(
     yield "certificates/ca.crt", own.certificate
     yield "certificates/server.key", server.key
     yield "certificates/server.crt", server.certificate
-    yield "superexec.secret", new_secret()
+    yield "superexec.secret", secrets.token_bytes(32)
     if given is not None:
         pair, authority = given
         yield "certificates/institution.key", pair.key

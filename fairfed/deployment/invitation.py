@@ -56,13 +56,7 @@ class Invitation(Section):
         return fingerprint(self.authority.encode())
 
     def config(self, attributes: str | None = None) -> Config:
-        """The study.
-
-        Parameters
-        ----------
-        attributes
-            Path of the study's table of attributes on this machine; None: as its text says.
-        """
+        """The study; `attributes` is the path of its table on this machine, or as its text says."""
         changes = [] if attributes is None else [f"semantic.attributes={attributes}"]
         return parse_config(self.study, "the invitation's study", changes)
 
@@ -79,13 +73,7 @@ def text_fingerprint(text: str) -> str:
 
 
 def read_invitation(path: Path) -> Invitation:
-    """Read an invitation.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is none, or is damaged.
-    """
+    """Read an invitation; `InputError` if it is none, or is damaged."""
     found = load_model(Invitation, path)
     if text_fingerprint(found.study) != found.fingerprint:
         raise InputError(

@@ -56,13 +56,7 @@ class Node:
 
     @cached_property
     def invitation(self) -> Invitation:
-        """The invitation that was accepted.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the site has joined nothing.
-        """
+        """The invitation that was accepted; `InputError` if the site has joined nothing."""
         path = self.folder / "invitation.toml"
         if not path.exists():
             raise InputError(
@@ -133,24 +127,9 @@ def join(
 ) -> tuple[Node, str]:
     """Accept an invitation: write key, trust, study and unit; the node, and the key's public half.
 
-    A key that is there is kept.
-
-    Parameters
-    ----------
-    path
-        The invitation.
-    site
-        The site's file.
-    port
-        The SuperNode's port on this machine.
-    replace
-        Whether to take the place of an earlier, different invitation.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a file is not what it should be, the invitation is another site's, or the site has
-        joined by a different one.
+    A key that is there is kept; an earlier, different invitation only gives way with `replace`.
+    `port` is the SuperNode's, on this machine. Raises `InputError` if a file is not what it should
+    be, the invitation is another site's, or the site has joined by a different one.
     """
     invitation, joined = read_invitation(path), node(site)
     name = joined.site.name

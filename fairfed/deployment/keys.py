@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,12 +21,7 @@ NO_KEY = (
 def write_new_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, from its first byte on; never over another one.
 
-    Raises
-    ------
-    FileExistsError
-        If it is there.
-    generators.writing.StoreError
-        If it cannot be written.
+    Raises `FileExistsError` if it is there, and `StoreError` if it cannot be written.
     """
     with explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,31 +34,11 @@ def write_new_secret(path: Path, content: bytes) -> None:
         raise
 
 
-def new_secret() -> bytes:
-    """What the SuperExec shows the SuperLink, 32 random bytes."""
-    return secrets.token_bytes(32)
-
-
 def make_site_key(private: Path, name: str) -> str:
-    """Make a site's key pair, or keep the one that is there.
+    """Make a site's key pair, or keep the one that is there; the public half, a line.
 
-    Flower wants ECDSA over a NIST curve in OpenSSH's format.
-
-    Parameters
-    ----------
-    private
-        File of the private half.
-    name
-        Of the site; the comment of the public half.
-
-    Returns
-    -------
-    The public half, a line.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file that is there is no such key.
+    Flower wants ECDSA over a NIST curve in OpenSSH's format. The site's name is the comment of the
+    public half. Raises `InputError` if the file that is there is no such key.
     """
     if private.exists():
         key = read_private_key(private)
@@ -85,13 +59,7 @@ def make_site_key(private: Path, name: str) -> str:
 
 
 def read_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """A site's own key.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file holds none.
-    """
+    """A site's own key; `InputError` if the file holds none."""
     try:
         key = serialization.load_ssh_private_key(path.read_bytes(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -107,10 +75,7 @@ def read_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
 def read_public_key(path: Path) -> str:
     """The public half of a site's key, a line of OpenSSH without a comment.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is not there, holds another kind of key, or a private one.
+    Raises `InputError` if the file is not there, holds another kind of key, or a private one.
     """
     try:
         content = path.read_bytes()

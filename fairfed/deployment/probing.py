@@ -40,38 +40,20 @@ NOBODY = "@fairfed-check/nobody"
 
 @dataclass(frozen=True)
 class Attempt:
-    """Something that was tried.
+    """Something that was tried."""
 
-    Attributes
-    ----------
-    what, path
-        In words, and where.
-    seen
-        What came back.
-    sound
-        Whether that is as it must be.
-    """
-
+    # In words, and where.
     what: str
     path: str
-    seen: str
-    sound: bool
+    seen: str  # what came back
+    sound: bool  # whether that is as it must be
 
 
 def probe(address: str, authority: str) -> Iterator[Attempt]:
     """Try all that must be closed, and the Fleet API, which must be open to registered sites.
 
-    Parameters
-    ----------
-    address
-        ``HOST:PORT``.
-    authority
-        Certificate of the authority, PEM.
-
-    Raises
-    ------
-    fairfed.deployment.asking.UnreachableError
-        If nobody answers.
+    Of ``HOST:PORT``, with the authority's certificate (PEM). Raises `UnreachableError` if nobody
+    answers.
     """
     ask(address, authority)
     listing = ListNodesRequest().SerializeToString()

@@ -29,36 +29,17 @@ _children: dict[Path, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True)
 class Process:
-    """A process by its files.
+    """A process by its files."""
 
-    Attributes
-    ----------
-    name
-        What it is called.
-    pid_file, log
-        Its number, and all it says.
-    command
-        What it is; empty to look at one or to stop it.
-    environment
-        Added to this process's.
-    """
-
-    name: str
+    name: str  # what it is called
+    # Its number, and all it says.
     pid_file: Path
     log: Path
-    command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()  # what it is; empty to look at one or to stop it
+    environment: Mapping[str, str] = field(default_factory=dict)  # added to this process's
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start it, apart from this terminal.
-
-        Raises
-        ------
-        fairfed.errors.RunError
-            If it runs already, or cannot be started.
-        generators.writing.StoreError
-            If its files cannot be written.
-        """
+        """Start it, apart from this terminal; `RunError` if it runs already or cannot start."""
         with explained(self.pid_file):
             self.pid_file.parent.mkdir(parents=True, exist_ok=True)
             self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -121,13 +102,7 @@ class Process:
         return self.pid_file.exists() and not self.runs()
 
     def stop(self, patience: float = PATIENCE) -> bool:
-        """Ask it to end, end it where it does not, with all that it started; whether it was there.
-
-        Parameters
-        ----------
-        patience
-            Seconds that it has.
-        """
+        """Ask it to end, end it after so many seconds, with its children; whether it was there."""
         pid, was_there = self.pid(), self.runs()
         if was_there and pid is not None:
             os.kill(pid, signal.SIGTERM)

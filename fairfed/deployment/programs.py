@@ -10,33 +10,23 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fairfed import __version__
+from fairfed.engines.flower_cli import HOME, QUIET
 from semantic.errors import InputError
 
-ALWAYS = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    # Flower would otherwise install the app's dependencies anew for every run, torch included.
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "PYTHONUNBUFFERED": "1",
-}
-"""Of every process of Flower's."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def environment(home: Path, threads: int | None) -> dict[str, str]:
     """What a process of Flower's finds in its environment.
 
-    Parameters
-    ----------
-    home
-        Flower's directory, for its configuration and what it unpacks.
-    threads
-        That one process computes with; None for one.
+    `home` is Flower's directory, for its configuration and what it unpacks; a process computes with
+    one thread unless `threads` says more.
     """
     return {
-        **ALWAYS,
+        **QUIET,
+        "PYTHONUNBUFFERED": "1",
         **dict.fromkeys(THREADS, str(threads or 1)),
-        "FLWR_HOME": str(home),
+        HOME: str(home),
         # Flower starts programs of its own by their names alone.
         "PATH": os.pathsep.join((str(_programs()), "/usr/local/bin", "/usr/bin", "/bin")),
     }
@@ -53,13 +43,7 @@ def program(name: str) -> str:
 
 
 def nginx() -> str:
-    """The path of nginx.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is not installed.
-    """
+    """The path of nginx; `InputError` if it is not installed."""
     found = shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
     if found is None:
         raise InputError(
@@ -75,13 +59,7 @@ def versions() -> dict[str, str]:
 
 
 def node_configuration(site: Path) -> str:
-    """What a SuperNode tells fairfed's app: where the site's file is.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the path has signs that Flower cannot take.
-    """
+    """What a SuperNode tells fairfed's app: the path of the site's file, if Flower can take it."""
     path = str(site.absolute())
     if "'" not in path:
         return f"site='{path}'"

@@ -30,13 +30,7 @@ AGAIN = (
 
 
 def checked(node: Node) -> list[Finding]:
-    """Whether the coordinator is reached, can be trusted, and has the same time.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If not: why, and what to do.
-    """
+    """Whether the coordinator is reached, trusted, and has the same time; `InputError` if not."""
     found = list(connection(node.invitation))
     wrong = "\n".join(str(finding) for finding in found if finding.holds is False)
     if wrong:
@@ -49,17 +43,8 @@ def start(
 ) -> Process:
     """Start the SuperNode apart from this terminal, and wait until the coordinator has taken it.
 
-    Parameters
-    ----------
-    say
-        Takes a line for the person who waits.
-    sleep
-        Takes seconds.
-
-    Raises
-    ------
-    fairfed.errors.RunError
-        If it runs already, or the coordinator refuses it: what its log says, and what to do.
+    Raises `RunError` if it runs already, or the coordinator refuses it: what its log says, and what
+    to do.
     """
     process = node.process(free_port(node.port, say))
     killed = process.died
@@ -129,20 +114,7 @@ def log(node: Node, lines: int) -> str:
 def follow(
     process: Process, say: Callable[[str], None], seen: int = 0, seconds: float = 0.5
 ) -> None:
-    """Show what the process says until it ends.
-
-    Parameters
-    ----------
-    seen
-        Bytes of its log that are not shown.
-    seconds
-        Between two looks.
-
-    Raises
-    ------
-    fairfed.errors.RunError
-        When it has ended.
-    """
+    """Show what the process says, from byte `seen` of its log on; `RunError` when it has ended."""
     while True:
         there = process.runs()
         with process.log.open("rb") as log:

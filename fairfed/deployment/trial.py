@@ -22,12 +22,8 @@ SHOWN = 15
 def start(place: Coordinator, say: Callable[[str], None]) -> None:
     """Start what does not run, and wait until it answers; after a failure nothing is left running.
 
-    Raises
-    ------
-    fairfed.errors.RunError
-        Which process failed, with the end of its log.
-    semantic.errors.InputError
-        If nginx is not installed.
+    Raises `RunError` with the end of the log of the process that failed, `InputError` if nginx is
+    not installed.
     """
     started = []
     try:
@@ -82,13 +78,7 @@ def superlink_answers(place: Coordinator) -> bool:
 
 
 def await_superlink(place: Coordinator) -> None:
-    """Wait for the SuperLink, which systemd has only just started.
-
-    Raises
-    ------
-    fairfed.errors.RunError
-        If it does not come.
-    """
+    """Wait for the SuperLink, which systemd has only just started; `RunError` if none comes."""
     until = time.monotonic() + PATIENCE
     while not superlink_answers(place):
         if time.monotonic() > until:
@@ -134,13 +124,7 @@ def status(place: Coordinator) -> Iterator[tuple[bool, str]]:
 
 
 def watch(place: Coordinator, seconds: float = 1.0) -> None:
-    """Return when one of the processes has ended, with an error.
-
-    Raises
-    ------
-    fairfed.errors.RunError
-        Which.
-    """
+    """Return when one of the processes has ended, with a `RunError` that names it."""
     known = _known(place)
     while True:
         for process in known:

@@ -34,13 +34,8 @@ class ClientsApart(ClientApp):
 
     A process is started with the client's first message. It is forked from one that has imported
     what clients need, and nothing else: it is no copy of this one, and has nothing of it open.
-
-    Parameters
-    ----------
-    factory
-        ``module:function`` that makes a client's app of its argument.
-    arguments
-        One for each client, by partition id; each is pickled for its process.
+    `factory` (``module:function``) makes a client's app of its argument, which is pickled for its
+    process; there is one for each client, by partition id.
     """
 
     def __init__(self, factory: str, arguments: Sequence[Any]) -> None:

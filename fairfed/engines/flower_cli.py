@@ -41,8 +41,10 @@ LICENCE = "The app names code that is installed on every side, which has a licen
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
+    # Flower would otherwise install the app's dependencies anew for every run, torch included.
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
 }
+"""Of every process of Flower's."""
 HOME = "FLWR_HOME"
 OF_COORDINATOR = "flwr"
 """Folder of a coordinator's directory that has Flower's configuration with its connection."""
@@ -60,19 +62,12 @@ class SuperLinkError(InputError):
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How a run on a SuperLink is.
+    """How a run on a SuperLink is."""
 
-    Attributes
-    ----------
-    state
-        ``pending``, ``starting``, ``running``, ``finished:completed``, ``finished:failed`` or
-        ``finished:stopped``; ``unknown`` if the SuperLink knows no such run.
-    details
-        What Flower says of it.
-    """
-
+    # ``pending``, ``starting``, ``running``, ``finished:completed``, ``finished:failed`` or
+    # ``finished:stopped``; ``unknown`` if the SuperLink knows no such run.
     state: str
-    details: str = ""
+    details: str = ""  # what Flower says of it
 
     @property
     def ended(self) -> bool:
@@ -82,15 +77,9 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class SuperLink:
-    """A SuperLink that this machine's `flwr` knows.
+    """A SuperLink that this machine's `flwr` knows."""
 
-    Attributes
-    ----------
-    on
-        What the user calls it: a connection of Flower's `config.toml`, or a coordinator's
-        directory.
-    """
-
+    # What the user calls it: a connection of Flower's `config.toml`, or a coordinator's directory.
     on: str
 
     @property
@@ -99,13 +88,7 @@ class SuperLink:
         return home.absolute() if home.is_dir() else None
 
     def start(self, config: Path) -> int:
-        """Start a run of a configuration, and return Flower's number of it.
-
-        Raises
-        ------
-        SuperLinkError
-            If Flower refuses.
-        """
+        """Start a run of a configuration; Flower's number of it, or a `SuperLinkError`."""
         settings = f"config={json.dumps(str(config.absolute()))}"
         key = Path(self.on) / RECEIPTS_KEY
         if key.is_file():
@@ -118,13 +101,7 @@ class SuperLink:
         return int(told["run-id"])
 
     def status(self, run: int) -> RunStatus:
-        """How a run is.
-
-        Raises
-        ------
-        SuperLinkError
-            If the SuperLink does not answer.
-        """
+        """How a run is; `SuperLinkError` if the SuperLink does not answer."""
         told = self._flwr("list its runs", "list")
         for one in told.get("runs", []):
             if int(one["run-id"]) == run:

@@ -26,13 +26,7 @@ class MessagingGrid(Grid):
 
 
 class ForwardingGrid(MessagingGrid):
-    """Hands everything on.
-
-    Parameters
-    ----------
-    inner : Grid
-        The grid that does the work.
-    """
+    """Hands everything on to the grid that does the work."""
 
     def __init__(self, inner: Grid) -> None:
         self._inner = inner

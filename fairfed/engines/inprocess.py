@@ -160,20 +160,10 @@ class InProcessGrid(MessagingGrid):
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterable[Message]:
-        """Have messages answered; return the replies in order of partition id.
+        """Have messages answered; replies and errors by partition id, then in the order sent.
 
-        Parameters
-        ----------
-        messages : iterable of Message
-            Requests.
-        timeout : float, optional
-            Seconds. A client that has not started by then is not called and gives no reply; one
-            that has started is waited for, because a thread cannot be ended from outside.
-
-        Returns
-        -------
-        list of Message
-            Replies and error replies, by partition id and then in the order sent.
+        A client that has not started after `timeout` seconds is not called and gives no reply; one
+        that has started is waited for, because a thread cannot be ended from outside.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         return self._answer(list(self.push_messages(messages)), deadline)

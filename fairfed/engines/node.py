@@ -28,18 +28,9 @@ REPLY_TO_ANOTHER = (
 
 
 class Node:
-    """A virtual SuperNode.
+    """A virtual SuperNode: one client of ``num_partitions``, by its 0-based index.
 
-    Parameters
-    ----------
-    partition_id : int
-        0-based index of the client.
-    num_partitions : int
-        Number of clients of the federation.
-    run_config : mapping
-        The run configuration that the ClientApp sees.
-    wire : bool
-        Whether messages make a protobuf round trip in both directions.
+    With `wire`, messages make a protobuf round trip in both directions.
     """
 
     def __init__(

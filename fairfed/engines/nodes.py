@@ -15,23 +15,8 @@ def wait_for_nodes(grid: Grid, needed: int, timeout: float, poll: float = 0.1) -
     """Wait until ``needed`` nodes are there and return all node ids.
 
     Flower's simulation starts the ServerApp before its nodes exist, and Flower's own
-    ``sample_nodes`` waits forever.
-
-    Parameters
-    ----------
-    grid : Grid
-        Any Flower grid.
-    needed : int
-        Number of nodes to wait for.
-    timeout : float
-        Seconds until giving up.
-    poll : float
-        Seconds between two looks.
-
-    Raises
-    ------
-    TimeoutError
-        Fewer than ``needed`` nodes when the time was up.
+    ``sample_nodes`` waits forever. Raises `TimeoutError` if there are fewer after `timeout`
+    seconds.
     """
     deadline = time.monotonic() + timeout
     while len(nodes := list(grid.get_node_ids())) < needed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
@@ -11,14 +12,14 @@ from fairfed.engines.parsing import parse_one_by_one
 T = TypeVar("T")
 
 
-class Workers:
-    """Run jobs in this thread (``count`` = 1) or in ``count`` threads that are kept for reuse.
+def available_cores() -> int:
+    """Cores that this process may use, of which there may be fewer than the machine has."""
+    has = hasattr(os, "sched_getaffinity")
+    return (len(os.sched_getaffinity(0)) if has else os.cpu_count()) or 1
 
-    Parameters
-    ----------
-    count : int
-        Jobs that run at once, >= 1.
-    """
+
+class Workers:
+    """Run jobs in this thread (``count`` = 1) or in ``count`` threads that are kept for reuse."""
 
     def __init__(self, count: int) -> None:
         self._count = count

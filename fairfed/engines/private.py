@@ -50,13 +50,7 @@ __all__ = [
 
 @contextmanager
 def server_identity(run_id: int) -> Iterator[None]:
-    """Be the server of run ``run_id`` until the block ends, then restore the former identity.
-
-    Raises
-    ------
-    RuntimeError
-        Another engine of this process holds the identity.
-    """
+    """Be the server of a run in the block; `RuntimeError` while another engine here is."""
     if not _running.acquire(blocking=False):
         raise RuntimeError(
             "another federation is running in this process: Flower keeps the identity of a run in "
@@ -93,13 +87,7 @@ def with_content(message: Message, content: RecordDict) -> Message:
 
 
 def message_to_bytes(message: Message) -> bytes:
-    """Serialise a message.
-
-    Raises
-    ------
-    ValueError, TypeError
-        The content cannot be serialised (an integer beyond 64 bits, for example).
-    """
+    """Serialise a message; `ValueError` or `TypeError` if it cannot be (integers over 64 bits)."""
     return bytes(message_to_proto(message).SerializeToString())
 
 
@@ -119,13 +107,7 @@ def records_to_bytes(records: RecordDict) -> bytes:
 
 
 def records_from_bytes(data: bytes) -> RecordDict:
-    """Read what :func:`records_to_bytes` wrote.
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-    """
+    """Read what :func:`records_to_bytes` wrote; `ValueError` if it is something else."""
     try:
         return recorddict_from_proto(ProtoRecordDict.FromString(data))
     except DecodeError as error:

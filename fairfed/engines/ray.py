@@ -26,6 +26,7 @@ from flwr.serverapp import ServerApp
 
 from fairfed.engines.inprocess import OnReply, RunConfig, run_in_process
 from fairfed.engines.node import Node
+from fairfed.engines.pool import available_cores
 from generators.ray import start_ray
 
 logger = logging.getLogger("fairfed")
@@ -37,15 +38,7 @@ PATIENCE = 10.0
 
 
 class Worker:
-    """What runs in a worker process: any client, one message at a time.
-
-    Parameters
-    ----------
-    app : bytes
-        The pickled ClientApp.
-    path : sequence of str
-        Where its modules are found.
-    """
+    """What runs in a worker process: any client of a pickled app, one message at a time."""
 
     def __init__(self, app: bytes, path: Sequence[str]) -> None:
         self._bytes = app
@@ -78,15 +71,7 @@ def places(error: BaseException) -> str:
 
 
 class Processes:
-    """Worker processes with one CPU each; a message goes to whichever is idle.
-
-    Parameters
-    ----------
-    client_app : ClientApp
-        What they run.
-    count : int
-        How many there are.
-    """
+    """``count`` worker processes with one CPU each; a message goes to whichever is idle."""
 
     def __init__(self, client_app: ClientApp, count: int) -> None:
         from ray import cloudpickle
@@ -202,8 +187,7 @@ def run_on_ray(
 
 def _capped(workers: int) -> int:
     """No more workers than there are cores; says so where there are fewer."""
-    has = hasattr(os, "sched_getaffinity")
-    cores = (len(os.sched_getaffinity(0)) if has else os.cpu_count()) or 1
+    cores = available_cores()
     if workers > cores:
         logger.warning(TOO_MANY, workers, cores, cores)
     return min(workers, cores)

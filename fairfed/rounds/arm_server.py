@@ -17,28 +17,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays the same from round to round.
+    """What stays the same from round to round."""
 
-    Attributes
-    ----------
-    rounds
-        Number of the last round, >= 0.
-    seed
-        Seed of the draw of clients.
-    timeout
-        Seconds that clients have for one exchange together: in process with one worker they run
-        one after the other within it.
-    fraction
-        Share of clients that train in a round, in (0, 1].
-    arm
-        Name or slug of the arm, for messages; empty where there is but one.
-    """
-
-    rounds: int
-    seed: int
+    rounds: int  # number of the last round, >= 0
+    seed: int  # seed of the draw of clients
+    # Seconds that clients have for one exchange together: in process with one worker they run one
+    # after the other within it.
     timeout: float
-    fraction: float = 1.0
-    arm: str = ""
+    fraction: float = 1.0  # share of clients that train in a round, in (0, 1]
+    arm: str = ""  # name or slug of the arm, for messages; empty where there is but one
 
     def draw(self, clients: Iterable[int], number: int) -> list[int]:
         """Clients that train in a round; see `fairfed.rounds.clients.sample`."""

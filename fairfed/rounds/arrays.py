@@ -23,13 +23,7 @@ OTHER_KIND = "array '{name}' is {got}, the global model's is {expected}"
 
 
 def decode(record: ArrayRecord) -> Model:
-    """Read the arrays of a record.
-
-    Raises
-    ------
-    ValueError
-        An array that cannot be read; the message names it.
-    """
+    """Read the arrays of a record; `ValueError` names one that cannot be read."""
     model: Model = {}
     for name, array in record.items():
         try:
@@ -64,15 +58,7 @@ def encode(model: Mapping[str, NDArray[Any]]) -> ArrayRecord:
 def validate_update(
     model: Mapping[str, NDArray[Any]], like: Mapping[str, NDArray[Any]]
 ) -> str | None:
-    """Say why a client's model cannot be merged, or ``None``.
-
-    Parameters
-    ----------
-    model : mapping of str to ndarray
-        What the client sent.
-    like : mapping of str to ndarray
-        The global model: names, shapes and dtypes to expect.
-    """
+    """Say why a client's model cannot be merged into the global one, ``like``, or ``None``."""
     if model.keys() != like.keys():
         missing, extra = sorted(like.keys() - model.keys()), sorted(model.keys() - like.keys())
         return OTHER_NAMES.format(missing=missing, extra=extra)
@@ -97,14 +83,7 @@ def add_prefixes(parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Model:
 
 
 def strip_prefixes(arrays: Mapping[str, NDArray[Any]], *parts: str) -> tuple[Model, ...]:
-    """Take apart what :func:`add_prefixes` put together.
-
-    Returns
-    -------
-    tuple of Model
-        The arrays of each part asked for, under their own names; last, those of no such part, as
-        they are.
-    """
+    """The arrays of each part of :func:`add_prefixes` asked for, and last those of no such part."""
     found: dict[str, Model] = {part: {} for part in parts}
     others: Model = {}
     for key, array in arrays.items():

@@ -36,45 +36,23 @@ OTHER_VERSION = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after a round.
+    """The state after a round."""
 
-    Attributes
-    ----------
-    round : int
-        Last finished round, >= 0.
-    arrays : dict of str to ndarray
-        The global model, in its order.
-    state : dict
-        What JSON can hold: the strategy's state and whatever the loop must remember.
-    clients : dict of int to bytes
-        Serialised state of each client, by partition id, where the engine can give it.
-    strategy : dict of str to ndarray
-        State of the strategy that is as large as a model (momenta).
-    """
-
-    round: int
-    arrays: Mapping[str, NDArray[Any]]
+    round: int  # last finished round, >= 0
+    arrays: Mapping[str, NDArray[Any]]  # the global model, in its order
+    # What JSON can hold: the strategy's state and whatever the loop must remember.
     state: Mapping[str, Any] = field(default_factory=dict)
+    # Serialised state of each client, by partition id, where the engine can give it.
     clients: Mapping[int, bytes] = field(default_factory=dict)
+    # State of the strategy that is as large as a model (momenta).
     strategy: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically; missing folders are created.
+    """Write a checkpoint atomically, in place of the former; missing folders are created.
 
-    Parameters
-    ----------
-    path : Path
-        Target file; replaced if it exists.
-    checkpoint : Checkpoint
-        What to write.
-
-    Raises
-    ------
-    ValueError
-        ``state`` holds a number that is not finite.
-    TypeError
-        ``state`` holds what JSON cannot.
+    Raises `ValueError` if ``state`` holds a number that is not finite, `TypeError` if it holds what
+    JSON cannot.
     """
     meta = {
         "format": FORMAT,
@@ -98,13 +76,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint.
-
-    Raises
-    ------
-    InputError
-        The file is missing, truncated, damaged, of another version or no checkpoint at all.
-    """
+    """Read a checkpoint; `InputError` if it is missing, damaged, of another version or none."""
     try:
         return _read(path)
     except InputError:

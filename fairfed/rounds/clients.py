@@ -41,23 +41,15 @@ class QueryError(RunError):
 
 
 def handshake(grid: Grid, needed: int, timeout: float) -> list[Client]:
-    """Ask every node who it is (``query.describe``).
+    """Ask every node who it is (``query.describe``); the clients in order of their indices.
 
-    Node ids are random on most engines and change from run to run; a client's index is its
-    identity in everything that must be reproducible. It is the partition id that an engine has
-    given it. Where no client has one, it is the client's place among all names, in order.
+    Node ids are random on most engines and change from run to run; a client's index is its identity
+    in everything that must be reproducible. It is the partition id that an engine has given it.
+    Where no client has one, it is the client's place among all names, in order. A client without a
+    name is called by its index.
 
-    Returns
-    -------
-    list of Client
-        In order of their indices. A client without a name is called by its index.
-
-    Raises
-    ------
-    TimeoutError
-        Fewer than ``needed`` nodes in time.
-    QueryError
-        A node did not answer or does not say who it is, or two say the same.
+    Raises `TimeoutError` if there are fewer than ``needed`` nodes in time, `QueryError` if one does
+    not answer or does not say who it is, or two say the same.
     """
     nodes = wait_for_nodes(grid, needed, timeout)
     content = RecordDict({CONFIG_KEY: ConfigRecord({"round": 0})})
@@ -128,34 +120,11 @@ def query(
     arrays: ArrayRecord | None = None,
     needed: int | None = None,
 ) -> dict[int, RecordDict]:
-    """Send ``query.<action>`` to clients and return what each answers.
+    """Send ``query.<action>`` to clients; what each answers, by client index, ascending.
 
-    Parameters
-    ----------
-    grid : Grid
-        Any Flower grid.
-    clients : sequence of Client
-        Whom to ask.
-    action : str
-        Name of the query, for example ``"describe"`` or ``"augment"``.
-    config : mapping
-        Values of the request's ConfigRecord ``"config"``; ``round`` is 0 unless given.
-    timeout : float
-        Seconds to wait for replies.
-    arrays : ArrayRecord, optional
-        What is in the request as well.
-    needed : int, optional
-        How many must answer; all of them unless given.
-
-    Returns
-    -------
-    dict of int to RecordDict
-        By client index, ascending.
-
-    Raises
-    ------
-    QueryError
-        Too many clients failed, or say that they are others.
+    `config` is the request's ConfigRecord ``"config"``, whose ``round`` is 0 unless given, and
+    `arrays` what is in it as well. All have `timeout` seconds together. Raises `QueryError` if
+    fewer than `needed` (of all, unless given) answer, or some say that they are others.
     """
     whom = [client.index for client in clients]
     exchange = Exchange.alike(f"query.{action}", whom, {"round": 0, **config}, arrays)
@@ -172,24 +141,10 @@ def query(
 
 
 def sample(clients: Iterable[int], fraction: float, seed: int, server_round: int) -> list[int]:
-    """Draw the clients of a round, reproducibly.
+    """Draw the clients of a round, reproducibly; their indices, ascending, at least one.
 
-    The draw is over client indices (node ids change from run to run) and depends on nothing but
-    its arguments, so a resumed run draws what the first would have drawn.
-
-    Parameters
-    ----------
-    clients : iterable of int
-        Indices of those who take part.
-    fraction : float
-        Share of them, in (0, 1]; at least one client is drawn.
-    seed, server_round : int
-        What the draw depends on.
-
-    Returns
-    -------
-    list of int
-        Their indices, ascending.
+    The draw is over client indices (node ids change from run to run) and depends on nothing but its
+    arguments, so a resumed run draws what the first would have drawn. `fraction` is in (0, 1].
     """
     ordered = sorted(clients)
     if fraction >= 1.0:

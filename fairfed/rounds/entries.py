@@ -34,15 +34,7 @@ def non_negative_int(value: object) -> int | None:
 
 
 class Entries:
-    """Typed access to a record of metrics; every method raises :class:`RejectedReply`.
-
-    Parameters
-    ----------
-    content : RecordDict
-        Content of the reply.
-    record : str
-        Name of the record.
-    """
+    """Typed access to a reply's record of metrics; every method raises :class:`RejectedReply`."""
 
     def __init__(self, content: RecordDict, record: str) -> None:
         metrics = content.metric_records.get(record)

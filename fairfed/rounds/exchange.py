@@ -29,21 +29,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Client:
-    """Who takes part in a federation.
+    """Who takes part in a federation."""
 
-    Attributes
-    ----------
-    index
-        Its number: its identity in everything that must be reproducible.
-    name
-        What people call it.
-    node
-        Flower's id of the node where it runs, which changes from run to run.
-    """
-
-    index: int
-    name: str
-    node: int
+    index: int  # its number: its identity in everything that must be reproducible
+    name: str  # what people call it
+    node: int  # Flower's id of the node where it runs, which changes from run to run
 
 
 @dataclass(frozen=True)
@@ -124,19 +114,7 @@ Steps = Generator[Exchange, Answers, T]
 
 
 def perform(grid: Grid, clients: Sequence[Client], exchange: Exchange, timeout: float) -> Answers:
-    """Ask clients and wait for their replies.
-
-    Parameters
-    ----------
-    grid : Grid
-        Any Flower grid.
-    clients : sequence of Client
-        The federation, in order of the clients' indices.
-    exchange : Exchange
-        What is asked, and whom.
-    timeout : float
-        Seconds to wait where the exchange does not say it.
-    """
+    """Ask clients and wait: `timeout` seconds where the exchange does not say how long."""
     limit = timeout if exchange.timeout is None else exchange.timeout
     asked = [client for client in clients if client.index in exchange.contents]
     answers = Answers(exchange.label, {client.index: client.name for client in asked})

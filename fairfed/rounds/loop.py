@@ -82,30 +82,13 @@ def run_rounds(
     errors and bytes to clients, hands one line to ``log`` and replaces the checkpoint. A client
     that fails is an entry with its error; a round in which all fail leaves the model as it is.
 
-    Parameters
-    ----------
-    grid : Grid
-        Any Flower grid.
-    clients : sequence of Client
-        Who takes part, as `fairfed.rounds.clients.handshake` gives them.
-    server : ArmServer
-        What is asked and what becomes of it; its state is in the checkpoint.
-    plan : Plan
-        What stays the same from round to round.
-    log : callable
-        Takes a line of ``rounds.jsonl`` (without ``"arm"``). It is called before the checkpoint is
-        written: after a crash between the two, a round is logged twice, with equal content.
-    checkpoint : Path or None
-        File to continue from if it exists, and to write after every round.
+    ``log`` takes a line of ``rounds.jsonl`` (without ``"arm"``) before the checkpoint is written:
+    after a crash between the two, a round is logged twice, with equal content. The checkpoint is a
+    file to continue from if it exists, and holds the server's state.
 
-    Raises
-    ------
-    InputError
-        The checkpoint is damaged, belongs to another model, seed or strategy, or cannot be
-        continued on this engine.
-    fairfed.errors.RunError
-        No usable reply in three rounds in a row, or in any of a shorter run; the message has the
-        arm and the first error.
+    Raises `InputError` if the checkpoint is damaged, belongs to another model, seed or strategy, or
+    cannot be continued on this engine; `RunError`, with the arm and the first error, if there is no
+    usable reply in three rounds in a row, or in any of a shorter run.
     """
     identity = {
         "seed": plan.seed,

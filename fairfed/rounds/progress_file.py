@@ -18,15 +18,7 @@ BEGAN, FAILED, SAID, ENDED = "began", "failed", "said", "ended"
 
 
 class ProgressFile(logging.Handler):
-    """Writes what a watcher is told, and what is logged, a line each.
-
-    Parameters
-    ----------
-    folder
-        The run's directory.
-    run
-        Flower's number of the run.
-    """
+    """Writes what a watcher is told, and what is logged, a line each, into the run's directory."""
 
     def __init__(self, folder: Path, run: int) -> None:
         super().__init__(logging.INFO)

@@ -19,12 +19,7 @@ LARGEST = 1e300
 def accepted_numbers(answers: Answers, names: Iterable[str]) -> dict[int, dict[str, float]]:
     """Numbers of the replies' metrics by client; a reply that lacks one is rejected.
 
-    Parameters
-    ----------
-    answers
-        Of an exchange.
-    names
-        Finite numbers to read, and whole ones where a name begins with ``n-``.
+    They are finite, and whole ones where a name begins with ``n-``.
     """
     found: dict[int, dict[str, float]] = {}
     for client, reply in list(answers.replies.items()):

@@ -25,23 +25,13 @@ SHOWN = 5
 
 @dataclass
 class _Log:
-    """What a log holds.
+    """What a log holds."""
 
-    Attributes
-    ----------
-    places
-        For each arm with a checkpoint, the numbers of its lines and their rounds.
-    kept
-        Lines up to the checkpoints.
-    unreadable
-        Numbers of lines that are no round.
-    torn
-        Number of a last line without its end, which a killed process was writing; 0 without one.
-    """
-
+    # For each arm with a checkpoint, the numbers of its lines and their rounds.
     places: dict[str, list[tuple[int, int]]]
-    kept: list[bytes] = field(default_factory=list)
-    unreadable: list[int] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list)  # lines up to the checkpoints
+    unreadable: list[int] = field(default_factory=list)  # numbers of lines that are no round
+    # Number of a last line without its end, which a killed process was writing; 0 without one.
     torn: int = 0
 
 
@@ -50,19 +40,9 @@ def lines_to_keep(
 ) -> bytes:
     """What a log holds up to the checkpoints; the rounds after them will be run again.
 
-    Parameters
-    ----------
-    log
-        `rounds.jsonl`; it need not be there.
-    finished
-        For each arm, the round of its checkpoint (0 without one).
-    checkpoint
-        File of an arm's checkpoint.
-
-    Raises
-    ------
-    InputError
-        If an arm's lines are not those of the rounds 1, 2, … of its checkpoint.
+    The log need not be there. `finished` is, for each arm, the round of its checkpoint (0 without
+    one). Raises `InputError` if an arm's lines are not those of the rounds 1, 2, … of its
+    checkpoint.
     """
     found = _read(log, finished)
     problems = {arm: _problem(arm, finished[arm], found.places[arm]) for arm in finished}

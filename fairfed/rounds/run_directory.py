@@ -31,18 +31,7 @@ def costs(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 class RunDirectory:
-    """A run's directory, opened to begin the run or to continue it.
-
-    Parameters
-    ----------
-    config
-        The run's configuration; it names the directory.
-
-    Raises
-    ------
-    InputError
-        If the directory holds another run, or files that are none.
-    """
+    """A run's own directory, opened to begin the run or to continue it."""
 
     def __init__(self, config: Config) -> None:
         self.path = config.run_directory
@@ -72,17 +61,9 @@ class RunDirectory:
     def truncate_log_to_checkpoint(self, finished: dict[str, int]) -> None:
         """Drop logged rounds that no checkpoint vouches for; they will be run again.
 
-        Nothing is changed where the log lacks a round that a checkpoint is past.
-
-        Parameters
-        ----------
-        finished
-            For each arm, the round of its checkpoint (0 without one).
-
-        Raises
-        ------
-        InputError
-            If the log is damaged; see `fairfed.rounds.round_log.lines_to_keep`.
+        `finished` is, for each arm, the round of its checkpoint (0 without one). Nothing is changed
+        where the log lacks a round that a checkpoint is past. Raises `InputError` if the log is
+        damaged; see `fairfed.rounds.round_log.lines_to_keep`.
         """
         kept = lines_to_keep(self._log, finished, lambda name: self.checkpoint(Arm(name=name)))
         if self._log.is_file():
@@ -91,17 +72,8 @@ class RunDirectory:
     def keep_data(self, source: str, fingerprint: str) -> None:
         """Note what the run's data are; a run from before this was noted goes on with any.
 
-        Parameters
-        ----------
-        source
-            What the data are called in messages.
-        fingerprint
-            Their hash; see `fairfed.data.fingerprint`.
-
-        Raises
-        ------
-        InputError
-            If the run began with other data.
+        Raises `InputError`, which calls the data `source`, if the run began with others
+        (`fairfed.data.fingerprint`).
         """
         kept = self.read_json(DATA)
         if kept is None:

@@ -53,13 +53,7 @@ BUSY = (
 
 
 def check_folder(config: Config, fresh: bool = False) -> None:
-    """Refuse a directory that is not this run's; `fresh`: that is no run's. Writes nothing.
-
-    Raises
-    ------
-    InputError
-        If it holds another run, or files that are none.
-    """
+    """Refuse a directory that is not this run's; `fresh`: that is no run's. Writes nothing."""
     path = config.run_directory
     stored = path / CONFIG
     if path.exists() and not path.is_dir():
@@ -93,13 +87,7 @@ def _resolved(stored: Path) -> bool:
 
 @contextmanager
 def run_lock(config: Config) -> Iterator[None]:
-    """Work in a run's directory while no other process does.
-
-    Raises
-    ------
-    InputError
-        If the directory is not this run's, or another process is at work in it.
-    """
+    """Work in a run's own directory while no other process does; `InputError` if one does."""
     check_folder(config)
     with _alone(config.run_directory):
         yield
@@ -137,13 +125,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def clear(config: Config) -> None:
-    """Remove what a run has written into the directory, and nothing else; it is this run's then.
-
-    Raises
-    ------
-    InputError
-        If the directory is no run's, or another process is at work in it.
-    """
+    """Remove what a run has written into its directory, and nothing else; it is this run's then."""
     check_folder(config, fresh=True)
     path = config.run_directory
     if not (path / CONFIG).is_file():

@@ -30,26 +30,14 @@ class NotApprovedError(InputError):
 
 
 def permitted(policy: SitePolicy, study: FederationConfig, folder: Path) -> bool:
-    """Whether a site may take part in a study, as far as that is up to a person.
-
-    Parameters
-    ----------
-    folder
-        The site's state directory.
-    """
+    """Whether a site, by its state directory, may take part, as far as that is up to a person."""
     if policy.approve == "any" and not policy.studies:
         return True
     return study.fingerprint in policy.studies or study.fingerprint in approved(folder)
 
 
 def require_permitted(policy: SitePolicy, study: FederationConfig, folder: Path) -> None:
-    """Keep a study that is not permitted for a person to look at, and refuse it.
-
-    Raises
-    ------
-    NotApprovedError
-        With the command that approves it.
-    """
+    """Refuse a study that is not permitted, and keep it for a person to look at and approve."""
     if permitted(policy, study, folder):
         return
     mark = study.fingerprint
@@ -61,13 +49,7 @@ def require_permitted(policy: SitePolicy, study: FederationConfig, folder: Path)
 
 
 def approved(folder: Path) -> dict[str, dict[str, Any]]:
-    """Studies that are approved, by fingerprint: name and time of each.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is damaged.
-    """
+    """Studies that are approved, by fingerprint: name and time of each."""
     found: dict[str, dict[str, Any]] = {}
     for entry in _lines(folder / APPROVED):
         if entry["approved"]:
@@ -78,13 +60,7 @@ def approved(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def approve(study: FederationConfig, folder: Path, yes: bool = True) -> None:
-    """Note that a study is approved from now on, or no longer.
-
-    Raises
-    ------
-    generators.writing.StoreError
-        If it cannot be noted.
-    """
+    """Note that a study is approved from now on, or no longer."""
     entry = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "study": study.name,

@@ -37,13 +37,7 @@ CHANNELS = 3
 
 
 def study_of(path: Path) -> Config:
-    """Read a study.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If it is none, or says where data are.
-    """
+    """Read a study; `InputError` if it is none, or says where data are."""
     found = load_config(path)
     if found.federation is None:
         raise InputError(
@@ -72,13 +66,7 @@ def at_site(study: Config, site: SiteConfig) -> Config:
 
 
 def sent_study(path: Path, site: SiteConfig) -> FederationConfig:
-    """What a study sends: as a site has kept it of a message (JSON), or as its file comes to here.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is no study, or names what is not here.
-    """
+    """What a study sends: as a site has kept it of a message (JSON), or as its file comes to."""
     if path.suffix != ".json":
         own = at_site(study_of(path), site)
         return agreed(own, required(own.federation), attribute_rows(own), fingerprints(own))
@@ -101,52 +89,29 @@ def permitted(site: SiteConfig, study: Path) -> bool:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the plan costs a site.
+    """What the plan costs a site."""
 
-    Attributes
-    ----------
-    wanted
-        Synthetic images by cell, ``[n_classes, n_groups]``.
-    images, at_most
-        Images that are made, pools of several clients included; and where many are rejected.
-    seconds, seconds_at_most
-        To make them; None where nothing has been timed.
-    megabytes
-        Their disk space at most.
-    """
-
-    wanted: Cells
+    wanted: Cells  # synthetic images by cell, ``[n_classes, n_groups]``
+    # Images that are made, pools of several clients included; and where many are rejected.
     images: int
     at_most: int
+    # To make them; None where nothing has been timed.
     seconds: float | None
     seconds_at_most: float | None
-    megabytes: float
+    megabytes: float  # their disk space at most
 
 
 @dataclass(frozen=True)
 class Check:
-    """What came of a check.
+    """What came of a check."""
 
-    Attributes
-    ----------
-    report
-        What became of the rows.
-    said
-        Training rows by class and group as the site would tell them.
-    missing
-        Cells without a training row, as pairs of class and group, of groups whose values are
-        known.
-    cost
-        None without a study, or where it makes no images or its models are not here.
-    refusals
-        Why the site cannot take part; empty where it can.
-    """
-
-    report: DataReport
-    said: Cells
+    report: DataReport  # what became of the rows
+    said: Cells  # training rows by class and group as the site would tell them
+    # Cells without a training row, as pairs of class and group, of groups whose values are known.
     missing: tuple[tuple[str, str], ...]
+    # None without a study, or where it makes no images or its models are not here.
     cost: Cost | None = None
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()  # why the site cannot take part; empty where it can
 
 
 def check(
@@ -156,21 +121,9 @@ def check(
     *,
     plan: bool = True,
 ) -> Check:
-    """Build the site that would take part in a study, and ask it.
+    """Build the site that would take part in a study, or else has its own names, and ask it.
 
-    Parameters
-    ----------
-    study
-        None: what the site holds, under its own names.
-    timed
-        Make one batch of images to tell the time that the plan takes.
-    plan
-        Whether to plan, which takes the models.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the rows cannot be read or mapped.
+    `plan` takes the models; `timed` makes one batch of images to tell the time that the plan takes.
     """
     if study is None:
         config, labels = own_space(config)
@@ -202,12 +155,8 @@ def check(
 def own_space(site: SiteConfig) -> tuple[SiteConfig, LabelSpace]:
     """The label space of the names that a site has, and its configuration without a mapping.
 
-    Labels that are mapped to none stay left out.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a column is not there, or holds measurements and no groups.
+    Labels that are mapped to none stay left out. Raises `InputError` if a column is not there, or
+    holds measurements and no groups.
     """
     data = site.data
     read = site_columns(data)

@@ -54,17 +54,8 @@ class _Step:
 def own_state(request: Request, folder: Path) -> Iterator[None]:
     """Give a request's context the state that the site has on its disk, and keep what comes of it.
 
-    Nothing is kept where the block raises. The engine is left with an empty state.
-
-    Parameters
-    ----------
-    folder
-        The site's, of the study.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the state cannot be read or written.
+    Nothing is kept where the block raises. The engine is left with an empty state. `folder` is the
+    site's, of the study. Raises `InputError` if the state cannot be read or written.
     """
     slug = str(request.sent.get("arm", "")) or "study"
     path = folder / "clients" / f"{slug}.state"

@@ -26,14 +26,9 @@ T = TypeVar("T")
 class DiskMemory(Memory):
     """A memory whose values are in files as well; the oldest go first where there are too many.
 
-    Parameters
-    ----------
-    folder
-        The site's own: what lies there is believed, and only this class may have written it.
-    about
-        What the values depend on beside their keys.
-    limit
-        Bytes that are kept, in memory and in the folder each.
+    What lies in the folder is believed: it is the site's own, and only this class may have written
+    it. `about` is what the values depend on beside their keys, `limit` how many bytes are kept, in
+    memory and in the folder each.
     """
 
     def __init__(self, folder: Path, about: str, limit: int = KEPT_BYTES) -> None:

@@ -25,19 +25,10 @@ _ARRAYS = ("counts", "sums", "variances")
 def kept(
     context: Context, key: str, make: Callable[[], NoisedPrototypes], folder: Path | None = None
 ) -> RecordDict:
-    """What a client answers: its noised sums, the same ones whenever it is asked.
+    """What a client answers: its noised sums, drawn once and the same ones whenever it is asked.
 
-    Parameters
-    ----------
-    context
-        The client's state, which keeps them.
-    key
-        Their name in it.
-    make
-        Draws them; called the first time only.
-    folder
-        Of a real site, which keeps them itself: on one machine the server's process has the
-        client's state, and a run that is killed loses it.
+    They are kept in the client's state under `key`, and in the folder of a real site: on one
+    machine the server's process has the client's state, and a run that is killed loses it.
     """
     what, state = f"{key}-what", context.state
     if key not in state.array_records:

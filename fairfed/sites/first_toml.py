@@ -13,12 +13,7 @@ MOST_NAMES = 40
 def first_toml(look: Look, name: str, source: str) -> str:
     """The text of a site.toml: what was understood is set, what must be told is asked for.
 
-    Parameters
-    ----------
-    name
-        Of the site.
-    source
-        `look.source` as seen from the folder of the file.
+    `source` is `look.source` as seen from the folder of the file.
     """
     filters = {"key": toml_key, "text": toml_text}
     form = template("site.toml.j2", "fairfed.sites", escape=False, **filters)

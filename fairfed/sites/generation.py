@@ -20,13 +20,7 @@ NONE_ACCEPTED = (
 def diffusion_settings(
     generator: GeneratorConfig, image_size: int, allow_unknown: bool
 ) -> DiffusionSettings:
-    """Settings of the generator of a run or of an augmentation.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value of `[generator]` is not one that the generator knows.
-    """
+    """Settings of the generator of a run or of an augmentation."""
     return DiffusionSettings(
         **generator.model_dump(), image_size=image_size, allow_unknown=allow_unknown
     )

@@ -48,10 +48,7 @@ NO_DOWNLOAD = (
 def read_rows(config: SiteConfig, study: FederationConfig) -> tuple[SiteRows, DataReport]:
     """A site's rows in a study's names, and what became of those that it has.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        As `fairfed.sites.local_data.load_site_data`.
+    Raises as `fairfed.sites.local_data.load_site_data`.
     """
     if config.data.source.startswith(HUB):
         _require_here(config, "data.source", config.data.source.removeprefix(HUB))
@@ -70,10 +67,7 @@ def site_of(
 ) -> Site:
     """A real site under a study; see `Site` for `index` and `kept`, `Workplace` for `memory`.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If a model is not on the disk and the site downloads none.
+    Raises `InputError` if a model is not on the disk and the site downloads none.
     """
     images = rows.table if isinstance(rows.table, ImageTable) else None
     # What CLIP makes of images is told in numbers: they are of rows that the site says.
@@ -101,15 +95,7 @@ def _require_here(config: SiteConfig, field: str, source: str) -> None:
 
 
 class Home:
-    """One real site.
-
-    Parameters
-    ----------
-    config
-        Its own.
-    patience
-        See `fairfed.sites.local.LocalSites`.
-    """
+    """One real site; `patience` as in `fairfed.sites.local.LocalSites`."""
 
     def __init__(self, config: SiteConfig, patience: float | None) -> None:
         self.config, self._patience = config, patience

@@ -26,10 +26,8 @@ OTHER_DOMAIN = (
 def check_models(place: Workplace) -> None:
     """Refuse classes that the models which a study relies on do not know, before any is made.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If CLIP or the generator does not know a class, or a prompt does not suit the generator.
+    Raises `InputError` if CLIP or the generator does not know a class, or a prompt does not suit
+    the generator.
     """
     study = place.study
     if synthesises(study):
@@ -59,13 +57,7 @@ def relies_on_clip(study: FederationConfig) -> bool:
 
 
 def check_rendering(sites: SimulatedSites) -> None:
-    """Refuse domain matching with an autoencoder that does not know a simulation's images.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        With what to do.
-    """
+    """Refuse domain matching with an autoencoder that does not know a simulation's images."""
     study = sites.study
     matching = any(domain_matching_enabled(study, arm) for arm in study.arms)
     if not (study.augment.autoencode and matching):

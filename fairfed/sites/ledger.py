@@ -36,21 +36,12 @@ BROKEN = "line {line} does not follow the line before it, which was altered"
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a ledger.
+    """A line of a ledger."""
 
-    Attributes
-    ----------
-    number
-        From 1, as an editor counts.
-    entry
-        What it says; None of what an interrupted write left, for which nothing left the site.
-    wrong
-        How the chain is broken here; empty where it is not.
-    """
-
-    number: int
+    number: int  # from 1, as an editor counts
+    # What it says; None of what an interrupted write left, for which nothing left the site.
     entry: Entry | None
-    wrong: str = ""
+    wrong: str = ""  # how the chain is broken here; empty where it is not
 
 
 @dataclass
@@ -101,17 +92,8 @@ class Ledger:
     ) -> None:
         """Write a line, on the disk when this returns; on failure the file is as before.
 
-        Parameters
-        ----------
-        entry
-            What it says.
-        allowed
-            Is handed all entries so far and may raise; no other process writes in between.
-
-        Raises
-        ------
-        generators.writing.StoreError
-            If it cannot be written.
+        `allowed` is handed all entries so far and may raise; no other process writes in between.
+        Raises `StoreError` if the line cannot be written.
         """
         with explained(self.path), self._alone() as file:
             if allowed is not None:

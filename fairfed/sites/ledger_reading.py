@@ -15,32 +15,20 @@ NOBODY = "–"
 
 @dataclass
 class StudyTotal:
-    """What one study had of the site.
+    """What one study had of the site."""
 
-    Attributes
-    ----------
-    study, fingerprints
-        Its name, and the configurations that it had.
-    answers, errors
-        Messages that were answered, and those that were refused or failed.
-    rounds
-        Rounds in which a training left.
-    bytes
-        Of all answers.
-    said, suppressed
-        Counts that were said, and in place of how many it was said that they are not.
-    epsilon, delta
-        Spent by releases, each draw of noise once, added up.
-    """
-
+    # Its name, and the configurations that it had.
     study: str
     fingerprints: list[str] = field(default_factory=list)
+    # Messages that were answered, and those that were refused or failed.
     answers: int = 0
     errors: int = 0
-    rounds: int = 0
-    bytes: int = 0
+    rounds: int = 0  # rounds in which a training left
+    bytes: int = 0  # of all answers
+    # Counts that were said, and in place of how many it was said that they are not.
     said: int = 0
     suppressed: int = 0
+    # Spent by releases, each draw of noise once, added up.
     epsilon: float = 0.0
     delta: float = 0.0
 
@@ -80,39 +68,20 @@ def totals(entries: Iterable[Mapping[str, Any]], study: str | None = None) -> li
 
 @dataclass(frozen=True)
 class Verified:
-    """What a walk along a ledger has found.
+    """What a walk along a ledger has found."""
 
-    Attributes
-    ----------
-    lines
-        How many there are.
-    unchained
-        Lines of version 0.3.0 at the beginning, which nothing vouches for.
-    interrupted
-        Lines that were never finished; nothing left for them.
-    wrong
-        How the chain is broken first; empty where it is whole.
-    head
-        Hash of the last line.
-    answers
-        Answers that left since the chain began.
-    receipted, unverified, invalid
-        Those whose receipt is valid; those that have one, and no key to verify it with; receipts
-        that somebody else has signed.
-    strange
-        Valid receipts of answers that the ledger does not have: it has lost lines.
-    """
-
-    lines: int
-    unchained: int
-    interrupted: int
-    wrong: str
-    head: str
-    answers: int
+    lines: int  # how many there are
+    unchained: int  # lines of version 0.3.0 at the beginning, which nothing vouches for
+    interrupted: int  # lines that were never finished; nothing left for them
+    wrong: str  # how the chain is broken first; empty where it is whole
+    head: str  # hash of the last line
+    answers: int  # answers that left since the chain began
+    # Those whose receipt is valid; those that have one, and no key to verify it with; receipts that
+    # somebody else has signed.
     receipted: int
     unverified: int
     invalid: int
-    strange: int
+    strange: int  # valid receipts of answers that the ledger does not have: it has lost lines
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -120,15 +89,7 @@ class Verified:
 
 
 def verified(ledger: Ledger, site: str, key: str | None) -> Verified:
-    """Walk along a ledger.
-
-    Parameters
-    ----------
-    site
-        The site's name.
-    key
-        Public key of the coordinator's receipts, if the site knows it.
-    """
+    """Walk along a ledger; receipts are verified where the coordinator's public key is known."""
     lines = list(ledger.walk())
     entries = [line.entry for line in lines if line.entry is not None]
     answers = [entry["digest"] for entry in entries if "digest" in entry]

@@ -34,18 +34,9 @@ TWICE = "two sites are called {name!r}; give every site a name of its own"
 class LocalSites(Sites):
     """The sites of this process: one, or several in a trial on one machine.
 
-    Parameters
-    ----------
-    configs
-        Their configurations, with paths placed; they are ordered by name.
-    patience
-        Seconds after which an answer that synthesises says how far it is, to be asked again; None
-        to answer only when all is done.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If two have one name.
+    Their configurations, with paths placed, are ordered by name; `InputError` if two have one name.
+    After `patience` seconds an answer that synthesises says how far it is, to be asked again; None
+    to answer only when all is done.
     """
 
     def __init__(self, configs: Sequence[SiteConfig], patience: float | None = None) -> None:

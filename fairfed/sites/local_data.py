@@ -88,35 +88,19 @@ def reading_of(data: SiteData, image_size: int | None = None) -> DataConfig:
 
 
 class Mapped(NamedTuple):
-    """Rows in the federation's names.
+    """Rows in the federation's names."""
 
-    Attributes
-    ----------
-    kept
-        ``[n]``, which rows have a class of the federation.
-    labels, groups
-        ``[k]``, positions of the classes and groups of those rows.
-    sensitive
-        ``[k]`` values in the federation's names, by sensitive column that the site has.
-    renamed
-        By table of site.toml, what became of a column.
-    """
-
-    kept: npt.NDArray[np.bool_]
+    kept: npt.NDArray[np.bool_]  # ``[n]``, which rows have a class of the federation
+    # ``[k]``, positions of the classes and groups of those rows.
     labels: npt.NDArray[np.int64]
     groups: npt.NDArray[np.int64]
+    # ``[k]`` values in the federation's names, by sensitive column that the site has.
     sensitive: dict[str, list[str | None]]
-    renamed: dict[str, Renamed]
+    renamed: dict[str, Renamed]  # by table of site.toml, what became of a column
 
 
 def map_rows(columns: Columns, data: SiteData, labels: LabelSpace) -> Mapped:
-    """Call classes and sensitive values what the federation calls them.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If there is a name that nobody knows, and site.toml makes that an error.
-    """
+    """Call classes and sensitive values what the federation does; strange ones may be an error."""
     where, rows = columns.where, columns.rows
     names = Names(
         "labels", data.label, data.labels, labels.classes, "leaves the rows out", 'unknown = "drop"'
@@ -144,34 +128,20 @@ def map_rows(columns: Columns, data: SiteData, labels: LabelSpace) -> Mapped:
 
 
 class Columns(NamedTuple):
-    """What a site's rows are labelled with, before anything is mapped.
+    """What a site's rows are labelled with, before anything is mapped."""
 
-    Attributes
-    ----------
-    where, size
-        The source, and how many rows it has.
-    rows
-        ``[n]``, positions of those that are used.
-    labels, sensitive
-        ``[n]`` texts in the site's own names, None where there is none; `sensitive` by the
-        federation's column.
-    """
-
+    # The source, and how many rows it has.
     where: str
     size: int
-    rows: list[int]
+    rows: list[int]  # ``[n]``, positions of those that are used
+    # ``[n]`` texts in the site's own names, None where there is none; `sensitive` by the
+    # federation's column.
     labels: list[str | None]
     sensitive: dict[str, list[str | None]]
 
 
 def site_columns(data: SiteData) -> Columns:
-    """Read what a site's rows are labelled with; no image is opened.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the source, a file or a column is not there.
-    """
+    """Read what a site's rows are labelled with; no image is opened."""
     return _table_columns(data)[1] if data.tabular else _image_columns(data)[2]
 
 

@@ -16,7 +16,7 @@ from fairfed.config.data import DataConfig
 from fairfed.config.source import HUB, is_own
 from fairfed.data.columns import known_texts
 from fairfed.data.folder import FILE, FILE_COLUMNS
-from fairfed.data.grouping import MOST_NUMBERS
+from fairfed.data.grouping import MOST_NUMBERS, as_number
 from fairfed.data.images import read_images
 from fairfed.data.reading import read_records
 from fairfed.data.records import MARK
@@ -43,21 +43,11 @@ MOST_GROUPS = 10
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the site's data.
+    """A column of the site's data."""
 
-    Attributes
-    ----------
-    name
-        What the site calls it.
-    values
-        Rows by value, the most frequent first.
-    blank
-        Rows without a value.
-    """
-
-    name: str
-    values: Mapping[str, int]
-    blank: int
+    name: str  # what the site calls it
+    values: Mapping[str, int]  # rows by value, the most frequent first
+    blank: int  # rows without a value
 
     @property
     def plain(self) -> str:
@@ -67,7 +57,7 @@ class Column:
     @property
     def cuts(self) -> tuple[float, ...]:
         """Cut points that a column of measurements needs to make groups, or none."""
-        numbers = [number for text in self.values if (number := _number(text)) is not None]
+        numbers = [number for text in self.values if (number := as_number(text)) is not None]
         if len(numbers) <= MOST_NUMBERS or len(numbers) < len(self.values):
             return ()
         return tuple(sorted({float(f"{cut:.3g}") for cut in np.percentile(numbers, (33, 67))}))
@@ -75,45 +65,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Look:
-    """What a first look has found.
+    """What a first look has found."""
 
-    Attributes
-    ----------
-    source
-        As `data.source` names it.
-    layout
-        How the data lie, in words.
-    where, unit, rows
-        What errors call the source, what its rows are called, and how many there are.
-    columns
-        All columns with a few values; others are no label and no group.
-    label
-        The column that is taken for the label; None where several could be.
-    labels, sensitive
-        Columns that could be the label, and those that could be sensitive.
-    split
-        The column that says which rows are for testing; None where there is none.
-    divided
-        Whether folders or splits say it.
-    unreadable
-        What is wrong with images that cannot be read, where they are too many to be skipped.
-    skipped
-        Images that cannot be read, where they are few.
-    """
-
-    source: str
-    layout: str
+    source: str  # as `data.source` names it
+    layout: str  # how the data lie, in words
+    # What errors call the source, what its rows are called, and how many there are.
     where: str
     unit: str
     rows: int
-    columns: tuple[Column, ...]
-    label: Column | None
+    columns: tuple[Column, ...]  # all columns with a few values; others are no label and no group
+    label: Column | None  # the column that is taken for the label; None where several could be
+    # Columns that could be the label, and those that could be sensitive.
     labels: tuple[Column, ...]
     sensitive: tuple[Column, ...]
-    split: str | None
-    divided: bool
+    split: str | None  # the column that says which rows are for testing; None where there is none
+    divided: bool  # whether folders or splits say it
+    # What is wrong with images that cannot be read, where they are too many to be skipped.
     unreadable: str = ""
-    skipped: int = 0
+    skipped: int = 0  # images that cannot be read, where they are few
 
     @property
     def undivided(self) -> bool:
@@ -122,13 +91,7 @@ class Look:
 
 
 def look_at(source: str) -> Look:
-    """Look at an image folder, a table or a dataset; every image is opened once.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If there is nothing that could be read.
-    """
+    """Look at an image folder, a table or a dataset; every image is opened once."""
     data = DataConfig(source=source, sensitive=())
     return _look_at_table(data) if data.tabular else _look_at_images(data)
 
@@ -179,7 +142,8 @@ def _guessed(
         c for c in free
         if 2 <= len(c.values) <= MOST_CLASSES and 2 * len(c.values) <= rows and not c.cuts
     ]  # fmt: skip
-    named = sorted((c for c in free if c.plain in LABELS and c.values), key=_rank)
+    named = [c for c in free if c.plain in LABELS and c.values]
+    named.sort(key=lambda column: LABELS.index(column.plain))
     labels = named or [c for c in few if c not in known]
     label = labels[0] if named or len(labels) == 1 else None
     groups = [c for c in few if len(c.values) <= MOST_GROUPS]
@@ -199,10 +163,6 @@ def _guessed(
     )
 
 
-def _rank(column: Column) -> int:
-    return LABELS.index(column.plain)
-
-
 def _column(name: str, texts: Sequence[str | None]) -> Column:
     counts = Counter(texts)
     blank = counts.pop(None, 0)
@@ -213,11 +173,3 @@ def _is_split(column: Column) -> bool:
     """Whether a column has nothing but words for parts, and some for testing."""
     parts = {part_of(value) for value in column.values}
     return bool(parts) and None not in parts and not column.blank and "test" in parts
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if np.isfinite(number) else None

@@ -27,35 +27,14 @@ MOST_LISTED = 10
 
 @dataclass(frozen=True)
 class Names:
-    """What the values of one column are called in the federation.
+    """What the values of one column are called in the federation, by names that it has."""
 
-    Attributes
-    ----------
-    setting
-        The table of `[data]` in site.toml that says it: ``labels`` or ``groups.COLUMN``.
-    column
-        The site's own column.
-    own
-        The site's values → the federation's; "" stands for none.
-    known
-        The federation's.
-    emptied
-        What becomes of a row whose value is "": for errors.
-    tolerated
-        What to write in site.toml so that values nobody knows are none: for errors.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a value of `own` becomes one that the federation does not have.
-    """
-
-    setting: str
-    column: str
-    own: Mapping[str, str]
-    known: tuple[str, ...]
-    emptied: str
-    tolerated: str
+    setting: str  # the table of `[data]` in site.toml that says it: ``labels`` or ``groups.COLUMN``
+    column: str  # the site's own column
+    own: Mapping[str, str]  # the site's values → the federation's; "" stands for none
+    known: tuple[str, ...]  # the federation's
+    emptied: str  # what becomes of a row whose value is "": for errors
+    tolerated: str  # what to write in site.toml so that values nobody knows are none: for errors
 
     def __post_init__(self) -> None:
         for name, target in self.own.items():
@@ -77,26 +56,15 @@ class Names:
 
 
 class Renamed(NamedTuple):
-    """A column in the federation's names.
+    """A column in the federation's names."""
 
-    Attributes
-    ----------
-    values
-        ``[n]``, None where a row has none.
-    emptied, unknown
-        Rows that have none although they have a value, by the value: because `Names.own` says so;
-        because nobody knows it.
-    unused
-        Names in `Names.own` that no row has.
-    called
-        The federation's name of each value that it calls otherwise.
-    """
-
-    values: list[str | None]
+    values: list[str | None]  # ``[n]``, None where a row has none
+    # Rows that have none although they have a value, by the value: because `Names.own` says so;
+    # because nobody knows it.
     emptied: Counter[str]
     unknown: Counter[str]
-    unused: tuple[str, ...]
-    called: dict[str, str]
+    unused: tuple[str, ...]  # names in `Names.own` that no row has
+    called: dict[str, str]  # the federation's name of each value that it calls otherwise
 
 
 def rename(
@@ -108,24 +76,11 @@ def rename(
     strict: bool,
     blank: bool = True,
 ) -> Renamed:
-    """Call the values of a column what the federation calls them.
+    """Call the values of a column, ``[n]`` with None where there is none, what the federation does.
 
-    Parameters
-    ----------
-    texts
-        ``[n]``, None where there is no value.
-    rows
-        ``[n]``, the rows' positions in the source, for errors.
-    strict
-        Whether a value that nobody knows is an error.
-    blank
-        Whether a row may have no value; if not, none is a value that nobody knows.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If there are values that nobody knows, and that is one; it names all of them, a row, and
-        what to write in site.toml.
+    `rows`, ``[n]``, are the rows' positions in the source, for errors. `strict` makes a value that
+    nobody knows an error; without `blank`, none is such a value. The `InputError` names all of
+    them, a row, and what to write in site.toml.
     """
     called = {text: names.find(text) for text in dict.fromkeys(texts) if text is not None}
     strange = [text for text, name in called.items() if name is None]
@@ -194,16 +149,9 @@ def group_positions(
 ) -> npt.NDArray[np.int64]:
     """Positions of the rows' groups in `labels.groups`, ``[count]``.
 
-    Parameters
-    ----------
-    columns
-        ``[count]`` values in the federation's names, by sensitive column; one that a site lacks is
-        absent.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a row's crossing is none of the groups, because these were found without it.
+    The columns are ``[count]`` values in the federation's names, by sensitive column; one that a
+    site lacks is absent. Raises `InputError` if a row's crossing is none of the groups, because
+    these were found without it.
     """
     rows = zip(*columns.values(), strict=True) if columns else [()] * count
     found = [labels.group(dict(zip(columns, values, strict=True))) for values in rows]

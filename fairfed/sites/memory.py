@@ -14,13 +14,7 @@ KEPT_BYTES = 2 * 10**9
 
 
 class Memory:
-    """Values by key; the oldest go first where there are too many bytes of them.
-
-    Parameters
-    ----------
-    limit
-        Bytes that are kept; the last value is, whatever its size.
-    """
+    """Values by key; of more than `limit` bytes the oldest go first, and the last one never."""
 
     def __init__(self, limit: int = KEPT_BYTES) -> None:
         self._limit, self._lock = limit, threading.RLock()

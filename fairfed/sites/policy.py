@@ -87,12 +87,8 @@ def counts_as_training(message_type: str) -> bool:
 def too_many(policy: SitePolicy, config: Agreement, kind: str, left: int) -> str | None:
     """Why another training of a study may not leave, if it may not.
 
-    Parameters
-    ----------
-    kind
-        The type of the message that asks for it.
-    left
-        Trainings that have left for studies of this name, in answer to messages of that type.
+    `left` counts trainings that have left for studies of this name, in answer to messages of the
+    type `kind`, which asks for it.
     """
     peers = config.peers if kind == "query.peer" else None
     a_round = len(config.arms) if peers is None else PHASES * len(peers.meta)
@@ -107,12 +103,7 @@ def too_many(policy: SitePolicy, config: Agreement, kind: str, left: int) -> str
 def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Action) -> Iterator[str]:
     """What of a study goes beyond the policy, a sentence for each.
 
-    Parameters
-    ----------
-    synthetic
-        Images that the site would make at most.
-    also
-        What a message asks for besides.
+    `synthetic` are the images that the site would make at most, `also` what a message asks besides.
     """
     for action in dict.fromkeys((*asked_for(config), *also)):
         if action not in policy.actions:

@@ -16,13 +16,7 @@ _listeners: list[Listener] = []
 
 
 class UnderWay(Exception):  # noqa: N818  (no error: there is more to do)
-    """A site has worked as long as it may for one message.
-
-    Attributes
-    ----------
-    handled, made
-        Images that it has looked at, and made, for this message.
-    """
+    """A site has worked as long as it may for one message: images looked at, and images made."""
 
     def __init__(self, handled: int, made: int) -> None:
         super().__init__(f"{handled} images handled")
@@ -47,13 +41,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Interrupt a synthesis in the block that takes longer, once it has got further.
-
-    Raises
-    ------
-    UnderWay
-        In the block, after at least one image that was not there before.
-    """
+    """Interrupt a longer synthesis in the block with `UnderWay`, once it has made an image."""
     end, handled, made = time.monotonic() + seconds, 0, 0
 
     def look(count: int, new: int) -> None:

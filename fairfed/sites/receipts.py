@@ -98,13 +98,7 @@ def to_note(
 
 
 def signing_key(path: Path) -> Ed25519PrivateKey:
-    """The coordinator's key, made where there is none yet; nobody else may read its file.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file holds something else, or cannot be written.
-    """
+    """The coordinator's key, made where there is none yet; nobody else may read its file."""
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -133,14 +127,9 @@ def public_text(key: Ed25519PrivateKey) -> str:
 
 
 class Receipts:
-    """What the coordinator owes its sites.
+    """What the coordinator owes its sites; `path` is of the signing key (`signing_key`).
 
     A receipt is given again until the site has answered a request that brought it.
-
-    Parameters
-    ----------
-    path
-        File of the signing key; see `signing_key`.
     """
 
     def __init__(self, path: Path) -> None:

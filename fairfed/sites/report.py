@@ -16,45 +16,30 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True)
 class DataReport:
-    """What became of the rows of a source.
+    """What became of the rows of a source."""
 
-    Attributes
-    ----------
-    where, unit
-        The source, and what its rows are called, in the plural.
-    read
-        Rows of the source.
-    left_out
-        Rows that are not used, by why; with what is used they are all that were read.
-    emptied, unknown
-        Rows among these whose label is mapped to none, or which the federation does not know; by
-        the site's own label.
-    missing
-        By sensitive column, rows in use that have a value of the site's own and yet count as
-        `missing`; by that value.
-    lacking
-        Sensitive columns of the federation that the site lacks.
-    called, unused
-        By table of site.toml, the federation's names of what the site calls otherwise; and names
-        in it that no row has.
-    classes, groups
-        The federation's.
-    train, test
-        Rows in use, ``[n_classes][n_groups]``.
-    """
-
+    # The source, and what its rows are called, in the plural.
     where: str
     unit: str
-    read: int
+    read: int  # rows of the source
+    # Rows that are not used, by why; with what is used they are all that were read.
     left_out: Counts
+    # Rows among these whose label is mapped to none, or which the federation does not know; by the
+    # site's own label.
     emptied: Counts
     unknown: Counts
+    # By sensitive column, rows in use that have a value of the site's own and yet count as
+    # `missing`; by that value.
     missing: Mapping[str, Counts]
-    lacking: tuple[str, ...]
+    lacking: tuple[str, ...]  # sensitive columns of the federation that the site lacks
+    # By table of site.toml, the federation's names of what the site calls otherwise; and names in
+    # it that no row has.
     called: Mapping[str, Mapping[str, str]]
     unused: Mapping[str, tuple[str, ...]]
+    # The federation's.
     classes: tuple[str, ...]
     groups: tuple[str, ...]
+    # Rows in use, ``[n_classes][n_groups]``.
     train: tuple[tuple[int, ...], ...]
     test: tuple[tuple[int, ...], ...]
 

@@ -17,20 +17,11 @@ from semantic.space import SemanticSpace
 
 @dataclass(frozen=True)
 class Meaning:
-    """What classes mean at a site: as `SemanticConfig`, with the table that was agreed on.
+    """What classes mean at a site: as `SemanticConfig`, with the table that was agreed on."""
 
-    Attributes
-    ----------
-    encoder
-        The site's own source of CLIP.
-    attributes
-        The federation's table, or `names`.
-    templates, allow_unknown
-        As in `SemanticConfig`.
-    """
-
-    encoder: str
-    attributes: AttributeTable | str
+    encoder: str  # the site's own source of CLIP
+    attributes: AttributeTable | str  # the federation's table, or `names`
+    # As in `SemanticConfig`.
     templates: tuple[str, ...] = ()
     allow_unknown: bool = False
 
@@ -52,13 +43,7 @@ def noun_table(semantic: SemanticConfig | Meaning, classes: tuple[str, ...]) -> 
 def semantic_space(
     semantic: SemanticConfig | Meaning, classes: tuple[str, ...], groups: tuple[str, ...]
 ) -> SemanticSpace:
-    """Classes and groups with what they are called.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the attribute table cannot be read or has no row for a class.
-    """
+    """Classes and groups with what they are called; the table must have a row for each class."""
     templates = semantic.templates or TEMPLATES
     return SemanticSpace(classes, groups, attribute_table(semantic, classes), templates)
 

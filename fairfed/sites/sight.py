@@ -51,26 +51,15 @@ ALLOWED = "semantic.allow_unknown: {what}. Synthetic images and CLIP's scores of
 
 @dataclass(frozen=True)
 class Sight:
-    """What was found out.
+    """What was found out."""
 
-    Attributes
-    ----------
-    hidden
-        Positions of the sensitive columns that are left out of prompts and scores.
-    notes
-        Why, a sentence for each.
-    refusal
-        Why CLIP cannot judge images of the classes; empty where it can, or where that is allowed.
-    warnings
-        What `semantic.allow_unknown` allows here; to be said in red.
-    readings
-        CLIP's readings of real images, of the classes first.
-    """
-
+    # Positions of the sensitive columns that are left out of prompts and scores.
     hidden: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # why, a sentence for each
+    # Why CLIP cannot judge images of the classes; empty where it can, or where that is allowed.
     refusal: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what `semantic.allow_unknown` allows here; to be said in red
+    # CLIP's readings of real images, of the classes first.
     readings: tuple[Reading, ...] = field(default=())
 
     def spoken(self, groups: Iterable[str]) -> dict[str, str]:
@@ -78,13 +67,7 @@ class Sight:
         return {group: without(group, self.hidden) for group in groups} if self.hidden else {}
 
     def check(self) -> None:
-        """Refuse classes that CLIP cannot judge.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            With what to do.
-        """
+        """Refuse classes that CLIP cannot judge; the `InputError` says what to do."""
         if self.refusal:
             raise InputError(self.refusal)
 
@@ -107,19 +90,9 @@ def look(
 ) -> Sight:
     """Find out what CLIP and a generator know of the classes and groups of real images.
 
-    Parameters
-    ----------
-    sensitive
-        The sensitive columns, in the order in which the groups' values are crossed.
-    rows
-        The images to look at: those to train on.
-    words
-        What the generator's prompts may hold, where it says so.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the attribute table cannot be read or has no row for a class.
+    Those are `rows`, to train on. The sensitive columns are in the order in which the groups'
+    values are crossed; `words` are what the generator's prompts may hold, where it says so. Raises
+    `InputError` if the attribute table cannot be read or has no row for a class.
     """
     space = semantic_space(semantic, table.classes, table.group_names)
     labels = np.full(len(table), -1, np.int64)
@@ -152,10 +125,7 @@ def look(
 def read_names(
     semantic: Meaning, labels: LabelSpace, encoder: ClipEncoder, words: KnownWords | None
 ) -> Sight:
-    """Find out what CLIP and a generator know of classes and groups by their names alone.
-
-    For a machine that has no images to look at.
-    """
+    """What `look` finds out, by names alone: for a machine that has no images to look at."""
     unknown = unknown_class(semantic, labels.classes, encoder.known_words)
     if semantic.allow_unknown:
         told = [ALLOWED.format(what=unknown)] if unknown else []
@@ -204,10 +174,7 @@ def check_words(
 ) -> None:
     """Refuse classes and phrases that a CLIP which lists its words does not know.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        With what to do, unless `semantic.allow_unknown`.
+    The `InputError` says what to do; there is none with `semantic.allow_unknown`.
     """
     if semantic.allow_unknown:
         return

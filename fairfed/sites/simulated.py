@@ -44,13 +44,7 @@ ONLY_SIMULATED = (
 
 
 class SimulatedSites(Sites):
-    """The clients of a simulation, cut from the data of a run's configuration.
-
-    Parameters
-    ----------
-    config
-        The run; its data are loaded at first use.
-    """
+    """The clients of a simulation, cut from the run's data, which are loaded at first use."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -66,13 +60,7 @@ class SimulatedSites(Sites):
     # what is known of all sites together
 
     def data(self, split: str = MAIN) -> Federation:
-        """All rows and who holds which.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the data or its division is not as the configuration says.
-        """
+        """All rows and who holds which."""
         with self._lock:
             if split not in self._divided:
                 self._divided[split] = self._load(split == IID)
@@ -159,13 +147,7 @@ class SimulatedSites(Sites):
         return self.names[self.position(partition_of(context))]
 
     def position(self, client: int) -> int:
-        """The position of a client among the sites, which is its number.
-
-        Raises
-        ------
-        fairfed.errors.PublicInputError
-            If there are more clients than sites.
-        """
+        """The position of a client among the sites, which is its number."""
         if client >= len(self.names):
             raise PublicInputError(NO_SITE.format(client=client, sites=len(self.names)))
         return client
@@ -206,13 +188,7 @@ def fingerprints(config: Config) -> dict[str, str]:
 
 
 def attribute_rows(config: Config) -> AttributeRows | None:
-    """The class × attribute table of a run as text; None where classes go by their names.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the table cannot be read.
-    """
+    """The class × attribute table of a run as text; None where classes go by their names."""
     if config.data.tabular or config.semantic.attributes == "names":
         return None
     table = attribute_table(config.semantic, ())
@@ -226,13 +202,7 @@ Kind = TypeVar("Kind", bound=SimulatedSites)
 
 
 def simulated(sites: object, kind: type[Kind], what: str) -> Kind:
-    """The simulation that something needs.
-
-    Raises
-    ------
-    fairfed.errors.PublicInputError
-        If the sites are real.
-    """
+    """The simulation that something needs; `PublicInputError` if the sites are real."""
     if not isinstance(sites, kind):
         raise PublicInputError(ONLY_SIMULATED.format(what=what))
     return sites

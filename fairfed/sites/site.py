@@ -43,17 +43,10 @@ def taken_for(said: Cells) -> Cells:
 
 @dataclass(frozen=True, eq=False)
 class SiteRows:
-    """The rows of a site.
+    """The rows of a site."""
 
-    Attributes
-    ----------
-    table
-        Its rows, in the federation's label space.
-    train, test
-        Which of them are for training, and which models are measured on; ascending.
-    """
-
-    table: LabelledTable
+    table: LabelledTable  # its rows, in the federation's label space
+    # Which of them are for training, and which models are measured on; ascending.
     train: Rows
     test: Rows
 
@@ -188,14 +181,9 @@ class Site:
         """What it trains on with images beyond those that fill its own gaps.
 
         They are made (or found in the store) at the first call and kept in memory until the next
-        plan. Where sites share images, they get the same further ones.
-
-        Parameters
-        ----------
-        extra
-            All images that were planned so far, per cell, ``[n_classes, n_groups]``.
-        new
-            Those of them that the last plan added; ``spent`` is what they cost.
+        plan. Where sites share images, they get the same further ones. `extra` is all that was
+        planned so far, per cell, ``[n_classes, n_groups]``, `new` what the last plan added;
+        ``spent`` is what that cost.
         """
         memory, key = self.place.memory, self._key("extended", arm.slug)
         plan = extra.tobytes() + new.tobytes()

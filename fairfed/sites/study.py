@@ -20,20 +20,11 @@ SERVER = 2**31 - 1
 
 @dataclass(frozen=True)
 class Study:
-    """What the server of a run goes by.
+    """What the server of a run goes by."""
 
-    Attributes
-    ----------
-    config
-        The run's configuration: its directory, and the server's own models.
-    told
-        What the sites are told.
-    simulation
-        The sites, where this process has cut them from one data set.
-    """
-
-    config: Config
-    told: FederationConfig
+    config: Config  # the run's configuration: its directory, and the server's own models
+    told: FederationConfig  # what the sites are told
+    # The sites, where this process has cut them from one data set.
     simulation: SimulatedSites | None = None
 
     @property
@@ -56,13 +47,7 @@ class Study:
         return Workplace(self.told, sources_of(self.config))
 
     def simulated(self, what: str) -> SimulatedSites:
-        """The simulation that something needs.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If the sites are real.
-        """
+        """The simulation that something needs; `InputError` if the sites are real."""
         return simulated(self.simulation, SimulatedSites, what)
 
     def with_told(self, told: FederationConfig) -> Study:
@@ -81,25 +66,13 @@ class Study:
 
 
 def refuse_arms(config: Config, section: str) -> None:
-    """Refuse arms beside a section whose run has none.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If `[[arms]]` says anything.
-    """
+    """Refuse arms beside a section whose run has none; `InputError` if `[[arms]]` says anything."""
     if config.arms != Config().arms:
         raise InputError(HAS_ARMS.format(section=section))
 
 
 def study_of(config: Config, simulation: SimulatedSites | None) -> Study:
-    """The study of a run's configuration, over a simulation or over real sites.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the configuration names neither data to simulate with nor a label space.
-    """
+    """The study of a run's configuration, over a simulation or over real sites."""
     if simulation is not None:
         return Study(config, simulation.study, simulation)
     if config.federation is None:

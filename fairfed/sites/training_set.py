@@ -14,26 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """What a client trains and is measured on.
+    """What a client trains and is measured on."""
 
-    Attributes
-    ----------
-    inputs, labels, groups
-        ``[n, …]``, ``[n]`` and ``[n]``: rows to train on. Real rows come first.
-    weights
-        ``[n]`` sampling weights, or None to take every row once per epoch.
-    n_real, n_synthetic
-        Real images held, and synthetic ones added.
-    spent
-        Images made, and taken from the store, for the last plan of the closed loop.
-    """
-
+    # ``[n, …]``, ``[n]`` and ``[n]``: rows to train on. Real rows come first.
     inputs: Tensor
     labels: Tensor
     groups: Tensor
-    weights: Tensor | None
+    weights: Tensor | None  # ``[n]`` sampling weights, or None to take every row once per epoch
+    # Real images held, and synthetic ones added.
     n_real: int
     n_synthetic: int
+    # Images made, and taken from the store, for the last plan of the closed loop.
     spent: tuple[int, int] = (0, 0)
 
     @property
@@ -55,17 +46,9 @@ def sampling_weights(
     """Sampling weights of real, autoencoded (where there are any) and synthetic rows.
 
     With `balance`, every class has the same total, and within a class the real and the synthetic
-    source have the same; a real row shares its weight with its autoencoded twin. None where every
-    row counts the same.
-
-    Parameters
-    ----------
-    real, synthetic
-        Classes of the rows.
-    autoencoded
-        Share of a real row's weight that its twin has; 0: there are no twins.
-    balance
-        Whether to balance.
+    source have the same; a real row shares its weight with its autoencoded twin, which has the
+    share `autoencoded` of it (0: there are no twins). None where every row counts the same. `real`
+    and `synthetic` are the classes of the rows.
     """
     import torch
 

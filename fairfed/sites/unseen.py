@@ -23,13 +23,7 @@ MOST_WORDS = 6
 
 
 def composing(space: SemanticSpace, unseen: tuple[str, ...]) -> ComposingConditioner:
-    """What conditions a generator that has never seen some classes.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If one of them is no class, or the classes have no attributes.
-    """
+    """What conditions a generator that has never seen some classes, which must have attributes."""
     unknown = [name for name in unseen if name not in space.classes]
     if unknown:
         raise InputError(

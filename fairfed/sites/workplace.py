@@ -58,23 +58,15 @@ ENCODER = "encoder"
 
 @dataclass(frozen=True)
 class ModelSources:
-    """Where a machine has its models; never sent.
+    """Where a machine has its models; never sent."""
 
-    Attributes
-    ----------
-    encoder, generator, lora, embeddings
-        As `semantic.encoder`, `generator.model`, `.lora` and `.embeddings` name them.
-    device
-        As `generator.device`.
-    store
-        Directory of the store of synthetic images; None for the user's cache.
-    """
-
+    # As `semantic.encoder`, `generator.model`, `.lora` and `.embeddings` name them.
     encoder: str = "bundled"
     generator: str = "bundled"
     lora: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
-    device: str = "auto"
+    device: str = "auto"  # as `generator.device`
+    # Directory of the store of synthetic images; None for the user's cache.
     store: str | None = None
 
 
@@ -90,17 +82,9 @@ def sources_of(config: Config) -> ModelSources:
 class Workplace:
     """The models of one machine, as a study uses them; each is loaded at its first use.
 
-    Parameters
-    ----------
-    study
-        What the federation agrees on.
-    sources
-        Where the machine has its models.
-    looked_at
-        Gives the images by which CLIP's sight is judged, and which of their rows; None on a
-        machine without images.
-    memory
-        Of what is put together here; by default, one of this process alone.
+    `looked_at` gives the images by which CLIP's sight is judged, and which of their rows; None on a
+    machine without images. What is put together here is in `memory`, or else in one of this process
+    alone.
     """
 
     def __init__(
@@ -140,13 +124,7 @@ class Workplace:
 
     @once
     def encoder(self) -> ClipEncoder:
-        """CLIP, with the weights that the study asks for.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If it is not to be had, or has other weights.
-        """
+        """CLIP, with the weights that the study asks for, or an `InputError`."""
         found = load_encoder(self.sources.encoder)
         asked = self.study.fingerprints.get(ENCODER, found.fingerprint)
         if asked != found.fingerprint:
@@ -211,17 +189,8 @@ class Workplace:
     ) -> Synthesiser:
         """The pipeline for a label space and a conditioning, whatever CLIP knows of them.
 
-        Parameters
-        ----------
-        conditioner
-            What is asked for; None for each cell's first prompt.
-        whole_batches
-            See `generators.synthesis.Synthesiser`.
-
-        Raises
-        ------
-        semantic.errors.InputError
-            If a model is not to be had.
+        A conditioner of None asks for each cell's first prompt. Raises `InputError` if a model is
+        not to be had.
         """
         augment, generator = self.study.augment, load_generator(self.diffusion)
         return Synthesiser(
@@ -285,10 +254,8 @@ class Workplace:
     def check_model(self, arm: Arm | None = None) -> None:
         """Build an arm's model, where only that shows whether it can be had.
 
-        Raises
-        ------
-        semantic.errors.InputError
-            If CLIP or a model of the user's own is not to be had, or is no such model.
+        Raises `InputError` if CLIP or a model of the user's own is not to be had, or is no such
+        model.
         """
         own = self.study.model not in MODELS
         if own:
@@ -323,10 +290,8 @@ class Workplace:
     def inputs(self, images: npt.NDArray[np.uint8], arm: Arm | None = None) -> Tensor:
         """Images ``[n, H, W, 3]`` as the training of the model, or of an arm's, takes them.
 
-        Returns
-        -------
-        The images as a tensor; where the image encoder is frozen, their embeddings
-        ``[n, dimension]``, so that each image is embedded once and not in every round.
+        Where the image encoder is frozen, these are their embeddings ``[n, dimension]``, so that
+        each image is embedded once and not in every round.
         """
         import torch
 

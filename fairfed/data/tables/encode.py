@@ -22,17 +22,10 @@ def input_names(schema: TableConfig) -> tuple[str, ...]:
 def encode(schema: TableConfig, features: pd.DataFrame) -> npt.NDArray[np.float32]:
     """Encode features by a schema in which nothing is left to fit (`fairfed.data.tables.fit`).
 
-    A missing number becomes the middle of its scale (standard: the mean; range: half; unscaled:
-    0); a missing value of a category, or one that the schema does not know, is 0 in every input.
-
-    Returns
-    -------
-    ``[n, len(input_names(schema))]``
-
-    Raises
-    ------
-    ValueError
-        If the schema lacks a column's moments, range or categories.
+    A missing number becomes the middle of its scale (standard: the mean; range: half; unscaled: 0);
+    a missing value of a category, or one that the schema does not know, is 0 in every input.
+    Returns ``[n, len(input_names(schema))]``; raises `ValueError` if the schema lacks a column's
+    moments, range or categories.
     """
     numbers = [_scaled(schema, name, features[name].to_numpy(float)) for name in schema.numeric]
     blocks = [column[:, np.newaxis] for column in numbers]

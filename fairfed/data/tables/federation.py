@@ -23,12 +23,8 @@ def load_rows(config: Config, iid: bool = False) -> FederatedRows:
     """Load the table and divide it among the clients; with `iid`, in equal shares.
 
     All rows are divided together, so that the clients hold the same training rows whichever of the
-    held-out rows are measured.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the table or its division is not as the configuration says.
+    held-out rows are measured. Raises `InputError` if the table or its division is not as the
+    configuration says.
     """
     table = load_table(config)
     names, rows = divide(table, config, iid)

@@ -40,19 +40,9 @@ def named_columns(config: Config, table: FeatureTable) -> Config:
 def fit(study: FederationConfig, ask: Callable[[], Mapping[int, RecordDict]]) -> FederationConfig:
     """The study of a table with nothing left to fit; that of images as it is.
 
-    Parameters
-    ----------
-    study
-        What clients are told so far; its columns are named.
-    ask
-        Asks all of them (``query.summarise``); called unless nothing is lacking.
-
-    Raises
-    ------
-    fairfed.rounds.clients.QueryError
-        If a client gives no answer.
-    semantic.errors.InputError
-        If the clients together know too little of a column.
+    Of `study` the columns are named; `ask` asks all clients (``query.summarise``) unless nothing is
+    lacking. Raises `QueryError` if one gives no answer, `InputError` if they together know too
+    little of a column.
     """
     if study.labels.kind != "table" or not unknown(study.table):
         return study
@@ -69,10 +59,7 @@ def fit(study: FederationConfig, ask: Callable[[], Mapping[int, RecordDict]]) ->
 def fitted_fields(schema: TableConfig, merged: Summary) -> dict[str, Any]:
     """Fields of the schema with what the clients' answers add to them.
 
-    Raises
-    ------
-    semantic.errors.InputError
-        If no client has enough rows to say anything of a numeric column.
+    Raises `InputError` if no client has enough rows to say anything of a numeric column.
     """
     lacking = unknown(schema)
     for setting, names, said in (

@@ -41,16 +41,10 @@ def register_frame(name: str, frame: pd.DataFrame) -> None:
 
 
 def read_table(data: DataConfig) -> tuple[pd.DataFrame, str]:
-    """Read the table of `data.source`.
+    """Read the table of `data.source`, and say what errors call it.
 
-    Returns
-    -------
-    One row a row, every value as text, "" where there is none; and what errors call the source.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the source is absent or damaged; it names the file and the row.
+    Every value is text, "" where there is none. Raises `InputError` if the source is absent or
+    damaged; it names the file and the row.
     """
     import pandas as pd
 
@@ -95,21 +89,10 @@ def _file(path: Path) -> tuple[pd.DataFrame, str]:
 def read_csv(
     path: Path, heading: Sequence[str] | None = None, comment: tuple[str, ...] = ()
 ) -> pd.DataFrame:
-    """Read a CSV file in UTF-8.
+    """Read a CSV file in UTF-8; fields are stripped of blanks around them.
 
-    Parameters
-    ----------
-    path
-        The file; fields are stripped of blanks around them.
-    heading
-        The columns' names, where the first row does not have them.
-    comment
-        What begins a line that is no row.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If the file is no such file or a row has too few or too many fields.
+    `heading` names the columns where the first row does not; `comment` is what begins a line that
+    is no row. Raises `InputError` if it is no such file, or a row has too few or too many fields.
     """
     import pandas as pd
 

@@ -26,21 +26,12 @@ Moments = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Summary:
-    """What one client, or several together, say of columns; `+` joins two.
+    """What one client, or several together, say of columns; `+` joins two."""
 
-    Attributes
-    ----------
-    moments
-        By numeric column.
-    ranges
-        By numeric column, lowest and highest; absent where no client says anything.
-    categories
-        By categorical column.
-    """
-
-    moments: Mapping[str, Moments] = field(default_factory=dict)
+    moments: Mapping[str, Moments] = field(default_factory=dict)  # by numeric column
+    # By numeric column, lowest and highest; absent where no client says anything.
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    categories: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    categories: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by categorical column
 
     def __add__(self, other: Summary) -> Summary:
         """What both say."""

@@ -28,40 +28,24 @@ Rows = npt.NDArray[np.int64]
 
 
 class Parts(NamedTuple):
-    """What rows are for, each ``[n]``: a row that is not held out is for training.
+    """What rows are for, each ``[n]``: a row that is not held out is for training."""
 
-    Attributes
-    ----------
-    held
-        Held out from training.
-    measured
-        Held out, and what models are measured on.
-    server
-        Held out, and what the server judges the clients' models on; never one that is measured.
-    """
-
-    held: Bools
-    measured: Bools
+    held: Bools  # held out from training
+    measured: Bools  # held out, and what models are measured on
+    # Held out, and what the server judges the clients' models on; never one that is measured.
     server: Bools
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable(LabelledTable):
-    """Rows of a table. `test` marks all rows that are held out from training.
+    """Rows of a table. `test` marks all rows that are held out from training."""
 
-    Attributes
-    ----------
-    features
-        ``n`` rows: numeric columns as float64 (NaN: missing), then categorical ones as pandas
-        categories (missing: none).
-    measured
-        ``[n]``, True for the held-out rows that models are measured on.
-    server
-        ``[n]``, True for the held-out rows that the server has to judge the clients' models on.
-    """
-
+    # ``n`` rows: numeric columns as float64 (NaN: missing), then categorical ones as pandas
+    # categories (missing: none).
     features: pd.DataFrame = field(kw_only=True)
+    # ``[n]``, True for the held-out rows that models are measured on.
     measured: Bools = field(kw_only=True)
+    # ``[n]``, True for the held-out rows that the server has to judge the clients' models on.
     server: Bools = field(kw_only=True)
 
 
@@ -81,13 +65,7 @@ def load_table(config: Config) -> FeatureTable:
 def table_from(
     frame: pd.DataFrame, data: DataConfig, seed: int, where: str, server: bool = False
 ) -> FeatureTable:
-    """Build the table from a DataFrame of texts; with `server`, with rows for the server.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        See `load_table`.
-    """
+    """Build the table from a DataFrame of texts; with `server`, with rows for the server."""
     schema = data.table
     require_columns(list(frame.columns), data, where)
     sensitive = {name: grouped(frame[name], schema, where) for name in data.sensitive}
@@ -113,19 +91,9 @@ def with_features(
 ) -> FeatureTable:
     """The rows with their features, divided into parts; see `draw_parts`.
 
-    Parameters
-    ----------
-    frame
-        Texts; its index numbers the rows in errors.
-    sensitive
-        The groups of each row, by sensitive column.
-    known
-        Labels and groups of the rows; what its `test` says is of no account.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a column is missing or not as the configuration says; it names the row.
+    The frame is of texts, and its index numbers the rows in errors; `sensitive` has the groups of
+    each row, by sensitive column. What `known.test` says is of no account. Raises `InputError` if a
+    column is missing or not as the configuration says; it names the row.
     """
     schema = data.table
     _require(list(frame.columns), schema, where)
@@ -158,11 +126,7 @@ def draw_parts(
 
     With `server` the server has the validation rows to judge models on. If they are also what is
     measured, it has a random half and the other half is measured: what steers must not choose.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If there are too few rows to divide.
+    Raises `InputError` if there are too few rows to divide.
     """
     rows = np.arange(n)
     if split is None:

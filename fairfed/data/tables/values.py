@@ -21,13 +21,7 @@ def is_numeric(column: pd.Series, missing: Sequence[str]) -> bool:
 
 
 def parse_numbers(column: pd.Series, missing: Sequence[str], where: str) -> npt.NDArray[np.float64]:
-    """The numbers of a column, NaN where they are missing.
-
-    Raises
-    ------
-    semantic.errors.InputError
-        If a text is no finite number; it names the row and the column.
-    """
+    """The numbers of a column, NaN where missing; `InputError` names the row of what is none."""
     absent, numbers = _parse(column, missing)
     bad = np.flatnonzero(~np.isfinite(numbers) & ~absent)
     if bad.size:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from fairfed.deployment.certificates import Pair, make_server, parsed
+from fairfed.deployment.control import keep_key
 from fairfed.deployment.coordinator import IN_MEMORY, Coordinator, coordinator
 from fairfed.deployment.founding import Institution, found, invite, renew
 from fairfed.deployment.invitation import read_invitation
 from fairfed.deployment.keys import make_site_key
-from fairfed.deployment.known_sites import keep_key
 from fairfed.deployment.programs import nginx, unit_word
 from semantic.errors import InputError
 from tests.fairfed.deployment.conftest import INNER_PORT, PORT, STUDY, Command, settings

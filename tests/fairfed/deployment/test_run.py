@@ -11,10 +11,9 @@ from fairfed.cli.following import follow
 from fairfed.config import Config
 from fairfed.config.site import SiteConfig
 from fairfed.deployment import trial
-from fairfed.deployment.control import register
+from fairfed.deployment.control import keep_key, register
 from fairfed.deployment.founding import found
 from fairfed.deployment.joining import join
-from fairfed.deployment.known_sites import keep_key
 from fairfed.deployment.running import start as start_node
 from fairfed.server import LogWatcher
 from tests.fairfed import golden

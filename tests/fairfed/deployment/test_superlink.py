@@ -11,12 +11,11 @@ import pytest
 
 from fairfed.deployment import trial
 from fairfed.deployment.checks import connection
-from fairfed.deployment.control import register, sites
+from fairfed.deployment.control import keep_key, register, sites
 from fairfed.deployment.coordinator import Coordinator
 from fairfed.deployment.founding import found
 from fairfed.deployment.greeting import registered
 from fairfed.deployment.joining import join
-from fairfed.deployment.known_sites import keep_key
 from fairfed.deployment.probing import probe
 from fairfed.errors import RunError
 from tests.fairfed.deployment.conftest import free_ports, settings
