@@ -107,10 +107,13 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
         text = made.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(
-                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-            ) as file:
-                file.write(text)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(text)
+            except BaseException:  # half a key would be taken for one
+                path.unlink()
+                raise
         return made
     try:
         found = form.load_pem_private_key(path.read_bytes(), None)
