@@ -58,3 +58,19 @@ def append_whole(path: Path, row: bytes) -> None:
         if row and file.write(row) != len(row):
             file.truncate(end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def write_new_secret(path: Path, content: bytes) -> None:
+    """Write a file that only its owner reads, from its first byte on; never over another one.
+
+    Raises `FileExistsError` if it is there, and `StoreError` if it cannot be written.
+    """
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with explained(path), os.fdopen(handle, "wb") as file:
+            file.write(content)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

@@ -21,13 +21,12 @@ from fairfed.deployment.certificates import (
 )
 from fairfed.deployment.coordinator import Coordinator, CoordinatorConfig
 from fairfed.deployment.invitation import Invitation, text_fingerprint
-from fairfed.deployment.keys import write_new_secret
 from fairfed.deployment.programs import versions
 from fairfed.deployment.texts import texts_of
 from fairfed.engines.flower_cli import RECEIPTS_KEY
 from fairfed.sites.checking import study_of
 from fairfed.sites.receipts import public_text, signing_key
-from generators.writing import explained
+from generators.writing import explained, write_new_secret
 from semantic.errors import InputError
 
 NO_SITES = (

@@ -1,37 +1,20 @@
-"""Files that nobody else may read, and the keys in them."""
+"""The keys of sites, and the files that they are in."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from generators.writing import explained
+from generators.writing import write_new_secret
 from semantic.errors import InputError
 
 NO_KEY = (
     "{path}: no public key of a site ({reason}); expected the line that `fairfed site join` "
     "prints, 'ecdsa-sha2-nistp384 …'"
 )
-
-
-def write_new_secret(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads, from its first byte on; never over another one.
-
-    Raises `FileExistsError` if it is there, and `StoreError` if it cannot be written.
-    """
-    with explained(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with explained(path), os.fdopen(handle, "wb") as file:
-            file.write(content)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def make_site_key(private: Path, name: str) -> str:

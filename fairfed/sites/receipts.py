@@ -7,7 +7,6 @@ later say otherwise alone. Receipts travel with the coordinator's next request t
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flwr.app import ArrayRecord, RecordDict
 
 from fairfed.engines.private import records_to_bytes
-from generators.writing import explained
+from generators.writing import write_new_secret
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,15 +104,7 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     if not path.exists():
         made = Ed25519PrivateKey.generate()
         text = made.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(text)
-            except BaseException:  # half a key would be taken for one
-                path.unlink()
-                raise
+        write_new_secret(path, text)
         return made
     try:
         found = form.load_pem_private_key(path.read_bytes(), None)

@@ -20,7 +20,7 @@ from fairfed.cli import main
 from fairfed.deployment.certificates import Pair, make_authority, make_server
 from fairfed.deployment.coordinator import ON_DISK, Coordinator, CoordinatorConfig
 from fairfed.deployment.founding import found
-from fairfed.deployment.keys import write_new_secret
+from generators.writing import write_new_secret
 
 STUDY = """\
 name = "gait"

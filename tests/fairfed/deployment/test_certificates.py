@@ -18,7 +18,8 @@ from fairfed.deployment.certificates import (
     make_server,
     parsed,
 )
-from fairfed.deployment.keys import make_site_key, read_public_key, write_new_secret
+from fairfed.deployment.keys import make_site_key, read_public_key
+from generators.writing import write_new_secret
 from semantic.errors import InputError
 
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
