@@ -65,7 +65,10 @@ def own_state(request: Request, folder: Path) -> Iterator[None]:
     if number:
         steps = [step for step in steps if step.precedes(run, number, exchange)]
     before = steps[-1].records if steps else records_to_bytes(request.context.state)
-    request.context.state = records_from_bytes(before)
+    try:
+        request.context.state = records_from_bytes(before)
+    except ValueError as error:
+        raise InputError(LOST.format(path=path, error=error)) from error
     yield
     after = records_to_bytes(request.context.state)
     request.context.state = RecordDict()
@@ -87,9 +90,10 @@ def _read(path: Path) -> list[_Step]:
         head, _, body = path.read_bytes().partition(b"\n")
         steps, start = [], 0
         for run, number, exchange, size in json.loads(head):
-            records_from_bytes(body[start : start + size])
             steps.append(_Step(run, number, exchange, body[start : start + size]))
             start += size
+        if start != len(body):
+            raise ValueError(f"{len(body)} bytes of {start}")
     except (ValueError, TypeError) as error:
         raise InputError(LOST.format(path=path, error=error)) from error
     return steps
