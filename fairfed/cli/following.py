@@ -51,9 +51,10 @@ def follow(config: Config, on: str, watcher: Watcher) -> None:
     run = _under_way(folder)
     while True:
         if run is None:
+            (folder / PROGRESS).unlink(missing_ok=True)  # a former run's
             run = link.start(folder / "config.toml")
             logger.info("run %d started", run)
-        events = _Events(folder / PROGRESS, run, watcher)
+        events = _Events(folder / PROGRESS, watcher)
         try:
             status = _until_it_ends(link, run, events)
         except KeyboardInterrupt:
@@ -108,21 +109,16 @@ def _until_it_ends(link: SuperLink, run: int, events: _Events) -> RunStatus:
 class _Events:
     """The lines of a run's progress, each read once."""
 
-    def __init__(self, path: Path, run: int, watcher: Watcher) -> None:
-        self._path, self._run, self._watcher = path, run, watcher
-        self._read, self._ours = 0, False
+    def __init__(self, path: Path, watcher: Watcher) -> None:
+        self._path, self._watcher, self._read = path, watcher, 0
         self.rounds, self.ended = 0, False
         self.failure: tuple[str, int] | None = None
 
     def read(self) -> None:
         """Tell the watcher what is new."""
         for line in self._lines():
-            if not self._ours and json.loads(line)[0] != BEGAN:
-                continue
             event, told = replay(line, self._watcher)
-            if event == BEGAN:
-                self._ours = told[0] == self._run
-            elif event == SAID:
+            if event == SAID:
                 logger.log(logging.getLevelNamesMapping()[told[0]], "%s", told[1])
             elif event == FAILED:
                 self.failure = told[0], told[1]
@@ -130,12 +126,10 @@ class _Events:
             self.rounds += event == "trained_round"
 
     def _lines(self) -> Iterator[str]:
-        """Whole lines that have come; from the start where the file was begun anew."""
+        """Whole lines that have come."""
         if not self._path.is_file():
             return
         with self._path.open("rb") as file:
-            if file.seek(0, 2) < self._read:
-                self._read = 0
             file.seek(self._read)
             for line in file:
                 if not line.endswith(b"\n"):
