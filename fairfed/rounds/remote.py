@@ -114,14 +114,7 @@ class RemoteSites(ForwardingGrid):
             If there are too few in time.
         """
         self._names, self._open = tuple(names), not names
-        end = monotonic() + self._wait
-        while True:
-            self._look()
-            enough = len(self._there) >= max(self._least, len(self._names))
-            if enough or monotonic() >= end:
-                break
-            sleep(self._pause)
-        self._require()
+        self._await(max(self._least, len(self._names)))
         if self._open:
             self._names, self._open = natural_order(list(self._there)), False
         return [Client(i, name, FIRST_NODE_ID + i) for i, name in enumerate(self._names)]
@@ -130,19 +123,20 @@ class RemoteSites(ForwardingGrid):
         """Return a node id for every site of the run, there or not."""
         return [FIRST_NODE_ID + i for i in range(len(self._names))]
 
-    def _require(self) -> None:
-        """Wait until enough sites are there."""
+    def _await(self, count: int) -> None:
+        """Wait until so many sites are there; those without whom nothing begins must be."""
         end = monotonic() + self._wait
-        while len(self._there) < self._least:
-            if monotonic() >= end:
-                names = ", ".join(self._there) or "none"
-                raise RunError(
-                    TOO_FEW.format(
-                        found=len(self._there), least=self._least, wait=self._wait, names=names
-                    )
-                )
+        self._look()
+        while len(self._there) < count and monotonic() < end:
             sleep(self._pause)
             self._look()
+        if len(self._there) < self._least:
+            names = ", ".join(self._there) or "none"
+            raise RunError(
+                TOO_FEW.format(
+                    found=len(self._there), least=self._least, wait=self._wait, names=names
+                )
+            )
 
     def _look(self) -> None:
         """See who is there; ask those who are new for their names."""
@@ -208,8 +202,7 @@ class RemoteSites(ForwardingGrid):
         fairfed.errors.RunError
             If too few sites are there.
         """
-        self._look()
-        self._require()
+        self._await(self._least)
         self._exchanges += 1
         end = monotonic() + (self._deadline if timeout is None else timeout)
         found: list[Message] = []
