@@ -16,6 +16,7 @@ from fairfed.config.site import SiteConfig, load_site
 from fairfed.config.systems import MESSAGES
 from fairfed.engines.redaction import redact_client_errors
 from fairfed.errors import PublicInputError
+from fairfed.rounds.exchange import CONFIG_KEY
 from fairfed.sites.collection import Sites
 from fairfed.sites.local import LocalSites
 from fairfed.sites.request import CLIENT, CLIENTS, Request
@@ -25,7 +26,6 @@ SITE = "site"
 """What a SuperNode's configuration calls the path of its `site.toml`."""
 SIMULATED = ("partition-id", "num-partitions")
 """What a simulation tells every client of itself."""
-CONFIG = "config"
 PATIENCE = 300.0
 """Seconds that a real site synthesises for one message before it says how far it is."""
 NO_SITE = (
@@ -100,7 +100,7 @@ def sites_of(context: Context, message: Message) -> Sites:
             return simulation_of(run_configuration(context))
         raise PublicInputError(NO_SITE)
     # Of real sites, the server says who is which, and how many there are.
-    sent = message.content.config_records[CONFIG]
+    sent = message.content.config_records[CONFIG_KEY]
     node["partition-id"] = int(sent[CLIENT])  # type: ignore[arg-type]
     node["num-partitions"] = int(sent.get(CLIENTS, 1))  # type: ignore[arg-type]
     # What is computed beyond a message's life is computed for nobody.
