@@ -28,7 +28,7 @@ PROTOCOL: Settings = {
     },
     "train": {"epochs": 2, "batch_size": 64, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-5},
     # One group, so a class is one cell: as many different images as four tints would have.
-    "augment": {"pool": 240},
+    "synthesis": {"pool": 240},
 }
 """The CNN, optimiser and batches of Flower's niid_bench (`models.py`, `conf/*_base.yaml`), but not
 its 50 rounds of 10 epochs. Its rate of 0.01 learns too little from a tenth of the images in a tenth
@@ -89,12 +89,12 @@ ROWS = (
         "seen 52,000 captioned images of this data set; the federated network has the clients'"),
     Row("CLIP head", {"adapt": "head"}, CLIP,
         "CLIP zero-shot, its class vectors trained by FedAvg"),
-    Row("Prompts only", {"system": "synthetic"}, {"augment": {"per_class": 240}},
+    Row("Prompts only", {"system": "synthetic"}, {"synthesis": {"per_class": 240}},
         "server alone, 240 synthetic images a class"),
-    Row("One-shot (FGL's manner)", {"system": "one-shot"}, {"augment": {"per_class": 240}},
+    Row("One-shot (FGL's manner)", {"system": "one-shot"}, {"synthesis": {"per_class": 240}},
         "server alone, 240 images a class from prototypes with ε = 4"),
     Row("One-shot, then FedAvg", {"system": "one-shot", "server_rounds": 10},
-        {"augment": {"per_class": 240}}, "10 rounds at the server, 10 of FedAvg"),
+        {"synthesis": {"per_class": 240}}, "10 rounds at the server, 10 of FedAvg"),
     Row("SD + CLIP", {"augment": True}, note="ours"),
     Row("SD + CLIP + steering", {"augment": True, "rule": "term", "as_published": True},
         note="ours; TERM with t = 1, nothing chosen: clients with a higher loss weigh more "
@@ -104,7 +104,7 @@ ROWS = (
         "ours with the network of *CLIP head*"),
     Row("SD + CLIP, 2 classes unseen", {"augment": True},
         {
-            "augment": {"unseen": UNSEEN, "margin": -1000.0},
+            "conditioning": {"unseen": UNSEEN}, "curation": {"margin": -1000.0},
             "generator": {"guidance": 3.0},
         },
         "generator and CLIP trained without ankle boot and dress; no CLIP filter"),

@@ -68,7 +68,8 @@ TUNED = {"scratch": METHODS["Full, from scratch"]}
 TUNING = {"seed": 101, "rounds": 5}
 SYNTHETIC = {
     "model": "cnn-bn",
-    "augment": {"per_class": 48, "pool": 12, "margin": -1000.0},
+    "synthesis": {"per_class": 48, "pool": 12},
+    "curation": {"margin": -1000.0},
     "train": {"lr": 0.05, "momentum": 0.9},
     "arms": [{"name": "Synthetic only", "system": "synthetic"}],
 }
@@ -234,7 +235,7 @@ def generator(options: argparse.Namespace, results: Results) -> None:
                     "before": first, "after": last, "lora": [found["lora"]], "mb": found["mb"]
                 }  # fmt: skip
             settings = {**base, **SYNTHETIC, "rounds": 10, "generator": {"lora": gained["lora"]}}
-            settings["augment"] = {**SYNTHETIC["augment"], "store": str(options.work / "store")}
+            settings["synthesis"] = {**SYNTHETIC["synthesis"], "store": str(options.work / "store")}
             judged = results.of(f"images: {name}", settings, measured)
             rows.setdefault(name, []).append({**gained, **judged, "mb": gained["mb"]})
     print(domain_table(rows))

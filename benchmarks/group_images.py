@@ -46,7 +46,7 @@ Settings = dict[str, Any]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 AUGMENTED: Settings = {
-    "augment": {"cell_target": 54, "domain_matching_present": 0, "balance": False}
+    "synthesis": {"cell_target": 54, "domain_matching_present": 0, "balance": False}
 }
 """As many synthetic images as even out a client's cells, each as often as a real one."""
 PARITY: Settings = {"rule": "parity", "options": {"independent": 1.0}}
@@ -90,16 +90,16 @@ alone, and a model that ignores it has gap 0."""
 def configure(arm: str, seed: int, options: argparse.Namespace) -> tuple[Config, str]:
     """The configuration of one run, and the key of its results."""
     own = dict(ARMS[arm])
-    augment = own.pop("augment", {})
+    augment = own.pop("synthesis", {})
     said = {
         **SETTINGS,
         "name": arm,
         "seed": seed,
         "arms": [{"name": arm, **own.pop("arm", {})}],
-        "augment": augment,
+        "synthesis": augment,
         **own,
     }
-    stored = {"augment": {**augment, "store": str(options.work / "store")}}
+    stored = {"synthesis": {**augment, "store": str(options.work / "store")}}
     config = Config.model_validate({**said, **stored})
     measured = "validation" if options.validation else "test"
     where = options.work / f"{measured}-{_hash(config.to_toml())}"

@@ -50,7 +50,7 @@ from fairfed.server import LogWatcher
 QUICK: Settings = {
     "rounds": 2,
     "train": {"epochs": 1},
-    "augment": {"per_class": 20, "domain_matching_present": 20, "pool": 40},
+    "synthesis": {"per_class": 20, "domain_matching_present": 20, "pool": 40},
 }
 
 
@@ -103,7 +103,7 @@ def configure(
         "out": str(options.work / "runs" / run),
         "data": {"directory": str(data.directory)},
         # Every seed has a store of its own, which the rows share.
-        "augment": {"store": str(options.work / f"store-{seed}")},
+        "synthesis": {"store": str(options.work / f"store-{seed}")},
     }
     if row.name == UNSEEN_ROW:
         where["generator"] = {"model": str(options.unseen / "stable-diffusion")}
@@ -167,13 +167,13 @@ def image_cost(config: Config, options: argparse.Namespace) -> float:
     from fairfed.system import simulated_study
 
     name = hashlib.sha256(
-        repr((config.generator, config.semantic, config.augment.unseen)).encode()
+        repr((config.generator, config.semantic, config.conditioning.unseen)).encode()
     ).hexdigest()[:8]
     path: Path = options.work / f"image-cost-{name}.json"
     if not path.is_file():
-        count, seen = config.generator.batch_size, len(config.augment.unseen)
-        away = config.augment.model_copy(update={"store": str(options.work / f"cost-{name}")})
-        maker = simulated_study(config.model_copy(update={"augment": away})).place.synthesiser
+        count, seen = config.generator.batch_size, len(config.conditioning.unseen)
+        away = config.synthesis.model_copy(update={"store": str(options.work / f"cost-{name}")})
+        maker = simulated_study(config.model_copy(update={"synthesis": away})).place.synthesiser
         seconds = []
         for label in (0, 9):  # T-shirts are always called by name, ankle boots may be composed
             start = time.process_time()

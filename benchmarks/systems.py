@@ -138,7 +138,7 @@ PARTS = {
     "fed-zdas": Part("fed-zdas", of_arms),
     "fedzsl": Part("fedzsl", of_zsl, ('zsl.variants=["ska","text","attributes","images"]',)),
     "fedzsl, unseen classes": Part(
-        "fedzsl", of_zsl, ('zsl.variants=["ska","attributes","images"]', "augment.margin=-1000",
+        "fedzsl", of_zsl, ('zsl.variants=["ska","attributes","images"]', "curation.margin=-1000",
                            "generator.guidance=3.0", *UNSEEN)),
     "ppfm": Part("ppfm", of_peers, (SEEDED,)),
     "ppfm, 20 % leave": Part(
@@ -148,7 +148,7 @@ PARTS = {
     "memory": Part("memory", of_shared_space),
     "memory, unseen class": Part(
         "memory", of_shared_space, (*UNSEEN, ATTRIBUTES, "arrival.recall=false",
-                                    "augment.margin=-100", 'shared.missing=["Dress"]'),
+                                    "curation.margin=-100", 'shared.missing=["Dress"]'),
         own_weights=True),
 }  # fmt: skip
 

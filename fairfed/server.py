@@ -218,7 +218,7 @@ def server_app(
             if not report:
                 return
             if chosen.simulation is not None and kind_of(config) is None:
-                write_gallery(run, chosen.simulation)
+                write_gallery(run, chosen)
             logger.info("report: %s", write_report(run.path))
 
     return made

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from semantic.conditioning import Conditioner
+from semantic.conditioning import Describer
 from semantic.errors import InputError
 from semantic.space import Cell
 
@@ -154,7 +154,7 @@ class Asker:
     """
 
     seed: int
-    conditioner: Conditioner
+    conditioner: Describer
     negative: str = ""
     sources: Callable[[Cell], Sequence[Image]] | None = None
 

@@ -14,7 +14,7 @@ from generators.plan import Cells
 from generators.requests import SHARED, Asker, Generator, Image, Request, owner
 from generators.store import Entry, ImageStore, describe_generator, request_key
 from semantic.arrays import Indices
-from semantic.conditioning import Conditioner
+from semantic.conditioning import Conditioner, Describer
 from semantic.space import Cell, CellScorer, SemanticSpace, margins
 
 __all__ = ["SHARED", "Curation", "Pool", "Synthesiser", "SyntheticSet", "owner"]
@@ -72,7 +72,7 @@ class Synthesiser:
         seed: int,
         progress: Callable[[int, int], None] | None = None,
         *,
-        conditioner: Conditioner | None = None,
+        conditioner: Describer | None = None,
         sources: Callable[[Cell], Sequence[Image]] | None = None,
         negative: str = "",
         references: References | None = None,
@@ -207,7 +207,9 @@ class Synthesiser:
         """Score and store; by key."""
         if not images:
             return {}
-        log_scores = self._scorer.scores(np.stack([image for _, image, _ in images]))
+        keys = [request_key(request, self._store.generator) for request, _, _ in images]
+        embeddings = self._scorer.embed_kept(keys, [image for _, image, _ in images])
+        log_scores = self._scorer.scores_of(embeddings)
         scores = np.exp(log_scores[:, label, group])
         scored: dict[str, tuple[Entry, Image]] = {}
         apart = margins(log_scores, label, group, self.space.alike(label, group))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -35,6 +35,26 @@ class Description:
     prompt: str
     terms: tuple[tuple[str, float], ...] = ()
     prototype: tuple[float, ...] = ()
+
+
+class Describer(Protocol):
+    """Says what images of a cell shall show."""
+
+    def describe(self, cell: Cell, seed: int) -> Description:
+        """Description of the image with this seed, the same on every call."""
+        ...
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """Describes some classes in ways of their own, and the others as `otherwise`."""
+
+    own: Mapping[str, Describer]
+    otherwise: Describer
+
+    def describe(self, cell: Cell, seed: int) -> Description:
+        """Description of the image with this seed."""
+        return self.own.get(cell.class_name, self.otherwise).describe(cell, seed)
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,8 @@ class Conditioner:
         Unit embeddings by class name, or by `str(cell)`, which comes first.
     most_words
         At most so many measured words enter one prompt.
+    by_name
+        Call a class without a prototype by its name; otherwise it is refused.
     """
 
     space: SemanticSpace
@@ -72,6 +94,7 @@ class Conditioner:
     prototypes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     most_words: int = 4
     emphasised: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    by_name: bool = False
 
     def describe(self, cell: Cell, seed: int) -> Description:
         """Description of the image with this seed, the same on every call."""
@@ -92,8 +115,8 @@ class Conditioner:
         return Description(prompt, tuple((f"{plain}, {word}", self.weight) for word in stressed))
 
     def _prototype(self, cell: Cell) -> tuple[float, ...]:
-        found = self.prototypes.get(str(cell)) or self.prototypes.get(cell.class_name)
-        if not found:
+        found = self.prototypes.get(str(cell)) or self.prototypes.get(cell.class_name) or ()
+        if not found and not self.by_name:
             raise InputError(
                 f"no prototype for {cell}: nobody holds enough images of it; choose another "
                 "conditioning for it"
@@ -121,14 +144,3 @@ class Conditioner:
         chosen = sorted(rng.permutation(len(phrases))[:MOST_PHRASES])
         kept = sorted(rng.permutation(len(words))[: self.most_words])
         return [*(phrases[i] for i in chosen), *(words[i] for i in kept)]
-
-
-@dataclass(frozen=True)
-class ComposingConditioner(Conditioner):
-    """Composes the classes in `unnamed`, and calls all others by their names."""
-
-    def describe(self, cell: Cell, seed: int) -> Description:
-        """Description of the image with this seed."""
-        if cell.class_name in self.unnamed:
-            return super().describe(cell, seed)
-        return Description(self.space.prompts(cell)[0])

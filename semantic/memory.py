@@ -16,7 +16,7 @@ import numpy as np
 
 from semantic.arrays import Floats
 from semantic.attributes import TYPICAL, AttributeTable
-from semantic.conditioning import UNNAMED_NOUN, Conditioner, Description
+from semantic.conditioning import UNNAMED_NOUN, Describer, Description, PerClass
 from semantic.errors import InputError
 from semantic.naming import UNNAMED_GROUPS
 from semantic.space import Cell, SemanticSpace
@@ -177,17 +177,21 @@ def compose(
 
 
 @dataclass(frozen=True)
-class RecallingConditioner(Conditioner):
-    """Composes missing classes from the nearest seen ones; describes the others as configured."""
+class Recalling:
+    """Describes classes by what semantic memory says that they are like (`compose`)."""
 
-    memory: SemanticMemory | None = field(default=None, compare=False)
+    memory: SemanticMemory
+    space: SemanticSpace
+    weight: float = 1.0
 
     def describe(self, cell: Cell, seed: int) -> Description:
-        """Description of an image of the cell; all images of a missing class share theirs."""
-        memory = self.memory
-        if memory is None or cell.class_name in memory.seen:
-            return super().describe(cell, seed)
-        return compose(memory, self.space, cell, self.weight)
+        """Description of an image of the cell; all images of a class share theirs."""
+        return compose(self.memory, self.space, cell, self.weight)
+
+    def instead_of(self, otherwise: Describer) -> PerClass:
+        """Describe so what nobody has images of, and the seen classes as `otherwise`."""
+        missing = (name for name in self.space.classes if name not in self.memory.seen)
+        return PerClass(dict.fromkeys(missing, self), otherwise)
 
 
 def _cosine(one: Floats, other: Floats) -> float:

@@ -28,6 +28,10 @@ def known_groups(groups: Sequence[str]) -> Flags:
     return np.array([UNKNOWN not in group.split(CROSSED) for group in groups], bool)
 
 
+MOST_KEPT = 50_000
+"""Embeddings of synthetic images that a scorer keeps, so that several sites can judge them."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One class × group combination, by name."""
@@ -103,6 +107,8 @@ class CellScorer:
         self._which = np.array([distinct.index(own) for own in described], np.int64)
         means = [encoder.embed_texts(list(prompts)).mean(0) for _, *prompts in distinct]
         self._texts: Tensor = torch.nn.functional.normalize(torch.stack(means), dim=1)
+        self._kept: dict[str, Vectors] = {}
+        self._read: dict[tuple[str, ...], Vectors] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -126,6 +132,23 @@ class CellScorer:
         """Unit embeddings of images ``[n, H, W, 3]``; ``[n, dimension]``."""
         found: Vectors = self.encoder.embed_images(images).numpy()
         return found
+
+    def embed_kept(self, keys: Sequence[str], images: Sequence[Images]) -> Vectors:
+        """Unit embeddings ``[n, d]`` of images by their keys: each is embedded once."""
+        new = {key: i for i, key in enumerate(keys) if key not in self._kept}
+        if new:
+            if len(self._kept) > MOST_KEPT:
+                self._kept.clear()
+                new = {key: i for i, key in enumerate(keys)}
+            found = self.embed(np.stack([images[i] for i in new.values()]))
+            self._kept |= dict(zip(new, found, strict=True))
+        return np.stack([self._kept[key] for key in keys])
+
+    def embed_texts(self, texts: tuple[str, ...]) -> Vectors:
+        """Unit embeddings ``[n, d]`` of texts, which are embedded once."""
+        if texts not in self._read:
+            self._read[texts] = self.encoder.embed_texts(list(texts)).numpy()
+        return self._read[texts]
 
     def scores_of(self, embeddings: Vectors) -> Vectors:
         """Log-probabilities of the cells, as `scores`, from what `embed` returned."""

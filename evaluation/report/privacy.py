@@ -14,7 +14,7 @@ PLAIN = frozenset({"fedavg", "local", "centralised", "zero-shot", "synthetic"})
 SENDS_NO_MODEL = frozenset({"local", "zero-shot", "synthetic"})
 """Systems whose clients send no model."""
 NOISED = {
-    "augment": "the class prototypes that they sent once for one-shot arms",
+    "conditioning": "the class prototypes that they sent once",
     "shared": "the sums that they sent once to centre images and captions",
     "peers": "the class prototypes that a peer sends, anew in each of its releases",
 }
@@ -128,6 +128,11 @@ def noised(config_text: str, one_shot: bool = False) -> list[str]:
     except tomllib.TOMLDecodeError:
         return []
     sections = {name: found for name, found in settings.items() if isinstance(found, dict)}
+    own = sections.setdefault("conditioning", sections.get("augment", {}))  # as before 0.5
+    modes = [
+        a.get("conditioning", own.get("mode")) for a in settings.get("arms", []) if a.get("augment")
+    ]
+    one_shot = one_shot or "prototype" in modes
     return [
         f"Clients added noise to {NOISED[name]}: differential privacy with {name}.epsilon = "
         f"{sections[name]['epsilon']:g} and {name}.delta = {sections[name]['delta']:g}."
@@ -140,7 +145,7 @@ def _used_budgets(sections: dict[str, dict[str, Any]], one_shot: bool) -> list[s
     """Which of `NOISED` the run releases; a configuration has budgets that nothing spends, too."""
     peers = sections.get("peers", {"seeded_noise": True})
     used = {
-        "augment": one_shot and "augment" in sections,
+        "conditioning": one_shot and bool(sections["conditioning"]),
         "shared": sections.get("shared", {}).get("centre", False),
         "peers": not peers.get("seeded_noise", False),  # noise that others know protects nobody
     }

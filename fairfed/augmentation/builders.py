@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from fairfed.augmentation.output_dir import PROTOTYPES
 from fairfed.augmentation.source import memory_of
 from fairfed.config import PipelineConfig
+from fairfed.sites.conditioning import describer
 from fairfed.sites.generation import diffusion_settings
 from generators.diffusion import load_generator
 from generators.inversion import InversionSettings, load_inversion
 from generators.ray import RayGenerator
 from generators.requests import Generator
-from semantic.conditioning import Conditioner
+from semantic.conditioning import Describer
 from semantic.errors import InputError
-from semantic.memory import RecallingConditioner
 from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import Prototype
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from fairfed.augmentation.pipeline import Pipeline
 
 Engine = Literal["inprocess", "ray"]
-Vectors = dict[str, tuple[float, ...]]
 
 
 def build_generator(
@@ -46,37 +45,20 @@ def build_generator(
     return load_generator(settings)
 
 
-def build_conditioner(pipeline: Pipeline) -> Conditioner:
-    """The configured conditioning.
-
-    A class among `conditioning.unnamed` that is none, or prototypes that cannot be read, are
-    refused.
-    """
-    conditioning, space = pipeline.config.conditioning, pipeline.scorer.space
-    unknown = [name for name in conditioning.unnamed if name not in space.classes]
-    if unknown:
-        raise InputError(
-            f"conditioning.unnamed: {unknown[0]!r} is no class; there are: "
-            f"{', '.join(space.classes)}"
-        )
-    prototypes: Vectors = {}
-    if conditioning.mode == "prototype":
+def build_conditioner(pipeline: Pipeline) -> Describer:
+    """The configured conditioning; prototypes that cannot be read are refused."""
+    how, prototypes, memory = pipeline.config.conditioning, dict[str, tuple[float, ...]](), None
+    if how.mode == "prototype":
         found = _prototypes(pipeline)
         prototypes = {name: one.vector for name, one in found.items() if one.usable}
-    plain = Conditioner(
-        space, conditioning.mode, conditioning.unnamed, conditioning.weight, prototypes
-    )
-    if not conditioning.recall:
-        return plain
-    memory = memory_of(pipeline.scorer, pipeline.source)
-    if not memory.seen:
-        raise InputError(
-            "conditioning.recall composes missing classes from those with training images, and "
-            "there is none; switch it off"
-        )
-    return RecallingConditioner(
-        plain.space, plain.mode, plain.unnamed, plain.weight, prototypes, memory=memory
-    )
+    if how.recall:
+        memory = memory_of(pipeline.scorer, pipeline.source)
+        if not memory.seen:
+            raise InputError(
+                "conditioning.recall composes missing classes from those with training images, "
+                "and there is none; switch it off"
+            )
+    return describer(pipeline.scorer.space, how, None, prototypes, memory, by_name=False)
 
 
 def _prototypes(pipeline: Pipeline) -> Mapping[str, Prototype]:

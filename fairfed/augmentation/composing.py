@@ -23,7 +23,7 @@ def composable_parts(pipeline: Pipeline, wanted: Cells) -> dict[str, Any]:
     """Verdicts on the missing classes and cells that shall be filled.
 
     They matter where the generator knows no more than this data, or where a class is among
-    `conditioning.unnamed`: a generator that has seen the class elsewhere needs no composition.
+    `conditioning.unseen`: a generator that has seen the class elsewhere needs no composition.
 
     Returns
     -------

@@ -29,7 +29,7 @@ from generators.plan import Cells
 from generators.requests import Image, Request
 from generators.store import ImageStore, request_key
 from generators.synthesis import Synthesiser
-from semantic.conditioning import Conditioner
+from semantic.conditioning import Describer
 from semantic.encoder import ClipEncoder, load_encoder
 from semantic.naming import CROSSED
 from semantic.space import Cell, CellScorer, SemanticSpace
@@ -156,7 +156,7 @@ class Pipeline:
         return CellScorer(self._encoder, self.space)
 
     @cached_property
-    def conditioner(self) -> Conditioner:
+    def conditioner(self) -> Describer:
         """From cells to what conditions the generator."""
         return build_conditioner(self)
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairfed.config import PipelineConfig
+from fairfed.sites.conditioning import describer
 from fairfed.sites.semantics import attribute_table
 from semantic.attributes import AttributeTable, load_attributes
 from semantic.composable import composability
 from semantic.composable_cells import cell_composability
-from semantic.conditioning import Conditioner, Description
+from semantic.conditioning import Describer, Description
 from semantic.encoder import ClipEncoder, load_encoder
 from semantic.errors import InputError
 from semantic.memory import SemanticMemory, compose, remember
@@ -76,7 +77,9 @@ def explain(
     by_class = {name: v for name, v in vectors.items() if name in table.classes}
     memory = remember(encoder, table, known, by_class)
     chosen = config.conditioning
-    conditioner = Conditioner(space, chosen.mode, chosen.unnamed, chosen.weight, vectors)
+    describing = describer(
+        space, chosen.model_copy(update={"recall": False}), None, vectors, by_name=False
+    )
     classes = {
         found.class_name: Verdict(found.composable, found.explain())
         for found in (composability(table, unseen) if unseen else [])
@@ -88,7 +91,7 @@ def explain(
             memory.explain(cell.class_name, nearest),
             _verdicts(cell, classes, seen_cells),
             "" if seen_cells or cell.group in UNNAMED_GROUPS else _unjudged(cell),
-            _prompts(conditioner, memory, cell, config),
+            _prompts(describing, memory, space, cell, config),
         )
         for name, cell in zip(asked, wanted, strict=True)
     ]
@@ -144,15 +147,19 @@ def _vectors(path: Path | str | None, encoder: ClipEncoder, table: AttributeTabl
 
 
 def _prompts(
-    conditioner: Conditioner, memory: SemanticMemory, cell: Cell, config: PipelineConfig
+    describing: Describer,
+    memory: SemanticMemory,
+    space: SemanticSpace,
+    cell: Cell,
+    config: PipelineConfig,
 ) -> tuple[tuple[str, Description], ...]:
     chosen, unseen = config.conditioning, cell.class_name not in memory.seen
     found = []
     if not (unseen and chosen.recall):
-        described = conditioner.describe(cell, config.seed)
+        described = describing.describe(cell, config.seed)
         found.append((f"conditioning.mode = {chosen.mode}", described))
     if unseen:
-        composed = compose(memory, conditioner.space, cell, chosen.weight)
+        composed = compose(memory, space, cell, chosen.weight)
         found.append(("conditioning.recall", composed))
     return tuple(found)
 

@@ -10,7 +10,6 @@ from fairfed.config.model import Config
 from fairfed.config.pipeline import PipelineConfig
 from fairfed.config.sections import (
     Arm,
-    AugmentConfig,
     FairnessConfig,
     GeneratorConfig,
     SemanticConfig,
@@ -20,7 +19,6 @@ from fairfed.config.table import TableConfig
 
 __all__ = [
     "Arm",
-    "AugmentConfig",
     "Config",
     "DataConfig",
     "FairnessConfig",

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fairfed.config.adaptation import Adaptation
 from fairfed.config.base import OneOf, Section
+from fairfed.config.synthesis import Mode
 
 RULES = (
     "fedavg", "fairfed", "fairfed-exp", "afl", "qffl", "term", "fedminmax", "fair-fate", "fedmgda",
@@ -155,12 +156,15 @@ class Arm(Section):
     )
     augment: bool = Field(False, description="Train on synthetic images as well.")
     domain_matching: bool | None = Field(
-        None, description="Overrides `augment.domain_matching` for this arm."
+        None, description="Overrides `synthesis.domain_matching` for this arm."
+    )
+    conditioning: Mode | None = Field(
+        None, description="Overrides `conditioning.mode` for this arm."
     )
     replan: int = Field(
         0,
         ge=0,
-        description="The closed loop: after every so many rounds, `augment.replan_budget` more "
+        description="The closed loop: after every so many rounds, `synthesis.replan_budget` more "
         "synthetic images go to the cells that the model serves worst. 0: never.",
     )
     inversion: Inverter | None = Field(
@@ -203,6 +207,7 @@ class Arm(Section):
             self.debias if self.debias not in (None, "none") else "",
             "proximal" if self.proximal else "",
             "ditto" if self.personal is not None else "",
+            f"by {self.conditioning}" if self.conditioning else "",
             f"replan {self.replan}" if self.replan else "",
             f"inversion at the {self.inversion}" if self.inversion else "",
             f"adapt {self.adapt}" if self.adapt else "",
@@ -268,6 +273,8 @@ def _misfit(arm: Arm) -> str:
         )
     if arm.domain_matching is not None and not arm.augment:
         return "domain_matching is of real beside synthetic images; set augment = true, or drop it"
+    if arm.conditioning is not None and not (arm.augment or arm.server_trains):
+        return "conditioning is of synthetic images; set augment = true, or drop it"
     if arm.system == "federated":
         return ""
     steered = (arm.rule, arm.server_optimiser, arm.aggregator) != ("fedavg", "fedavg", "mean")

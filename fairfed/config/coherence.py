@@ -119,10 +119,10 @@ def _of_systems_that_can_work(config: Config) -> str:
                 f"arms: {arm.name!r} is centralised: one client holds all rows and must not be "
                 "left out of a round; set fraction = 1"
             )
-        if arm.server_trains and not config.augment.per_class:
+        if arm.server_trains and not config.synthesis.per_class:
             return (
                 f"arms: {arm.name!r} trains on synthetic images alone, and none are asked for; "
-                "raise augment.per_class"
+                "raise synthesis.per_class"
             )
     return ""
 

@@ -25,6 +25,14 @@ class AttributeRows(Section):
     )  # fmt: skip
 
 
+class PrototypeRows(Section):
+    """Prototypes of classes: directions in CLIP's image space, from noised sums of all sites."""
+
+    classes: Strings = Field(description="Class names, as in the label space.")
+    vectors: Annotated[tuple[Annotated[tuple[float, ...], Field(strict=False)], ...],
+                       Field(strict=False)] = Field(description="A unit vector each.")  # fmt: skip
+
+
 class FederationConfig(Agreement):
     """All that a message may carry: no path, no address, no source.
 
@@ -39,6 +47,9 @@ class FederationConfig(Agreement):
     attributes: AttributeRows | None = Field(
         None, description="The class × attribute table; None: the classes' own names."
     )
+    prototypes: PrototypeRows | None = Field(
+        None, description="What sites released of their images, merged; None before they have."
+    )
     fingerprints: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of weights that all must share, by what they do."
     )
@@ -46,7 +57,7 @@ class FederationConfig(Agreement):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of what messages carry, but for what is fitted: the same in all of a run."""
-        bare = self.model_copy(update={"table": self.table.unfitted})
+        bare = self.model_copy(update={"table": self.table.unfitted, "prototypes": None})
         return sha256(bare.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fairfed.config.base import Section, section_of
+from fairfed.config.former import renamed
 from fairfed.config.model import Config
 from fairfed.config.sections import Arm
 from fairfed.presets import load_preset
@@ -122,7 +123,7 @@ def validated(
     for override in sorted(overrides, key=_other_than_name):
         _override(tree, override)
     try:
-        return model.model_validate(tree)
+        return model.model_validate(renamed(tree))
     except ValidationError as error:
         lines = [f"{source}: {_describe(model, details)}" for details in _causes(error.errors())]
         raise InputError("\n".join(lines)) from error

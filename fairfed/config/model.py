@@ -17,8 +17,6 @@ from fairfed.config.labels import LabelSpace
 from fairfed.config.peers import PeersConfig
 from fairfed.config.sections import (
     Arm,
-    AugmentConfig,
-    AugmentSettings,
     FairnessConfig,
     GeneratorConfig,
     GeneratorSettings,
@@ -28,6 +26,12 @@ from fairfed.config.sections import (
 )
 from fairfed.config.shared import ArrivalConfig, SharedConfig
 from fairfed.config.source import FRAME
+from fairfed.config.synthesis import (
+    ConditioningSettings,
+    CurationConfig,
+    SynthesisConfig,
+    SynthesisSettings,
+)
 from fairfed.config.table import TableConfig
 from fairfed.config.zsl import ZslConfig, ZslSettings
 
@@ -61,7 +65,9 @@ class Agreement(Section):
     train: TrainConfig = tabled(TrainConfig, "train")
     semantic: SemanticSettings = tabled(SemanticSettings, "semantic")
     generator: GeneratorSettings = tabled(GeneratorSettings, "generator")
-    augment: AugmentSettings = tabled(AugmentSettings, "augment")
+    synthesis: SynthesisSettings = tabled(SynthesisSettings, "synthesis")
+    conditioning: ConditioningSettings = tabled(ConditioningSettings, "conditioning")
+    curation: CurationConfig = tabled(CurationConfig, "curation")
     fairness: FairnessConfig = tabled(FairnessConfig, "fairness")
     adapt: AdaptConfig = tabled(AdaptConfig, "adapt")
     specialise: SpecialiseConfig | None = Field(None, description="See `[specialise]`.")
@@ -131,7 +137,7 @@ class Config(Agreement):
     )
     semantic: SemanticConfig = tabled(SemanticConfig, "semantic")
     generator: GeneratorConfig = tabled(GeneratorConfig, "generator")
-    augment: AugmentConfig = tabled(AugmentConfig, "augment")
+    synthesis: SynthesisConfig = tabled(SynthesisConfig, "synthesis")
     zsl: ZslConfig | None = Field(None, description="See `[zsl]`.")
 
     @model_validator(mode="before")

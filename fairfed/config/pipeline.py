@@ -9,32 +9,12 @@ from pydantic import Field, model_validator
 from fairfed.config.base import Section, Strings, tabled
 from fairfed.config.data import DataConfig
 from fairfed.config.sections import GeneratorConfig, SemanticConfig
+from fairfed.config.synthesis import CellSettings, ConditioningConfig, CurationConfig
 
 
-class ConditioningConfig(Section):
-    """From a cell to what conditions the generator."""
+class PipelineConditioning(ConditioningConfig):
+    """From a cell to what conditions the generator, and whose prototypes these are."""
 
-    mode: Literal["name", "attributes", "composition", "prototype"] = Field(
-        "name",
-        description="`name`: the first prompt template. `attributes`: the same, followed by "
-        "attribute phrases. `composition`: moreover each phrase as a guidance term of its own. "
-        "`prototype`: the template and the class's mean CLIP image embedding.",
-    )
-    recall: bool = Field(
-        False,
-        description="Compose missing classes from semantic memory, whatever the mode: the nearest "
-        "class that there is, and a guidance term for each attribute in which they differ.",
-    )
-    unnamed: Strings = Field(
-        (),
-        description="Classes that the generator has never seen, and whose name would mislead it: "
-        "their attributes speak for them.",
-    )
-    weight: float = Field(
-        1.0,
-        description="With `composition` and `recall`: weight of each term relative to the "
-        "prompt's.",
-    )
     prototypes: str | None = Field(
         None,
         description="With `prototype`: file of prototypes released by others, for classes that "
@@ -46,19 +26,6 @@ class ConditioningConfig(Section):
         description="With prototypes made here: ε of the Gaussian mechanism; they are then written "
         "to `prototypes.json`, which may be given to others. Without it they are exact and stay "
         "here.",
-    )
-    delta: float = Field(
-        1e-5, gt=0, lt=1, description="With prototypes made here: δ of the Gaussian mechanism."
-    )
-    minimum: int = Field(
-        20,
-        ge=1,
-        description="With prototypes made here: least (noisy) count of images behind a prototype.",
-    )
-    start_from_real: bool = Field(
-        False,
-        description="Start from this data's own images of a cell instead of noise (img2img, "
-        "`generator.strength`), where it has any.",
     )
 
 
@@ -94,8 +61,8 @@ class InversionConfig(Section):
     batch_size: int = Field(64, ge=1, description="Images inverted together.")
 
 
-class SynthesisConfig(Section):
-    """Which cells are filled, and how far."""
+class PipelineSynthesis(CellSettings):
+    """Which cells of one data set are filled, how far, and by what."""
 
     generator: Literal["diffusion", "inversion"] = Field(
         "diffusion",
@@ -106,15 +73,6 @@ class SynthesisConfig(Section):
         description="`missing`: cells without a training image. `short`: those with fewer than "
         "`cell_target`, too. `all`: moreover `per_class` images of each class that there is, for "
         "domain matching.",
-    )
-    per_class: int = Field(
-        120, ge=0, description="Images of each missing class, spread over the groups."
-    )
-    cell_target: int = Field(
-        30,
-        ge=0,
-        description="A cell with fewer real training images, in a class that there is, is filled "
-        "up to this.",
     )
     classes: Strings = Field((), description="Classes to fill that the data does not hold at all.")
     groups: Strings = Field(
@@ -129,42 +87,6 @@ class SynthesisConfig(Section):
     )
     audit_images: int = Field(
         32, ge=1, description="Images of each class that an audit of the generator reads."
-    )
-
-
-class CurationConfig(Section):
-    """What a synthetic image must fulfil, and how often one may be replaced."""
-
-    margin: float = Field(
-        0.0,
-        description="Least margin of an image's CLIP score for its cell over all other cells, in "
-        "nats; less where real images of the cell show that CLIP reads it worse (`quantile`).",
-    )
-    max_tries: float = Field(
-        2.0,
-        ge=1,
-        description="Images judged at most, as a multiple of those asked for: the budget that "
-        "replaces rejected ones.",
-    )
-    checks: Strings = Field(
-        ("corrupt", "black", "blank", "margin", "attributes", "duplicate", "memorised"),
-        description="What an image is checked for; its first failure is its reason.",
-    )
-    quantile: float = Field(
-        0.05,
-        gt=0,
-        le=0.5,
-        description="A synthetic image may fit its cell as badly as this share of real ones do.",
-    )
-    closeness: float = Field(
-        0.01,
-        gt=0,
-        le=0.5,
-        description="Near duplicates and memorised images are those nearer than this share of real "
-        "images are to their nearest neighbour.",
-    )
-    minimum: int = Field(
-        20, ge=1, description="Real images behind a threshold that is taken from them, at least."
     )
 
 
@@ -194,10 +116,10 @@ class PipelineConfig(Section):
         description="See `[data]`; `DATA` on the command line replaces `data.source`.",
     )
     semantic: SemanticConfig = tabled(SemanticConfig, "semantic")
-    conditioning: ConditioningConfig = tabled(ConditioningConfig, "conditioning")
+    conditioning: PipelineConditioning = tabled(PipelineConditioning, "conditioning")
     generator: GeneratorConfig = tabled(GeneratorConfig, "generator")
     inversion: InversionConfig = tabled(InversionConfig, "inversion")
-    synthesis: SynthesisConfig = tabled(SynthesisConfig, "synthesis")
+    synthesis: PipelineSynthesis = tabled(PipelineSynthesis, "synthesis")
     curation: CurationConfig = tabled(CurationConfig, "curation")
     export: ExportConfig = tabled(ExportConfig, "export")
 

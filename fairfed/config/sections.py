@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from fairfed.config.arms import Arm as Arm
 from fairfed.config.arms import Augmentation, Debias
 from fairfed.config.arms import FairnessConfig as FairnessConfig
-from fairfed.config.base import Once, Section, Strings
+from fairfed.config.base import Section, Strings
 from semantic.naming import unfit_template
 
 
@@ -156,92 +156,4 @@ class GeneratorConfig(GeneratorSettings):
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
-    )
-
-
-class AugmentSettings(Section):
-    """Synthetic images for the cells that a client lacks, whatever the machine."""
-
-    per_class: int = Field(
-        120,
-        ge=0,
-        description="Synthetic images of each class that a client lacks, spread over the groups.",
-    )
-    cell_target: int = Field(
-        30,
-        ge=0,
-        description="A client's class × group cell with fewer real training images, in a class "
-        "that it has, is filled up to this with synthetic ones.",
-    )
-    pool: int = Field(
-        60,
-        ge=1,
-        description="Different images of one cell that the clients' requests draw from, made "
-        "however few are asked for. The smaller, the less is generated.",
-    )
-    domain_matching: bool = Field(
-        True,
-        description="Keep a client from learning `looks real → my class`: autoencode real images "
-        "and synthesise the classes that it has, too. An arm can set it for itself.",
-    )
-    domain_matching_present: int = Field(
-        120,
-        ge=0,
-        description="With domain matching: synthetic images of each class that a client *has*.",
-    )
-    autoencode: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="With domain matching: probability that a real training image passes through "
-        "the generator's autoencoder.",
-    )
-    balance: bool = Field(
-        True, description="Balance the batches by class and source (real or synthetic)."
-    )
-    margin: float = Field(
-        0.0,
-        description="Least margin of an image's CLIP score for its cell over all other cells; "
-        "one below it is rejected.",
-    )
-    max_tries: float = Field(
-        2.0,
-        ge=1,
-        description="Images generated at most, as a multiple of those asked for: the budget that "
-        "replaces rejected ones.",
-    )
-    replan_budget: int = Field(
-        120,
-        ge=1,
-        description="With `replan` in an arm: images that every client synthesises more at each "
-        "step, in the cells that the model serves worst.",
-    )
-    replan_cell: int = Field(
-        30, ge=1, description="With `replan` in an arm: most images of one cell in one step."
-    )
-    unseen: Annotated[Strings, Once] = Field(
-        (),
-        description="Classes that the generator has never seen: they are composed from the "
-        "attribute table, and not called by name ([measured](zero_shot.md)).",
-    )
-    epsilon: float = Field(
-        4.0,
-        gt=0,
-        description="With system `one-shot`: privacy ε of the prototypes that a client sends, for "
-        "adding or removing one image.",
-    )
-    delta: float = Field(1e-5, gt=0, lt=1, description="The δ that goes with it.")
-    minimum: int = Field(
-        20, ge=1, description="There, too: a class with fewer images (by noised count) is withheld."
-    )
-    share: bool = Field(True, description="Let clients on one machine share images of the store.")
-
-
-class AugmentConfig(AugmentSettings):
-    """Synthetic images for the cells that a client lacks, and domain matching."""
-
-    store: str | None = Field(
-        None,
-        description="Directory of the store of synthetic images. Without it, `fairfed` in the "
-        "user's cache directory.",
     )

@@ -60,7 +60,7 @@ class SharedConfig(Section):
     centre: bool = Field(
         True,
         description="Subtract each modality's mean, for CLIP keeps images and texts apart. Clients "
-        "release noised sums for it, once; a sum of fewer than `augment.minimum` examples (by "
+        "release noised sums for it, once; a sum of fewer than `conditioning.minimum` examples (by "
         "noised count) is withheld, and where no sum of images is left, nothing is centred.",
     )
     epsilon: float = Field(

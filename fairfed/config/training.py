@@ -6,6 +6,7 @@ from typing import Any
 
 from fairfed.config.arms import Arm
 from fairfed.config.model import Agreement
+from fairfed.config.synthesis import Mode
 
 
 def training_settings(config: Agreement, arm: Arm) -> dict[str, Any]:
@@ -22,14 +23,36 @@ def training_settings(config: Agreement, arm: Arm) -> dict[str, Any]:
 def domain_matching_enabled(config: Agreement, arm: Arm) -> bool:
     """Whether an arm matches the domains of its real and synthetic images."""
     own = arm.domain_matching
-    return arm.augment and (config.augment.domain_matching if own is None else own)
+    return arm.augment and (config.synthesis.domain_matching if own is None else own)
 
 
-def arm_to_fill(config: Agreement) -> Arm | None:
-    """The arm whose gaps are filled before the first round: one that matches domains wants more."""
-    arms = [arm for arm in config.arms if arm.augment]
-    matching = (arm for arm in arms if domain_matching_enabled(config, arm))
-    return next(matching, arms[0] if arms else None)
+def conditioning_mode(config: Agreement, arm: Arm | None) -> Mode:
+    """What conditions the generator in an arm."""
+    return (arm.conditioning if arm else None) or config.conditioning.mode
+
+
+def shares_images(config: Agreement) -> bool:
+    """Whether clients draw from common images; never where they start from a client's own."""
+    return config.synthesis.share and not config.conditioning.start_from_real
+
+
+def uses_prototypes(config: Agreement) -> bool:
+    """Whether clients condition on the federation's prototypes."""
+    arms = (arm for arm in config.arms if arm.augment)
+    return any(conditioning_mode(config, arm) == "prototype" for arm in arms)
+
+
+def arms_to_fill(config: Agreement) -> list[Arm]:
+    """The arms whose gaps are filled before the first round, one of each conditioning.
+
+    One that matches domains wants more than the others.
+    """
+    found: dict[str, Arm] = {}
+    for arm in filter(lambda arm: arm.augment, config.arms):
+        before = found.setdefault(conditioning_mode(config, arm), arm)
+        if domain_matching_enabled(config, arm) > domain_matching_enabled(config, before):
+            found[conditioning_mode(config, arm)] = arm
+    return list(found.values())
 
 
 def synthesises(config: Agreement) -> bool:

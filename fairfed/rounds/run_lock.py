@@ -28,7 +28,7 @@ OWN = (
 FOLDERS = ("checkpoints", "synthetic/gallery", "synthetic", "unseen")
 RESOLVED = frozenset((
     "name", "seed", "rounds", "engine", "workers", "out", "train", "semantic",
-    "generator", "augment", "fairness", "arms",
+    "generator", "fairness", "arms",
 ))  # fmt: skip
 """Settings that every configuration has which a run wrote out, and hardly one written by hand."""
 

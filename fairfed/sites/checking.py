@@ -16,7 +16,7 @@ from fairfed.config.labels import LabelSpace
 from fairfed.config.load import load_config
 from fairfed.config.model import Config
 from fairfed.config.site import SiteConfig, SiteData
-from fairfed.config.training import arm_to_fill
+from fairfed.config.training import arms_to_fill
 from fairfed.data.grouping import name_groups
 from fairfed.data.table import natural_order
 from fairfed.sites import approval
@@ -140,7 +140,7 @@ def check(
         for c, g in np.argwhere(empty & known_groups(table.group_names)).tolist()
     )
     said = said_counts(table.cells(rows.train), config.policy)
-    arm, cost, reasons = arm_to_fill(told), None, list[str]()
+    arm, cost, reasons = next(iter(arms_to_fill(told)), None), None, list[str]()
     if study is None:
         return Check(report, said, missing)
     if arm is not None and plan:
@@ -195,7 +195,7 @@ def _groups(name: str, data: SiteData, read: Columns) -> list[str | None]:
 def _cost(site: Site, arm: Arm, timed: bool) -> Cost:
     """What an arm's plan costs a site."""
     pools = site.pools(arm)
-    images, at_most = int(pools.sum()), most_made(pools.ravel().tolist(), site.study.augment)
+    images, at_most = int(pools.sum()), most_made(pools.ravel().tolist(), site.study)
     seconds = _seconds_an_image(site.place) if timed and images else None
     return Cost(
         wanted=site.plan(arm),

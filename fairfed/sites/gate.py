@@ -73,7 +73,7 @@ class Gate:
         if action == "synthesise" or (action == "train" and arm.augment):
             pools = self._home.site(study, request.client).pools(arm).ravel().tolist()
         further = [] if request.extra is None else request.extra[request.extra > 0].tolist()
-        return most_made([*pools, *further], study.augment)
+        return most_made([*pools, *further], study)
 
     def release(self, request: Request, reply: Message) -> None:
         """Add a line to the ledger that says all that leaves. Only then it does."""

@@ -13,7 +13,7 @@ NONE_ACCEPTED = (
     "{who}: none of the synthetic images was accepted; CLIP reads other classes or groups in them, "
     "and more tries would not change that. Look at some ('fairfed augment DATA --preview'); give a "
     "generator.model that knows the classes, describe them better (semantic.attributes), make the "
-    "images by inversion, which asks no words, or ask for less (augment.margin)"
+    "images by inversion, which asks no words, or ask for less (curation.margin)"
 )
 
 

@@ -17,9 +17,9 @@ know them: the bundled one differs by 6 on clothes, and by 80 on line drawings."
 LOOKED_AT = 64
 """Images that are rendered to find out."""
 OTHER_DOMAIN = (
-    "augment.domain_matching sends real images through the generator's autoencoder, which does not "
-    "know them: on {n} of them it errs by {error:.0f} of 255 on average. Set "
-    "augment.domain_matching = false, or give a generator.model for such images"
+    "synthesis.domain_matching sends real images through the generator's autoencoder, which does "
+    "not know them: on {n} of them it errs by {error:.0f} of 255 on average. Set "
+    "synthesis.domain_matching = false, or give a generator.model for such images"
 )
 
 
@@ -33,7 +33,7 @@ def check_models(place: Workplace) -> None:
     if synthesises(study):
         maker = place.synthesiser
         shape = len(maker.space.classes), len(maker.space.groups)
-        maker.check(np.full(shape, study.augment.pool, np.int64))
+        maker.check(np.full(shape, study.synthesis.pool, np.int64))
     elif relies_on_clip(study):
         check_words(place.meaning, place.labels.classes, place.encoder)
 
@@ -60,7 +60,7 @@ def check_rendering(sites: SimulatedSites) -> None:
     """Refuse domain matching with an autoencoder that does not know a simulation's images."""
     study = sites.study
     matching = any(domain_matching_enabled(study, arm) for arm in study.arms)
-    if not (study.augment.autoencode and matching):
+    if not (study.synthesis.autoencode and matching):
         return
     data = sites.images
     rows = np.sort(np.concatenate(data.train))

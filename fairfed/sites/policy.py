@@ -9,10 +9,10 @@ import numpy as np
 from fairfed.config.classifiers import MODELS
 from fairfed.config.model import Agreement
 from fairfed.config.peers import PHASES
-from fairfed.config.sections import AugmentSettings
 from fairfed.config.site import SitePolicy
 from fairfed.config.systems import MESSAGES, Action
 from fairfed.config.table import TableConfig
+from fairfed.config.training import shares_images, uses_prototypes
 from generators.curation.settings import max_candidates
 from generators.plan import Cells
 
@@ -50,15 +50,15 @@ def summarised(schema: TableConfig, policy: SitePolicy) -> TableConfig:
     return schema.model_copy(update={"min_count": max(schema.min_count, policy.min_count)})
 
 
-def pool_sizes(wanted: Cells, augment: AugmentSettings) -> Cells:
+def pool_sizes(wanted: Cells, config: Agreement) -> Cells:
     """Sizes of the pools that plans ``[…, n_classes, n_groups]`` draw their images from."""
-    least = augment.pool if augment.share else 0
+    least = config.synthesis.pool if shares_images(config) else 0
     return np.where(wanted > 0, np.maximum(wanted, least), 0)
 
 
-def most_made(pools: Iterable[int], augment: AugmentSettings) -> int:
+def most_made(pools: Iterable[int], config: Agreement) -> int:
     """Images made at most for pools of these sizes, where many are rejected."""
-    return sum(max_candidates(size, augment.max_tries) for size in pools)
+    return sum(max_candidates(size, config.curation.max_tries) for size in pools)
 
 
 def asked_for(config: Agreement) -> tuple[Action, ...]:
@@ -68,7 +68,7 @@ def asked_for(config: Agreement) -> tuple[Action, ...]:
         asked.append("synthesise")
     centring = config.shared is not None and config.shared.centre
     one_shot = any(arm.system == "one-shot" for arm in config.arms)
-    if one_shot or centring or config.peers is not None:
+    if one_shot or centring or config.peers is not None or uses_prototypes(config):
         asked.append("release")
     return tuple(asked)
 

@@ -5,7 +5,7 @@ Everything here is private to it. What leaves it is what `fairfed.client` puts i
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +15,23 @@ import numpy.typing as npt
 
 from fairfed.config import Arm
 from fairfed.config.site import SitePolicy
-from fairfed.config.training import domain_matching_enabled, embeds_once
+from fairfed.config.training import (
+    conditioning_mode,
+    domain_matching_enabled,
+    embeds_once,
+    shares_images,
+)
 from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.tables import FeatureTable, encode
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.policy import UNSAID, pool_sizes, said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
+from generators.curation import References
 from generators.plan import Cells
 from generators.synthesis import SHARED, incremental_images, owner
+from semantic.memory import remember
+from semantic.prototypes import PrototypeSums, sum_prototypes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +39,9 @@ if TYPE_CHECKING:
 
     from fairfed.config.federation import FederationConfig
     from fairfed.sites.workplace import Workplace
-    from generators.synthesis import SyntheticSet
+    from generators.requests import Image
+    from generators.synthesis import Synthesiser, SyntheticSet
+    from semantic.space import Cell
 
 Rows = npt.NDArray[np.int64]
 
@@ -150,6 +160,12 @@ class Site:
             lambda found: found.nbytes,
         )
 
+    def class_sums(self) -> PrototypeSums:
+        """Exact sums of its training images' CLIP embeddings by class; they stay at home."""
+        rows, encoder = self.rows.train, self.place.encoder
+        embeddings, labels = self.embeddings(rows).numpy(), self.table.labels[rows]
+        return sum_prototypes(embeddings, labels, self.table.classes, encoder=encoder.fingerprint)
+
     # synthesis
 
     def plan(self, arm: Arm) -> Cells:
@@ -163,13 +179,44 @@ class Site:
 
     def pools(self, arm: Arm) -> Cells:
         """Sizes of the pools that its plan draws from, per cell."""
-        return pool_sizes(self.plan(arm), self.study.augment)
+        return pool_sizes(self.plan(arm), self.study)
 
     def synthesise(self, arm: Arm) -> SyntheticSet:
         """Synthetic images of an arm, made now or taken from the store."""
-        augment = self.study.augment
-        wanted = self.plan(arm)
-        return self.place.synthesiser.fill(wanted, self.index, augment.pool, augment.share)
+        maker, pool = self.synthesiser(arm), self.study.synthesis.pool
+        return maker.fill(self.plan(arm), self.index, pool, shares_images(self.study))
+
+    def synthesiser(self, arm: Arm) -> Synthesiser:
+        """What makes and judges its images in an arm, by its own real ones."""
+        mode = conditioning_mode(self.study, arm)
+        return self.place.kept(self._key("synthesiser", mode), lambda: self._synthesiser(arm))
+
+    def _synthesiser(self, arm: Arm) -> Synthesiser:
+        place, how, own = self.place, self.study.conditioning, self.rows.train
+        if not len(own):
+            return place.synthesiser_with(place.describer(arm))
+        real = self.place.kept(self._key("references"), self._references)
+        memory = vectors = None
+        if how.recall:
+            held = tuple(self.table.classes[c] for c in np.unique(self.table.labels[own]))
+            memory = remember(place.encoder, place.space.table.of(place.space.classes), held)
+        if conditioning_mode(self.study, arm) == "prototype":
+            found = self.class_sums().prototypes(how.minimum)
+            vectors = {name: prototype.vector for name, prototype in found.items()}
+        sources = self._images_of if how.start_from_real else None
+        return place.synthesiser_with(place.describer(arm, vectors, memory), real, sources)
+
+    def _references(self) -> References:
+        rows, table = self.rows.train, self.images
+        real = table.images[rows], table.labels[rows], table.groups[rows]
+        return References.of(self.place.scorer, *real)
+
+    def _images_of(self, cell: Cell) -> Sequence[Image]:
+        """Its own training images of a cell, to start from."""
+        space, rows = self.place.space, self.rows.train
+        c, g = space.classes.index(cell.class_name), space.groups.index(cell.group)
+        here = (self.table.labels[rows] == c) & (self.table.groups[rows] == g)
+        return list(self.images.images[rows[here]])
 
     def training_set(self, arm: Arm) -> TrainingSet:
         """What the site trains on in an arm."""
@@ -194,9 +241,9 @@ class Site:
 
     def sampling_weights(self, arm: Arm, real: Rows, synthetic: Rows) -> Tensor | None:
         """Weights of a training set's rows, from the classes of its real and synthetic ones."""
-        augment = self.study.augment
-        share = augment.autoencode if domain_matching_enabled(self.study, arm) else 0.0
-        return sampling_weights(real, synthetic, share, augment.balance)
+        how = self.study.synthesis
+        share = how.autoencode if domain_matching_enabled(self.study, arm) else 0.0
+        return sampling_weights(real, synthetic, share, how.balance)
 
     def _key(self, *parts: Hashable) -> tuple[Hashable, ...]:
         return self.split, self.name, *parts
@@ -210,12 +257,12 @@ class Site:
             real = self.model_rows(own, arm)
             truth = torch.from_numpy(labels), torch.from_numpy(groups)
             return TrainingSet(real, *truth, None, len(own), 0)
-        augment, pixels = self.study.augment, self.images.images[own]
+        pixels = self.images.images[own]
         matching = domain_matching_enabled(self.study, arm)
         made = self.synthesise(arm)
         if made.requested.any() and len(made.labels) == 0:
             raise PublicInputError(NONE_ACCEPTED.format(who=f"client {self.name}"))
-        share = augment.autoencode if matching else 0.0
+        share = self.study.synthesis.autoencode if matching else 0.0
         rendered = self.place.synthesiser.autoencode(pixels) if share else pixels[:0]
         synthetic = made.images if len(made.labels) else pixels[:0]
         everything = np.concatenate([pixels, rendered, synthetic])
@@ -233,9 +280,9 @@ class Site:
     def _extend(self, arm: Arm, extra: Cells, new: Cells) -> TrainingSet:
         import torch
 
-        base, maker = self.training_set(arm), self.place.synthesiser
+        base, maker = self.training_set(arm), self.synthesiser(arm)
         pools, before = self.pools(arm), extra - new
-        whose = SHARED if self.study.augment.share else owner(self.index)
+        whose = SHARED if shares_images(self.study) else owner(self.index)
         plans = [
             incremental_images(maker, pools, before, whose),
             incremental_images(maker, pools + before, new, whose),

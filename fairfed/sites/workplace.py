@@ -6,7 +6,7 @@ A server has one as well as every site; the sites of a simulation share one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,15 +17,15 @@ import numpy.typing as npt
 from fairfed.config import Arm, Config, GeneratorConfig
 from fairfed.config.classifiers import MODELS
 from fairfed.config.federation import FederationConfig
-from fairfed.config.training import adaptation_of, embeds_once
+from fairfed.config.training import adaptation_of, conditioning_mode, embeds_once
 from fairfed.data.tables import input_names
 from fairfed.once import once
+from fairfed.sites.conditioning import describer
 from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.memory import Memory
 from fairfed.sites.progress import images_done
 from fairfed.sites.semantics import Meaning, semantic_space, store_directory
 from fairfed.sites.sight import Sight, look, read_names
-from fairfed.sites.unseen import composing
 from generators.diffusion import load_generator
 from generators.diffusion.families import known_words_of
 from generators.plan import Budget, Cells, plan_cells, split_evenly
@@ -35,16 +35,20 @@ from semantic.attributes import AttributeTable
 from semantic.encoder import load_encoder
 from semantic.errors import InputError
 from semantic.own_code import own_function
-from semantic.space import CellScorer, SemanticSpace, known_groups
+from semantic.space import Cell, CellScorer, SemanticSpace, known_groups
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fairfed.data import ImageTable
     from fairfed.models import AdaptedClip, ClipHead
+    from fairfed.sites.conditioning import Vectors
+    from generators.curation import References
     from generators.diffusion import DiffusionSettings
-    from semantic.conditioning import Conditioner
+    from generators.requests import Image
+    from semantic.conditioning import Describer
     from semantic.encoder import ClipEncoder
+    from semantic.memory import SemanticMemory
 
 T = TypeVar("T")
 
@@ -75,7 +79,7 @@ def sources_of(config: Config) -> ModelSources:
     generator = config.generator
     return ModelSources(
         config.semantic.encoder, generator.model, generator.lora, generator.embeddings,
-        generator.device, config.augment.store,
+        generator.device, config.synthesis.store,
     )  # fmt: skip
 
 
@@ -171,38 +175,65 @@ class Workplace:
         return self.sight.spoken(self.labels.groups)
 
     @once
-    def synthesiser(self) -> Synthesiser:
-        """The pipeline from plans to accepted images."""
-        return self.synthesiser_with(None)
+    def scorer(self) -> CellScorer:
+        """CLIP's scores of the cells, as far as it can see what sets them apart."""
+        return CellScorer(self.encoder, replace(self.space, spoken=self.spoken))
 
-    def synthesiser_with(self, conditioner: Conditioner | None) -> Synthesiser:
-        """The pipeline with a conditioning of its own; not kept."""
+    def describer(
+        self,
+        arm: Arm | None = None,
+        own: Vectors | None = None,
+        memory: SemanticMemory | None = None,
+    ) -> Describer:
+        """What describes images in an arm, or in none; `own` prototypes are a site's."""
+        study = self.study
+        mode, released = conditioning_mode(study, arm), study.prototypes
+        vectors = dict(own or {})
+        if released is not None:
+            vectors |= zip(released.classes, released.vectors, strict=True)
+        return describer(self.scorer.space, study.conditioning, mode, vectors, memory)
+
+    @once
+    def synthesiser(self) -> Synthesiser:
+        """The pipeline from plans to accepted images, at a machine that holds no real ones."""
+        return self.synthesiser_with(self.describer())
+
+    def synthesiser_with(
+        self,
+        conditioner: Describer,
+        references: References | None = None,
+        sources: Callable[[Cell], Sequence[Image]] | None = None,
+    ) -> Synthesiser:
+        """The pipeline with a conditioning of its own, and a site's real images; not kept."""
         self.sight.check()
-        augment = self.study.augment
-        space = replace(self.space, spoken=self.spoken)
-        if conditioner is None and augment.unseen:
-            conditioner = composing(space, augment.unseen)
-        return self.synthesiser_of(space, conditioner)
+        return self._synthesiser(self.scorer, conditioner, references=references, sources=sources)
 
     def synthesiser_of(
-        self, space: SemanticSpace, conditioner: Conditioner | None, whole_batches: bool = True
+        self, space: SemanticSpace, conditioner: Describer, whole_batches: bool = True
     ) -> Synthesiser:
-        """The pipeline for a label space and a conditioning, whatever CLIP knows of them.
+        """The pipeline for a label space and a conditioning, whatever CLIP knows of them."""
+        scorer = CellScorer(self.encoder, space)
+        return self._synthesiser(scorer, conditioner, whole_batches=whole_batches)
 
-        A conditioner of None asks for each cell's first prompt. Raises `InputError` if a model is
-        not to be had.
-        """
-        augment, generator = self.study.augment, load_generator(self.diffusion)
+    def _synthesiser(
+        self, scorer: CellScorer, conditioner: Describer, whole_batches: bool = True, **real: Any
+    ) -> Synthesiser:
+        """Raises `InputError` if a model is not to be had."""
+        generator = load_generator(self.diffusion)
         return Synthesiser(
             generator,
-            CellScorer(self.encoder, space),
-            ImageStore(store_directory(self.sources.store), generator.fingerprint),
-            Curation(augment.margin, augment.max_tries),
+            scorer,
+            self.kept("store", lambda: self._store(generator.fingerprint)),
+            Curation(**self.study.curation.model_dump()),
             self.study.seed,
             images_done,
             conditioner=conditioner,
             whole_batches=whole_batches,
+            **real,
         )
+
+    def _store(self, fingerprint: str) -> ImageStore:
+        return ImageStore(store_directory(self.sources.store), fingerprint)
 
     def plan(self, real: Cells, domain_matching: bool) -> Cells:
         """Synthetic images that a client with these real ones shall have, per cell.
@@ -210,9 +241,9 @@ class Workplace:
         Groups of which the same is said are one to the plan; what it wants of them is spread evenly
         over those whose values are known.
         """
-        augment, names = self.study.augment, self.labels.groups
-        present = augment.domain_matching_present if domain_matching else 0
-        budget = Budget(augment.per_class, augment.cell_target, present)
+        how, names = self.study.synthesis, self.labels.groups
+        present = how.domain_matching_present if domain_matching else 0
+        budget = Budget(how.per_class, how.cell_target, present)
         known = known_groups(names)
         said = [self.spoken.get(name, name) for name in names]
         which = np.array([list(dict.fromkeys(said)).index(name) for name in said])

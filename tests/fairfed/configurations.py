@@ -29,7 +29,7 @@ model = "{pipeline}"
 steps = 1
 batch_size = 8
 device = "cpu"
-[augment]
+[synthesis]
 per_class = 8
 cell_target = 0
 pool = 4

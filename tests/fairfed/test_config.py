@@ -169,7 +169,7 @@ def test_options_go_with_the_name_that_an_override_changes(swapped: bool) -> Non
             "arms: 'A': what follows on server_rounds would first count in round 4",
         ),
         (
-            "[augment]\nper_class = 0\n[[arms]]\nname = 'A'\nsystem = 'synthetic'",
+            "[synthesis]\nper_class = 0\n[[arms]]\nname = 'A'\nsystem = 'synthetic'",
             "arms: 'A' trains on synthetic images alone, and none are asked for",
         ),
         ("[zsl]\nunseen = ['Bag', 'Coat', 'Bag']", "zsl.unseen: 'Bag' is there twice"),

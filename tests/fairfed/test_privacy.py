@@ -271,12 +271,12 @@ def test_a_client_that_exits_is_withheld_too(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_is_of_no_ones_data_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(request: object) -> None:
-        raise PublicInputError("lower augment.margin")
+        raise PublicInputError("lower curation.margin")
 
     monkeypatch.setattr("fairfed.systems.classifier.training.train", refuse)
     with InProcessGrid(client_app(SimulatedSites(Config())), 1) as grid:
         (reply,) = grid.send_and_receive([Message(RecordDict(), 1000, "train")])
-    assert "lower augment.margin" in str(reply.error.reason)
+    assert "lower curation.margin" in str(reply.error.reason)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

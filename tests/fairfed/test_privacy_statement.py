@@ -15,7 +15,7 @@ from tests.evaluation.fixtures import ARMS, build_run
 NO_NOISE = "No noise was added to model updates, losses and counts"
 SHARED = "[shared]\nepsilon = 2.5\ncentre = {}\nimage_clients = 2\ntext_clients = 0\n"
 PEERS = "[peers]\nepsilon = 1.5\nseeded_noise = {}\n"
-ONE_SHOT = "[augment]\nepsilon = 3.0\n[[arms]]\nname = 'Once'\nsystem = 'one-shot'\n"
+ONE_SHOT = "[conditioning]\nepsilon = 3.0\n[[arms]]\nname = 'Once'\nsystem = 'one-shot'\n"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_budget_that_nothing_spends_is_not_named(drawn: Run, text: str) -> Non
 @pytest.mark.parametrize(
     ("text", "budget"),
     [
-        (ONE_SHOT, "augment.epsilon = 3 and augment.delta = 1e-05."),
+        (ONE_SHOT, "conditioning.epsilon = 3 and conditioning.delta = 1e-05."),
         (SHARED.format("true"), "shared.epsilon = 2.5 and shared.delta = 1e-05."),
         (PEERS.format("false"), "peers.epsilon = 1.5 and peers.delta = 1e-05."),
     ],

@@ -157,10 +157,10 @@ def _promised(model: Mapping[str, Any]) -> Any:
 
 def _loop(config: Agreement, arm: Arm, known: Sequence[bool] | None) -> ClosedLoop | None:
     """The closed loop of an arm that replans."""
-    augment = config.augment
+    how = config.synthesis
     if not arm.replan:
         return None
-    every, budget, most = arm.replan, augment.replan_budget, augment.replan_cell
+    every, budget, most = arm.replan, how.replan_budget, how.replan_cell
     return ClosedLoop(every, budget, most, config.rounds, () if known is None else known)
 
 

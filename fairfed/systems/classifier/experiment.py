@@ -17,7 +17,13 @@ from evaluation import get_metric
 from fairfed import __version__
 from fairfed.config import Arm
 from fairfed.config.table import TableConfig
-from fairfed.config.training import arm_to_fill, domain_matching_enabled
+from fairfed.config.training import (
+    arms_to_fill,
+    conditioning_mode,
+    domain_matching_enabled,
+    shares_images,
+    uses_prototypes,
+)
 from fairfed.data.tables.fit import fit
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
@@ -31,6 +37,7 @@ from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
 from fairfed.strategies.arm_server import SteeredServer
 from fairfed.systems import PACKAGES
+from fairfed.systems.classifier import prototypes
 from fairfed.systems.classifier.build import build_strategy, check_arms, needs_probe, published
 from fairfed.systems.classifier.probe import check_probe, server_probe
 from fairfed.systems.classifier.server_side import check_prototypes, server_trainer
@@ -57,10 +64,9 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
     session = begin(grid, study, watcher, study.config.arms)
     federation = _described(session)
     watcher.described(federation)
-    session = _fitted(session)
-    filling = arm_to_fill(study.told)
+    session = prototypes.told(_fitted(session))
     for arm in study.config.arms:
-        if filling is not None:
+        for filling in arms_to_fill(study.told):
             _fill(session, filling, federation)
         _train(session, arm)
         if _unknown(federation):  # a site may have come late
@@ -191,11 +197,13 @@ def _arm_row(study: Study, arm: Arm) -> dict[str, Any]:
 def _fill(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
     """Have clients fill their gaps, those that have not yet (`synthetic/clients.json`).
 
-    A continued run keeps the record of what that cost.
+    A conditioning of an arm's own has a file of its own. A continued run keeps the record of what
+    that cost.
     """
     study, watcher = session.study, session.watcher
-    told = study.told
-    former = session.run.read_json(FILLED) or {"clients": [], **dict.fromkeys(COSTS, 0)}
+    told, mode = study.told, conditioning_mode(study.told, arm)
+    file = FILLED if arm == arms_to_fill(told)[0] else f"synthetic/clients-{mode}.json"
+    former = session.run.read_json(file) or {"clients": [], **dict.fromkeys(COSTS, 0)}
     done = {row["client"] for row in former["clients"]}
     away = _unknown(federation)
     whom = [i for i in range(len(session.clients)) if i not in done and i not in away]
@@ -205,8 +213,8 @@ def _fill(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
     matching = domain_matching_enabled(told, arm)
     held = [[[1 if count is None else count for count in row] for row in own] for own in split]
     plans = [study.place.plan(np.array(own), matching) for own in held]
-    sizes = pool_sizes(np.array(plans), told.augment)
-    pools = sizes.max(0) if told.augment.share else sizes.sum(0)
+    sizes = pool_sizes(np.array(plans), told)
+    pools = sizes.max(0) if shares_images(told) else sizes.sum(0)
     batch = told.generator.batch_size
     watcher.synthesising(int((np.ceil(pools / batch) * batch).sum()))
     start = time.perf_counter()
@@ -231,7 +239,7 @@ def _fill(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
         "generated": generated,
         "reused": sum(int(answer["reused"]) for answer in answers.values()),
     }
-    together = _together(list(rejected.values()), told.augment.share)
+    together = _together(list(rejected.values()), shares_images(told))
     for reason, count in former.get("rejected", {}).items():
         together[reason] = together.get(reason, 0) + count
     content = {
@@ -239,7 +247,7 @@ def _fill(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
         "rejected": together,
         **{name: former[name] + cost for name, cost in costs.items()},
     }
-    session.run.write_json(FILLED, content)
+    session.run.write_json(file, content)
     watcher.synthesised(content)
 
 
@@ -301,7 +309,7 @@ def check(study: Study) -> None:
     check_models(place)
     if study.simulation is not None:
         check_rendering(study.simulation)
-    if any(arm.system == "one-shot" for arm in arms):
+    if uses_prototypes(study.told) or any(arm.system == "one-shot" for arm in arms):
         check_prototypes(place)
     if any(arm.system == "zero-shot" for arm in arms):
         place.zero_shot_head()

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from fairfed.config.training import arms_to_fill, shares_images
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.study import Study
+from fairfed.systems.classifier.prototypes import as_told
 from generators.store import encode_png
-from generators.synthesis import Pool, owner
+from generators.synthesis import SHARED, Pool, owner
 from semantic.space import known_groups
 
 IMAGES_PER_CELL = 4
@@ -22,11 +25,13 @@ SPLIT = "test"
 """Whose real images are shown, in `gallery.json` for the privacy statement."""
 
 
-def write_gallery(run: RunDirectory, sites: SimulatedSites) -> None:
+def write_gallery(run: RunDirectory, study: Study) -> None:
     """Write `synthetic/gallery.json` and its images, where anything was synthesised."""
     if run.read_json("synthetic/clients.json") is None:
         return
-    data, place = sites.images, sites.place(sites.study)
+    study = as_told(study, run)
+    sites, place = study.simulated("the gallery"), study.place
+    data = sites.images
     table = data.table
     lacking = (data.train_cells() == 0).sum(0) * known_groups(table.group_names)
     rng = np.random.default_rng(run.config.seed)
@@ -38,7 +43,7 @@ def write_gallery(run: RunDirectory, sites: SimulatedSites) -> None:
             continue
         shown_as.add((c, names[g]))
         alike = [i for i, name in enumerate(names) if name == names[g]]
-        pool = _pool(sites, c, g)
+        pool = _pool(study, sites, c, g)
         of_cell = (table.labels == c) & np.isin(table.groups, alike)
         rows = np.flatnonzero(table.test & of_cell)
         shown = rng.permutation(rows)[:IMAGES_PER_CELL]
@@ -54,15 +59,12 @@ def write_gallery(run: RunDirectory, sites: SimulatedSites) -> None:
     run.write_json("synthetic/gallery.json", {"split": SPLIT, "cells": cells})
 
 
-def _pool(sites: SimulatedSites, c: int, g: int) -> Pool:
-    """Accepted images of a cell: the shared ones, or those of the first client that lacks it."""
-    augment, place = sites.study.augment, sites.place(sites.study)
-    if augment.share:
-        return place.synthesiser.pool(c, g, augment.pool)
-    cells = sites.data().train_cells()
-    client = int(np.flatnonzero(cells[:, c, g] == 0)[0])
-    wanted = place.plan(cells[client], augment.domain_matching)
-    return place.synthesiser.pool(c, g, int(wanted[c, g]), owner(client))
+def _pool(study: Study, sites: SimulatedSites, c: int, g: int) -> Pool:
+    """Accepted images of a cell, of the first client that lacks it."""
+    client = int(np.flatnonzero(sites.data().train_cells()[:, c, g] == 0)[0])
+    site, arm = sites.cut(client, study.told), arms_to_fill(study.told)[0]
+    whose = SHARED if shares_images(study.told) else owner(client)
+    return site.synthesiser(arm).pool(c, g, int(site.pools(arm)[c, g]), whose)
 
 
 def _write(run: RunDirectory, name: str, image: np.ndarray[Any, np.dtype[np.uint8]]) -> str:

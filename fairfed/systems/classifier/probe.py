@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SHORT = (
     "the server's probe set lacks images: curation left {found} of {wanted} of class {label!r}, "
-    "group {group!r}; lower augment.margin or raise augment.max_tries"
+    "group {group!r}; lower curation.margin or raise curation.max_tries"
 )
 UNDEFINED = (
     "fairness.metric '{metric}' is undefined on the server's {n} validation rows, which lack a "

@@ -8,32 +8,25 @@ seed differ in the noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from flwr.app import Context, RecordDict
 
 from fairfed.config import Arm
+from fairfed.config.federation import PrototypeRows
+from fairfed.config.training import uses_prototypes
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites import dp_release
+from fairfed.sites.collection import IID, MAIN
 from fairfed.sites.request import split_of
 from fairfed.sites.site import Site
+from fairfed.sites.study import Study
 from fairfed.systems.session import Session
-from semantic.conditioning import Conditioner, Description
-from semantic.prototypes import PrototypeSums, sum_prototypes
 from semantic.release import NoisedPrototypes, merge_prototypes
-from semantic.space import Cell
 
-
-@dataclass(frozen=True)
-class ReleasedConditioner(Conditioner):
-    """Conditions on a class's prototype where there is one."""
-
-    otherwise: Conditioner = field(kw_only=True)  # what describes the other classes
-
-    def describe(self, cell: Cell, seed: int) -> Description:
-        """Description of the image with this seed."""
-        if cell.class_name in self.prototypes or str(cell) in self.prototypes:
-            return super().describe(cell, seed)
-        return self.otherwise.describe(cell, seed)
+KEPT = "synthetic/prototypes-{split}.json"
 
 
 def release(site: Site, context: Context) -> RecordDict:
@@ -43,18 +36,32 @@ def release(site: Site, context: Context) -> RecordDict:
     return dp_release.kept(context, key, lambda: _noised(site), site.kept)
 
 
-def class_sums(site: Site) -> PrototypeSums:
-    """Exact sums of the CLIP embeddings of a site's training images, by class."""
-    table, rows, encoder = site.images, site.rows.train, site.place.encoder
-    embeddings = encoder.embed_images(table.images[rows]).numpy()
-    labels, classes = table.labels[rows], table.classes
-    return sum_prototypes(embeddings, labels, classes, encoder=encoder.fingerprint)
-
-
 def _noised(site: Site) -> NoisedPrototypes:
     """A fresh release of the client's training images, by class."""
-    augment = site.study.augment
-    return class_sums(site).release(augment.epsilon, augment.delta, augment.minimum)
+    how = site.study.conditioning
+    return site.class_sums().release(how.epsilon, how.delta, how.minimum)
+
+
+def told(session: Session) -> Session:
+    """The run, with the federation's prototypes among what sites are told, where they use them."""
+    study = session.study
+    if not uses_prototypes(study.told):
+        return session
+    arms = [arm for arm in study.told.arms if arm.augment]
+    arm = next((arm for arm in arms if not arm.iid), arms[0])
+    return replace(session, study=_with(study, gather(session, arm)))
+
+
+def as_told(study: Study, run: RunDirectory) -> Study:
+    """A study with what its run has told of prototypes."""
+    kept = (run.read_json(KEPT.format(split=split)) for split in (MAIN, IID))
+    found = next(filter(None, kept), None) if uses_prototypes(study.told) else None
+    return study if found is None else _with(study, usable(found))
+
+
+def _with(study: Study, vectors: Mapping[str, tuple[float, ...]]) -> Study:
+    rows = PrototypeRows(classes=tuple(vectors), vectors=tuple(vectors.values()))
+    return study.with_told(study.told.model_copy(update={"prototypes": rows}))
 
 
 def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:
@@ -63,7 +70,7 @@ def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:
     ``synthetic/prototypes-main.json`` (of IID arms: ``-iid``) keeps the merged release, with its
     (ε, δ). Clients that do not answer, or use different CLIP models, end the run.
     """
-    file = f"synthetic/prototypes-{split_of(arm)}.json"
+    file = KEPT.format(split=split_of(arm))
     kept = session.run.read_json(file)
     if kept is None:
         answers = session.query("release", session.study.request(arm))
@@ -73,5 +80,10 @@ def gather(session: Session, arm: Arm) -> dict[str, tuple[float, ...]]:
             "bytes": sum(a.array_records["arrays"].count_bytes() for a in answers.values()),
         }
         session.run.write_json(file, kept)
+    return usable(kept)
+
+
+def usable(kept: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Prototypes of a kept release that noise spoils little enough."""
     found = NoisedPrototypes.from_json(kept).prototypes()
     return {name: prototype.vector for name, prototype in found.items() if prototype.usable}

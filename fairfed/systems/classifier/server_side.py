@@ -5,7 +5,8 @@ of FGL (Federated Generative Learning, Zhang, Qi & Zhao 2023, arXiv 2306.16064),
 once what conditions the generator, the server synthesises and trains, and rounds of FedAvg may
 follow. Departure: FGL's clients send captions of their images (or class names); ours send class
 prototypes in CLIP's image space with noise for a stated (ε, δ), of which no image can be read.
-A class that no client releases is called by its name, or composed if it is in `augment.unseen`.
+A class that no client releases is called by its name, or composed if it is in
+`conditioning.unseen`.
 """
 
 from __future__ import annotations
@@ -20,20 +21,19 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 
 from fairfed.config import Arm
-from fairfed.config.training import training_settings
+from fairfed.config.training import shares_images, training_settings
 from fairfed.draws import generator_of
 from fairfed.rounds.arrays import Model, decode, encode, validate_update
+from fairfed.sites.conditioning import describer
 from fairfed.sites.generation import NONE_ACCEPTED
-from fairfed.sites.unseen import composing
 from fairfed.sites.workplace import Workplace
 from fairfed.strategies.aggregation import LOST
 from fairfed.strategies.steered import FairnessSteered
-from fairfed.systems.classifier.prototypes import ReleasedConditioner, gather
+from fairfed.systems.classifier.prototypes import gather
 from fairfed.systems.session import Session
 from generators.diffusion import load_generator
 from generators.requests import Request, refuse
 from generators.synthesis import SyntheticSet
-from semantic.conditioning import Conditioner
 from semantic.errors import InputError
 
 logger = logging.getLogger("fairfed")
@@ -116,18 +116,20 @@ def server_trainer(session: Session, arm: Arm) -> Trainer:
 def _server_images(session: Session, arm: Arm) -> SyntheticSet:
     """Images of every cell, as a client that holds nothing would plan them."""
     study, run, watcher = session.study, session.run, session.watcher
-    augment, place = study.told.augment, study.place
+    told, place = study.told, study.place
     start = time.perf_counter()
-    maker = place.synthesiser
+    described = place.describer(arm)
     conditioned: tuple[str, ...] = ()
     if arm.system == "one-shot":
         vectors = gather(session, arm)
-        maker = place.synthesiser_with(_released(place, vectors))
+        space = place.scorer.space
+        described = describer(space, told.conditioning, "prototype", vectors)
         conditioned = tuple(sorted(vectors))
+    maker = place.synthesiser_with(described)
     shape = len(place.labels.classes), len(place.labels.groups)
     wanted = place.plan(np.zeros(shape, np.int64), False)
     watcher.synthesising(int(wanted.sum()))
-    made = maker.fill(wanted, study.server, augment.pool, augment.share)
+    made = maker.fill(wanted, study.server, told.synthesis.pool, shares_images(told))
     if not len(made.labels):
         raise InputError(NONE_ACCEPTED.format(who=f"arm '{arm.name}'"))
     content = {
@@ -144,13 +146,6 @@ def _server_images(session: Session, arm: Arm) -> SyntheticSet:
         run.write_json(file, content)
     watcher.synthesised(content)
     return made
-
-
-def _released(place: Workplace, vectors: dict[str, tuple[float, ...]]) -> Conditioner:
-    """What conditions on prototypes, and composes or names the classes that have none."""
-    space, unseen = place.synthesiser.space, place.study.augment.unseen
-    otherwise = composing(space, unseen) if unseen else Conditioner(space)
-    return ReleasedConditioner(space, "prototype", prototypes=vectors, otherwise=otherwise)
 
 
 def check_prototypes(place: Workplace) -> None:

@@ -29,7 +29,6 @@ from fairfed.models import confusion_counts, train_epochs
 from fairfed.models.training import as_float
 from fairfed.sites.site import Site
 from fairfed.strategies.aggregate import is_parameter
-from fairfed.systems.classifier.prototypes import class_sums
 from fairfed.systems.peers.profiles import Profile, profile
 from fairfed.systems.peers.relay import Report
 from semantic.prototypes import PrototypeSums
@@ -101,7 +100,7 @@ def _model(site: Site, weights: ArrayRecord | None = None) -> nn.Module:
 
 
 def _sums(site: Site) -> PrototypeSums:
-    return site.place.kept(("sums", site.name), lambda: class_sums(site))
+    return site.place.kept(("sums", site.name), site.class_sums)
 
 
 def first_order(

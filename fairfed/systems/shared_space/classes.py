@@ -21,10 +21,10 @@ from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.workplace import Workplace
 from generators.synthesis import SHARED, Synthesiser
 from semantic.composable import composability
-from semantic.conditioning import UNNAMED_NOUN, ComposingConditioner, Conditioner
+from semantic.conditioning import UNNAMED_NOUN, Conditioner, Describer, PerClass
 from semantic.encoder import ClipEncoder
 from semantic.errors import InputError
-from semantic.memory import RecallingConditioner, SemanticMemory, remember
+from semantic.memory import Recalling, SemanticMemory, remember
 from semantic.naming import UNNAMED_GROUPS
 from semantic.space import Cell, SemanticSpace, known_groups
 
@@ -156,15 +156,15 @@ def synthesiser(place: Workplace) -> Synthesiser:
 
     def make() -> Synthesiser:
         known = place.space
-        conditioner: Conditioner
+        named = Conditioner(known)
+        conditioner: Describer
         if required(place.study.arrival).recall:
-            conditioner = RecallingConditioner(known, memory=memory(place))
+            conditioner = Recalling(memory(place), known).instead_of(named)
         else:
             judged = composability(known.table.of(known.classes), _unseen(place))
             adds = {one.class_name: one.adds for one in judged}
-            conditioner = ComposingConditioner(
-                known, "composition", unnamed=tuple(adds), emphasised=adds
-            )
+            composed = Conditioner(known, "composition", unnamed=tuple(adds), emphasised=adds)
+            conditioner = PerClass(dict.fromkeys(adds, composed), named)
         return place.synthesiser_of(known, conditioner)
 
     return place.kept("arrival", make)

@@ -105,7 +105,9 @@ def _noised(site: SharedSite) -> NoisedPrototypes:
     sums = sum_prototypes(rows, which, (IMAGES, CAPTIONS), encoder=clip.fingerprint)
     # A row that is in both sums counts twice: each sum has half the budget, and both have it all.
     paired = 2 if own.kind == "both" else 1
-    noised = sums.release(shared.epsilon / paired, shared.delta / paired, study.augment.minimum)
+    noised = sums.release(
+        shared.epsilon / paired, shared.delta / paired, study.conditioning.minimum
+    )
     return replace(noised, guarantee=Guarantee(shared.epsilon, shared.delta))
 
 

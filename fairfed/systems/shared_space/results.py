@@ -65,7 +65,7 @@ PRIVACY = (
 )
 NOT_CENTRED = (
     "Not centred: no client has released its sum of images, for each has fewer than "
-    "augment.minimum = {minimum} (by noised count); lower that, or set shared.centre = false"
+    "conditioning.minimum = {minimum} (by noised count); lower that, or set shared.centre = false"
 )
 
 
@@ -170,7 +170,7 @@ def _notes(config: Config, met: dict[str, Any], logged: dict[str, list[Line]]) -
     """What a reader of the numbers must know of how they came about; nothing as a rule."""
     found = []
     if required(config.shared).centre and IMAGES not in met["means"]:
-        found.append(NOT_CENTRED.format(minimum=config.augment.minimum))
+        found.append(NOT_CENTRED.format(minimum=config.conditioning.minimum))
     for variant in variants_of(config):
         lines = logged[variant.title]
         failed = [line for line in lines if not any(row["weight"] for row in line["clients"])]

@@ -102,7 +102,7 @@ def test_data_of_the_command_line_and_its_settings_win(
         (["--set", 'semantic.templates=["a photo"]'], "lacks the field {noun}"),
         (["--set", "conditioning.mode=attributes"], "has no attribute of at least 0.5"),
         (["--set", "conditioning.mode=prototype"], "no prototype for hat"),
-        (["--set", 'conditioning.unnamed=["shoe"]'], "conditioning.unnamed: 'shoe' is no class"),
+        (["--set", 'conditioning.unseen=["shoe"]'], "conditioning.unseen: 'shoe' is no class"),
         (["--set", 'curation.checks=["taste"]'], "'taste' is unknown"),
         (["--set", "synthesis.per_klass=1"], "did you mean 'per_class'?"),
     ],

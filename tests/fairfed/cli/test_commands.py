@@ -131,11 +131,11 @@ def test_doctor_names_a_damaged_file(
 def test_federation_in_which_every_client_fails_ends_with_its_first_reason(
     run_here: Command, tmp_path: Path
 ) -> None:
-    code, _, complaint = run_here("augment.margin=100", "augment.max_tries=1", "rounds=4")
+    code, _, complaint = run_here("curation.margin=100", "curation.max_tries=1", "rounds=4")
     last = complaint.splitlines()[-1]
     assert code == 1
     assert last.startswith("Error: arm 'both': no client gave a usable reply in 3 rounds in a row")
-    assert "ask for less (augment.margin)" in last
+    assert "ask for less (curation.margin)" in last
     assert (tmp_path / "run" / "rounds.jsonl").read_text().count('"FedAvg"') == 4
 
 

@@ -28,7 +28,7 @@ CHOICES = {
 }
 """Fields called a source of which these are all values."""
 SAID = {
-    "AugmentSettings.balance": "source (real or synthetic)",
+    "SynthesisSettings.balance": "source (real or synthetic)",
     "InversionConfig.per_class": "of each that the source knows",
     "PeersConfig.seeded_noise": "refused unless `data.source` is `bundled`",
 }
@@ -88,7 +88,7 @@ def _open_texts(schema: Any, where: str) -> Iterator[str]:
 
 FREE = [
     "AdaptConfig.context", "Arm.name", "ArrivalConfig.class_name", "AttributeRows.attributes",
-    "AttributeRows.classes", "AttributeRows.prompts", "AugmentSettings.unseen",
+    "AttributeRows.classes", "AttributeRows.prompts", "ConditioningConfig.unseen",
     "FairnessConfig.metric", "FederationConfig.fingerprints", "FederationConfig.name",
     "GeneratorSettings.negative", "GeneratorSettings.scheduler", "LabelSpace.classes",
     "LabelSpace.found_groups", "LabelSpace.sensitive", "SemanticSettings.templates",
@@ -124,7 +124,7 @@ def _secretive(folder: Path) -> Config:
         model = "/srv/{MARK}/sd15"
         lora = ["/srv/{MARK}/style.safetensors:0.5"]
         embeddings = ["/srv/{MARK}/words.pt=<word>"]
-        [augment]
+        [synthesis]
         store = "/srv/{MARK}/store"
         """,
         "x",
@@ -146,7 +146,7 @@ def test_a_study_holds_nothing_of_where_things_are(tmp_path: Path) -> None:
 
 def test_what_is_of_a_machine_is_refused_in_a_study() -> None:
     told = agreed(Config(), LABELS, None, {}).model_dump(mode="json")
-    for section, field in (("generator", "model"), ("semantic", "encoder"), ("augment", "store")):
+    for section, field in (("generator", "model"), ("semantic", "encoder"), ("synthesis", "store")):
         with pytest.raises(ValueError, match=f"{section}.{field}"):
             FederationConfig.model_validate({**told, section: {field: "/srv/x"}})
     for field in ("data", "out", "engine", "workers", "partition"):

@@ -58,7 +58,7 @@ def test_the_bits_are_the_simulations_whatever_sites_and_link_go_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Sites under new node ids, a link that is ill, synthesis in slices, states at home."""
-    settings = "augment.share=false", "data.classes=['bag', 'dress', 'coat']", EVERY
+    settings = "synthesis.share=false", "data.classes=['bag', 'dress', 'coat']", EVERY
     simulated = small(*settings, f"out={tmp_path}/simulated")
     run_of(simulated)
     sites, link = hospitals(), Link()

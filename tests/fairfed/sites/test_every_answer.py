@@ -38,7 +38,7 @@ def answer(request: Request) -> Message:
 
 
 def refuse(request: Request) -> Message:
-    raise PublicInputError("lower augment.margin")
+    raise PublicInputError("lower curation.margin")
 
 
 def every_message(site: SiteConfig, config: Config) -> list[Message]:
@@ -73,7 +73,7 @@ def test_each_message_type_has_its_line(
     ]
     for line, reply in zip(found, replies, strict=True):
         if handler is refuse:
-            assert line["error"] == "lower augment.margin"
+            assert line["error"] == "lower curation.margin"
             continue
         assert line["digest"] == digest_of(reply.content)
         assert line["records"].keys() == reply.content.keys()
@@ -92,7 +92,7 @@ def test_what_a_release_spends_is_in_the_ledger_and_counted_once_a_draw(
     small: Small, hospitals: Hospitals, tmp_path: Path
 ) -> None:
     arms = 'arms=[{name="Once", system="one-shot", augment=false}]'
-    real = study(small(arms, "augment.epsilon=3.0"), tmp_path / "real")
+    real = study(small(arms, "conditioning.epsilon=3.0"), tmp_path / "real")
     site = hospitals()[0]
     for _ in range(2):  # drawn once, and sent again
         asked(site, real, "Once", ("query.release", {}))

@@ -49,8 +49,8 @@ def test_domain_matching_by_an_autoencoder_that_knows_no_such_images_is_refused(
     small: Small,
 ) -> None:
     with pytest.raises(InputError, match=r"it errs by \d+ of 255.*domain_matching = false"):
-        check_rendering(simulation_of(small("augment.autoencode=0.5")))
-    plain = small("augment.autoencode=0.5", "augment.domain_matching=false")
+        check_rendering(simulation_of(small("synthesis.autoencode=0.5")))
+    plain = small("synthesis.autoencode=0.5", "synthesis.domain_matching=false")
     check_rendering(simulation_of(plain))
 
 
@@ -68,7 +68,7 @@ def test_hidden_groups_are_planned_and_described_as_one(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fairfed.sites.workplace.look", lambda *given: Sight(hidden=(0,)))
-    place = place_of(small("augment.cell_target=10", "name=hidden"))
+    place = place_of(small("synthesis.cell_target=10", "name=hidden"))
     # Twenty bags of one sex are bags enough; six dresses lack four; coats lack altogether.
     real = np.array([[20, 0], [0, 0], [3, 3]])
     assert place.plan(real, False).tolist() == [[0, 0], [4, 4], [2, 2]]

@@ -45,7 +45,7 @@ def blind(tmp_path: Path) -> Iterator[Callable[[], None]]:
 def test_sites_end_with_the_bits_of_the_simulation_that_their_data_are_cut_from(
     small: Small, hospitals: Hospitals, blind: Callable[[], None], tmp_path: Path
 ) -> None:
-    settings = "augment.share=false", "data.classes=['bag', 'dress', 'coat']"
+    settings = "synthesis.share=false", "data.classes=['bag', 'dress', 'coat']"
     simulated = small(*settings, f"out={tmp_path}/simulated")
     kept = tuple(arm for arm in simulated.arms if not arm.iid)
     simulated = simulated.model_copy(update={"arms": kept})

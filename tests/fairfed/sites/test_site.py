@@ -38,7 +38,7 @@ def test_rows_that_count_the_same_have_no_weights() -> None:
 
 
 def test_training_set_puts_real_rows_first_and_counts_sources_apart(small: Small) -> None:
-    config = small("augment.autoencode=0.5")
+    config = small("synthesis.autoencode=0.5")
     site = site_of(config, 0)
     plain, both = (site.training_set(arm) for arm in config.arms[:2])
     assert (plain.n_real, plain.n_synthetic, plain.weights) == (24, 0, None)
@@ -51,7 +51,7 @@ def test_training_set_puts_real_rows_first_and_counts_sources_apart(small: Small
 
 
 def test_without_domain_matching_only_gaps_are_filled(small: Small) -> None:
-    config = small("augment.domain_matching=false")
+    config = small("synthesis.domain_matching=false")
     both = site_of(config, 0).training_set(config.arms[1])
     assert both.n_synthetic == 8
     assert len(both.inputs) == 24 + 8
@@ -59,14 +59,14 @@ def test_without_domain_matching_only_gaps_are_filled(small: Small) -> None:
 
 def test_client_that_lacks_nothing_trains_without_synthetic_images(small: Small) -> None:
     config = small(
-        "augment.per_class=0", "augment.domain_matching_present=0", "augment.autoencode=0.5"
+        "synthesis.per_class=0", "synthesis.domain_matching_present=0", "synthesis.autoencode=0.5"
     )
     both = site_of(config, 0).training_set(config.arms[1])
     assert (both.n_real, both.n_synthetic, len(both.inputs)) == (24, 0, 48)
 
 
 def test_cells_that_cannot_be_filled_at_all_say_what_to_change(small: Small) -> None:
-    config = small("augment.margin=100")
+    config = small("curation.margin=100")
     with pytest.raises(InputError, match="client a: none of the synthetic images was accepted"):
         site_of(config, 0).training_set(config.arms[1])
 

@@ -88,7 +88,7 @@ def counted(site: SiteConfig, config: Config) -> list[Any]:
 def test_a_count_that_is_not_said_follows_from_nothing_that_is(
     small: Small, hospitals: Hospitals, tmp_path: Path, policy: str, split: str
 ) -> None:
-    real = study(small("augment.share=false"), tmp_path / "real")
+    real = study(small("synthesis.share=false"), tmp_path / "real")
     site = hospitals(a=policy)[0]
     before = counted(site, real)
     without_one(site, split)

@@ -103,6 +103,6 @@ def test_the_probe_is_balanced_and_counts_a_models_predictions(small: Small) -> 
 
 
 def test_a_probe_that_curation_leaves_short_is_refused(small: Small) -> None:
-    config = small("fairness.probe=2", "augment.margin=100", "augment.max_tries=1")
+    config = small("fairness.probe=2", "curation.margin=100", "curation.max_tries=1")
     with pytest.raises(InputError, match="probe set lacks images: curation left 0 of 2"):
         server_probe(simulated_study(config))

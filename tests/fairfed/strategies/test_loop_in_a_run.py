@@ -16,8 +16,8 @@ from tests.fairfed.runs import logged, new_process, play, site_of
 
 Small = Callable[..., Config]
 
-LOOP = ('arms=[{name="Loop", augment=true, replan=2}]', "rounds=6", "augment.replan_budget=5",
-        "augment.replan_cell=3")  # fmt: skip
+LOOP = ('arms=[{name="Loop", augment=true, replan=2}]', "rounds=6", "synthesis.replan_budget=5",
+        "synthesis.replan_cell=3")  # fmt: skip
 
 
 def without_costs(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def test_every_plan_is_logged_made_and_measured(small: Small) -> None:
 
 def test_workers_and_interruptions_change_nothing(small: Small, tmp_path: Any) -> None:
     often = ('arms=[{name="Loop", augment=true, replan=1}]', "rounds=3", *LOOP[2:],
-             "augment.share=false")  # fmt: skip
+             "synthesis.share=false")  # fmt: skip
     whole = small(*often, f"out={tmp_path}/whole")
     play(whole, workers=1)
     assert [line["loop"]["spent"]["generated"] > 0 for line in logged(whole)] == [False, True, True]

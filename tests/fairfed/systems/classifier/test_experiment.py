@@ -72,7 +72,7 @@ def test_run_directory_holds_what_the_report_needs(finished_small: Config) -> No
 
 
 def test_gallery_shows_a_clients_own_images_where_none_are_shared(small: Small) -> None:
-    config = _run(small("augment.share=false"))
+    config = _run(small("synthesis.share=false"))
     gallery = json.loads((config.run_directory / "synthetic" / "gallery.json").read_text())
     assert all(len(cell["synthetic"]) == 4 for cell in gallery["cells"])
 
@@ -86,7 +86,7 @@ def test_nothing_is_synthesised_nor_compared_for_people_of_unknown_group(
     blank = [row.replace(",f,", ",,") if i % 3 == 0 else row for i, row in enumerate(rows)]
     (folder / "metadata.csv").write_text("\n".join(blank) + "\n")
     arms = 'arms=[{name="Loop", rule="fairfed", augment=true, replan=1}]'
-    config = _run(small(f"data.source={folder}", "augment.cell_target=9", arms))
+    config = _run(small(f"data.source={folder}", "synthesis.cell_target=9", arms))
     run = read_run(config.run_directory)
     assert (run.groups, run.unknown, run.clients) == (
         ("f", "m", "missing"), ("missing",), ("a", "b", "c"),

@@ -49,7 +49,8 @@ LOCAL = '{name="Local", system="local"}'
 CENTRAL = '{name="Central", system="centralised", reference=true}'
 SCAFFOLD = '{name="Scaffold", control_variates=true}'
 RELEASED = (
-    "augment.epsilon=1e9", "augment.minimum=1", "data.image_size=32", "generator.model=bundled",
+    "conditioning.epsilon=1e9", "conditioning.minimum=1", "data.image_size=32",
+    "generator.model=bundled",
 )  # fmt: skip
 ONE_SHOT = '{name="One", system="one-shot", server_rounds=1}'
 
@@ -199,7 +200,7 @@ def test_a_generator_without_prototypes_is_refused_before_any_is_released(small:
 def test_unseen_classes_without_a_prototype_are_composed(small: Small) -> None:
     named = (
         "data.source=bundled", 'data.sensitive=["tint"]', "partition.name=iid",
-        'augment.unseen=["Dress"]', "semantic.attributes=bundled",
+        'conditioning.unseen=["Dress"]', "semantic.attributes=bundled",
     )  # fmt: skip
     config = small(_arms(ONE_SHOT), *RELEASED, *named)
     released = _released(place_of(config), {"Bag": (0.0,) * 128})

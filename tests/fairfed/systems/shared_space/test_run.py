@@ -190,13 +190,13 @@ def test_nothing_is_centred_where_no_image_sum_is_released(
     from fairfed.cli.running import run_here
 
     own = ("rounds=1", "shared.variants=['descriptions', 'captions']")
-    withheld = small_shared(*own, "augment.minimum=1000", f"out={tmp_path}/withheld")
+    withheld = small_shared(*own, "conditioning.minimum=1000", f"out={tmp_path}/withheld")
     run_here(withheld)
     assert "Not centred: no client has released" in capsys.readouterr().out
     plain = run_of(small_shared(*own, "shared.centre=false", f"out={tmp_path}/plain"))
     assert logged(withheld) == logged(plain)
-    assert "augment.minimum = 1000" in (withheld.run_directory / "results.md").read_text()
-    centred = run_of(small_shared(*own, "augment.minimum=1", f"out={tmp_path}/centred"))
+    assert "conditioning.minimum = 1000" in (withheld.run_directory / "results.md").read_text()
+    centred = run_of(small_shared(*own, "conditioning.minimum=1", f"out={tmp_path}/centred"))
     assert logged(centred) != logged(plain)
     assert "Not centred" not in (centred / "results.md").read_text()
 
@@ -254,8 +254,10 @@ def test_clients_are_asked_for_their_sums_once_in_a_run(small_shared: Small) -> 
 def test_the_stated_guarantee_is_that_of_a_row_in_both_sums(small_shared: Small) -> None:
     from fairfed.systems.shared_space.embeddings import _noised
 
-    plain = small_shared("augment.minimum=1")
-    paired = small_shared("augment.minimum=1", "shared.image_clients=0", "shared.both_clients=2")
+    plain = small_shared("conditioning.minimum=1")
+    paired = small_shared(
+        "conditioning.minimum=1", "shared.image_clients=0", "shared.both_clients=2"
+    )
     for client, kind in enumerate(("both", "both", "text")):
         site = site_of(paired, client)
         assert site.own.kind == kind

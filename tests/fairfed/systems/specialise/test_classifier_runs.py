@@ -84,7 +84,7 @@ def test_it_runs_beside_synthetic_images_and_a_probe(
     small: Small, play: Play, logged: Logged
 ) -> None:
     arms = 'arms=[{name="A", adapt="lora", augment=true, signal="probe", rule="fairfed"}]'
-    config = small(arms, "model=clip", "rounds=1", "fairness.probe=1", "augment.per_class=2")
+    config = small(arms, "model=clip", "rounds=1", "fairness.probe=1", "synthesis.per_class=2")
     play(config)
     clients = logged(config)[0]["clients"]
     assert all(client["error"] is None and client["n_synthetic"] > 0 for client in clients)

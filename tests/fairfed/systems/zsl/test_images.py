@@ -60,7 +60,7 @@ model = "{tiny_pipeline}"
 steps = 1
 batch_size = 2
 device = "cpu"
-[augment]
+[synthesis]
 margin = -100
 store = "{tmp_path}/store"
 [zsl]

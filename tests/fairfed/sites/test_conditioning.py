@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairfed.sites.unseen import MOST_WORDS, composing
+from fairfed.sites.conditioning import MOST_WORDS, composing
 from semantic.attributes import load_attributes, table_from_names
 from semantic.errors import InputError
 from semantic.space import Cell, SemanticSpace
@@ -44,7 +44,7 @@ def test_an_attribute_of_no_seen_class_is_left_out() -> None:
 
 
 def test_unknown_classes_and_empty_tables_are_refused() -> None:
-    with pytest.raises(InputError, match=r"augment.unseen: 'Boot' is no class"):
+    with pytest.raises(InputError, match=r"conditioning.unseen: 'Boot' is no class"):
         composing(_space(), ("Boot",))
     bare = SemanticSpace(("a", "b"), ("all",), table_from_names(("a", "b")))
     with pytest.raises(InputError, match="give a class × attribute table"):
