@@ -207,9 +207,7 @@ class Synthesiser:
         """Score and store; by key."""
         if not images:
             return {}
-        keys = [request_key(request, self._store.generator) for request, _, _ in images]
-        embeddings = self._scorer.embed_kept(keys, [image for _, image, _ in images])
-        log_scores = self._scorer.scores_of(embeddings)
+        log_scores = self._scorer.scores(np.stack([image for _, image, _ in images]))
         scores = np.exp(log_scores[:, label, group])
         scored: dict[str, tuple[Entry, Image]] = {}
         apart = margins(log_scores, label, group, self.space.alike(label, group))

@@ -21,6 +21,8 @@ BUNDLED_CLIP = Path(str(files("semantic") / "bundled" / "clip"))
 """open_clip directory of the miniature CLIP that comes with the package."""
 
 BATCH = 256
+MOST_READ = 1024
+"""Lists of texts whose embeddings an encoder keeps."""
 UNKNOWN = (
     "CLIP model {source!r} (semantic.encoder) is not known: give 'bundled', a directory with "
     "open_clip_config.json, 'hf-hub:NAME', or MODEL/PRETRAINED of open_clip; near it are {close}"
@@ -118,6 +120,7 @@ class ClipEncoder:
         self.model: Any = model.eval().requires_grad_(False)
         self.dimension = int(self.model.visual.output_dim)
         self._preprocess: Any = preprocess
+        self._read: dict[tuple[str, ...], Tensor] = {}
         folder = name.removeprefix("local-dir:")
         local = name != folder
         self.known_words: KnownWords | None = load_known_words(Path(folder)) if local else None
@@ -147,10 +150,15 @@ class ClipEncoder:
         """Unit embeddings of texts, ``[len(texts), dimension]``, on the CPU."""
         import torch
 
-        with torch.no_grad():
-            tokens = self.tokenize(texts).to(self.device)
-            found: Tensor = self.model.encode_text(tokens, normalize=True).cpu()
-        return found
+        asked = tuple(texts)
+        if asked not in self._read:  # every site asks for the same ones
+            with torch.no_grad():
+                tokens = self.tokenize(texts).to(self.device)
+                found: Tensor = self.model.encode_text(tokens, normalize=True).cpu()
+            if len(self._read) >= MOST_READ:
+                self._read.clear()
+            self._read[asked] = found
+        return self._read[asked].clone()
 
 
 def check_source(source: str) -> None:

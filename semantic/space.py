@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ def known_groups(groups: Sequence[str]) -> Flags:
 
 
 MOST_KEPT = 50_000
-"""Embeddings of synthetic images that a scorer keeps, so that several sites can judge them."""
+"""Embeddings that a scorer keeps."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,11 @@ class CellScorer:
         self._which = np.array([distinct.index(own) for own in described], np.int64)
         means = [encoder.embed_texts(list(prompts)).mean(0) for _, *prompts in distinct]
         self._texts: Tensor = torch.nn.functional.normalize(torch.stack(means), dim=1)
-        self._kept: dict[str, Vectors] = {}
-        self._read: dict[tuple[str, ...], Vectors] = {}
+        self._kept: dict[bytes, Vectors] = {}
 
     @property
     def fingerprint(self) -> str:
         """Identity of what the scores depend on."""
-        import hashlib
-
         parts = repr((self.encoder.fingerprint, self.space.classes, self.space.groups,
                       self.space.table.prompts, self.space.templates,
                       *sorted(self.space.spoken.items())))  # fmt: skip
@@ -129,26 +127,20 @@ class CellScorer:
         return self.scores_of(self.embed(images))
 
     def embed(self, images: Images) -> Vectors:
-        """Unit embeddings of images ``[n, H, W, 3]``; ``[n, dimension]``."""
-        found: Vectors = self.encoder.embed_images(images).numpy()
-        return found
+        """Unit embeddings of images ``[n, H, W, 3]``; ``[n, dimension]``.
 
-    def embed_kept(self, keys: Sequence[str], images: Sequence[Images]) -> Vectors:
-        """Unit embeddings ``[n, d]`` of images by their keys: each is embedded once."""
+        They are kept, by the images' pixels: several sites judge the same synthetic ones.
+        """
+        keys = [hashlib.sha256(image.tobytes()).digest() for image in images]
         new = {key: i for i, key in enumerate(keys) if key not in self._kept}
+        if len(self._kept) + len(new) > MOST_KEPT:
+            self._kept, new = {}, {key: i for i, key in enumerate(keys)}
+        kept = self._kept
         if new:
-            if len(self._kept) > MOST_KEPT:
-                self._kept.clear()
-                new = {key: i for i, key in enumerate(keys)}
-            found = self.embed(np.stack([images[i] for i in new.values()]))
-            self._kept |= dict(zip(new, found, strict=True))
-        return np.stack([self._kept[key] for key in keys])
-
-    def embed_texts(self, texts: tuple[str, ...]) -> Vectors:
-        """Unit embeddings ``[n, d]`` of texts, which are embedded once."""
-        if texts not in self._read:
-            self._read[texts] = self.encoder.embed_texts(list(texts)).numpy()
-        return self._read[texts]
+            found = self.encoder.embed_images(images[list(new.values())]).numpy()
+            kept |= dict(zip(new, found, strict=True))
+        rows = [kept[key] for key in keys]
+        return np.stack(rows) if rows else np.zeros((0, self.encoder.dimension), np.float32)
 
     def scores_of(self, embeddings: Vectors) -> Vectors:
         """Log-probabilities of the cells, as `scores`, from what `embed` returned."""

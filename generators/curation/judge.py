@@ -85,8 +85,7 @@ class Judge:
         agreed, apart = np.full(n, np.nan), np.full(n, np.inf)
         embeddings = np.zeros((n, 0), np.float32)
         if n and (real is not None or "duplicate" in self._curation.checks):
-            keys, images = [entry.key for entry, _ in found], [image for _, image in found]
-            embeddings = self._scorer.embed_kept(keys, images)
+            embeddings = self._scorer.embed(np.stack([image for _, image in found]))
         if n and real is not None:
             if not real.sees_groups.visible:
                 own = class_margins(self._scorer.scores_of(embeddings), self._cell[0]).tolist()

@@ -159,7 +159,9 @@ def attribute_texts(scorer: CellScorer, class_name: str) -> Vectors:
     out: a class shows one of them or another.
     """
     phrases = [p for p in scorer.space.table.phrases(class_name) if p not in WORDS]
-    return scorer.embed_texts((NEUTRAL, *(f"{NEUTRAL}, {phrase}" for phrase in phrases)))
+    prompts = [NEUTRAL, *(f"{NEUTRAL}, {phrase}" for phrase in phrases)]
+    found: Vectors = scorer.encoder.embed_texts(prompts).numpy()
+    return found
 
 
 def agreement(embeddings: Vectors, texts: Vectors, scale: float) -> Floats:

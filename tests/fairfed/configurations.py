@@ -29,13 +29,15 @@ model = "{pipeline}"
 steps = 1
 batch_size = 8
 device = "cpu"
+[curation]
+margin = -100
+
 [synthesis]
 per_class = 8
 cell_target = 0
 pool = 4
 domain_matching_present = 4
 autoencode = 0.0
-margin = -100
 store = "{folder}/store"
 [[arms]]
 name = "FedAvg"

@@ -26,15 +26,17 @@ from fairfed.errors import PublicInputError
 from fairfed.server import run, server_app
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.system import simulated_study, simulation_of
+from generators.curation import REASONS
 from semantic.encoder import BUNDLED_CLIP
 from semantic.errors import InputError
 from tests.fairfed import configurations
 from tests.fairfed.data.tables.loans import loans
 from tests.fairfed.engines.working import working
 
+REJECTED = tuple(f"rejected-{reason}" for reason in REASONS)
 ALLOWED = {
     "partition-id", "train-cells", "test-cells", "requested-cells",
-    "accepted-cells", "generated", "reused", "seconds", "rejected-margin", "rejected-blank",
+    "accepted-cells", "generated", "reused", "seconds", *REJECTED,
     "loss", "n-real", "n-synthetic", "counts", "received-loss",
 }  # fmt: skip
 ARMS = """arms=[
@@ -146,7 +148,7 @@ def test_replies_hold_weights_and_counts_and_nothing_else(watched: Watched) -> N
     lengths = {
         "counts": groups * classes**2,
         **dict.fromkeys(("train-cells", "test-cells", "requested-cells"), groups * classes),
-        **dict.fromkeys(("accepted-cells", "rejected-margin", "rejected-blank"), groups * classes),
+        **dict.fromkeys(("accepted-cells", *REJECTED), groups * classes),
     }
     assert len(watched.replies) > 40
     seen: set[str] = set()

@@ -88,10 +88,11 @@ def _open_texts(schema: Any, where: str) -> Iterator[str]:
 
 FREE = [
     "AdaptConfig.context", "Arm.name", "ArrivalConfig.class_name", "AttributeRows.attributes",
-    "AttributeRows.classes", "AttributeRows.prompts", "ConditioningConfig.unseen",
+    "AttributeRows.classes", "AttributeRows.prompts", "ConditioningSettings.unseen", "CurationConfig.checks",
     "FairnessConfig.metric", "FederationConfig.fingerprints", "FederationConfig.name",
     "GeneratorSettings.negative", "GeneratorSettings.scheduler", "LabelSpace.classes",
-    "LabelSpace.found_groups", "LabelSpace.sensitive", "SemanticSettings.templates",
+    "LabelSpace.found_groups", "LabelSpace.sensitive", "PrototypeRows.classes",
+    "SemanticSettings.templates",
     "SharedConfig.missing", "TableConfig.categorical", "TableConfig.categories",
     "TableConfig.drop", "TableConfig.groups", "TableConfig.missing", "TableConfig.numeric",
     "TableConfig.positive", "ZslSettings.unseen", "ZslSettings.validation",

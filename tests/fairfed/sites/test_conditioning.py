@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from fairfed.sites.conditioning import MOST_WORDS, composing
+from fairfed.config.synthesis import ConditioningConfig
+from fairfed.sites.conditioning import MOST_WORDS, composing, describer
 from semantic.attributes import load_attributes, table_from_names
 from semantic.errors import InputError
 from semantic.space import Cell, SemanticSpace
@@ -25,7 +26,8 @@ def _space() -> SemanticSpace:
 
 
 def test_seen_classes_are_named_and_unseen_ones_described() -> None:
-    conditioner = composing(_space(), ("Ankle boot", "Dress"))
+    how = ConditioningConfig(unseen=("Ankle boot", "Dress"))
+    conditioner = describer(_space(), how)
     named = conditioner.describe(Cell("Sneaker", "red"), 1)
     assert (named.prompt, named.terms) == ("a photo of a red sneaker", ())
     composed = conditioner.describe(Cell("Ankle boot", "red"), 1)

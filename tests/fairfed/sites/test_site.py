@@ -101,5 +101,5 @@ def test_store_is_in_the_users_cache_unless_configured(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert str(store_directory(Config().augment.store)) == "/cache/fairfed/synthetic"
-    assert store_directory(small().augment.store).name == "store"
+    assert str(store_directory(Config().synthesis.store)) == "/cache/fairfed/synthetic"
+    assert store_directory(small().synthesis.store).name == "store"

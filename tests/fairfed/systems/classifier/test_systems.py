@@ -17,8 +17,8 @@ from fairfed.engines.private import records_to_bytes
 from fairfed.errors import RunError
 from fairfed.rounds import checkpoint
 from fairfed.server import LogWatcher, checked
+from fairfed.sites.conditioning import describer
 from fairfed.system import simulation_of
-from fairfed.systems.classifier.server_side import _released
 from semantic.errors import InputError
 from semantic.prototypes import PrototypeSums
 from semantic.release import NoisedPrototypes
@@ -203,7 +203,8 @@ def test_unseen_classes_without_a_prototype_are_composed(small: Small) -> None:
         'conditioning.unseen=["Dress"]', "semantic.attributes=bundled",
     )  # fmt: skip
     config = small(_arms(ONE_SHOT), *RELEASED, *named)
-    released = _released(place_of(config), {"Bag": (0.0,) * 128})
+    space, vectors = place_of(config).scorer.space, {"Bag": (0.1,) * 128}
+    released = describer(space, config.conditioning, "prototype", vectors)
     prompts = {name: released.describe(Cell(name, "red"), 1) for name in ("Bag", "Dress", "Coat")}
     assert prompts["Bag"].prototype
     assert "dress" not in prompts["Dress"].prompt.lower()

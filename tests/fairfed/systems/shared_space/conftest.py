@@ -63,8 +63,10 @@ model = "{tiny_pipeline}"
 steps = 1
 batch_size = 2
 device = "cpu"
-[synthesis]
+[curation]
 margin = -100
+
+[synthesis]
 store = "{tmp_path}/store"
 [shared]
 image_clients = 2

@@ -60,8 +60,10 @@ model = "{tiny_pipeline}"
 steps = 1
 batch_size = 2
 device = "cpu"
-[synthesis]
+[curation]
 margin = -100
+
+[synthesis]
 store = "{tmp_path}/store"
 [zsl]
 variants = ["images"]
