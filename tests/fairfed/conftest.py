@@ -52,6 +52,21 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+ATTRIBUTES = """class,prompt,has a handle,worn on the body,open front
+bag,bag,1,0,0
+dress,dress,0,1,0
+coat,coat,0,1,1
+"""
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> str:
+    """A setting: the small federation's classes with attributes."""
+    path = tmp_path / "attributes.csv"
+    path.write_text(ATTRIBUTES)
+    return f"semantic.attributes={path}"
+
+
 @pytest.fixture
 def small_toml(image_folder: Path, tiny_pipeline: Path, tmp_path: Path) -> str:
     """Configuration text of a run over the small federation: every arm, two rounds."""

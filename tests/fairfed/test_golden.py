@@ -19,6 +19,11 @@ def test_classifier_with_augmentation_and_steering(finished_small: Config) -> No
     golden.check_golden("classifier", finished_small.run_directory)
 
 
+def test_clients_that_condition_on_attributes(small: Small, described: str) -> None:
+    arm = '{name="By attributes", augment=true, conditioning="attributes"}'
+    golden.check_golden("attributes", run_of(small(f"arms=[{arm}]", described)))
+
+
 @pytest.mark.parametrize("where", ["client", "server"])
 def test_inversion(small: Small, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Images that another test has made of the same models would count as found.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from semantic.errors import InputError
 from tests.fairfed.runs import site_of
 
 Small = Callable[..., Config]
+MODES = ("name", "attributes")
 
 
 def test_balanced_weights_are_even_over_classes_and_sources() -> None:
@@ -103,3 +106,47 @@ def test_store_is_in_the_users_cache_unless_configured(
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert str(store_directory(Config().synthesis.store)) == "/cache/fairfed/synthetic"
     assert store_directory(small().synthesis.store).name == "store"
+
+
+def _prompts(store: Path) -> set[str]:
+    """Prompts of all images in a store."""
+    rows = [line for path in store.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    return {json.loads(row)["prompt"] for row in rows if "prompt" in json.loads(row)}
+
+
+def test_a_client_asks_by_the_attributes_that_an_arm_names(small: Small, described: str) -> None:
+    arms = [f"{{name='{mode}', augment=true, conditioning='{mode}'}}" for mode in MODES]
+    config = small(f"arms=[{', '.join(arms)}]", described)
+    site, store = site_of(config, 0), Path(str(config.synthesis.store))
+    site.synthesise(config.arms[0])
+    assert _prompts(store) == {
+        f"a photo of a {sex} {noun}" for sex in "fm" for noun in ("bag", "dress", "coat")
+    }
+    site.synthesise(config.arms[1])
+    phrased = _prompts(store)
+    assert any("coat, worn on the body, open front" in prompt for prompt in phrased)
+    assert not any("dress, open front" in prompt for prompt in phrased)
+
+
+def test_images_that_start_from_a_clients_own_are_its_own(small: Small) -> None:
+    config = small("conditioning.start_from_real=true", "generator.steps=2")
+    site, arm = site_of(config, 0), config.arms[1]
+    made = site.synthesise(arm)
+    assert made.generated == len(made.labels) == 16  # no pool that others draw from
+    cell = site.place.space.cell(0, 0)
+    asked = site.synthesiser(arm).request(0, 0, 0, "client 0")
+    assert asked.source is not None
+    own = site.images.images[site.rows.train]
+    assert any(np.array_equal(asked.source.pixels, image) for image in own)
+    lacking = site.place.labels.classes.index("coat")
+    assert site.synthesiser(arm).request(lacking, 0, 0, "client 0").source is None
+    assert str(cell) == "bag × f"
+
+
+def test_a_client_judges_images_by_its_own_real_ones(small: Small) -> None:
+    config = small('curation.checks=["memorised"]', "curation.minimum=5")
+    site, arm = site_of(config, 0), config.arms[1]
+    pool = site.synthesiser(arm).pool(0, 0, 2)
+    assert pool.thresholds["memorised"].n >= 5
+    other = site_of(config, 1).synthesiser(arm).pool(0, 0, 2)
+    assert other.thresholds["memorised"].value != pool.thresholds["memorised"].value

@@ -16,9 +16,11 @@ from fairfed.config import Arm, Config
 from fairfed.engines.private import records_to_bytes
 from fairfed.errors import RunError
 from fairfed.rounds import checkpoint
+from fairfed.rounds.run_directory import RunDirectory
 from fairfed.server import LogWatcher, checked
 from fairfed.sites.conditioning import describer
-from fairfed.system import simulation_of
+from fairfed.system import simulated_study, simulation_of
+from fairfed.systems.classifier.prototypes import as_told
 from semantic.errors import InputError
 from semantic.prototypes import PrototypeSums
 from semantic.release import NoisedPrototypes
@@ -209,6 +211,26 @@ def test_unseen_classes_without_a_prototype_are_composed(small: Small) -> None:
     assert prompts["Bag"].prototype
     assert "dress" not in prompts["Dress"].prompt.lower()
     assert "coat" in prompts["Coat"].prompt.lower()
+
+
+def test_clients_condition_on_prototypes_that_all_have_released(small: Small) -> None:
+    arm = '{name="By prototype", augment=true, conditioning="prototype", domain_matching=false}'
+    sent: list[Message] = []
+    config = small(f"arms=[{arm}]", "rounds=1", "synthesis.per_class=2", *RELEASED)
+    _run(config, on_reply=lambda done, total, reply: sent.append(reply))
+    assert len([m for m in sent if "release" in m.content]) == 3
+    kept = json.loads((config.run_directory / "synthetic" / "prototypes-main.json").read_text())
+    assert kept["epsilon"] == 1e9
+    study = as_told(simulated_study(config), RunDirectory(config))
+    told = study.told.prototypes
+    assert told is not None
+    assert set(told.classes) == {"bag", "dress", "coat"}
+    # A client that lacks a class asks for it by what the others have released.
+    lacking = study.simulated("").cut(0, study.told).synthesiser(config.arms[0])
+    vectors = dict(zip(told.classes, told.vectors, strict=True))
+    label = study.place.labels.classes.index("coat")
+    assert lacking.request(label, 0, 0).prototype == vectors["coat"]
+    assert study.told.fingerprint == simulated_study(config).told.fingerprint
 
 
 def test_one_shot_asks_for_noised_prototypes_once_and_may_go_on_as_fedavg(small: Small) -> None:
