@@ -95,6 +95,11 @@ class Synthesiser:
         """The label space with meaning."""
         return self._scorer.space
 
+    @property
+    def scorer(self) -> CellScorer:
+        """CLIP's scores of the space's cells."""
+        return self._scorer
+
     def autoencode(self, images: Image) -> Image:
         """Images as the generator would render them, ``[n, H, W, 3]``."""
         return self._generator.autoencode(images)
@@ -124,13 +129,26 @@ class Synthesiser:
         Every image is stored as soon as it is made: an interrupted call goes on where it was.
         Returns how many were generated now, and how many were there.
         """
-        cell = self.space.cell(class_index, group_index)
-        generated = 0
+        found = list(self._first(class_index, group_index, count, owner))
+        generated = sum(made for _, made in found)
+        return generated, count - generated
+
+    def first(
+        self, class_index: int, group_index: int, count: int, owner: str = SHARED
+    ) -> list[Image]:
+        """The first `count` images of a cell as they are, whatever a judge would say of them."""
+        found = self._first(class_index, group_index, count, owner)
+        return [image for rows, _ in found for _, image in rows]
+
+    def _first(
+        self, label: int, group: int, count: int, owner: str
+    ) -> Iterator[tuple[list[tuple[Entry, Image]], int]]:
+        """Batches of a cell's first images, and how many of each were made now."""
+        cell = self.space.cell(label, group)
         with self._holding(cell, owner):
             for indices in _batches(count, self._generator.batch_size):
                 requests = self._asker.requests(cell, indices, owner)
-                generated += self._settle(requests, class_index, group_index)[1]
-        return generated, count - generated
+                yield self._settle(requests, label, group)
 
     def pool(self, class_index: int, group_index: int, size: int, owner: str = SHARED) -> Pool:
         """The first `size` accepted images of a cell, fewer if the tries run out.

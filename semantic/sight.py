@@ -24,13 +24,17 @@ LEAST_IN_ALL, MOST_IN_ALL = 20, 1000
 """Images that a reading needs, and about as many as it looks at where there are many values."""
 
 
+KNOWS, PARTLY, NOT, UNTRIED = "knows", "knows partly", "does not know", "not tried"
+"""What is said of a model and a class, or a column; the last where there are too few images."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """How many of a balanced sample of real images CLIP reads rightly.
 
     What is read is the `class`, or a sensitive column, chosen from the `values` with enough images.
-    `right` of `n` images were read rightly, the same number of each value; `low` and `high` are the
-    95 % Wilson interval of that share, NaN without images.
+    `right` of `n` images were read rightly, the same number of each value, of which `each` has its
+    own; `low` and `high` are the 95 % Wilson interval of that share, NaN without images.
     """
 
     what: str
@@ -39,6 +43,7 @@ class Reading:
     right: int
     low: float
     high: float
+    each: tuple[int, ...] = ()
 
     @property
     def chance(self) -> float:
@@ -55,6 +60,20 @@ class Reading:
         """Whether the images show no skill: the interval reaches down to chance."""
         return self.tested and not self.low > self.chance
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Values that CLIP reads no better than by guessing."""
+        n = self.n // max(1, len(self.values))
+        found = zip(self.values, self.each, strict=True)
+        return tuple(value for value, right in found if not share(right, n)[0] > self.chance)
+
+    @property
+    def verdict(self) -> str:
+        """Whether CLIP tells the values apart, in words."""
+        if not self.tested:
+            return UNTRIED
+        return NOT if self.blind else PARTLY if self.unread else KNOWS
+
     def explain(self) -> str:
         """The numbers in words."""
         if not self.tested:
@@ -63,13 +82,15 @@ class Reading:
             f"of {self.n} real images CLIP reads {self.what} rightly in "
             f"{100 * self.right / self.n:.0f} % (95 % interval {100 * self.low:.0f} to "
             f"{100 * self.high:.0f}), by guessing {100 * self.chance:.0f} %"
+            + (f"; no better than that: {', '.join(self.unread)}" if self.unread else "")
         )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         shares = {"low": self.low, "high": self.high, "chance": self.chance}
         finite = {k: v if np.isfinite(v) else None for k, v in shares.items()}
-        return {**asdict(self), **finite, "tested": self.tested, "blind": self.blind}
+        return {**asdict(self), **finite, "tested": self.tested, "blind": self.blind,
+                "verdict": self.verdict, "said": self.explain()}  # fmt: skip
 
 
 class Reader:
@@ -112,20 +133,18 @@ class Reader:
         return self._read(name, tuple(values), codes, of_class)
 
     def _read(self, what: str, names: tuple[str, ...], truth: Indices, texts_of: Any) -> Reading:
-        from scipy.stats import binomtest
-
         chosen = balanced(truth, len(names))
         kept = sorted(chosen)
         rows = [row for value in kept for row in chosen[value]]
         vectors = self._vectors(rows)
-        right = 0
+        each = dict.fromkeys(kept, 0)
         for row, vector in zip(rows, vectors, strict=True):
-            right += int(kept[int((texts_of(row)[kept] @ vector).argmax())] == truth[row])
-        low = high = float("nan")
-        if rows:
-            low, high = binomtest(right, len(rows)).proportion_ci(method="wilson")
+            read = kept[int((texts_of(row)[kept] @ vector).argmax())]
+            each[read] += int(read == truth[row])
         values = tuple(names[value] for value in kept)
-        return Reading(what, values, len(rows), right, float(low), float(high))
+        right = sum(each.values())
+        low, high = share(right, len(rows))
+        return Reading(what, values, len(rows), right, low, high, tuple(each.values()))
 
     def _vectors(self, rows: list[int]) -> list[Vectors]:
         new = [row for row in dict.fromkeys(rows) if row not in self._seen]
@@ -138,6 +157,16 @@ class Reader:
         mean: Vectors = self._encoder.embed_texts(self._space.prompts(cell)).mean(0).numpy()
         unit: Vectors = mean / np.linalg.norm(mean)
         return unit
+
+
+def share(right: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of a share; NaN without anything."""
+    from scipy.stats import binomtest
+
+    if not n:
+        return float("nan"), float("nan")
+    low, high = binomtest(right, n).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def balanced(codes: Indices, n_values: int) -> dict[int, list[int]]:

@@ -189,7 +189,7 @@ class Pipeline:
 
         The references calibrate the checks; `max_tries` replaces the configured budget.
         """
-        curation = self.config.curation.model_dump()
+        curation = self.config.curation.model_dump(exclude={"trial"})
         if max_tries is not None:
             curation["max_tries"] = max_tries
         curation["checks"] = self.checks

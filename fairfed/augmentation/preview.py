@@ -11,7 +11,7 @@ from fairfed.augmentation.pipeline import OWNER, Pipeline
 from fairfed.augmentation.plan import wanted_cells
 from generators.plan import Cells
 from generators.requests import Image
-from generators.store import encode_png, request_key
+from generators.store import encode_png
 
 MOST_CELLS, IMAGES_PER_CELL = 8, 4
 SIDE, GAP, HEADING = 96, 6, 16
@@ -39,12 +39,10 @@ def write_preview(pipeline: Pipeline) -> list[str]:
     pipeline.generator.announce(request for request in every if pipeline.lacks(request))
     rows = []
     for cell, own in requests.items():
-        maker.prepare(*cell, IMAGES_PER_CELL, OWNER)
-        keys = [request_key(request, pipeline.store.generator) for request in own]
-        stored = filter(None, map(pipeline.store.get, keys))
+        made = maker.first(*cell, IMAGES_PER_CELL, OWNER)
         heading = f"{pipeline.space.cell(*cell)}: {own[0].prompt}"
         real = pipeline.source.table.images[pipeline.source.rows_of(*cell)[:IMAGES_PER_CELL]]
-        rows.append((heading, [image for _, image in stored], list(real)))
+        rows.append((heading, made, list(real)))
     sheet = contact_sheet(rows)
     pipeline.output.begin()
     write_whole(pipeline.output.path / PREVIEW, encode_png(sheet, {"synthetic": "partly"}))

@@ -40,6 +40,13 @@ from fairfed.augmentation.plan import (
 )
 from fairfed.augmentation.quality import assess_export
 from fairfed.data.originals import original_rows
+from fairfed.sites.trial import (
+    ClassTrial,
+    refuse_unknown,
+    some_of_each,
+    tried_cells,
+    try_classes,
+)
 from generators.plan import Cells
 from generators.requests import Request
 from generators.store import ImageStore
@@ -81,21 +88,22 @@ def plan(pipeline: Pipeline) -> None:
     wanted = wanted_cells(config, source)
     pipeline.check(wanted)
     maker = pipeline.synthesiser()
+    lacking = sum(1 for _ in _lacking(pipeline, maker, wanted))
+    trials = _try_generator(pipeline, maker, wanted)
     prompts = {(c, g): maker.request(c, g, 0, OWNER).prompt for c, g in _cells(wanted)}
     found = audit(pipeline) if config.synthesis.correct_bias and wanted.any() else None
     tries = budgets(config.curation.max_tries, found, wanted.shape)
-    in_store = int(wanted.sum()) - sum(1 for _ in _lacking(pipeline, maker, wanted))
-    rate = read_rate(pipeline.store, pipeline.engine, pipeline.workers)
-    tried = 0
+    rate = read_rate(pipeline.store, pipeline.engine, pipeline.workers) or _remember(pipeline)
     if rate is None and wanted.any():
-        rate, tried = _time_a_batch(pipeline, maker, wanted)
-    batch = pipeline.generator.batch_size
+        rate = _time_a_batch(pipeline, maker, wanted)
+    batch, in_store = pipeline.generator.batch_size, int(wanted.sum()) - lacking
     cost = estimate(wanted, in_store, rate, tries, _real_bytes(pipeline), batch)
-    cost |= {"made_to_time": tried}
+    cost |= {"made_to_time": lacking - sum(1 for _ in _lacking(pipeline, maker, wanted))}
     facts = {
         "generator": {"kind": config.synthesis.generator, "fingerprint": pipeline.store.generator},
         "max_tries": tries.tolist(),
         "sight": pipeline.sight.to_json(),
+        "trial": [trial.to_json() for trial in trials],
         "composable": composable_parts(pipeline, wanted),
         "cost": cost,
     }
@@ -201,11 +209,22 @@ def _replacements(
                 yield request
 
 
-def _time_a_batch(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> tuple[Rate | None, int]:
-    """Make one batch over as many cells as it has room for; the store keeps its images.
+def _try_generator(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> list[ClassTrial]:
+    """Look at the first images of every class that is wanted; refuse an unknown one."""
+    config, source, n = pipeline.config, pipeline.source, pipeline.config.curation.trial
+    if config.synthesis.generator != "diffusion" or not (n and wanted.any()):
+        return []
+    rows = source.train[some_of_each(source.table.labels[source.train])]
+    real = pipeline.scorer.embed(source.table.images[rows]), source.table.labels[rows]
+    pipeline.generator.announce(_lacking(pipeline, maker, tried_cells(wanted, n)))
+    trials = try_classes(maker, wanted, n, real, OWNER)
+    if not config.semantic.allow_unknown:
+        refuse_unknown(trials)
+    return trials
 
-    Returned are the rate, and the number of images made.
-    """
+
+def _time_a_batch(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> Rate | None:
+    """Make one batch over as many cells as it has room for; the store keeps its images."""
     room = pipeline.generator.inner.batch_size
     tried = np.zeros_like(wanted)
     for most in (1, room):  # every prompt once, then as many images as fit
@@ -213,8 +232,9 @@ def _time_a_batch(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> tupl
             more = min(int(wanted[c, g]), most, int(tried[c, g]) + room - int(tried.sum()))
             tried[c, g] = max(int(tried[c, g]), more)
     pipeline.generator.announce(_lacking(pipeline, maker, tried))
-    made = sum(maker.prepare(c, g, int(tried[c, g]), OWNER)[0] for c, g in _cells(tried))
-    return _remember(pipeline), made
+    for c, g in _cells(tried):
+        maker.prepare(c, g, int(tried[c, g]), OWNER)
+    return _remember(pipeline)
 
 
 def _remember(pipeline: Pipeline) -> Rate | None:

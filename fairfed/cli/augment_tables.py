@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fairfed.cli.tables import print_said, titled
+from fairfed.cli.tables import print_known, print_said, titled
 from generators.audit import GeneratorAudit
 from generators.curation import REASONS
 
@@ -29,6 +29,7 @@ def _cell(row: dict[str, Any]) -> str:
 def print_plan(console: Console, plan: dict[str, Any]) -> None:
     """What is known, what is missing, what will be made, can it be composed, what it costs."""
     print_said(console, plan["sight"])
+    print_known(console, plan["sight"]["readings"], plan.get("trial", []))
     filled = [row for row in plan["cells"] if row["wanted"]]
     table = titled("Plan", "cell", "status", "prompt", right=("real", "wanted"))
     for row in filled[:MOST_ROWS]:

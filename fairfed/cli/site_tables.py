@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from fairfed.cli.tables import titled
+from fairfed.cli.tables import print_known, titled
 from fairfed.sites.first_toml import questions
 from fairfed.sites.policy import UNSAID, WHAT_LEAVES, asked_for
 
@@ -71,6 +71,8 @@ def print_check(site: SiteConfig, study: Agreement | None, found: Check) -> None
     if study is None:
         console.print("These are the site's own names; --federation STUDY maps them.")
         return
+    readings = [reading.to_json() for reading in found.readings]
+    print_known(console, readings, [trial.to_json() for trial in found.trials])
     if found.cost is not None:
         _print_cost(console, found.cost)
     console.print("What would leave the site:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ PLAIN: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0), "title_justify": 
 """Look of every table."""
 SHORT = 4
 """Letters of a class or group at the head of a column."""
+KNOWN = {
+    "knows": "green",
+    "knows partly": "yellow",
+    "does not know": "bold red",
+    "not tried": "dim",
+}
+"""How a verdict of `semantic.sight` is shown."""
 EMPTY = "·"
 """Marks a class or group that a client lacks."""
 
@@ -117,6 +125,36 @@ def print_said(console: Console, federation: dict[str, Any]) -> None:
         console.print(Text(warning, style="bold red"))
     for remark in federation.get("remarks", []):
         console.print(Text(f"! {remark}", style="yellow"))
+
+
+def print_known(
+    console: Console, readings: Sequence[Mapping[str, Any]], trials: Sequence[Mapping[str, Any]]
+) -> None:
+    """Verdicts on CLIP, from real images, and on the generator, from its first ones."""
+    for reading in readings:
+        console.print(
+            f"CLIP {reading['verdict']} {reading['what']}: {reading['said']}",
+            style=KNOWN[reading["verdict"]], soft_wrap=True, markup=False, highlight=False,
+        )  # fmt: skip
+    for verdict, style in KNOWN.items():
+        found = [trial for trial in trials if trial["verdict"] == verdict]
+        if found:
+            classes = ", ".join(map(_tried, found))
+            console.print(
+                f"The generator {verdict}: {classes}",
+                style=style, soft_wrap=True, markup=False, highlight=False,
+            )  # fmt: skip
+    if trials:
+        console.print(
+            "  (of so many images of a class, how many CLIP takes for it; and how many a "
+            "classifier of your real images does, where there are some)",
+            style="dim",
+        )
+
+
+def _tried(trial: Mapping[str, Any]) -> str:
+    own = "" if trial["recognised"] is None else f"; {trial['recognised']}"
+    return f"{trial['class_name']} ({trial['read']}{own} of {trial['n']})"
 
 
 def _percent(value: float) -> str:

@@ -158,6 +158,12 @@ class CurationConfig(Section):
         description="What an image is checked for; its first failure is its reason. The last four "
         "have thresholds calibrated on the data's own real images.",
     )
+    trial: int = Field(
+        16,
+        ge=0,
+        description="Images of each class that are made first, to see whether the generator knows "
+        "it; one that it does not know is refused. They are the first ones of the plan. 0: none.",
+    )
     quantile: float = Field(
         0.05,
         gt=0,

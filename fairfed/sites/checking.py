@@ -26,11 +26,13 @@ from fairfed.sites.policy import most_made, refusals, said_counts
 from fairfed.sites.report import DataReport
 from fairfed.sites.simulated import attribute_rows, fingerprints
 from fairfed.sites.site import Site
+from fairfed.sites.trial import ClassTrial, refuse_unknown
 from fairfed.sites.workplace import Workplace
 from generators.diffusion import load_generator
 from generators.plan import Cells
 from generators.requests import Request
 from semantic.errors import InputError
+from semantic.sight import Reading
 from semantic.space import known_groups
 
 CHANNELS = 3
@@ -112,6 +114,8 @@ class Check:
     # None without a study, or where it makes no images or its models are not here.
     cost: Cost | None = None
     refusals: tuple[str, ...] = ()  # why the site cannot take part; empty where it can
+    readings: tuple[Reading, ...] = ()  # what CLIP tells apart in the site's images
+    trials: tuple[ClassTrial, ...] = ()  # whether the generator knows the classes that it lacks
 
 
 def check(
@@ -141,15 +145,22 @@ def check(
     )
     said = said_counts(table.cells(rows.train), config.policy)
     arm, cost, reasons = next(iter(arms_to_fill(told)), None), None, list[str]()
+    readings, trials = tuple[Reading, ...](), list[ClassTrial]()
     if study is None:
         return Check(report, said, missing)
     if arm is not None and plan:
         try:
-            cost = _cost(site_of(config, told, rows), arm, timed)
+            site = site_of(config, told, rows)
+            readings = site.place.sight.readings
+            cost = _cost(site, arm, timed)
+            if timed:
+                trials = site.try_generator(arm)
+                if not told.semantic.allow_unknown:
+                    refuse_unknown(trials)
         except InputError as error:  # said with the other reasons, below what the site holds
             reasons.append(str(error))
     reasons += refusals(config.policy, told, cost.at_most if cost else 0)
-    return Check(report, said, missing, cost, tuple(reasons))
+    return Check(report, said, missing, cost, tuple(reasons), readings, tuple(trials))
 
 
 def own_space(site: SiteConfig) -> tuple[SiteConfig, LabelSpace]:

@@ -27,6 +27,7 @@ from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.policy import UNSAID, pool_sizes, said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
+from fairfed.sites.trial import ClassTrial, refuse_unknown, some_of_each, try_classes
 from generators.curation import References
 from generators.plan import Cells
 from generators.synthesis import SHARED, incremental_images, owner
@@ -184,12 +185,25 @@ class Site:
     def synthesise(self, arm: Arm) -> SyntheticSet:
         """Synthetic images of an arm, made now or taken from the store."""
         maker, pool = self.synthesiser(arm), self.study.synthesis.pool
+        if not self.study.semantic.allow_unknown:
+            mode = conditioning_mode(self.study, arm)
+            trials = self.place.kept(self._key("trials", mode), lambda: self.try_generator(arm))
+            refuse_unknown(trials)
         return maker.fill(self.plan(arm), self.index, pool, shares_images(self.study))
 
     def synthesiser(self, arm: Arm) -> Synthesiser:
         """What makes and judges its images in an arm, by its own real ones."""
         mode = conditioning_mode(self.study, arm)
         return self.place.kept(self._key("synthesiser", mode), lambda: self._synthesiser(arm))
+
+    def try_generator(self, arm: Arm) -> list[ClassTrial]:
+        """Look at the first images of every class that the site wants in an arm."""
+        own = self.rows.train
+        rows = own[some_of_each(self.table.labels[own])]
+        real = self.place.scorer.embed(self.images.images[rows]), self.table.labels[rows]
+        whose = SHARED if shares_images(self.study) else owner(self.index)
+        n, plan = self.study.curation.trial, self.plan(arm)
+        return try_classes(self.synthesiser(arm), plan, n, real, whose)
 
     def _synthesiser(self, arm: Arm) -> Synthesiser:
         place, how, own = self.place, self.study.conditioning, self.rows.train

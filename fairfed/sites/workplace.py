@@ -224,7 +224,7 @@ class Workplace:
             generator,
             scorer,
             self.kept("store", lambda: self._store(generator.fingerprint)),
-            Curation(**self.study.curation.model_dump()),
+            Curation(**self.study.curation.model_dump(exclude={"trial"})),
             self.study.seed,
             images_done,
             conditioner=conditioner,

@@ -63,9 +63,13 @@ def test_the_whole_way_and_once_more(augmentation: Configured, tmp_path: Path) -
     assert filled == [("hat", "f", 3), ("hat", "m", 3)]
     assert plan["cost"]["images"] == 6
     assert plan["cost"]["seconds"] > 0
-    # The plan has timed a batch of images that are wanted anyway.
-    assert (generation["images"], generation["made"], generation["reused"]) == (6, 0, 6)
-    assert plan["cost"]["made_to_time"] == 6
+    # The plan has tried and timed images that are wanted anyway.
+    assert (generation["images"], generation["made"], generation["reused"]) == (6, 3, 3)
+    assert plan["cost"]["made_to_time"] == 3
+    assert plan["trial"] == [
+        {"class_name": "hat", "n": 3, "read": plan["trial"][0]["read"], "recognised": None,
+         "chance": 0.25, "verdict": "not tried"}
+    ]  # fmt: skip
     curation = _read(out / "curation.json")
     assert (curation["requested"], curation["accepted"], curation["short"]) == (6, 6, 0)
     rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
@@ -169,7 +173,7 @@ def test_after_kill_9_nothing_is_lost_and_nothing_made_twice(
         env={**os.environ, "PYTHONPATH": str(Path.cwd())}, timeout=120, check=False,
     )  # fmt: skip
     assert died.returncode == -signal.SIGKILL
-    assert not out.exists()
+    assert not (out / "generation.json").exists()
     images = sorted((tmp_path / "store").glob("*/images/*/*.png"))
     assert len(images) == 5
     before = {path: path.stat().st_mtime_ns for path in images}
