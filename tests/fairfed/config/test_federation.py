@@ -88,7 +88,8 @@ def _open_texts(schema: Any, where: str) -> Iterator[str]:
 
 FREE = [
     "AdaptConfig.context", "Arm.name", "ArrivalConfig.class_name", "AttributeRows.attributes",
-    "AttributeRows.classes", "AttributeRows.prompts", "ConditioningSettings.unseen", "CurationConfig.checks",
+    "AttributeRows.classes", "AttributeRows.prompts", "ConditioningSettings.unseen",
+    "CurationConfig.checks",
     "FairnessConfig.metric", "FederationConfig.fingerprints", "FederationConfig.name",
     "GeneratorSettings.negative", "GeneratorSettings.scheduler", "LabelSpace.classes",
     "LabelSpace.found_groups", "LabelSpace.sensitive", "PrototypeRows.classes",
