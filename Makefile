@@ -41,7 +41,8 @@ bench: setup ## the measured comparisons of benchmarks/
 	set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 weights: setup ## train the bundled CLIP and Stable Diffusion anew (resumable; CPU or GPU)
-	$(BIN)/python -m generators.training
+	$(BIN)/fairfed train-generator fashion-mnist -o .work/weights
+	$(BIN)/python scripts/bundle_weights.py .work/weights
 
 docs: setup ## write docs/configuration.md from the configuration model
 	$(BIN)/python -m fairfed.config.reference docs/configuration.md

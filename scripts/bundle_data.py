@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from fairfed.data.fashion import BUNDLED
 from generators.idx import DEBIAN_DIRECTORY, read_idx
-from generators.training.export import write_checksums
+from generators.training.making import write_checksums
 
 SEED = 2026
 CLASSES = 10

@@ -40,6 +40,10 @@ class Commands(LazyGroup):
             "fairfed.cli.commands",
             "Fill a data set's missing and short cells: plan → generate → curate → export.",
         ),
+        "train-generator": (
+            "fairfed.cli.training",
+            "Train a small generator and its CLIP on images of your own, to augment with.",
+        ),
         "report": (
             "fairfed.cli.reporting",
             "Write report.html and report.json of a run, finished or under way, and print its "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generators.training.dataset import TrainingImages
-from generators.training.loop import Schedule, device, train
+from generators.training.dataset import TrainingImages, Work
+from generators.training.loop import device, train
+from generators.training.presets import LATENT_CHANNELS, Preset
 
-LATENT_CHANNELS = 8
-CRITIC_SCHEDULE = Schedule(steps=1000, batch_size=128, learning_rate=3e-3)
-SCHEDULE = Schedule(steps=2200, batch_size=96, learning_rate=2e-3, weight_decay=1e-4, average=0.995)
 SEEN_WEIGHT = 0.5
 """Weight of the classifier's features beside the pixels' L1 and squared errors."""
 KL_WEIGHT = 1e-5
@@ -25,7 +22,7 @@ KL_WEIGHT = 1e-5
 class Critic(nn.Module):
     """Small classifier whose features say which details of an image matter."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         widths = (3, 24, 48, 96)
         self.blocks = nn.ModuleList(
@@ -36,7 +33,7 @@ class Critic(nn.Module):
             )
             for before, after in pairwise(widths)
         )
-        self.head = nn.Linear(widths[-1], 10)
+        self.head = nn.Linear(widths[-1], classes)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Activations of every block."""
@@ -52,21 +49,21 @@ class Critic(nn.Module):
         return logits
 
 
-def build_autoencoder(seed: int) -> Any:
-    """Untrained `AutoencoderKL`: 32 × 32 × 3 to 8 × 8 × 8."""
+def build_autoencoder(preset: Preset, seed: int) -> Any:
+    """Untrained `AutoencoderKL`; of 32 pixels: 32 × 32 × 3 to 8 × 8 × 8."""
     from diffusers import AutoencoderKL
 
     torch.manual_seed(seed)
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(32, 64, 64),
+        down_block_types=("DownEncoderBlock2D",) * len(preset.autoencoder),
+        up_block_types=("UpDecoderBlock2D",) * len(preset.autoencoder),
+        block_out_channels=preset.autoencoder,
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
-        sample_size=32,
+        sample_size=preset.image_size,
         scaling_factor=1.0,
     )
 
@@ -78,28 +75,30 @@ def _bf16() -> Any:
     return torch.autocast(where, torch.bfloat16, enabled=fast)
 
 
-def train_critic(data: TrainingImages, folder: Path, seed: int) -> Critic:
+def train_critic(work: Work) -> Critic:
     """Train the classifier whose features the autoencoder must keep."""
-    torch.manual_seed(seed)
-    critic = Critic()
+    data = work.data
+    torch.manual_seed(work.seed)
+    critic = Critic(len(work.table.classes))
     labels = torch.from_numpy(data.labels)
 
     def loss_of(rng: np.random.Generator, _: torch.Generator, size: int) -> Tensor:
         rows, tints = data.batch(rng, size)
-        logits = critic(torch.from_numpy(data.tinted(rows, tints)).to(device()))
+        logits = critic(torch.from_numpy(data.seen(rows, tints)).to(device()))
         return functional.cross_entropy(logits, labels[rows].to(device()))
 
-    train("critic", critic, loss_of, CRITIC_SCHEDULE, folder, seed)
+    train("critic", critic, loss_of, work.schedule("critic"), work.folder, work.seed)
     return critic.eval().requires_grad_(False)
 
 
-def train_autoencoder(data: TrainingImages, folder: Path, seed: int) -> Any:
+def train_autoencoder(work: Work) -> Any:
     """Train the autoencoder and scale its latents to mean 0 and standard deviation 1."""
-    critic = train_critic(data, folder, seed).to(device()).to(memory_format=torch.channels_last)
-    model = build_autoencoder(seed).to(memory_format=torch.channels_last)
+    data = work.data
+    critic = train_critic(work).to(device()).to(memory_format=torch.channels_last)
+    model = build_autoencoder(work.preset, work.seed).to(memory_format=torch.channels_last)
 
     def loss_of(rng: np.random.Generator, noise: torch.Generator, size: int) -> Tensor:
-        images = torch.from_numpy(data.tinted(*data.batch(rng, size)))
+        images = torch.from_numpy(data.seen(*data.batch(rng, size)))
         images = images.to(device(), memory_format=torch.channels_last)
         with _bf16():
             posterior = model.encode(images).latent_dist
@@ -115,20 +114,20 @@ def train_autoencoder(data: TrainingImages, folder: Path, seed: int) -> Any:
         loss: Tensor = pixels + SEEN_WEIGHT * seen + KL_WEIGHT * posterior.kl().mean()
         return loss
 
-    train("autoencoder", model, loss_of, SCHEDULE, folder, seed)
+    train("autoencoder", model, loss_of, work.schedule("autoencoder"), work.folder, work.seed)
     model = model.to(memory_format=torch.contiguous_format)
     normalise_latents(model, data)
     return model.eval()
 
 
 @torch.no_grad()
-def encode_all(model: Any, data: TrainingImages, tint: int) -> Tensor:
-    """Latent means of every image in one tint, ``[n, 8, 8, 8]``."""
+def encode_all(model: Any, data: TrainingImages, view: int) -> Tensor:
+    """Latent means of every image in one view, ``[n, 8, h, w]``."""
     model.to(device())
     parts = []
     for rows in np.array_split(np.arange(len(data.images)), -(-len(data.images) // 256)):
         with _bf16():
-            images = torch.from_numpy(data.tinted(rows, np.full(len(rows), tint)))
+            images = torch.from_numpy(data.seen(rows, np.full(len(rows), view)))
             parts.append(model.encode(images.to(device())).latent_dist.mean.half().cpu())
     model.cpu()
     return torch.cat(parts)
@@ -141,8 +140,8 @@ def normalise_latents(model: Any, data: TrainingImages) -> None:
     `StableDiffusionPipeline` knows one scaling factor and ignores a shift; folded in, the scaling
     is exact and needs neither.
     """
-    few = TrainingImages(data.images[:2000], data.labels[:2000], data.words[:2000])
-    latents = torch.cat([encode_all(model, few, tint).float() for tint in range(4)])
+    few = data.rows(np.arange(min(2000, len(data.images))))
+    latents = torch.cat([encode_all(model, few, view).float() for view in range(few.views)])
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     into, outof = model.quant_conv, model.post_quant_conv
     into.weight[:LATENT_CHANNELS] /= deviation[:, None, None, None]

@@ -42,7 +42,7 @@ def caption(
     rng: np.random.Generator,
     table: AttributeTable,
     label: int,
-    tint: str,
+    tint: str,  # or another group that is said
     words: tuple[str, ...],
     style: CaptionStyle,
 ) -> str:
@@ -50,7 +50,7 @@ def caption(
     alone = rng.random() < style.alone
     named = alone or rng.random() < style.name
     noun = table.prompts[label] if named else "item"
-    subject = f"{tint} {noun}" if rng.random() < style.tint else noun
+    subject = f"{tint} {noun}" if rng.random() < style.tint and tint else noun
     opening = OPENINGS[rng.integers(len(OPENINGS))]
     if alone:
         return f"{opening} {subject}"
@@ -63,8 +63,6 @@ def caption(
     return ", ".join([f"{opening} {subject}", *chosen, *(measured[i] for i in kept)])
 
 
-SYNONYMS = ("handbag", "ankle boots")
-"""Further words, of which the bundled models were seen to make what is meant, 16 times of 16."""
 USUAL = "a an the photo picture image drawing of with and in on small large item clothing ,"
 """Words of usual prompt templates, which the tokenizer shall cut well."""
 
@@ -86,8 +84,7 @@ def known_phrases(
     return {
         "classes": (*table.prompts, *(name.lower() for name in table.classes), "item"),
         "attributes": table.attributes,
-        "tints": tints,
+        "groups": tints,
         "measured": words,
-        "synonyms": SYNONYMS,
         "templates": (*dict.fromkeys(OPENINGS), "an", "and", "with", "in", "on"),
     }

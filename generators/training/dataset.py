@@ -1,4 +1,4 @@
-"""Images for the bundled weights: Fashion-MNIST's training images that no client holds."""
+"""Images to train on, with what their captions may say."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from generators.idx import read_idx
 from generators.training.captions import MID_LEVEL, CaptionStyle, caption
+from generators.training.loop import Schedule
+from generators.training.presets import PRESETS, Preset
 from semantic.arrays import Images, Indices, Vectors
 from semantic.attributes import AttributeTable
 from semantic.measures import measured_words
@@ -22,10 +24,12 @@ VALIDATION = 2000
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """Grey images ``[n, 32, 32]`` with labels and the words measured on each.
+    """Images with labels and the words measured on each; every one has several views.
 
-    `style` says what their captions name, and how often; `left_out` are ``[k, 2]`` cells (class,
-    tint) that no batch may show.
+    Grey images ``[n, S, S]`` are seen in each of the `tints`; images in colour ``[n, S, S, 3]`` as
+    they are and mirrored, and have none. `groups` are what captions call each image's group, empty
+    where they say nothing. `style` says what captions name, and how often; `left_out` are ``[k,
+    2]`` cells (class, tint) that no batch may show.
     """
 
     images: Images
@@ -33,6 +37,18 @@ class TrainingImages:
     words: list[tuple[str, ...]]
     style: CaptionStyle = field(default_factory=CaptionStyle)
     left_out: tuple[tuple[int, int], ...] = ()
+    tints: tuple[str, ...] = tuple(TINTS)
+    groups: tuple[str, ...] = ()
+
+    @property
+    def views(self) -> int:
+        """How many views each image has."""
+        return len(self.tints) or 2
+
+    @property
+    def said_of_groups(self) -> tuple[str, ...]:
+        """Every word for a group that captions may hold."""
+        return self.tints or tuple(dict.fromkeys(filter(None, self.groups)))
 
     def without(self, classes: Sequence[int], cells: Sequence[tuple[int, int]]) -> TrainingImages:
         """These images without some classes and some cells (class, tint), for zero-shot work."""
@@ -42,22 +58,34 @@ class TrainingImages:
     def rows(self, chosen: Indices) -> TrainingImages:
         """Some of these images."""
         words = [self.words[i] for i in chosen]
-        return replace(self, images=self.images[chosen], labels=self.labels[chosen], words=words)
+        groups = tuple(self.groups[i] for i in chosen) if self.groups else ()
+        images, labels = self.images[chosen], self.labels[chosen]
+        return replace(self, images=images, labels=labels, words=words, groups=groups)
 
-    def tinted(self, rows: Indices, tints: Indices) -> Vectors:
-        """Rows in the given tints, ``[len(rows), 3, 32, 32]`` in [-1, 1]."""
-        shaded = tint_images(self.images[rows], tints)
-        return shaded.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    def seen(self, rows: Indices, views: Indices) -> Vectors:
+        """Rows in the given views, ``[len(rows), 3, S, S]`` in [-1, 1]."""
+        if self.tints:
+            shown = tint_images(self.images[rows], views)
+        else:
+            shown = self.images[rows]
+            shown[views == 1] = shown[views == 1, :, ::-1]
+        return shown.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+
+    def said(self, row: int, view: int) -> str:
+        """What a caption may call the group of an image in a view; empty for nothing."""
+        if self.tints:
+            return self.tints[view]
+        return self.groups[row] if self.groups else ""
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Indices, Indices]:
-        """Random rows and random tints, ``[size]`` each."""
+        """Random rows and random views, ``[size]`` each."""
         rows = rng.integers(len(self.images), size=size)
-        tints = rng.integers(len(TINTS), size=size)
+        views = rng.integers(self.views, size=size)
         for label in sorted({label for label, _ in self.left_out}):
             shown = np.flatnonzero(self.labels[rows] == label)
-            allowed = [t for t in range(len(TINTS)) if (label, t) not in self.left_out]
-            tints[shown] = rng.choice(allowed, size=len(shown))
-        return rows, tints
+            allowed = [t for t in range(self.views) if (label, t) not in self.left_out]
+            views[shown] = rng.choice(allowed, size=len(shown))
+        return rows, views
 
 
 @dataclass(frozen=True)
@@ -69,18 +97,25 @@ class Work:
     tokenizer: Any
     folder: Path
     seed: int
+    preset: Preset = PRESETS["mini-32"]
+
+    def schedule(self, network: str) -> Schedule:
+        """How a network is trained."""
+        return self.preset.schedules[network]
 
     def captions(
         self,
         rng: np.random.Generator,
         rows: Indices,
-        tints: Indices,
+        views: Indices,
     ) -> list[str]:
         """One random caption per row."""
-        data, names = self.data, tuple(TINTS)
+        data = self.data
         return [
-            caption(rng, self.table, int(data.labels[r]), names[t], data.words[r], data.style)
-            for r, t in zip(rows, tints, strict=True)
+            caption(
+                rng, self.table, int(data.labels[r]), data.said(r, v), data.words[r], data.style
+            )
+            for r, v in zip(rows, views, strict=True)
         ]
 
 

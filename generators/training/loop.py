@@ -146,6 +146,7 @@ def _resume(
 def _log(path: Path, step: int, window: list[float], schedule: Schedule) -> None:
     row = {
         "step": step,
+        "of": schedule.steps,
         "images": step * schedule.batch_size,
         "loss": round(sum(window) / len(window), 5),
         "learning_rate": round(schedule.rate(step - 1), 7),

@@ -16,13 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from generators.training.dataset import TrainingImages, Work
-from generators.training.loop import Schedule, device, train
+from generators.training.loop import device, train
 from generators.training.text import WIDTH, hidden_states
 from generators.training.unet import all_latents, velocity_loss
-from semantic.tint import TINTS
 
 TOKENS = 4
-SCHEDULE = Schedule(steps=700, batch_size=128, learning_rate=5e-3, average=0.99)
 DROP = 0.1
 """Share of rows without prompt and embedding, for classifier-free guidance."""
 NAMED = 0.3
@@ -48,17 +46,17 @@ class ImageProjection(nn.Module):
 
 @torch.no_grad()
 def _embeddings(clip: Any, data: TrainingImages) -> Tensor:
-    """Image embeddings in every tint, ``[n_tints, n, WIDTH]``."""
+    """Image embeddings in every view, ``[n_views, n, WIDTH]``."""
     parts = []
     rows = np.arange(len(data.images))
-    for tint in range(len(TINTS)):
-        images = torch.from_numpy(data.tinted(rows, np.full(len(rows), tint)))
+    for view in range(data.views):
+        images = torch.from_numpy(data.seen(rows, np.full(len(rows), view)))
         found = [clip.encode_image(b.to(device()), normalize=True) for b in images.split(256)]
         parts.append(torch.cat(found).cpu())
     return torch.stack(parts)
 
 
-def train_projection(work: Work, clip: Any, pipe: Any, schedule: Schedule) -> ImageProjection:
+def train_projection(work: Work, clip: Any, pipe: Any) -> ImageProjection:
     """Train the projection on the frozen UNet of `pipe`, with the CLIP whose text tower it has."""
     torch.manual_seed(work.seed)
     model = ImageProjection()
@@ -72,29 +70,29 @@ def train_projection(work: Work, clip: Any, pipe: Any, schedule: Schedule) -> Im
     members = {int(label): np.flatnonzero(few.labels == label) for label in set(few.labels)}
     loss_of_noise = velocity_loss(pipe.unet.to(device()).requires_grad_(False))
 
-    def mean_embedding(rng: np.random.Generator, row: int, tint: int) -> Tensor:
+    def mean_embedding(rng: np.random.Generator, row: int, view: int) -> Tensor:
         count = int(2 ** rng.integers(0, np.log2(MOST_MEAN) + 1))
         company = rng.choice(members[int(few.labels[row])], count - 1)
-        mean: Tensor = bank[tint, [row, *company]].mean(0)
+        mean: Tensor = bank[view, [row, *company]].mean(0)
         unit: Tensor = mean / mean.norm()
         return unit
 
     def loss_of(rng: np.random.Generator, noise: torch.Generator, size: int) -> Tensor:
-        rows, tints = few.batch(rng, size)
-        texts, names = of_few.captions(rng, rows, tints), tuple(TINTS)
-        plain = [f"a photo of a {names[tint]} item" for tint in tints]
+        rows, views = few.batch(rng, size)
+        texts, pairs = of_few.captions(rng, rows, views), list(zip(rows, views, strict=True))
+        plain = [" ".join(f"a photo of a {few.said(*pair)} item".split()) for pair in pairs]
         texts = [t if rng.random() < NAMED else p for t, p in zip(texts, plain, strict=True)]
         dropped = rng.random(size) < DROP
         prompts = ["" if drop else text for drop, text in zip(dropped, texts, strict=True)]
-        vectors = torch.stack([mean_embedding(rng, r, t) for r, t in zip(rows, tints, strict=True)])
+        vectors = torch.stack([mean_embedding(rng, *pair) for pair in pairs])
         vectors[torch.from_numpy(dropped)] = 0
         hidden = hidden_states(pipe.text_encoder, pipe.tokenizer, prompts)
         conditioning = torch.cat([hidden, model(vectors.to(device()))], dim=1)
-        clean = latents[torch.from_numpy(tints), torch.from_numpy(chosen[rows])].float()
+        clean = latents[torch.from_numpy(views), torch.from_numpy(chosen[rows])].float()
         return loss_of_noise(clean.to(device()), conditioning, noise)
 
     pipe.text_encoder.to(device())
-    train("projection", model, loss_of, schedule, work.folder, work.seed)
+    train("projection", model, loss_of, work.schedule("projection"), work.folder, work.seed)
     return model
 
 

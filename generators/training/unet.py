@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generators.training.autoencoder import LATENT_CHANNELS, encode_all
+from generators.training.autoencoder import encode_all
 from generators.training.dataset import TrainingImages, Work
-from generators.training.loop import Schedule, device, train
+from generators.training.loop import device, train
+from generators.training.presets import LATENT_CHANNELS, Preset
 from generators.training.text import WIDTH, hidden_states
-from semantic.tint import TINTS
 
-SCHEDULE = Schedule(steps=4600, batch_size=128, learning_rate=1.5e-3, average=0.999)
 CAPTION_DROP = 0.1
 """Share of captions replaced by the empty prompt, for classifier-free guidance."""
 SNR_CLIP = 5.0
@@ -30,19 +29,20 @@ NOISE = {
 """Stable Diffusion's noise schedule, with velocity prediction."""
 
 
-def build_unet(seed: int) -> Any:
-    """Untrained `UNet2DConditionModel` on 8 × 8 latents."""
+def build_unet(preset: Preset, seed: int) -> Any:
+    """Untrained `UNet2DConditionModel`; every level but the first attends to the prompt."""
+    further = len(preset.unet) - 1
     from diffusers import UNet2DConditionModel
 
     torch.manual_seed(seed)
     return UNet2DConditionModel(
-        sample_size=8,
+        sample_size=preset.latent_size,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
         layers_per_block=1,
-        block_out_channels=(64, 128),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=preset.unet,
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * further),
+        up_block_types=(*("CrossAttnUpBlock2D",) * further, "UpBlock2D"),
         cross_attention_dim=WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,
@@ -50,10 +50,10 @@ def build_unet(seed: int) -> Any:
 
 
 def all_latents(vae: Any, data: TrainingImages, folder: Path) -> Tensor:
-    """Latents of every image in every tint, ``[n_tints, n, 8, 8, 8]``, kept in `folder`."""
+    """Latents of every image in every view, ``[n_views, n, 8, h, w]``, kept in `folder`."""
     path = folder / "latents.pt"
     if not path.is_file():
-        torch.save(torch.stack([encode_all(vae, data, t) for t in range(len(TINTS))]), path)
+        torch.save(torch.stack([encode_all(vae, data, v) for v in range(data.views)]), path)
     latents: Tensor = torch.load(path, weights_only=True)
     return latents
 
@@ -61,7 +61,7 @@ def all_latents(vae: Any, data: TrainingImages, folder: Path) -> Tensor:
 def velocity_loss(model: Any) -> Callable[[Tensor, Tensor, torch.Generator], Tensor]:
     """Weighted error of a UNet's velocities at random times.
 
-    A function of clean latents ``[n, 8, 8, 8]``, conditioning ``[n, tokens, WIDTH]`` and the source
+    A function of clean latents ``[n, 8, h, w]``, conditioning ``[n, tokens, WIDTH]`` and the source
     of noise and times.
     """
     from diffusers import DDPMScheduler
@@ -83,22 +83,22 @@ def velocity_loss(model: Any) -> Callable[[Tensor, Tensor, torch.Generator], Ten
     return loss_of
 
 
-def train_unet(work: Work, text_encoder: Any, vae: Any, schedule: Schedule) -> Any:
-    """Train the UNet on random tints and captions."""
-    model = build_unet(work.seed).to(memory_format=torch.channels_last)
+def train_unet(work: Work, text_encoder: Any, vae: Any) -> Any:
+    """Train the UNet on random views and captions."""
+    model = build_unet(work.preset, work.seed).to(memory_format=torch.channels_last)
     loss_of_noise = velocity_loss(model)
     latents = all_latents(vae, work.data, work.folder)
 
     def loss_of(rng: np.random.Generator, noise_rng: torch.Generator, size: int) -> Tensor:
-        rows, tints = work.data.batch(rng, size)
-        texts = np.array(work.captions(rng, rows, tints))
+        rows, views = work.data.batch(rng, size)
+        texts = np.array(work.captions(rng, rows, views))
         texts = np.where(rng.random(size) < CAPTION_DROP, "", texts)
         told = hidden_states(text_encoder, work.tokenizer, list(texts))
-        clean = latents[torch.from_numpy(tints), torch.from_numpy(rows)].float().to(device())
+        clean = latents[torch.from_numpy(views), torch.from_numpy(rows)].float().to(device())
         return loss_of_noise(clean, told, noise_rng)
 
     text_encoder.to(device())
-    train("unet", model, loss_of, schedule, work.folder, work.seed)
+    train("unet", model, loss_of, work.schedule("unet"), work.folder, work.seed)
     text_encoder.cpu()
     return model.to(memory_format=torch.contiguous_format).eval()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from generators.training import loop
-from generators.training.__main__ import left_out
-from generators.training.autoencoder import LATENT_CHANNELS, build_autoencoder, normalise_latents
+from generators.training.autoencoder import build_autoencoder, normalise_latents
 from generators.training.captions import MID_LEVEL, CaptionStyle, caption, vocabulary
 from generators.training.clip import build_clip
 from generators.training.dataset import TrainingImages, Work, load_training_images
 from generators.training.loop import Schedule, train
+from generators.training.making import left_out, make
+from generators.training.presets import LATENT_CHANNELS, PRESETS
 from generators.training.text import (
     CONTEXT,
+    WIDTH,
     build_tokenizer,
     difference,
     text_encoder_of,
@@ -51,7 +55,7 @@ def test_tokenizer_cuts_our_words_as_the_full_vocabulary_would() -> None:
 
 def test_text_encoder_of_stable_diffusion_is_the_text_tower_of_clip() -> None:
     tokenizer = build_tokenizer({"boot"}, CONTEXT)
-    clip = build_clip(len(tokenizer), seed=1).eval()
+    clip = build_clip(PRESETS["mini-32"], len(tokenizer), seed=1).eval()
     encoder = text_encoder_of(clip, tokenizer.eos_token_id)
     tokens = tokenize(tokenizer, ["a boot", "", "a red boot"])
     assert difference(clip, encoder, tokens) < 1e-5
@@ -89,8 +93,8 @@ def test_names_of_what_is_left_out_are_classes_or_cells() -> None:
 
 
 def test_normalised_latents_have_unit_scale_and_decode_to_the_same_image() -> None:
-    model, data = build_autoencoder(seed=0).eval(), _images()
-    pixels = torch.from_numpy(data.tinted(np.arange(8), np.zeros(8, np.int64)))
+    model, data = build_autoencoder(PRESETS["mini-32"], seed=0).eval(), _images()
+    pixels = torch.from_numpy(data.seen(np.arange(8), np.zeros(8, np.int64)))
     with torch.no_grad():
         before = model.decode(model.encode(pixels).latent_dist.mean).sample
         normalise_latents(model, data)
@@ -141,37 +145,54 @@ def test_missing_data_set_says_how_to_get_it(tmp_path: Path) -> None:
         load_training_images(tmp_path, tmp_path / "none.npz")
 
 
-def test_every_network_trains_from_captions_to_a_pipeline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+SHORT = dict.fromkeys(
+    PRESETS["mini-32"].schedules, Schedule(steps=2, batch_size=4, learning_rate=1e-3, average=0.5)
+)
+
+
+@pytest.mark.parametrize(("preset", "coloured"), [("mini-32", False), ("mini-64", True)])
+def test_every_network_trains_from_captions_to_a_directory(
+    tmp_path: Path, preset: str, coloured: bool
 ) -> None:
-    """Two steps of each stage: what `make weights` does, and what diffusers and open_clip load."""
+    """Two steps of each stage: grey images in tints as `make weights`, photographs with groups."""
     from diffusers import StableDiffusionPipeline
 
-    from generators.training import autoencoder, clip, prototype, unet
     from semantic.encoder import ClipEncoder
 
-    short = Schedule(steps=2, batch_size=4, learning_rate=1e-3, average=0.5)
-    monkeypatch.setattr(clip, "SCHEDULE", short)
-    monkeypatch.setattr(autoencoder, "SCHEDULE", short)
-    monkeypatch.setattr(autoencoder, "CRITIC_SCHEDULE", short)
     table, data = load_attributes(), _images(16)
-    tokenizer = build_tokenizer(vocabulary(table, tuple(TINTS), ()), CONTEXT)
-    work = Work(data, table, tokenizer, tmp_path, 0)
-    model = clip.train_clip(work)
-    clip.save_clip(model, tokenizer, tmp_path / "clip")
-    assert ClipEncoder(str(tmp_path / "clip")).dimension == clip.WIDTH
-    vae = autoencoder.train_autoencoder(data, tmp_path, seed=0)
-    text = text_encoder_of(model, tokenizer.eos_token_id)
-    network = unet.train_unet(work, text, vae, short)
-    unet.save_pipeline(network, vae, text, tokenizer, tmp_path / "sd", torch.float16)
+    if coloured:
+        photographs = np.random.default_rng(0).integers(0, 255, (16, 64, 64, 3), dtype=np.uint8)
+        groups = ("freckled", "pale") * 8
+        data = replace(data, images=photographs, tints=(), groups=groups)
+    tokenizer = build_tokenizer(vocabulary(table, data.said_of_groups, ()), CONTEXT)
+    size = replace(PRESETS[preset], schedules=SHORT)
+    work = Work(data, table, tokenizer, tmp_path / "work", 0, size)
+    make(work, tmp_path, "noise")
+    encoder = ClipEncoder(str(tmp_path / "clip"))
+    assert encoder.dimension == WIDTH
+    assert encoder.known_words is not None
+    assert encoder.known_words.unknown("a freckled bag") == (() if coloured else ("freckled",))
     loaded = StableDiffusionPipeline.from_pretrained(
-        tmp_path / "sd", dtype=torch.float32, safety_checker=None, requires_safety_checker=False
-    )
-    made = loaded("a red bag", height=32, width=32, num_inference_steps=2, output_type="np").images
-    assert made.shape == (1, 32, 32, 3)
-    projection = prototype.train_projection(work, model, loaded, short)
-    prototype.save_projection(projection, tmp_path / "sd")
-    tokens = projection(torch.zeros(2, clip.WIDTH))
-    assert tokens.shape == (2, prototype.TOKENS, loaded.unet.config.cross_attention_dim)
-    logged = (tmp_path / "unet.jsonl").read_text().splitlines()
-    assert len(logged) == 1
+        tmp_path / "stable-diffusion", dtype=torch.float32, safety_checker=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    side = size.image_size
+    made = loaded(
+        "a red bag", height=side, width=side, num_inference_steps=2, output_type="np"
+    ).images
+    assert made.shape == (1, side, side, 3)
+    assert len((tmp_path / "work" / "unet.jsonl").read_text().splitlines()) == 1
+    sums = json.loads((tmp_path / "checksums.json").read_text())
+    assert "stable-diffusion/image_projection.safetensors" in sums
+
+
+def test_photographs_are_seen_as_they_are_and_mirrored() -> None:
+    images = np.zeros((1, 4, 4, 3), np.uint8)
+    images[0, 0, 0] = 255
+    data = TrainingImages(images, np.zeros(1, np.int64), [()], tints=(), groups=("dark skin",))
+    twice = data.seen(np.array([0, 0]), np.array([0, 1]))
+    assert (twice[0, :, 0, 0] == 1).all()
+    assert (twice[1, :, 0, 3] == 1).all()
+    assert (data.views, data.said(0, 1)) == (2, "dark skin")
+    assert images[0, 0, 0, 0] == 255
+    assert images[0, 0, 3, 0] == 0
