@@ -49,6 +49,14 @@ class Commands(LazyGroup):
             "Write report.html and report.json of a run, finished or under way, and print its "
             "table.",
         ),
+        "export": (
+            "fairfed.cli.modelling",
+            "Write the model of a run: weights by name, what they are of, a card.",
+        ),
+        "predict": (
+            "fairfed.cli.modelling",
+            "Predict data with an exported model: a table that `audit` reads.",
+        ),
         "compare": (
             "fairfed.cli.comparing",
             "Compare the arms of any number of runs, paired by seed where there are several.",

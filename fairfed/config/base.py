@@ -45,6 +45,7 @@ class OneOf:
 
     names: tuple[str, ...] = ()  # what there is
     own: str = "Class"  # what the user's own is: a class, a function, an object
+    further: str = ""  # what else there is, in words
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -59,6 +60,7 @@ class OneOf:
     def _check(self, value: str) -> str:
         if value not in self.names and not OWN.fullmatch(value):
             known = f"one of {', '.join(map(repr, self.names))}, or " if self.names else ""
+            known += f"{self.further}, or " if self.further else ""
             a = "an" if self.own[0] in "aeiou" else "a"
             raise ValueError(
                 f"expected {known}{a} {self.own.lower()} of your own as 'module:{self.own}', got "

@@ -19,3 +19,15 @@ MODELS: dict[str, Kind] = {
     "mlp": "table",
 }
 """What the rows of a classifier are. One of the user's own, `module:function`, takes any."""
+LIBRARIES = ("torchvision", "timm")
+"""Packages whose networks go by `package:name`."""
+
+
+def of_library(name: str) -> bool:
+    """Whether a model is a network of torchvision or timm."""
+    return name.partition(":")[0] in LIBRARIES
+
+
+def own_code(name: str) -> bool:
+    """Whether a model is made by a function of the user's own."""
+    return name not in MODELS and not of_library(name)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from fairfed.config.classifiers import MODELS
+from fairfed.config.classifiers import MODELS, of_library
 from fairfed.config.inversion import InversionConfig
 from fairfed.config.source import BUNDLED
 from fairfed.config.systems import SYSTEMS
@@ -77,6 +77,10 @@ def _of_one_sort_of_data(config: Config) -> str:
                 f"[{name}]"
             )
     kind = "table" if config.data.tabular else "images"
+    if config.data.tabular and of_library(config.model):
+        return f"model: {config.model!r} is a network of images, and data.source is a table"
+    if config.weights is not None and config.model in ("clip", "clip-head"):
+        return f"weights: model {config.model!r} begins with CLIP's own; leave weights out"
     if MODELS.get(config.model, kind) != kind:
         what = "a table" if config.data.tabular else "images"
         fitting = (

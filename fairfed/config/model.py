@@ -35,6 +35,8 @@ from fairfed.config.synthesis import (
 from fairfed.config.table import TableConfig
 from fairfed.config.zsl import ZslConfig, ZslSettings
 
+NETWORK = OneOf(tuple(MODELS), "function", "'torchvision:NAME' or 'timm:NAME'")
+
 
 class Agreement(Section):
     """What all who take part agree on. Nothing in it says where anything is."""
@@ -48,13 +50,15 @@ class Agreement(Section):
     fraction: float = Field(
         1.0, gt=0, le=1, description="Share of the clients that train in a round; at least one."
     )
-    model: Annotated[str, OneOf(tuple(MODELS), "function")] = Field(
+    model: Annotated[str, NETWORK] = Field(
         "cnn-bn",
         description="The federated model. Of images: a small CNN with BatchNorm or with GroupNorm, "
         "the LeNet of Flower's niid_bench without or with BatchNorm, a head on the frozen CLIP of "
         "`semantic.encoder`, or that `clip` adapted as `[adapt]` says. Of a table: logistic "
-        "regression, or one hidden layer of 10 tanh units. Or one of your own, made by a function "
-        "([how](../CONTRIBUTING.md)), which a real site runs only if its `policy.own_code` has it.",
+        "regression, or one hidden layer of 10 tanh units. Of images also any network of "
+        "torchvision or timm (`torchvision:resnet18`, `timm:vit_tiny_patch16_224`). Or one of your "
+        "own, made by a function ([how](../CONTRIBUTING.md)), which a real site runs only if its "
+        "`policy.own_code` has it.",
     )
     system: Annotated[str, OneOf(own="object")] | None = Field(
         None,
@@ -96,6 +100,12 @@ class Config(Agreement):
         ge=1,
         description="Clients that work at the same time. No more than there are cores: PyTorch's "
         "threads are divided among them.",
+    )
+    weights: str | None = Field(
+        None,
+        description="File of weights (`.safetensors`, `.pt`) that the model begins with, by the "
+        "names that its network gives them; a last layer of other classes is drawn anew. Without "
+        "it, all are drawn.",
     )
     out: str = Field(
         "runs/{name}",

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from fairfed.config.classifiers import MODELS
+from fairfed.config.classifiers import MODELS, of_library
 from fairfed.models.clip_head import ClipHead, ImageEncoder
 from fairfed.models.cnn import LeNet, SmallCnn
+from fairfed.models.library import library_maker
 from fairfed.models.tabular import HIDDEN, TabularModel
 from semantic.errors import InputError
 from semantic.own_code import OWN, own_function
@@ -101,13 +102,13 @@ def build_model(
 
 
 def own_model(name: str, num_classes: int, shape: tuple[int, ...], seed: int) -> nn.Module:
-    """Build a model of the user's own: `module:function`, of `num_classes` and `shape`.
+    """Build a model of torchvision or timm, or the user's own `module:function`.
 
     A row's shape is ``(3, H, W)`` of an image, whose values are 0 to 1; ``(inputs,)`` of a table.
     The function draws from PyTorch's global random state, which is set for it and then put back: no
     other thread may draw from it meanwhile. What gives no module that gives logits is refused.
     """
-    make = own_function(name, "model")
+    make = library_maker(name) if of_library(name) else own_function(name, "model")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = make(num_classes, shape)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from fairfed.config.classifiers import MODELS
+from fairfed.config import classifiers
 from fairfed.config.model import Agreement
 from fairfed.config.peers import PHASES
 from fairfed.config.site import SitePolicy
@@ -75,7 +75,8 @@ def asked_for(config: Agreement) -> tuple[Action, ...]:
 
 def own_code(config: Agreement) -> dict[str, str]:
     """What of a study is code of its own that its sites would run, by the setting that names it."""
-    named = {"model": None if config.model in MODELS else config.model, "system": config.system}
+    model = config.model if classifiers.own_code(config.model) else None
+    named = {"model": model, "system": config.system}
     return {setting: name for setting, name in named.items() if name is not None}
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config import Arm, Config, GeneratorConfig
-from fairfed.config.classifiers import MODELS
+from fairfed.config.classifiers import MODELS, own_code
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, conditioning_mode, embeds_once
 from fairfed.data.tables import input_names
@@ -288,10 +288,10 @@ class Workplace:
         Raises `InputError` if CLIP or a model of the user's own is not to be had, or is no such
         model.
         """
-        own = self.study.model not in MODELS
-        if own:
+        other = self.study.model not in MODELS
+        if own_code(self.study.model):
             own_function(self.study.model, "model")
-        if self.study.model == "clip" or (own and self.labels.kind == "images"):
+        if self.study.model == "clip" or (other and self.labels.kind == "images"):
             self.model(arm)
 
     def model_with(

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from flwr.serverapp import Grid
@@ -25,6 +26,7 @@ from fairfed.config.training import (
     uses_prototypes,
 )
 from fairfed.data.tables.fit import fit
+from fairfed.models.library import load_weights
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
@@ -46,6 +48,9 @@ from generators.plan import Cells
 from semantic.naming import CROSSED, UNKNOWN
 from semantic.space import known_groups
 
+if TYPE_CHECKING:
+    from torch import nn
+
 UNITS = {"images": "images", "table": "rows"}
 """What a row is called, in the plural, by the kind of a label space."""
 UNSAID_COUNTS = (
@@ -57,6 +62,8 @@ FILLED = "synthetic/clients.json"
 COSTS = ("seconds", "generated", "reused")
 AWAY = "what these sites hold is not known yet, for they were not there to say it: {names}"
 SITES = SimulatedSites
+DRAWN = "%s has a last layer for other classes: %s begin as drawn"
+logger = logging.getLogger("fairfed")
 
 
 def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
@@ -281,7 +288,7 @@ def _train(session: Session, arm: Arm) -> None:
         trainer = server_trainer(session, arm)
     known = known_groups(study.told.labels.groups).tolist()
     strategy = build_strategy(study.place, arm, probe, trainer, known)
-    model = study.place.model(arm)
+    model = start_model(study, arm)
     plan = Plan(
         rounds=config.rounds,
         seed=config.seed,
@@ -293,6 +300,16 @@ def _train(session: Session, arm: Arm) -> None:
     clients, request = session.clients, study.request(arm)
     server = SteeredServer(session.grid, clients, plan, strategy, start, request, AUGMENT_TIMEOUT)
     session.train(arm, server, plan)
+
+
+def start_model(study: Study, arm: Arm) -> nn.Module:
+    """The model that an arm begins with; with the configured weights, which are the server's."""
+    model = study.place.model(arm)
+    if study.config.weights is not None:
+        drawn = load_weights(model, study.config.weights)
+        if drawn:
+            logger.warning(DRAWN, study.config.weights, ", ".join(drawn))
+    return model
 
 
 def check(study: Study) -> None:
@@ -317,3 +334,5 @@ def check(study: Study) -> None:
         check_probe(study)
     for arm in arms:
         place.check_model(arm)
+    if config.weights is not None:
+        start_model(study, arms[0])
