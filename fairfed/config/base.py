@@ -45,7 +45,7 @@ class OneOf:
 
     names: tuple[str, ...] = ()  # what there is
     own: str = "Class"  # what the user's own is: a class, a function, an object
-    further: str = ""  # what else there is, in words
+    packages: tuple[str, ...] = ()  # whose own go by `package:NAME`
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -58,9 +58,12 @@ class OneOf:
         return {"type": "string", "enum": [*self.names, f"module:{self.own}"]}
 
     def _check(self, value: str) -> str:
+        package, _, called = value.partition(":")
+        if package in self.packages and called:
+            return value
         if value not in self.names and not OWN.fullmatch(value):
             known = f"one of {', '.join(map(repr, self.names))}, or " if self.names else ""
-            known += f"{self.further}, or " if self.further else ""
+            known += "".join(f"'{package}:NAME', or " for package in self.packages)
             a = "an" if self.own[0] in "aeiou" else "a"
             raise ValueError(
                 f"expected {known}{a} {self.own.lower()} of your own as 'module:{self.own}', got "

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from fairfed.config.adaptation import AdaptConfig, SpecialiseConfig
 from fairfed.config.base import Once, OneOf, Section, Strings, tabled
-from fairfed.config.classifiers import MODELS
+from fairfed.config.classifiers import LIBRARIES, MODELS
 from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
 from fairfed.config.inversion import InversionConfig
@@ -35,7 +35,7 @@ from fairfed.config.synthesis import (
 from fairfed.config.table import TableConfig
 from fairfed.config.zsl import ZslConfig, ZslSettings
 
-NETWORK = OneOf(tuple(MODELS), "function", "'torchvision:NAME' or 'timm:NAME'")
+NETWORK = OneOf(tuple(MODELS), "function", LIBRARIES)
 
 
 class Agreement(Section):

@@ -85,7 +85,7 @@ def build_model(
     InputError
         See `own_model`.
     """
-    if OWN.fullmatch(name):
+    if of_library(name) or OWN.fullmatch(name):
         shape = (inputs,) if inputs else (3, image_size, image_size)
         return own_model(name, num_classes, shape, seed)
     if name not in BUILDERS:

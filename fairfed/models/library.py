@@ -34,7 +34,7 @@ def library_maker(name: str) -> Callable[[int, tuple[int, ...]], nn.Module]:
     """
     library, _, called = name.partition(":")
     known, make, scale = _torchvision(called) if library == "torchvision" else _timm(name, called)
-    if called not in known:
+    if called.partition(".")[0] not in known:  # timm's may name a set of weights as well
         close = difflib.get_close_matches(called, known, n=3)
         advice = f"did you mean {', '.join(close)}?" if close else "see its list of models"
         raise InputError(UNKNOWN.format(name=name, library=library, called=called, advice=advice))
