@@ -84,7 +84,8 @@ def test_it_cannot_be_changed() -> None:
         ("seed = true", "x.toml: seed: expected a whole number, got True"),
         (
             'model = "resnet"',
-            "model: expected one of 'cnn-bn', 'cnn-gn', .*'mlp', or 'torchvision:NAME', or 'timm:NAME', or a function of your own",
+            "model: expected one of 'cnn-bn', 'cnn-gn', .*'mlp', or 'torchvision:NAME', or "
+            "'timm:NAME', or a function of your own",
         ),
         ("train = 3", "x.toml: train: expected a table, got 3"),
         ("[[arms]]\naugment = true", r"x.toml: arms\[0\].name: missing"),
