@@ -29,6 +29,8 @@ def known_groups(groups: Sequence[str]) -> Flags:
     return np.array([UNKNOWN not in group.split(CROSSED) for group in groups], bool)
 
 
+BEHIND = ("of", "with", "on", "in", "at", "from", "by")
+"""Words for a group that begin so stand behind the noun."""
 MOST_KEPT = 50_000
 """Embeddings that a scorer keeps."""
 
@@ -52,7 +54,9 @@ class SemanticSpace:
 
     The table, which must have all classes, has their nouns and attributes. Prompt templates have
     the fields `{noun}` and `{group}`. `spoken` is what is said of a group, by its name, where that
-    is less than its name says: its values that cannot be seen are `all`.
+    is less than its name says: its values that cannot be seen are `all`. `worded` is what a value
+    of a group is called, where that is not its name; words that follow a noun, as "of a woman",
+    stand behind it.
     """
 
     classes: tuple[str, ...]
@@ -60,6 +64,7 @@ class SemanticSpace:
     table: AttributeTable
     templates: tuple[str, ...] = field(default=TEMPLATES)
     spoken: Mapping[str, str] = field(default_factory=dict, hash=False)
+    worded: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in self.classes:
@@ -75,8 +80,10 @@ class SemanticSpace:
     def prompts(self, cell: Cell, noun: str | None = None) -> list[str]:
         """Prompts of a cell, one per template; with `noun` in place of the class's own."""
         values = self.spoken.get(cell.group, cell.group).split(CROSSED)
-        group = " ".join(value for value in values if value not in UNNAMED_GROUPS)
-        noun = noun or self.table.noun(cell.class_name)
+        said = [self.worded.get(value, value) for value in values if value not in UNNAMED_GROUPS]
+        behind = [words for words in said if words.split(" ")[0] in BEHIND]
+        group = " ".join(words for words in said if words not in behind)
+        noun = " ".join([noun or self.table.noun(cell.class_name), *behind])
         return [" ".join(t.format(noun=noun, group=group).split()) for t in self.templates]
 
     def alike(self, class_index: int, group_index: int) -> list[int]:
@@ -115,7 +122,8 @@ class CellScorer:
         """Identity of what the scores depend on."""
         parts = repr((self.encoder.fingerprint, self.space.classes, self.space.groups,
                       self.space.table.prompts, self.space.templates,
-                      *sorted(self.space.spoken.items())))  # fmt: skip
+                      *sorted(self.space.spoken.items()),
+                      *sorted(self.space.worded.items())))  # fmt: skip
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def scores(self, images: Images) -> Vectors:

@@ -63,6 +63,17 @@ class SemanticSettings(Section):
         description="Prompt templates with the fields `{noun}` (the class) and `{group}`. Empty: "
         "those that the encoder was trained with.",
     )
+    class_prompts: dict[str, str] = Field(
+        default_factory=dict,
+        description="What a class is called in prompts, by its name, instead of what the attribute "
+        'table says: `{ nevus = "mole on skin" }`.',
+    )
+    group_prompts: dict[str, str] = Field(
+        default_factory=dict,
+        description="What a value of a sensitive column is called in prompts, by the value: "
+        '`{ F = "of a woman", "61" = "elderly" }`. Words that begin with `of`, `with`, `on`, `in`, '
+        "`at`, `from` or `by` follow the class, others stand before it.",
+    )
     allow_unknown: bool = Field(
         False,
         description="Use CLIP and the generator also for classes that they do not know, and for "

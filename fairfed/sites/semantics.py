@@ -6,13 +6,17 @@ Shared by the sites of a federation and by `fairfed.augmentation`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fairfed.config import SemanticConfig
 from semantic.attributes import AttributeTable, load_attributes, table_from_names
-from semantic.naming import TEMPLATES
+from semantic.errors import InputError
+from semantic.naming import CROSSED, TEMPLATES
 from semantic.space import SemanticSpace
+
+NO_NAME = "semantic.{setting}: there is no {name!r}; there are: {known}"
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Meaning:
     attributes: AttributeTable | str  # the federation's table, or `names`
     # As in `SemanticConfig`.
     templates: tuple[str, ...] = ()
+    class_prompts: Mapping[str, str] = field(default_factory=dict)
+    group_prompts: Mapping[str, str] = field(default_factory=dict)
     allow_unknown: bool = False
 
 
@@ -37,15 +43,33 @@ def attribute_table(semantic: SemanticConfig | Meaning, classes: tuple[str, ...]
 def noun_table(semantic: SemanticConfig | Meaning, classes: tuple[str, ...]) -> AttributeTable:
     """What classes are called: as configured, or by their names where the table lacks any."""
     table = attribute_table(semantic, classes)
-    return table if set(classes) <= set(table.classes) else table_from_names(classes)
+    table = table if set(classes) <= set(table.classes) else table_from_names(classes)
+    return _called(table, semantic)
 
 
 def semantic_space(
     semantic: SemanticConfig | Meaning, classes: tuple[str, ...], groups: tuple[str, ...]
 ) -> SemanticSpace:
     """Classes and groups with what they are called; the table must have a row for each class."""
+    values = {value for group in groups for value in group.split(CROSSED)}
+    for setting, given, known in (
+        ("class_prompts", semantic.class_prompts, set(classes)),
+        ("group_prompts", semantic.group_prompts, values),
+    ):
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise InputError(NO_NAME.format(setting=setting, name=unknown[0],
+                                            known=", ".join(sorted(known))))  # fmt: skip
     templates = semantic.templates or TEMPLATES
-    return SemanticSpace(classes, groups, attribute_table(semantic, classes), templates)
+    table = _called(attribute_table(semantic, classes), semantic)
+    return SemanticSpace(classes, groups, table, templates, worded=dict(semantic.group_prompts))
+
+
+def _called(table: AttributeTable, semantic: SemanticConfig | Meaning) -> AttributeTable:
+    """The table with classes called as the configuration says."""
+    pairs = zip(table.classes, table.prompts, strict=True)
+    prompts = tuple(semantic.class_prompts.get(name, prompt) for name, prompt in pairs)
+    return replace(table, prompts=prompts)
 
 
 def store_directory(configured: str | None) -> Path:

@@ -105,7 +105,8 @@ def look(
     readings, found = [classes], {}
     for position, column in enumerate(sensitive):
         values, codes = _values(table, position)
-        named = values and _unknown_values(values, encoder.known_words, words)
+        called = [semantic.group_prompts.get(value, value) for value in values]
+        named = values and _unknown_values(called, encoder.known_words, words)
         reading = reader.column(column, values, codes[table.groups])
         readings.append(reading)
         if named or reading.blind:
@@ -132,7 +133,8 @@ def read_names(
         return Sight(warnings=tuple(told))
     found = {}
     for position, (column, values) in enumerate(labels.sensitive.items()):
-        why = _unknown_values(list(values), encoder.known_words, words)
+        called = [semantic.group_prompts.get(value, value) for value in values]
+        why = _unknown_values(called, encoder.known_words, words)
         if why:
             found[position] = HIDDEN.format(column=column, why=why)
     refusal = f"{unknown}. {WHAT_TO_DO}" if unknown else ""

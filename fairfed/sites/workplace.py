@@ -124,7 +124,10 @@ class Workplace:
                 np.reshape(np.array(rows.values, np.float64), (len(rows.classes), -1)),
             )  # fmt: skip
         semantic = self.study.semantic
-        return Meaning(self.sources.encoder, table, semantic.templates, semantic.allow_unknown)
+        return Meaning(
+            self.sources.encoder, table, semantic.templates, semantic.class_prompts,
+            semantic.group_prompts, semantic.allow_unknown,
+        )  # fmt: skip
 
     @once
     def encoder(self) -> ClipEncoder:

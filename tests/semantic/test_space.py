@@ -126,3 +126,13 @@ def test_a_directory_may_be_named_as_open_clip_names_it() -> None:
 def test_a_template_fills_in_names_and_formats_nothing(template: str) -> None:
     """A study that a site is sent could have it write a text of a gigabyte."""
     assert "formats a field" in unfit_template(template)
+
+
+def test_words_for_a_group_stand_where_they_belong() -> None:
+    space = SemanticSpace(
+        ("nevus",), ("F × 61",), table_from_names(("nevus",)),
+        worded={"F": "of a woman", "61": "elderly"},
+    )  # fmt: skip
+    assert space.prompts(space.cell(0, 0))[0] == "a photo of a elderly nevus of a woman"
+    plain = SemanticSpace(("nevus",), ("F × 61",), table_from_names(("nevus",)))
+    assert plain.prompts(plain.cell(0, 0))[0] == "a photo of a F 61 nevus"

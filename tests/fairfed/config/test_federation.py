@@ -93,6 +93,7 @@ FREE = [
     "FairnessConfig.metric", "FederationConfig.fingerprints", "FederationConfig.name",
     "GeneratorSettings.negative", "GeneratorSettings.scheduler", "LabelSpace.classes",
     "LabelSpace.found_groups", "LabelSpace.sensitive", "PrototypeRows.classes",
+    "SemanticSettings.class_prompts", "SemanticSettings.group_prompts",
     "SemanticSettings.templates",
     "SharedConfig.missing", "TableConfig.categorical", "TableConfig.categories",
     "TableConfig.drop", "TableConfig.groups", "TableConfig.missing", "TableConfig.numeric",

@@ -8,6 +8,7 @@ import pytest
 
 from fairfed.config.synthesis import ConditioningConfig
 from fairfed.sites.conditioning import MOST_WORDS, composing, describer
+from fairfed.sites.semantics import Meaning, semantic_space
 from semantic.attributes import load_attributes, table_from_names
 from semantic.errors import InputError
 from semantic.space import Cell, SemanticSpace
@@ -51,3 +52,14 @@ def test_unknown_classes_and_empty_tables_are_refused() -> None:
     bare = SemanticSpace(("a", "b"), ("all",), table_from_names(("a", "b")))
     with pytest.raises(InputError, match="give a class × attribute table"):
         composing(bare, ("a",))
+
+
+def test_words_for_classes_and_groups_must_name_what_there_is() -> None:
+    told = Meaning("bundled", "names", (), {"nevus": "mole on skin"}, {"F": "of a woman"})
+    space = semantic_space(told, ("nevus", "melanoma"), ("F", "M"))
+    assert space.prompts(Cell("nevus", "F"))[0] == "a photo of a mole on skin of a woman"
+    assert space.prompts(Cell("melanoma", "M"))[0] == "a photo of a M melanoma"
+    with pytest.raises(InputError, match=r"semantic\.class_prompts: there is no 'nevus'; there a"):
+        semantic_space(told, ("melanoma",), ("F", "M"))
+    with pytest.raises(InputError, match=r"semantic\.group_prompts: there is no 'F'; there are: M"):
+        semantic_space(told, ("nevus",), ("M",))
