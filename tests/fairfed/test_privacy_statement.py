@@ -16,6 +16,10 @@ NO_NOISE = "No noise was added to model updates, losses and counts"
 SHARED = "[shared]\nepsilon = 2.5\ncentre = {}\nimage_clients = 2\ntext_clients = 0\n"
 PEERS = "[peers]\nepsilon = 1.5\nseeded_noise = {}\n"
 ONE_SHOT = "[conditioning]\nepsilon = 3.0\n[[arms]]\nname = 'Once'\nsystem = 'one-shot'\n"
+PROTOTYPES = (
+    "[conditioning]\nepsilon = 2.0\n"
+    "[[arms]]\nname = 'By prototype'\naugment = true\nconditioning = 'prototype'\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,7 @@ def test_a_budget_that_nothing_spends_is_not_named(drawn: Run, text: str) -> Non
     ("text", "budget"),
     [
         (ONE_SHOT, "conditioning.epsilon = 3 and conditioning.delta = 1e-05."),
+        (PROTOTYPES, "conditioning.epsilon = 2 and conditioning.delta = 1e-05."),
         (SHARED.format("true"), "shared.epsilon = 2.5 and shared.delta = 1e-05."),
         (PEERS.format("false"), "peers.epsilon = 1.5 and peers.delta = 1e-05."),
     ],
