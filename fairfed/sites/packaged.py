@@ -22,7 +22,7 @@ from fairfed import __version__
 from fairfed.config.classifiers import own_code
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import embeds_once
-from fairfed.data.pixels import decode
+from fairfed.data.pixels import choose_window, decode, through_window
 from fairfed.data.tables import encode
 from fairfed.sites.workplace import ModelSources, Workplace
 from generators.writing import explained
@@ -75,15 +75,19 @@ class PackagedModel(nn.Module):
     def preprocess(self, given: Image.Image | NDArray[np.uint8] | pd.DataFrame) -> Tensor:
         """What the model takes: of an image ``[3, H, W]``, of a table's rows ``[n, inputs]``.
 
-        An image is a PIL image of any size and mode, or RGB ``[H, W, 3]`` of 8 bits; a table has
-        the columns that the federation agreed on.
+        An image is a PIL image of any size and mode, or RGB ``[H, W, 3]`` of 8 bits (of one with
+        more bits, its own range becomes black to white); a table has the columns that the
+        federation agreed on.
         """
         if self.study.labels.kind == "table":
             return torch.from_numpy(encode(self.study.table, given))
         from PIL import Image
 
         image = Image.fromarray(given) if isinstance(given, np.ndarray) else given
-        pixels = decode(image, self.study.labels.image_size).pixels
+        found = decode(image, self.study.labels.image_size)
+        pixels = found.pixels
+        if found.spread is not None:
+            pixels = through_window(pixels, choose_window([found]))
         return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float().div_(255)
 
 

@@ -20,7 +20,9 @@ from fairfed.rounds import checkpoint
 from fairfed.rounds.run_lock import CONFIG
 from fairfed.sites.packaged import save_model
 from fairfed.sites.simulated import attribute_rows, fingerprints
+from fairfed.sites.workplace import ENCODER
 from generators.writing import explained
+from semantic.encoder import load_encoder
 from semantic.errors import InputError
 
 CARD = "README.md"
@@ -93,6 +95,9 @@ def _study_of(config: Config, run_dir: Path, arm: Arm) -> FederationConfig:
         names = said["classes"], said["groups"]
         labels = found_space(*names, sensitive, kind, data.image_size)
     told = agreed(config, labels, attribute_rows(config), fingerprints(config))
+    if config.model == "clip-head":  # in a run, each site may have its own way to the same CLIP
+        clip = load_encoder(config.semantic.encoder).fingerprint
+        told = told.model_copy(update={"fingerprints": {ENCODER: clip}})
     columns = run_dir / "columns.json"  # of a table
     fitted = {}
     if columns.is_file():

@@ -99,6 +99,15 @@ def test_images_without_labels_are_predicted_by_file(exported: Path, tmp_path: P
     assert not (tmp_path / "other.csv").exists()
 
 
+def test_images_of_any_mode_are_brought_to_what_the_model_takes(exported: Path) -> None:
+    model, grey = load_model(exported), np.linspace(0, 4000, 256).reshape(16, 16)
+    deep = Image.fromarray(grey.astype(np.uint16))
+    for image in (IMAGE, Image.fromarray(IMAGE).convert("P"), Image.new("L", (40, 9)), deep):
+        assert model.preprocess(image).shape == (3, 16, 16)
+    assert model.preprocess(deep).max() > 0.9
+    assert model.preprocess(deep).min() == 0
+
+
 def test_the_card_has_what_was_measured_and_the_file_no_path(
     exported: Path, finished_small: Config
 ) -> None:
@@ -125,6 +134,11 @@ def test_every_kind_of_model_comes_out(small: Small, tmp_path: Path) -> None:
         logits = model(torch.stack([model.preprocess(image) for image in images]))
         network = model.network(site.place.encoder.embed_images(images))
     assert torch.allclose(logits, network, atol=1e-5)
+    about = json.loads((tmp_path / "head" / "model.json").read_text())
+    about["study"]["fingerprints"]["encoder"] = "0" * 64
+    (tmp_path / "head" / "model.json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match="has other weights here"):
+        load_model(tmp_path / "head")
     for arm, why in (("Own", "has a model of its own"), ("CLIP", "trains nothing")):
         with pytest.raises(InputError, match=why):
             export_run(run, tmp_path / "none", arm)
