@@ -28,7 +28,7 @@ from fairfed.config.shared import ArrivalConfig, SharedConfig
 from fairfed.config.source import FRAME
 from fairfed.config.synthesis import (
     ConditioningSettings,
-    CurationConfig,
+    CurationSettings,
     SynthesisConfig,
     SynthesisSettings,
 )
@@ -71,7 +71,7 @@ class Agreement(Section):
     generator: GeneratorSettings = tabled(GeneratorSettings, "generator")
     synthesis: SynthesisSettings = tabled(SynthesisSettings, "synthesis")
     conditioning: ConditioningSettings = tabled(ConditioningSettings, "conditioning")
-    curation: CurationConfig = tabled(CurationConfig, "curation")
+    curation: CurationSettings = tabled(CurationSettings, "curation")
     fairness: FairnessConfig = tabled(FairnessConfig, "fairness")
     adapt: AdaptConfig = tabled(AdaptConfig, "adapt")
     specialise: SpecialiseConfig | None = Field(None, description="See `[specialise]`.")

@@ -180,3 +180,14 @@ class CurationConfig(Section):
     minimum: int = Field(
         20, ge=1, description="Real images behind a threshold that is taken from them, at least."
     )
+
+
+class CurationSettings(CurationConfig):
+    """What a client's synthetic image must fulfil, and how often one may be replaced."""
+
+    checks: Annotated[Strings, Once] = Field(
+        ("corrupt", "black", "blank", "margin", "duplicate", "memorised"),
+        description="What an image is checked for; its first failure is its reason. `attributes` "
+        "is another check, and off: on validation images it gained nothing, and left one place in "
+        "eleven empty ([measured](benchmarks.md#conditioning-and-checks-at-the-clients)).",
+    )

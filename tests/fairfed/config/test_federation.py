@@ -89,7 +89,7 @@ def _open_texts(schema: Any, where: str) -> Iterator[str]:
 FREE = [
     "AdaptConfig.context", "Arm.name", "ArrivalConfig.class_name", "AttributeRows.attributes",
     "AttributeRows.classes", "AttributeRows.prompts", "ConditioningSettings.unseen",
-    "CurationConfig.checks",
+    "CurationSettings.checks",
     "FairnessConfig.metric", "FederationConfig.fingerprints", "FederationConfig.name",
     "GeneratorSettings.negative", "GeneratorSettings.scheduler", "LabelSpace.classes",
     "LabelSpace.found_groups", "LabelSpace.sensitive", "PrototypeRows.classes",
