@@ -21,6 +21,7 @@ from fairfed.errors import RunError
 from semantic.errors import InputError
 
 app = typer.Typer(
+    add_completion=False,
     cls=DefaultGroup,
     no_args_is_help=True,
     help="Audit predictions for fairness: metrics by group, gaps with intervals and tests, the "

@@ -11,7 +11,7 @@ import typer
 from fairfed.cli.options import ConfigFile, Override, argument, option, pipeline_config
 from fairfed.config import load_config
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Remove what a run wrote there, and start over.")

@@ -24,7 +24,7 @@ from fairfed.cli.results import print_results
 from fairfed.cli.tables import titled
 from semantic.errors import InputError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 SHOWN = ("accuracy", "missing_recall", "client_worst", "equalized_odds_difference")
 """Measures that fit into a terminal; the files have all."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fairfed.deployment.probing import Attempt
 
 app = typer.Typer(
+    add_completion=False,
     help="The machine in the middle of a federation of real sites: set it up, start it, try it "
     "from outside.",
     no_args_is_help=True,

@@ -11,7 +11,7 @@ from fairfed.cli.options import Override, argument, option
 from fairfed.config import load_config
 from semantic.errors import InputError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 PARTS = ("all", "test", "train")
 
 

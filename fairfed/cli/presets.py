@@ -8,7 +8,7 @@ from rich.table import Table
 
 from fairfed.presets import load_preset, preset_names
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from fairfed.cli.options import argument
 from fairfed.cli.results import print_run
 from fairfed.cli.tables import print_summary
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 EVERY = 5
 """Seconds between two looks at a run that is watched."""

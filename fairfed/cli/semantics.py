@@ -16,6 +16,7 @@ from semantic.privacy import gaussian_sigma
 from semantic.site_files import merged_prototypes, merged_sums, read_vocabulary
 
 app = typer.Typer(
+    add_completion=False,
     help="What classes look like: attribute tables and prototypes, summed at sites and merged.",
     no_args_is_help=True,
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fairfed.config import Config
 
 app = typer.Typer(
+    add_completion=False,
     help="A site's own data and policy: write its site.toml, see what comes of it, join a study.",
     no_args_is_help=True,
 )

@@ -14,7 +14,7 @@ import typer
 from fairfed.cli.options import ConfigFile, Override, argument, option, pipeline_config
 from semantic.errors import InputError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 BAD_ROWS = "--rows {given!r}: expected FIRST:END, two whole numbers such as 0:40000"
 
 

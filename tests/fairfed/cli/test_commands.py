@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
 from fairfed.cli import main
+from fairfed.cli.app import Commands, app
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -66,6 +69,16 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     shown = _fairfed("--help", cwd=tmp_path)
     assert shown.returncode == 0
     assert all(command in shown.stdout for command in ("demo", "run", "report", "doctor"))
+
+
+def test_no_command_offers_to_install_anything() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, Commands)
+    for name in Commands.lazy:
+        _, command, _ = group.resolve_command(click.Context(group), [name])
+        assert command is not None
+        flags = [flag for own in command.params for flag in own.opts]
+        assert not [flag for flag in flags if "completion" in flag], name
 
 
 @pytest.mark.parametrize(
