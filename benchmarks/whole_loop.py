@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ COLUMNS = {
 
 
 def numbers(arm: ArmSummary) -> dict[str, float]:
-    """One arm of one run; fractions in percent."""
-    clients = arm.client_fairness
+    """One arm of one run; fractions in percent. Without groups, their gaps are NaN."""
+    clients, gaps = arm.client_fairness, {name: gap.value for name, gap in arm.gaps.items()}
     return {
         "accuracy": 100 * arm.accuracy.value,
         "lacking": 100 * arm.missing_recall.value,
@@ -44,8 +45,8 @@ def numbers(arm: ArmSummary) -> dict[str, float]:
         "client_sd": 100 * clients.sd,
         "client_worst": 100 * clients.worst,
         "worst_class": 100 * arm.worst_class_recall,
-        "equalized_odds": 100 * arm.gaps["equalized_odds_difference"].value,
-        "accuracy_gap": 100 * arm.gaps["accuracy_difference"].value,
+        "equalized_odds": 100 * gaps.get("equalized_odds_difference", math.nan),
+        "accuracy_gap": 100 * gaps.get("accuracy_difference", math.nan),
         "mb": arm.mb_sent,
     }
 
@@ -69,13 +70,15 @@ def measure(seeds: list[int], overrides: list[str]) -> dict[str, list[dict[str, 
 
 
 def table(found: dict[str, list[dict[str, float]]]) -> str:
-    """Markdown: mean ± sd over seeds (n - 1)."""
+    """Markdown: mean ± sd over seeds (n - 1); without what nobody has."""
+    every = [row for rows in found.values() for row in rows]
+    shown = [name for name in COLUMNS if not all(math.isnan(row[name]) for row in every)]
     lines = [
-        "| arm | " + " | ".join(COLUMNS.values()) + " |",
-        "|---|" + "---:|" * len(COLUMNS),
+        "| arm | " + " | ".join(COLUMNS[name] for name in shown) + " |",
+        "|---|" + "---:|" * len(shown),
     ]
     for arm, rows in found.items():
-        cells = [mean_sd([row[name] for row in rows]) for name in COLUMNS]
+        cells = [mean_sd([row[name] for row in rows]) for name in shown]
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
