@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from generators.diffusion import BUNDLED_MODEL
-from generators.training.making import CLIP, PIPELINE, write_checksums
+from generators.training.dataset import CLIP, PIPELINE
+from generators.training.making import write_checksums
 from semantic.encoder import BUNDLED_CLIP
 from semantic.known_words import KNOWN_WORDS, write_known_words
 

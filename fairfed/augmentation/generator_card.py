@@ -20,8 +20,8 @@ from generators.diffusion import DiffusionSettings, load_generator
 from generators.requests import Image, Request, request_seed
 from generators.store import encode_png
 from generators.training.autoencoder import train_critic
-from generators.training.dataset import TrainingImages, Work
-from generators.training.making import ATTRIBUTES, CLIP, PIPELINE, write_checksums
+from generators.training.dataset import CLIP, PIPELINE, TrainingImages, Work
+from generators.training.making import ATTRIBUTES, write_checksums
 from generators.writing import explained
 from semantic.attributes import AttributeTable
 from semantic.encoder import ClipEncoder
@@ -30,7 +30,7 @@ from semantic.space import Cell, SemanticSpace
 
 GUIDANCE = 2.0
 SHOWN, SHEET_CLASSES = 4, 12
-QUALITY, CARD, SHEET = "quality.json", "README.md", "samples.png"
+QUALITY, CARD, SHEET, CONFIG = "quality.json", "README.md", "samples.png", "config.toml"
 JUDGE = "judge"
 """Folder of the classifier that judges, within the working folder."""
 
@@ -54,6 +54,7 @@ def write_card(material: Material, out: Path, per_class: int) -> QualityReport:
         write_whole(out / SHEET, encode_png(_sheet(made, labels, real, truth, table), {}))
         write_whole(out / QUALITY, (json.dumps(plain(figures), indent=1) + "\n").encode())
         write_whole(out / CARD, _card(material, out, judged, report).encode())
+        write_whole(out / CONFIG, ("\n".join(_configuration(out)) + "\n").encode())
         write_checksums(out)
     return report
 
@@ -133,8 +134,20 @@ def _sheet(
     return contact_sheet(rows)
 
 
+def _configuration(out: Path) -> list[str]:
+    """What a configuration says to use the models."""
+    return [
+        "[generator]",
+        f"model = {json.dumps(str(out / PIPELINE))}",
+        "",
+        "[semantic]",
+        f"encoder = {json.dumps(str(out / CLIP))}",
+        f"attributes = {json.dumps(str(out / ATTRIBUTES))}",
+    ]
+
+
 def _card(material: Material, out: Path, judged: dict[str, Any], report: QualityReport) -> str:
-    work = material.work
+    work, snippet = material.work, "\n".join(_configuration(out))
     lines = [
         "# A generator of one's own",
         "",
@@ -142,12 +155,7 @@ def _card(material: Material, out: Path, judged: dict[str, Any], report: Quality
         f"`fairfed train-generator` on {material.about}. It knows nothing else.",
         "",
         "```toml",
-        "[generator]",
-        f'model = "{out / PIPELINE}"',
-        "",
-        "[semantic]",
-        f'encoder = "{out / CLIP}"',
-        f'attributes = "{out / ATTRIBUTES}"',
+        snippet,
         "```",
         "",
         "| network | steps | images seen |",

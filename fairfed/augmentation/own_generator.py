@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fairfed.config import PipelineConfig
+from fairfed.config.source import FASHION
 from fairfed.data import ImageTable, load_images
 from fairfed.data.fashion import BUNDLED
+from fairfed.data.load import image_table
+from fairfed.data.reading import read_records
 from fairfed.sites.semantics import attribute_table
 from generators.idx import DEBIAN_DIRECTORY
 from generators.training.captions import vocabulary
@@ -20,7 +23,6 @@ from generators.training.making import left_out
 from generators.training.presets import PRESETS
 from generators.training.text import build_tokenizer
 from semantic.errors import InputError
-from semantic.measures import WORDS
 from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.space import known_groups
 
@@ -32,6 +34,7 @@ TOO_FEW = (
     "any good). With fewer, start from your own images (conditioning.start_from_real), or invert a "
     "classifier of them"
 )
+OTHER_SIZE = "data.image_size {given}: preset {preset} is of {size} pixels; leave the setting out"
 ONE_CLASS = "{source}: one class alone ({name}); a generator that is asked by class needs two"
 
 
@@ -52,12 +55,14 @@ def material(
     rows: tuple[int, int] | None = None,
     without: Sequence[str] = (),
     effort: float = 1.0,
+    caption: str | None = None,
 ) -> Material:
     """Read the images of a configuration, for a training in `folder`.
 
     Of the training images those from `rows` of the source alone are used; `without` are classes
-    that no network may see; `effort` multiplies the steps of every schedule. The data's test images
-    are held out. Fashion-MNIST is seen in four tints, less the images of the bundled data.
+    that no network may see; `effort` multiplies the steps of every schedule; `caption` names a
+    column of texts. The data's test images are held out. Fashion-MNIST is seen in four tints, less
+    the images of the bundled data.
 
     Raises
     ------
@@ -65,8 +70,13 @@ def material(
         The preset is unknown, the data cannot be read, or are too few.
     """
     if preset not in PRESETS:
-        raise InputError(f"--preset {preset!r} is unknown; choose one of {', '.join(PRESETS)}")
+        raise InputError(
+            f"--preset {preset!r} is unknown; choose one of {', '.join(PRESETS)}. (A LoRA of a "
+            "model that there is: [specialise] in a configuration of `fairfed run`)"
+        )
     size = PRESETS[preset].image_size
+    if "image_size" in config.data.model_fields_set and config.data.image_size != size:
+        raise InputError(OTHER_SIZE.format(given=config.data.image_size, preset=preset, size=size))
     if config.data.source == FULL:
         table = attribute_table(config.semantic, ())
         directory = Path(config.data.directory or DEBIAN_DIRECTORY)
@@ -74,11 +84,11 @@ def material(
         about = f"the {len(table.classes)} classes of Fashion-MNIST in four tints"
     else:
         data = config.data.model_copy(update={"image_size": size, "synthetic": "leave-out"})
-        images = load_images(config.model_copy(update={"data": data}))
+        images, texts = _read(config.model_copy(update={"data": data}), caption)
         table = attribute_table(config.semantic, images.classes).of(images.classes)
         chosen = _chosen(images, rows)
-        training = _images(images, chosen[~images.test[chosen]])
-        held_out = _images(images, np.flatnonzero(images.test))
+        training = _images(images, texts, chosen[~images.test[chosen]])
+        held_out = _images(images, texts, np.flatnonzero(images.test))
         about = f"{len(training.images):,} images of {', '.join(table.prompts)}"
     source = config.data.source
     if len(training.images) < LEAST:
@@ -87,8 +97,8 @@ def material(
         raise InputError(ONE_CLASS.format(source=source, name=table.classes[0]))
     if without:
         training = training.without(*left_out(without, table))
-    words = WORDS if training.tints else ()
-    tokenizer = build_tokenizer(vocabulary(table, training.said_of_groups, words))
+    said = (training.said_of_groups, training.measured, training.texts)
+    tokenizer = build_tokenizer(vocabulary(table, *said))
     sizes = PRESETS[preset].paced(effort)
     work = Work(training, table, tokenizer, folder, config.seed, sizes)
     return Material(work, held_out, about)
@@ -102,7 +112,23 @@ def _chosen(table: ImageTable, rows: tuple[int, int] | None) -> npt.NDArray[np.i
     return np.flatnonzero((of_source >= rows[0]) & (of_source < rows[1]))
 
 
-def _images(table: ImageTable, rows: npt.NDArray[np.int64]) -> TrainingImages:
+def _read(config: PipelineConfig, caption: str | None) -> tuple[ImageTable, tuple[str, ...]]:
+    """The images of a source, and of each the text in a column of captions, if one is named."""
+    if caption is None or config.data.source in FASHION:
+        return load_images(config), ()
+    records = read_records(config.data)
+    if caption not in records.columns:
+        there = ", ".join(records.columns)
+        raise InputError(f"{records.where}: no column {caption!r} (--caption); there are: {there}")
+    table = image_table(records, config.data, config.seed)
+    values = records.columns[caption]
+    of = range(len(table)) if table.rows is None else table.rows.tolist()
+    return table, tuple("" if values[i] is None else str(values[i]).strip() for i in of)
+
+
+def _images(
+    table: ImageTable, texts: tuple[str, ...], rows: npt.NDArray[np.int64]
+) -> TrainingImages:
     known = known_groups(table.group_names)
     said = [
         name if fits and name not in UNNAMED_GROUPS else ""
@@ -115,4 +141,5 @@ def _images(table: ImageTable, rows: npt.NDArray[np.int64]) -> TrainingImages:
         [()] * len(rows),
         tints=(),
         groups=groups if any(groups) else (),
+        texts=tuple(texts[row] for row in rows) if texts else (),
     )

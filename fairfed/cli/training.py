@@ -39,6 +39,9 @@ def train_generator(
     without: Annotated[
         list[str] | None, option("A class that no network may see; may be given several times.")
     ] = None,
+    caption: Annotated[
+        str | None, option("Column with a text of each image, which captions may be.")
+    ] = None,
     effort: Annotated[
         float, option("How many times the preset's steps: below 1 for a first look.")
     ] = 1.0,
@@ -74,8 +77,9 @@ def train_generator(
     if threads:
         torch.set_num_threads(threads)
     found = material(
-        chosen, out / "work", preset, rows=_rows(rows), without=without or (), effort=effort
-    )
+        chosen, out / "work", preset,
+        rows=_rows(rows), without=without or (), effort=effort, caption=caption,
+    )  # fmt: skip
     with _said_in_terminal():
         make(found.work, out, found.about, stages or STAGES)
         report = write_card(found, out, card) if card and EXPORT in (stages or STAGES) else None
@@ -101,11 +105,13 @@ def _said_in_terminal() -> Iterator[None]:
     """A line for every hundred steps: training takes minutes to hours."""
     handler, logger = logging.StreamHandler(sys.stdout), logging.getLogger("fairfed")
     handler.setFormatter(logging.Formatter("%(message)s"))
-    level = logger.level
+    level, upwards = logger.level, logger.propagate
     logger.addHandler(handler)
+    logger.propagate = False
     logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+        logger.propagate = upwards

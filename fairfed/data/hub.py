@@ -35,7 +35,9 @@ def read_hub(data: DataConfig) -> Records:
             f"{', '.join(found)}{near(image, found)}"
         )
     features = parts[0][1].features
-    if not isinstance(features[image], datasets.Image):
+    # Other writers of parquet than `datasets` leave a plain structure of bytes and path.
+    plain = isinstance(features[image], dict) and "bytes" in features[image]
+    if not plain and not isinstance(features[image], datasets.Image):
         raise InputError(f"{where}: column {image!r} holds no images; name it in data.image_column")
     sets = [part for _, part in parts]
     files = [part.select_columns([image]).cast_column(image, datasets.Image(decode=False))
@@ -62,7 +64,8 @@ def read_hub(data: DataConfig) -> Records:
         columns={
             column: [value for part in sets for value in _values(part, column)]
             for column, kind in features.items()
-            if not isinstance(kind, datasets.Image | datasets.Audio | datasets.Video)
+            if column != image
+            and not isinstance(kind, datasets.Image | datasets.Audio | datasets.Video)
         },
         parts=divided or None,
         name=lambda row: file(row).get("path") or f"row {row + 1}",
@@ -97,6 +100,8 @@ def load_splits(name: str) -> dict[str, Any]:
     try:
         if Path(name).is_dir() and any(Path(name).glob("*.json")):
             loaded = datasets.load_from_disk(name)
+        elif name.endswith(".parquet"):
+            loaded = datasets.load_dataset("parquet", data_files=name)
         else:
             loaded = datasets.load_dataset(name)
     except (OSError, ValueError) as error:

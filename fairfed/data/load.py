@@ -34,7 +34,10 @@ def load_images(config: Config | PipelineConfig) -> ImageTable:
     """
     data = config.data
     if data.tabular:
-        raise InputError(f"data.source: {data.source!r} is a table; images are needed here")
+        raise InputError(
+            f"data.source: {data.source!r} is a table; images are needed here (a parquet file "
+            "with a column of images: 'hf:' before its path)"
+        )
     if data.source in FASHION:
         table: ImageTable = read_source(data)
         return table

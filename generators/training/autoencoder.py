@@ -13,10 +13,13 @@ from torch.nn import functional
 from generators.training.dataset import TrainingImages, Work
 from generators.training.loop import device, train
 from generators.training.presets import LATENT_CHANNELS, Preset
+from generators.training.sheets import write_sheet
 
 SEEN_WEIGHT = 0.5
 """Weight of the classifier's features beside the pixels' L1 and squared errors."""
 KL_WEIGHT = 1e-5
+SHOWN = 16
+"""Images on a sheet, with what the autoencoder makes of them below."""
 
 
 class Critic(nn.Module):
@@ -114,7 +117,15 @@ def train_autoencoder(work: Work) -> Any:
         loss: Tensor = pixels + SEEN_WEIGHT * seen + KL_WEIGHT * posterior.kl().mean()
         return loss
 
-    train("autoencoder", model, loss_of, work.schedule("autoencoder"), work.folder, work.seed)
+    def look(step: int) -> None:
+        shown = np.arange(min(SHOWN, len(data.images)))
+        images = torch.from_numpy(data.seen(shown, np.zeros_like(shown))).to(device())
+        both = torch.cat([images, model.decode(model.encode(images).latent_dist.mean).sample])
+        pixels = (both.float().cpu().permute(0, 2, 3, 1).numpy() + 1) / 2
+        write_sheet(work.folder / f"decoded-{step:06}.png", pixels, len(shown))
+
+    pace = work.schedule("autoencoder")
+    train("autoencoder", model, loss_of, pace, work.folder, work.seed, look=look)
     model = model.to(memory_format=torch.contiguous_format)
     normalise_latents(model, data)
     return model.eval()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from semantic.attributes import AttributeTable
+from semantic.known_words import words_of
 
 OPENINGS = (
     "a photo of a",
@@ -63,18 +65,34 @@ def caption(
     return ", ".join([f"{opening} {subject}", *chosen, *(measured[i] for i in kept)])
 
 
+LEARNT = 20
+"""Captions that must hold a word before it counts as known."""
 USUAL = "a an the photo picture image drawing of with and in on small large item clothing ,"
 """Words of usual prompt templates, which the tokenizer shall cut well."""
 
 
-def vocabulary(table: AttributeTable, tints: tuple[str, ...], words: tuple[str, ...]) -> set[str]:
+def vocabulary(
+    table: AttributeTable,
+    tints: tuple[str, ...],
+    words: tuple[str, ...],
+    texts: tuple[str, ...] = (),
+) -> set[str]:
     """Every word that a caption can hold, and the words of usual prompt templates."""
-    text = [USUAL, *OPENINGS, *table.prompts, *table.attributes, *tints, *words]
+    text = [USUAL, *OPENINGS, *table.prompts, *table.attributes, *tints, *words, *texts]
     return set(" ".join(text).replace("-", " - ").split())
 
 
+def _often(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Words that enough captions hold for the models to have learnt them."""
+    counts = Counter(word for text in texts for word in set(words_of(text)))
+    return tuple(sorted(word for word, count in counts.items() if count >= LEARNT))
+
+
 def known_phrases(
-    table: AttributeTable, tints: tuple[str, ...], words: tuple[str, ...]
+    table: AttributeTable,
+    tints: tuple[str, ...],
+    words: tuple[str, ...],
+    texts: tuple[str, ...] = (),
 ) -> dict[str, tuple[str, ...]]:
     """What trained models can be asked for, by kind (`semantic.known_words`).
 
@@ -86,5 +104,6 @@ def known_phrases(
         "attributes": table.attributes,
         "groups": tints,
         "measured": words,
+        **({"captions": _often(texts)} if texts else {}),
         "templates": (*dict.fromkeys(OPENINGS), "an", "and", "with", "in", "on"),
     }

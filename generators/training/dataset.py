@@ -15,9 +15,13 @@ from generators.training.loop import Schedule
 from generators.training.presets import PRESETS, Preset
 from semantic.arrays import Images, Indices, Vectors
 from semantic.attributes import AttributeTable
-from semantic.measures import measured_words
+from semantic.measures import WORDS, measured_words
 from semantic.tint import TINTS, tint_images
 
+CLIP, VAE, PIPELINE = "clip", "vae", "stable-diffusion"
+"""Directories of the finished networks, of open_clip and of diffusers, in a working folder."""
+OWN_TEXTS = 0.5
+"""Share of captions that are an image's own text, where it has one."""
 VALIDATION = 2000
 """Images kept back from training to choose settings on."""
 
@@ -28,8 +32,9 @@ class TrainingImages:
 
     Grey images ``[n, S, S]`` are seen in each of the `tints`; images in colour ``[n, S, S, 3]`` as
     they are and mirrored, and have none. `groups` are what captions call each image's group, empty
-    where they say nothing. `style` says what captions name, and how often; `left_out` are ``[k,
-    2]`` cells (class, tint) that no batch may show.
+    where they say nothing; `texts` are somebody's own captions, which take turns with made ones.
+    `style` says what captions name, and how often; `left_out` are ``[k, 2]`` cells (class, tint)
+    that no batch may show.
     """
 
     images: Images
@@ -39,11 +44,18 @@ class TrainingImages:
     left_out: tuple[tuple[int, int], ...] = ()
     tints: tuple[str, ...] = tuple(TINTS)
     groups: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
     @property
     def views(self) -> int:
         """How many views each image has."""
         return len(self.tints) or 2
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Every measured word that captions may hold."""
+        said = {word for words in self.words for word in words}
+        return tuple(word for word in WORDS if word in said)
 
     @property
     def said_of_groups(self) -> tuple[str, ...]:
@@ -59,8 +71,9 @@ class TrainingImages:
         """Some of these images."""
         words = [self.words[i] for i in chosen]
         groups = tuple(self.groups[i] for i in chosen) if self.groups else ()
+        texts = tuple(self.texts[i] for i in chosen) if self.texts else ()
         images, labels = self.images[chosen], self.labels[chosen]
-        return replace(self, images=images, labels=labels, words=words, groups=groups)
+        return replace(self, images=images, labels=labels, words=words, groups=groups, texts=texts)
 
     def seen(self, rows: Indices, views: Indices) -> Vectors:
         """Rows in the given views, ``[len(rows), 3, S, S]`` in [-1, 1]."""
@@ -111,12 +124,17 @@ class Work:
     ) -> list[str]:
         """One random caption per row."""
         data = self.data
-        return [
+        made = [
             caption(
                 rng, self.table, int(data.labels[r]), data.said(r, v), data.words[r], data.style
             )
             for r, v in zip(rows, views, strict=True)
         ]
+        if not data.texts:
+            return made
+        given = rng.random(len(rows)) < OWN_TEXTS
+        pairs = zip(rows, given, made, strict=True)
+        return [data.texts[r] if own and data.texts[r] else other for r, own, other in pairs]
 
 
 def load_training_images(folder: Path, exclude: Path) -> tuple[TrainingImages, TrainingImages]:

@@ -6,7 +6,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ logger = logging.getLogger("fairfed")
 SAVE_EVERY = 60.0
 """Seconds between checkpoints."""
 LOG_EVERY = 100
+LOOK_EVERY = 500
+"""Steps between two sheets of what a network makes so far."""
 WARMUP = 0.03
 """Share of the steps over which the learning rate rises."""
 
@@ -66,12 +69,17 @@ def train(
     schedule: Schedule,
     folder: Path,
     seed: int,
+    *,
+    of: str = "",
+    look: Callable[[int], None] | None = None,
 ) -> None:
     """Train `module` in place on `device()`, or continue from the checkpoint in `folder`.
 
     It is back on the CPU when it is done, replaced by its moving average if the schedule asks
     for one. The checkpoint and log are `<name>.pt` and `<name>.jsonl`. `loss_of` gives the loss of
-    one step from its random generators and the batch size.
+    one step from its random generators and the batch size. `of` stands for the networks that this
+    one is trained on: with others it begins anew. `look` is called now and then, with the step,
+    while the module has its averaged weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module.to(device())
@@ -81,7 +89,7 @@ def train(
     )
     average = [p.detach().clone() for p in parameters]
     path = folder / f"{name}.pt"
-    first = _resume(path, module, optimiser, average)
+    first = _resume(path, module, optimiser, average, of)
     module.train()
     saved = time.monotonic()
     window: list[float] = []
@@ -98,10 +106,13 @@ def train(
         if (step + 1) % LOG_EVERY == 0 or step + 1 == schedule.steps:
             _log(folder / f"{name}.jsonl", step + 1, window, schedule)
             window = []
+        if look is not None and (step + 1) % LOOK_EVERY == 0:
+            with _averaged(module, parameters, average if schedule.average else [*parameters]):
+                look(step + 1)
         if time.monotonic() - saved > SAVE_EVERY:
-            _save(path, step + 1, module, optimiser, average)
+            _save(path, step + 1, module, optimiser, average, of)
             saved = time.monotonic()
-    _save(path, schedule.steps, module, optimiser, average)
+    _save(path, max(first, schedule.steps), module, optimiser, average, of)
     if schedule.average:
         for parameter, mean in zip(parameters, average, strict=True):
             parameter.data.copy_(mean)
@@ -113,14 +124,30 @@ def _update(average: list[Tensor], parameters: Iterable[Tensor], decay: float) -
         torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
 
 
+@contextmanager
+def _averaged(
+    module: nn.Module, parameters: list[nn.Parameter], average: list[Tensor]
+) -> Iterator[None]:
+    """The module with its averaged weights, not training; afterwards as before."""
+    own = [p.detach().clone() for p in parameters]
+    with torch.no_grad():
+        torch._foreach_copy_([*parameters], average)
+        module.eval()
+        yield
+        module.train()
+        torch._foreach_copy_([*parameters], own)
+
+
 def _save(
     path: Path,
     step: int,
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
     average: list[Tensor],
+    of: str,
 ) -> None:
     state = {
+        "of": of,
         "step": step,
         "module": module.state_dict(),
         "optimiser": optimiser.state_dict(),
@@ -131,11 +158,18 @@ def _save(
 
 
 def _resume(
-    path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, average: list[Tensor]
+    path: Path,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: list[Tensor],
+    of: str,
 ) -> int:
     if not path.is_file():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
+    if state.get("of", of) != of:
+        logger.info("%s: begins anew, for what it is trained on has changed", path.stem)
+        return 0
     module.load_state_dict(state["module"])
     optimiser.load_state_dict(state["optimiser"])
     for mean, stored in zip(average, state["average"], strict=True):

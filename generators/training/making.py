@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from generators.training.autoencoder import train_autoencoder
 from generators.training.captions import known_phrases
 from generators.training.clip import save_clip, train_clip
-from generators.training.dataset import Work
+from generators.training.dataset import CLIP, PIPELINE, VAE, Work
 from generators.training.prototype import save_projection, train_projection
 from generators.training.text import difference, text_encoder_of, tokenize
-from generators.training.unet import save_pipeline, train_unet
-from generators.writing import explained
+from generators.training.unet import pipeline, train_unet
+from generators.writing import explained, replace_whole
 from semantic.attributes import AttributeTable, write_table
 from semantic.encoder import hash_file
 from semantic.errors import InputError
 from semantic.known_words import write_known_words
-from semantic.measures import WORDS
 from semantic.naming import CROSSED
 from semantic.tint import TINTS
 
 EXPORT = "export"
 STAGES = ("clip", "autoencoder", "unet", "prototype", EXPORT)
-CLIP, PIPELINE, ATTRIBUTES = "clip", "stable-diffusion", "attributes.csv"
-"""What comes out: directories of open_clip and of diffusers, and the table of both."""
+ATTRIBUTES = "attributes.csv"
+"""Table of classes and attributes, beside the directories of CLIP and of the pipeline."""
 CHECKSUMS = "checksums.json"
+BEGUN = "begun.json"
+"""What a training was begun with, in its working folder."""
+OTHER = "{out} holds something else than a generator; name a directory that is empty or new"
+NOT_SAME = (
+    "{folder} was begun with other {what}; give the same to go on, another --out to begin anew, or "
+    "remove {out}"
+)
 MISSING = "{path} is not there yet: run stage {stage!r} first"
 
 
@@ -39,9 +47,10 @@ def make(work: Work, out: Path, about: str, stages: Sequence[str] = STAGES) -> N
 
     `about` says what the models have seen, in words.
     """
+    _check_same(work, out)
     actions: dict[str, Callable[[], None]] = {
         "clip": lambda: save_clip(train_clip(work), work, work.folder / CLIP),
-        "autoencoder": lambda: train_autoencoder(work).save_pretrained(work.folder / "vae"),
+        "autoencoder": lambda: train_autoencoder(work).save_pretrained(work.folder / VAE),
         "unet": lambda: _make_unet(work),
         "prototype": lambda: _make_projection(work),
         EXPORT: lambda: export(work, out, about),
@@ -51,9 +60,36 @@ def make(work: Work, out: Path, about: str, stages: Sequence[str] = STAGES) -> N
             actions[stage]()
 
 
+def _check_same(work: Work, out: Path) -> None:
+    """Refuse a directory of something else, and a training of other images or networks."""
+    path = work.folder / BEGUN
+    if out.is_dir() and any(out.iterdir()) and not work.folder.is_dir():
+        raise InputError(OTHER.format(out=out))
+    data, content = work.data, hashlib.sha256()
+    for part in (data.images, data.labels):
+        content.update(np.ascontiguousarray(part).tobytes())
+    said = (work.table.prompts, work.table.attributes, data.groups, data.texts, data.left_out)
+    content.update(repr(said).encode())
+    now = {
+        "images and captions": content.hexdigest(),
+        "preset": f"{work.preset.image_size} pixels",
+        "seed": work.seed,
+        "words": len(work.tokenizer),
+    }
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        other = [name for name, value in now.items() if before.get(name) != value]
+        if other:
+            raise InputError(NOT_SAME.format(folder=work.folder, what=", ".join(other), out=out))
+    else:
+        work.folder.mkdir(parents=True, exist_ok=True)
+        replace_whole(path, (json.dumps(now, indent=1) + "\n").encode())
+
+
 def export(work: Work, out: Path, about: str) -> None:
     """Copy the models into `out`, with the words that they know and checksums of every file."""
-    phrases = known_phrases(work.table, work.data.said_of_groups, WORDS)
+    data = work.data
+    phrases = known_phrases(work.table, data.said_of_groups, data.measured, data.texts)
     with explained(out):
         for name in (CLIP, PIPELINE):
             source = _made(work, name, "unet" if name == PIPELINE else "clip")
@@ -115,9 +151,10 @@ def _make_unet(work: Work) -> None:
     apart = difference(clip, text_encoder, tokenize(tokenizer, ["a photo of a red bag", ""]))
     if apart > 1e-4:
         raise RuntimeError(f"the converted text encoder differs by {apart}")
-    vae = AutoencoderKL.from_pretrained(_made(work, "vae", "autoencoder")).eval()
+    vae = AutoencoderKL.from_pretrained(_made(work, VAE, "autoencoder")).eval()
     unet = train_unet(work, text_encoder, vae)
-    save_pipeline(unet, vae, text_encoder, tokenizer, work.folder / PIPELINE, torch.float16)
+    whole = pipeline(unet, vae, text_encoder, tokenizer).to(torch.float16)
+    whole.save_pretrained(work.folder / PIPELINE)
 
 
 def _make_projection(work: Work) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from generators.training.dataset import TrainingImages, Work
+from generators.training.dataset import PIPELINE, TrainingImages, Work
 from generators.training.loop import device, train
 from generators.training.text import WIDTH, hidden_states
-from generators.training.unet import all_latents, velocity_loss
+from generators.training.unet import all_latents, velocity_loss, weights_of
 
 TOKENS = 4
 DROP = 0.1
@@ -92,7 +92,9 @@ def train_projection(work: Work, clip: Any, pipe: Any) -> ImageProjection:
         return loss_of_noise(clean.to(device()), conditioning, noise)
 
     pipe.text_encoder.to(device())
-    train("projection", model, loss_of, work.schedule("projection"), work.folder, work.seed)
+    of = weights_of(work.folder, f"{PIPELINE}/unet")
+    pace = work.schedule("projection")
+    train("projection", model, loss_of, pace, work.folder, work.seed, of=of)
     return model
 
 

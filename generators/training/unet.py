@@ -11,11 +11,15 @@ import torch
 from torch import Tensor
 
 from generators.training.autoencoder import encode_all
-from generators.training.dataset import TrainingImages, Work
+from generators.training.dataset import CLIP, VAE, TrainingImages, Work
 from generators.training.loop import device, train
 from generators.training.presets import LATENT_CHANNELS, Preset
+from generators.training.sheets import write_sheet
 from generators.training.text import WIDTH, hidden_states
+from semantic.encoder import hash_file
 
+SHOWN, SHOWN_CLASSES = 8, 12
+"""Images of a class, and classes, on a sheet of what the UNet makes so far."""
 CAPTION_DROP = 0.1
 """Share of captions replaced by the empty prompt, for classifier-free guidance."""
 SNR_CLIP = 5.0
@@ -50,12 +54,23 @@ def build_unet(preset: Preset, seed: int) -> Any:
 
 
 def all_latents(vae: Any, data: TrainingImages, folder: Path) -> Tensor:
-    """Latents of every image in every view, ``[n_views, n, 8, h, w]``, kept in `folder`."""
-    path = folder / "latents.pt"
+    """Latents of every image in every view, ``[n_views, n, 8, h, w]``, kept in `folder`.
+
+    Those of an autoencoder that has gone on learning since are made again.
+    """
+    path = folder / f"latents-{weights_of(folder, VAE)[:16]}.pt"
     if not path.is_file():
+        for former in folder.glob("latents*.pt"):
+            former.unlink()
         torch.save(torch.stack([encode_all(vae, data, v) for v in range(data.views)]), path)
     latents: Tensor = torch.load(path, weights_only=True)
     return latents
+
+
+def weights_of(folder: Path, *networks: str) -> str:
+    """What stands for finished networks of a working folder, by the names of their directories."""
+    files = (path for name in networks for path in sorted((folder / name).rglob("*.safetensors")))
+    return "".join(map(hash_file, files))
 
 
 def velocity_loss(model: Any) -> Callable[[Tensor, Tensor, torch.Generator], Tensor]:
@@ -97,16 +112,28 @@ def train_unet(work: Work, text_encoder: Any, vae: Any) -> Any:
         clean = latents[torch.from_numpy(views), torch.from_numpy(rows)].float().to(device())
         return loss_of_noise(clean, told, noise_rng)
 
+    def look(step: int) -> None:
+        pipe = pipeline(model, vae.to(device()), text_encoder, work.tokenizer)
+        pipe.set_progress_bar_config(disable=True)
+        prompts = [f"a photo of a {noun}" for noun in work.table.prompts[:SHOWN_CLASSES]]
+        draws = [torch.Generator().manual_seed(i) for _ in prompts for i in range(SHOWN)]
+        made = pipe(
+            [prompt for prompt in prompts for _ in range(SHOWN)], generator=draws,
+            height=work.preset.image_size, width=work.preset.image_size,
+            num_inference_steps=8, guidance_scale=2.0, output_type="np",
+        ).images  # fmt: skip
+        write_sheet(work.folder / f"samples-{step:06}.png", made, SHOWN)
+
     text_encoder.to(device())
-    train("unet", model, loss_of, work.schedule("unet"), work.folder, work.seed)
+    of = weights_of(work.folder, VAE, CLIP)
+    train("unet", model, loss_of, work.schedule("unet"), work.folder, work.seed, of=of, look=look)
+    vae.cpu()
     text_encoder.cpu()
     return model.to(memory_format=torch.contiguous_format).eval()
 
 
-def save_pipeline(
-    unet: Any, vae: Any, text_encoder: Any, tokenizer: Any, folder: Path, dtype: torch.dtype
-) -> None:
-    """Write the directory that `StableDiffusionPipeline.from_pretrained` reads."""
+def pipeline(unet: Any, vae: Any, text_encoder: Any, tokenizer: Any) -> Any:
+    """The networks as a `StableDiffusionPipeline`: its `save_pretrained` writes them."""
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
     solver = DPMSolverMultistepScheduler(
@@ -116,7 +143,7 @@ def save_pipeline(
         timestep_spacing="trailing",
         steps_offset=1,
     )
-    pipeline = StableDiffusionPipeline(
+    return StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,
         tokenizer=tokenizer,
@@ -126,4 +153,3 @@ def save_pipeline(
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.to(dtype).save_pretrained(folder)

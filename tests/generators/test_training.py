@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from generators.training import loop
+from generators.training import loop, unet
 from generators.training.autoencoder import build_autoencoder, normalise_latents
-from generators.training.captions import MID_LEVEL, CaptionStyle, caption, vocabulary
+from generators.training.captions import (
+    MID_LEVEL,
+    CaptionStyle,
+    caption,
+    known_phrases,
+    vocabulary,
+)
 from generators.training.clip import build_clip
 from generators.training.dataset import TrainingImages, Work, load_training_images
 from generators.training.loop import Schedule, train
@@ -29,6 +37,7 @@ from generators.training.text import (
 )
 from semantic.attributes import load_attributes
 from semantic.errors import InputError
+from semantic.measures import WORDS, measured_words
 from semantic.tint import TINTS
 
 
@@ -109,7 +118,7 @@ class _KilledError(Exception):
     """Stands for whatever ends a training early."""
 
 
-def _fit(folder: Path, kill_at: int = -1) -> Tensor:
+def _fit(folder: Path, kill_at: int = -1, steps_in_all: int = 40, **options: Any) -> Tensor:
     """Weights of a line after 40 steps, or up to a kill."""
     torch.manual_seed(0)
     line = nn.Linear(3, 1)
@@ -124,8 +133,8 @@ def _fit(folder: Path, kill_at: int = -1) -> Tensor:
         loss: Tensor = (line(x) - x.sum(1, keepdim=True)).square().mean()
         return loss
 
-    schedule = Schedule(steps=40, batch_size=8, learning_rate=0.1, average=0.9)
-    train("fit", line, loss_of, schedule, folder, 0)
+    schedule = Schedule(steps=steps_in_all, batch_size=8, learning_rate=0.1, average=0.9)
+    train("fit", line, loss_of, schedule, folder, 0, **options)
     return line.weight.detach()
 
 
@@ -138,6 +147,27 @@ def test_killed_training_continues_to_the_same_weights(
         _fit(tmp_path / "cut", kill_at=15)
     assert torch.equal(whole, _fit(tmp_path / "cut"))
     assert whole.numpy() == pytest.approx(1, abs=0.2)
+
+
+def test_what_is_looked_at_are_the_averaged_weights_and_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _fit(tmp_path / "unseen")
+    monkeypatch.setattr(loop, "LOOK_EVERY", 20)
+    looks: list[int] = []
+    assert torch.equal(whole, _fit(tmp_path / "seen", look=looks.append))
+    assert looks == [20, 40]
+
+
+def test_a_longer_schedule_goes_on_and_other_networks_below_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _fit(tmp_path, of="a CLIP")
+    assert not torch.equal(first, _fit(tmp_path, steps_in_all=60, of="a CLIP"))
+    # A shorter one takes nothing back.
+    _fit(tmp_path, steps_in_all=40, of="a CLIP")
+    assert torch.load(tmp_path / "fit.pt", weights_only=True)["step"] == 60
+    assert torch.equal(first, _fit(tmp_path, of="another CLIP"))
 
 
 def test_missing_data_set_says_how_to_get_it(tmp_path: Path) -> None:
@@ -184,6 +214,57 @@ def test_every_network_trains_from_captions_to_a_directory(
     assert len((tmp_path / "work" / "unet.jsonl").read_text().splitlines()) == 1
     sums = json.loads((tmp_path / "checksums.json").read_text())
     assert "stable-diffusion/image_projection.safetensors" in sums
+    # Only a caption's words are known; no photograph was measured.
+    assert encoder.known_words.unknown("a tall bag") == ("tall",)
+    with pytest.raises(InputError, match="begun with other images and captions, words; give"):
+        make(replace(work, data=replace(data, texts=("a scarf",) * 16), tokenizer=[]), tmp_path, "")
+
+
+def test_the_bundled_recipe_takes_the_same_first_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses of the code that made the bundled weights, on shapes of grey."""
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(loop, "LOOK_EVERY", 2)
+    monkeypatch.setattr(unet, "SHOWN", 1)
+    monkeypatch.setattr(unet, "SHOWN_CLASSES", 2)
+    rng = np.random.default_rng(0)
+    images = np.zeros((200, 28, 28), np.uint8)
+    for image in images:
+        top, bottom = sorted(rng.integers(0, 28, 2))
+        left, right = sorted(rng.integers(0, 28, 2))
+        shape = bottom - top + 1, right - left + 1
+        image[top : bottom + 1, left : right + 1] = rng.integers(60, 255, shape)
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    data = TrainingImages(padded, np.arange(200) % 10, measured_words(images))
+    tokenizer = build_tokenizer(vocabulary(load_attributes(), tuple(TINTS), WORDS))
+    preset = PRESETS["mini-32"]
+    short = {name: replace(s, steps=2, batch_size=8) for name, s in preset.schedules.items()}
+    sized = replace(preset, schedules=short)
+    work = Work(data, load_attributes(), tokenizer, tmp_path / "work", 0, sized)
+    make(work, tmp_path, "", ("clip", "autoencoder", "unet"))
+    losses = {
+        path.stem: [json.loads(row)["loss"] for row in path.read_text().splitlines()]
+        for path in work.folder.glob("*.jsonl")
+    }
+    assert losses["clip"] == pytest.approx([2.40669, 3.16719], rel=0.01)
+    assert losses["critic"] == pytest.approx([2.30536, 2.4453], rel=0.01)
+    assert losses["autoencoder"] == pytest.approx([2.24282, 1.40078], rel=0.01)
+    assert losses["unet"] == pytest.approx([0.44438, 0.17743], rel=0.01)
+    for name, size in (("decoded", (512, 64)), ("samples", (32, 64))):
+        with Image.open(work.folder / f"{name}-000002.png") as sheet:
+            assert sheet.size == size
+
+
+def test_own_captions_take_turns_with_made_ones() -> None:
+    data, table = replace(_images(2), texts=("a bright scarf", "")), load_attributes()
+    work = Work(data, table, None, Path(), 0)
+    rows = np.zeros(400, np.int64)
+    said = work.captions(np.random.default_rng(0), rows, rows)
+    assert 0.4 < np.mean([text == "a bright scarf" for text in said]) < 0.6
+    assert "" not in work.captions(np.random.default_rng(0), rows + 1, rows)
+    learnt = known_phrases(table, (), (), ("a bright scarf",) * 20 + ("a plush hat",) * 19)
+    assert learnt["captions"] == ("a", "bright", "scarf")
 
 
 def test_photographs_are_seen_as_they_are_and_mirrored() -> None:

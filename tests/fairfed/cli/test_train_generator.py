@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fairfed.augmentation.own_generator import material
+from fairfed.config import PipelineConfig
 from generators.training import presets
 from generators.training.loop import Schedule
 
@@ -57,6 +59,12 @@ def test_a_folder_becomes_a_generator_with_a_card(
     )  # fmt: skip
     # Its CLIP saw four images twice and need not tell the classes apart, but it knows their words.
     assert "does not know 'bar'" not in said
+    code, said = fairfed("doctor", out / "config.toml")
+    assert code == 0, said
+    assert f"{out}/stable-diffusion" in "".join(said.split())
+    code, said = fairfed("train-generator", shapes, "--out", out, "--rows", "0:256", *names)
+    assert code == 2
+    assert "was begun with other images and captions" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(
@@ -69,6 +77,9 @@ def test_a_folder_becomes_a_generator_with_a_card(
         (["--effort", "0"], "--effort 0: give a number above 0"),
         (["--without", "square"], "class 'square' is in no row"),
         (["--stage", "unet"], "run stage 'clip' first"),
+        (["--preset", "lora"], "[specialise] in a configuration"),
+        (["--set", "data.image_size=48"], "data.image_size 48: preset mini-32 is of 32 pixels"),
+        (["--caption", "text"], "no column 'text' (--caption)"),
     ],
 )
 def test_what_cannot_be_trained_is_said(
@@ -80,3 +91,30 @@ def test_what_cannot_be_trained_is_said(
     )  # fmt: skip
     assert code == 2
     assert said in " ".join(text.split())
+
+
+def test_what_is_no_generator_is_not_written_over(
+    fairfed: Command, shapes: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    code, text = fairfed(
+        "train-generator", shapes, "--out", tmp_path, "--set", "semantic.attributes=names",
+        "--set", "data.sensitive=[]",
+    )  # fmt: skip
+    assert code == 2
+    assert "holds something else than a generator" in " ".join(text.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_captions_come_from_a_column_beside_the_images(tmp_path: Path) -> None:
+    rows = ["file_name,label,text"]
+    for i in range(256):
+        Image.new("RGB", (8, 8), (i, 9, 0)).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{'pale' if i % 2 else 'dark'},a {'cheerful' if i % 2 else ''} dot")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    source = {"source": str(tmp_path), "sensitive": []}
+    config = PipelineConfig.model_validate({"data": source, "semantic": {"attributes": "names"}})
+    work = material(config, tmp_path / "work", "mini-32", caption="text").work
+    pairs = zip(work.data.labels, work.data.texts, strict=True)
+    assert set(pairs) == {(0, "a  dot"), (1, "a cheerful dot")}
+    assert work.tokenizer.tokenize("cheerful") == ["cheerful</w>"]

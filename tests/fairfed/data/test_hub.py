@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from fairfed.config import Config, parse_config
+from fairfed.config import Config, PipelineConfig, parse_config
 from fairfed.data import load_images
 from semantic.errors import InputError
 
@@ -113,3 +116,15 @@ def test_deep_images_of_a_dataset_have_a_window(
     found = load_images(config("deep")).images[:, 0, 0, 0]
     assert found.tolist() == [round(255 * 200 * n / 1023) for n in range(5)]
     assert "values from 0 to 1023" in caplog.text
+
+
+def test_a_parquet_file_of_images_whoever_wrote_it(tmp_path: Path) -> None:
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, "PNG")
+    whole = {"image": [{"bytes": buffer.getvalue(), "path": None}] * 6, "label": ["a", "b"] * 3}
+    pyarrow.parquet.write_table(pyarrow.table(whole), tmp_path / "x.parquet")
+    table = load_images(config(tmp_path / "x.parquet", duplicates="keep"))
+    assert table.classes == ("a", "b")
+    assert table.images[0, 0, 0].tolist() == [255, 0, 0]
+    with pytest.raises(InputError, match=r"a table; images are needed here .*'hf:' before"):
+        load_images(PipelineConfig.model_validate({"data": {"source": f"{tmp_path}/x.parquet"}}))
