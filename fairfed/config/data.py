@@ -45,11 +45,11 @@ class ReadingConfig(Section):
         "bundled",
         min_length=1,
         description="`bundled` (8,000 images of Fashion-MNIST), `fashion-mnist` (all 70,000), "
-        "`hf:NAME` (a Hugging Face dataset), or the path of an image folder: with a "
-        "`metadata.csv`, `.jsonl` or `.parquet`, or with a folder for each class. A table: the "
-        "path of a `.csv` or `.parquet` file, `frame:NAME` (a DataFrame of your program), or "
-        "`adult`, `compas`, `law`, `dutch`, whose columns are known. Or a function of your own as "
-        "`module:function`, which is run ([how](../CONTRIBUTING.md)).",
+        "`hf:NAME` (a Hugging Face dataset, or a parquet file with images), or the path of an "
+        "image folder: with a `metadata.csv`, `.jsonl` or `.parquet`, or with a folder for each "
+        "class. A table: the path of a `.csv` or `.parquet` file, `frame:NAME` (a DataFrame of "
+        "your program), or `adult`, `compas`, `law`, `dutch`, whose columns are known. Or a "
+        "function of your own as `module:function`, which is run ([how](../CONTRIBUTING.md)).",
     )
     kind: Kind | None = Field(
         None,
