@@ -188,4 +188,5 @@ def _log(path: Path, step: int, window: list[float], schedule: Schedule) -> None
     }
     with path.open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(row) + "\n")
-    logger.info("%s: %s", path.stem, row)
+    said = "step {step:,} of {of:,}, loss {loss:.4f}, {cpu_seconds:,.0f} s of CPU".format(**row)
+    logger.info("%s: %s", path.stem, said)

@@ -34,7 +34,10 @@ ATTRIBUTES = "attributes.csv"
 CHECKSUMS = "checksums.json"
 BEGUN = "begun.json"
 """What a training was begun with, in its working folder."""
-OTHER = "{out} holds something else than a generator; name a directory that is empty or new"
+OTHER = (
+    "{out} is not empty, and has no training to go on with (a folder 'work'); name a directory "
+    "that is empty or new"
+)
 NOT_SAME = (
     "{folder} was begun with other {what}; give the same to go on, another --out to begin anew, or "
     "remove {out}"

@@ -102,7 +102,7 @@ def test_what_is_no_generator_is_not_written_over(
         "--set", "data.sensitive=[]",
     )  # fmt: skip
     assert code == 2
-    assert "holds something else than a generator" in " ".join(text.split())
+    assert "has no training to go on with" in " ".join(text.split())
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
