@@ -16,7 +16,6 @@ import numpy.typing as npt
 from evaluation.quality import QualityReport
 from fairfed.augmentation.builders import Engine as Engine
 from fairfed.augmentation.builders import build_conditioner, build_generator
-from fairfed.augmentation.lookahead import LookAhead
 from fairfed.augmentation.output_dir import OutputDir
 from fairfed.augmentation.source import Source, load_source
 from fairfed.config import PipelineConfig
@@ -25,6 +24,7 @@ from fairfed.sites.semantics import semantic_space, store_directory
 from fairfed.sites.sight import Sight, forget, look
 from generators.curation import Curation, References
 from generators.diffusion.families import known_words_of
+from generators.lookahead import LookAhead
 from generators.plan import Cells
 from generators.requests import Image, Request
 from generators.store import ImageStore, request_key

@@ -29,7 +29,7 @@ def _cell(row: dict[str, Any]) -> str:
 def print_plan(console: Console, plan: dict[str, Any]) -> None:
     """What is known, what is missing, what will be made, can it be composed, what it costs."""
     print_said(console, plan["sight"])
-    print_known(console, plan["sight"]["readings"], plan.get("trial", []))
+    print_known(console, plan["sight"]["readings"], plan["trial"])
     filled = [row for row in plan["cells"] if row["wanted"]]
     table = titled("Plan", "cell", "status", "prompt", right=("real", "wanted"))
     for row in filled[:MOST_ROWS]:
