@@ -133,8 +133,8 @@ def print_known(
     """Verdicts on CLIP, from real images, and on the generator, from its first ones."""
     for reading in readings:
         console.print(
-            f"CLIP {reading['verdict']} {reading['what']}: {reading['said']}",
-            style=KNOWN[reading["verdict"]], soft_wrap=True, markup=False, highlight=False,
+            reading["said"], style=KNOWN[reading["verdict"]],
+            soft_wrap=True, markup=False, highlight=False,
         )  # fmt: skip
     read = [*trial["classes"], *trial["columns"]]
     for verdict, style in KNOWN.items():

@@ -35,10 +35,12 @@ def check_models(place: Workplace) -> None:
 
 
 def said(place: Workplace) -> dict[str, list[str]]:
-    """What a report must say of it: `warnings`, in red, and `remarks`."""
+    """What a report must say of it: `warnings`, in red, `remarks`, and what CLIP has `seen`."""
     if synthesises(place.study):
-        seen = place.sight
-        return {"warnings": list(seen.warnings), "remarks": list(seen.notes)}
+        sight = place.sight
+        columns = [reading for i, reading in enumerate(sight.readings[1:]) if i not in sight.hidden]
+        seen = [reading.said() for reading in (*sight.readings[:1], *columns) if reading.tested]
+        return {"warnings": list(sight.warnings), "remarks": list(sight.notes), "seen": seen}
     unknown = ""
     if relies_on_clip(place.study):
         unknown = unknown_class(place.meaning, place.labels.classes, place.encoder.known_words)

@@ -113,6 +113,11 @@ class Trials:
         """Whether anything was tried."""
         return bool(self.classes)
 
+    def codes(self, names: Sequence[str]) -> list[int]:
+        """Verdicts on these classes or columns as numbers, positions in `WORDS`."""
+        words = {found.name: found.verdict for found in (*self.classes, *self.columns)}
+        return [WORDS.index(words.get(name, UNTRIED)) for name in names]
+
     @property
     def unknown(self) -> tuple[Trial, ...]:
         """Classes and columns that the generator does not know."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fairfed.sites.trial import (
+    WORDS,
     Known,
     Trial,
     Trials,
@@ -20,7 +21,7 @@ from fairfed.sites.trial import (
 )
 from semantic.attributes import table_from_names
 from semantic.errors import InputError
-from semantic.sight import KNOWS, NOT, PARTLY
+from semantic.sight import KNOWS, NOT, PARTLY, UNTRIED
 from semantic.space import SemanticSpace
 
 CLASSES = tuple("abcdefghij")
@@ -151,3 +152,11 @@ def test_the_classifier_learns_from_the_same_few_images_of_each_class() -> None:
     assert np.bincount(labels[chosen])[[3, 5]].tolist() == [50, 7]
     assert np.array_equal(chosen, some_of_each(labels))
     assert some_of_each(labels[:0]).tolist() == []
+
+
+def test_verdicts_are_told_as_numbers_by_name() -> None:
+    known, tried = Trial("b", 16, 16, None, 0.1), Trial("shade", 16, 9, None, 0.5)
+    found = Trials((known, Trial("c", 4, 4, None, 0.1)), (tried,))
+    assert [WORDS[code] for code in found.codes(("a", "b", "c", "shade"))] == [
+        UNTRIED, KNOWS, UNTRIED, NOT
+    ]  # fmt: skip
