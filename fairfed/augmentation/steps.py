@@ -149,8 +149,8 @@ def export_folder(pipeline: Pipeline) -> None:
     """Write the image folder, and `quality.json` over what is in it."""
     _planned(pipeline)  # refuses data that has changed
     rows = _accepted(pipeline)
-    fingerprint = pipeline.output.read(PLAN, "plan")["generator"]["fingerprint"]
-    store = ImageStore(pipeline.store_root, fingerprint)
+    planned = pipeline.output.read(PLAN, "plan")
+    store = ImageStore(pipeline.store_root, planned["generator"]["fingerprint"])
     target = pipeline.output.path / DATASET
     copied = len(pipeline.source.table) if pipeline.config.export.real == "copy" else 0
     pipeline.watcher.began("export", copied + len(rows))
@@ -158,7 +158,8 @@ def export_folder(pipeline: Pipeline) -> None:
     result = {"folder": str(target), "rows": counts}
     pipeline.watcher.ended("export", result)
     report = assess_export(pipeline, rows, store)
-    pipeline.output.write(QUALITY, report.to_json())
+    known = {name: planned[name] for name in ("sight", "trial")}
+    pipeline.output.write(QUALITY, {**report.to_json(), **known})
     pipeline.watcher.assessed(report)
 
 
