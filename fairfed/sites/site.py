@@ -220,9 +220,9 @@ class Site:
         pixels, scorer = self.images.images[rows], self.place.scorer
         real = Known(pixels, scorer.embed(pixels), self.table.labels[rows])
         whose = SHARED if shares_images(self.study) else owner(self.index)
-        n, plan = self.study.curation.trial, self.plan(arm)
-        sensitive = tuple(self.study.labels.sensitive)
-        return try_generator(self.synthesiser(arm), plan, n, real, sensitive, whose)
+        n, plan, maker = self.study.curation.trial, self.plan(arm), self.synthesiser(arm)
+        maker.check(self.pools(arm), whose)  # a prompt that is too long, before the first image
+        return try_generator(maker, plan, n, real, tuple(self.study.labels.sensitive), whose)
 
     def _synthesiser(self, arm: Arm) -> Synthesiser:
         place, how, own = self.place, self.study.conditioning, self.rows.train
