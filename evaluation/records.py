@@ -160,12 +160,16 @@ class Round(_Read):
 
 @dataclass(frozen=True, eq=False)
 class ClientSynthesis(_Read):
-    """What one client synthesised, ``(n_classes, n_groups)``, and images rejected by reason."""
+    """What one client synthesised, ``(n_classes, n_groups)``, and images rejected by reason.
+
+    `known` says in words whether its generator knows each class and sensitive column.
+    """
 
     client: int
     requested: Cells
     accepted: Cells
     rejected: dict[str, int]
+    known: dict[str, Text] | None = None
 
 
 @dataclass(frozen=True)

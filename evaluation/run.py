@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from evaluation.fields import field_error, parse, read_record
 from evaluation.records import Gallery, Plan, Round, Run, Synthesis
 from evaluation.results import system_of
 
+UNKNOWN = "does not know"
+"""Verdict on a generator that a run allowed all the same."""
 NO_ARMS = (
     "{path}: a run of [{section}] compares no arms, so there is none to read here; its findings "
     "are those of evaluation.results.read_results, and of `fairfed report`, `compare` and `audit`"
@@ -55,16 +58,41 @@ def read_run(run_dir: Path) -> Run:
     clients = {arm.name: plan.splits[arm.split].clients for arm in plan.arms}
     history, notes = read_rounds(run_dir / "rounds.jsonl", clients, tuple(sizes.values()))
     made, gallery = run_dir / "synthetic" / "clients.json", read_gallery(run_dir, plan)
+    synthesis = read_record(Synthesis, made, **sizes) if made.is_file() else None
+    known, unknown = _verdicts(plan, synthesis) if synthesis else ([], [])
     return Run(
-        **vars(plan),
+        **vars(replace(plan, warnings=(*plan.warnings, *unknown))),
         path=run_dir,
         history=history,
-        synthesis=read_record(Synthesis, made, **sizes) if made.is_file() else None,
+        synthesis=synthesis,
         gallery=gallery.cells,
         gallery_split=gallery.split,
         config_text=_config(run_dir / "config.toml"),
-        notes=(*plan.remarks, *notes),
+        notes=(*plan.remarks, *known, *notes),
     )
+
+
+def _verdicts(plan: Plan, synthesis: Synthesis) -> tuple[list[str], list[str]]:
+    """What the clients' generators know, a sentence for each verdict; and what they do not."""
+    at: dict[str, dict[str, list[str]]] = {}
+    tried: Counter[str] = Counter()
+    for client in synthesis.clients:
+        i = client.client
+        called = plan.clients[i] if i < len(plan.clients) else str(i)
+        for name, verdict in (client.known or {}).items():
+            at.setdefault(verdict, {}).setdefault(name, []).append(called)
+            tried[name] += 1
+    lines = {}
+    for verdict, names in at.items():
+        said = [
+            name if len(own) == tried[name] else f"{name} (at {', '.join(own)})"
+            for name, own in names.items()
+        ]
+        lines[verdict] = f"The generator {verdict}: {', '.join(said)}."
+    unknown = (
+        [f"{lines.pop(UNKNOWN)} What was made of it means little."] if UNKNOWN in lines else []
+    )
+    return list(lines.values()), unknown
 
 
 def _plan(path: Path) -> Plan:

@@ -10,6 +10,7 @@ import numpy as np
 
 from generators.curation import Curation, Judge, Pool, References, max_candidates
 from generators.curation.measures import examined
+from generators.lookahead import LookAhead
 from generators.plan import Cells
 from generators.requests import SHARED, Asker, Generator, Image, Request, owner
 from generators.store import Entry, ImageStore, describe_generator, request_key
@@ -135,10 +136,27 @@ class Synthesiser:
 
     def first(
         self, class_index: int, group_index: int, count: int, owner: str = SHARED
-    ) -> list[Image]:
-        """The first `count` images of a cell as they are, whatever a judge would say of them."""
-        found = self._first(class_index, group_index, count, owner)
-        return [image for rows, _ in found for _, image in rows]
+    ) -> tuple[list[Image], int]:
+        """The first `count` images of a cell as they are, whatever a judge would say of them.
+
+        Returned with them is how many were made now.
+        """
+        found = list(self._first(class_index, group_index, count, owner))
+        images = [image for rows, _ in found for _, image in rows]
+        return images, sum(made for _, made in found)
+
+    def announce(self, counts: Cells, owner: str = SHARED) -> None:
+        """Say how many first images of each cell will be asked for, ``[n_classes, n_groups]``.
+
+        A generator that looks ahead makes those that the store lacks in common batches.
+        """
+        if isinstance(self._generator, LookAhead):
+            cells = ((*cell, counts[cell]) for cell in np.ndindex(counts.shape))
+            requests = (self.request(c, g, i, owner) for c, g, n in cells for i in range(n))
+            self._generator.announce(r for r in requests if not self._has(r))
+
+    def _has(self, request: Request) -> bool:
+        return self._store.path_of(request_key(request, self._store.generator)).is_file()
 
     def _first(
         self, label: int, group: int, count: int, owner: str

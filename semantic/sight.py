@@ -85,12 +85,18 @@ class Reading:
             + (f"; no better than that: {', '.join(self.unread)}" if self.unread else "")
         )
 
+    def said(self) -> str:
+        """Verdict and numbers in a sentence."""
+        if not self.tested:
+            return f"CLIP was not tried on {self.what}: {self.explain()}"
+        return f"CLIP {self.verdict} {self.what}: {self.explain()}"
+
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         shares = {"low": self.low, "high": self.high, "chance": self.chance}
         finite = {k: v if np.isfinite(v) else None for k, v in shares.items()}
         return {**asdict(self), **finite, "tested": self.tested, "blind": self.blind,
-                "verdict": self.verdict, "said": self.explain()}  # fmt: skip
+                "verdict": self.verdict, "said": self.said()}  # fmt: skip
 
 
 class Reader:

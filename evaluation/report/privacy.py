@@ -21,6 +21,7 @@ NOISED = {
 """What clients add noise to, by the section of the configuration that has its budget."""
 MADE = "how many synthetic {unit} were asked for, accepted, rejected, made and found again"
 CELLS = "its number of training and test {unit} by class and group"
+KNOWN = "in a word, whether its generator knows each class and sensitive column"
 ROWS = "how many real and synthetic {unit} it trained on"
 COUNTS = (
     "counts of how the model classifies its training and its test {unit}, by group, true and "
@@ -38,12 +39,13 @@ TOLD = {
     "seconds": "the seconds that took",
     "inversion-seconds": "the seconds that took",
     "partition-id": "its position among the clients",
-    "who": "its name, with what CLIP and the generator do not know of its data",
+    "who": "its name, with what CLIP and the generator know of its data, and what not",
     "requested-cells": MADE,
     "accepted-cells": MADE,
     "rejected": MADE,
     "generated": MADE,
     "reused": MADE,
+    "known-names": KNOWN,
     "counts": COUNTS,
 }
 """What a client tells the server, in words, by record or metric of its replies (of `rejected-…`,
@@ -109,6 +111,7 @@ def told(run: Run) -> list[str]:
         "control": not any("scaffold" in parts for parts in rules),
         "inversion-seconds": not inverts,
         **{key: not (made or inverts) for key, words in TOLD.items() if words == MADE},
+        "known-names": not made,
     }
     return [key for key in TOLD if not unsent.get(key, False)]
 

@@ -70,7 +70,8 @@ def _word_frequencies(source: Source) -> dict[str, dict[str, float]]:
 def _cells(space: SemanticSpace, source: Source, wanted: Cells) -> list[dict[str, Any]]:
     """Missing cells of classes that there are."""
     real, seen_class = source.cells, source.cells.sum(1) > 0
-    seen = [(space.classes[c], space.groups[g]) for c, g in np.argwhere(real > 0)]
+    said = [space.spoken.get(group, group) for group in space.groups]
+    seen = list(dict.fromkeys((space.classes[c], said[g]) for c, g in np.argwhere(real > 0)))
     found = []
     for c, g in np.argwhere((real == 0) & (wanted > 0) & seen_class[:, None]):
         verdict = cell_composability((space.classes[c], space.groups[g]), seen)

@@ -16,15 +16,16 @@ import numpy.typing as npt
 from evaluation.quality import QualityReport
 from fairfed.augmentation.builders import Engine as Engine
 from fairfed.augmentation.builders import build_conditioner, build_generator
-from fairfed.augmentation.lookahead import LookAhead
 from fairfed.augmentation.output_dir import OutputDir
-from fairfed.augmentation.source import Source, load_source
+from fairfed.augmentation.plan import carries
+from fairfed.augmentation.source import Source, load_source, with_unsaid
 from fairfed.config import PipelineConfig
 from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.semantics import semantic_space, store_directory
 from fairfed.sites.sight import Sight, forget, look
 from generators.curation import Curation, References
 from generators.diffusion.families import known_words_of
+from generators.lookahead import LookAhead
 from generators.plan import Cells
 from generators.requests import Image, Request
 from generators.store import ImageStore, request_key
@@ -92,8 +93,13 @@ class Pipeline:
 
     @cached_property
     def source(self) -> Source:
-        """The real images, with nothing said of sensitive columns that cannot be seen."""
+        """The real images, with nothing said of sensitive columns that cannot be seen.
+
+        They keep these where something carries them.
+        """
         given = self._given
+        if self.sight.hidden and carries(self.config):
+            return with_unsaid(given, self.sight.hidden)
         return replace(given, table=forget(given.table, self.sight.hidden))
 
     @cached_property
@@ -128,7 +134,8 @@ class Pipeline:
     def space(self) -> SemanticSpace:
         """The label space with meaning."""
         table = self.source.table
-        return semantic_space(self.config.semantic, table.classes, table.group_names)
+        space = semantic_space(self.config.semantic, table.classes, table.group_names)
+        return replace(space, spoken=self.source.spoken)
 
     @cached_property
     def generator(self) -> LookAhead:

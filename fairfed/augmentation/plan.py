@@ -31,6 +31,11 @@ def wanted_cells(config: PipelineConfig, source: Source) -> Cells:
     present = synthesis.per_class if synthesis.cells == "all" else 0
     budget = Budget(synthesis.per_class, synthesis.cell_target, present)
     wanted = plan_cells(real, budget, source.nameable)
+    if source.joined:
+        unsaid, together = _unsaid(source)
+        carried = np.isin(ways(config, source), WAYS)
+        alone = plan_cells(together, budget, source.nameable & ~unsaid)
+        wanted = np.where(unsaid, np.where(carried, wanted, 0), np.where(together == 0, alone, 0))
     return np.where(real == 0, wanted, 0) if synthesis.cells == "missing" else wanted
 
 
@@ -41,8 +46,54 @@ def statuses(config: PipelineConfig, source: Source) -> npt.NDArray[np.str_]:
     found[real < config.synthesis.cell_target] = "short"
     found[real == 0] = "missing cell"
     found[real.sum(1) == 0] = "missing class"
+    if source.joined:
+        unsaid, together = _unsaid(source)
+        found[~unsaid & (together > 0)] = "full"
     found[:, ~source.nameable] = "unnamed"
     return found
+
+
+OWN, PROTOTYPE, NO_WAY = "own images", "prototype", "no way"
+WAYS = OWN, PROTOTYPE
+"""What carries a group that prompts cannot name."""
+
+
+def carries(config: PipelineConfig) -> bool:
+    """Whether images may come by a way that carries groups which prompts cannot name."""
+    return config.conditioning.start_from_real or _by_own_prototypes(config)
+
+
+def ways(config: PipelineConfig, source: Source) -> npt.NDArray[np.str_]:
+    """What carries the group of each cell that prompts cannot name, ``[n_classes, n_groups]``.
+
+    Empty for the others, `NO_WAY` where nothing does.
+    """
+    found = np.full(source.cells.shape, "", dtype="<U10")
+    if not source.joined:
+        return found
+    unsaid, _ = _unsaid(source)
+    found[:, unsaid] = NO_WAY
+    if _by_own_prototypes(config):
+        found[unsaid & (source.cells >= config.conditioning.minimum)] = PROTOTYPE
+    if config.conditioning.start_from_real:
+        found[unsaid & (source.cells > 0)] = OWN
+    return found
+
+
+def _by_own_prototypes(config: PipelineConfig) -> bool:
+    """Whether cells have prototypes of their own; those that are released are of classes."""
+    how = config.conditioning
+    return how.mode == "prototype" and how.prototypes is None and how.epsilon is None
+
+
+def _unsaid(source: Source) -> tuple[npt.NDArray[np.bool_], Cells]:
+    """Which groups prompts cannot name; and real images by cell, of the others with all they join.
+
+    ``[n_groups]``, and ``[n_classes, n_groups]`` with 0 for the former.
+    """
+    which = np.array(source.joined)
+    unsaid = which != np.arange(len(which))
+    return unsaid, source.cells @ np.eye(len(which), dtype=np.int64)[which]
 
 
 @dataclass(frozen=True)
@@ -117,7 +168,7 @@ def plan_document(
     The prompts are examples of what conditions the images of each cell that is filled, the facts
     further sections: generator, cost, composability, ….
     """
-    table, found = source.table, statuses(config, source)
+    table, found, carried = source.table, statuses(config, source), ways(config, source)
     cells = [
         {
             "class": table.classes[c],
@@ -126,6 +177,7 @@ def plan_document(
             "status": str(found[c, g]),
             "wanted": int(wanted[c, g]),
             "prompt": prompts.get((c, g)),
+            "way": str(carried[c, g]),
         }
         for c, g in np.ndindex(*wanted.shape)
     ]

@@ -39,7 +39,7 @@ def write_preview(pipeline: Pipeline) -> list[str]:
     pipeline.generator.announce(request for request in every if pipeline.lacks(request))
     rows = []
     for cell, own in requests.items():
-        made = maker.first(*cell, IMAGES_PER_CELL, OWNER)
+        made, _ = maker.first(*cell, IMAGES_PER_CELL, OWNER)
         heading = f"{pipeline.space.cell(*cell)}: {own[0].prompt}"
         real = pipeline.source.table.images[pipeline.source.rows_of(*cell)[:IMAGES_PER_CELL]]
         rows.append((heading, made, list(real)))

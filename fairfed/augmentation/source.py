@@ -15,6 +15,7 @@ from fairfed.data.federation import shade_if_asked
 from semantic.errors import InputError
 from semantic.memory import SemanticMemory, remember
 from semantic.naming import CROSSED
+from semantic.sight import without
 from semantic.space import CellScorer, known_groups
 
 
@@ -27,6 +28,15 @@ class Source:
     # The same with all sensitive values, where `table` has forgotten some
     # (`fairfed.sites.sight.forget`)
     as_given: ImageTable
+    # Of each group, the position of the one that says nothing of columns which prompts leave out;
+    # empty where they name all, or where these columns are forgotten.
+    joined: tuple[int, ...] = ()
+
+    @property
+    def spoken(self) -> dict[str, str]:
+        """What prompts say of each group (`semantic.space.SemanticSpace.spoken`)."""
+        names = self.table.group_names
+        return {name: names[i] for name, i in zip(names, self.joined, strict=False)}
 
     @property
     def train(self) -> npt.NDArray[np.int64]:
@@ -53,6 +63,17 @@ class Source:
     def nameable(self) -> npt.NDArray[np.bool_]:
         """Which groups can be asked for, ``[n_groups]``: not those with an unknown value."""
         return known_groups(self.table.group_names)
+
+
+def with_unsaid(given: Source, hidden: tuple[int, ...]) -> Source:
+    """The source with further groups, of which nothing is said of some sensitive columns.
+
+    The images keep their groups; `hidden` are positions of columns.
+    """
+    names = given.table.group_names
+    every = tuple(dict.fromkeys((*names, *(without(name, hidden) for name in names))))
+    joined = tuple(every.index(without(name, hidden)) for name in every)
+    return replace(given, table=replace(given.table, group_names=every), joined=joined)
 
 
 def load_source(config: PipelineConfig) -> Source:

@@ -40,13 +40,7 @@ from fairfed.augmentation.plan import (
 )
 from fairfed.augmentation.quality import assess_export
 from fairfed.data.originals import original_rows
-from fairfed.sites.trial import (
-    ClassTrial,
-    refuse_unknown,
-    some_of_each,
-    tried_cells,
-    try_classes,
-)
+from fairfed.sites.trial import Known, Trials, some_of_each, try_generator
 from generators.plan import Cells
 from generators.requests import Request
 from generators.store import ImageStore
@@ -103,7 +97,7 @@ def plan(pipeline: Pipeline) -> None:
         "generator": {"kind": config.synthesis.generator, "fingerprint": pipeline.store.generator},
         "max_tries": tries.tolist(),
         "sight": pipeline.sight.to_json(),
-        "trial": [trial.to_json() for trial in trials],
+        "trial": trials.to_json(),
         "composable": composable_parts(pipeline, wanted),
         "cost": cost,
     }
@@ -155,8 +149,8 @@ def export_folder(pipeline: Pipeline) -> None:
     """Write the image folder, and `quality.json` over what is in it."""
     _planned(pipeline)  # refuses data that has changed
     rows = _accepted(pipeline)
-    fingerprint = pipeline.output.read(PLAN, "plan")["generator"]["fingerprint"]
-    store = ImageStore(pipeline.store_root, fingerprint)
+    planned = pipeline.output.read(PLAN, "plan")
+    store = ImageStore(pipeline.store_root, planned["generator"]["fingerprint"])
     target = pipeline.output.path / DATASET
     copied = len(pipeline.source.table) if pipeline.config.export.real == "copy" else 0
     pipeline.watcher.began("export", copied + len(rows))
@@ -164,7 +158,8 @@ def export_folder(pipeline: Pipeline) -> None:
     result = {"folder": str(target), "rows": counts}
     pipeline.watcher.ended("export", result)
     report = assess_export(pipeline, rows, store)
-    pipeline.output.write(QUALITY, report.to_json())
+    known = {name: planned[name] for name in ("sight", "trial")}
+    pipeline.output.write(QUALITY, {**report.to_json(), **known})
     pipeline.watcher.assessed(report)
 
 
@@ -209,17 +204,17 @@ def _replacements(
                 yield request
 
 
-def _try_generator(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> list[ClassTrial]:
+def _try_generator(pipeline: Pipeline, maker: Synthesiser, wanted: Cells) -> Trials:
     """Look at the first images of every class that is wanted; refuse an unknown one."""
     config, source, n = pipeline.config, pipeline.source, pipeline.config.curation.trial
     if config.synthesis.generator != "diffusion" or not (n and wanted.any()):
-        return []
+        return Trials()
     rows = source.train[some_of_each(source.table.labels[source.train])]
-    real = pipeline.scorer.embed(source.table.images[rows]), source.table.labels[rows]
-    pipeline.generator.announce(_lacking(pipeline, maker, tried_cells(wanted, n)))
-    trials = try_classes(maker, wanted, n, real, OWNER)
+    pixels = source.table.images[rows]
+    real = Known(pixels, pipeline.scorer.embed(pixels), source.table.labels[rows])
+    trials = try_generator(maker, wanted, n, real, config.data.sensitive, OWNER)
     if not config.semantic.allow_unknown:
-        refuse_unknown(trials)
+        trials.refuse_unknown()
     return trials
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from fairfed.augmentation.plan import NO_WAY
 from fairfed.cli.tables import print_known, print_said, titled
 from generators.audit import GeneratorAudit
 from generators.curation import REASONS
@@ -18,6 +19,8 @@ HOPELESS = (
 """What helps where every image of a cell was rejected."""
 MOST_ROWS = 40
 """Rows of a table in the terminal; the files hold all of them."""
+MOST_NAMED = 6
+"""Cells that are named in a sentence."""
 SKILL = 0.05
 """CLIP reads groups if chance alone would read as well with less than this probability."""
 
@@ -26,20 +29,30 @@ def _cell(row: dict[str, Any]) -> str:
     return str(row["class"]) if row["group"] == "all" else f"{row['class']} × {row['group']}"
 
 
+def _status(row: dict[str, Any]) -> str:
+    """What a cell lacks, and what carries its group where prompts cannot."""
+    return f"{row['status']}, from {row['way']}" if row["way"] else str(row["status"])
+
+
 def print_plan(console: Console, plan: dict[str, Any]) -> None:
     """What is known, what is missing, what will be made, can it be composed, what it costs."""
     print_said(console, plan["sight"])
-    print_known(console, plan["sight"]["readings"], plan.get("trial", []))
+    print_known(console, plan["sight"]["readings"], plan["trial"])
     filled = [row for row in plan["cells"] if row["wanted"]]
     table = titled("Plan", "cell", "status", "prompt", right=("real", "wanted"))
     for row in filled[:MOST_ROWS]:
-        table.add_row(
-            _cell(row), row["status"], row["prompt"], str(row["real"]), str(row["wanted"])
-        )
+        table.add_row(_cell(row), _status(row), row["prompt"], str(row["real"]), str(row["wanted"]))
     if filled:
         console.print(table)
     if len(filled) > MOST_ROWS:
         console.print(f"… and {len(filled) - MOST_ROWS} more cells (see plan.json)", style="dim")
+    left = [_cell(row) for row in plan["cells"] if row["way"] == NO_WAY and row["real"] == 0]
+    if left:
+        console.print(
+            f"Not made, for nothing carries their group: {', '.join(left[:MOST_NAMED])}"
+            + (f" and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else ""),
+            style="yellow",
+        )
     unnamed = sum(row["real"] for row in plan["cells"] if row["status"] == "unnamed")
     if unnamed:
         console.print(

@@ -72,7 +72,7 @@ def print_check(site: SiteConfig, study: Agreement | None, found: Check) -> None
         console.print("These are the site's own names; --federation STUDY maps them.")
         return
     readings = [reading.to_json() for reading in found.readings]
-    print_known(console, readings, [trial.to_json() for trial in found.trials])
+    print_known(console, readings, found.trials.to_json())
     if found.cost is not None:
         _print_cost(console, found.cost)
     console.print("What would leave the site:")

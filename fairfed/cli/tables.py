@@ -128,33 +128,35 @@ def print_said(console: Console, federation: dict[str, Any]) -> None:
 
 
 def print_known(
-    console: Console, readings: Sequence[Mapping[str, Any]], trials: Sequence[Mapping[str, Any]]
+    console: Console, readings: Sequence[Mapping[str, Any]], trial: Mapping[str, Any]
 ) -> None:
     """Verdicts on CLIP, from real images, and on the generator, from its first ones."""
     for reading in readings:
         console.print(
-            f"CLIP {reading['verdict']} {reading['what']}: {reading['said']}",
-            style=KNOWN[reading["verdict"]], soft_wrap=True, markup=False, highlight=False,
+            reading["said"], style=KNOWN[reading["verdict"]],
+            soft_wrap=True, markup=False, highlight=False,
         )  # fmt: skip
+    read = [*trial["classes"], *trial["columns"]]
     for verdict, style in KNOWN.items():
-        found = [trial for trial in trials if trial["verdict"] == verdict]
-        if found:
-            classes = ", ".join(map(_tried, found))
+        tried = [found for found in read if found["verdict"] == verdict]
+        if tried:
             console.print(
-                f"The generator {verdict}: {classes}",
+                f"The generator {verdict}: {', '.join(map(_tried, tried))}",
                 style=style, soft_wrap=True, markup=False, highlight=False,
             )  # fmt: skip
-    if trials:
+    if read:
         console.print(
-            "  (of so many images of a class, how many CLIP takes for it; and how many a "
-            "classifier of your real images does, where there are some)",
+            "  (of so many images, how many CLIP takes for what was asked for; and how many a "
+            "classifier of your real images does, where there are some of the class)",
             style="dim",
         )
+    for line in trial["said"]:
+        console.print(f"  {line}", style="dim", soft_wrap=True)
 
 
 def _tried(trial: Mapping[str, Any]) -> str:
     own = "" if trial["recognised"] is None else f"; {trial['recognised']}"
-    return f"{trial['class_name']} ({trial['read']}{own} of {trial['n']})"
+    return f"{trial['name']} ({trial['read']}{own} of {trial['n']})"
 
 
 def _percent(value: float) -> str:

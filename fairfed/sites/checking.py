@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from fairfed.sites.policy import most_made, refusals, said_counts
 from fairfed.sites.report import DataReport
 from fairfed.sites.simulated import attribute_rows, fingerprints
 from fairfed.sites.site import Site
-from fairfed.sites.trial import ClassTrial, refuse_unknown
+from fairfed.sites.trial import Trials
 from fairfed.sites.workplace import Workplace
 from generators.diffusion import load_generator
 from generators.plan import Cells
@@ -115,7 +115,8 @@ class Check:
     cost: Cost | None = None
     refusals: tuple[str, ...] = ()  # why the site cannot take part; empty where it can
     readings: tuple[Reading, ...] = ()  # what CLIP tells apart in the site's images
-    trials: tuple[ClassTrial, ...] = ()  # whether the generator knows the classes that it lacks
+    # Whether the generator knows what the site wants of it.
+    trials: Trials = field(default_factory=Trials)
 
 
 def check(
@@ -145,7 +146,7 @@ def check(
     )
     said = said_counts(table.cells(rows.train), config.policy)
     arm, cost, reasons = next(iter(arms_to_fill(told)), None), None, list[str]()
-    readings, trials = tuple[Reading, ...](), list[ClassTrial]()
+    readings, trials = tuple[Reading, ...](), Trials()
     if study is None:
         return Check(report, said, missing)
     if arm is not None and plan:
@@ -154,13 +155,13 @@ def check(
             readings = site.place.sight.readings
             cost = _cost(site, arm, timed)
             if timed:
-                trials = site.try_generator(arm)
+                trials = site.trials(arm)
                 if not told.semantic.allow_unknown:
-                    refuse_unknown(trials)
+                    trials.refuse_unknown()
         except InputError as error:  # said with the other reasons, below what the site holds
             reasons.append(str(error))
     reasons += refusals(config.policy, told, cost.at_most if cost else 0)
-    return Check(report, said, missing, cost, tuple(reasons), readings, tuple(trials))
+    return Check(report, said, missing, cost, tuple(reasons), readings, trials)
 
 
 def own_space(site: SiteConfig) -> tuple[SiteConfig, LabelSpace]:

@@ -8,14 +8,10 @@ from fairfed.config import FederationConfig
 from fairfed.config.training import domain_matching_enabled, synthesises
 from fairfed.sites.sight import check_words, unknown_class
 from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.trial import FARTHEST, RENDERED, rendering_error
 from fairfed.sites.workplace import Workplace
 from semantic.errors import InputError
 
-FARTHEST = 25.0
-"""Mean difference (0 to 255) of images and their renderings, above which an autoencoder does not
-know them: the bundled one differs by 6 on clothes, and by 80 on line drawings."""
-LOOKED_AT = 64
-"""Images that are rendered to find out."""
 OTHER_DOMAIN = (
     "synthesis.domain_matching sends real images through the generator's autoencoder, which does "
     "not know them: on {n} of them it errs by {error:.0f} of 255 on average. Set "
@@ -39,10 +35,12 @@ def check_models(place: Workplace) -> None:
 
 
 def said(place: Workplace) -> dict[str, list[str]]:
-    """What a report must say of it: `warnings`, in red, and `remarks`."""
+    """What a report must say of it: `warnings`, in red, `remarks`, and what CLIP has `seen`."""
     if synthesises(place.study):
-        seen = place.sight
-        return {"warnings": list(seen.warnings), "remarks": list(seen.notes)}
+        sight = place.sight
+        columns = [reading for i, reading in enumerate(sight.readings[1:]) if i not in sight.hidden]
+        seen = [reading.said() for reading in (*sight.readings[:1], *columns) if reading.tested]
+        return {"warnings": list(sight.warnings), "remarks": list(sight.notes), "seen": seen}
     unknown = ""
     if relies_on_clip(place.study):
         unknown = unknown_class(place.meaning, place.labels.classes, place.encoder.known_words)
@@ -64,8 +62,7 @@ def check_rendering(sites: SimulatedSites) -> None:
         return
     data = sites.images
     rows = np.sort(np.concatenate(data.train))
-    some = data.table.images[rows[np.linspace(0, len(rows) - 1, LOOKED_AT).astype(np.int64)]]
-    rendered = sites.place(study).synthesiser.autoencode(some)
-    error = float(np.abs(some.astype(np.int16) - rendered).mean())
+    some = data.table.images[rows[np.linspace(0, len(rows) - 1, RENDERED).astype(np.int64)]]
+    error = rendering_error(sites.place(study).synthesiser, some)
     if error > FARTHEST:
         raise InputError(OTHER_DOMAIN.format(n=len(some), error=error))

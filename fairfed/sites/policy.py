@@ -24,7 +24,8 @@ WHAT_LEAVES: dict[Action, str] = {
     "coarse ranges and frequent values, once",
     "train": "the weights of the model after its own training, in every round",
     "evaluate": "counts of right and wrong answers on its test rows, by class and group",
-    "synthesise": "how many images were wanted, made and rejected in each cell, never the images",
+    "synthesise": "how many images were wanted, made and rejected in each cell, and in a word "
+    "whether the generator knows each class and column, never the images",
     "release": "noised sums under (ε, δ)-differential privacy, drawn once",
     "audit": "counts of the model's answers by class, group and score, in an audit of the run",
 }

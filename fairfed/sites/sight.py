@@ -43,8 +43,12 @@ WHAT_TO_DO = (
     "semantic.allow_unknown = true, which every report then says"
 )
 HIDDEN = (
-    "{column}: {why}. Prompts leave it out, no image is scored for it, and its cells cannot be "
-    "made: missing classes are filled without regard to it"
+    "{column}: {why}. Prompts leave it out, no image is scored for it, and missing classes are "
+    "filled without regard to it. Its cells can be made only by what carries it: your own images "
+    "of them (conditioning.start_from_real) or, in an augmentation, a prototype of the cell "
+    "(conditioning.mode = 'prototype'). Prompts name it where its values have words that the "
+    "models know (semantic.group_prompts), or with semantic.allow_unknown, for a generator.lora "
+    "that was trained on them"
 )
 ALLOWED = "semantic.allow_unknown: {what}. Synthetic images and CLIP's scores of them mean little"
 

@@ -5,7 +5,7 @@ Everything here is private to it. What leaves it is what `fairfed.client` puts i
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
 from fairfed.sites.policy import UNSAID, pool_sizes, said_counts
 from fairfed.sites.training_set import TrainingSet, sampling_weights
-from fairfed.sites.trial import ClassTrial, refuse_unknown, some_of_each, try_classes
+from fairfed.sites.trial import Known, Trials, some_of_each, try_generator
 from generators.curation import References
 from generators.plan import Cells
 from generators.synthesis import SHARED, incremental_images, owner
@@ -185,25 +185,44 @@ class Site:
     def synthesise(self, arm: Arm) -> SyntheticSet:
         """Synthetic images of an arm, made now or taken from the store."""
         maker, pool = self.synthesiser(arm), self.study.synthesis.pool
+        now = list[Trials]()
+        trials = self.trials(arm, now.append)
         if not self.study.semantic.allow_unknown:
-            mode = conditioning_mode(self.study, arm)
-            trials = self.place.kept(self._key("trials", mode), lambda: self.try_generator(arm))
-            refuse_unknown(trials)
-        return maker.fill(self.plan(arm), self.index, pool, shares_images(self.study))
+            trials.refuse_unknown()
+        found = maker.fill(self.plan(arm), self.index, pool, shares_images(self.study))
+        early = sum(trial.made for trial in now)
+        return replace(
+            found, generated=found.generated + early, reused=max(0, found.reused - early)
+        )
+
+    def trials(self, arm: Arm, told: Callable[[Trials], None] = lambda _: None) -> Trials:
+        """Whether the generator knows what the site wants of it; `told` if it is tried now."""
+
+        def now() -> Trials:
+            found = self._try_generator(arm)
+            told(found)
+            return found
+
+        return self.place.kept(self._key("trials", conditioning_mode(self.study, arm)), now)
 
     def synthesiser(self, arm: Arm) -> Synthesiser:
         """What makes and judges its images in an arm, by its own real ones."""
         mode = conditioning_mode(self.study, arm)
         return self.place.kept(self._key("synthesiser", mode), lambda: self._synthesiser(arm))
 
-    def try_generator(self, arm: Arm) -> list[ClassTrial]:
-        """Look at the first images of every class that the site wants in an arm."""
-        own = self.rows.train
+    def _try_generator(self, arm: Arm) -> Trials:
+        """Look at the first images of every class that the site wants in an arm.
+
+        Of its real images, those that it says anything of are compared.
+        """
+        own = self.said_rows(self.rows.train)
         rows = own[some_of_each(self.table.labels[own])]
-        real = self.place.scorer.embed(self.images.images[rows]), self.table.labels[rows]
+        pixels, scorer = self.images.images[rows], self.place.scorer
+        real = Known(pixels, scorer.embed(pixels), self.table.labels[rows])
         whose = SHARED if shares_images(self.study) else owner(self.index)
-        n, plan = self.study.curation.trial, self.plan(arm)
-        return try_classes(self.synthesiser(arm), plan, n, real, whose)
+        n, plan, maker = self.study.curation.trial, self.plan(arm), self.synthesiser(arm)
+        maker.check(self.pools(arm), whose)  # a prompt that is too long, before the first image
+        return try_generator(maker, plan, n, real, tuple(self.study.labels.sensitive), whose)
 
     def _synthesiser(self, arm: Arm) -> Synthesiser:
         place, how, own = self.place, self.study.conditioning, self.rows.train

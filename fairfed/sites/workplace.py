@@ -28,6 +28,7 @@ from fairfed.sites.semantics import Meaning, semantic_space, store_directory
 from fairfed.sites.sight import Sight, look, read_names
 from generators.diffusion import load_generator
 from generators.diffusion.families import known_words_of
+from generators.lookahead import LookAhead
 from generators.plan import Budget, Cells, plan_cells, split_evenly
 from generators.store import ImageStore
 from generators.synthesis import Curation, Synthesiser
@@ -222,7 +223,7 @@ class Workplace:
         self, scorer: CellScorer, conditioner: Describer, whole_batches: bool = True, **real: Any
     ) -> Synthesiser:
         """Raises `InputError` if a model is not to be had."""
-        generator = load_generator(self.diffusion)
+        generator = LookAhead(load_generator(self.diffusion))
         return Synthesiser(
             generator,
             scorer,

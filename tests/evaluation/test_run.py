@@ -168,6 +168,26 @@ def test_missing_files_are_named(run_dir: Path, tmp_path: Path) -> None:
         read_run(run_dir)
 
 
+def test_what_generators_know_is_said_and_what_not_is_a_warning(run_dir: Path) -> None:
+    (run_dir / "synthetic").mkdir()
+    cells = np.zeros((10, 4), int).tolist()
+    own: list[dict[str, str]] = [
+        {"Bag": "knows", "Coat": "knows partly", "tint": "knows"},
+        {"Bag": "knows", "Coat": "does not know"},
+        {},
+    ]
+    clients = [
+        {"client": i, "requested": cells, "accepted": cells, "rejected": {}, "known": known}
+        for i, known in enumerate(own)
+    ]
+    (run_dir / "synthetic" / "clients.json").write_text(json.dumps({"clients": clients}))
+    run = read_run(run_dir)
+    assert "The generator knows: Bag, tint." in run.notes
+    assert "The generator knows partly: Coat (at 0)." in run.notes
+    (warning,) = run.warnings
+    assert warning.startswith("The generator does not know: Coat (at 1). ")
+
+
 def test_wrong_synthesis_and_gallery(run_dir: Path) -> None:
     folder = run_dir / "synthetic"
     folder.mkdir()

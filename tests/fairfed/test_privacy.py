@@ -36,7 +36,7 @@ from tests.fairfed.engines.working import working
 REJECTED = tuple(f"rejected-{reason}" for reason in REASONS)
 ALLOWED = {
     "partition-id", "train-cells", "test-cells", "requested-cells",
-    "accepted-cells", "generated", "reused", "seconds", *REJECTED,
+    "accepted-cells", "generated", "reused", "seconds", "known-names", *REJECTED,
     "loss", "n-real", "n-synthetic", "counts", "received-loss",
 }  # fmt: skip
 ARMS = """arms=[
@@ -149,6 +149,7 @@ def test_replies_hold_weights_and_counts_and_nothing_else(watched: Watched) -> N
         "counts": groups * classes**2,
         **dict.fromkeys(("train-cells", "test-cells", "requested-cells"), groups * classes),
         **dict.fromkeys(("accepted-cells", *REJECTED), groups * classes),
+        "known-names": classes + len(place.labels.sensitive),
     }
     assert len(watched.replies) > 40
     seen: set[str] = set()
@@ -176,7 +177,7 @@ def test_a_site_says_its_name_and_what_its_models_do_not_know(watched: Watched) 
     described = [who for who in said if "warnings" in who]
     assert described
     for who in described:
-        assert set(who) == {"name", "warnings", "remarks", "hidden"}
+        assert set(who) == {"name", "warnings", "remarks", "seen", "hidden"}
         assert any("semantic.encoder does not" in str(text) for text in who["warnings"])
 
 

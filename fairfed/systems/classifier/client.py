@@ -50,8 +50,12 @@ def release(request: Request) -> Message:
 
 
 def augment(request: Request) -> Message:
-    """Fill the site's gaps with synthetic images, which stay with it; answer with counts."""
-    made = request.own_site.synthesise(request.arm)
+    """Fill the site's gaps with synthetic images, which stay with it; answer with counts.
+
+    Beside them stands in a number what the generator knows (`fairfed.sites.trial.WORDS`).
+    """
+    site, labels = request.own_site, request.study.labels
+    made, trials = site.synthesise(request.arm), site.trials(request.arm)
     rejected: Metrics = {
         f"rejected-{reason}": cells.ravel().tolist() for reason, cells in made.rejected.items()
     }
@@ -61,6 +65,7 @@ def augment(request: Request) -> Message:
             "accepted-cells": made.accepted.ravel().tolist(),
             "generated": made.generated,
             "reused": made.reused,
+            "known-names": trials.codes((*labels.classes, *labels.sensitive)),
             **rejected,
         }
     )

@@ -17,6 +17,7 @@ from flwr.serverapp import Grid
 from evaluation import get_metric
 from fairfed import __version__
 from fairfed.config import Arm
+from fairfed.config.labels import LabelSpace
 from fairfed.config.table import TableConfig
 from fairfed.config.training import (
     arms_to_fill,
@@ -37,6 +38,7 @@ from fairfed.sites.policy import UNSAID, pool_sizes
 from fairfed.sites.request import WHO, split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.study import Study
+from fairfed.sites.trial import WORDS
 from fairfed.strategies.arm_server import SteeredServer
 from fairfed.systems import PACKAGES
 from fairfed.systems.classifier import prototypes
@@ -46,6 +48,7 @@ from fairfed.systems.classifier.server_side import check_prototypes, server_trai
 from fairfed.systems.session import Session, begin
 from generators.plan import Cells
 from semantic.naming import CROSSED, UNKNOWN
+from semantic.sight import UNTRIED
 from semantic.space import known_groups
 
 if TYPE_CHECKING:
@@ -155,7 +158,12 @@ def describe(session: Session, former: dict[str, Any] | None = None) -> dict[str
         "engine": config.engine,
         "unit": UNITS[labels.kind],
         "warnings": _every(told, "warnings"),
-        "remarks": [*_every(told, "remarks"), *_away(session, splits), *_unsaid(splits)],
+        "remarks": [
+            *_every(told, "remarks"),
+            *_seen(told),
+            *_away(session, splits),
+            *_unsaid(splits),
+        ],
         "versions": {"fairfed": __version__, **{name: version(name) for name in PACKAGES}},
         "arms": [_arm_row(study, arm) for arm in config.arms],
         "splits": splits,
@@ -186,6 +194,18 @@ def _unsaid(splits: dict[str, Any]) -> list[str]:
 def _every(told: list[Any], kind: str) -> list[str]:
     """What any site has to say, once."""
     return list(dict.fromkeys(str(text) for who in told for text in who.get(kind, [])))
+
+
+def _seen(told: list[Any]) -> list[str]:
+    """What CLIP tells apart in the sites' real images; by site, where that differs."""
+    at: dict[str, list[str]] = {}
+    for who in told:
+        for text in who.get("seen", []):
+            at.setdefault(str(text), []).append(str(who["name"]))
+    return [
+        text if len(names) == len(told) else f"{text} (at {', '.join(names)})"
+        for text, names in at.items()
+    ]
 
 
 def _arm_row(study: Study, arm: Arm) -> dict[str, Any]:
@@ -238,6 +258,7 @@ def _fill(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
             "requested": np.reshape(answer["requested-cells"], shape).tolist(),
             "accepted": np.reshape(answer["accepted-cells"], shape).tolist(),
             "rejected": {name: int(cells.sum()) for name, cells in rejected[client].items()},
+            "known": _known(told.labels, answer["known-names"]),
         }
         for client, answer in answers.items()
     ]
@@ -256,6 +277,13 @@ def _fill(session: Session, arm: Arm, federation: dict[str, Any]) -> None:
     }
     session.run.write_json(file, content)
     watcher.synthesised(content)
+
+
+def _known(labels: LabelSpace, codes: Any) -> dict[str, str]:
+    """What a client's generator knows, in words, by class and sensitive column that were tried."""
+    names = (*labels.classes, *labels.sensitive)
+    words = zip(names, [WORDS[code] for code in codes], strict=True)
+    return {name: word for name, word in words if word != UNTRIED}
 
 
 def _rejected(answer: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Cells]:

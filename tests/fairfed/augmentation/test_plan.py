@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 
 from fairfed.augmentation.plan import (
+    NO_WAY,
+    OWN,
+    PROTOTYPE,
     Rate,
+    carries,
     estimate,
     most_per_cell,
     plan_document,
     planned_cells,
     statuses,
     wanted_cells,
+    ways,
 )
-from fairfed.augmentation.source import Source
+from fairfed.augmentation.source import Source, with_unsaid
 from fairfed.config import PipelineConfig
 from fairfed.config.load import parse_model
 from fairfed.data import ImageTable
@@ -109,3 +114,35 @@ def test_a_plan_is_read_back_and_refused_for_other_data() -> None:
     assert [row["prompt"] for row in plan["cells"]] == [None, "a photo", None, None]
     with pytest.raises(InputError, match="have changed since the plan was made"):
         planned_cells(plan, Source(source.table, "another", source.table))
+
+
+UNSEEN = "a × day", "a × lamp", "b × day", "b × lamp"
+"""Groups of a colour, which prompts name, and of light, which they cannot."""
+
+
+def test_groups_that_prompts_cannot_name_come_by_what_carries_them() -> None:
+    source = with_unsaid(_source([[9, 1, 0, 0], [0, 0, 0, 0], [0, 2, 3, 0]], UNSEEN), (1,))
+    assert source.table.group_names == (*UNSEEN, "a × all", "b × all")
+    assert source.spoken["b × lamp"] == "b × all"
+    started = _config("conditioning.start_from_real=true")
+    # From own images where the cell has some; without regard to light what no image shows at all.
+    wanted = [[0, 3, 0, 0, 0, 4], [0, 0, 0, 0, 5, 5], [0, 2, 1, 0, 0, 0]]
+    assert wanted_cells(started, source).tolist() == wanted
+    assert ways(started, source)[2].tolist() == [NO_WAY, OWN, OWN, NO_WAY, "", ""]
+    assert statuses(started, source)[2].tolist() == [
+        "missing cell", "short", "short", "missing cell", "full", "full"
+    ]  # fmt: skip
+    by_prototype = _config("conditioning.mode=prototype", "conditioning.minimum=3")
+    assert ways(by_prototype, source)[2].tolist() == [NO_WAY, NO_WAY, PROTOTYPE, NO_WAY, "", ""]
+    assert wanted_cells(by_prototype, source)[2].tolist() == [0, 0, 1, 0, 0, 0]
+    assert [carries(config) for config in (_config(), started, by_prototype)] == [
+        False, True, True
+    ]  # fmt: skip
+    released = _config("conditioning.mode=prototype", "conditioning.epsilon=1")
+    assert not carries(released)
+
+
+def test_where_prompts_name_all_groups_nothing_needs_to_carry_them() -> None:
+    source = _source([[1, 0]], ("f", "m"))
+    assert ways(_config("conditioning.start_from_real=true"), source).tolist() == [["", ""]]
+    assert source.spoken == {}

@@ -75,13 +75,30 @@ def test_a_group_that_cannot_be_seen_is_neither_asked_for_nor_claimed(
     settings = ('data.sensitive=["light"]', 'synthesis.classes=["Dress"]', "synthesis.per_class=4")
     said = " ".join(augment(data, out, *settings, until="export").split())
     assert "light: the generator does not know 'dim'" in said
-    assert "its cells cannot be made" in said
+    assert "Its cells can be made only by what carries it" in said
     with (out / "dataset" / "metadata.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     made = [row for row in rows if row["synthetic"] == "true"]
     assert [(row["label"], row["light"]) for row in made] == [("Dress", "")] * 4
     assert {row["prompt"] for row in made} == {"a photo of a dress"}
     assert {row["light"] for row in rows if row["synthetic"] == "false"} == {"bright", "dim"}
+
+
+def test_a_group_that_cannot_be_seen_comes_from_own_images_of_it(
+    augment: Augment, image_folder_of: Folder, tmp_path: Path
+) -> None:
+    data, out = image_folder_of(tmp_path / "wide", WIDE), tmp_path / "out"
+    settings = ('data.sensitive=["light"]', "conditioning.start_from_real=true",
+                "synthesis.cell_target=21")  # fmt: skip
+    said = " ".join(augment(data, out, *settings, until="export").split())
+    assert "short, from own images" in said
+    quality = json.loads((out / "quality.json").read_text())
+    assert quality["sight"]["remarks"][0].startswith("light: ")
+    assert {trial["verdict"] for trial in quality["trial"]["classes"]} <= {"knows", "not tried"}
+    with (out / "dataset" / "metadata.csv").open(newline="") as lines:
+        made = [row for row in csv.DictReader(lines) if row["synthetic"] == "true"]
+    assert {row["light"] for row in made} == {"bright", "dim"}
+    assert not any("dim" in row["prompt"] or "bright" in row["prompt"] for row in made)
 
 
 @pytest.mark.parametrize(

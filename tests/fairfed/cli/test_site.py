@@ -144,7 +144,8 @@ def test_the_time_of_the_plan_is_measured_when_asked_for(site: Command, hospital
     assert " s here, 2.0 MB at most" in out
     assert "CLIP knows class: of " in out
     assert "The generator knows: " in out
-    assert " of 10)" in out
+    assert "; 16 of 16), " in out
+    assert "tint (64 of 64)" in out
 
 
 def test_a_model_that_is_not_on_the_disk_is_exit_code_2(site: Command, hospitals: Path) -> None:

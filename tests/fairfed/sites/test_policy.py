@@ -61,7 +61,8 @@ def test_what_goes_beyond_the_policy_is_named() -> None:
     strict = SitePolicy(actions=("describe", "train", "evaluate"), max_rounds=19, max_synthetic=7)
     assert list(refusals(strict, STUDY, 8)) == [
         "policy.actions: the study asks for 'synthesise' (how many images were wanted, made and "
-        "rejected in each cell, never the images)",
+        "rejected in each cell, and in a word whether the generator knows each class and column, "
+        "never the images)",
         "policy.max_rounds: the study has 20 rounds, allowed are 19",
         "policy.max_synthetic: the study would have up to 8 images made, allowed are 7",
     ]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from fairfed.augmentation import lookahead
-from fairfed.augmentation.lookahead import LookAhead
+from generators import lookahead
+from generators.lookahead import LookAhead
 from generators.requests import Image, Request
 from semantic.space import Cell
 
