@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semantic.arrays import Images
+from semantic.arrays import ImageRows
 from semantic.errors import InputError
 from semantic.known_words import KNOWN_WORDS, KnownWords, load_known_words
 
@@ -133,7 +133,7 @@ class ClipEncoder:
         """Factor from cosine similarity to logits, as trained."""
         return float(self.model.logit_scale.exp())
 
-    def embed_images(self, images: Images) -> Tensor:
+    def embed_images(self, images: ImageRows) -> Tensor:
         """Unit embeddings, ``[n, dimension]``, of images ``[n, H, W, 3]``, 0 to 255, on the CPU."""
         import torch
         from PIL import Image

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from semantic.arrays import Images, Indices, Vectors
+from semantic.arrays import ImageRows, Indices, Vectors
 from semantic.encoder import ClipEncoder
 from semantic.naming import CROSSED, UNNAMED_GROUPS
 from semantic.space import Cell, SemanticSpace
@@ -109,7 +109,7 @@ class Reader:
         self,
         encoder: ClipEncoder,
         space: SemanticSpace,
-        images: Images,
+        images: ImageRows,
         labels: Indices,
     ) -> None:
         self._encoder, self._space = encoder, space

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semantic.arrays import Flags, Images, Vectors
+from semantic.arrays import Flags, ImageRows, Images, Vectors
 from semantic.attributes import AttributeTable
 from semantic.errors import InputError
 from semantic.naming import CROSSED, TEMPLATES, UNKNOWN, UNNAMED_GROUPS, unfit_template
@@ -134,7 +134,7 @@ class CellScorer:
         """
         return self.scores_of(self.embed(images))
 
-    def embed(self, images: Images) -> Vectors:
+    def embed(self, images: ImageRows) -> Vectors:
         """Unit embeddings of images ``[n, H, W, 3]``; ``[n, dimension]``.
 
         They are kept, by the images' pixels: several sites judge the same synthetic ones.

@@ -114,6 +114,19 @@ class ReadingConfig(Section):
         description="An image file with more pixels is not read: a small file can hold enough to "
         "fill the memory.",
     )
+    memory: float = Field(
+        4.0,
+        ge=0,
+        description="GiB of decoded images that are held in memory. More are decoded once into a "
+        "file in `cache`, and read from there batch by batch: a training over any number of images "
+        "takes the memory of its batches.",
+    )
+    cache: str | None = Field(
+        None,
+        description="Folder of such files; without it, `~/.cache/fairfed/decoded`. Only its owner "
+        "may read it. A file is named after the images and how they are decoded; remove it when "
+        "you no longer need it.",
+    )
     table: TableConfig = tabled(TableConfig, "data.table")
 
     @field_validator("background")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.data.pixels import Pixels
 from fairfed.data.saying import say, some
 from fairfed.data.splits import Bools
+from fairfed.data.stored import Images
 
 if TYPE_CHECKING:
     from fairfed.config import DataConfig
@@ -20,23 +20,20 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.int64]
 
 
-def flat_images(images: Pixels) -> Bools:
-    """Which images are one colour all over, ``[n]``."""
-    flat: Bools = (images[:, 0] == images[:, 0, :1]).all((1, 2))  # the first line; few pass
-    flat[flat] = (images[flat] == images[flat, :1, :1]).all((1, 2, 3))
-    return flat
+def seen_alike(images: Images) -> tuple[Bools, list[list[int]]]:
+    """Which images are one colour all over, ``[n]``; and positions of those with equal pixels.
 
-
-def copies(images: Pixels) -> list[list[int]]:
-    """Positions of the images whose pixels are equal, two and more together, in their order."""
-    found: dict[bytes, list[int]] = defaultdict(list)
+    The latter two and more together, in their order.
+    """
+    flat, found = np.zeros(len(images), bool), defaultdict[bytes, list[int]](list)
     for row, image in enumerate(images):
+        flat[row] = (image[0] == image[0, 0]).all() and (image == image[0, 0]).all()
         found[hashlib.blake2b(image.tobytes(), digest_size=16).digest()].append(row)
-    return [rows for rows in found.values() if len(rows) > 1]
+    return flat, [rows for rows in found.values() if len(rows) > 1]
 
 
 def check_content(
-    images: Pixels,
+    images: Images,
     labels: Rows,
     test: Bools,
     name: Callable[[int], str],
@@ -49,13 +46,13 @@ def check_content(
     there is one; of a set whose labels differ none, because nobody knows which one is right.
     `labels` and `test` are ``[n]``, `name` says what the image at a position is called.
     """
-    flat = flat_images(images)
+    flat, alike = seen_alike(images)
     if flat.any():
         some_flat = some([name(row) for row in np.flatnonzero(flat).tolist()])
         say(f"{where}: {flat.sum():,} of {len(images):,} images are one flat colour: {some_flat}")
     dropped: list[int] = []
     both = unlike = 0
-    sets = [rows for rows in copies(images) if not flat[rows[0]]]
+    sets = [rows for rows in alike if not flat[rows[0]]]
     for rows in sets:
         differ = len(set(labels[rows].tolist())) > 1
         unlike += differ
@@ -63,11 +60,11 @@ def check_content(
         first = rows[int(test[rows].argmax())]
         dropped += rows if differ else [row for row in rows if row != first]
     if sets:
-        alike = some([" = ".join(name(row) for row in rows) for rows in sets])
+        named = some([" = ".join(name(row) for row in rows) for rows in sets])
         drop = data.duplicates == "drop"
         say(
             f"{where}: {sum(map(len, sets)):,} of {len(images):,} images have the same pixels as "
-            f"another ({alike}); {both:,} of these {len(sets):,} sets both train and test, "
+            f"another ({named}); {both:,} of these {len(sets):,} sets both train and test, "
             f"{unlike:,} have several labels; "
             + (f"{len(dropped):,} are left out" if drop else "data.duplicates = 'drop' leaves "
                "copies out")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from fairfed.data.stored import StoredImages
+
 if TYPE_CHECKING:
     from hashlib import _Hash
 
@@ -32,6 +34,10 @@ def _feed(into: _Hash, part: object) -> None:
     if isinstance(part, np.ndarray) and not part.dtype.hasobject:
         _text(into, f"{part.dtype.str} {part.shape}")
         into.update(np.ascontiguousarray(part).data)
+    elif isinstance(part, StoredImages):
+        _text(into, f"{part.dtype.str} {part.shape}")
+        for image in part:
+            into.update(image.data)
     elif isinstance(part, pd.DataFrame):
         _feed(into, [(str(name), column) for name, column in part.items()])
     elif isinstance(part, pd.Series):

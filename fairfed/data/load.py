@@ -16,6 +16,7 @@ from fairfed.data.reading import read_records, read_source
 from fairfed.data.records import Records, synthetic_rows
 from fairfed.data.saying import say, used_of
 from fairfed.data.splits import Bools, divide_parts, read_split
+from fairfed.data.stored import chosen as pick
 from fairfed.data.table import ImageTable, LabelledTable
 from semantic.errors import InputError
 
@@ -103,7 +104,7 @@ def with_images(
         known.classes,
         known.group_names,
         None if known.clients is None else tuple(known.clients[row] for row in chosen.tolist()),
-        images=images[kept] if len(kept) < len(read) else images,
+        images=pick(images, kept) if len(kept) < len(read) else images,
         rows=rows[chosen],
     )
     require_both(table.test, records.where)

@@ -36,10 +36,13 @@ class Decoded(NamedTuple):
 
 
 def read_image(content: Path | bytes, side: int, background: str, megapixels: float) -> Decoded:
-    """Read an image file, or its bytes; an `InputError` has the reason alone, and no name."""
+    """Read an image file, or its bytes, within `any_size`.
+
+    An `InputError` has the reason alone, and no name.
+    """
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
-        with _any_size(), Image.open(source) as image:
+        with Image.open(source) as image:
             size = image.width * image.height / MEGAPIXEL
             if size <= megapixels:
                 halved = ";16" in str(getattr(image, "tile", "")) and image.mode[0] in "RL"
@@ -53,8 +56,8 @@ def read_image(content: Path | bytes, side: int, background: str, megapixels: fl
 
 
 @contextmanager
-def _any_size() -> Iterator[None]:
-    """Switch off Pillow's own limit, which no setting of ours reaches."""
+def any_size() -> Iterator[None]:
+    """Switch off Pillow's own limit, which no setting of ours reaches; for all threads at once."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fairfed.config.labels import ALL, MISSING, refuse_crossed
 from fairfed.data.saying import say
+from fairfed.data.stored import Images, StoredImages
 from semantic.errors import InputError
 from semantic.naming import CROSSED
 
@@ -67,19 +68,21 @@ class ImageTable(LabelledTable):
     Attributes
     ----------
     images
-        ``[n, H, W, 3]``, RGB, 0 to 255.
+        ``[n, H, W, 3]``, RGB, 0 to 255; an array, or a file of more than memory holds.
     rows
         ``[n]`` positions in the source: some of its rows may be left out.
     """
 
     unit: ClassVar[str] = "images"
 
-    images: npt.NDArray[np.uint8] = field(kw_only=True)
+    images: Images = field(kw_only=True)
     rows: npt.NDArray[np.int64] | None = field(default=None, kw_only=True)
 
 
 def _taken(column: Any, rows: npt.NDArray[np.int64]) -> Any:
-    """Some rows of an array, of a tuple, or of a DataFrame; None of none."""
+    """Some rows of an array, of stored images, of a tuple, or of a DataFrame; None of none."""
+    if isinstance(column, StoredImages):
+        return column.chosen(rows)
     if isinstance(column, tuple):
         return tuple(column[row] for row in rows.tolist())
     return column if column is None else getattr(column, "iloc", column)[rows]

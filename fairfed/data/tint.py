@@ -74,7 +74,7 @@ def shade(table: ImageTable, tints: npt.NDArray[np.int64]) -> ImageTable:
     """The table with images shaded in their tints, which become its groups."""
     return replace(
         table,
-        images=tint_images(table.images, tints),
+        images=tint_images(np.asarray(table.images), tints),
         groups=tints,
         group_names=tuple(TINTS),
     )

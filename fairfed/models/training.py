@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from fairfed.models.augmentation import mixup, randaugment
 from fairfed.models.clip_adapted import AdaptedClip
 from fairfed.models.clip_head import ClipHead
+from fairfed.models.inputs import Inputs, in_memory
 
 TEST_BATCH = 512
 
 
 def train_epochs(
     model: nn.Module,
-    images: Tensor,
+    images: Inputs,
     labels: Tensor,
     *,
     epochs: int,
@@ -48,7 +49,8 @@ def train_epochs(
     model
         Gives logits; its momentum starts at zero.
     images
-        ``[n, H, W, 3]``, uint8 RGB; for a `ClipHead` also embeddings ``[n, dimension]``.
+        ``[n, H, W, 3]``, uint8 RGB, of which stored ones are read batch by batch; for a `ClipHead`
+        also embeddings ``[n, dimension]``.
     labels
         ``[n]``, int64.
     epochs, batch_size, lr, momentum, weight_decay
@@ -106,7 +108,7 @@ def train_epochs(
 
 def _batch_loss(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Inputs,
     labels: Tensor,
     weights: Tensor | None,
     batch: Tensor,
@@ -197,7 +199,7 @@ def epoch_rows(
 
 def confusion_counts(
     model: nn.Module,
-    images: Tensor,
+    images: Inputs,
     labels: Tensor,
     groups: Tensor,
     *,
@@ -238,7 +240,7 @@ def confusion_counts(
 
 
 def class_probabilities(
-    model: nn.Module, images: Tensor, n_classes: int
+    model: nn.Module, images: Inputs, n_classes: int
 ) -> npt.NDArray[np.float64]:
     """Probabilities of the classes, ``[n, n_classes]``; the row's prediction is their `argmax`.
 
@@ -261,13 +263,13 @@ def class_probabilities(
     return found
 
 
-def _prepare(model: nn.Module, images: Tensor) -> Tensor:
+def _prepare(model: nn.Module, images: Inputs) -> Inputs:
     """What stays the same in every epoch: the embeddings of a frozen encoder, or the images."""
     if images.dtype == torch.uint8:
         if isinstance(model, ClipHead):
-            return model.embed(images)
+            return model.embed(in_memory(images))
         if isinstance(model, AdaptedClip) and not model.trains_tower:
-            return model.embed(images)
+            return model.embed(in_memory(images))
     return images
 
 

@@ -22,6 +22,7 @@ from fairfed.config.training import (
     shares_images,
 )
 from fairfed.data import ImageTable, LabelledTable
+from fairfed.data.stored import chosen, joined
 from fairfed.data.tables import FeatureTable, encode
 from fairfed.errors import PublicInputError
 from fairfed.sites.generation import NONE_ACCEPTED
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fairfed.config.federation import FederationConfig
+    from fairfed.models.inputs import Inputs
     from fairfed.sites.workplace import Workplace
     from generators.requests import Image
     from generators.synthesis import Synthesiser, SyntheticSet
@@ -139,15 +141,15 @@ class Site:
 
     # what models take
 
-    def inputs(self, rows: Rows, arm: Arm | None = None) -> Tensor:
+    def inputs(self, rows: Rows, arm: Arm | None = None) -> Inputs:
         """Rows as the study's model, or an arm's, takes them, ``[n, …]``."""
         if self.study.labels.kind == "table":
             import torch
 
             return torch.from_numpy(encode(self.study.table, self.features.iloc[rows]))
-        return self.place.inputs(self.images.images[rows], arm)
+        return self.place.inputs(chosen(self.images.images, rows), arm)
 
-    def model_rows(self, rows: Rows, arm: Arm) -> Tensor:
+    def model_rows(self, rows: Rows, arm: Arm) -> Inputs:
         """Rows as an arm's model takes them: as `inputs`, or embedded once for all."""
         if arm.system == "zero-shot" or embeds_once(self.study, arm):
             return self.embeddings(rows)
@@ -157,7 +159,7 @@ class Site:
         """CLIP embeddings of rows ``[n, d]``, kept, because every round asks for the same ones."""
         return self.place.memory.get(
             self._key("embeddings", rows.tobytes()),
-            lambda: self.place.encoder.embed_images(self.images.images[rows]),
+            lambda: self.place.encoder.embed_images(chosen(self.images.images, rows)),
             lambda found: found.nbytes,
         )
 
@@ -241,7 +243,7 @@ class Site:
 
     def _references(self) -> References:
         rows, table = self.rows.train, self.images
-        real = table.images[rows], table.labels[rows], table.groups[rows]
+        real = chosen(table.images, rows), table.labels[rows], table.groups[rows]
         return References.of(self.place.scorer, *real)
 
     def _images_of(self, cell: Cell) -> Sequence[Image]:
@@ -290,15 +292,15 @@ class Site:
             real = self.model_rows(own, arm)
             truth = torch.from_numpy(labels), torch.from_numpy(groups)
             return TrainingSet(real, *truth, None, len(own), 0)
-        pixels = self.images.images[own]
+        pixels = chosen(self.images.images, own)
         matching = domain_matching_enabled(self.study, arm)
         made = self.synthesise(arm)
         if made.requested.any() and len(made.labels) == 0:
             raise PublicInputError(NONE_ACCEPTED.format(who=f"client {self.name}"))
         share = self.study.synthesis.autoencode if matching else 0.0
-        rendered = self.place.synthesiser.autoencode(pixels) if share else pixels[:0]
+        rendered = self.place.synthesiser.autoencode(np.asarray(pixels)) if share else pixels[:0]
         synthetic = made.images if len(made.labels) else pixels[:0]
-        everything = np.concatenate([pixels, rendered, synthetic])
+        everything = joined([pixels, rendered, synthetic])
         all_labels = np.concatenate([labels, labels[: len(rendered)], made.labels])
         all_groups = np.concatenate([groups, groups[: len(rendered)], made.groups])
         return TrainingSet(
@@ -312,6 +314,8 @@ class Site:
 
     def _extend(self, arm: Arm, extra: Cells, new: Cells) -> TrainingSet:
         import torch
+
+        from fairfed.models.inputs import together
 
         base, maker = self.training_set(arm), self.synthesiser(arm)
         pools, before = self.pools(arm), extra - new
@@ -332,7 +336,7 @@ class Site:
         real = all_labels[: base.n_real]
         return replace(
             base,
-            inputs=torch.cat(inputs),
+            inputs=together(inputs),
             labels=all_labels,
             groups=torch.cat(groups),
             weights=self.sampling_weights(arm, real.numpy(), synthetic.numpy()),

@@ -11,13 +11,15 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fairfed.models.inputs import Inputs
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
     """What a client trains and is measured on."""
 
     # ``[n, …]``, ``[n]`` and ``[n]``: rows to train on. Real rows come first.
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
     groups: Tensor
     weights: Tensor | None  # ``[n]`` sampling weights, or None to take every row once per epoch

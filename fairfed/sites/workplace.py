@@ -18,6 +18,7 @@ from fairfed.config import Arm, Config, GeneratorConfig
 from fairfed.config.classifiers import MODELS, own_code
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, conditioning_mode, embeds_once
+from fairfed.data.stored import StoredImages
 from fairfed.data.tables import input_names
 from fairfed.once import once
 from fairfed.sites.conditioning import describer
@@ -39,10 +40,12 @@ from semantic.own_code import own_function
 from semantic.space import Cell, CellScorer, SemanticSpace, known_groups
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from fairfed.data import ImageTable
+    from fairfed.data.stored import Images
     from fairfed.models import AdaptedClip, ClipHead
+    from fairfed.models.inputs import Inputs
     from fairfed.sites.conditioning import Vectors
     from generators.curation import References
     from generators.diffusion import DiffusionSettings
@@ -322,7 +325,7 @@ class Workplace:
         with self._lock:
             return copy_sharing_frozen(template)
 
-    def inputs(self, images: npt.NDArray[np.uint8], arm: Arm | None = None) -> Tensor:
+    def inputs(self, images: Images, arm: Arm | None = None) -> Inputs:
         """Images ``[n, H, W, 3]`` as the training of the model, or of an arm's, takes them.
 
         Where the image encoder is frozen, these are their embeddings ``[n, dimension]``, so that
@@ -330,6 +333,10 @@ class Workplace:
         """
         import torch
 
+        from fairfed.models.inputs import StoredInputs
+
         if embeds_once(self.study, arm):
             return self.encoder.embed_images(images)
+        if isinstance(images, StoredImages):
+            return StoredInputs(images)
         return torch.from_numpy(np.ascontiguousarray(images))

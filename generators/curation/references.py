@@ -22,7 +22,7 @@ from generators.curation.measures import (
     pixel_distance,
 )
 from generators.requests import Image
-from semantic.arrays import Indices, Vectors
+from semantic.arrays import ImageRows, Indices, Vectors
 from semantic.naming import UNNAMED_GROUPS
 from semantic.space import CellScorer, margins
 
@@ -123,7 +123,7 @@ class References:
     def of(
         cls,
         scorer: CellScorer,
-        images: Image,
+        images: ImageRows,
         labels: Indices,
         groups: Indices,
         held_out: Labelled | None = None,
@@ -195,7 +195,7 @@ def read_groups(
     return GroupReading(len(rows), True, hits / len(rows), chance, p_value)
 
 
-def _leave_one_out(embeddings: Vectors, images: Image) -> tuple[Floats, Floats]:
+def _leave_one_out(embeddings: Vectors, images: ImageRows) -> tuple[Floats, Floats]:
     """Distance of each image to its nearest other one, in CLIP space and in pixels."""
     found = nearest(embeddings, embeddings, leave_one_out=True)
     twice = found.distances < SAME

@@ -20,14 +20,13 @@ from semantic.errors import InputError
 from semantic.space import known_groups
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from fairfed.config import Arm
     from fairfed.data.tables import FeatureTable
+    from fairfed.models.inputs import Inputs
     from fairfed.sites.study import Study
     from fairfed.strategies.cohort import Counts, Probe
 
-    Examples = tuple[Tensor, NDArray[np.int64], NDArray[np.int64]]
+    Examples = tuple[Inputs, NDArray[np.int64], NDArray[np.int64]]
     """As a model takes them, with their classes and groups."""
 
 SHORT = (

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, train_epochs
+from fairfed.models.inputs import first
 from fairfed.sites.personal import keep_personal, recall_personal
 from fairfed.sites.request import Request
 from fairfed.sites.training_set import TrainingSet
@@ -76,7 +77,7 @@ def _measured(
     rows = request.site.rows
     return confusion_counts(
         model,
-        own.inputs[: own.n_real],
+        first(own.inputs, own.n_real),
         own.labels[: own.n_real],
         torch.from_numpy(rows.table.groups[rows.train]),
         n_groups=groups,

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fairfed.config import Arm
+from fairfed.models.inputs import together
 from fairfed.sites.site import Site
 from fairfed.sites.training_set import TrainingSet
 from fairfed.sites.workplace import Workplace
@@ -229,7 +230,7 @@ def _joined(
     spread = groups[turns]
     return replace(
         real,
-        inputs=torch.cat([real.inputs, site.place.inputs(images)]),
+        inputs=together([real.inputs, site.place.inputs(images)]),
         labels=torch.cat([real.labels, torch.from_numpy(labels)]),
         groups=torch.cat([real.groups, torch.from_numpy(spread)]),
         weights=site.sampling_weights(arm, real.labels.numpy(), labels),

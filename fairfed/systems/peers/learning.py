@@ -26,6 +26,7 @@ from fairfed.config.peers import MetaName
 from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, train_epochs
+from fairfed.models.inputs import in_memory
 from fairfed.models.training import as_float
 from fairfed.sites.site import Site
 from fairfed.strategies.aggregate import is_parameter
@@ -78,7 +79,9 @@ class PeerSite:
             loss = train_epochs(network, own.inputs, own.labels, **how, generator=draw)
             sent = ArrayRecord(network.state_dict())
         else:
-            loss, sent = first_order(network, own.inputs, own.labels, self.site.study, draw)
+            loss, sent = first_order(
+                network, in_memory(own.inputs), own.labels, self.site.study, draw
+            )
         said = len(self.site.said_rows(self.site.rows.train))
         return sent, {"loss": loss, "n-real": said, "seconds": time.perf_counter() - start}
 
@@ -177,7 +180,7 @@ def adapted_correct(site: Site, weights: ArrayRecord, server_round: int) -> tupl
     batches = [torch.randperm(own.n_real, generator=draw)[:size] for _ in range(max(STEPS))]
     model, correct, done = _model(site, weights), [], 0
     for steps in STEPS:
-        local_steps(model, own.inputs, own.labels, batches[done:steps], peers.adapt_lr)
+        local_steps(model, in_memory(own.inputs), own.labels, batches[done:steps], peers.adapt_lr)
         done = steps
         counts, _ = confusion_counts(model, test, labels, groups, n_groups=1, n_classes=classes)
         correct.append(int(counts[0].trace()))
