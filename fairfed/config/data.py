@@ -75,6 +75,13 @@ class ReadingConfig(Section):
         "`validation`, `dev`, `testing`). Where it is absent, and no folder or split of that name "
         "says it, a seeded fifth of each class is for testing.",
     )
+    split_by: str | None = Field(
+        None,
+        min_length=1,
+        description="Column that says whom a row is of (`patient`): where test rows are set aside, "
+        "all rows of a person go to the same side; where the data say which rows test, persons on "
+        "both sides are counted in a warning. A row without a value is a person of its own.",
+    )
     validation: Literal["unused", "train", "test"] | None = Field(
         None,
         description="What images for validation are used for; nothing is chosen on them. Without "

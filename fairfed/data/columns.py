@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fairfed.data.grouping import name_groups
 from fairfed.data.records import Records
+from fairfed.data.saying import say
 from fairfed.data.splits import Bools
 from fairfed.data.table import LabelledTable, draw_test_rows, encode_groups, encode_labels
 from semantic.errors import InputError
@@ -27,7 +28,8 @@ def require_columns(found: Sequence[str], data: DataConfig, where: str) -> None:
     """
     wanted = [("data.label", data.label)]
     wanted += [("data.sensitive", name) for name in data.sensitive]
-    wanted += [("data.client", data.client)] if data.client is not None else []
+    others = (("data.client", data.client), ("data.split_by", data.split_by))
+    wanted += [(setting, name) for setting, name in others if name is not None]
     for setting, name in wanted:
         if name not in found:
             advice = "; for data without one: data.sensitive = []" if name == "tint" else ""
@@ -88,7 +90,10 @@ def label_rows(
         for name in data.sensitive
     }
     group_names, groups = encode_groups(sensitive, len(labels))
-    test = set_aside(test, training, labels, clients, seed, where, data.split)
+    persons = None
+    if data.split_by is not None:
+        persons = persons_of(known_texts(values(data.split_by), data.missing))
+    test = set_aside(test, training, labels, clients, seed, where, data.split, persons)
     return LabelledTable(labels, groups, test, classes, group_names, clients)
 
 
@@ -100,13 +105,20 @@ def set_aside(
     seed: int,
     where: str,
     split: str,
+    persons: Sequence[Hashable] | None = None,
 ) -> Bools:
-    """Which rows are for testing, ``[n]``: as `test` says, or else a fifth of each large class."""
-    if test is None:
+    """Which rows are for testing, ``[n]``: as `test` says, or else a fifth of each large class.
+
+    Of `persons`, ``[n]``, whole ones are set aside.
+    """
+    if test is not None:
+        say_divided(persons, test, where)
+    else:
         test = np.zeros(len(labels), bool)
         real = np.flatnonzero(~training)
         owners = None if clients is None else [clients[row] for row in real.tolist()]
-        test[real] = draw_test_rows(labels[real], owners, seed)
+        people = None if persons is None else [persons[row] for row in real.tolist()]
+        test[real] = draw_test_rows(labels[real], owners, seed, people)
         if not test.any():
             each = "" if clients is None else " of a client"
             raise InputError(
@@ -115,6 +127,25 @@ def set_aside(
                 f"a column {split!r} (data.split)"
             )
     return test & ~training
+
+
+def persons_of(values: Sequence[str | None]) -> list[Hashable]:
+    """Whom rows are of: by the value of a column, and each without one a person of its own."""
+    return [row if value is None else value for row, value in enumerate(values)]
+
+
+def say_divided(persons: Sequence[Hashable] | None, test: Bools, where: str) -> None:
+    """Say how many persons have rows on both sides of a division that the data make."""
+    if persons is None:
+        return
+    tested = {person for person, tests in zip(persons, test, strict=True) if tests}
+    trained = {person for person, tests in zip(persons, test, strict=True) if not tests}
+    both = len(tested & trained)
+    if both:
+        say(
+            f"{where}: {both:,} of {len(tested | trained):,} persons (data.split_by) have both "
+            "training and test rows, as the data divide them: what is measured is too good"
+        )
 
 
 def known_texts(values: Sequence[object], missing: Collection[str]) -> list[str | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -16,6 +17,10 @@ from semantic.errors import InputError
 from semantic.naming import CROSSED
 
 TEST_FRACTION = 0.2
+FEW_PERSONS = (
+    "data.split_by: {found} persons, and setting a fifth aside takes {least}; leave it out, or "
+    "mark test rows in a column (data.split)"
+)
 _TEST_STREAM = 11
 
 
@@ -155,16 +160,43 @@ def say_likeness(names: Sequence[str], what: str) -> None:
 
 
 def draw_test_rows(
-    labels: npt.NDArray[np.int64], clients: Sequence[str] | None, seed: int
+    labels: npt.NDArray[np.int64],
+    clients: Sequence[str] | None,
+    seed: int,
+    persons: Sequence[Hashable] | None = None,
 ) -> npt.NDArray[np.bool_]:
-    """Set aside a fifth of every class (of every client that the data names) for testing."""
+    """Set aside a fifth of every class (of every client that the data names) for testing.
+
+    With `persons` whole persons are, whose rows are as nearly as possible a fifth of every class.
+    """
     owners = clients if clients is not None else [""] * len(labels)
     strata: dict[tuple[str, int], list[int]] = {}
     for row, (owner, label) in enumerate(zip(owners, labels.tolist(), strict=True)):
         strata.setdefault((owner, label), []).append(row)
+    if persons is not None:
+        return _draw_persons(persons, strata, seed)
     rng = np.random.default_rng([seed, _TEST_STREAM])
     test = np.zeros(len(labels), bool)
     for key in sorted(strata):
         rows = np.array(strata[key])
         test[rng.permutation(rows)[: int(TEST_FRACTION * rows.size + 0.5)]] = True
+    return test
+
+
+def _draw_persons(
+    persons: Sequence[Hashable], strata: Mapping[tuple[str, int], Sequence[int]], seed: int
+) -> npt.NDArray[np.bool_]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds, test = round(1 / TEST_FRACTION), np.zeros(len(persons), bool)
+    which = {person: number for number, person in enumerate(dict.fromkeys(persons))}
+    if len(which) < folds:
+        raise InputError(FEW_PERSONS.format(found=len(which), least=folds))
+    of, code = np.array([which[person] for person in persons]), np.zeros(len(persons), np.int64)
+    for number, key in enumerate(sorted(strata)):
+        code[strata[key]] = number
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class with fewer rows than folds goes where it fits
+        cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        test[next(cut.split(code, code, of))[1]] = True
     return test

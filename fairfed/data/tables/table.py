@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.data.columns import filled_texts, require_columns
+from fairfed.data.columns import filled_texts, persons_of, require_columns, say_divided
 from fairfed.data.grouping import name_groups
 from fairfed.data.splits import Part, read_split
 from fairfed.data.table import LabelledTable, encode_groups, encode_labels
@@ -102,7 +102,15 @@ def with_features(
     if data.split in frame.columns:
         split = read_split(frame[data.split].tolist(), data.split, where, frame.index.tolist())
     seed = seed if schema.split_seed is None else schema.split_seed
-    parts = draw_parts(len(frame), split, schema, seed, server)
+    persons = None
+    if data.split_by is not None:
+        texts = [None if text in schema.missing else text for text in frame[data.split_by]]
+        every = persons_of(texts)
+        number = {person: place for place, person in enumerate(every)}
+        persons = np.array([number[person] for person in every])
+    parts = draw_parts(len(frame), split, schema, seed, server, persons)
+    if split is not None:
+        say_divided(None if persons is None else persons.tolist(), parts.held, where)
     return FeatureTable(
         known.labels,
         known.groups,
@@ -117,7 +125,12 @@ def with_features(
 
 
 def draw_parts(
-    n: int, split: Sequence[Part] | None, schema: TableConfig, seed: int, server: bool = False
+    n: int,
+    split: Sequence[Part] | None,
+    schema: TableConfig,
+    seed: int,
+    server: bool = False,
+    persons: Rows | None = None,
 ) -> Parts:
     """Draw what the rows are for.
 
@@ -126,36 +139,42 @@ def draw_parts(
 
     With `server` the server has the validation rows to judge models on. If they are also what is
     measured, it has a random half and the other half is measured: what steers must not choose.
-    Raises `InputError` if there are too few rows to divide.
+    `persons`, ``[n]``, are whom the rows are of: each is drawn with all that it has. Raises
+    `InputError` if there are too few rows to divide.
     """
-    rows = np.arange(n)
+    rows, persons = np.arange(n), np.arange(n) if persons is None else persons
     if split is None:
-        training, held = _cut(rows, schema.test + schema.validation, seed)
+        training, held = _cut(rows, schema.test + schema.validation, seed, persons)
         share = schema.validation / (schema.test + schema.validation)
-        test, validation = _cut(held, share, seed)
+        test, validation = _cut(held, share, seed, persons)
     else:
         test, validation, training = (
             rows[np.array(split) == part] for part in ("test", "validation", "train")
         )
         if not validation.size:
-            training, validation = _cut(training, schema.validation, seed)
+            training, validation = _cut(training, schema.validation, seed, persons)
     judging = validation if server else rows[:0]
     if server and schema.measure == "validation":
-        validation, judging = _cut(validation, 0.5, seed)
+        validation, judging = _cut(validation, 0.5, seed, persons)
     measured = test if schema.measure == "test" else validation
     return Parts(~np.isin(rows, training), np.isin(rows, measured), np.isin(rows, judging))
 
 
-def _cut(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
-    """The rows without a random share of them, and that share."""
+def _cut(rows: Rows, share: float, seed: int, persons: Rows) -> tuple[Rows, Rows]:
+    """The rows without those of a random share of their persons, and those."""
     from sklearn.model_selection import train_test_split
 
     if not share:
         return rows, rows[:0]
     if len(rows) < 2:
         raise InputError("data.table: too few rows to divide into training, test and validation")
-    rest, part = train_test_split(rows, test_size=share, random_state=seed)
-    return rest, part
+    every = np.unique(persons[rows])
+    if len(every) == len(rows):
+        rest, part = train_test_split(rows, test_size=share, random_state=seed)
+        return rest, part
+    _, chosen = train_test_split(every, test_size=share, random_state=seed)
+    drawn = np.isin(persons[rows], chosen)
+    return rows[~drawn], rows[drawn]
 
 
 def _binary(names: list[str], data: DataConfig, where: str) -> tuple[list[str], tuple[str, ...]]:
