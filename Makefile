@@ -21,10 +21,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## the whole loop on the bundled data and weights, in a few minutes
 	$(BIN)/fairfed demo
 
-test: setup ## all tests, on up to four cores
+$(STAMP)-onnx: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,onnx]'
+	touch $@
+
+test: $(STAMP)-onnx ## all tests, on up to four cores
 	$(PYTEST)
 
-coverage: setup ## the same, with the lines that no test reaches; half as long again
+coverage: $(STAMP)-onnx ## the same, with the lines that no test reaches; half as long again
 	$(PYTEST) --cov --cov-report=term
 
 check: setup ## linter, formatter, types, arrows between the packages

@@ -22,11 +22,19 @@ def export(
         "model"
     ),
     arm: Annotated[str | None, option("Whose model: the name of an arm.")] = None,
+    client: Annotated[
+        str | None,
+        option("Whose, where each client has a model of its own (Ditto, FedBN, local)."),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="A further file: onnx, torch-export; may be given twice."),
+    ] = None,
 ) -> None:
     """Write the model of a run's arm: weights by name, what they are of, a card."""
     from fairfed.systems.classifier.exporting import export_run
 
-    card = export_run(run_dir, out, arm)
+    card = export_run(run_dir, out, arm, client, formats or ())
     typer.echo(f"Model: {card.parent}\nCard: {card}")
     typer.echo(f"Next: fairfed predict {card.parent} DATA -o predictions.parquet")
 

@@ -23,6 +23,20 @@ LIBRARIES = ("torchvision", "timm")
 """Packages whose networks go by `package:name`."""
 
 
+FAMILIES = (
+    "alexnet", "convnext", "densenet", "efficientnet", "googlenet", "inception", "maxvit",
+    "mnasnet", "mobilenet", "regnet", "resnet", "resnext", "shufflenet", "squeezenet", "swin",
+    "vgg", "vit", "wide_resnet",
+)  # fmt: skip
+"""How names of torchvision's networks begin."""
+
+
+def with_package(name: str) -> str:
+    """The name of a network with its package: `resnet18` alone is torchvision's."""
+    bare = name.isidentifier() and name not in MODELS and name.startswith(FAMILIES)
+    return f"torchvision:{name}" if bare else name
+
+
 def of_library(name: str) -> bool:
     """Whether a model is a network of torchvision or timm."""
     return name.partition(":")[0] in LIBRARIES

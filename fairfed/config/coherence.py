@@ -110,8 +110,29 @@ def _of_one_sort_of_data(config: Config) -> str:
     return ""
 
 
+def _judged(arm: Arm) -> bool:
+    """Whether the server judges models on examples that it holds."""
+    return arm.rule == "fair-fate" or arm.signal == "probe"
+
+
 def _of_systems_that_can_work(config: Config) -> str:
+    train = config.train
+    plain = train.optimizer == "sgd" and train.accumulate == 1 and train.clip is None
     for arm in config.arms:
+        for what, needed in (("control_variates", arm.control_variates),
+                             ("rule 'qffl'", arm.rule == "qffl")):  # fmt: skip
+            if needed and not plain:
+                return (
+                    f"arms: {arm.name!r} has {what}, which counts on the steps of plain SGD; set "
+                    "train.optimizer = 'sgd' without accumulate and clip, or drop it"
+                )
+        if train.batch_norm == "local" and (arm.inversion or arm.control_variates or _judged(arm)):
+            return (
+                f"arms: {arm.name!r}: with train.batch_norm = 'local' the server has no whole "
+                "model to invert, correct or judge; set 'averaged', or drop inversion, "
+                "control_variates and what needs the server's examples (rule 'fair-fate', "
+                "signal 'probe')"
+            )
         augmentation = arm.augmentation or config.train.augmentation
         if augmentation == "randaugment" and (config.data.tabular or config.model == "clip-head"):
             return (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from fairfed.config.adaptation import AdaptConfig, SpecialiseConfig
 from fairfed.config.base import Once, OneOf, Section, Strings, tabled
-from fairfed.config.classifiers import LIBRARIES, MODELS
+from fairfed.config.classifiers import LIBRARIES, MODELS, with_package
 from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
 from fairfed.config.inversion import InversionConfig
@@ -50,14 +50,14 @@ class Agreement(Section):
     fraction: float = Field(
         1.0, gt=0, le=1, description="Share of the clients that train in a round; at least one."
     )
-    model: Annotated[str, NETWORK] = Field(
+    model: Annotated[str, BeforeValidator(with_package), NETWORK] = Field(
         "cnn-bn",
         description="The federated model. Of images: a small CNN with BatchNorm or with GroupNorm, "
         "the LeNet of Flower's niid_bench without or with BatchNorm, a head on the frozen CLIP of "
         "`semantic.encoder`, or that `clip` adapted as `[adapt]` says. Of a table: logistic "
         "regression, or one hidden layer of 10 tanh units. Of images also any network of "
-        "torchvision or timm (`torchvision:resnet18`, `timm:vit_tiny_patch16_224`). Or one of your "
-        "own, made by a function ([how](../CONTRIBUTING.md)), which a real site runs only if its "
+        "torchvision or timm (`resnet18`, `timm:vit_tiny_patch16_224`). Or one of your own, "
+        "made by a function ([how](../CONTRIBUTING.md)), which a real site runs only if its "
         "`policy.own_code` has it.",
     )
     system: Annotated[str, OneOf(own="object")] | None = Field(
@@ -100,6 +100,13 @@ class Config(Agreement):
         ge=1,
         description="Clients that work at the same time. No more than there are cores: PyTorch's "
         "threads are divided among them.",
+    )
+    device: str = Field(
+        "cpu",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where clients train: `cpu`, `cuda` (of several GPUs, each in turn gets a "
+        "client), `cuda:1`, `mps`, or `auto`, CUDA where there is any. (The generator's: "
+        "`generator.device`.)",
     )
     weights: str | None = Field(
         None,

@@ -16,15 +16,49 @@ from fairfed.config.arms import FairnessConfig as FairnessConfig
 from fairfed.config.base import Section, Strings
 from semantic.naming import unfit_template
 
+Optimizer = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["constant", "cosine", "linear"]
+
 
 class TrainConfig(Section):
-    """Training at a client, in every round (stochastic gradient descent)."""
+    """Training at a client, in every round."""
 
     epochs: int = Field(1, ge=1, description="Passes over the client's images in a round.")
     batch_size: int = Field(32, ge=1, description="Images in a step.")
-    lr: float = Field(0.05, gt=0, description="Learning rate.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum.")
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay (L2).")
+    optimizer: Optimizer = Field(
+        "sgd",
+        description="`sgd`, `adam` or `adamw`, as PyTorch has them. It begins anew in every round.",
+    )
+    lr: float = Field(0.05, gt=0, description="Learning rate; Adam wants about 0.001.")
+    schedule: Schedule = Field(
+        "constant",
+        description="How the learning rate goes over the rounds of the run: `constant`, or from "
+        "`lr` in the first round towards 0 behind the last, along a `cosine` or a line (`linear`).",
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum; Adam's first beta.")
+    weight_decay: float = Field(
+        0.0, ge=0, description="Weight decay (L2; with `adamw` decoupled from the gradient)."
+    )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="Batches whose gradients make one step: large steps in little memory. "
+        "BatchNorm sees single batches.",
+    )
+    clip: float | None = Field(
+        None, gt=0, description="Longest gradient of a step (L2 norm); longer ones are shortened."
+    )
+    batch_norm: Literal["averaged", "local"] = Field(
+        "averaged",
+        description="`local` (FedBN, Li et al. 2021): parameters and statistics of BatchNorm stay "
+        "at each client, whose test rows are measured with its own. `averaged`: they travel as "
+        "all others do.",
+    )
+    amp: bool = Field(
+        False,
+        description="Forward passes of training in bfloat16 where that is safe (`torch.autocast`): "
+        "half the memory, faster on many GPUs, slower on most CPUs.",
+    )
     proximal: float = Field(
         0.0,
         ge=0,

@@ -125,7 +125,12 @@ class SiteCompute(Section):
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
+        description="Of the generator: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
+    )
+    training: str = Field(
+        "cpu",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Of classifiers, likewise.",
     )
     threads: int | None = Field(
         None, ge=1, description="PyTorch's threads; without it, all that the machine has."

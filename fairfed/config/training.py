@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from fairfed.config.arms import Arm
@@ -9,15 +11,26 @@ from fairfed.config.model import Agreement
 from fairfed.config.synthesis import Mode
 
 
-def training_settings(config: Agreement, arm: Arm) -> dict[str, Any]:
-    """Arguments of `fairfed.models.train_epochs` in an arm."""
-    settings: dict[str, Any] = config.train.model_dump(exclude={"debias", "fairbatch_alpha"})
+def training_settings(config: Agreement, arm: Arm, server_round: int = 1) -> dict[str, Any]:
+    """Arguments of `fairfed.models.train_epochs` in a round of an arm."""
+    settings: dict[str, Any] = config.train.model_dump(exclude=_NOT_OF_TRAINING)
     own = {"proximal": arm.proximal, "augmentation": arm.augmentation}
     if config.model == "clip":
         rates = config.adapt.lr
         rate = rates.get(arm.adapt or config.adapt.method)
         own["lr"] = rates.get("scratch", rate) if arm.from_scratch else rate
-    return settings | {name: value for name, value in own.items() if value is not None}
+    settings |= {name: value for name, value in own.items() if value is not None}
+    settings["lr"] *= _FACTORS[config.train.schedule]((server_round - 1) / config.rounds)
+    return settings
+
+
+_NOT_OF_TRAINING = {"debias", "fairbatch_alpha", "schedule", "batch_norm"}
+_FACTORS: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+    "linear": lambda done: 1 - done,
+}
+"""By schedule, the factor of the learning rate when a share of the rounds is over."""
 
 
 def domain_matching_enabled(config: Agreement, arm: Arm) -> bool:

@@ -7,7 +7,10 @@ so that clients can train at the same time in threads and still repeat exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +24,9 @@ from fairfed.models.clip_head import ClipHead
 from fairfed.models.inputs import Inputs, in_memory
 
 TEST_BATCH = 512
+CPU = "cpu"
+ADAM_BETA = 0.999
+"""Adam's second beta, PyTorch's own."""
 
 
 def train_epochs(
@@ -32,8 +38,13 @@ def train_epochs(
     batch_size: int,
     lr: float,
     generator: torch.Generator,
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd",
     momentum: float = 0.0,
     weight_decay: float = 0.0,
+    accumulate: int = 1,
+    clip: float | None = None,
+    amp: bool = False,
+    device: str = CPU,
     weights: Tensor | None = None,
     samples_per_epoch: int | None = None,
     loss_weights: Tensor | None = None,
@@ -42,22 +53,27 @@ def train_epochs(
     augmentation: str = "none",
     correction: Sequence[Tensor] | None = None,
 ) -> float:
-    """Train `model` in place by stochastic gradient descent on the cross-entropy.
+    """Train `model` in place on the cross-entropy.
 
     Parameters
     ----------
     model
-        Gives logits; its momentum starts at zero.
+        Gives logits; what the optimiser keeps starts at zero.
     images
         ``[n, H, W, 3]``, uint8 RGB, of which stored ones are read batch by batch; for a `ClipHead`
         also embeddings ``[n, dimension]``.
     labels
         ``[n]``, int64.
-    epochs, batch_size, lr, momentum, weight_decay
-        As usual. The rows of an epoch are cut into batches of nearly equal size, at most
-        `batch_size`: no batch is so small that BatchNorm has no statistics.
+    epochs, batch_size, lr, optimizer, momentum, weight_decay
+        As usual; Adam's first beta is `momentum`. The rows of an epoch are cut into batches of
+        nearly equal size, at most `batch_size`: no batch is so small that BatchNorm has no
+        statistics.
     generator
         Source of the order of the rows; it advances.
+    accumulate, clip
+        Batches of one step, and the longest gradient of a step (L2 norm; None: any).
+    amp, device
+        Autocast to bfloat16; torch's name of where to train. The model comes back to the CPU.
     weights, samples_per_epoch
         See `epoch_rows`.
     loss_weights
@@ -82,28 +98,59 @@ def train_epochs(
         If there are no rows or the weights do not fit them.
     """
     inputs = _prepare(model, images)
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay
-    )
-    model.train()
-    start = [p.detach().clone() for p in (anchor or model).parameters()] if proximal else []
-    mean = math.nan
-    for _ in range(epochs):
-        rows = epoch_rows(len(labels), generator, weights, samples_per_epoch)
-        total = 0.0
-        for batch in rows.tensor_split(math.ceil(len(rows) / batch_size)):
-            optimizer.zero_grad(set_to_none=True)
-            loss = _batch_loss(model, inputs, labels, loss_weights, batch, augmentation, generator)
-            loss.backward()
-            for parameter, extra in zip(model.parameters(), correction or (), strict=False):
-                if parameter.grad is not None:
-                    parameter.grad.add_(extra)
-            if proximal:
-                _pull(model, start, proximal)
-            optimizer.step()
-            total += loss.item() * len(batch)
-        mean = total / len(rows)
+    with placed(model, device) as network:
+        own = list(network.parameters())
+        steps = _optimiser(optimizer, own, lr, momentum, weight_decay)
+        network.train()
+        origin = (anchor or network).parameters() if proximal else ()
+        start = [p.detach().to(device, copy=True) for p in origin]
+        mean = math.nan
+        for _ in range(epochs):
+            rows = epoch_rows(len(labels), generator, weights, samples_per_epoch)
+            total = 0.0
+            batches = rows.tensor_split(math.ceil(len(rows) / batch_size))
+            for first in range(0, len(batches), accumulate):
+                together = batches[first : first + accumulate]
+                n = sum(len(batch) for batch in together)
+                steps.zero_grad(set_to_none=True)
+                for batch in together:
+                    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=amp):
+                        loss = _batch_loss(
+                            network, inputs, labels, loss_weights, batch, augmentation, generator,
+                            device,
+                        )  # fmt: skip
+                    (loss * (len(batch) / n)).backward()
+                    total += loss.item() * len(batch)
+                for parameter, extra in zip(own, correction or (), strict=False):
+                    if parameter.grad is not None:
+                        parameter.grad.add_(extra.to(device))
+                if proximal:
+                    _pull(network, start, proximal)
+                if clip is not None:
+                    nn.utils.clip_grad_norm_(own, clip)
+                steps.step()
+            mean = total / len(rows)
+        if network is not model:
+            model.load_state_dict(network.state_dict())
     return mean
+
+
+@contextmanager
+def placed(model: nn.Module, device: str) -> Iterator[nn.Module]:
+    """The model on a device: itself on the CPU, a copy elsewhere.
+
+    Models of clients that train at the same time may share frozen weights, which thus never move.
+    """
+    yield model if device == CPU else deepcopy(model).to(device)
+
+
+def _optimiser(
+    kind: str, parameters: list[nn.Parameter], lr: float, momentum: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    if kind == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    adam = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
+    return adam(parameters, lr=lr, betas=(momentum, ADAM_BETA), weight_decay=weight_decay)
 
 
 def _batch_loss(
@@ -114,12 +161,13 @@ def _batch_loss(
     batch: Tensor,
     augmentation: str,
     generator: torch.Generator,
+    device: str,
 ) -> Tensor:
     """Loss of a batch of rows, augmented."""
     chosen = inputs[batch]
     if augmentation == "randaugment":
         chosen = randaugment(chosen, generator)
-    images = as_float(chosen)
+    images = as_float(chosen.to(device))
     if augmentation != "mixup":
         return _loss(model(images), labels[batch], weights, batch)
     partners, share = mixup(len(batch), generator)
@@ -131,10 +179,11 @@ def _batch_loss(
 
 def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None, rows: Tensor) -> Tensor:
     """Mean cross-entropy, each row's times its weight if there are weights."""
+    labels = labels.to(logits.device)
     if weights is None:
         return F.cross_entropy(logits, labels)
     each = F.cross_entropy(logits, labels, reduction="none")
-    return (each * weights[rows].to(each.dtype)).mean()
+    return (each * weights[rows].to(each)).mean()
 
 
 def _pull(model: nn.Module, start: list[Tensor], proximal: float) -> None:
@@ -205,6 +254,7 @@ def confusion_counts(
     *,
     n_groups: int,
     n_classes: int,
+    device: str = CPU,
 ) -> tuple[npt.NDArray[np.int64], float]:
     """Count a model's predictions by group, true class and predicted class.
 
@@ -218,6 +268,8 @@ def confusion_counts(
         ``[n]``, int64.
     n_groups, n_classes
         Size of the federation's groups and label space.
+    device
+        torch's name of where to compute.
 
     Returns
     -------
@@ -229,10 +281,10 @@ def confusion_counts(
         return counts, 0.0
     model.eval()
     total = 0.0
-    with torch.no_grad():
+    with torch.no_grad(), placed(model, device) as network:
         inputs = _prepare(model, images)
         for batch in torch.arange(len(labels)).tensor_split(math.ceil(len(labels) / TEST_BATCH)):
-            logits = model(as_float(inputs[batch]))
+            logits = network(as_float(inputs[batch].to(device))).cpu()
             total += F.cross_entropy(logits, labels[batch], reduction="sum").item()
             cells = (groups[batch].numpy(), labels[batch].numpy(), logits.argmax(1).numpy())
             np.add.at(counts, cells, 1)
@@ -240,7 +292,7 @@ def confusion_counts(
 
 
 def class_probabilities(
-    model: nn.Module, images: Inputs, n_classes: int
+    model: nn.Module, images: Inputs, n_classes: int, device: str = CPU
 ) -> npt.NDArray[np.float64]:
     """Probabilities of the classes, ``[n, n_classes]``; the row's prediction is their `argmax`.
 
@@ -252,13 +304,15 @@ def class_probabilities(
         As for `train_epochs`; `n` may be 0.
     n_classes
         Size of the label space.
+    device
+        torch's name of where to compute.
     """
     found = np.zeros((len(images), n_classes))
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), placed(model, device) as network:
         inputs = _prepare(model, images)
         for batch in torch.arange(len(images)).split(TEST_BATCH):
-            logits = model(as_float(inputs[batch]))
+            logits = network(as_float(inputs[batch].to(device))).cpu()
             found[batch.numpy()] = logits.double().softmax(1).numpy()
     return found
 

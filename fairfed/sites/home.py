@@ -85,7 +85,8 @@ def _sources(config: SiteConfig) -> ModelSources:
             _require_here(config, f"models.{field}", source)
     return ModelSources(
         models.encoder, models.generator, models.lora, models.embeddings,
-        config.compute.device, str(Path(config.state.directory) / "synthetic"),
+        config.compute.device, config.compute.training,
+        str(Path(config.state.directory) / "synthetic"),
     )  # fmt: skip
 
 

@@ -53,20 +53,22 @@ class PackagedModel(nn.Module):
         What the federation agreed on.
     network
         The network itself.
+    embeds
+        Whether it stands on a frozen CLIP, which turns images into what it takes.
     """
 
     def __init__(self, network: nn.Module, study: FederationConfig, embeds: bool) -> None:
         super().__init__()
         self.network, self.study = network.eval(), study
         self.classes: tuple[str, ...] = study.labels.classes
-        self._embeds = embeds
+        self.embeds = embeds
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``[n, n_classes]`` of RGB images ``[n, 3, H, W]`` in 0 to 1, or of encoded rows.
 
         `preprocess` makes either.
         """
-        if self._embeds:  # a head on embeddings, which are made of pixels
+        if self.embeds:  # a head on embeddings, which are made of pixels
             pixels = (inputs * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
             inputs = self.network.embed(pixels)  # type: ignore[operator]
         logits: Tensor = self.network(inputs)

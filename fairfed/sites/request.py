@@ -19,7 +19,7 @@ from flwr.app import (
 )
 
 from fairfed.sites.collection import IID, MAIN, Sites, StudyReader
-from fairfed.sites.personal import recall_personal
+from fairfed.sites.personal import recall_norms, recall_personal
 from fairfed.sites.receipts import RECEIPTS, digest_of
 from semantic.errors import InputError
 
@@ -166,6 +166,8 @@ class Request:
         model = place.model(self.arm)
         if self.arm.sends_model:
             model.load_state_dict(self.weights)
+            if self.study.train.batch_norm == "local":
+                recall_norms(self.context, self.arm, model)
         return model
 
     def own_model(self) -> nn.Module:

@@ -141,6 +141,11 @@ class Site:
 
     # what models take
 
+    @property
+    def device(self) -> str:
+        """Where its classifiers compute; several GPUs take turns."""
+        return self.place.training_device(self.index)
+
     def inputs(self, rows: Rows, arm: Arm | None = None) -> Inputs:
         """Rows as the study's model, or an arm's, takes them, ``[n, …]``."""
         if self.study.labels.kind == "table":

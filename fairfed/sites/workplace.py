@@ -24,9 +24,11 @@ from fairfed.once import once
 from fairfed.sites.conditioning import describer
 from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.memory import Memory
+from fairfed.sites.personal import norms_of
 from fairfed.sites.progress import images_done
 from fairfed.sites.semantics import Meaning, semantic_space, store_directory
 from fairfed.sites.sight import Sight, look, read_names
+from generators.device import torch_device
 from generators.diffusion import load_generator
 from generators.diffusion.families import known_words_of
 from generators.lookahead import LookAhead
@@ -60,6 +62,10 @@ OTHER_WEIGHTS = (
     "{what} {source!r} has other weights here ({own:.12}) than the study asks for ({asked:.12}); "
     "install the same ones"
 )
+NO_NORM = (
+    "train.batch_norm = 'local', and model {model!r} has no BatchNorm layer; leave it out, or "
+    "choose another model"
+)
 ENCODER = "encoder"
 """Name of CLIP among the fingerprints of a study."""
 
@@ -74,6 +80,7 @@ class ModelSources:
     lora: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     device: str = "auto"  # as `generator.device`
+    training: str = "cpu"  # where classifiers train
     # Directory of the store of synthetic images; None for the user's cache.
     store: str | None = None
 
@@ -83,7 +90,7 @@ def sources_of(config: Config) -> ModelSources:
     generator = config.generator
     return ModelSources(
         config.semantic.encoder, generator.model, generator.lora, generator.embeddings,
-        generator.device, config.synthesis.store,
+        generator.device, config.device, config.synthesis.store,
     )  # fmt: skip
 
 
@@ -261,6 +268,15 @@ class Workplace:
 
     # classifiers
 
+    def training_device(self, number: int) -> str:
+        """Torch's name of where a classifier computes; by its number, if there are several GPUs."""
+        if self.sources.training == "cpu":
+            return "cpu"
+        import torch
+
+        found = torch_device(self.sources.training, "device")
+        return f"cuda:{number % torch.cuda.device_count()}" if found == "cuda" else found
+
     def zero_shot_head(self) -> ClipHead:
         """CLIP's classifier of the classes by their names."""
         from fairfed.models.adapted import zero_shot_head
@@ -298,8 +314,11 @@ class Workplace:
         other = self.study.model not in MODELS
         if own_code(self.study.model):
             own_function(self.study.model, "model")
-        if self.study.model == "clip" or (other and self.labels.kind == "images"):
-            self.model(arm)
+        local = self.study.train.batch_norm == "local"
+        if self.study.model == "clip" or local or (other and self.labels.kind == "images"):
+            model = self.model(arm)
+            if local and not norms_of(model):
+                raise InputError(NO_NORM.format(model=self.study.model))
 
     def model_with(
         self, weights: Mapping[str, npt.NDArray[Any]], arm: Arm | None = None

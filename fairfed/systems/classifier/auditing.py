@@ -158,7 +158,8 @@ def _counts(
     table, rows = site.table, site.said_rows(site.rows.test)
     labels, groups = table.labels[rows], table.groups[rows]
     n_groups, n_classes = site.study.labels.shape
-    probabilities = class_probabilities(model, site.model_rows(rows, arm), n_classes)
+    inputs = site.model_rows(rows, arm)
+    probabilities = class_probabilities(model, inputs, n_classes, site.device)
     confusion = np.zeros((n_groups, n_classes, n_classes), np.int64)
     np.add.at(confusion, (groups, labels, probabilities.argmax(1)), 1)
     if not bins:

@@ -86,6 +86,7 @@ def evaluate(request: Request) -> Message:
         torch.from_numpy(table.groups[rows]),
         n_groups=groups,
         n_classes=classes,
+        device=site.device,
     )
     return request.reply({"loss": loss, "n-real": len(rows), "counts": counts.ravel().tolist()})
 

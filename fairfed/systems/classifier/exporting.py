@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from evaluation.files import write_whole
 from evaluation.intervals import Interval
+from evaluation.records import Run
 from evaluation.run import read_run
 from evaluation.summary import ArmSummary, summarise
 from fairfed.config import Arm, Config, load_config
@@ -16,9 +19,12 @@ from fairfed.config.federation import FederationConfig, agreed
 from fairfed.config.labels import found_space
 from fairfed.config.source import Kind
 from fairfed.config.table import TableConfig
+from fairfed.engines.private import records_from_bytes
 from fairfed.rounds import checkpoint
 from fairfed.rounds.run_lock import CONFIG
-from fairfed.sites.packaged import save_model
+from fairfed.sites.formats import write_as
+from fairfed.sites.packaged import load_model, save_model
+from fairfed.sites.personal import norms_key, personal_key
 from fairfed.sites.simulated import attribute_rows, fingerprints
 from fairfed.sites.workplace import ENCODER
 from generators.writing import explained
@@ -30,14 +36,29 @@ WHICH_ARM = "{run} has several arms: choose one with --arm: {arms}"
 NO_ARM = "{run} has no arm {arm!r}; there are: {arms}"
 NOTHING = "arm {arm!r} has no trained model yet: no round of it is over"
 OWN_MODELS = (
-    "arm {arm!r}: every client has a model of its own, which never leaves it; there is none of the "
-    "federation to export"
+    "arm {arm!r}: every client has {what} of its own, so there is none of the federation; choose a "
+    "client's with --client: {names}"
+)
+NO_CLIENT = "--client {client!r}: there is none; there are: {names}"
+COMMON = "--client: arm {arm!r} has one model for all clients; leave it out"
+AWAY = (
+    "--client {client!r}: what is its own is not in {run}; real sites keep theirs at home, and the "
+    "engine 'ray' keeps none"
 )
 UNTRAINED = "arm {arm!r} trains nothing: CLIP with the classes' prompts is what it is"
 
 
-def export_run(run_dir: Path, out: Path, named: str | None = None) -> Path:
+def export_run(
+    run_dir: Path,
+    out: Path,
+    named: str | None = None,
+    client: str | None = None,
+    formats: Sequence[str] = (),
+) -> Path:
     """Write an arm's model into a directory, with a card; returns the card's path.
+
+    Of an arm whose clients have models, or BatchNorm layers, of their own, that is a client's.
+    `formats` are further ones (`fairfed.sites.formats`).
 
     Raises
     ------
@@ -46,22 +67,48 @@ def export_run(run_dir: Path, out: Path, named: str | None = None) -> Path:
     """
     config = _config_of(run_dir)
     arm = _chosen(run_dir, config.arms, named)
-    if arm.own_models:
-        raise InputError(OWN_MODELS.format(arm=arm.name))
     if arm.system == "zero-shot":
         raise InputError(UNTRAINED.format(arm=arm.name))
     path = run_dir / "checkpoints" / f"{arm.slug}.npz"
     if not path.is_file():
         raise InputError(NOTHING.format(arm=arm.name))
-    kept = checkpoint.load(path)
+    kept, run = checkpoint.load(path), read_run(run_dir)
+    arrays = _arrays(config, arm, kept, run, client)
     study = _study_of(config, run_dir, arm)
-    summary = next(one for one in summarise(read_run(run_dir)) if one.name == arm.name)
+    summary = next(one for one in summarise(run) if one.name == arm.name)
     facts = {"run": config.name, "seed": config.seed, "arm": arm.name, "round": kept.round,
-             "measured": _figures(summary)}  # fmt: skip
-    save_model(out, study, kept.arrays, config.semantic.encoder, facts)
+             "client": client, "measured": _figures(summary)}  # fmt: skip
+    save_model(out, study, arrays, config.semantic.encoder, facts)
     with explained(out):
-        write_whole(out / CARD, _card(config, arm, study, summary).encode())
+        write_whole(out / CARD, _card(config, arm, study, summary, client).encode())
+    for kind in formats:
+        write_as(kind, load_model(out, own_code=True), out)
     return out / CARD
+
+
+def _arrays(
+    config: Config, arm: Arm, kept: checkpoint.Checkpoint, run: Run, client: str | None
+) -> Mapping[str, NDArray[Any]]:
+    """The federation's weights, or a client's with what is its own."""
+    local = config.train.batch_norm == "local" and arm.sends_model
+    names = ", ".join(run.clients)
+    if client is None:
+        if arm.own_models or local:
+            what = "a model" if arm.own_models else "BatchNorm layers"
+            raise InputError(OWN_MODELS.format(arm=arm.name, what=what, names=names))
+        return kept.arrays
+    if not (arm.own_models or local):
+        raise InputError(COMMON.format(arm=arm.name))
+    if client not in run.clients:
+        raise InputError(NO_CLIENT.format(client=client, names=names))
+    state = kept.clients.get(run.clients.index(client))
+    found = None
+    if state is not None:
+        records = records_from_bytes(state).array_records
+        found = records.get((personal_key if arm.own_models else norms_key)(arm))
+    if found is None:
+        raise InputError(AWAY.format(client=client, run=run.path))
+    return {**kept.arrays, **{name: value.numpy() for name, value in found.items()}}
 
 
 def _config_of(run_dir: Path) -> Config:
@@ -115,7 +162,9 @@ def _shown(found: Interval) -> str:
     return f"{100 * found.value:.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f})"
 
 
-def _card(config: Config, arm: Arm, study: FederationConfig, summary: ArmSummary) -> str:
+def _card(
+    config: Config, arm: Arm, study: FederationConfig, summary: ArmSummary, client: str | None
+) -> str:
     """A model card, with the metadata that Hugging Face reads."""
     rows = [("accuracy", _shown(summary.accuracy))]
     rows += [(f"accuracy, {group}", _shown(one)) for group, one in summary.group_accuracy.items()]
@@ -147,8 +196,9 @@ def _card(config: Config, arm: Arm, study: FederationConfig, summary: ArmSummary
         "logits = model(model.preprocess(image)[None])    # model.classes names them",
         "```",
         "",
+        *([f"This is the model of client {client}.", ""] if client is not None else []),
         f"Measured on {summary.n:,} test rows of the clients, which were not trained on "
-        "(95 % intervals):",
+        f"(95 % intervals{'' if client is None else '; each client with its own model'}):",
         "",
         "| | |",
         "|---|---:|",

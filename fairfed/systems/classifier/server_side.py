@@ -106,7 +106,7 @@ def server_trainer(session: Session, arm: Arm) -> Trainer:
     def train(arrays: Model, server_round: int) -> Model:
         model = place.model_with(arrays, arm)
         draw = generator_of(study.told.seed, study.server, server_round)
-        how = training_settings(study.told, arm)
+        how = training_settings(study.told, arm, server_round)
         train_epochs(model, inputs, labels, **how, generator=draw)
         return decode(ArrayRecord(model.state_dict()))
 

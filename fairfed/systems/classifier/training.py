@@ -15,7 +15,7 @@ from fairfed.config.training import training_settings
 from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, train_epochs
 from fairfed.models.inputs import first
-from fairfed.sites.personal import keep_personal, recall_personal
+from fairfed.sites.personal import keep_norms, keep_personal, recall_personal
 from fairfed.sites.request import Request
 from fairfed.sites.training_set import TrainingSet
 from fairfed.strategies.local import fairbatch, loss_weights
@@ -53,7 +53,12 @@ def train(request: Request) -> Message:
         said["received-loss"] = received_loss
     if "extra-cells" in request.sent:
         said["generated"], said["reused"] = own.spent
-    sent = {"arrays": ArrayRecord(model.state_dict()) if arm.sends_model else ArrayRecord()}
+    sent = {"arrays": ArrayRecord()}
+    if arm.sends_model:
+        state = model.state_dict()
+        if request.study.train.batch_norm == "local":
+            state = keep_norms(request.context, arm, model, request.weights)
+        sent["arrays"] = ArrayRecord(state)
     if arm.own_models and not arm.sends_model:
         keep_personal(request.context, arm, model)
     if variate is not None:
@@ -82,13 +87,15 @@ def _measured(
         torch.from_numpy(rows.table.groups[rows.train]),
         n_groups=groups,
         n_classes=classes,
+        device=request.site.device,
     )
 
 
 def _how(request: Request, own: TrainingSet, counts: NDArray[np.int64]) -> dict[str, Any]:
     """How every training of the round goes: settings of `fairfed.models.train_epochs`."""
     return {
-        **training_settings(request.study, request.arm),
+        **training_settings(request.study, request.arm, request.round),
+        "device": request.site.device,
         "weights": own.weights,
         "samples_per_epoch": own.size,
         "loss_weights": _loss_weights(request, own, counts),
@@ -173,6 +180,6 @@ def _variate(request: Request, model: nn.Module) -> ClientVariate | None:
 
 
 def _gradient_weight(request: Request, rows: int) -> float:
-    how = training_settings(request.study, request.arm)
+    how = training_settings(request.study, request.arm, request.round)
     steps = local_steps(rows, how["batch_size"], how["epochs"])
     return gradient_weight(steps, how["lr"], how["momentum"])

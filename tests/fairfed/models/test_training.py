@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -196,3 +197,51 @@ def test_no_rows_are_no_counts() -> None:
     model = build_model("cnn-bn", 2, 8)
     counts, loss = confusion_counts(model, images, nothing, nothing, n_groups=1, n_classes=2)
     assert (counts.sum(), loss) == (0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("adam", lambda own: torch.optim.Adam(own, 0.01, (0.8, 0.999), weight_decay=0.1)),
+        ("adamw", lambda own: torch.optim.AdamW(own, 0.01, (0.8, 0.999), weight_decay=0.1)),
+        ("sgd", lambda own: torch.optim.SGD(own, 0.01, 0.8, weight_decay=0.1)),
+    ],
+)
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_optimisers_are_pytorchs_and_accumulated_batches_are_one(
+    name: str, made: Callable[..., torch.optim.Optimizer], accumulate: int
+) -> None:
+    """Steps of six rows, clipped: what a plain loop does."""
+    images, labels = shades(12)
+    how = {"epochs": 1, "lr": 0.01, "momentum": 0.8, "weight_decay": 0.1, "clip": 0.05}
+    model = build_model("cnn-gn", 2, 8)
+    train_epochs(
+        model, images, labels, batch_size=6 // accumulate, accumulate=accumulate,
+        optimizer=name, generator=generator(), **how,
+    )  # type: ignore[arg-type]  # fmt: skip
+    plain = build_model("cnn-gn", 2, 8).train()
+    steps = made(plain.parameters())
+    for batch in epoch_rows(12, generator()).tensor_split(2):
+        steps.zero_grad()
+        logits = plain(images[batch].permute(0, 3, 1, 2).float() / 255)
+        nn.functional.cross_entropy(logits, labels[batch]).backward()
+        assert nn.utils.clip_grad_norm_(plain.parameters(), 0.05) > 0.05
+        steps.step()
+    for own, other in zip(model.parameters(), plain.parameters(), strict=True):
+        # Adam's first steps have one length, so that rounding may turn those of tiny gradients.
+        assert (own - other).abs().mean() < (1e-3 if accumulate > 1 else 1e-7)
+
+
+def test_elsewhere_a_copy_is_trained_and_comes_back() -> None:
+    """`cpu:0` is the CPU by another name: the way of a GPU, with the same numbers."""
+    here, there = (train("cnn-bn", device=device, proximal=0.1) for device in ("cpu", "cpu:0"))
+    assert here[1] == there[1]
+    states = [model.state_dict() for model, _ in (here, there)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_bfloat16_learns_as_well_and_leaves_weights_as_they_are() -> None:
+    model, loss = train("cnn-gn", epochs=20, amp=True)
+    assert loss < 0.5
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert loss != train("cnn-gn", epochs=20)[1]
