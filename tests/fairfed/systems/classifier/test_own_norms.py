@@ -32,10 +32,10 @@ def test_norms_never_travel_and_measure_their_own_client(small: Small) -> None:
         sent = message.content.array_records["arrays"].to_torch_state_dict()
         assert all(torch.equal(sent[name], first[name]) for name in norms)
         assert not all(torch.equal(sent[name], first[name]) for name in first)
-    counts = [[c["test_counts"] for c in row["clients"]] for row in logged(config)]
+    losses = [[c["test_loss"] for c in row["clients"]] for row in logged(config)]
     other = small(*LOCAL[:1], *LOCAL[2:], f"out={config.run_directory}-averaged")
     play(other, workers=1)
-    assert counts != [[c["test_counts"] for c in row["clients"]] for row in logged(other)]
+    assert losses != [[c["test_loss"] for c in row["clients"]] for row in logged(other)]
 
 
 def test_a_continued_run_has_the_clients_norms_again(small: Small) -> None:
