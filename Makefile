@@ -21,14 +21,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## the whole loop on the bundled data and weights, in a few minutes
 	$(BIN)/fairfed demo
 
-$(STAMP)-onnx: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,onnx]'
+$(STAMP)-extras: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dicom,onnx]'
 	touch $@
 
-test: $(STAMP)-onnx ## all tests, on up to four cores
+test: $(STAMP)-extras ## all tests, on up to four cores
 	$(PYTEST)
 
-coverage: $(STAMP)-onnx ## the same, with the lines that no test reaches; half as long again
+coverage: $(STAMP)-extras ## the same, with the lines that no test reaches; half as long again
 	$(PYTEST) --cov --cov-report=term
 
 check: setup ## linter, formatter, types, arrows between the packages

@@ -53,7 +53,8 @@ class ReadingConfig(Section):
     )
     kind: Kind | None = Field(
         None,
-        description="What a source of your own gives; `images` where it is left out. Any other "
+        description="What a source of your own gives; `images` where it is left out. `images` of a "
+        "`.csv` or `.parquet` file: a table that names image files, relative to itself. Any other "
         "source says so itself.",
     )
     directory: str | None = Field(
@@ -102,7 +103,11 @@ class ReadingConfig(Section):
         description="Image files that cannot be read are left out and listed, as long as they are "
         "1 % at most; or they are an error.",
     )
-    image_column: str = Field("image", description="Column of the image in a Hugging Face dataset.")
+    image_column: str = Field(
+        "image",
+        description="Column of the image in a Hugging Face dataset, or of the file in a table "
+        "where it is not called `file_name`, `image`, `path`, ….",
+    )
     window: Pair | None = Field(
         None,
         description="Values that become black and white in image files with more than 8 bits. "

@@ -57,6 +57,12 @@ SOURCES = (
 )
 """In the order in which they are tried; a source of none of these sorts is an image folder."""
 FOLDER = Source(lambda source: True, "fairfed.data.folder:read_folder", is_path=True)
+LISTED = Source(
+    lambda source: source.lower().endswith((".csv", ".jsonl", ".parquet")),
+    "fairfed.data.folder:read_image_table",
+    is_path=True,
+)
+"""A table that names image files; one of the first sort that may also be a table of numbers."""
 
 
 def is_own(source: str) -> bool:
@@ -65,8 +71,10 @@ def is_own(source: str) -> bool:
 
 
 def source_of(source: str, kind: Kind | None = None) -> Source:
-    """The sort of a `data.source`; of the user's own, one that gives `kind`, or else images."""
+    """The sort of a `data.source`; where it may be of several, one that gives `kind`."""
     known = _registered(source)
+    if LISTED.fits(source) and (kind == "images" or known is None):
+        return LISTED
     if known is None and is_own(source):
         return Source(_is(source), source, kind or "images")
     return known or FOLDER

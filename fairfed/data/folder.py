@@ -31,8 +31,8 @@ FILE_COLUMNS = (
 )  # fmt: skip
 """What else the column of file names is called, without regard to case, `_`, `-` and blanks."""
 SUFFIXES = (
-    ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
-    ".ppm", ".tga", ".tif", ".tiff", ".webp",
+    ".apng", ".avif", ".bmp", ".dcm", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm",
+    ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 """Endings of image files: what is looked for where no table names the files."""
 
@@ -51,7 +51,24 @@ def read_folder(data: DataConfig) -> Records:
             "'hf:NAME', an image folder with a metadata.csv, or a 'module:function' of your own"
         )
     tables = _tables(directory)
-    read = _listed(tables, directory, data) if tables else _by_folder(directory, data)
+    if tables:
+        return _records(tables, directory, _listed(tables, directory, data))
+    return _records([], directory, _by_folder(directory, data))
+
+
+def read_image_table(data: DataConfig) -> Records:
+    """The rows of a table that names image files, relative to itself, wherever it lies."""
+    path = Path(data.source)
+    if not path.is_file():
+        raise InputError(f"data.source: no file {str(path)!r}")
+    return _records([(None, path)], path.parent, _listed([(None, path)], path.parent, data))
+
+
+def _records(
+    tables: list[tuple[Part | None, Path]],
+    directory: Path,
+    read: tuple[list[Listed], list[Part] | None],
+) -> Records:
     rows, parts = read
     columns = [name for name in rows[0][1] if all(name in row for _, row in rows)]
     return Records(
@@ -168,6 +185,8 @@ def _file_column(path: Path, found: list[str], data: DataConfig) -> str:
     twice = [name for place, name in enumerate(found) if name in found[:place]]
     if twice:
         raise InputError(f"{path}: has several columns {twice[0]!r}; rename all but one")
+    if data.image_column not in FILE_COLUMNS and data.image_column in found:
+        return data.image_column
     if FILE in found:
         return FILE
     own = (data.label, data.client, data.split, *data.sensitive)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from fairfed.data.dicom import is_dicom, read_dicom
 from semantic.errors import InputError
 
 WHITE = "white"
@@ -42,6 +43,8 @@ def read_image(content: Path | bytes, side: int, background: str, megapixels: fl
     """
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
+        if is_dicom(content):
+            return decode(read_dicom(content), side, background)
         with Image.open(source) as image:
             size = image.width * image.height / MEGAPIXEL
             if size <= megapixels:
