@@ -118,7 +118,7 @@ def test_the_divisor_has_the_rate_that_the_model_trains_with() -> None:
     config = Config.model_validate(
         {"model": "clip", "adapt": {"lr": {"head": 2.0}}, "train": {"momentum": 0.0}}
     )
-    request = SimpleNamespace(study=config, arm=arm)
+    request = SimpleNamespace(study=config, arm=arm, round=1)
     assert _gradient_weight(request, 2 * config.train.batch_size) == pytest.approx(2 * 2.0)
 
 
