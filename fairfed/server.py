@@ -26,6 +26,7 @@ from fairfed.rounds.progress import Watcher
 from fairfed.rounds.progress_file import ProgressFile
 from fairfed.rounds.remote import RemoteSites
 from fairfed.rounds.run_lock import run_lock
+from fairfed.rounds.tracking import check_tracker, tracked
 from fairfed.sites.receipts import Receipts
 from fairfed.sites.study import Study, study_of
 from fairfed.system import kind_of, simulated_study, system_of
@@ -106,6 +107,7 @@ def checked(config: Config) -> Study:
     semantic.errors.InputError, evaluation.errors.InputError
         If data, models or settings are not as they should be.
     """
+    check_tracker(config)
     if config.semantic.encoder != "bundled":
         check_source(config.semantic.encoder)  # sooner than the data are read
     real = config.federation is not None
@@ -214,7 +216,8 @@ def server_app(
         config = chosen.config
         grid = reached(grid, config, str(context.run_config.get("receipts", "")))
         with run_lock(config), _followed(grid, context, config) as followed:
-            run = system_of(config).run(grid, chosen, watcher or followed)
+            with tracked(config, watcher or followed) as told:
+                run = system_of(config).run(grid, chosen, told)
             if not report:
                 return
             if chosen.simulation is not None and kind_of(config) is None:

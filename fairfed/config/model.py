@@ -114,6 +114,12 @@ class Config(Agreement):
         "names that its network gives them; a last layer of other classes is drawn anew. Without "
         "it, all are drawn.",
     )
+    track: Literal["tensorboard", "mlflow", "wandb"] | None = Field(
+        None,
+        description="Tell each round's accuracy, worst client and loss also to TensorBoard (files in "
+        "the run directory), MLflow or Weights & Biases, as they are set up here; the package "
+        "must be installed. What else they record is theirs.",
+    )
     out: str = Field(
         "runs/{name}",
         min_length=1,
