@@ -116,8 +116,8 @@ class Config(Agreement):
     )
     track: Literal["tensorboard", "mlflow", "wandb"] | None = Field(
         None,
-        description="Tell each round's accuracy, worst client and loss also to TensorBoard (files in "
-        "the run directory), MLflow or Weights & Biases, as they are set up here; the package "
+        description="Tell each round's accuracy, worst client and loss also to TensorBoard (files "
+        "in the run directory), MLflow or Weights & Biases, as they are set up here; the package "
         "must be installed. What else they record is theirs.",
     )
     out: str = Field(

@@ -24,6 +24,12 @@ def test_clients_that_condition_on_attributes(small: Small, described: str) -> N
     golden.check_golden("attributes", run_of(small(f"arms=[{arm}]", described)))
 
 
+def test_a_network_of_torchvision(small: Small) -> None:
+    how = ("model=resnet18", "data.image_size=64", "rounds=1", "train.optimizer=adamw")
+    arm = 'arms=[{name="ResNet-18"}]'
+    golden.check_golden("resnet18", run_of(small(*how, "train.lr=0.0003", arm)))
+
+
 @pytest.mark.parametrize("where", ["client", "server"])
 def test_inversion(small: Small, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Images that another test has made of the same models would count as found.
