@@ -174,7 +174,11 @@ class Arm(Section):
         "a client lacks. `server` (Fed-ZDAS): in a pool on which the aggregate is fine-tuned.",
     )
     adapt: Adaptation | None = Field(
-        None, description='Overrides `adapt.method` for this arm (`model = "clip"`).'
+        None,
+        description="What of a pretrained network this arm trains and sends: with `model = "
+        '"clip"`, instead of `adapt.method`. Of a network of torchvision, timm or your own: `head` '
+        "(its last layer), `bias` (that and all biases), `lora` (these and low-rank changes) or "
+        "`full`; the frozen rest is that of `weights`, which every site must have.",
     )
     from_scratch: bool = Field(
         False,

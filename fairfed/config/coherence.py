@@ -162,8 +162,18 @@ def _adapting_what_is_there(config: Config) -> str:
 
 def _misadapted(config: Config, arm: Arm) -> str:
     if config.model != "clip":
-        if arm.adapt or arm.from_scratch:
-            return f"adapt and from_scratch are of model 'clip', and model is {config.model!r}"
+        if arm.from_scratch:
+            return f"from_scratch is of model 'clip', and model is {config.model!r}"
+        if arm.adapt and (config.model in MODELS or config.data.tabular):
+            return (
+                "adapt is of a pretrained network of images, 'clip', torchvision's, timm's or "
+                f"your own, and model is {config.model!r}"
+            )
+        if arm.adapt == "prompt":
+            return "adapt = 'prompt' is of model 'clip'; use 'head', 'bias' or 'lora'"
+        partly = arm.adapt not in (None, "full")
+        if partly and (arm.inversion or config.train.batch_norm == "local"):
+            return f"adapt = {arm.adapt!r} keeps BatchNorm as it was pretrained; drop one"
         return ""
     method = arm.adapt or config.adapt.method
     if arm.from_scratch and method != "full":

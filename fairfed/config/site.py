@@ -113,6 +113,11 @@ class SiteModels(Section):
     generator: str = Field(
         BUNDLED, description="`bundled`, a diffusers directory, or the name of a model on the hub."
     )
+    weights: str | None = Field(
+        None,
+        description="File of the weights that a study's network begins with; needed where arms "
+        "train a part of it (`adapt`).",
+    )
     lora: Strings = Field((), description="LoRA files, as `FILE` or `FILE:WEIGHT`.")
     embeddings: Strings = Field(
         (), description="Files of textual inversion, as `FILE` or `FILE=TOKEN`."

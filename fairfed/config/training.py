@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from fairfed.config.adaptation import Adaptation
 from fairfed.config.arms import Arm
 from fairfed.config.model import Agreement
 from fairfed.config.synthesis import Mode
@@ -15,9 +16,10 @@ def training_settings(config: Agreement, arm: Arm, server_round: int = 1) -> dic
     """Arguments of `fairfed.models.train_epochs` in a round of an arm."""
     settings: dict[str, Any] = config.train.model_dump(exclude=_NOT_OF_TRAINING)
     own = {"proximal": arm.proximal, "augmentation": arm.augmentation}
-    if config.model == "clip":
+    method = adaptation_of(config, arm)
+    if method is not None:
         rates = config.adapt.lr
-        rate = rates.get(arm.adapt or config.adapt.method)
+        rate = rates.get(method)
         own["lr"] = rates.get("scratch", rate) if arm.from_scratch else rate
     settings |= {name: value for name, value in own.items() if value is not None}
     settings["lr"] *= _FACTORS[config.train.schedule]((server_round - 1) / config.rounds)
@@ -73,13 +75,16 @@ def synthesises(config: Agreement) -> bool:
     return any(arm.augment or arm.server_trains for arm in config.arms)
 
 
-def adaptation_of(config: Agreement, arm: Arm | None) -> str | None:
-    """What of a CLIP classifier an arm trains; None where the model is no such classifier."""
-    if config.model != "clip":
-        return None
-    return (arm.adapt if arm else None) or config.adapt.method
+def adaptation_of(config: Agreement, arm: Arm | None) -> Adaptation | None:
+    """What of a pretrained network an arm trains; None where nothing is said.
+
+    That is all of it; a CLIP classifier has a default of its own.
+    """
+    own = arm.adapt if arm else None
+    return own or (config.adapt.method if config.model == "clip" else None)
 
 
 def embeds_once(config: Agreement, arm: Arm | None) -> bool:
     """Whether images are embedded once: their embeddings stay the same in training."""
-    return config.model == "clip-head" or adaptation_of(config, arm) in ("head", "prompt")
+    head_alone = config.model == "clip" and adaptation_of(config, arm) in ("head", "prompt")
+    return config.model == "clip-head" or head_alone

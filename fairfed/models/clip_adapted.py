@@ -6,22 +6,20 @@ same pretrained weights; messages hold what differs from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairfed.models.partial import Partial
+
 BATCH = 256
 
 
-class AdaptedClip(nn.Module):
+class AdaptedClip(Partial):
     """Logits are scaled cosines of an image's embedding to one vector a class.
-
-    Its `parameters` and its `state_dict` are those of the adapted part alone: whatever asks for
-    gradients, and the statistics of a tower that is trained whole. `load_state_dict` expects the
-    same.
 
     Parameters
     ----------
@@ -45,25 +43,15 @@ class AdaptedClip(nn.Module):
         self._scale = scale
         self._whole = whole
         self._preparation: Mapping[str, Any] = getattr(tower, "preprocess_cfg", {})
-        self.register_state_dict_post_hook(_only_adapted)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_post_hook(_frozen_may_miss)  # type: ignore[no-untyped-call]
 
     @property
     def trains_tower(self) -> bool:
         """Whether an image's embedding changes in training."""
         return any(parameter.requires_grad for parameter in self.tower.parameters())
 
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, nn.Parameter]]:
-        """The adapted parameters."""
-        for name, parameter in super().named_parameters(prefix, recurse, remove_duplicate):
-            if parameter.requires_grad:
-                yield name, parameter
-
-    def adapted_names(self) -> set[str]:
-        """Names of what is communicated."""
-        names = {name for name, _ in self.named_parameters()}
+    def trained_names(self) -> set[str]:
+        """Names of what is communicated; the statistics of a tower that is trained whole, too."""
+        names = super().trained_names()
         if self._whole:
             names |= {name for name, _ in self.named_buffers() if name.startswith("tower.")}
         return names
@@ -109,18 +97,3 @@ def prepared(images: Tensor, how: Mapping[str, Any]) -> Tensor:
         images = resize(images, [size, size], mode, antialias=True).clamp(0, 1)
     found: Tensor = normalize(images, list(how["mean"]), list(how["std"]))
     return found
-
-
-def _only_adapted(
-    module: AdaptedClip, state: dict[str, Tensor], prefix: str, metadata: dict[str, Any]
-) -> None:
-    """Leave what is frozen out of a state."""
-    adapted = module.adapted_names()
-    for name in [name for name in state if name.removeprefix(prefix) not in adapted]:
-        del state[name]
-
-
-def _frozen_may_miss(module: AdaptedClip, keys: Any) -> None:
-    """Let a state lack what is frozen."""
-    adapted = module.adapted_names()
-    keys.missing_keys[:] = [name for name in keys.missing_keys if name in adapted]

@@ -86,7 +86,7 @@ def _sources(config: SiteConfig) -> ModelSources:
     return ModelSources(
         models.encoder, models.generator, models.lora, models.embeddings,
         config.compute.device, config.compute.training,
-        str(Path(config.state.directory) / "synthetic"),
+        str(Path(config.state.directory) / "synthetic"), models.weights,
     )  # fmt: skip
 
 

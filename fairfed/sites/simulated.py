@@ -28,7 +28,7 @@ from fairfed.once import once
 from fairfed.sites.collection import IID, MAIN, Sites, partition_of
 from fairfed.sites.semantics import attribute_table
 from fairfed.sites.site import Site, SiteRows
-from fairfed.sites.workplace import ENCODER, Workplace, sources_of
+from fairfed.sites.workplace import ENCODER, WEIGHTS, Workplace, sources_of, weights_fingerprint
 from semantic.encoder import load_encoder
 from semantic.errors import InputError
 
@@ -181,10 +181,12 @@ class SimulatedSites(Sites):
 
 
 def fingerprints(config: Config) -> dict[str, str]:
-    """Hashes of weights that all must share: of a CLIP, if only what differs from it travels."""
-    if config.model != "clip":
-        return {}
-    return {ENCODER: load_encoder(config.semantic.encoder).fingerprint}
+    """Hashes of weights that all must share, where only what differs from them travels."""
+    if config.model == "clip":
+        return {ENCODER: load_encoder(config.semantic.encoder).fingerprint}
+    if config.weights is not None and any(arm.adapt not in (None, "full") for arm in config.arms):
+        return {WEIGHTS: weights_fingerprint(config.weights)}
+    return {}
 
 
 def attribute_rows(config: Config) -> AttributeRows | None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -36,7 +37,7 @@ from generators.plan import Budget, Cells, plan_cells, split_evenly
 from generators.store import ImageStore
 from generators.synthesis import Curation, Synthesiser
 from semantic.attributes import AttributeTable
-from semantic.encoder import load_encoder
+from semantic.encoder import hash_file, load_encoder
 from semantic.errors import InputError
 from semantic.own_code import own_function
 from semantic.space import Cell, CellScorer, SemanticSpace, known_groups
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from fairfed.data.stored import Images
     from fairfed.models import AdaptedClip, ClipHead
     from fairfed.models.inputs import Inputs
+    from fairfed.models.partial import PartlyTrained
     from fairfed.sites.conditioning import Vectors
     from generators.curation import References
     from generators.diffusion import DiffusionSettings
@@ -62,6 +64,12 @@ OTHER_WEIGHTS = (
     "{what} {source!r} has other weights here ({own:.12}) than the study asks for ({asked:.12}); "
     "install the same ones"
 )
+NO_WEIGHTS = (
+    "the study trains a part of a pretrained network, whose weights every site must have: name the "
+    "file in models.weights"
+)
+WEIGHTS = "weights"
+"""Name of a network's file of weights among the fingerprints of a study."""
 NO_NORM = (
     "train.batch_norm = 'local', and model {model!r} has no BatchNorm layer; leave it out, or "
     "choose another model"
@@ -83,6 +91,14 @@ class ModelSources:
     training: str = "cpu"  # where classifiers train
     # Directory of the store of synthetic images; None for the user's cache.
     store: str | None = None
+    weights: str | None = None  # of the network that a study names
+
+
+def weights_fingerprint(source: str) -> str:
+    """SHA-256 of a file of weights; `InputError` if there is none."""
+    if not Path(source).is_file():
+        raise InputError(f"weights {source!r}: no such file; give a .safetensors or .pt file")
+    return hash_file(Path(source))
 
 
 def sources_of(config: Config) -> ModelSources:
@@ -90,7 +106,7 @@ def sources_of(config: Config) -> ModelSources:
     generator = config.generator
     return ModelSources(
         config.semantic.encoder, generator.model, generator.lora, generator.embeddings,
-        generator.device, config.device, config.synthesis.store,
+        generator.device, config.device, config.synthesis.store, config.weights,
     )  # fmt: skip
 
 
@@ -302,8 +318,35 @@ class Workplace:
 
         if study.model in MODELS:
             return build()
+        method = adaptation_of(study, arm)
         # Built once, before clients train: what it draws is PyTorch's, which threads share.
-        return deepcopy(self.kept(("own model", inputs), build))
+        if method in (None, "full"):
+            return deepcopy(self.kept(("own model", inputs), build))
+        from generators.lora import copy_sharing_frozen
+
+        template = self.kept(("partly", method), lambda: self._partly(build(), str(method)))
+        with self._lock:
+            return copy_sharing_frozen(template)
+
+    def _partly(self, network: nn.Module, method: str) -> PartlyTrained:
+        """A pretrained network, adapted; `InputError` if its weights are not the study's."""
+        import torch
+
+        from fairfed.models.library import load_weights
+        from fairfed.models.partial import partly_trained
+
+        asked, source = self.study.fingerprints.get(WEIGHTS), self.sources.weights
+        if asked is not None:
+            if source is None:
+                raise InputError(NO_WEIGHTS)
+            own = weights_fingerprint(source)
+            if own != asked:
+                raise InputError(
+                    OTHER_WEIGHTS.format(what="weights", source=source, own=own, asked=asked)
+                )
+            load_weights(network, source)
+        draw = torch.Generator().manual_seed(self.study.seed)
+        return partly_trained(network, method, self.study.adapt.rank, draw)
 
     def check_model(self, arm: Arm | None = None) -> None:
         """Build an arm's model, where only that shows whether it can be had.

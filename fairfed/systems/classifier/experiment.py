@@ -28,6 +28,7 @@ from fairfed.config.training import (
 )
 from fairfed.data.tables.fit import fit
 from fairfed.models.library import load_weights
+from fairfed.models.partial import PartlyTrained
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
@@ -333,7 +334,7 @@ def _train(session: Session, arm: Arm) -> None:
 def start_model(study: Study, arm: Arm) -> nn.Module:
     """The model that an arm begins with; with the configured weights, which are the server's."""
     model = study.place.model(arm)
-    if study.config.weights is not None:
+    if study.config.weights is not None and not isinstance(model, PartlyTrained):
         drawn = load_weights(model, study.config.weights)
         if drawn:
             logger.warning(DRAWN, study.config.weights, ", ".join(drawn))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
@@ -20,13 +20,14 @@ from fairfed.config.labels import found_space
 from fairfed.config.source import Kind
 from fairfed.config.table import TableConfig
 from fairfed.engines.private import records_from_bytes
+from fairfed.models.partial import PartlyTrained, whole_state
 from fairfed.rounds import checkpoint
 from fairfed.rounds.run_lock import CONFIG
 from fairfed.sites.formats import write_as
 from fairfed.sites.packaged import load_model, save_model
 from fairfed.sites.personal import norms_key, personal_key
 from fairfed.sites.simulated import attribute_rows, fingerprints
-from fairfed.sites.workplace import ENCODER
+from fairfed.sites.workplace import ENCODER, ModelSources, Workplace
 from generators.writing import explained
 from semantic.encoder import load_encoder
 from semantic.errors import InputError
@@ -75,6 +76,12 @@ def export_run(
     kept, run = checkpoint.load(path), read_run(run_dir)
     arrays = _arrays(config, arm, kept, run, client)
     study = _study_of(config, run_dir, arm)
+    if config.model != "clip" and arm.adapt not in (None, "full"):
+        place = Workplace(study, ModelSources(weights=config.weights))
+        model = cast("PartlyTrained", place.model_with(arrays, arm))
+        arrays = {name: value.numpy() for name, value in whole_state(model).items()}
+        plain = arm.model_copy(update={"adapt": None})
+        study = study.model_copy(update={"arms": (plain,), "fingerprints": {}})
     summary = next(one for one in summarise(run) if one.name == arm.name)
     facts = {"run": config.name, "seed": config.seed, "arm": arm.name, "round": kept.round,
              "client": client, "measured": _figures(summary)}  # fmt: skip
