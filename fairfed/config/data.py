@@ -135,9 +135,9 @@ class ReadingConfig(Section):
     )
     cache: str | None = Field(
         None,
-        description="Folder of such files; without it, `~/.cache/fairfed/decoded`. Only its owner "
-        "may read it. A file is named after the images and how they are decoded; remove it when "
-        "you no longer need it.",
+        description="Folder of such files; without it, `~/.cache/fairfed/decoded`, of a site "
+        "`decoded` in its state. Only its owner may read it. A file is named after the images and "
+        "how they are decoded; remove it when you no longer need it.",
     )
     table: TableConfig = tabled(TableConfig, "data.table")
 

@@ -246,6 +246,9 @@ class SiteConfig(Section):
         elif source_of(source).is_path:
             source = _placed(folder, source)
         directory = data.directory and _placed(folder, data.directory)
+        state = _placed(folder, self.state.directory)
+        cache = _placed(folder, data.cache) if data.cache else str(Path(state) / "decoded")
+        weights = models.weights and _placed(folder, models.weights)
         files = {
             "lora": tuple(_placed_file(folder, name, ":") for name in models.lora),
             "embeddings": tuple(_placed_file(folder, name, "=") for name in models.embeddings),
@@ -256,9 +259,11 @@ class SiteConfig(Section):
         }
         return self.model_copy(
             update={
-                "data": data.model_copy(update={"source": source, "directory": directory}),
-                "models": models.model_copy(update=files | named),
-                "state": SiteState(directory=_placed(folder, self.state.directory)),
+                "data": data.model_copy(
+                    update={"source": source, "directory": directory, "cache": cache}
+                ),
+                "models": models.model_copy(update={**files, **named, "weights": weights}),
+                "state": SiteState(directory=state),
             }
         )
 
