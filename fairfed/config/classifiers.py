@@ -33,7 +33,7 @@ FAMILIES = (
 
 def with_package(name: str) -> str:
     """The name of a network with its package: `resnet18` alone is torchvision's."""
-    bare = name.isidentifier() and name not in MODELS and name.startswith(FAMILIES)
+    bare = name.isidentifier() and name not in FAMILIES and name.startswith(FAMILIES)
     return f"torchvision:{name}" if bare else name
 
 

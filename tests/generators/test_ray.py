@@ -8,16 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from generators.diffusion import DiffusionSettings, load_generator
 from generators.ray import RayGenerator, WorkerDiedError
 from generators.requests import Generator, Image, Request, request_seed
-from generators.store import describe_generator
 from semantic.errors import InputError
 from semantic.space import Cell
 
@@ -98,26 +95,6 @@ def cluster() -> Iterator[str]:
 @pytest.fixture
 def ray_running(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", cluster)
-
-
-@pytest.mark.ray
-def test_images_equal_those_of_the_generator_in_process(
-    ray_running: None, tiny_pipeline: Path
-) -> None:
-    settings = DiffusionSettings(
-        model=str(tiny_pipeline), steps=2, image_size=16, batch_size=4, device="cpu"
-    )
-    here = load_generator(settings)
-    asked = requests(10)
-    reals = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
-    with RayGenerator(partial(load_generator, settings), workers=2) as there:
-        assert describe_generator(there) == describe_generator(here)
-        assert there.fingerprint == here.fingerprint
-        assert there.batch_size == 8
-        assert np.array_equal(there.generate(asked), here.generate(asked))
-        assert np.array_equal(there.autoencode(reals), here.autoencode(reals))
-        assert there.generate([]).shape == (0, 16, 16, 3)
-        assert there.autoencode(reals[:0]).shape == (0, 16, 16, 3)
 
 
 @pytest.mark.ray

@@ -22,7 +22,7 @@ from fairfed.engines import ray as ray_engine
 from fairfed.engines.inprocess import Handle, InProcessGrid
 from fairfed.engines.run import run_apps
 from semantic.errors import InputError
-from tests.fairfed.engines import faults, federation
+from tests.fairfed.engines import faults
 from tests.fairfed.engines.working import working
 
 
@@ -39,24 +39,6 @@ def run_program(program: ModuleType) -> tuple[Any, str]:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
-
-
-@pytest.mark.ray
-def test_ray_and_in_process_give_the_same_weights_bit_for_bit() -> None:
-    """One thread each, summed in partition order in float64: the tolerance is zero."""
-    on_ray, complaints = run_program(federation)
-    here = json.loads(json.dumps(federation.federate("inprocess")))
-    assert on_ray == here
-    first, second = here["lines"]
-    assert [row["error"] for row in first["clients"]] == [
-        None,
-        None,
-        "<class 'SystemExit'>:<'first call fails'>",
-        None,
-    ]
-    assert [row["error"] for row in second["clients"]] == [None] * 4
-    assert here["progress"] == [[done, 4] for done in range(1, 5)] * 5
-    assert 'sys.exit("first call fails")' in complaints  # the traceback
 
 
 def counting_app() -> ClientApp:
