@@ -136,7 +136,7 @@ def p_values(shape: Sequence[Any], seed: int, simulations: int) -> dict[str, lis
 def test_p_values_are_uniform_where_nothing_differs(
     shape: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(null, "DRAWS", 99)
+    monkeypatch.setattr(null, "DRAWS", 199)
     for metric, values in p_values(shape, 1, 120).items():
         assert ks_1samp(values, uniform.cdf).statistic < 0.15, metric  # 1.7 / sqrt(120)
         assert np.mean(np.array(values) <= 0.05) < 0.12, metric
@@ -144,7 +144,7 @@ def test_p_values_are_uniform_where_nothing_differs(
 
 def test_p_values_of_weighted_rows_are_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights go with the outcome, as those that make up for how cases were sampled do."""
-    monkeypatch.setattr(null, "DRAWS", 99)
+    monkeypatch.setattr(null, "DRAWS", 199)
     rng, values = np.random.default_rng(0), []
     options = AuditOptions(replicates=0, metrics=("accuracy", "selection_rate"))
     for _ in range(150):
