@@ -182,7 +182,7 @@ class SimulatedSites(Sites):
 
 def fingerprints(config: Config) -> dict[str, str]:
     """Hashes of weights that all must share: of a CLIP, if only what differs from it travels."""
-    if config.model != "clip":
+    if config.model != "clip" and config.heads is None:
         return {}
     return {ENCODER: load_encoder(config.semantic.encoder).fingerprint}
 
