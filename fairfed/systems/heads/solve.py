@@ -56,9 +56,9 @@ def _lda(classes: Classes, strength: float) -> Head:
     """Log-posteriors of Gaussians with the covariance within classes, and the classes' shares."""
     rows, means = classes.mass.sum(), classes.means
     within = (classes.gram - classes.sums.T @ means) / rows
-    weight: Floats = np.linalg.solve(_regularised(within, strength), means.T).T
+    weight = np.asarray(np.linalg.solve(_regularised(within, strength), means.T).T, np.float64)
     share = np.where(classes.held, classes.mass, 1) / rows
-    return Head(weight, np.log(share) - (weight * means).sum(1) / 2)
+    return Head(weight, np.asarray(np.log(share) - (weight * means).sum(1) / 2))
 
 
 def _cof(classes: Classes, strength: float) -> Head:
