@@ -54,6 +54,12 @@ class HeadsConfig(Section):
         "as images lie from texts in the other classes; or it is never predicted.",
     )
 
+    prior_rows: int = Field(
+        0,
+        ge=0,
+        description="With `text`: as how many images each of the other classes' texts counts.",
+    )
+
     @model_validator(mode="after")
     def _chosen_on_something(self) -> HeadsConfig:
         if not self.validation and len(self.strengths) > 1:

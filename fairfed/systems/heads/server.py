@@ -56,7 +56,8 @@ class HeadServer(ArmServer):
         groups, classes = place.labels.shape
         self._cells, self._size = (classes, groups), size_of(place)
         self._known = np.asarray(known_groups(place.labels.groups), np.bool_)
-        strengths = required(place.study.heads).strengths
+        how = required(place.study.heads)
+        strengths, self._rows = how.strengths, how.prior_rows
         self._strengths = strengths if variant.regularised else strengths[:1]
 
     def start(self) -> Model:
@@ -127,7 +128,7 @@ class HeadServer(ArmServer):
         weights = cell_weights(everything.counts, self._variant.balance, self._known)
         classes = by_class(everything, weights)
         if self._texts is not None:
-            classes = with_prior(classes, self._texts)
+            classes = with_prior(classes, self._texts, self._rows)
         if self._variant.method == "cof":
             classes = Classes(classes.mass, classes.sums, estimated_gram(clients))
         return solve(self._variant.method, classes, strength)

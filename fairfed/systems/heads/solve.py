@@ -90,18 +90,18 @@ def estimated_gram(clients: Sequence[Sums]) -> Floats:
     return found
 
 
-def with_prior(classes: Classes, texts: Floats) -> Classes:
-    """Give every class without rows those of an average class, all at its expected mean.
+def with_prior(classes: Classes, texts: Floats, rows: int = 0) -> Classes:
+    """Have every class's text count as `rows` of its images; without any, as those of an average.
 
     `texts` ``[C, d]`` are features of the classes' text embeddings. Images lie elsewhere than
     texts, so that they are moved by the mean difference in the classes with rows (as in
     `fairfed.systems.shared_space.embeddings`).
     """
     held = classes.held
-    if held.all() or not held.any():
+    if not held.any():
         return classes
     expected = texts + (classes.means - texts)[held].mean(0)
-    mass = np.where(held, 0.0, classes.mass[held].mean())
+    mass = np.where(held, float(rows), classes.mass[held].mean() + rows)
     added = mass[:, None] * expected
     return Classes(classes.mass + mass, classes.sums + added, classes.gram + added.T @ expected)
 

@@ -130,4 +130,18 @@ def test_a_class_that_nobody_has_goes_by_its_text_or_is_never_predicted(method: 
     scores = np.vstack([CENTRES[2], features]) @ head.weight.T + head.bias
     assert scores[0].argmax() == 2
     assert (scores[1:].argmax(1) == labels).mean() > 0.8
-    assert with_prior(expecting, CENTRES) is expecting
+
+
+def test_texts_of_classes_with_images_count_as_so_many() -> None:
+    features, labels = _rows()
+    classes = _classes(features, labels)
+    texts = CENTRES + np.array([0.5, 0.5, 0.5, -3])
+    same = with_prior(classes, texts)
+    np.testing.assert_allclose(same.sums, classes.sums)
+    for rows in (50, 10**9):
+        moved = with_prior(classes, texts, rows)
+        np.testing.assert_allclose(moved.mass, classes.mass + rows)
+        expected = texts + (classes.means - texts).mean(0)
+        share = (classes.mass / moved.mass)[:, None]
+        means = share * classes.means + (1 - share) * expected
+        np.testing.assert_allclose(moved.means, means)
