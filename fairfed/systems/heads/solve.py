@@ -95,15 +95,23 @@ def with_prior(classes: Classes, texts: Floats, rows: int = 0) -> Classes:
 
     `texts` ``[C, d]`` are features of the classes' text embeddings. Images lie elsewhere than
     texts, so that they are moved by the mean difference in the classes with rows (as in
-    `fairfed.systems.shared_space.embeddings`).
+    `fairfed.systems.shared_space.embeddings`). How far they are off nevertheless is a covariance of
+    its own: a class without rows is spread as the others are, and along directions in which texts
+    err no head is sure. Without that, its images are taken for those of other classes.
     """
-    held = classes.held
+    held, means = classes.held, classes.means
     if not held.any():
         return classes
-    expected = texts + (classes.means - texts)[held].mean(0)
+    expected = texts + (means - texts)[held].mean(0)
     mass = np.where(held, float(rows), classes.mass[held].mean() + rows)
     added = mass[:, None] * expected
-    return Classes(classes.mass + mass, classes.sums + added, classes.gram + added.T @ expected)
+    gram = classes.gram + added.T @ expected
+    if not held.all():
+        within = (classes.gram - classes.sums.T @ means) / classes.mass.sum()
+        apart = (means - expected)[held]
+        error = apart.T @ apart / max(int(held.sum()) - 1, 1)
+        gram += mass[~held].sum() * within + (classes.mass + mass).sum() * error
+    return Classes(classes.mass + mass, classes.sums + added, gram)
 
 
 def _regularised(matrix: Floats, strength: float) -> Floats:

@@ -170,6 +170,20 @@ def test_a_strength_is_chosen_on_validation_images(small: Small) -> None:
     assert line["validation"][0] < line["validation"][1] == 1
 
 
+def test_a_class_that_nobody_has_is_told_of_and_goes_by_its_text(small: Small) -> None:
+    more = 'data.classes=["bag", "coat", "dress", "sandal"]'
+    config = small(NO_ARMS, "rounds=1", "heads.validation=0.3", 'heads.heads=["lda"]', more)
+    play(config)
+    (line,) = logged(config)
+    assert line["missing"] == [3]
+    assert line["strength"] == 1.0
+    assert "validation" not in line
+    head = checkpoint.load(config.run_directory / "checkpoints" / "gaussian-lda.npz").arrays
+    assert head["weight"][0, 3].any()
+    said = (config.run_directory / "results.md").read_text()
+    assert "no client has a training image of sandal" in said
+
+
 def test_sums_that_are_none_are_rejected_and_the_others_count(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,6 +132,18 @@ def test_a_class_that_nobody_has_goes_by_its_text_or_is_never_predicted(method: 
     assert (scores[1:].argmax(1) == labels).mean() > 0.8
 
 
+@pytest.mark.parametrize("method", ["ridge", "lda"])
+def test_a_text_that_is_off_where_classes_are_narrow_is_not_trusted_there(method: Method) -> None:
+    """The last feature has a sixth of the error that texts have along it."""
+    features, labels = _rows(classes=2)
+    texts = CENTRES + np.array([[0, 0, 0, 0.6], [0, 0, 0, -0.6], [0, 0, 0, 0.6]])
+    head = solve(method, with_prior(_classes(features, labels), texts), 0.01)
+    rng = np.random.default_rng(5)
+    others = CENTRES[2] + rng.normal(size=(200, 4)) @ np.diag([1.0, 0.5, 0.7, 0.1])
+    scores = others @ head.weight.T + head.bias
+    assert (scores.argmax(1) == 2).mean() > 0.7
+
+
 def test_texts_of_classes_with_images_count_as_so_many() -> None:
     features, labels = _rows()
     classes = _classes(features, labels)
