@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import fairfed.engines  # noqa: F401  (sets Flower's environment before Flower is imported)
 
 # isort: split
+from _heads_pooled import pooled
 from _label_skew_data import prepare
 from _label_skew_rows import PROTOCOL, SPLITS
 from _tables import mean_sd
@@ -167,7 +168,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--work", type=Path, default=Path("runs/heads"))
     parser.add_argument("--out", type=Path, default=Path("docs/heads.json"))
+    parser.add_argument("--pooled", action="store_true", help="only what all rows together give")
     options = parser.parse_args()
+    if options.pooled:
+        grey = {**worlds(options)["grey"][0], "rounds": 1, "heads": {}}
+        for line in pooled(Config.model_validate({**grey, "partition": {"name": "iid"}})):
+            print(line, flush=True)
+        return
     rows = measure(options)
     kept = [{k: v for k, v in row.items() if k != "recall"} for row in rows]
     write_whole(options.out, ("[\n" + ",\n".join(map(json.dumps, kept)) + "\n]\n").encode())

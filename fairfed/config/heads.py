@@ -51,8 +51,8 @@ class HeadsConfig(Section):
     prior: Literal["text", "none"] = Field(
         "text",
         description="A class that no site has an image of: its mean is its text embedding, moved "
-        "as images lie from texts in the other classes, and the largest of `strengths` holds; or it is "
-        "never predicted.",
+        "as images lie from texts in the other classes, and the largest of `strengths` holds; or "
+        "it is never predicted.",
     )
 
     prior_rows: int = Field(

@@ -28,8 +28,10 @@ PRIVACY = (
     "No noise was added: the sum over a cell of one image is that image's features, and sums over "
     "few say much of each. A site whose policy suppresses small counts leaves such cells out.",
 )
-NOBODY = "{name}: no client has a training image of {classes}; {what} (heads.prior = {prior!r})"
-EXPECTED = "the head goes by what their texts lead to expect, or never predicts them without"
+NOBODY = (
+    "{name}: no client has a training image of {classes}. With heads.prior = 'text' it goes by its "
+    "name in CLIP, which no validation image has checked; with 'none' it is never predicted"
+)
 
 
 def save_results(directory: RunDirectory, labels: LabelSpace) -> None:
@@ -42,9 +44,7 @@ def save_results(directory: RunDirectory, labels: LabelSpace) -> None:
         found.append(_measured(variant.title, line, config.fairness.metric))
         if line.get("missing"):
             classes = ", ".join(labels.classes[c] for c in line["missing"])
-            warnings.append(
-                NOBODY.format(name=variant.title, classes=classes, what=EXPECTED, prior=how.prior)
-            )
+            warnings.append(NOBODY.format(name=variant.title, classes=classes))
         warnings += [
             f"{variant.title}: {heading(names.get(row['client'], str(row['client'])))} gave "
             f"nothing of use ({row['error']})"
