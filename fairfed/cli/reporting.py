@@ -37,7 +37,8 @@ def report(
 ) -> None:
     """Write report.html and report.json of a run, finished or under way, and print its table.
 
-    Of any run: of arms, or of a system with a section of its own (peers, zsl, specialise, shared).
+    Of any run: of arms, or of a system with a section of its own (peers, zsl, specialise, shared,
+    heads).
     """
     path = watch_here(run_dir, every) if watch else write_report(run_dir)
     show = print_run if system_of(run_dir) else print_summary

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 OF_IMAGES = {
     "peers": "peers are clustered on CLIP prototypes of their images",
     "specialise": "a generator of images is specialised on images",
+    "heads": "heads are solved on embeddings of images",
     "shared": "a shared space is of images and captions",
 }
 """Sections that no table suits, and why."""
@@ -30,6 +31,8 @@ def _of_one_kind(config: Config) -> str:
             f"{asked[1]}: a run is of one kind, and [{asked[0]}] asks for another; keep one of "
             "the two"
         )
+    if config.heads is not None and config.rounds != 1:
+        return f"rounds: is {config.rounds}, and [heads] needs one; set rounds = 1"
     if config.arrival is not None and config.shared is None:
         return "arrival: a class can arrive where classes are embeddings; add a section [shared]"
     return ""

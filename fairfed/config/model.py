@@ -12,6 +12,7 @@ from fairfed.config.base import Once, OneOf, Section, Strings, tabled
 from fairfed.config.classifiers import LIBRARIES, MODELS, with_package
 from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
+from fairfed.config.heads import HeadsConfig
 from fairfed.config.inversion import InversionConfig
 from fairfed.config.labels import LabelSpace
 from fairfed.config.peers import PeersConfig
@@ -75,6 +76,7 @@ class Agreement(Section):
     fairness: FairnessConfig = tabled(FairnessConfig, "fairness")
     adapt: AdaptConfig = tabled(AdaptConfig, "adapt")
     specialise: SpecialiseConfig | None = Field(None, description="See `[specialise]`.")
+    heads: HeadsConfig | None = Field(None, description="See `[heads]`.")
     inversion: InversionConfig | None = Field(None, description="See `[inversion]`.")
     zsl: ZslSettings | None = Field(None, description="See `[zsl]`.")
     peers: PeersConfig | None = Field(None, description="See `[peers]`.")

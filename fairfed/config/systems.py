@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Action = Literal["describe", "train", "evaluate", "synthesise", "release", "audit"]
+Action = Literal["describe", "train", "evaluate", "synthesise", "release", "sums", "audit"]
 ACTIONS: tuple[Action, ...] = (
-    "describe", "train", "evaluate", "synthesise", "release", "audit",
+    "describe", "train", "evaluate", "synthesise", "release", "sums", "audit",
 )  # fmt: skip
 """What a study may ask of a site."""
 
@@ -61,6 +61,13 @@ SYSTEMS: dict[str, Row] = {
         {
             "train.specialise": Handled(f"{_HERE}.specialise.client:train", "train"),
             "evaluate.specialise": Handled(f"{_HERE}.specialise.client:evaluate", "evaluate"),
+        },
+    ),
+    "heads": Row(
+        f"{_HERE}.heads.task",
+        {
+            "query.heads": Handled(f"{_HERE}.heads.client:send", "sums"),
+            "evaluate.heads": Handled(f"{_HERE}.heads.client:evaluate", "evaluate"),
         },
     ),
     "shared": Row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ NOT_A_NUMBER = "'{name}' is {value!r}: expected a number"
 NOT_A_COUNT = "'{name}' is {value!r}: expected a whole number from 0 to below 2**53"
 NOT_A_PARTITION = "'{name}' is {value!r}: expected an integer, the client's partition id"
 NOT_SECONDS = "'{name}' is {value!r}: expected seconds, from 0 to {end:g}"
-BAD_COUNTS = "'{name}' must be {expected} counts >= 0 (groups x classes x classes), got {got}"
+BAD_COUNTS = "'{name}' must be {expected} counts >= 0 ({axes}), got {got}"
 
 
 class RejectedReply(ValueError):  # noqa: N818  (it is the reply that is named, not an error)
@@ -85,14 +86,20 @@ class Entries:
     def confusion(self, name: str, shape: tuple[int, int]) -> NDArray[np.int64]:
         """Return confusion counts as ``[G, C, C]``."""
         groups, classes = shape
-        expected = groups * classes * classes
+        return self.cells(name, (groups, classes, classes), "groups x classes x classes")
+
+    def cells(
+        self, name: str, shape: tuple[int, ...], axes: str = "cell by cell"
+    ) -> NDArray[np.int64]:
+        """Return counts of a shape."""
+        expected = math.prod(shape)
         value = self._value(name)
         good = isinstance(value, list) and all(isinstance(c, int) and 0 <= c < 2**40 for c in value)
         if not good or len(value) != expected:
             got = f"{len(value)} values" if isinstance(value, list) else repr(value)
             got += "" if good else ", not all of them counts"
-            raise RejectedReply(BAD_COUNTS.format(name=name, expected=expected, got=got))
-        return np.asarray(value, np.int64).reshape(groups, classes, classes)
+            raise RejectedReply(BAD_COUNTS.format(name=name, expected=expected, axes=axes, got=got))
+        return np.asarray(value, np.int64).reshape(shape)
 
     def _value(self, name: str) -> Any:
         """Return an entry that must be there."""

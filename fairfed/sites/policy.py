@@ -27,6 +27,8 @@ WHAT_LEAVES: dict[Action, str] = {
     "synthesise": "how many images were wanted, made and rejected in each cell, and in a word "
     "whether the generator knows each class and column, never the images",
     "release": "noised sums under (ε, δ)-differential privacy, drawn once",
+    "sums": "exact sums of embeddings of its training images, and of their products, by class and "
+    "group: of a cell with one image they are that image's",
     "audit": "counts of the model's answers by class, group and score, in an audit of the run",
 }
 """What a site sends when it does as a study asks."""
@@ -64,6 +66,8 @@ def most_made(pools: Iterable[int], config: Agreement) -> int:
 
 def asked_for(config: Agreement) -> tuple[Action, ...]:
     """What a study asks of its sites, in the order in which it does."""
+    if config.heads is not None:
+        return ("sums", "evaluate")
     asked: list[Action] = ["describe", "train", "evaluate"]
     if any(arm.augment for arm in config.arms):
         asked.append("synthesise")

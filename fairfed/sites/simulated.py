@@ -182,7 +182,7 @@ class SimulatedSites(Sites):
 
 def fingerprints(config: Config) -> dict[str, str]:
     """Hashes of weights that all must share, where only what differs from them travels."""
-    if config.model == "clip":
+    if config.model == "clip" or config.heads is not None:
         return {ENCODER: load_encoder(config.semantic.encoder).fingerprint}
     if config.weights is not None and any(arm.adapt not in (None, "full") for arm in config.arms):
         return {WEIGHTS: weights_fingerprint(config.weights)}

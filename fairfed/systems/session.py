@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 from flwr.app import ArrayRecord, ConfigRecordValues, RecordDict
 from flwr.serverapp import Grid
 
+from evaluation.results import ClientValues
 from fairfed.config import Arm, Config
 from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
 from fairfed.rounds.arrays import Model, encode
@@ -138,6 +140,24 @@ def by_key(*variants: OneVariant) -> dict[str, OneVariant]:
 def of_slug(slug: str, variants: Iterable[OneVariant]) -> OneVariant:
     """The variant that a message is about."""
     return next(variant for variant in variants if variant.arm.slug == slug)
+
+
+def clients_at_the_end(
+    logged: Mapping[str, Sequence[dict[str, Any]]], names: Mapping[int, str], title: str
+) -> ClientValues:
+    """Every client's accuracy in the last round, by variant, from the rounds that were logged."""
+    values: dict[str, dict[str, float | None]] = {}
+    tested: dict[str, int] = {}
+    for variant, lines in logged.items():
+        for row in lines[-1]["clients"]:
+            if row.get("test_counts") is None:
+                continue
+            name = names.get(row["client"], str(row["client"]))
+            counts = np.sum(row["test_counts"], axis=0)
+            if total := int(counts.sum()):
+                tested[name] = total
+                values.setdefault(variant, {})[name] = float(np.trace(counts)) / total
+    return ClientValues(title, values, rows=tested)
 
 
 class AveragingServer(ArmServer):

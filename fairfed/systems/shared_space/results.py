@@ -10,7 +10,6 @@ import numpy.typing as npt
 from evaluation.numbers import heading
 from evaluation.rates import recall_by_class
 from evaluation.results import (
-    ClientValues,
     Column,
     Curve,
     Groups,
@@ -23,6 +22,7 @@ from fairfed.config import Config
 from fairfed.config.base import required
 from fairfed.rounds.run_directory import RunDirectory, costs
 from fairfed.sites.workplace import Workplace
+from fairfed.systems.session import clients_at_the_end
 from fairfed.systems.shared_space.classes import memory, positions
 from fairfed.systems.shared_space.embeddings import IMAGES
 from fairfed.systems.shared_space.variants import variants_of
@@ -136,27 +136,11 @@ def results(
             Table(heads, by_class, "Recall of every class", "In %, after the last round."),
         ),
         curves=(Curve("Recall, mean over classes", lines),),
-        clients=_clients_at_the_end(logged, names),
+        clients=clients_at_the_end(logged, names, OF_CLIENTS),
         counts=counted,
         privacy=PRIVACY,
         data=data,
     )
-
-
-def _clients_at_the_end(logged: dict[str, list[Line]], names: dict[int, str]) -> ClientValues:
-    """Every client's accuracy in the last round, by variant."""
-    values: dict[str, dict[str, float | None]] = {}
-    tested: dict[str, int] = {}
-    for variant, lines in logged.items():
-        for row in lines[-1]["clients"]:
-            if row["test_counts"] is None:
-                continue
-            name = names.get(row["client"], str(row["client"]))
-            counts = np.sum(row["test_counts"], axis=0)
-            if total := int(counts.sum()):
-                tested[name] = total
-                values.setdefault(variant, {})[name] = float(np.trace(counts)) / total
-    return ClientValues(OF_CLIENTS, values, rows=tested)
 
 
 def _arrival(place: Workplace) -> dict[str, Any]:

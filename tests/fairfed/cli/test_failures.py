@@ -60,7 +60,7 @@ def test_a_run_directory_that_cannot_be_is_named(
 
 
 @pytest.mark.parametrize("command", ["compare", "audit"])
-@pytest.mark.parametrize("section", ["peers", "zsl", "specialise", "shared"])
+@pytest.mark.parametrize("section", ["peers", "zsl", "specialise", "shared", "heads"])
 def test_a_run_of_a_system_under_way_has_no_results_yet(
     fairfed: Fairfed, tmp_path: Path, command: str, section: str
 ) -> None:

@@ -225,6 +225,7 @@ SYSTEMS = {
     "inversion": ('arms=[{name="Inverted", inversion="client"}]', "model=cnn-bn", *QUICK),
     "one-shot": ('arms=[{name="Once", system="one-shot"}]',),
     "specialise": (NO_ARMS, *FEW),
+    "heads": (NO_ARMS, "rounds=1", 'heads.heads=["ridge-group"]'),
     "peers": (
         NO_ARMS,
         "model=cnn-gn",

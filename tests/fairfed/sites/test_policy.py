@@ -37,6 +37,8 @@ def test_a_study_asks_for_what_its_arms_need() -> None:
     assert asked_for(one_shot) == ("describe", "train", "evaluate", "release")
     peers = parse_config("model = 'clip-head'\n[peers]", "study")
     assert asked_for(peers) == ("describe", "train", "evaluate", "release")
+    heads = parse_config("rounds = 1\n[heads]", "study")
+    assert asked_for(heads) == ("sums", "evaluate")
     assert WHAT_LEAVES.keys() == set(ACTIONS)
 
 

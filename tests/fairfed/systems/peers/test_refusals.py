@@ -80,10 +80,11 @@ def test_noise_that_others_can_subtract_is_refused(peers: Peers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "settings"), [("peers", ""), ("specialise", ""), ("shared", "text_clients = 0")]
+    ("section", "settings"),
+    [("peers", ""), ("specialise", ""), ("heads", ""), ("shared", "text_clients = 0")],
 )
 def test_a_table_is_refused(section: str, settings: str) -> None:
-    text = "model = 'mlp'\n[data]\nsource = 'adult'\nsensitive = ['sex']\n"
+    text = "rounds = 1\nmodel = 'mlp'\n[data]\nsource = 'adult'\nsensitive = ['sex']\n"
     with pytest.raises(InputError, match=f"'adult' is a table; use images, or drop .{section}"):
         parse_config(f"{text}[{section}]\n{settings}", "table.toml")
 
