@@ -93,7 +93,7 @@ def label_rows(
     persons = None
     if data.split_by is not None:
         persons = persons_of(known_texts(values(data.split_by), data.missing))
-    test = set_aside(test, training, labels, clients, seed, where, data.split, persons)
+    test = set_aside(test, training, labels, groups, clients, seed, where, data.split, persons)
     return LabelledTable(labels, groups, test, classes, group_names, clients)
 
 
@@ -101,6 +101,7 @@ def set_aside(
     test: Bools | None,
     training: Bools,
     labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
     clients: Sequence[str] | None,
     seed: int,
     where: str,
@@ -118,7 +119,7 @@ def set_aside(
         real = np.flatnonzero(~training)
         owners = None if clients is None else [clients[row] for row in real.tolist()]
         people = None if persons is None else [persons[row] for row in real.tolist()]
-        test[real] = draw_test_rows(labels[real], owners, seed, people)
+        test[real] = draw_test_rows(labels[real], groups[real], owners, seed, people)
         if not test.any():
             each = "" if clients is None else " of a client"
             raise InputError(
@@ -126,6 +127,12 @@ def set_aside(
                 f"that there are no test rows among {len(labels)}; add some, or mark test rows in "
                 f"a column {split!r} (data.split)"
             )
+        whose = "" if persons is None else ", whole persons each,"
+        say(
+            f"{where}: the data do not say which rows test; {test.sum():,} of {len(labels):,}"
+            f"{whose} are set aside, a fifth of each class and evenly over its groups (the seed "
+            "says which)"
+        )
     return test & ~training
 
 

@@ -161,13 +161,15 @@ def say_likeness(names: Sequence[str], what: str) -> None:
 
 def draw_test_rows(
     labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
     clients: Sequence[str] | None,
     seed: int,
     persons: Sequence[Hashable] | None = None,
 ) -> npt.NDArray[np.bool_]:
     """Set aside a fifth of every class (of every client that the data names) for testing.
 
-    With `persons` whole persons are, whose rows are as nearly as possible a fifth of every class.
+    Its groups share that in proportion, as nearly as whole rows allow. With `persons` whole persons
+    are set aside, whose rows are as nearly as possible a fifth of every class.
     """
     owners = clients if clients is not None else [""] * len(labels)
     strata: dict[tuple[str, int], list[int]] = {}
@@ -178,9 +180,21 @@ def draw_test_rows(
     rng = np.random.default_rng([seed, _TEST_STREAM])
     test = np.zeros(len(labels), bool)
     for key in sorted(strata):
-        rows = np.array(strata[key])
-        test[rng.permutation(rows)[: int(TEST_FRACTION * rows.size + 0.5)]] = True
+        rows = rng.permutation(np.array(strata[key]))
+        held, of = np.unique(groups[rows], return_inverse=True)
+        shares = _divided(int(TEST_FRACTION * rows.size + 0.5), np.bincount(of))
+        for group in range(len(held)):
+            test[rows[of == group][: shares[group]]] = True
     return test
+
+
+def _divided(total: int, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A number of rows in proportion to sizes, ``[k]``, by the largest remainders."""
+    exact = total * sizes / max(1, sizes.sum())
+    found: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    largest = np.argsort(found - exact, kind="stable")[: total - found.sum()]
+    found[largest] += 1
+    return found
 
 
 def _draw_persons(

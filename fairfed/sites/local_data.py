@@ -198,7 +198,9 @@ def _images(data: SiteData, labels: LabelSpace, seed: int) -> tuple[ImageTable, 
     if data.split_by is not None:
         values = [records.columns[data.split_by][row] for row in use.rows[mapped.kept].tolist()]
         persons = persons_of(known_texts(values, data.missing))
-    test = set_aside(test, training, mapped.labels, None, seed, columns.where, data.split, persons)
+    test = set_aside(
+        test, training, mapped.labels, mapped.groups, None, seed, columns.where, data.split, persons
+    )
     known = LabelledTable(mapped.labels, mapped.groups, test, labels.classes, labels.groups)
     reading = reading_of(data, labels.image_size)
     table, lost = with_images(records, use.rows[mapped.kept], known, reading)

@@ -89,3 +89,15 @@ def test_rows_of_a_table_go_by_person(tmp_path: Path) -> None:
     sides = set(zip(frame["person"].tolist(), table.test.tolist(), strict=True))
     assert len(sides) == frame["person"].nunique()
     assert 0.2 < table.test.mean() < 0.7
+
+
+def test_without_a_division_groups_share_a_fifth_of_every_class(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, _ = _folder(tmp_path)
+    table = pd.read_csv(folder / "metadata.csv")
+    table["sex"] = ["f" if row // 2 % 3 == 0 else "m" for row in range(60)]
+    table.to_csv(folder / "metadata.csv", index=False)
+    found = load_images(configure(folder, 'data.sensitive = ["sex"]'))
+    assert found.cells(np.flatnonzero(found.test)).tolist() == [[2, 4], [2, 4]]
+    assert "12 of 60 are set aside, a fifth of each class" in caplog.text
