@@ -21,6 +21,7 @@ from generators.requests import Image, Request, request_seed
 from generators.store import encode_png
 from generators.training.autoencoder import train_critic
 from generators.training.dataset import CLIP, PIPELINE, TrainingImages, Work
+from generators.training.loop import trained
 from generators.training.making import ATTRIBUTES, write_checksums
 from generators.writing import explained
 from semantic.attributes import AttributeTable
@@ -161,8 +162,10 @@ def _card(material: Material, out: Path, judged: dict[str, Any], report: Quality
         "| network | steps | images seen |",
         "|---|---:|---:|",
     ]
-    for name, own in work.preset.schedules.items():
-        lines.append(f"| {name} | {own.steps:,} | {own.steps * own.batch_size:,} |")
+    for name in work.preset.schedules:
+        last = trained(work.folder, name)
+        if last is not None:
+            lines.append(f"| {name} | {last['step']:,} | {last['images']:,} |")
     lines += ["", "## Measured on real images that it never saw", ""]
     if judged:
         made, real = judged["synthetic"], judged["real"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -175,6 +176,14 @@ def _resume(
     for mean, stored in zip(average, state["average"], strict=True):
         mean.copy_(stored)
     return int(state["step"])
+
+
+def trained(folder: Path, name: str) -> dict[str, Any] | None:
+    """What the log of a network says of its last steps; None if there is none."""
+    path = folder / f"{name}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    found: dict[str, Any] | None = json.loads(lines[-1]) if lines else None
+    return found
 
 
 def _log(path: Path, step: int, window: list[float], schedule: Schedule) -> None:

@@ -48,6 +48,8 @@ def test_a_folder_becomes_a_generator_with_a_card(
     card = (out / "README.md").read_text()
     assert "images of bar, disc" in card
     assert f'model = "{out}/stable-diffusion"' in card
+    last = json.loads((out / "work" / "clip.jsonl").read_text().splitlines()[-1])
+    assert f"| clip | {last['step']} | {last['images']} |" in card
     figures = json.loads((out / "quality.json").read_text())
     assert figures["images"] == 8
     assert set(figures["judge"]["synthetic"]["recalls"]) == {"bar", "disc"}
