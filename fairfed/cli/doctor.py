@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fairfed import __version__
-from fairfed.cli.model_files import configured_models
+from fairfed.cli.model_files import configured_devices, configured_models
 from fairfed.systems import PACKAGES
 from semantic.encoder import hash_file
 
@@ -78,7 +78,9 @@ def _print_files(console: Console) -> bool:
 
 
 def _print_models(console: Console, path: Path) -> bool:
-    """Say which models of a configuration are on disk, and how to get the others."""
+    """Say which models of a configuration are on disk, and where what would be computed."""
+    said = ", ".join(f"{what} on {where}" for what, where in configured_devices(path).items())
+    console.print(f"With {escape(str(path))}: {said}", soft_wrap=True)
     models = configured_models(path)
     for model in models:
         name = f"{model.setting} = {escape(model.value)}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from fairfed.config import Config, GeneratorConfig, PipelineConfig, SemanticConfig, load_model
 from fairfed.sites.semantics import noun_table
 from fairfed.sites.sight import WHAT_TO_DO
+from generators.device import torch_device
 from generators.diffusion.families import HUB_NAME, SINGLE_FILE
 from generators.diffusion.generator import own_generator
 from generators.diffusion.settings import BUNDLED_MODEL, embedding_file, lora_file
@@ -37,6 +38,18 @@ class ModelFile:
 def configured_models(path: Path) -> list[ModelFile]:
     """The models of a configuration file, of a run or of an augmentation."""
     return models_of(_read(path))
+
+
+def configured_devices(path: Path) -> dict[str, str]:
+    """Where what a configuration file asks for would be computed, by what it is.
+
+    Raises `InputError` if this machine has no such device.
+    """
+    config = _read(path)
+    found = {"images are generated": torch_device(config.generator.device, "generator.device")}
+    if isinstance(config, Config):
+        found = {"clients train": torch_device(config.device, "device"), **found}
+    return found
 
 
 def models_of(config: Config | PipelineConfig) -> list[ModelFile]:

@@ -107,3 +107,15 @@ def test_what_is_missing_is_printed_and_fails(
     assert "hf download nobody/nothing" in shown
     path.write_text("")
     assert doctor.examine(path)
+
+
+def test_where_it_would_be_computed_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('device = "cpu"\n[generator]\ndevice = "cpu"\n')
+    assert doctor.examine(path)
+    assert "clients train on cpu, images are generated on cpu" in capsys.readouterr().out
+    path.write_text('device = "cuda:99"\n')
+    with pytest.raises(InputError, match="device is 'cuda:99', and torch finds"):
+        doctor.examine(path)
