@@ -80,6 +80,24 @@ def test_both_bounds_hold_whatever_they_are(
 
 
 @settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.floats(0, 1), min_size=2, max_size=6).filter(lambda raw: sum(raw) > 0),
+    st.lists(st.integers(1, 1000), min_size=6, max_size=6),
+    st.floats(0.05, 1),
+    st.floats(0, 1),
+)
+def test_whatever_a_liar_says_of_itself_its_weight_is_bounded(
+    raw: list[float], told: list[int], cap: float, floor: float
+) -> None:
+    """As docs/steering.md states: at least its own floor, at most what the others' floors leave."""
+    n, allowed = np.array(told[: len(raw)], float), np.ones(len(raw), bool)
+    most = limit(cap, allowed)
+    floors = np.minimum(floor * n / n.sum(), most)
+    weight = raised(raw, n.tolist(), Bounds(cap, floor)).weight[0]
+    assert floors[0] - 1e-9 <= weight <= min(most, 1 - floors[1:].sum()) + 1e-9
+
+
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(0.01, 1), min_size=2, max_size=6), st.floats(0, 1))
 def test_between_the_bounds_nothing_but_a_common_factor_changes(
     raw: list[float], share: float

@@ -93,7 +93,7 @@ def test_it_runs_beside_synthetic_images_and_a_probe(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (('arms=[{name="A", adapt="lora"}]',), "'A': adapt and from_scratch are of model 'clip'"),
+        (('arms=[{name="A", adapt="lora"}]',), "'A': adapt is of a pretrained network"),
         (("model=clip", 'arms=[{name="A", from_scratch=true}]'), "nothing pretrained to adapt"),
         (
             ("model=clip", "inversion.start=2", 'arms=[{name="A", inversion="client"}]'),
