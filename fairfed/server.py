@@ -31,6 +31,7 @@ from fairfed.sites.receipts import Receipts
 from fairfed.sites.study import Study, study_of
 from fairfed.system import kind_of, simulated_study, system_of
 from fairfed.systems.classifier.gallery import write_gallery
+from generators.device import torch_device
 from semantic.encoder import check_source
 from semantic.errors import InputError
 
@@ -108,6 +109,7 @@ def checked(config: Config) -> Study:
         If data, models or settings are not as they should be.
     """
     check_tracker(config)
+    torch_device(config.device, "device")
     if config.semantic.encoder != "bundled":
         check_source(config.semantic.encoder)  # sooner than the data are read
     real = config.federation is not None

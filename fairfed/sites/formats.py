@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,15 @@ def write_as(kind: str, model: PackagedModel, folder: Path) -> Path:
     rows = {0: torch.export.Dim("rows", min=1)}
     path = folder / FORMATS[kind]
     try:
-        program = torch.export.export(model, (torch.zeros(2, *shape),), dynamic_shapes=(rows,))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how both exporters work inside
+            program = torch.export.export(model, (torch.zeros(2, *shape),), dynamic_shapes=(rows,))
     except (RuntimeError, ValueError, TypeError) as error:
         why = str(error).strip().splitlines()[0]
         raise InputError(UNFIT.format(kind=kind, model=name, why=why)) from error
     write = _onnx if kind == "onnx" else torch.export.save
-    with explained(folder), written_whole(path) as draft:
+    with explained(folder), written_whole(path) as draft, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         # both look at the ending
         named = draft.with_name(f"{draft.name}{path.suffix}")
         write(program, named)

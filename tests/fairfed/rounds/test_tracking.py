@@ -12,6 +12,7 @@ import pytest
 
 from fairfed.config import Config
 from fairfed.rounds.tracking import check_tracker, figures
+from fairfed.server import checked
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, play
 
@@ -107,6 +108,11 @@ def test_every_round_of_every_arm_is_told(
     assert len({name for name, _, _ in told.rows}) == 2
     if kind != "tensorboard":
         assert told.params["train.lr"] == config.train.lr
+
+
+def test_a_device_that_is_not_here_is_refused_before_the_run(small: Small) -> None:
+    with pytest.raises(InputError, match="device is 'cuda:7', and torch finds"):
+        checked(small(ARMS, "device=cuda:7"))
 
 
 def test_figures_are_of_all_test_rows() -> None:

@@ -14,15 +14,11 @@ from fairfed.sites.packaged import load_model
 from fairfed.systems.classifier.exporting import export_run
 from semantic.errors import InputError
 
-WARNED = pytest.mark.filterwarnings("ignore")
-"""Both exporters warn of what is their own."""
-
 
 def _images(n: int) -> torch.Tensor:
     return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
-@WARNED
 def test_logits_are_the_same_in_every_format(finished_small: Config, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     run, formats = finished_small.run_directory, ("onnx", "torch-export")
