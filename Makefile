@@ -3,9 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-# One more than there are cores: tests of processes that talk to each other mostly wait.
-PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(PROCESSES) --maxprocesses=5 --dist=worksteal --durations=15
+PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal --durations=15
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage check format bench weights docs clean
@@ -27,7 +25,7 @@ $(STAMP)-extras: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dicom,onnx]'
 	touch $@
 
-test: $(STAMP)-extras ## all tests, in up to five processes
+test: $(STAMP)-extras ## all tests, on up to four cores
 	$(PYTEST)
 
 coverage: $(STAMP)-extras ## the same, with the lines that no test reaches; half as long again

@@ -72,12 +72,12 @@ def _assert_same_models(ends: tuple[Path, Path], names: set[str], tolerance: flo
             assert np.abs(array - other[arm][name]).max() <= tolerance, (arm, name)
 
 
-def test_a_classifier_ends_with_the_same_weights(ends: Ends) -> None:
+def _a_classifier_ends_with_the_same_weights(ends: Ends) -> None:
     _assert_same_models(ends["classifier"], {"fedavg", "both", "iid"}, 1e-6)
     assert any(np.ptp(value) > 0 for value in _models(ends["classifier"][0])["both"].values())
 
 
-def test_peers_meet_as_in_process(ends: Ends) -> None:
+def _peers_meet_as_in_process(ends: Ends) -> None:
     for mine, other in zip(*map(logged, ends["peers"]), strict=True):
         assert mine.get("structure") == other.get("structure")
         assert mine["links"] == other["links"]
@@ -85,11 +85,19 @@ def test_peers_meet_as_in_process(ends: Ends) -> None:
         assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
 
-def test_zero_shot_learning_ends_with_the_same_generator(ends: Ends) -> None:
+def _zero_shot_learning_ends_with_the_same_generator(ends: Ends) -> None:
     _assert_same_models(ends["zsl"], {"fedzsl-ska"}, 1e-5)
 
 
-def test_a_table_has_the_same_columns_and_models(ends: Ends) -> None:
+def _a_table_has_the_same_columns_and_models(ends: Ends) -> None:
     one, other = (json.loads((run / "columns.json").read_text()) for run in ends["table"])
     assert one == other
     _assert_same_models(ends["table"], {"fedavg", "reweighed", "fair-fate"}, 1e-6)
+
+
+def test_every_system_ends_as_in_process(ends: Ends) -> None:
+    """In one test, for Ray to start once, whichever worker has it."""
+    _a_classifier_ends_with_the_same_weights(ends)
+    _peers_meet_as_in_process(ends)
+    _zero_shot_learning_ends_with_the_same_generator(ends)
+    _a_table_has_the_same_columns_and_models(ends)
