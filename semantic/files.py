@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def cache_folder(kind: str) -> Path:
+    """Where this user's cache has things of a kind."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "fairfed" / kind
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A draft beside a file, which takes its place at the end; after an error nothing is left.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from semantic.arrays import Floats, Indices
 from semantic.errors import InputError
 from semantic.privacy import Guarantee, gaussian_sigma
-from semantic.release import CLIP, NoisedPrototypes, Prototype, unit
+from semantic.release import CLIP, NoisedPrototypes, Prototype, clipped, unit
 
 
 def sensitivity(clip: float) -> float:
@@ -142,10 +142,9 @@ def sum_prototypes(
     if not np.isfinite(rows).all():
         bad = int((~np.isfinite(rows).all(1)).sum())
         raise InputError(f"{bad} of {len(rows)} embeddings are not finite; check those images")
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
     different = {name: row for row, name in enumerate(dict.fromkeys(names))}
     where = np.array([different[name] for name in names], np.int64)[positions]
     found = PrototypeSums.zero(tuple(different), rows.shape[1], clip, encoder)
-    np.add.at(found.sums, where, rows * (clip / np.maximum(norms, clip)))
+    np.add.at(found.sums, where, clipped(rows, clip))
     np.add.at(found.counts, where, 1)
     return found

@@ -160,6 +160,12 @@ def merge_prototypes(releases: Iterable[NoisedPrototypes]) -> NoisedPrototypes:
     return reduce(add, found)
 
 
+def clipped(rows: Floats, clip: float) -> Floats:
+    """Rows ``[n, dimension]``, longer ones shortened to the norm `clip`."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows * (clip / np.maximum(norms, clip)))
+
+
 def unit(vector: Floats) -> tuple[float, ...]:
     """The direction of a vector that is not zero."""
     return tuple(float(x) for x in vector / np.linalg.norm(vector))

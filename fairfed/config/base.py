@@ -23,6 +23,8 @@ Strings = Annotated[tuple[str, ...], Field(strict=False)]
 """A TOML array of strings; `strict` would refuse its list where a tuple is declared."""
 Pair = Annotated[tuple[float, float], Field(strict=False)]
 """A TOML array of two numbers."""
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+"""torch's name of where to compute; `auto`: CUDA where there is any."""
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:

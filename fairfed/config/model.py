@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from fairfed.config.adaptation import AdaptConfig, SpecialiseConfig
-from fairfed.config.base import Once, OneOf, Section, Strings, tabled
+from fairfed.config.base import Device, Once, OneOf, Section, Strings, tabled
 from fairfed.config.classifiers import LIBRARIES, MODELS, with_package
 from fairfed.config.coherence import CHECKS
 from fairfed.config.data import DataConfig, PartitionConfig
@@ -103,9 +103,8 @@ class Config(Agreement):
         description="Clients that work at the same time. No more than there are cores: PyTorch's "
         "threads are divided among them.",
     )
-    device: str = Field(
+    device: Device = Field(
         "cpu",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="Where clients train: `cpu`, `cuda` (of several GPUs, each in turn gets a "
         "client), `cuda:1`, `mps`, or `auto`, CUDA where there is any. (The generator's: "
         "`generator.device`.)",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from fairfed.config.base import Section, Strings, tabled
+from fairfed.config.base import Device, Section, Strings, tabled
 from fairfed.config.data import DataConfig
 from fairfed.config.sections import GeneratorConfig, SemanticConfig
 from fairfed.config.synthesis import CellSettings, ConditioningConfig, CurationConfig
@@ -53,9 +53,8 @@ class InversionConfig(Section):
     company: int = Field(
         60, ge=1, description="Images that are inverted together to fix the batch's statistics."
     )
-    device: str = Field(
+    device: Device = Field(
         "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
     )
     batch_size: int = Field(64, ge=1, description="Images inverted together.")

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from fairfed.config.arms import Arm as Arm
 from fairfed.config.arms import Augmentation, Debias
 from fairfed.config.arms import FairnessConfig as FairnessConfig
-from fairfed.config.base import Section, Strings
+from fairfed.config.base import Device, Section, Strings
 from semantic.naming import unfit_template
 
 Optimizer = Literal["sgd", "adam", "adamw"]
@@ -197,8 +197,7 @@ class GeneratorConfig(GeneratorSettings):
         (),
         description="Files of textual inversion, as `FILE` or `FILE=TOKEN`: words for prompts.",
     )
-    device: str = Field(
+    device: Device = Field(
         "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
     )

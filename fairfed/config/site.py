@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fairfed.config.base import Once, OneOf, Section, Strings, tabled
+from fairfed.config.base import Device, Once, OneOf, Section, Strings, tabled
 from fairfed.config.data import ReadingConfig
 from fairfed.config.load import load_model
 from fairfed.config.presets import with_preset
@@ -127,14 +127,12 @@ class SiteModels(Section):
 class SiteCompute(Section):
     """What the site computes with."""
 
-    device: str = Field(
+    device: Device = Field(
         "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="Of the generator: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.",
     )
-    training: str = Field(
+    training: Device = Field(
         "cpu",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="Of classifiers, likewise.",
     )
     threads: int | None = Field(

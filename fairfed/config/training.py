@@ -84,6 +84,11 @@ def adaptation_of(config: Agreement, arm: Arm | None) -> Adaptation | None:
     return own or (config.adapt.method if config.model == "clip" else None)
 
 
+def trains_part(config: Agreement, arm: Arm | None) -> bool:
+    """Whether an arm trains and sends a part of a network other than CLIP."""
+    return config.model != "clip" and adaptation_of(config, arm) not in (None, "full")
+
+
 def embeds_once(config: Agreement, arm: Arm | None) -> bool:
     """Whether images are embedded once: their embeddings stay the same in training."""
     head_alone = config.model == "clip" and adaptation_of(config, arm) in ("head", "prompt")

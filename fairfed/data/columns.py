@@ -18,6 +18,7 @@ from semantic.errors import InputError
 
 if TYPE_CHECKING:
     from fairfed.config import DataConfig
+    from fairfed.config.data import ReadingConfig
 
 
 def require_columns(found: Sequence[str], data: DataConfig, where: str) -> None:
@@ -90,9 +91,7 @@ def label_rows(
         for name in data.sensitive
     }
     group_names, groups = encode_groups(sensitive, len(labels))
-    persons = None
-    if data.split_by is not None:
-        persons = persons_of(known_texts(values(data.split_by), data.missing))
+    persons = read_persons(records, rows, data)
     test = set_aside(test, training, labels, groups, clients, seed, where, data.split, persons)
     return LabelledTable(labels, groups, test, classes, group_names, clients)
 
@@ -134,6 +133,16 @@ def set_aside(
             "says which)"
         )
     return test & ~training
+
+
+def read_persons(
+    records: Records, rows: Sequence[int], data: ReadingConfig
+) -> list[Hashable] | None:
+    """Whom some rows of a source are of; None where nothing says it (`data.split_by`)."""
+    if data.split_by is None:
+        return None
+    column = records.columns[data.split_by]
+    return persons_of(known_texts([column[row] for row in rows], data.missing))
 
 
 def persons_of(values: Sequence[str | None]) -> list[Hashable]:

@@ -25,7 +25,7 @@ from fairfed.data.records import Records
 from fairfed.data.saying import say
 from fairfed.data.stored import PixelFile, StoredImages
 from semantic.errors import InputError
-from semantic.files import written_whole
+from semantic.files import cache_folder, written_whole
 
 if TYPE_CHECKING:
     from fairfed.config import DataConfig
@@ -70,7 +70,8 @@ def in_file(
     decode: Callable[[PixelWriter], Reading],
 ) -> tuple[StoredImages, Reading]:
     """The images of some rows, decoded now or found; only one process of a machine decodes."""
-    folder, shape = cache_directory(data.cache), (len(rows), data.image_size, data.image_size, 3)
+    folder = cache_folder("decoded") if data.cache is None else Path(data.cache)
+    shape = len(rows), data.image_size, data.image_size, 3
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # these are a site's real images
     path = folder / f"{_key(records, rows, data)}.pixels"
@@ -87,14 +88,6 @@ def in_file(
                 draft.write_text(json.dumps(asdict(read)))
         read = Reading(**json.loads(about.read_text()))
     return StoredImages.whole(PixelFile(path, shape)), read
-
-
-def cache_directory(configured: str | None) -> Path:
-    """Directory of decoded images: as configured, or in the user's cache."""
-    if configured is not None:
-        return Path(configured)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "fairfed" / "decoded"
 
 
 def _check_space(folder: Path, shape: tuple[int, ...]) -> None:

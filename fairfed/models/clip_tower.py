@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairfed.models.partial import asking_for_biases, lora_layers
 from generators.lora import add_lora
 
 STEM = ("conv1", "conv2", "conv3")
@@ -54,38 +55,17 @@ def with_lora(tower: nn.Module, rank: int, generator: torch.Generator) -> nn.Mod
     pool = getattr(tower, "attnpool", None)
     if isinstance(pool, AttentionPool2d):
         tower.attnpool = CallingPool(pool)
-    return _asking_for_biases(add_lora(tower, _layers(tower), rank, generator))
+    return asking_for_biases(add_lora(tower, lora_layers(tower, _stays), rank, generator))
 
 
-def _layers(tower: nn.Module) -> list[str]:
-    """Names of the layers that LoRA changes."""
-    attentions = [n for n, m in tower.named_modules() if isinstance(m, nn.MultiheadAttention)]
-    # peft adapts the output projection together with its attention.
-    inside = tuple(f"{name}." for name in attentions)
-    linear = [
-        name
-        for name, module in tower.named_modules()
-        if isinstance(module, nn.Linear) and not name.startswith(inside)
-    ]
-    # A transformer's one convolution cuts the patches; it stays.
-    convolutions = [
-        name
-        for name, module in tower.named_modules()
-        if isinstance(module, nn.Conv2d) and name.split(".")[-1] != "proj" and name not in STEM
-    ]
-    return attentions + linear + convolutions
+def _stays(name: str, layer: nn.Module) -> bool:
+    """Whether LoRA leaves a layer: of a stem, or a transformer's, which cuts the patches."""
+    return isinstance(layer, nn.Conv2d) and (name in STEM or name.split(".")[-1] == "proj")
 
 
 def with_biases(tower: nn.Module) -> nn.Module:
-    """Ask for gradients of the biases alone (BitFit; Ben Zaken et al. 2022, arXiv 2106.10199)."""
-    return _asking_for_biases(tower.requires_grad_(False))
-
-
-def _asking_for_biases(tower: nn.Module) -> nn.Module:
-    for name, parameter in tower.named_parameters():
-        if name.endswith("bias"):
-            parameter.requires_grad_(True)
-    return tower
+    """Ask for gradients of the biases alone."""
+    return asking_for_biases(tower.requires_grad_(False))
 
 
 def reinitialise(tower: nn.Module, generator: torch.Generator) -> nn.Module:

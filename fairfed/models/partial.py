@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -66,16 +66,17 @@ def partly_trained(
     """A network adapted in place: its `head`; it and all `bias`es; these and low-rank changes."""
     head = list(network.state_dict())[-1].rpartition(".")[0]
     if method == "lora":
-        layers = _layers(network, head)
+        # peft has low ranks for plain convolutions alone.
+        layers = lora_layers(
+            network, lambda name, layer: name == head or getattr(layer, "groups", 1) > 1
+        )
         if not layers:
             raise InputError(NO_LAYERS)
         add_lora(network, layers, rank, generator)
     else:
         network.requires_grad_(False)
     if method != "head":
-        for name, parameter in network.named_parameters():
-            if name.endswith("bias"):
-                parameter.requires_grad_(True)
+        asking_for_biases(network)
     network.get_submodule(head).requires_grad_(True)
     return PartlyTrained(network)
 
@@ -98,16 +99,24 @@ def whole_state(model: PartlyTrained) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in network.state_dict().items()}
 
 
-def _layers(network: nn.Module, head: str) -> list[str]:
-    """Names of the layers that LoRA changes: attentions, linear layers, plain convolutions."""
+def asking_for_biases(network: nn.Module) -> nn.Module:
+    """Ask for gradients of all biases (BitFit; Ben Zaken et al. 2022, arXiv 2106.10199)."""
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            parameter.requires_grad_(True)
+    return network
+
+
+def lora_layers(network: nn.Module, left_out: Callable[[str, nn.Module], bool]) -> list[str]:
+    """Names of the layers that LoRA changes: attentions, linear layers, convolutions."""
     modules = dict(network.named_modules())
     attentions = [name for name, one in modules.items() if isinstance(one, nn.MultiheadAttention)]
     inside = tuple(f"{name}." for name in attentions)  # peft adapts these with their attention
     others = [
         name
         for name, one in modules.items()
-        if (isinstance(one, nn.Linear) or (isinstance(one, nn.Conv2d) and one.groups == 1))
-        and name != head
+        if isinstance(one, nn.Linear | nn.Conv2d)
+        and not left_out(name, one)
         and not name.startswith(inside)
     ]
     return attentions + others

@@ -7,7 +7,7 @@ so that clients can train at the same time in threads and still repeat exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Literal
@@ -104,23 +104,21 @@ def train_epochs(
         network.train()
         origin = (anchor or network).parameters() if proximal else ()
         start = [p.detach().to(device, copy=True) for p in origin]
+
+        def loss_of(batch: Tensor) -> Tensor:
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=amp):
+                return _batch_loss(
+                    network, inputs, labels, loss_weights, batch, augmentation, generator, device
+                )
+
         mean = math.nan
         for _ in range(epochs):
             rows = epoch_rows(len(labels), generator, weights, samples_per_epoch)
             total = 0.0
             batches = rows.tensor_split(math.ceil(len(rows) / batch_size))
             for first in range(0, len(batches), accumulate):
-                together = batches[first : first + accumulate]
-                n = sum(len(batch) for batch in together)
                 steps.zero_grad(set_to_none=True)
-                for batch in together:
-                    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=amp):
-                        loss = _batch_loss(
-                            network, inputs, labels, loss_weights, batch, augmentation, generator,
-                            device,
-                        )  # fmt: skip
-                    (loss * (len(batch) / n)).backward()
-                    total += loss.item() * len(batch)
+                total += _add_gradients(loss_of, batches[first : first + accumulate])
                 for parameter, extra in zip(own, correction or (), strict=False):
                     if parameter.grad is not None:
                         parameter.grad.add_(extra.to(device))
@@ -133,6 +131,16 @@ def train_epochs(
         if network is not model:
             model.load_state_dict(network.state_dict())
     return mean
+
+
+def _add_gradients(loss_of: Callable[[Tensor], Tensor], batches: Sequence[Tensor]) -> float:
+    """Add the gradients of the mean loss over all rows of some batches; their summed losses."""
+    n, total = sum(len(batch) for batch in batches), 0.0
+    for batch in batches:
+        loss = loss_of(batch)
+        (loss * (len(batch) / n)).backward()
+        total += loss.item() * len(batch)
+    return total
 
 
 @contextmanager

@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 
 Log = Callable[[dict[str, float], int], None]
 """Takes the figures of a round, and its number."""
-PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
-MISSING = "track = {kind!r} needs the package {package}: pip install {package}; or leave track out"
+MISSING = "track = {kind!r} needs the package {kind}: pip install {kind}; or leave track out"
 
 
 def check_tracker(config: Config) -> None:
     """Raise `InputError` if the package of `track` is not installed."""
-    if config.track is not None and importlib.util.find_spec(PACKAGES[config.track]) is None:
-        raise InputError(MISSING.format(kind=config.track, package=PACKAGES[config.track]))
+    if config.track is not None and importlib.util.find_spec(config.track) is None:
+        raise InputError(MISSING.format(kind=config.track))
 
 
 def figures(row: Mapping[str, Any]) -> dict[str, float]:
@@ -69,7 +68,8 @@ class Tracked:
 
     def __init__(self, watcher: Watcher, config: Config) -> None:
         self._watcher, self._config = watcher, config
-        self._logs: dict[str, tuple[Log, Callable[[], object]]] = {}
+        self._arm: Arm | None = None  # whose rounds are told; arms come one after the other
+        self._end: Callable[[], object] = lambda: None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._watcher, name)
@@ -77,16 +77,16 @@ class Tracked:
     def trained_round(self, arm: Arm, row: dict[str, Any]) -> None:
         """Tell both."""
         self._watcher.trained_round(arm, row)
-        if arm.slug not in self._logs:
-            self.close()  # arms come one after the other
-            self._logs[arm.slug] = _OPEN[str(self._config.track)](self._config, arm)
-        self._logs[arm.slug][0](figures(row), int(row["round"]))
+        if arm != self._arm:
+            self.close()
+            self._arm = arm
+            self._log, self._end = _OPEN[str(self._config.track)](self._config, arm)
+        self._log(figures(row), int(row["round"]))
 
     def close(self) -> None:
         """End what is open."""
-        while self._logs:
-            _, (_, end) = self._logs.popitem()
-            end()
+        end, self._end = self._end, lambda: None
+        end()
 
 
 def _tensorboard(config: Config, arm: Arm) -> tuple[Log, Callable[[], object]]:

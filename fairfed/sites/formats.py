@@ -42,20 +42,16 @@ def write_as(kind: str, model: PackagedModel, folder: Path) -> Path:
         shape = (len(input_names(model.study.table)),)
     rows = {0: torch.export.Dim("rows", min=1)}
     path = folder / FORMATS[kind]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of how both exporters work inside
-            program = torch.export.export(model, (torch.zeros(2, *shape),), dynamic_shapes=(rows,))
-    except (RuntimeError, ValueError, TypeError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise InputError(UNFIT.format(kind=kind, model=name, why=why)) from error
     write = _onnx if kind == "onnx" else torch.export.save
-    with explained(folder), written_whole(path) as draft, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # both look at the ending
-        named = draft.with_name(f"{draft.name}{path.suffix}")
-        write(program, named)
-        named.replace(draft)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how both exporters work inside
+        try:
+            program = torch.export.export(model, (torch.zeros(2, *shape),), dynamic_shapes=(rows,))
+        except (RuntimeError, ValueError, TypeError) as error:
+            why = str(error).strip().splitlines()[0]
+            raise InputError(UNFIT.format(kind=kind, model=name, why=why)) from error
+        with explained(folder), written_whole(path) as draft:
+            write(program, draft)
     return path
 
 

@@ -12,7 +12,7 @@ from fairfed.config.data import DataConfig, ReadingConfig
 from fairfed.config.labels import MISSING, LabelSpace
 from fairfed.config.site import SiteConfig, SiteData
 from fairfed.config.table import Grouping, TableConfig
-from fairfed.data.columns import known_texts, persons_of, require_columns, set_aside
+from fairfed.data.columns import known_texts, read_persons, require_columns, set_aside
 from fairfed.data.grouping import name_groups
 from fairfed.data.load import InUse, rows_in_use, with_images
 from fairfed.data.reading import read_records
@@ -194,10 +194,7 @@ def _images(data: SiteData, labels: LabelSpace, seed: int) -> tuple[ImageTable, 
     mapped = map_rows(columns, data, labels)
     test = None if use.test is None else use.test[mapped.kept]
     training = use.training[mapped.kept]
-    persons = None
-    if data.split_by is not None:
-        values = [records.columns[data.split_by][row] for row in use.rows[mapped.kept].tolist()]
-        persons = persons_of(known_texts(values, data.missing))
+    persons = read_persons(records, use.rows[mapped.kept].tolist(), data)
     test = set_aside(
         test, training, mapped.labels, mapped.groups, None, seed, columns.where, data.split, persons
     )

@@ -5,7 +5,6 @@ Shared by the sites of a federation and by `fairfed.augmentation`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from fairfed.config import SemanticConfig
 from semantic.attributes import AttributeTable, load_attributes, table_from_names
 from semantic.errors import InputError
+from semantic.files import cache_folder
 from semantic.naming import CROSSED, TEMPLATES
 from semantic.space import SemanticSpace
 
@@ -74,7 +74,4 @@ def _called(table: AttributeTable, semantic: SemanticConfig | Meaning) -> Attrib
 
 def store_directory(configured: str | None) -> Path:
     """Directory of the store of synthetic images: as configured, or in the user's cache."""
-    if configured is not None:
-        return Path(configured)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "fairfed" / "synthetic"
+    return cache_folder("synthetic") if configured is None else Path(configured)

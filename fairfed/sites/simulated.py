@@ -13,6 +13,7 @@ from flwr.app import Context
 from fairfed.config import Config
 from fairfed.config.federation import AttributeRows, FederationConfig, agreed
 from fairfed.config.labels import LabelSpace, found_space
+from fairfed.config.training import trains_part
 from fairfed.data import (
     FederatedImages,
     Federation,
@@ -184,7 +185,7 @@ def fingerprints(config: Config) -> dict[str, str]:
     """Hashes of weights that all must share, where only what differs from them travels."""
     if config.model == "clip" or config.heads is not None:
         return {ENCODER: load_encoder(config.semantic.encoder).fingerprint}
-    if config.weights is not None and any(arm.adapt not in (None, "full") for arm in config.arms):
+    if config.weights is not None and any(trains_part(config, arm) for arm in config.arms):
         return {WEIGHTS: weights_fingerprint(config.weights)}
     return {}
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from fairfed.config import Arm, Config, GeneratorConfig
 from fairfed.config.classifiers import MODELS, own_code
 from fairfed.config.federation import FederationConfig
-from fairfed.config.training import adaptation_of, conditioning_mode, embeds_once
+from fairfed.config.training import adaptation_of, conditioning_mode, embeds_once, trains_part
 from fairfed.data.stored import StoredImages
 from fairfed.data.tables import input_names
 from fairfed.once import once
@@ -318,13 +318,13 @@ class Workplace:
 
         if study.model in MODELS:
             return build()
-        method = adaptation_of(study, arm)
         # Built once, before clients train: what it draws is PyTorch's, which threads share.
-        if method in (None, "full"):
+        if not trains_part(study, arm):
             return deepcopy(self.kept(("own model", inputs), build))
         from generators.lora import copy_sharing_frozen
 
-        template = self.kept(("partly", method), lambda: self._partly(build(), str(method)))
+        method = str(adaptation_of(study, arm))
+        template = self.kept(("partly", method), lambda: self._partly(build(), method))
         with self._lock:
             return copy_sharing_frozen(template)
 

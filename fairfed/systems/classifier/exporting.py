@@ -19,6 +19,7 @@ from fairfed.config.federation import FederationConfig, agreed
 from fairfed.config.labels import found_space
 from fairfed.config.source import Kind
 from fairfed.config.table import TableConfig
+from fairfed.config.training import trains_part
 from fairfed.engines.private import records_from_bytes
 from fairfed.models.partial import PartlyTrained, whole_state
 from fairfed.rounds import checkpoint
@@ -76,7 +77,7 @@ def export_run(
     kept, run = checkpoint.load(path), read_run(run_dir)
     arrays = _arrays(config, arm, kept, run, client)
     study = _study_of(config, run_dir, arm)
-    if config.model != "clip" and arm.adapt not in (None, "full"):
+    if trains_part(config, arm):
         place = Workplace(study, ModelSources(weights=config.weights))
         model = cast("PartlyTrained", place.model_with(arrays, arm))
         arrays = {name: value.numpy() for name, value in whole_state(model).items()}
@@ -88,8 +89,10 @@ def export_run(
     save_model(out, study, arrays, config.semantic.encoder, facts)
     with explained(out):
         write_whole(out / CARD, _card(config, arm, study, summary, client).encode())
-    for kind in formats:
-        write_as(kind, load_model(out, own_code=True), out)
+    if formats:
+        written = load_model(out, own_code=True)
+        for kind in formats:
+            write_as(kind, written, out)
     return out / CARD
 
 

@@ -15,7 +15,7 @@ from fairfed.config.base import required
 from fairfed.sites.site import Rows, Site
 from fairfed.sites.workplace import Workplace
 from fairfed.systems.heads.sums import Floats
-from semantic.release import CLIP
+from semantic.release import CLIP, clipped
 
 DRAW = 301
 """What random numbers are drawn for."""
@@ -33,9 +33,7 @@ def features(place: Workplace, embeddings: NDArray[np.floating]) -> Floats:
 
     So no row changes a sum by more than is known beforehand.
     """
-    rows = np.asarray(embeddings, np.float64)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    rows = np.asarray(rows * (CLIP / np.maximum(norms, CLIP)))
+    rows = clipped(np.asarray(embeddings, np.float64), CLIP)
     wanted = required(place.study.heads).features
     if not wanted:
         return rows
@@ -60,10 +58,16 @@ def parts(site: Site) -> tuple[Rows, Rows]:
     An image's pixels and the seed say which it is of, whoever holds it. A part is looked at on its
     own: a cell that is large enough together may be too small in one of them.
     """
-    own, study = site.rows.train, site.study
-    share, key = required(study.heads).validation, study.seed.to_bytes(8, "big")
-    held = np.array([_uniform(site.images.images[row], key) < share for row in own], np.bool_)
+    own = site.rows.train
+    held = site.place.kept(("held for heads", site.split, site.name), lambda: _held(site))
     return site.said_rows(own[~held]), site.said_rows(own[held])
+
+
+def _held(site: Site) -> NDArray[np.bool_]:
+    """Which training rows are for validation: every message asks, and it takes all pixels."""
+    study, images = site.study, site.images.images
+    share, key = required(study.heads).validation, study.seed.to_bytes(8, "big")
+    return np.array([_uniform(images[row], key) < share for row in site.rows.train], np.bool_)
 
 
 def _uniform(image: NDArray[np.uint8], key: bytes) -> float:
