@@ -31,7 +31,8 @@ from scipy.special import expit
 from fairfed.config import Arm, Config, LabelSpace
 from fairfed.config.federation import agreed
 from fairfed.engines.inprocess import InProcessGrid
-from fairfed.sites.workplace import Workplace, sources_of
+from fairfed.sites.model_sources import sources_of
+from fairfed.sites.workplace import Workplace
 from fairfed.strategies.rules import RULES
 from fairfed.strategies.steered import FairnessSteered
 from fairfed.systems.classifier.build import build_strategy

@@ -23,10 +23,11 @@ from fairfed.sites.client_state import own_state
 from fairfed.sites.disk_memory import DiskMemory, stamp_of
 from fairfed.sites.local_data import load_site_data
 from fairfed.sites.memory import Memory
+from fairfed.sites.model_sources import ModelSources
 from fairfed.sites.progress import UnderWay, at_most
 from fairfed.sites.request import UNDER_WAY
 from fairfed.sites.site import Site, SiteRows
-from fairfed.sites.workplace import ModelSources, Workplace
+from fairfed.sites.workplace import Workplace
 from generators.writing import explained
 from semantic.errors import InputError
 from semantic.own_code import OWN

@@ -24,7 +24,8 @@ from fairfed.config.federation import FederationConfig
 from fairfed.config.training import embeds_once
 from fairfed.data.pixels import choose_window, decode, through_window
 from fairfed.data.tables import encode
-from fairfed.sites.workplace import ModelSources, Workplace
+from fairfed.sites.model_sources import ModelSources
+from fairfed.sites.workplace import Workplace
 from generators.writing import explained
 from semantic.errors import InputError
 

@@ -27,9 +27,10 @@ from fairfed.data.tables.fit import named_columns
 from fairfed.errors import PublicInputError
 from fairfed.once import once
 from fairfed.sites.collection import IID, MAIN, Sites, partition_of
+from fairfed.sites.model_sources import ENCODER, WEIGHTS, sources_of, weights_fingerprint
 from fairfed.sites.semantics import attribute_table
 from fairfed.sites.site import Site, SiteRows
-from fairfed.sites.workplace import ENCODER, WEIGHTS, Workplace, sources_of, weights_fingerprint
+from fairfed.sites.workplace import Workplace
 from semantic.encoder import load_encoder
 from semantic.errors import InputError
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from fairfed.config import Arm, Config, FederationConfig
 from fairfed.config.federation import agreed
+from fairfed.sites.model_sources import sources_of
 from fairfed.sites.request import STUDY
 from fairfed.sites.simulated import SimulatedSites, attribute_rows, fingerprints, simulated
-from fairfed.sites.workplace import Workplace, sources_of
+from fairfed.sites.workplace import Workplace
 from semantic.errors import InputError
 
 HAS_ARMS = "arms: a run with [{section}] has no arms; leave [[arms]] out, or [{section}]"

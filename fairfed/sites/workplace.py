@@ -8,14 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fairfed.config import Arm, Config, GeneratorConfig
+from fairfed.config import Arm, GeneratorConfig
 from fairfed.config.classifiers import MODELS, own_code
 from fairfed.config.federation import FederationConfig
 from fairfed.config.training import adaptation_of, conditioning_mode, embeds_once, trains_part
@@ -25,6 +24,7 @@ from fairfed.once import once
 from fairfed.sites.conditioning import describer
 from fairfed.sites.generation import diffusion_settings
 from fairfed.sites.memory import Memory
+from fairfed.sites.model_sources import ENCODER, WEIGHTS, ModelSources, weights_fingerprint
 from fairfed.sites.personal import norms_of
 from fairfed.sites.progress import images_done
 from fairfed.sites.semantics import Meaning, semantic_space, store_directory
@@ -37,7 +37,7 @@ from generators.plan import Budget, Cells, plan_cells, split_evenly
 from generators.store import ImageStore
 from generators.synthesis import Curation, Synthesiser
 from semantic.attributes import AttributeTable
-from semantic.encoder import hash_file, load_encoder
+from semantic.encoder import load_encoder
 from semantic.errors import InputError
 from semantic.own_code import own_function
 from semantic.space import Cell, CellScorer, SemanticSpace, known_groups
@@ -68,46 +68,10 @@ NO_WEIGHTS = (
     "the study trains a part of a pretrained network, whose weights every site must have: name the "
     "file in models.weights"
 )
-WEIGHTS = "weights"
-"""Name of a network's file of weights among the fingerprints of a study."""
 NO_NORM = (
     "train.batch_norm = 'local', and model {model!r} has no BatchNorm layer; leave it out, or "
     "choose another model"
 )
-ENCODER = "encoder"
-"""Name of CLIP among the fingerprints of a study."""
-
-
-@dataclass(frozen=True)
-class ModelSources:
-    """Where a machine has its models; never sent."""
-
-    # As `semantic.encoder`, `generator.model`, `.lora` and `.embeddings` name them.
-    encoder: str = "bundled"
-    generator: str = "bundled"
-    lora: tuple[str, ...] = ()
-    embeddings: tuple[str, ...] = ()
-    device: str = "auto"  # as `generator.device`
-    training: str = "cpu"  # where classifiers train
-    # Directory of the store of synthetic images; None for the user's cache.
-    store: str | None = None
-    weights: str | None = None  # of the network that a study names
-
-
-def weights_fingerprint(source: str) -> str:
-    """SHA-256 of a file of weights; `InputError` if there is none."""
-    if not Path(source).is_file():
-        raise InputError(f"weights {source!r}: no such file; give a .safetensors or .pt file")
-    return hash_file(Path(source))
-
-
-def sources_of(config: Config) -> ModelSources:
-    """The models of the machine that a run's configuration is of."""
-    generator = config.generator
-    return ModelSources(
-        config.semantic.encoder, generator.model, generator.lora, generator.embeddings,
-        generator.device, config.device, config.synthesis.store, config.weights,
-    )  # fmt: skip
 
 
 class Workplace:

@@ -25,10 +25,11 @@ from fairfed.models.partial import PartlyTrained, whole_state
 from fairfed.rounds import checkpoint
 from fairfed.rounds.run_lock import CONFIG
 from fairfed.sites.formats import write_as
+from fairfed.sites.model_sources import ENCODER, ModelSources
 from fairfed.sites.packaged import load_model, save_model
 from fairfed.sites.personal import norms_key, personal_key
 from fairfed.sites.simulated import attribute_rows, fingerprints
-from fairfed.sites.workplace import ENCODER, ModelSources, Workplace
+from fairfed.sites.workplace import Workplace
 from generators.writing import explained
 from semantic.encoder import load_encoder
 from semantic.errors import InputError

@@ -15,8 +15,9 @@ from fairfed.models import build_model
 from fairfed.models.library import load_weights
 from fairfed.models.partial import PartlyTrained, partly_trained, whole_state
 from fairfed.rounds import checkpoint
+from fairfed.sites.model_sources import ModelSources
 from fairfed.sites.packaged import load_model
-from fairfed.sites.workplace import ModelSources, Workplace
+from fairfed.sites.workplace import Workplace
 from fairfed.systems.classifier.exporting import export_run
 from semantic.errors import InputError
 from tests.fairfed.runs import logged, place_of, play, run_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fairfed.config import Config
 from fairfed.config.federation import agreed
 from fairfed.config.labels import LabelSpace
-from fairfed.sites.workplace import Workplace, sources_of
+from fairfed.sites.model_sources import sources_of
+from fairfed.sites.workplace import Workplace
 
 LABELS = LabelSpace(classes=("no", "yes"), sensitive={"sex": ("f", "m")}, found_groups=("f", "m"))
 

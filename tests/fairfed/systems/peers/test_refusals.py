@@ -9,8 +9,8 @@ from flwr.app import ArrayRecord, Message
 
 from fairfed.config import Config, load_config, parse_config
 from fairfed.server import checked
+from fairfed.sites.model_sources import ENCODER
 from fairfed.sites.request import STUDY, Request
-from fairfed.sites.workplace import ENCODER
 from fairfed.system import simulated_study
 from fairfed.systems.peers import node
 from semantic.errors import InputError

@@ -10,7 +10,8 @@ import pytest
 from flwr.app import Message
 
 from fairfed.config import Config
-from fairfed.sites.workplace import ModelSources, Workplace
+from fairfed.sites.model_sources import ModelSources
+from fairfed.sites.workplace import Workplace
 from fairfed.system import simulation_of
 from semantic.errors import InputError
 from tests.fairfed.runs import place_of
