@@ -31,7 +31,7 @@ test: $(STAMP)-extras ## all tests, on up to four cores
 coverage: $(STAMP)-extras ## the same, with the lines that no test reaches; half as long again
 	$(PYTEST) --cov --cov-report=term
 
-check: setup ## linter, formatter, types, arrows between the packages
+check: $(STAMP)-extras ## linter, formatter, types, arrows between the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
