@@ -200,6 +200,32 @@ def _hiding_what_is_private(config: Config) -> str:
     return ""
 
 
+def _summing_what_sums(config: Config) -> str:
+    if not config.privacy.secure_sum:
+        return ""
+    asked = "privacy.secure_sum"
+    for name in (*SYSTEMS, "system"):
+        if name != "heads" and getattr(config, name) is not None:
+            return (
+                f"{asked}: is of classifiers and of [heads], and this run has {name}; leave it out"
+            )
+    if config.heads is not None and "cof" in config.heads.heads:
+        return (
+            f"heads: 'cof' compares the sites' own means, and with {asked} there are none; drop it"
+        )
+    for arm in config.arms:
+        for what, there in (
+            ("control_variates", arm.control_variates),
+            ("inversion", arm.inversion),
+        ):
+            if there:
+                return (
+                    f"arms: {arm.name!r} has {what}, which needs what each client sends; with "
+                    f"{asked} the server learns sums alone; drop one"
+                )
+    return ""
+
+
 CHECKS: tuple[Callable[[Config], str], ...] = (
     _of_one_kind,
     _within_the_run,
@@ -208,5 +234,6 @@ CHECKS: tuple[Callable[[Config], str], ...] = (
     _of_systems_that_can_work,
     _adapting_what_is_there,
     _hiding_what_is_private,
+    _summing_what_sums,
 )
 """In the order in which a user is told."""

@@ -16,6 +16,7 @@ from fairfed.config.heads import HeadsConfig
 from fairfed.config.inversion import InversionConfig
 from fairfed.config.labels import LabelSpace
 from fairfed.config.peers import PeersConfig
+from fairfed.config.privacy import PrivacyConfig
 from fairfed.config.sections import (
     Arm,
     FairnessConfig,
@@ -74,6 +75,7 @@ class Agreement(Section):
     conditioning: ConditioningSettings = tabled(ConditioningSettings, "conditioning")
     curation: CurationSettings = tabled(CurationSettings, "curation")
     fairness: FairnessConfig = tabled(FairnessConfig, "fairness")
+    privacy: PrivacyConfig = tabled(PrivacyConfig, "privacy")
     adapt: AdaptConfig = tabled(AdaptConfig, "adapt")
     specialise: SpecialiseConfig | None = Field(None, description="See `[specialise]`.")
     heads: HeadsConfig | None = Field(None, description="See `[heads]`.")

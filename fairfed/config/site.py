@@ -179,7 +179,22 @@ class SitePolicy(Section):
         "approved; where any is named, no other is permitted.",
     )
     min_sites: int = Field(
-        1, ge=1, description="Smallest number of sites that a study may have (its `min_sites`)."
+        1,
+        ge=1,
+        description="Smallest number of sites that a study may have (its `min_sites`), and that "
+        "a sum under masks is of.",
+    )
+    weights: Literal["any", "masked"] = Field(
+        "any",
+        description="Weights and sums that leave: as the study asks; or `masked`, only under masks "
+        "that cancel in the sum of all sites (`privacy.secure_sum` of the study).",
+    )
+    max_share: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Largest share of a sum under masks that the site may be: a sum that is nearly "
+        "all its own hides little.",
     )
     max_rounds: int | None = Field(
         None,
@@ -229,6 +244,11 @@ class SiteConfig(Section):
     state: SiteState = tabled(SiteState, "state")
     policy: SitePolicy = tabled(SitePolicy, "policy")
     coordinator: SiteCoordinator = tabled(SiteCoordinator, "coordinator")
+    peers: dict[str, str] = Field(
+        default_factory=dict,
+        description="Public keys of the other sites by name, as their `fairfed site join` printed "
+        "them and they sent them to you: sums under masks are made with these alone.",
+    )
 
     @field_validator("name")
     @classmethod

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Action = Literal["describe", "train", "evaluate", "synthesise", "release", "sums", "audit"]
+Action = Literal["describe", "train", "evaluate", "synthesise", "release", "sums", "mask", "audit"]
 ACTIONS: tuple[Action, ...] = (
-    "describe", "train", "evaluate", "synthesise", "release", "sums", "audit",
+    "describe", "train", "evaluate", "synthesise", "release", "sums", "mask", "audit",
 )  # fmt: skip
 """What a study may ask of a site."""
 
@@ -87,9 +87,17 @@ OWN_SYSTEM: dict[str, Handled] = {
     "evaluate.own": Handled(f"{_HERE}.own:answer", "evaluate"),
 }
 """Messages of a system of the user's own (`system = "module:object"`), which it answers itself."""
+_MASKED = "fairfed.sites.masked"
+MASKED: dict[str, Handled] = {
+    "query.share": Handled(f"{_MASKED}:share", "mask"),
+    "query.mask": Handled(f"{_MASKED}:give", "mask"),
+    "query.open": Handled(f"{_MASKED}:open_up", "mask"),
+}
+"""The steps of a sum under masks, which is of any system (`fairfed.rounds.masked`)."""
 MESSAGES: dict[str, Handled] = {
     **CLASSIFIER.messages,
     **{name: one for row in SYSTEMS.values() for name, one in row.messages.items()},
     **OWN_SYSTEM,
+    **MASKED,
 }
 """All that a site answers."""

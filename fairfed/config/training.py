@@ -70,6 +70,11 @@ def arms_to_fill(config: Agreement) -> list[Arm]:
     return list(found.values())
 
 
+def masks(config: Agreement, arm: Arm) -> bool:
+    """Whether an arm's models are summed under masks; those of all rows in one place are not."""
+    return config.privacy.secure_sum and arm.sends_model and arm.system != "centralised"
+
+
 def synthesises(config: Agreement) -> bool:
     """Whether any arm asks the generator for images."""
     return any(arm.augment or arm.server_trains for arm in config.arms)

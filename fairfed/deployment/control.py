@@ -19,8 +19,8 @@ from fairfed.config.site import plain_name
 from fairfed.deployment.asking import OK, Answer, UnreachableError, ask
 from fairfed.deployment.coordinator import Coordinator
 from fairfed.deployment.flower_errors import explain
-from fairfed.deployment.keys import read_public_key
 from fairfed.errors import RunError
+from fairfed.sites.keys import read_public_key
 from generators.writing import explained
 from semantic.errors import InputError
 

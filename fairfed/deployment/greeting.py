@@ -15,7 +15,7 @@ from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIG
 from fairfed.deployment.asking import OK, Answer, UnreachableError, ask
 from fairfed.deployment.checks import Clock, Finding, utc_now
 from fairfed.deployment.joining import Node
-from fairfed.deployment.keys import read_private_key
+from fairfed.sites.keys import read_private_key
 
 INTERVAL = 30.0
 """Seconds between a SuperNode's signs of life."""

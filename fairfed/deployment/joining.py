@@ -15,7 +15,6 @@ from fairfed.config.base import Section
 from fairfed.config.load import load_model
 from fairfed.config.site import SiteConfig, load_site
 from fairfed.deployment.invitation import ATTRIBUTES, Invitation, read_invitation
-from fairfed.deployment.keys import make_site_key
 from fairfed.deployment.processes import Process
 from fairfed.deployment.programs import (
     environment,
@@ -25,6 +24,7 @@ from fairfed.deployment.programs import (
     unit_environment,
 )
 from fairfed.deployment.texts import fill
+from fairfed.sites.keys import key_file, make_site_key
 from generators.writing import explained
 from semantic.errors import InputError
 
@@ -68,7 +68,7 @@ class Node:
     @property
     def key(self) -> Path:
         """The private half of the site's key."""
-        return self.folder / "key"
+        return key_file(self.site)
 
     @property
     def authority(self) -> Path:

@@ -21,6 +21,7 @@ from fairfed.data import ImageTable, LabelledTable
 from fairfed.data.fingerprint import fingerprint
 from fairfed.sites.client_state import own_state
 from fairfed.sites.disk_memory import DiskMemory, stamp_of
+from fairfed.sites.keys import Identity, key_file
 from fairfed.sites.local_data import load_site_data
 from fairfed.sites.memory import Memory
 from fairfed.sites.model_sources import ModelSources
@@ -74,7 +75,10 @@ def site_of(
     # What CLIP makes of images is told in numbers: they are of rows that the site says.
     looked_at = None if images is None else lambda: (images, site.said_rows(rows.train))
     place = Workplace(study, _sources(config), looked_at, memory)
-    site: Site = Site(config.name, index, rows, place, policy=config.policy, kept=kept)
+    who = Identity(key_file(config), config.peers)
+    site: Site = Site(
+        config.name, index, rows, place, policy=config.policy, kept=kept, identity=who
+    )
     return site
 
 

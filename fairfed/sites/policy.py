@@ -29,6 +29,8 @@ WHAT_LEAVES: dict[Action, str] = {
     "release": "noised sums under (ε, δ)-differential privacy, drawn once",
     "sums": "exact sums of embeddings of its training images, and of their products, by class and "
     "group: of a cell with one image they are that image's",
+    "mask": "weights or sums under masks that cancel in the sum over all sites, and shares by "
+    "which the masks of sites that are lost are undone",
     "audit": "counts of the model's answers by class, group and score, in an audit of the run",
 }
 """What a site sends when it does as a study asks."""
@@ -66,9 +68,10 @@ def most_made(pools: Iterable[int], config: Agreement) -> int:
 
 def asked_for(config: Agreement) -> tuple[Action, ...]:
     """What a study asks of its sites, in the order in which it does."""
+    masked: tuple[Action, ...] = ("mask",) if config.privacy.secure_sum else ()
     if config.heads is not None:
-        return ("sums", "evaluate")
-    asked: list[Action] = ["describe", "train", "evaluate"]
+        return ("sums", "evaluate", *masked)
+    asked: list[Action] = ["describe", "train", "evaluate", *masked]
     if any(arm.augment for arm in config.arms):
         asked.append("synthesise")
     centring = config.shared is not None and config.shared.centre
@@ -126,6 +129,11 @@ def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Actio
         yield (
             f"policy.min_sites: the study may have as few as {config.min_sites} sites, and needs "
             f"at least {policy.min_sites} (min_sites of the study)"
+        )
+    if policy.weights == "masked" and not config.privacy.secure_sum:
+        yield (
+            "policy.weights: the study asks for weights or sums as they are, and they leave only "
+            "under masks (privacy.secure_sum of the study)"
         )
     most = policy.max_rounds
     if most is not None and config.rounds > most:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from fairfed.config.federation import FederationConfig
     from fairfed.models.inputs import Inputs
+    from fairfed.sites.keys import Identity
     from fairfed.sites.workplace import Workplace
     from generators.requests import Image
     from generators.synthesis import Synthesiser, SyntheticSet
@@ -83,6 +84,8 @@ class Site:
         Which counts leave it; None for all, as they are.
     kept
         Directory of what it releases once in a study; None: only the client's state has it.
+    identity
+        Signs for it, and knows the others; None in a simulation, where one process is all sites.
     """
 
     def __init__(
@@ -94,9 +97,10 @@ class Site:
         split: str = "main",
         policy: SitePolicy | None = None,
         kept: Path | None = None,
+        identity: Identity | None = None,
     ) -> None:
         self.name, self.index, self.rows, self.place, self.split = name, index, rows, place, split
-        self.policy, self.kept = policy or SitePolicy(), kept
+        self.policy, self.kept, self.identity = policy or SitePolicy(), kept, identity
 
     @property
     def study(self) -> FederationConfig:

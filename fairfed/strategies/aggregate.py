@@ -50,6 +50,13 @@ def weighted_mean(models: Sequence[Mapping[str, NDArray[Any]]], weights: Sequenc
     return {name: _mean([(m[name], w) for m, w in chosen]) for name in chosen[0][0]}
 
 
+def mean_of_sum(
+    total: Mapping[str, NDArray[Any]], weight: float, like: Mapping[str, NDArray[Any]]
+) -> Model:
+    """The mean from a weighted sum and the sum of the weights, in the dtypes of `like`."""
+    return {name: _in_dtype(total[name] / weight, value.dtype) for name, value in like.items()}
+
+
 def is_parameter(name: str, value: NDArray[Any]) -> bool:
     """Say whether an array was trained by gradients: floating-point, and no running statistic."""
     return np.issubdtype(value.dtype, np.floating) and not name.endswith(STATISTICS)
@@ -95,6 +102,9 @@ def _mean(terms: Sequence[tuple[NDArray[Any], float]]) -> NDArray[Any]:
     total = np.zeros(terms[0][0].shape, wide)
     for value, weight in terms:
         total = total + weight * value.astype(wide)
-    if not np.issubdtype(dtype, np.inexact):
-        total = np.rint(total)
-    return np.asarray(total).astype(dtype)
+    return _in_dtype(total, dtype)
+
+
+def _in_dtype(mean: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    rounded = mean if np.issubdtype(dtype, np.inexact) else np.rint(mean)
+    return np.asarray(rounded).astype(dtype)

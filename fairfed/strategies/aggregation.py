@@ -70,6 +70,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Weighed:
+    """A round before its models are merged."""
+
+    cohort: Cohort
+    signals: Signals
+    weights: Weights
+
+
+@dataclass(frozen=True)
 class Aggregation:
     """The parts of one strategy, and their order."""
 
@@ -98,6 +107,10 @@ class Aggregation:
 
     def run(self, cohort: Cohort) -> Outcome:
         """Aggregate one round, and remember what the next one needs."""
+        return self.merge(self.weigh(cohort))
+
+    def weigh(self, cohort: Cohort) -> Weighed:
+        """Measure and weigh the clients of a round."""
         cohort = replace(cohort, bounds=self.bounds)
         signals = no_signal(len(cohort.clients))
         if self.signal is not None and cohort.clients:
@@ -106,6 +119,11 @@ class Aggregation:
         weights, allowed = asked, cohort.holders & np.isfinite(asked.raw)
         if self.aggregator is None:
             weights = bounded(asked, cohort.n, self.bounds, allowed)
+        return Weighed(cohort, signals, weights)
+
+    def merge(self, weighed: Weighed) -> Outcome:
+        """Merge the models of clients that have been weighed."""
+        cohort, signals, weights = weighed.cohort, weighed.signals, weighed.weights
         if not weights.weight.sum() > 0:
             return Outcome(signals, weights, None)
         note = None
@@ -120,6 +138,19 @@ class Aggregation:
         if reason is not None:
             logger.warning(LOST, cohort.round, reason)
         return Outcome(signals, weights, merged if reason is None else None, note)
+
+    def needs_models(self) -> str | None:
+        """What needs the clients' models one by one, which a sum under masks hides; None: nothing.
+
+        Such a rule, signal or aggregator works on what nobody learns there.
+        """
+        if self.aggregator is not None:
+            return f"aggregator '{self.aggregator.name}'"
+        if self.rule.needs_updates or self.rule.needs_server_set:
+            return f"rule '{self.rule.name}'"
+        if self.signal is not None and self.signal.needs_probe:
+            return f"signal '{self.signal.name}'"
+        return None
 
     def describe(self) -> tuple[str, ...]:
         """Return the parts and their parameters in words, a line each."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flwr.app import ConfigRecord, ConfigRecordValues, Message
+from flwr.app import ArrayRecord, ConfigRecord, ConfigRecordValues, Message
 from flwr.serverapp import Grid
 
 from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
 from fairfed.rounds.arrays import Model, decode, encode
 from fairfed.rounds.exchange import Answers, Client, Exchange, Steps
+from fairfed.rounds.masked import Masking, Opened, opened_sum
 from fairfed.strategies.rows import failed_evaluation, failed_row, idle_row
 from fairfed.strategies.steered import FairnessSteered
+
+logger = logging.getLogger("fairfed")
 
 EVALUATION = "evaluate"
 """Label of errors of the second exchange of a round."""
@@ -26,7 +30,7 @@ class SteeredServer(ArmServer):
     clients, in the ConfigRecord of every request beside ``round``; `synthesis_timeout` seconds for
     a training in which they synthesise what the closed loop has planned. `action` is what ``train``
     and ``evaluate`` are of; empty: Flower's default. Who is `outside` is neither sent nor asked
-    anything.
+    anything. With a `masking`, models are summed under masks.
     """
 
     def __init__(
@@ -40,11 +44,13 @@ class SteeredServer(ArmServer):
         synthesis_timeout: float | None = None,
         action: str = "",
         outside: Collection[int] = (),
+        masking: Masking | None = None,
     ) -> None:
         self._grid, self._start = grid, start
         self._index = {client.node: client.index for client in clients}
         self._strategy, self._config = strategy, ConfigRecord(dict(config))
         self._synthesis_timeout, self._action = synthesis_timeout, action
+        self._masking = masking
         inside = [client for client in clients if client.index not in outside]
         strategy.enroll(inside, seed=plan.seed, fraction=plan.fraction)
 
@@ -57,7 +63,10 @@ class SteeredServer(ArmServer):
         strategy, sent = self._strategy, encode(model)
         requests = strategy.configure_train(number, sent, self._config, self._grid)
         trained = yield from self._ask(number, self._training(requests))
-        merged, _ = strategy.aggregate_train(number, trained.replies.values())
+        if self._masking is None:
+            merged, _ = strategy.aggregate_train(number, trained.replies.values())
+        else:
+            merged = yield from self._summed(self._masking, number, model, trained)
         now = sent if merged is None else merged
         requests = strategy.configure_evaluate(number, now, self._config, self._grid)
         tested = yield from self._ask(number, self._exchange(requests, EVALUATION))
@@ -67,6 +76,24 @@ class SteeredServer(ArmServer):
             rows=self._rows(number, trained, tested),
             entries=self._entries(number),
         )
+
+    def _summed(
+        self, how: Masking, number: int, model: Model, trained: Answers
+    ) -> Steps[ArrayRecord | None]:
+        """Weigh by what the clients say, and merge by a sum that shows none of their models."""
+        strategy = self._strategy
+        weighed = strategy.weigh_trained(number, trained.replies.values(), masked=True)
+        kept = dict(trained.replies)
+        for client in kept.keys() - weighed.weights.keys():
+            trained.replies.pop(client)
+        request = {**self._config, "round": number}
+        found = yield from opened_sum(how, trained, request, model, weighed.weights)
+        trained.replies.update(kept)
+        if isinstance(found, str):
+            logger.warning("round %d: %s", number, found)
+            found = Opened({}, ())
+        merged, _ = strategy.merge_trained(weighed.with_sum(found.total or None, found.clients))
+        return merged
 
     def _ask(self, number: int, exchange: Exchange) -> Steps[Answers]:
         """Ask the clients; for a subclass to change."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairfed.rounds.arrays import Model
-from fairfed.strategies.aggregate import is_parameter
+from fairfed.strategies.aggregate import is_parameter, weighted_mean
 from fairfed.strategies.replies import ClientReply
 from fairfed.strategies.weights import AS_PUBLISHED, Bounds
 
@@ -37,7 +37,7 @@ class Cohort:
     losses : ndarray of float64, shape (K,)
         Mean loss of the received global model there; NaN where the client did not say.
     models : tuple of Model
-        What the clients trained.
+        What the clients trained; none where they are summed under masks.
     received : Model
         The global model that they started from; empty where only weights are asked for.
     probe : callable, optional
@@ -47,6 +47,8 @@ class Cohort:
         no group steers anything by them.
     bounds : Bounds
         Cap and floor of every weight, for rules whose step is more than one weighted mean.
+    summed : Model, optional
+        The weighted mean, where nothing else is known of the models (`privacy.secure_sum`).
     """
 
     round: int
@@ -59,6 +61,13 @@ class Cohort:
     probe: Probe | None = None
     known: NDArray[np.bool_] | None = None
     bounds: Bounds = AS_PUBLISHED
+    summed: Model | None = None
+
+    def mean(self, weights: Floats) -> Model:
+        """The mean of the models by weights that sum to 1, ``[K]``."""
+        if self.summed is not None:
+            return self.summed
+        return weighted_mean(self.models, weights.tolist())
 
     @property
     def possible(self) -> NDArray[np.bool_]:
@@ -122,7 +131,7 @@ def cohort_of(
         n=np.asarray([r.n_real for r in replies], np.float64),
         counts=tuple(r.counts for r in replies),
         losses=np.asarray([r.received_loss for r in replies], np.float64),
-        models=tuple(models[r.client] for r in replies),
+        models=tuple(models[r.client] for r in replies if r.client in models),
         received=received,
         probe=probe,
         known=known,

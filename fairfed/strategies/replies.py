@@ -114,11 +114,17 @@ def partition_of(message: Message, keys: ReplyKeys, sites: Mapping[int, int] | N
 
 
 def read_reply(
-    message: Message, keys: ReplyKeys, shape: tuple[int, int], client: int, train: bool
+    message: Message,
+    keys: ReplyKeys,
+    shape: tuple[int, int],
+    client: int,
+    train: bool,
+    masked: bool = False,
 ) -> ClientReply:
     """Read a reply to ``train``, which must hold a model and synthetic examples, or ``evaluate``.
 
-    `shape` are the numbers of groups and classes, `client` is the partition id of the sender.
+    `shape` are the numbers of groups and classes, `client` is the partition id of the sender. A
+    model that is `masked` comes later.
 
     Raises
     ------
@@ -127,7 +133,7 @@ def read_reply(
     """
     said = Entries(message.content, keys.metrics)
     arrays = message.content.array_records.get(keys.arrays)
-    if train and arrays is None:
+    if train and arrays is None and not masked:
         found = sorted(message.content.array_records)
         raise RejectedReply(
             MISSING_RECORD.format(kind="ArrayRecord", name=keys.arrays, found=found)

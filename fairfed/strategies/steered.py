@@ -11,7 +11,8 @@ signal, turn signals into guarded weights, merge, let the server optimiser step.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from fairfed.rounds.arm_server import Row
 from fairfed.rounds.arrays import Model, add_prefixes, decode, encode, strip_prefixes
 from fairfed.rounds.clients import handshake, sample
 from fairfed.rounds.exchange import Client
-from fairfed.strategies.aggregation import Inversion, Outcome, combine, refuse_other
+from fairfed.strategies.aggregate import mean_of_sum
+from fairfed.strategies.aggregation import Inversion, Outcome, Weighed, combine, refuse_other
 from fairfed.strategies.cohort import Probe, cohort_of
 from fairfed.strategies.loop import ClosedLoop
 from fairfed.strategies.optimisers import ServerOptimiser
@@ -48,6 +50,40 @@ logger = logging.getLogger("fairfed")
 INVERSION = "inversion"
 """Name of the part's state in a checkpoint."""
 NOT_CONFIGURED = "a step from the received model needs configure_train first"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a round's training, before its models are merged."""
+
+    accepted: Sequence[ClientReply]  # usable replies
+    failed: Mapping[int, str]  # why the others are of no use
+    models: Mapping[int, Model]  # what was trained; nothing where it is under masks
+    weighed: Weighed
+
+    @property
+    def weights(self) -> dict[int, float]:
+        """Weights by client."""
+        applied = self.weighed.weights.weight.tolist()
+        return {reply.client: w for reply, w in zip(self.accepted, applied, strict=True)}
+
+    def with_sum(self, total: Model | None, clients: Collection[int]) -> Trained:
+        """The same with the weighted sum of the models of some clients, the others left out.
+
+        `total` is None where the sum could not be opened: then there is no new model.
+        """
+        cohort, weights = self.weighed.cohort, self.weighed.weights
+        kept = np.array([client in clients for client in cohort.clients], np.float64)
+        applied = weights.weight * kept
+        share, mean = float(applied.sum()), None
+        if total is not None and share > 0:
+            mean, applied = mean_of_sum(total, share, cohort.received), applied / share
+        weighed = replace(
+            self.weighed,
+            cohort=replace(cohort, summed=mean),
+            weights=replace(weights, weight=applied if mean is not None else 0 * applied),
+        )
+        return replace(self, weighed=weighed)
 
 
 class FairnessSteered(Strategy):
@@ -198,12 +234,25 @@ class FairnessSteered(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Merge the models of usable replies; (None, None) if there are none."""
+        return self.merge_trained(self.weigh_trained(server_round, replies))
+
+    # the two halves of it, between which a sum under masks lies
+
+    def weigh_trained(
+        self, server_round: int, replies: Iterable[Message], *, masked: bool = False
+    ) -> Trained:
+        """Read the usable replies, and weigh their clients.
+
+        `masked` replies hold no models: these are summed by the weights, and the server learns the
+        sum alone.
+        """
         models: dict[int, Model] = {}
 
         def accept(message: Message, client: int) -> ClientReply:
-            reply = read_reply(message, self.keys, self.shape, client, train=True)
+            reply = read_reply(message, self.keys, self.shape, client, train=True, masked=masked)
             like = self._global or next(iter(models.values()), None)
-            models[client] = read_model(reply.arrays, like)
+            if not masked:
+                models[client] = read_model(reply.arrays, like)
             self._read_further(message, client)
             return reply
 
@@ -211,10 +260,14 @@ class FairnessSteered(Strategy):
         if self._global is None and self.parts.needs_received:
             raise RuntimeError(NOT_CONFIGURED)
         received = self._global or {}
-        outcome = self.parts.run(
-            cohort_of(server_round, accepted, models, received, self.probe, self.known)
-        )
-        outcome = self._conclude(server_round, accepted, outcome)
+        cohort = cohort_of(server_round, accepted, models, received, self.probe, self.known)
+        return Trained(accepted, failed, models, self.parts.weigh(cohort))
+
+    def merge_trained(self, trained: Trained) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Merge what was weighed, and log the round; (None, None) if there is no model."""
+        accepted, failed, models = trained.accepted, trained.failed, trained.models
+        server_round = trained.weighed.cohort.round
+        outcome = self._conclude(server_round, accepted, self.parts.merge(trained.weighed))
         self.train_log[server_round] = train_rows(accepted, failed, outcome, self.parts.steered)
         planned = self.loop.observe(server_round, accepted) if self.loop else None
         if planned is not None:

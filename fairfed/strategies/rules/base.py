@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from fairfed.rounds.arrays import Model
-from fairfed.strategies.aggregate import stepped, weighted_mean
+from fairfed.strategies.aggregate import stepped
 from fairfed.strategies.cohort import Cohort, Floats
 from fairfed.strategies.part import Part
 from fairfed.strategies.signals import Kind, Signals
@@ -39,7 +39,7 @@ class WeightRule(Part, ABC):
 
     def merge(self, cohort: Cohort, signals: Signals, weights: Weights) -> Model:
         """Return the new model from weights that sum to 1."""
-        mean = weighted_mean(cohort.models, weights.weight.tolist())
+        mean = cohort.mean(weights.weight)
         return mean if weights.scale == 1.0 else stepped(cohort.received, mean, weights.scale)
 
     def cell_weights(self) -> Floats | None:

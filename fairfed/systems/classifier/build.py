@@ -9,7 +9,7 @@ from typing import Any
 from evaluation import get_metric
 from fairfed.config import Arm, Config
 from fairfed.config.model import Agreement
-from fairfed.config.training import training_settings
+from fairfed.config.training import masks, training_settings
 from fairfed.sites.workplace import Workplace
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
@@ -28,6 +28,10 @@ from semantic.errors import InputError
 TWICE = (
     "rule 'parity' weighs examples towards one distribution, and debias '{debias}' would weigh "
     "them again: set debias = 'none'"
+)
+MASKED = (
+    "arm '{arm}': {needs} reads the clients' models one by one, and with privacy.secure_sum the "
+    "server learns their weighted sum alone; choose another, or leave secure_sum out"
 )
 NO_AGGREGATOR = "aggregator 'mean' has no options; the rule's are in 'options'"
 NO_TABLE = (
@@ -137,7 +141,10 @@ def check_arms(config: Config, place: Workplace) -> None:
         reason = _no_probe(config) if needs_probe(arm) else None
         if reason is not None:
             raise InputError(f"arm '{arm.name}': {reason.format(rule=arm.rule)}")
-        build_strategy(place, arm, _promised if needs_probe(arm) else None)
+        strategy = build_strategy(place, arm, _promised if needs_probe(arm) else None)
+        needs = strategy.parts.needs_models() if masks(config, arm) else None
+        if needs is not None:
+            raise InputError(MASKED.format(arm=arm.name, needs=needs))
 
 
 def _no_probe(config: Config) -> str | None:

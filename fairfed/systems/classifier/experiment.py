@@ -23,6 +23,7 @@ from fairfed.config.training import (
     arms_to_fill,
     conditioning_mode,
     domain_matching_enabled,
+    masks,
     shares_images,
     uses_prototypes,
 )
@@ -31,6 +32,7 @@ from fairfed.models.library import load_weights
 from fairfed.models.partial import PartlyTrained
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
+from fairfed.rounds.masked import Masking
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.collection import IID, MAIN
@@ -327,7 +329,19 @@ def _train(session: Session, arm: Arm) -> None:
     )
     start = decode(ArrayRecord(model.state_dict())) if arm.sends_model else {}
     clients, request = session.clients, study.request(arm)
-    server = SteeredServer(session.grid, clients, plan, strategy, start, request, AUGMENT_TIMEOUT)
+    masking = None
+    if masks(study.told, arm):
+        masking = Masking(study.told.fingerprint, study.told.privacy.threshold)
+    server = SteeredServer(
+        session.grid,
+        clients,
+        plan,
+        strategy,
+        start,
+        request,
+        AUGMENT_TIMEOUT,
+        masking=masking,
+    )
     session.train(arm, server, plan)
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, Message
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fairfed.config.training import training_settings
+from fairfed.config.training import masks, training_settings
 from fairfed.draws import generator_of
 from fairfed.models import confusion_counts, train_epochs
 from fairfed.models.inputs import first
+from fairfed.rounds.arrays import decode
+from fairfed.sites.masked import KEYS, hold
 from fairfed.sites.personal import keep_norms, keep_personal, recall_personal
 from fairfed.sites.request import Request
 from fairfed.sites.training_set import TrainingSet
@@ -53,12 +55,14 @@ def train(request: Request) -> Message:
         said["received-loss"] = received_loss
     if "extra-cells" in request.sent:
         said["generated"], said["reused"] = own.spent
-    sent = {"arrays": ArrayRecord()}
+    sent: dict[str, ArrayRecord | ConfigRecord] = {"arrays": ArrayRecord()}
     if arm.sends_model:
         state = model.state_dict()
         if request.study.train.batch_norm == "local":
             state = keep_norms(request.context, arm, model, request.weights)
         sent["arrays"] = ArrayRecord(state)
+    if masks(request.study, arm):
+        sent = {KEYS: hold(request, decode(ArrayRecord(state)))}
     if arm.own_models and not arm.sends_model:
         keep_personal(request.context, arm, model)
     if variate is not None:

@@ -18,7 +18,7 @@ from fairfed.deployment.certificates import (
     make_server,
     parsed,
 )
-from fairfed.deployment.keys import make_site_key, read_public_key
+from fairfed.sites.keys import make_site_key, read_public_key
 from generators.writing import write_new_secret
 from semantic.errors import InputError
 

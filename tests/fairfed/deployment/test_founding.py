@@ -16,8 +16,8 @@ from fairfed.deployment.control import keep_key
 from fairfed.deployment.coordinator import IN_MEMORY, Coordinator, coordinator
 from fairfed.deployment.founding import Institution, found, invite, renew
 from fairfed.deployment.invitation import read_invitation
-from fairfed.deployment.keys import make_site_key
 from fairfed.deployment.programs import nginx, unit_word
+from fairfed.sites.keys import make_site_key
 from semantic.errors import InputError
 from tests.fairfed.deployment.conftest import INNER_PORT, PORT, STUDY, Command, settings
 

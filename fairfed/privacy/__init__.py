@@ -1,0 +1,1 @@
+"""Sums that nobody can open, and the privacy that noise gives: mathematics, without messages."""
