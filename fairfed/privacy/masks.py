@@ -111,9 +111,9 @@ def digest_of(*said: object) -> bytes:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 
-def purpose_of(study: str, arm: str, number: int) -> str:
+def purpose_of(study: str, arm: str, what: str, number: int) -> str:
     """What is summed, in words that no other sum has; of a study by its fingerprint."""
-    return json.dumps([study, arm, number])
+    return json.dumps([study, arm, what, number])
 
 
 def threshold(sites: int, share: float) -> int:

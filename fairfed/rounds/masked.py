@@ -16,6 +16,7 @@ import numpy as np
 from flwr.app import ConfigRecord, ConfigRecordValues, RecordDict
 from numpy.typing import NDArray
 
+from fairfed.config import FederationConfig
 from fairfed.privacy.fixed_point import Words, from_words
 from fairfed.privacy.masks import PUBLIC, Terms, purpose_of, recovered, threshold, unmasked
 from fairfed.rounds.arrays import Model, decode, validate_update
@@ -44,6 +45,12 @@ class Masking:
 
     study: str  # its fingerprint
     share: float  # more than this share of the sites opens a sum (`PrivacyConfig.threshold`)
+
+
+def masking_of(study: FederationConfig) -> Masking | None:
+    """How a study masks; None where it does not."""
+    how = study.privacy
+    return Masking(study.fingerprint, how.threshold) if how.secure_sum else None
 
 
 def opened_sum(
@@ -106,7 +113,8 @@ def opened_sum(
     parts = _each(answers, lambda content: _texts(content, "parts", there))
     given = {name: None if weights is None else weights[clients[name]] for name in there}
     number = int(request["round"])  # type: ignore[arg-type]
-    terms = Terms(purpose_of(how.study, str(request.get("arm", "")), number), publics, given)
+    arm, what = (str(request.get(name, "")) for name in ("arm", "sum"))
+    terms = Terms(purpose_of(how.study, arm, what, number), publics, given)
     try:
         seeds = {
             name: recovered(

@@ -35,6 +35,8 @@ from semantic.errors import InputError
 
 KEYS, SHARES, PARTS = "keys", "shares", "parts"
 """Records of answers: keys for a sum; encrypted shares; what opens the sum."""
+SUM = "sum"
+"""Setting of a request that says which sum of an arm and round it is of; absent: the only one."""
 ONCE = "masked.json"
 
 NOT_SUMMED = "the server asks for a step of a sum that this site has not begun"
@@ -151,7 +153,8 @@ def open_up(request: Request) -> Message:
 
 def _key(request: Request) -> str:
     """Under which a client's state has a sum."""
-    return f"masked-{request.sent.get('arm') or 'study'!s}"
+    parts = ("masked", *(str(request.sent.get(name, "")) for name in ("arm", SUM)))
+    return "-".join(filter(None, parts))
 
 
 def _site(request: Request) -> Site:
@@ -159,8 +162,8 @@ def _site(request: Request) -> Site:
 
 
 def _purpose(request: Request) -> str:
-    arm = str(request.sent.get("arm", ""))
-    return purpose_of(request.study.fingerprint, arm, request.round)
+    arm, what = (str(request.sent.get(name, "")) for name in ("arm", SUM))
+    return purpose_of(request.study.fingerprint, arm, what, request.round)
 
 
 def _signed(request: Request, name: str, public: bytes) -> bytes:

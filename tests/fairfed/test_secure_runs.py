@@ -84,9 +84,7 @@ def _dropping(kind: str, client: int, number: int) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["query.share", "query.mask", "query.open"])
-def test_a_site_that_is_lost_on_the_way_costs_its_summand_alone(
-    tmp_path: Path, kind: str
-) -> None:
+def test_a_site_that_is_lost_on_the_way_costs_its_summand_alone(tmp_path: Path, kind: str) -> None:
     few = "arms=[{name='FedAvg'}]", "rounds=1"
     lost = _config(tmp_path / "lost", SECURE, "privacy.threshold=0.5", *few)
     play(lost, drop=_dropping(kind, 1, 1))

@@ -32,7 +32,7 @@ from fairfed.models.library import load_weights
 from fairfed.models.partial import PartlyTrained
 from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
-from fairfed.rounds.masked import Masking
+from fairfed.rounds.masked import masking_of
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.collection import IID, MAIN
@@ -329,9 +329,7 @@ def _train(session: Session, arm: Arm) -> None:
     )
     start = decode(ArrayRecord(model.state_dict())) if arm.sends_model else {}
     clients, request = session.clients, study.request(arm)
-    masking = None
-    if masks(study.told, arm):
-        masking = Masking(study.told.fingerprint, study.told.privacy.threshold)
+    masking = masking_of(study.told) if masks(study.told, arm) else None
     server = SteeredServer(
         session.grid,
         clients,

@@ -3,7 +3,8 @@
 What leaves it: for each class × group, how many rows it has, the sum of their features and, where
 a head needs them, of the products of these; counts of what heads make of its validation and test
 rows; seconds. No feature of a single row does, unless a cell has but one: a site whose policy
-suppresses small counts leaves such cells out.
+suppresses small counts leaves such cells out. With `privacy.secure_sum` sums and counts of training
+rows leave under masks, and the server learns those of all sites together.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from torch import nn
 
 from fairfed.models import confusion_counts
 from fairfed.rounds.arrays import add_prefixes, encode
+from fairfed.sites.masked import KEYS, hold
 from fairfed.sites.request import Metrics, Request
 from fairfed.systems.heads.features import parts, site_features
-from fairfed.systems.heads.sums import packed, summed
+from fairfed.systems.heads.sums import packed, summed, unshortened
 from fairfed.systems.heads.variants import Moments
 
 FIT, HELD = "fit", "held"
@@ -34,6 +36,7 @@ def send(request: Request) -> Message:
     site, table = request.plain_site, request.plain_site.table
     moments = cast(Moments, request.sent["moments"])
     groups, classes = request.study.labels.shape
+    masking = request.study.privacy.secure_sum
     told: Metrics = {}
     arrays = {}
     for name, rows in zip((FIT, HELD), parts(site), strict=True):
@@ -44,10 +47,16 @@ def send(request: Request) -> Message:
             (classes, groups),
             moments,
         )
+        if masking:
+            arrays[name] = unshortened(own)
+            continue
         told[f"{name}-cells"] = own.counts.ravel().tolist()
         arrays[name] = packed(own)
     told["seconds"] = time.perf_counter() - begun
-    return request.reply(told, arrays=encode(add_prefixes(arrays)))
+    sent = add_prefixes(arrays)
+    if masking:
+        return request.reply(told, **{KEYS: hold(request, sent)})
+    return request.reply(told, arrays=encode(sent))
 
 
 def evaluate(request: Request) -> Message:
@@ -69,6 +78,9 @@ def evaluate(request: Request) -> Message:
         ((counts, loss),) = found
         return request.reply({"loss": loss, "n-real": len(rows), "counts": counts.ravel().tolist()})
     right = np.stack([np.diagonal(counts, axis1=1, axis2=2).T for counts, _ in found])
+    if request.study.privacy.secure_sum:
+        judged = found[0][0].sum(2).T
+        return request.reply({}, **{KEYS: hold(request, {"right": right, "judged": judged})})
     return request.reply({"right-cells": right.ravel().tolist()})
 
 

@@ -28,6 +28,13 @@ PRIVACY = (
     "No noise was added: the sum over a cell of one image is that image's features, and sums over "
     "few say much of each. A site whose policy suppresses small counts leaves such cells out.",
 )
+MASKED = (
+    "Every client sent, under masks that cancel in the sum over all clients, how many training "
+    "images it has for each class × group and the sum of their features, and for all heads but "
+    "class means sums of the features' products: the server learnt the sums over all. It also sent "
+    "counts of how a head classifies its test images, and the seconds that took.",
+    "No noise was added: a sum says of all clients together what it says.",
+)
 NOBODY = (
     "{name}: no client has a training image of {classes}. With heads.prior = 'text' it goes by its "
     "name in CLIP, which no validation image has checked; with 'none' it is never predicted"
@@ -76,7 +83,7 @@ def save_results(directory: RunDirectory, labels: LabelSpace) -> None:
         tables=(Table(columns, rows, legend=LEGEND.format(gap=f" and {gap}" if grouped else "")),),
         clients=clients_at_the_end(logged, names, "accuracy on the client's own test images"),
         counts=Groups(labels.classes, labels.groups, tuple(labels.sensitive)),
-        privacy=PRIVACY,
+        privacy=MASKED if config.privacy.secure_sum else PRIVACY,
         data={"name": config.name, "seed": config.seed, "heads": found},
     )
     write_results(results, directory.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -10,9 +11,10 @@ from flwr.app import ArrayRecord
 
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
-from fairfed.rounds.arrays import Model, decode, encode, strip_prefixes
+from fairfed.rounds.arrays import Model, add_prefixes, decode, encode, strip_prefixes
 from fairfed.rounds.entries import Entries
 from fairfed.rounds.exchange import ARRAYS_KEY, Answers, Client, Exchange, Steps
+from fairfed.rounds.masked import Masking, opened_sum
 from fairfed.sites.workplace import Workplace
 from fairfed.strategies.rows import finite
 from fairfed.systems.heads.client import FIT, HELD, TEST
@@ -20,15 +22,21 @@ from fairfed.systems.heads.features import size_of
 from fairfed.systems.heads.solve import Head, estimated_gram, solve, with_prior
 from fairfed.systems.heads.sums import (
     Classes,
+    Counts,
     Floats,
     Sums,
     by_class,
     cell_weights,
+    nothing,
+    of_sum,
     total,
     unpacked,
+    unshortened,
 )
 from fairfed.systems.heads.variants import Variant
 from semantic.space import known_groups
+
+logger = logging.getLogger("fairfed")
 
 Read = TypeVar("Read")
 Both = tuple[Sums, Sums]
@@ -39,7 +47,8 @@ class HeadServer(ArmServer):
     """Solves one head in one round.
 
     Every message tells a client what is in `request`. `texts` are features of the classes' text
-    embeddings ``[C, d]``; None where nothing is expected of a class without rows.
+    embeddings ``[C, d]``; None where nothing is expected of a class without rows. With a `masking`,
+    the server learns sums over all clients alone.
     """
 
     def __init__(
@@ -50,9 +59,11 @@ class HeadServer(ArmServer):
         variant: Variant,
         place: Workplace,
         texts: Floats | None,
+        masking: Masking | None = None,
     ) -> None:
         self._everyone = [client.index for client in clients]
         self._plan, self._request, self._variant, self._texts = plan, request, variant, texts
+        self._masking, self._there = masking, tuple[int, ...]()
         groups, classes = place.labels.shape
         self._cells, self._size = (classes, groups), size_of(place)
         self._known = np.asarray(known_groups(place.labels.groups), np.bool_)
@@ -69,11 +80,17 @@ class HeadServer(ArmServer):
         """All there is: sums, perhaps a choice, a measurement."""
         asked = {**self._request, "round": number}
         wanted = {**asked, "moments": self._variant.moments}
+        if self._masking is not None:
+            wanted["sum"] = self._variant.key
         drawn = self._plan.draw(self._everyone, number)
         answers = yield Exchange.alike("query.heads", drawn, wanted)
-        clients = _each(answers, self._both)
-        rows = {client: row for client, (_, row) in clients.items()}
-        parts = {client: both for client, (both, _) in clients.items()}
+        if self._masking is None:
+            clients = _each(answers, self._both)
+            rows = {client: row for client, (_, row) in clients.items()}
+            parts = {client: both for client, (both, _) in clients.items()}
+        else:
+            rows = _each(answers, lambda said, sent: {"seconds": said.seconds("seconds")})
+            parts = yield from self._masked(self._masking, wanted, answers)
         if not any(fit.counts.any() for fit, _ in parts.values()):
             return RoundResult(None, rows)
         whole = [one + other for one, other in parts.values()]
@@ -87,6 +104,33 @@ class HeadServer(ArmServer):
         for client, own in _each(tested, self._tested).items():
             rows[client] = {**rows.get(client, {}), **own}
         return RoundResult(head, rows, {**entries, **({"missing": missing} if missing else {})})
+
+    def _masked(
+        self, how: Masking, wanted: Mapping[str, Any], answers: Answers
+    ) -> Steps[dict[int, Both]]:
+        """The sums of all who gave some, as if of the first of them, who stands for all."""
+        moments = self._variant.moments
+        like = unshortened(nothing(self._cells, self._size, moments))
+        found = yield from opened_sum(
+            how, answers, wanted, add_prefixes(dict.fromkeys((FIT, HELD), like))
+        )
+        if isinstance(found, str):
+            logger.warning("%s", found)
+            return {}
+        self._there = found.clients
+        fit, held, _ = strip_prefixes(found.total, FIT, HELD)
+        return {found.clients[0]: (of_sum(fit, self._size), of_sum(held, self._size))}
+
+    def _judged_masked(
+        self, how: Masking, asked: Mapping[str, Any], heads: Model, number: int
+    ) -> Steps[tuple[Counts, Counts] | None]:
+        """Of all validation rows, those that each head classifies right, and all; None: no sum."""
+        wanted = {**asked, "sum": f"{self._variant.key}-validation"}
+        answers = yield _judging(wanted, HELD, self._there, heads, "validation")
+        cells = np.zeros(self._cells, np.int64)
+        like = {"right": np.stack([cells] * number), "judged": cells}
+        found = yield from opened_sum(how, answers, wanted, like)
+        return None if isinstance(found, str) else (found.total["right"], found.total["judged"])
 
     def _both(self, said: Entries, sent: Model) -> tuple[Both, Row]:
         """A client's sums, and what the log says of it."""
@@ -117,11 +161,15 @@ class HeadServer(ArmServer):
         fit = [one for one, _ in clients.values()]
         heads = _sent([self._solved(fit, strength) for strength in candidates])
         shape = len(candidates), *self._cells
-        answers = yield _judging(asked, HELD, clients, heads, "validation")
-        right = _each(answers, lambda said, sent: said.cells("right-cells", shape))
-        judged = sum(clients[client][1].counts for client in right) + np.zeros_like(held)
+        if self._masking is None:
+            answers = yield _judging(asked, HELD, clients, heads, "validation")
+            right = _each(answers, lambda said, sent: said.cells("right-cells", shape))
+            judged = sum(clients[client][1].counts for client in right) + np.zeros_like(held)
+            hits = sum(right.values()) + np.zeros(shape, np.int64)
+        else:
+            found = yield from self._judged_masked(self._masking, asked, heads, len(candidates))
+            hits, judged = found or (np.zeros(shape, np.int64), np.zeros_like(held))
         weights = cell_weights(judged, self._variant.balance, self._known)
-        hits = sum(right.values()) + np.zeros(shape, np.int64)
         scores = (weights * hits).sum((1, 2)) / max(float((weights * judged).sum()), 1.0)
         chosen = candidates[int(scores.argmax())]
         return chosen, {"strength": chosen, "validation": scores.tolist()}

@@ -97,6 +97,31 @@ def packed(part: Sums) -> Model:
     return found
 
 
+def unshortened(part: Sums) -> Model:
+    """What is summed under masks: the same arrays of every site, and its counts among them."""
+    found: Model = {"counts": part.counts, "sums": part.sums}
+    if part.moments is not None:
+        found["moments"] = part.moments[..., *np.triu_indices(part.moments.shape[-1])]
+    return found
+
+
+def of_sum(found: Model, size: int) -> Sums:
+    """Sums of all sites, from what `unshortened` gave of each, added up."""
+    if "moments" not in found:
+        return Sums(found["counts"], found["sums"])
+    rows, columns = np.triu_indices(size)
+    moments = np.zeros((*found["moments"].shape[:-1], size, size))
+    moments[..., rows, columns] = moments[..., columns, rows] = found["moments"]
+    return Sums(found["counts"], found["sums"], moments)
+
+
+def nothing(shape: tuple[int, int], size: int, moments: Moments) -> Sums:
+    """Sums over no rows, of ``(classes, groups)``."""
+    sides = {"none": None, "pooled": (size, size), "cell": (*shape, size, size)}[moments]
+    products = None if sides is None else np.zeros(sides)
+    return Sums(np.zeros(shape, np.int64), np.zeros((*shape, size)), products)
+
+
 def unpacked(counts: Counts, sent: Model, size: int, moments: Moments) -> Sums:
     """Sums from a message; `ValueError` says what of it is not as asked for."""
     held, (rows, columns) = counts > 0, np.triu_indices(size)

@@ -11,6 +11,7 @@ from flwr.serverapp import Grid
 
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import Plan
+from fairfed.rounds.masked import masking_of
 from fairfed.rounds.progress import TIMEOUT, Watcher
 from fairfed.rounds.run_directory import RunDirectory
 from fairfed.sites.sight import unknown_class
@@ -45,7 +46,8 @@ def run(grid: Grid, study: Study, watcher: Watcher) -> RunDirectory:
         watcher.training(variant.arm, session.run.finished(variant.arm) + 1, config.rounds)
         plan = Plan(config.rounds, config.seed, TIMEOUT, config.fraction, variant.arm.slug)
         request = study.request()
-        server = HeadServer(session.clients, plan, request, variant, place, texts)
+        masking = masking_of(study.told)
+        server = HeadServer(session.clients, plan, request, variant, place, texts, masking)
         session.train(variant.arm, server, plan)
     save_results(session.run, place.labels)
     return session.run

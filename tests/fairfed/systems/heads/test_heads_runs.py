@@ -103,6 +103,30 @@ def test_only_sums_and_counts_leave_a_client(played: tuple[Config, list[Message]
     np.testing.assert_allclose(arrived, site_features(site, fit).sum(0), rtol=1e-5)
 
 
+def test_sums_under_masks_give_the_same_heads(
+    played: tuple[Config, list[Message]], small: Small, tmp_path: Path
+) -> None:
+    heads = 'heads.heads=["ncm", "ridge", "ridge-group", "lda"]'
+    secure = small(*ALL, heads, "privacy.secure_sum=true", f"out={tmp_path}/secure")
+    replies = play(secure)
+    for reply in replies:
+        metrics = dict(reply.content.metric_records["metrics"])
+        assert not {"fit-cells", "held-cells", "right-cells"} & metrics.keys()
+        arrays = reply.content.array_records.get("arrays", {})
+        assert {array.dtype for array in arrays.values()} <= {"uint64"}
+    plain = [line for line in logged(played[0]) if line["arm"] != "FedCOF"]
+    for one, other in zip(plain, logged(secure), strict=True):
+        assert one.get("strength") == other.get("strength")
+        assert one.get("validation") == other.get("validation")
+        assert _pooled(one) == _pooled(other)
+    assert "under masks" in write_report(secure.run_directory).read_text("utf-8")
+
+
+def test_a_head_of_the_sites_own_means_is_refused_under_masks(small: Small) -> None:
+    with pytest.raises(InputError, match="'cof' compares the sites' own means"):
+        small(*ALL, "privacy.secure_sum=true")
+
+
 def test_a_run_is_reported_and_audited_as_any(played: tuple[Config, list[Message]]) -> None:
     folder = played[0].run_directory
     found = json.loads((folder / "results.json").read_text())
