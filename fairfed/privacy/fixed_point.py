@@ -57,7 +57,7 @@ def to_words(
         if largest >= most:
             raise ValueError(TOO_LARGE.format(name=name, largest=largest, sites=sites, most=most))
         exact = array.astype(np.int64) if whole else np.rint(np.ldexp(scaled, FRACTION))
-        words[name] = exact.astype(np.int64).view(np.uint64)
+        words[name] = np.asarray(exact, np.int64).view(np.uint64)
     return words
 
 

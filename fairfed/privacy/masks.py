@@ -268,7 +268,7 @@ def _derived(secret: bytes, about: bytes) -> bytes:
 
 def _added(words: Mapping[str, Words], streams: Sequence[Stream]) -> dict[str, Words]:
     """Arrays with keystreams added modulo 2⁶⁴, in the order of their names."""
-    found = {name: words[name].copy() for name in sorted(words)}
+    found = {name: np.array(words[name]) for name in sorted(words)}
     for stream, sign in streams:
         for array in found.values():
             flat = array.reshape(-1)

@@ -71,7 +71,7 @@ def hold(request: Request, arrays: Mapping[str, NDArray[Any]]) -> ConfigRecord:
     """
     state, key = request.context.state, _key(request)
     secrets = Secrets.draw()
-    state[key] = ArrayRecord({name: Array(np.asarray(own)) for name, own in arrays.items()})
+    state[key] = _record(arrays)
     state[f"{key}-secrets"] = ConfigRecord(
         {"pairing": secrets.pairing, "sharing": secrets.sharing, "own": secrets.own}
     )
@@ -123,7 +123,7 @@ def give(request: Request) -> Message:
     request.context.state[f"{key}-weights"] = ConfigRecord({} if given is None else {"w": given})
     words = to_words(_held(request), weights[own], len(names))
     summand = masked(own, secrets, Terms(terms.purpose, terms.publics, weights), words)
-    return request.reply({}, arrays=ArrayRecord({n: Array(own) for n, own in summand.items()}))
+    return request.reply({}, arrays=_record(summand))
 
 
 def open_up(request: Request) -> Message:
@@ -235,6 +235,10 @@ def _once(request: Request, step: str, mark: bytes) -> None:
         raise InputError(SUMMED.format(round=request.round))
     with explained(path):  # before anything leaves
         write_whole(path, json.dumps(kept).encode())
+
+
+def _record(arrays: Mapping[str, NDArray[Any]]) -> ArrayRecord:
+    return ArrayRecord({name: Array(np.asarray(value)) for name, value in arrays.items()})
 
 
 def _listed(by_name: Mapping[str, bytes]) -> ConfigRecord:

@@ -179,3 +179,10 @@ def test_what_could_overflow_or_is_not_finite_is_refused() -> None:
     with pytest.raises(ValueError, match="'x' has an entry of 4.194e\\+06"):
         to_words({"x": np.array([BOUND / 2])}, 1.0, 2)
     assert to_words({"x": np.array([2**61])}, None, 2)["x"].tolist() == [2**61]
+
+
+def test_an_array_without_axes_is_masked_as_any() -> None:
+    words, sent = _summed(dict.fromkeys(NAMES[:3], np.array(5)))
+    assert sent["east"]["x"].shape == ()
+    assert sent["east"]["x"] != 5
+    assert from_words(words, frozenset("x"))["x"] == 15
