@@ -23,6 +23,10 @@ MADE = "how many synthetic {unit} were asked for, accepted, rejected, made and f
 CELLS = "its number of training and test {unit} by class and group"
 KNOWN = "in a word, whether its generator knows each class and sensitive column"
 ROWS = "how many real and synthetic {unit} it trained on"
+MASKED = (
+    "model updates under masks that cancel in the sum over all clients, so that the server learnt "
+    "their weighted sum alone (docs/secure-sums.md)"
+)
 COUNTS = (
     "counts of how the model classifies its training and its test {unit}, by group, true and "
     "predicted class"
@@ -54,18 +58,20 @@ the part before the reason). A test compares it with the messages of a run."""
 
 def privacy_statement(run: Run) -> list[str]:
     """What left the clients in this run, and what was done to it."""
-    unit = run.unit
-    *first, last = dict.fromkeys(TOLD[key].format(unit=unit) for key in told(run))
+    unit, masked = run.unit, _setting(run.config_text, "privacy").get("secure_sum", False)
+    said = {**TOLD, "arrays": MASKED} if masked else TOLD
+    *first, last = dict.fromkeys(said[key].format(unit=unit) for key in told(run))
     lines = [
         f"Every client sent {', '.join(first)}, and {last}. No {unit.removesuffix('s')}, file name "
         "or prediction of a single one is among them.",
     ]
     steered = sorted({_rule(arm) for arm in run.arms} - PLAIN)
     if steered:
+        but = ", but for the updates." if masked else "."
         lines.append(
-            "The server sees all of this client by client. Arms with the rule "
-            f"{' or '.join(steered)} weigh clients by it: by fairness signals, losses, counts or "
-            "updates."
+            f"The server sees all of this client by client{but} Arms with the rule "
+            f"{' or '.join(steered)} weigh clients by it: by fairness signals, losses, counts"
+            f"{'' if masked else ' or updates'}."
         )
     if any(arm.augment for arm in run.arms):
         lines.append(f"Synthetic {unit} were made and kept at the clients.")
@@ -119,6 +125,15 @@ def told(run: Run) -> list[str]:
 def _rule(arm: Arm) -> str:
     """The arm's rule, or its system; what else differs in it stands behind a comma."""
     return arm.rule.split(", ")[0]
+
+
+def _setting(config_text: str, section: str) -> dict[str, Any]:
+    """A section of a run's configuration; empty where there is none."""
+    try:
+        found = tomllib.loads(config_text).get(section)
+    except tomllib.TOMLDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def noised(config_text: str, one_shot: bool = False) -> list[str]:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
+from evaluation import read_run
+from evaluation.report.privacy import privacy_statement
 from fairfed.config import Config, parse_config
 from fairfed.rounds import checkpoint
 from fairfed.rounds.arrays import Model
@@ -72,6 +74,12 @@ def test_no_reply_holds_a_model(secure: tuple[Config, list[Message]]) -> None:
         assert bool(arrays) == (kind == "query.mask")
         assert all(array.dtype == "uint64" for array in arrays)
     assert kinds["train"] == kinds["query.share"] == kinds["query.mask"] == kinds["query.open"]
+
+
+def test_the_report_says_what_the_server_learnt(secure: tuple[Config, list[Message]]) -> None:
+    said = " ".join(privacy_statement(read_run(secure[0].run_directory)))
+    assert "model updates under masks that cancel in the sum over all clients" in said
+    assert "client by client, but for the updates" in said
 
 
 def _dropping(kind: str, client: int, number: int) -> Any:
