@@ -27,6 +27,16 @@ MASKED = (
     "model updates under masks that cancel in the sum over all clients, so that the server learnt "
     "their weighted sum alone (docs/secure-sums.md)"
 )
+UNNOISED = (
+    "No noise was added to model updates, losses and counts: counts of small groups and model "
+    "updates can tell something about single examples. Nothing here is a guarantee against that."
+)
+NOISE = (
+    "Clients trained under differential privacy (DP-SGD, gradients clipped at {clip:g}): in each "
+    "arm the updates of all rounds together keep ε = {epsilon:g} and δ = {delta:g} for each of its "
+    "{unit}; arms add up. That does not cover counts, losses of the received model and seconds, "
+    "which clients sent as they are: of a count that differs by one it is no guarantee."
+)
 COUNTS = (
     "counts of how the model classifies its training and its test {unit}, by group, true and "
     "predicted class"
@@ -93,11 +103,8 @@ def privacy_statement(run: Run) -> list[str]:
             f"count that they sent has those {unit} in it. Models were trained on all."
         )
     lines += noised(run.config_text, any("one-shot" in arm.rule.split(", ") for arm in run.arms))
-    lines.append(
-        "No noise was added to model updates, losses and counts: counts of small groups and model "
-        "updates can tell something about single examples. Nothing here is a guarantee against "
-        "that."
-    )
+    dp = _setting(run.config_text, "train").get("dp")
+    lines.append(UNNOISED if dp is None else NOISE.format(unit=unit, **dp))
     return lines
 
 

@@ -226,6 +226,39 @@ def _summing_what_sums(config: Config) -> str:
     return ""
 
 
+def _private_as_far_as_it_goes(config: Config) -> str:
+    train = config.train
+    if train.dp is None:
+        return ""
+    for name in (*SYSTEMS, "system"):
+        if getattr(config, name) is not None:
+            return f"train.dp: is of classifiers, and this run has {name}; leave it out"
+    if train.accumulate > 1 or train.clip is not None or train.amp:
+        return (
+            "train.dp: has steps and clipping of its own; leave train.accumulate, train.clip and "
+            "train.amp out"
+        )
+    how = config.conditioning
+    modes = {arm.conditioning or how.mode for arm in config.arms if arm.augment}
+    if modes and (how.start_from_real or "prototype" in modes):
+        return (
+            "train.dp: images that start from a site's own, or from its prototypes, hold something "
+            "of many rows at once; choose another conditioning"
+        )
+    for arm in config.arms:
+        mixes = (arm.augmentation or train.augmentation) == "mixup"
+        for what, there in (
+            ("augmentation 'mixup', which blends rows", mixes),
+            ("control_variates", arm.control_variates),
+            ("inversion", arm.inversion),
+        ):
+            if there:
+                return (
+                    f"arms: {arm.name!r} has {what}; with train.dp every row counts alone; drop one"
+                )
+    return ""
+
+
 CHECKS: tuple[Callable[[Config], str], ...] = (
     _of_one_kind,
     _within_the_run,
@@ -235,5 +268,6 @@ CHECKS: tuple[Callable[[Config], str], ...] = (
     _adapting_what_is_there,
     _hiding_what_is_private,
     _summing_what_sums,
+    _private_as_far_as_it_goes,
 )
 """In the order in which a user is told."""

@@ -20,6 +20,20 @@ Optimizer = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "linear"]
 
 
+class DpConfig(Section):
+    """Training under differential privacy (DP-SGD)."""
+
+    epsilon: float = Field(
+        gt=0,
+        description="ε that all rounds of an arm together may spend of each example of a client: "
+        "the noise follows from it, the client's number of rows and `batch_size`.",
+    )
+    delta: float = Field(1e-5, gt=0, lt=1, description="δ; well below 1 / number of rows.")
+    clip: float = Field(
+        1.0, gt=0, description="Longest gradient of a single row (L2 norm); longer are shortened."
+    )
+
+
 class TrainConfig(Section):
     """Training at a client, in every round."""
 
@@ -58,6 +72,11 @@ class TrainConfig(Section):
         False,
         description="Forward passes of training in bfloat16 where that is safe (`torch.autocast`): "
         "half the memory, faster on many GPUs, slower on most CPUs.",
+    )
+    dp: DpConfig | None = Field(
+        None,
+        description="Train under differential privacy: `{ epsilon, delta, clip }`. See "
+        "`[train.dp]`.",
     )
     proximal: float = Field(
         0.0,

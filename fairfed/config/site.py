@@ -151,6 +151,18 @@ class SiteState(Section):
     )
 
 
+class SiteBudget(Section):
+    """Privacy that the site may spend, over all studies."""
+
+    epsilon: float = Field(
+        gt=0,
+        description="Most ε that all noised releases together may spend of each of its examples: "
+        "training under `train.dp`, prototypes, audits. Then the site refuses. Training without "
+        "noise is refused at once.",
+    )
+    delta: float = Field(1e-5, gt=0, lt=1, description="The δ that this ε is of.")
+
+
 class SitePolicy(Section):
     """What may leave the site, and what a study may ask of it."""
 
@@ -183,6 +195,9 @@ class SitePolicy(Section):
         ge=1,
         description="Smallest number of sites that a study may have (its `min_sites`), and that "
         "a sum under masks is of.",
+    )
+    dp: SiteBudget | None = Field(
+        None, description="Budget of differential privacy: `{ epsilon, delta }`; without it, none."
     )
     weights: Literal["any", "masked"] = Field(
         "any",

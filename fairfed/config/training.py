@@ -26,7 +26,7 @@ def training_settings(config: Agreement, arm: Arm, server_round: int = 1) -> dic
     return settings
 
 
-_NOT_OF_TRAINING = {"debias", "fairbatch_alpha", "schedule", "batch_norm"}
+_NOT_OF_TRAINING = {"debias", "fairbatch_alpha", "schedule", "batch_norm", "dp"}
 _FACTORS: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,

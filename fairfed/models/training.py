@@ -97,10 +97,10 @@ def train_epochs(
     ValueError
         If there are no rows or the weights do not fit them.
     """
-    inputs = _prepare(model, images)
+    inputs = prepared(model, images)
     with placed(model, device) as network:
         own = list(network.parameters())
-        steps = _optimiser(optimizer, own, lr, momentum, weight_decay)
+        steps = optimiser_of(optimizer, own, lr, momentum, weight_decay)
         network.train()
         origin = (anchor or network).parameters() if proximal else ()
         start = [p.detach().to(device, copy=True) for p in origin]
@@ -123,7 +123,7 @@ def train_epochs(
                     if parameter.grad is not None:
                         parameter.grad.add_(extra.to(device))
                 if proximal:
-                    _pull(network, start, proximal)
+                    pull(network, start, proximal)
                 if clip is not None:
                     nn.utils.clip_grad_norm_(own, clip)
                 steps.step()
@@ -152,9 +152,10 @@ def placed(model: nn.Module, device: str) -> Iterator[nn.Module]:
     yield model if device == CPU else deepcopy(model).to(device)
 
 
-def _optimiser(
+def optimiser_of(
     kind: str, parameters: list[nn.Parameter], lr: float, momentum: float, weight_decay: float
 ) -> torch.optim.Optimizer:
+    """An optimiser of a kind; Adam's first beta is the momentum."""
     if kind == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
     adam = torch.optim.AdamW if kind == "adamw" else torch.optim.Adam
@@ -194,7 +195,7 @@ def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None, rows: Tensor) 
     return (each * weights[rows].to(each)).mean()
 
 
-def _pull(model: nn.Module, start: list[Tensor], proximal: float) -> None:
+def pull(model: nn.Module, start: list[Tensor], proximal: float) -> None:
     """Add the proximal term's gradient, ``µ (w - w_0)``."""
     for parameter, former in zip(model.parameters(), start, strict=True):
         if parameter.grad is not None:
@@ -290,7 +291,7 @@ def confusion_counts(
     model.eval()
     total = 0.0
     with torch.no_grad(), placed(model, device) as network:
-        inputs = _prepare(model, images)
+        inputs = prepared(model, images)
         for batch in torch.arange(len(labels)).tensor_split(math.ceil(len(labels) / TEST_BATCH)):
             logits = network(as_float(inputs[batch].to(device))).cpu()
             total += F.cross_entropy(logits, labels[batch], reduction="sum").item()
@@ -318,14 +319,14 @@ def class_probabilities(
     found = np.zeros((len(images), n_classes))
     model.eval()
     with torch.no_grad(), placed(model, device) as network:
-        inputs = _prepare(model, images)
+        inputs = prepared(model, images)
         for batch in torch.arange(len(images)).split(TEST_BATCH):
             logits = network(as_float(inputs[batch].to(device))).cpu()
             found[batch.numpy()] = logits.double().softmax(1).numpy()
     return found
 
 
-def _prepare(model: nn.Module, images: Inputs) -> Inputs:
+def prepared(model: nn.Module, images: Inputs) -> Inputs:
     """What stays the same in every epoch: the embeddings of a frozen encoder, or the images."""
     if images.dtype == torch.uint8:
         if isinstance(model, ClipHead):

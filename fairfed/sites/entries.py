@@ -59,6 +59,8 @@ def left(request: Request, reply: Message) -> dict[str, Any]:
     }
     if counts_as_training(request.message.metadata.message_type) and UNDER_WAY not in records:
         said["question"] = request.question
+    if "release" in request.noted:
+        return said | {"release": request.noted["release"]}
     budget = _budget(request, content)
     if budget is None:
         return said

@@ -11,6 +11,7 @@ from flwr.app import ConfigRecord, Message
 from fairfed import __version__
 from fairfed.config.systems import Action
 from fairfed.errors import PublicInputError
+from fairfed.sites.account import overspent
 from fairfed.sites.approval import require_permitted
 from fairfed.sites.entries import asked, beyond, left
 from fairfed.sites.home import Home
@@ -60,8 +61,10 @@ class Gate:
         most, number = policy.max_rounds, int(request.sent.get("round", 0))  # type: ignore[arg-type]
         if most is not None and number > most:
             reasons.append(f"policy.max_rounds: round {number} is asked for, allowed are {most}")
-        further = None if reasons else beyond(policy, request, self._ledger.entries())
-        reasons += [] if further is None else [further]
+        if not reasons:
+            earlier = list(self._ledger.entries())
+            found = beyond(policy, request, earlier), overspent(policy.dp, earlier)
+            reasons += [reason for reason in found if reason is not None][:1]
         if reasons:
             raise InputError(REFUSED.format(study=study.name, reasons="; ".join(reasons)))
 
@@ -83,7 +86,10 @@ class Gate:
             said["unsaid"] = {name: int((~site.says(own)).sum()) for name, own in rows.items()}
 
         def allowed(entries: Iterator[Entry]) -> None:
-            reason = beyond(self._policy, request, entries) if request.has_study else None
+            earlier = list(entries)
+            reason = beyond(self._policy, request, earlier) if request.has_study else None
+            if reason is None and "release" in said:
+                reason = overspent(self._policy.dp, [*earlier, said])
             if reason is not None:
                 raise InputError(REFUSED.format(study=request.study.name, reasons=reason))
 

@@ -130,6 +130,11 @@ def refusals(policy: SitePolicy, config: Agreement, synthetic: int, *also: Actio
             f"policy.min_sites: the study may have as few as {config.min_sites} sites, and needs "
             f"at least {policy.min_sites} (min_sites of the study)"
         )
+    if policy.dp is not None and (config.train.dp is None or config.heads is not None):
+        yield (
+            "policy.dp: the study would have weights or sums leave without noise, and what "
+            "leaves this site has a budget (train.dp of the study)"
+        )
     if policy.weights == "masked" and not config.privacy.secure_sum:
         yield (
             "policy.weights: the study asks for weights or sums as they are, and they leave only "

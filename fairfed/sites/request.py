@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from flwr.app import (
@@ -60,11 +60,14 @@ class Request:
         The client's state.
     sites
         Know which site the client is.
+    noted
+        What the ledger shall say of the answer and the answer does not.
     """
 
     message: Message
     context: Context
     sites: Sites
+    noted: dict[str, Any] = field(default_factory=dict)
 
     @property
     def sent(self) -> ConfigRecord:

@@ -237,7 +237,7 @@ class Site:
 
     def _synthesiser(self, arm: Arm) -> Synthesiser:
         place, how, own = self.place, self.study.conditioning, self.rows.train
-        if not len(own):
+        if not len(own) or self.study.train.dp is not None:  # or its own images would be in others
             return place.synthesiser_with(place.describer(arm))
         real = self.place.kept(self._key("references"), self._references)
         memory = vectors = None
@@ -285,9 +285,17 @@ class Site:
 
     def sampling_weights(self, arm: Arm, real: Rows, synthetic: Rows) -> Tensor | None:
         """Weights of a training set's rows, from the classes of its real and synthetic ones."""
-        how = self.study.synthesis
-        share = how.autoencode if domain_matching_enabled(self.study, arm) else 0.0
-        return sampling_weights(real, synthetic, share, how.balance)
+        balance = self.study.synthesis.balance
+        return sampling_weights(real, synthetic, self._rendered_share(arm), balance)
+
+    def _rendered_share(self, arm: Arm) -> float:
+        """Share of a real image's weight that its rendered copy has.
+
+        Under differential privacy a row counts once, and so has no copy.
+        """
+        if self.study.train.dp is not None or not domain_matching_enabled(self.study, arm):
+            return 0.0
+        return self.study.synthesis.autoencode
 
     def _key(self, *parts: Hashable) -> tuple[Hashable, ...]:
         return self.split, self.name, *parts
@@ -302,11 +310,10 @@ class Site:
             truth = torch.from_numpy(labels), torch.from_numpy(groups)
             return TrainingSet(real, *truth, None, len(own), 0)
         pixels = chosen(self.images.images, own)
-        matching = domain_matching_enabled(self.study, arm)
         made = self.synthesise(arm)
         if made.requested.any() and len(made.labels) == 0:
             raise PublicInputError(NONE_ACCEPTED.format(who=f"client {self.name}"))
-        share = self.study.synthesis.autoencode if matching else 0.0
+        share = self._rendered_share(arm)
         rendered = self.place.synthesiser.autoencode(np.asarray(pixels)) if share else pixels[:0]
         synthetic = made.images if len(made.labels) else pixels[:0]
         everything = joined([pixels, rendered, synthetic])

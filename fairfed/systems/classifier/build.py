@@ -10,6 +10,7 @@ from evaluation import get_metric
 from fairfed.config import Arm, Config
 from fairfed.config.model import Agreement
 from fairfed.config.training import masks, training_settings
+from fairfed.models.private import unfit
 from fairfed.sites.workplace import Workplace
 from fairfed.strategies.cohort import Probe
 from fairfed.strategies.loop import ClosedLoop
@@ -28,6 +29,10 @@ from semantic.errors import InputError
 TWICE = (
     "rule 'parity' weighs examples towards one distribution, and debias '{debias}' would weigh "
     "them again: set debias = 'none'"
+)
+MIXES = (
+    "train.dp: model {model!r} cannot be trained row by row ({reason}); choose one without "
+    "BatchNorm, as 'cnn-gn', 'lenet' or 'clip-head'"
 )
 MASKED = (
     "arm '{arm}': {needs} reads the clients' models one by one, and with privacy.secure_sum the "
@@ -143,6 +148,10 @@ def check_arms(config: Config, place: Workplace) -> None:
             raise InputError(f"arm '{arm.name}': {reason.format(rule=arm.rule)}")
         strategy = build_strategy(place, arm, _promised if needs_probe(arm) else None)
         needs = strategy.parts.needs_models() if masks(config, arm) else None
+        if config.train.dp is not None and arm.sends_model:
+            reason = unfit(place.model(arm))
+            if reason is not None:
+                raise InputError(MIXES.format(model=config.model, reason=reason))
         if needs is not None:
             raise InputError(MASKED.format(arm=arm.name, needs=needs))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -21,6 +22,7 @@ from fairfed.sites.personal import keep_norms, keep_personal, recall_personal
 from fairfed.sites.request import Request
 from fairfed.sites.training_set import TrainingSet
 from fairfed.strategies.local import fairbatch, loss_weights
+from fairfed.systems.classifier.noised import train_noised
 from fairfed.systems.classifier.scaffold import ClientVariate, gradient_weight, local_steps
 from fairfed.systems.inversion.images import with_inverted
 
@@ -117,6 +119,9 @@ def _trained(
     """Train the model; its mean loss, or that of the received one where nothing is trained."""
     if not own.size or request.arm.system == "zero-shot":
         return received_loss
+    if request.study.train.dp is not None:
+        train_noised(request, model, own, how)
+        return math.nan  # what it was says something of the rows
     return train_epochs(
         model,
         own.inputs,
