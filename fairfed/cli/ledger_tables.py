@@ -13,6 +13,7 @@ from fairfed.cli.tables import titled
 
 if TYPE_CHECKING:
     from fairfed.config.federation import FederationConfig
+    from fairfed.config.site import SiteBudget
     from fairfed.sites.ledger_reading import StudyTotal, Verified
 
 LAST = 10
@@ -31,7 +32,7 @@ def print_ledger(
         right=("answers", "rounds", "kB", "counts\nsaid", "sup-\npressed", "ε", "δ", "errors"),
     )
     for one in totals:
-        budget = (f"{one.epsilon:g}", f"{one.delta:g}") if one.epsilon else (NOTHING, NOTHING)
+        budget = (f"{one.epsilon:.3g}", f"{one.delta:g}") if one.epsilon else (NOTHING, NOTHING)
         numbers = one.answers, one.rounds, f"{one.bytes / 1e3:,.1f}", one.said, one.suppressed
         table.add_row(_plain(one.study), *map(str, numbers), *budget, str(one.errors))
     console.print(table)
@@ -44,6 +45,20 @@ def print_ledger(
         told = entry.get("study") or NOTHING, _asked(entry), entry.get("round"), size, _what(entry)
         lines.add_row(*map(_plain, (time, *told)))
     console.print(lines)
+
+
+def print_spent(entries: Sequence[Mapping[str, Any]], budget: SiteBudget | None) -> None:
+    """What all studies have spent of a site's privacy, and of how much."""
+    from fairfed.sites.account import DELTA, spent
+
+    delta = DELTA if budget is None else budget.delta
+    found = spent(entries, delta)
+    if not found and budget is None:
+        return
+    most = "no budget (policy.dp)" if budget is None else f"of {budget.epsilon:g}"
+    Console().print(
+        f"Spent under noise, all studies together: ε = {found:.3g} {most} at δ = {delta:g}"
+    )
 
 
 def _plain(text: object) -> str:

@@ -26,8 +26,9 @@ def ledger(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what has left the site, by study; then the last lines."""
-    from fairfed.cli.ledger_tables import print_ledger, print_verified
+    from fairfed.cli.ledger_tables import print_ledger, print_spent, print_verified
     from fairfed.config.site import load_site
+    from fairfed.sites.account import DELTA
     from fairfed.sites.ledger_reading import totals, verified
 
     config = load_site(site)
@@ -40,14 +41,16 @@ def ledger(
             "another folder"
         )
     if not verify:
-        entries = [one for one in kept.entries() if study is None or one.get("study") == study]
+        every, budget = list(kept.entries()), config.policy.dp
+        entries = [one for one in every if study is None or one.get("study") == study]
         if study is not None and not entries:
             raise InputError(f"--study {study}: {kept.path} has no line of it")
-        found = totals(entries)
+        found = totals(entries, DELTA if budget is None else budget.delta)
         if as_json:
             typer.echo(json.dumps([vars(one) for one in found], ensure_ascii=False))
         else:
             print_ledger(config.name, found, entries)
+            print_spent(every, budget)
         return
     walked = verified(kept, config.name, config.coordinator.receipts_key)
     cut = head is not None and head not in set(kept.heads())

@@ -8,6 +8,9 @@ from typing import Any
 from fairfed.config.site import SiteBudget
 from fairfed.privacy.accounting import divergences_of, epsilon_of, total
 
+DELTA = 1e-5
+"""The δ of what is spent, where a site has no budget that says another."""
+ROUNDING = 1e-9
 OVERSPENT = (
     "policy.dp: with this answer all that has left under noise would spend ε = {spent:.3g} at "
     "δ = {delta:g}, allowed is {most:g}"
@@ -17,11 +20,15 @@ OVERSPENT = (
 def spent(entries: Iterable[Mapping[str, Any]], delta: float) -> float:
     """ε of all noised releases of a ledger, at a δ: over rounds, arms, runs and studies.
 
-    The same draw of noise that is sent again is spent once.
+    The same draw of noise that is sent again is spent once. The less of two bounds counts: Rényi
+    divergences added up, or ε and δ added up where the sum of δ allows.
     """
     releases = (entry["release"] for entry in entries if "release" in entry)
-    drawn = {release["sha256"]: release for release in releases}
-    return epsilon_of(total(map(divergences_of, drawn.values())), delta)
+    drawn = {release["sha256"]: release for release in releases}.values()
+    found = epsilon_of(total(map(divergences_of, drawn)), delta)
+    if sum(release["delta"] for release in drawn) > delta * (1 + ROUNDING):
+        return found
+    return min(found, sum(float(release["epsilon"]) for release in drawn))
 
 
 def overspent(budget: SiteBudget | None, entries: Iterable[Mapping[str, Any]]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fairfed.sites.account import DELTA, spent
 from fairfed.sites.ledger import FIRST, Ledger
 from fairfed.sites.receipts import verify
 
@@ -28,16 +29,16 @@ class StudyTotal:
     # Counts that were said, and in place of how many it was said that they are not.
     said: int = 0
     suppressed: int = 0
-    # Spent by releases, each draw of noise once, added up.
+    # Spent by releases, each draw of noise once (`fairfed.sites.account.spent`), at which δ.
     epsilon: float = 0.0
     delta: float = 0.0
 
 
-def totals(entries: Iterable[Mapping[str, Any]], study: str | None = None) -> list[StudyTotal]:
-    """What each study had, in the order in which they came; of one alone if it is named."""
+def totals(entries: Iterable[Mapping[str, Any]], delta: float = DELTA) -> list[StudyTotal]:
+    """What each study had, in the order in which they came; ε at `delta`."""
     found: dict[str, StudyTotal] = {}
     rounds: dict[str, set[Any]] = {}
-    drawn: set[str] = set()
+    drawn: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
         if "asked" not in entry:
             continue
@@ -56,14 +57,13 @@ def totals(entries: Iterable[Mapping[str, Any]], study: str | None = None) -> li
         total.suppressed += counts.get("suppressed", 0)
         if "question" in entry or ("digest" not in entry and entry["asked"].startswith("train")):
             rounds.setdefault(name, set()).add(entry.get("round"))
-        release = entry.get("release")
-        if release is not None and release["sha256"] not in drawn:
-            drawn.add(release["sha256"])
-            total.epsilon += release["epsilon"]
-            total.delta += release["delta"]
-    for name, own in rounds.items():
-        found[name].rounds = len(own)
-    return [total for total in found.values() if study in (None, total.study)]
+        if "release" in entry:
+            drawn.setdefault(name, []).append(entry)
+    for name, own in drawn.items():
+        found[name].epsilon, found[name].delta = spent(own, delta), delta
+    for name, asked in rounds.items():
+        found[name].rounds = len(asked)
+    return list(found.values())
 
 
 @dataclass(frozen=True)

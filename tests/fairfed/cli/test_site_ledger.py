@@ -76,6 +76,7 @@ def test_a_ledger_is_told_by_study_and_then_by_its_last_lines(
     rows = [line.split() for line in out.splitlines()]
     assert code == 0
     assert ["skin", "2", "1", "6.0", "12", "4", "1.5", "1e-05", "1"] in rows
+    assert "all studies together: ε = 1.5 no budget (policy.dp) at δ = 1e-05" in out
     assert "loss, counts; 2 arrays" in out
     assert "error: InputError" in out
     assert "\x1b[2J" not in out
