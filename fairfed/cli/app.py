@@ -57,6 +57,10 @@ class Commands(LazyGroup):
             "fairfed.cli.modelling",
             "Predict data with an exported model: a table that `audit` reads.",
         ),
+        "attack": (
+            "fairfed.cli.attacking",
+            "Attack a simulation's run: who was trained on, by its models, updates and images?",
+        ),
         "compare": (
             "fairfed.cli.comparing",
             "Compare the arms of any number of runs, paired by seed where there are several.",

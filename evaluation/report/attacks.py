@@ -1,0 +1,41 @@
+"""Attacks on a run (`fairfed attack`), as its report tells them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FILE = "attacks.json"
+UNKNOWN = "–"
+
+
+def attacks_of(run: Path) -> list[dict[str, str]]:
+    """Rows of the report's table; none where a run was not attacked."""
+    path = run / FILE
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))["arms"]
+    return [
+        {
+            "arm": arm,
+            "target": one["target"],
+            "attack": one["attack"],
+            "group": one["group"] or "all",
+            "members": f"{one['members']:,}",
+            "others": f"{one['others']:,}",
+            "auc": percent(one["auc"]),
+            "found": percent(one["found"]),
+        }
+        for arm, attacks in found.items()
+        for one in attacks
+    ]
+
+
+def percent(interval: Mapping[str, Any]) -> str:
+    """An interval in percent; a dash where it is undefined."""
+    if interval["value"] is None:
+        return UNKNOWN
+    value, low, high = (100 * float(interval[name]) for name in ("value", "low", "high"))
+    return f"{value:.1f} ({low:.1f} to {high:.1f})"

@@ -1,0 +1,225 @@
+"""Was a row trained on? Asked of a run's model, of single updates, and of its synthetic images."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from flwr.app import ArrayRecord
+from numpy.typing import NDArray
+from torch import nn
+
+from evaluation.attacks import Attacked, confidence, likelihood_ratios, measured
+from evaluation.run import refuse_results
+from fairfed.attacks.shadows import Pool, shadow_confidences
+from fairfed.client import client_app
+from fairfed.config import Arm, TableConfig, load_config
+from fairfed.engines.inprocess import InProcessGrid
+from fairfed.models import class_probabilities
+from fairfed.models.inputs import Inputs, together
+from fairfed.rounds import checkpoint
+from fairfed.rounds.arrays import encode
+from fairfed.rounds.clients import handshake
+from fairfed.rounds.exchange import ARRAYS_KEY, Exchange, perform
+from fairfed.sites.request import split_of
+from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.site import Site
+from fairfed.sites.study import Study, study_of
+from fairfed.system import simulation_of
+from semantic.errors import InputError
+
+logger = logging.getLogger("fairfed")
+
+MODEL, UPDATE, IMAGES = "the model", "a client's update", "synthetic images"
+LOSS, LIRA, CALIBRATED, NEAREST = "loss", "LiRA", "loss, less the model's", "nearest image"
+TIMEOUT = 3600.0
+AT_SITES = (
+    "{run}: its rows are at sites, and an attack needs to know who was a member; run the study as "
+    "a simulation, and attack that"
+)
+NO_ARM = "{run}: no arm {name!r}; there are: {known}"
+NO_MODEL = "{run}: arm {name!r} has no common model to attack"
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Members and others that are like them, of one site or of all."""
+
+    inputs: Inputs
+    chosen: NDArray[np.int64]  # their numbers in the site's table
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    member: NDArray[np.bool_]
+
+
+def attack_run(run_dir: Path, arm_name: str, shadows: int = 8, seed: int = 0) -> list[Attacked]:
+    """Try to tell who was trained on, from what an arm of a finished simulation gave away.
+
+    Members are the clients' training rows, the others their test rows, of the classes that the
+    client trains on.
+
+    - *The model*: by its loss on a row (Yeom et al. 2018), and by LiRA with shadow models.
+    - *A client's update*: what the server gets where nothing hides it. Clients train once more from
+      the last model; a row's loss is compared with that of the model before.
+    - *Synthetic images*: how near a row is to the nearest one, in CLIP's embedding.
+
+    Parameters
+    ----------
+    run_dir
+        A run's directory.
+    arm_name
+        Which arm.
+    shadows
+        Shadow models for LiRA; even, 0 for none.
+    seed
+        Of the shadows and the bootstrap.
+
+    Raises
+    ------
+    semantic.errors.InputError
+        If the run is of real sites or has no such arm or model.
+    """
+    refuse_results(run_dir)
+    config = load_config(run_dir / "config.toml")
+    if config.federation is not None:
+        raise InputError(AT_SITES.format(run=run_dir))
+    arm = next((arm for arm in config.arms if arm.name == arm_name), None)
+    if arm is None:
+        known = ", ".join(own.name for own in config.arms)
+        raise InputError(NO_ARM.format(run=run_dir, name=arm_name, known=known))
+    if not arm.sends_model or arm.own_models or arm.system == "centralised":
+        raise InputError(NO_MODEL.format(run=run_dir, name=arm_name))
+    saved = checkpoint.load(run_dir / "checkpoints" / f"{arm.slug}.npz")
+    sites = simulation_of(config)
+    study = study_of(config, sites)
+    path = run_dir / "columns.json"
+    if path.is_file():
+        table = TableConfig.model_validate_json(path.read_text(encoding="utf-8"))
+        study = study.with_told(study.told.model_copy(update={"table": table}))
+    model = _loaded(study, arm, encode(saved.arrays))
+    own = [sites.cut(index, study.told, split_of(arm), False) for index in range(len(sites.names))]
+    apart = [_rows(site, arm) for site in own]
+    found = _of_model(study, arm, model, own, apart, shadows, seed)
+    found += _of_updates(study, arm, model, sites, saved, apart, seed)
+    if arm.augment:
+        found += _of_images(study, arm, own, apart, seed)
+    return found
+
+
+def _loaded(study: Study, arm: Arm, arrays: ArrayRecord) -> nn.Module:
+    model = study.place.model(arm)
+    model.load_state_dict(arrays.to_torch_state_dict())
+    return model
+
+
+def _rows(site: Site, arm: Arm) -> _Rows:
+    table, train = site.table, site.rows.train
+    test = site.rows.test[np.isin(table.labels[site.rows.test], table.labels[train])]
+    rows = np.concatenate([train, test])
+    member = np.arange(len(rows)) < len(train)
+    return _Rows(site.model_rows(rows, arm), rows, table.labels[rows], table.groups[rows], member)
+
+
+def _confidences(study: Study, model: nn.Module, rows: _Rows) -> NDArray[np.float64]:
+    probabilities = class_probabilities(model, rows.inputs, len(study.told.labels.classes))
+    return confidence(probabilities, rows.labels)
+
+
+def _by_group(
+    study: Study, target: str, attack: str, scores: Any, rows: _Rows, seed: int
+) -> list[Attacked]:
+    """Measures for all rows, and for those of each group."""
+    found = [measured(target, attack, scores, rows.member, seed=seed)]
+    names = study.told.labels.groups
+    for g in np.unique(rows.groups) if len(names) > 1 else ():
+        here = rows.groups == g
+        found.append(measured(target, attack, scores[here], rows.member[here], names[int(g)], seed))
+    return found
+
+
+def _joined(apart: list[_Rows]) -> _Rows:
+    return _Rows(
+        together([rows.inputs for rows in apart]),
+        *(
+            np.concatenate([getattr(rows, name) for rows in apart])
+            for name in ("chosen", "labels", "groups", "member")
+        ),
+    )
+
+
+def _of_model(
+    study: Study,
+    arm: Arm,
+    model: nn.Module,
+    own: list[Site],
+    apart: list[_Rows],
+    shadows: int,
+    seed: int,
+) -> list[Attacked]:
+    everyone = _joined(apart)
+    target = _confidences(study, model, everyone)
+    found = _by_group(study, MODEL, LOSS, target, everyone, seed)
+    if not shadows:
+        return found
+    further = further_labels = None
+    if arm.augment:
+        sets = [site.training_set(arm) for site in own]
+        made = [torch.arange(len(one.labels) - one.n_synthetic, len(one.labels)) for one in sets]
+        further = together([one.inputs[rows] for one, rows in zip(sets, made, strict=True)])
+        further_labels = torch.cat([one.labels[rows] for one, rows in zip(sets, made, strict=True)])
+    pool = Pool(everyone.inputs, torch.from_numpy(everyone.labels), further, further_labels)
+    confidences, inside = shadow_confidences(study, arm, pool, shadows, seed)
+    scores = likelihood_ratios(target, confidences, inside)
+    return found + _by_group(study, MODEL, LIRA, scores, everyone, seed)
+
+
+def _of_updates(
+    study: Study,
+    arm: Arm,
+    model: nn.Module,
+    sites: SimulatedSites,
+    saved: checkpoint.Checkpoint,
+    apart: list[_Rows],
+    seed: int,
+) -> list[Attacked]:
+    """Of what the server gets of each client; nothing where that is under masks."""
+    with InProcessGrid(client_app(sites), len(sites.names)) as grid:
+        if saved.clients:
+            grid.load_client_states(saved.clients)
+        clients = handshake(grid, 1, TIMEOUT)
+        request = {**study.request(arm), "round": saved.round + 1}
+        asked = Exchange.alike(
+            "train", [client.index for client in clients], request, encode(saved.arrays)
+        )
+        answers = perform(grid, clients, asked, TIMEOUT)
+    scores, there = [], []
+    for client, reply in answers.replies.items():
+        arrays = reply.content.array_records.get(ARRAYS_KEY)
+        if arrays is None or not apart[client].member.any():
+            continue
+        rows = apart[client]
+        trained = _loaded(study, arm, arrays)
+        scores.append(_confidences(study, trained, rows) - _confidences(study, model, rows))
+        there.append(rows)
+    if not there:
+        return []
+    return _by_group(study, UPDATE, CALIBRATED, np.concatenate(scores), _joined(there), seed)
+
+
+def _of_images(
+    study: Study, arm: Arm, own: list[Site], apart: list[_Rows], seed: int
+) -> list[Attacked]:
+    """How near the nearest synthetic image is, of those that the arm trained on."""
+    made = [images for site in own if len(images := site.synthesise(arm).images)]
+    if not made:
+        return []
+    synthetic = study.place.encoder.embed_images(np.concatenate(made)).numpy()
+    scores = [
+        (site.embeddings(rows.chosen).numpy() @ synthetic.T).max(1).astype(np.float64)
+        for site, rows in zip(own, apart, strict=True)
+    ]
+    return _by_group(study, IMAGES, NEAREST, np.concatenate(scores), _joined(apart), seed)

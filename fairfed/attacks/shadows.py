@@ -1,0 +1,81 @@
+"""Shadow models: what a model would be like with a row and without it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from evaluation.attacks import confidence
+from fairfed.config import Arm
+from fairfed.config.training import training_settings
+from fairfed.models import class_probabilities, train_epochs
+from fairfed.models.inputs import Inputs, together
+from fairfed.models.private import sampling_rates, train_privately
+from fairfed.privacy.accounting import noise_for
+from fairfed.sites.study import Study
+from fairfed.systems.classifier.experiment import start_model
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Rows that an attacker asks about, members first, and what else was trained on."""
+
+    inputs: Inputs  # as the arm's model takes them, ``[n, …]``
+    labels: Tensor  # ``[n]``
+    further: Inputs | None  # synthetic rows, of which all know
+    further_labels: Tensor | None
+
+
+def shadow_confidences(
+    study: Study, arm: Arm, pool: Pool, shadows: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Confidences under shadow models, and which rows each was trained on: both ``[shadows, n]``.
+
+    Each is trained in one place, on half of the rows and all synthetic ones, with the settings of
+    the arm and as many epochs as the run had; under `train.dp` with noise for the same ε. Every row
+    is in half of them.
+    """
+    n, draws = len(pool.labels), np.random.default_rng(seed)
+    inside = np.zeros((shadows, n), bool)
+    for first in range(0, shadows, 2):  # a shadow and its complement
+        half = draws.permutation(n) < n // 2
+        inside[first], inside[first + 1] = half, ~half
+    found = [
+        _confidences(_trained(study, arm, pool, own, seed + i), pool, study)
+        for i, own in enumerate(inside)
+    ]
+    return np.stack(found), inside
+
+
+def _confidences(model: nn.Module, pool: Pool, study: Study) -> NDArray[np.float64]:
+    classes = len(study.told.labels.classes)
+    return confidence(class_probabilities(model, pool.inputs, classes), pool.labels.numpy())
+
+
+def _trained(study: Study, arm: Arm, pool: Pool, own: NDArray[np.bool_], seed: int) -> nn.Module:
+    rows = torch.from_numpy(np.flatnonzero(own))
+    parts: list[Inputs] = [pool.inputs[rows]]
+    labels = [pool.labels[rows]]
+    if pool.further is not None and pool.further_labels is not None:
+        parts.append(pool.further)
+        labels.append(pool.further_labels)
+    inputs, every = together(parts), torch.cat(labels)
+    model, how = start_model(study, arm), training_settings(study.told, arm)
+    dp, epochs = study.told.train.dp, how.pop("epochs") * study.told.rounds
+    if dp is None:
+        draws = torch.Generator().manual_seed(seed)
+        train_epochs(model, inputs, every, epochs=epochs, generator=draws, **how)
+        return model
+    rates = sampling_rates(len(every), how["batch_size"], None)
+    steps = epochs * math.ceil(len(every) / how["batch_size"])
+    noise = noise_for(dp.epsilon, dp.delta, float(rates.max()), steps)
+    some = {name: how[name] for name in ("lr", "optimizer", "momentum", "weight_decay", "proximal")}
+    train_privately(
+        model, inputs, every, rates=rates, steps=steps, noise=noise, clip=dp.clip, **some
+    )
+    return model
