@@ -4,7 +4,7 @@ The demonstration (ten clients with two classes each) with GroupNorm, trained pl
 differential privacy with ε from 1 to 8 for each arm, on real images alone and with synthetic ones
 for the classes that a client lacks. Then `fairfed attack` on the first seed's runs.
 
-    python benchmarks/privacy.py [--seeds 0 1 2] [--epsilons 8 4 2 1] [--attack 4]
+    python benchmarks/privacy.py [--seeds 1 2 3] [--epsilons 8 4 2 1] [--attack 4]
 
 Runs and attacks that are there already are not repeated. Writes docs/privacy.json; prints tables.
 """
@@ -30,7 +30,7 @@ ARMS = 'arms=[{name="FedAvg"},{name="Augmentation",augment=true}]'
 DELTA, CLIP = 1e-4, 1.0
 PLAIN = ["model=cnn-gn", ARMS]
 PRIVATE = ["train.lr=0.3", "train.momentum=0.0", "train.batch_size=64"]
-"""Chosen on seed 100 among three (docs/privacy.md)."""
+"""Of two settings the smoother one on seed 0, which is in no table."""
 COLUMNS = {
     "accuracy": "accuracy", "worst_class": "worst class", "client_worst": "worst client",
     "equalized_odds": "equalized odds gap",
@@ -61,7 +61,7 @@ def attacks(run: Path, shadows: int) -> dict[str, Any]:
 def main() -> None:
     """Run what is missing, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--epsilons", nargs="+", default=[NONE, "8", "4", "2", "1"])
     parser.add_argument("--attack", type=int, default=4, help="shadow models; 0: no attack")
     arguments = parser.parse_args()
@@ -87,9 +87,7 @@ def main() -> None:
         for arm, rows in arms.items():
             cells = [mean_sd([row[name] for row in rows], 1) for name in COLUMNS]
             print(f"| {epsilon} | {arm} | " + " | ".join(cells) + " |")
-    print(
-        "\n| ε | arm | target | attack | AUC, % | found at 1 % alarms, % |\n|---|---|---|---|---:|---:|"
-    )
+    print("\n| ε | arm | target | attack | AUC, % | found, % |\n|---|---|---|---|---:|---:|")
     for epsilon, arms in attacked.items():
         for arm, rows in arms.items():
             for row in (row for row in rows if row["group"] is None):
