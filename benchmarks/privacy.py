@@ -22,12 +22,13 @@ from whole_loop import configured, numbers
 from evaluation.files import write_json
 from evaluation.run import read_run
 from evaluation.summary import summarise
+from fairfed.attacks.inversion import invert_run
 from fairfed.attacks.membership import attack_run
 from fairfed.cli.running import run_here
 from fairfed.config import Config
 
 ARMS = 'arms=[{name="FedAvg"},{name="Augmentation",augment=true}]'
-DELTA, CLIP = 1e-4, 1.0
+DELTA, CLIP, IMAGES = 1e-4, 1.0, 20
 PLAIN = ["model=cnn-gn", ARMS]
 PRIVATE = ["train.lr=0.3", "train.momentum=0.0", "train.batch_size=64"]
 """Of two settings the smoother one on seed 0, which is in no table."""
@@ -51,11 +52,12 @@ def attacks(run: Path, shadows: int) -> dict[str, Any]:
     """Attacks on both arms, made once."""
     path = run / "attacks.json"
     if not path.is_file():
-        arms = {arm: [one.to_json() for one in attack_run(run, arm, shadows)]
-                for arm in ("FedAvg", "Augmentation")}  # fmt: skip
-        write_json(path, {"shadows": shadows, "seed": 0, "arms": arms})
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["arms"]
-    return found
+        arms = ("FedAvg", "Augmentation")
+        found = {arm: [one.to_json() for one in attack_run(run, arm, shadows)] for arm in arms}
+        sought = {"FedAvg": [one.to_json() for one in invert_run(run, "FedAvg", IMAGES)]}
+        write_json(path, {"shadows": shadows, "seed": 0, "arms": found, "inverted": sought})
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return kept
 
 
 def main() -> None:
@@ -74,13 +76,21 @@ def main() -> None:
             for arm in summarise(read_run(config.run_directory)):
                 rows = measured.setdefault(epsilon, {}).setdefault(arm.name, [])
                 rows.append(numbers(arm))
-            if arguments.attack and seed == arguments.seeds[0]:
-                attacked[epsilon] = attacks(config.run_directory, arguments.attack)
-        write_json(
-            Path("docs/privacy.json"),
-            {"seeds": arguments.seeds, "delta": DELTA, "clip": CLIP, "runs": measured,
-             "attacks": attacked},
-        )  # fmt: skip
+    if arguments.attack:
+        for epsilon in arguments.epsilons:
+            run = config_of(arguments.seeds[0], epsilon).run_directory
+            # Shadows that train under noise as well would take hours.
+            attacked[epsilon] = attacks(run, arguments.attack if epsilon == NONE else 0)
+    write_json(
+        Path("docs/privacy.json"),
+        {
+            "seeds": arguments.seeds,
+            "delta": DELTA,
+            "clip": CLIP,
+            "runs": measured,
+            "attacks": attacked,
+        },
+    )
     print("| ε | arm | " + " | ".join(COLUMNS.values()) + " |")
     print("|---|---|" + "---:|" * len(COLUMNS))
     for epsilon, arms in measured.items():
@@ -88,12 +98,19 @@ def main() -> None:
             cells = [mean_sd([row[name] for row in rows], 1) for name in COLUMNS]
             print(f"| {epsilon} | {arm} | " + " | ".join(cells) + " |")
     print("\n| ε | arm | target | attack | AUC, % | found, % |\n|---|---|---|---|---:|---:|")
-    for epsilon, arms in attacked.items():
-        for arm, rows in arms.items():
+    for epsilon, kept in attacked.items():
+        for arm, rows in kept["arms"].items():
             for row in (row for row in rows if row["group"] is None):
                 cells = [f"{100 * row[name]['value']:.1f}" for name in ("auc", "found")]
                 print(f"| {epsilon} | {arm} | {row['target']} | {row['attack']} | "
                       + " | ".join(cells) + " |")  # fmt: skip
+    print("\n| ε | update | recognised | by guessing | correlation |\n|---|---|---:|---:|---:|")
+    for epsilon, kept in attacked.items():
+        for row in kept["inverted"]["FedAvg"]:
+            print(
+                f"| {epsilon} | {row['target']} | {row['recognised']} of {row['updates']} | "
+                f"{row['chance']:.0%} | {row['likeness']:.2f} |"
+            )
 
 
 if __name__ == "__main__":

@@ -33,6 +33,25 @@ def attacks_of(run: Path) -> list[dict[str, str]]:
     ]
 
 
+def inverted_of(run: Path) -> list[dict[str, str]]:
+    """What inversion of updates came to; nothing where it was not tried."""
+    path = run / FILE
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8")).get("inverted", {})
+    return [
+        {
+            "arm": arm,
+            "target": one["target"],
+            "recognised": f"{one['recognised']} of {one['updates']}",
+            "chance": f"{100 * one['chance']:.0f}",
+            "likeness": f"{one['likeness']:.2f}",
+        }
+        for arm, attacks in found.items()
+        for one in attacks
+    ]
+
+
 def percent(interval: Mapping[str, Any]) -> str:
     """An interval in percent; a dash where it is undefined."""
     if interval["value"] is None:

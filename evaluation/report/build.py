@@ -13,7 +13,7 @@ from evaluation.numbers import called
 from evaluation.rates import accuracy
 from evaluation.records import Arm, Run
 from evaluation.report import figures, tables
-from evaluation.report.attacks import attacks_of
+from evaluation.report.attacks import attacks_of, inverted_of
 from evaluation.report.costs import costs, fronts
 from evaluation.report.drawing import looks, mark_svg
 from evaluation.report.filling import filled, plain_json, write_texts
@@ -100,6 +100,7 @@ def context(run: Run, summaries: list[Any], comparisons: list[Comparison]) -> di
         "costs": table_data(costs(run.history, {s.name: s.synthesis_seconds for s in summaries})),
         "privacy": privacy_statement(run),
         "attacks": attacks_of(run.path),
+        "inverted": inverted_of(run.path),
         "synthesis": table_data(tables.synthesis_table(run, synthesis)) if synthesis else None,
         "synthesis_sentence": tables.synthesis_sentence(synthesis) if synthesis else "",
         "explained": tables.explained(synthesis) if synthesis else [],

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from evaluation.attacks import Attacked, confidence, likelihood_ratios, measured
-from evaluation.run import refuse_results
 from fairfed.attacks.shadows import Pool, shadow_confidences
+from fairfed.attacks.target import target_of
 from fairfed.client import client_app
-from fairfed.config import Arm, TableConfig, load_config
+from fairfed.config import Arm
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.models import class_probabilities
 from fairfed.models.inputs import Inputs, together
@@ -28,21 +28,13 @@ from fairfed.rounds.exchange import ARRAYS_KEY, Exchange, perform
 from fairfed.sites.request import split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.site import Site
-from fairfed.sites.study import Study, study_of
-from fairfed.system import simulation_of
-from semantic.errors import InputError
+from fairfed.sites.study import Study
 
 logger = logging.getLogger("fairfed")
 
 MODEL, UPDATE, IMAGES = "the model", "a client's update", "synthetic images"
 LOSS, LIRA, CALIBRATED, NEAREST = "loss", "LiRA", "loss, less the model's", "nearest image"
 TIMEOUT = 3600.0
-AT_SITES = (
-    "{run}: its rows are at sites, and an attack needs to know who was a member; run the study as "
-    "a simulation, and attack that"
-)
-NO_ARM = "{run}: no arm {name!r}; there are: {known}"
-NO_MODEL = "{run}: arm {name!r} has no common model to attack"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,23 +75,8 @@ def attack_run(run_dir: Path, arm_name: str, shadows: int = 8, seed: int = 0) ->
     semantic.errors.InputError
         If the run is of real sites or has no such arm or model.
     """
-    refuse_results(run_dir)
-    config = load_config(run_dir / "config.toml")
-    if config.federation is not None:
-        raise InputError(AT_SITES.format(run=run_dir))
-    arm = next((arm for arm in config.arms if arm.name == arm_name), None)
-    if arm is None:
-        known = ", ".join(own.name for own in config.arms)
-        raise InputError(NO_ARM.format(run=run_dir, name=arm_name, known=known))
-    if not arm.sends_model or arm.own_models or arm.system == "centralised":
-        raise InputError(NO_MODEL.format(run=run_dir, name=arm_name))
-    saved = checkpoint.load(run_dir / "checkpoints" / f"{arm.slug}.npz")
-    sites = simulation_of(config)
-    study = study_of(config, sites)
-    path = run_dir / "columns.json"
-    if path.is_file():
-        table = TableConfig.model_validate_json(path.read_text(encoding="utf-8"))
-        study = study.with_told(study.told.model_copy(update={"table": table}))
+    opened = target_of(run_dir, arm_name)
+    study, arm, sites, saved = opened.study, opened.arm, opened.sites, opened.saved
     model = _loaded(study, arm, encode(saved.arrays))
     own = [sites.cut(index, study.told, split_of(arm), False) for index in range(len(sites.names))]
     apart = [_rows(site, arm) for site in own]

@@ -31,3 +31,17 @@ def print_attacks(arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
             table.add_row(one["target"], one["attack"], group, *numbers, *figures)
         console.print(table)
     console.print(LEGEND, style="dim")
+
+
+def print_inverted(arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """What inversion of updates came to, by arm."""
+    console = Console()
+    for name, attacks in arms.items():
+        if not attacks:
+            continue
+        table = titled(f"Images sought in updates: {escape(name)}", "update",
+                       right=("recognised", "of", "by guessing", "correlation"))  # fmt: skip
+        for one in attacks:
+            numbers = str(one["recognised"]), str(one["updates"]), f"{one['chance']:.0%}"
+            table.add_row(one["target"], *numbers, f"{one['likeness']:.2f}")
+        console.print(table)

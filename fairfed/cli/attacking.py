@@ -21,18 +21,24 @@ def attack(
     shadows: Annotated[
         int, typer.Option(min=0, help="Shadow models for LiRA: each is a training. 0: none.")
     ] = 8,
+    invert: Annotated[
+        int,
+        typer.Option(min=0, help="Images that are sought in updates of one step, by inversion."),
+    ] = 6,
     seed: Annotated[int, typer.Option(min=0, help="Of shadows and intervals.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Try to tell training rows from others, overall and by group, and write what that came to.
 
-    Attacked are the final model, the update of a single client, and the synthetic images; the
-    run's report then has the figures in its privacy section.
+    Attacked are the final model, the update of a single client, and the synthetic images; and an
+    image is sought in the update of a single step. The run's report then has the figures.
     """
     from evaluation.files import write_json
     from evaluation.report import write_report
+    from fairfed.attacks.inversion import invert_run
     from fairfed.attacks.membership import attack_run
-    from fairfed.cli.attack_tables import print_attacks
+    from fairfed.attacks.target import attackable
+    from fairfed.cli.attack_tables import print_attacks, print_inverted
     from fairfed.config import load_config
     from semantic.errors import InputError
 
@@ -41,17 +47,18 @@ def attack(
     if not (run_dir / "config.toml").is_file():
         raise InputError(f"{run_dir}: no run; expected the directory that `fairfed run` wrote")
     named = arm or [
-        own.name
-        for own in load_config(run_dir / "config.toml").arms
-        if own.sends_model and not own.own_models and own.system != "centralised"
+        own.name for own in load_config(run_dir / "config.toml").arms if attackable(own)
     ]
     found = {name: [one.to_json() for one in attack_run(run_dir, name, shadows, seed)]
              for name in named}  # fmt: skip
-    kept = {"shadows": shadows, "seed": seed, "arms": found}
+    sought = {name: [one.to_json() for one in invert_run(run_dir, name, invert, seed)]
+              for name in named}  # fmt: skip
+    kept = {"shadows": shadows, "seed": seed, "arms": found, "inverted": sought}
     write_json(run_dir / FILE, kept)
     report = write_report(run_dir)
     if as_json:
         typer.echo(json.dumps(kept, ensure_ascii=False))
         return
     print_attacks(found)
+    print_inverted(sought)
     typer.echo(f"Report: {report}")

@@ -14,6 +14,7 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from torch import Tensor, nn
 
 from evaluation.files import write_whole
+from fairfed.config import FederationConfig
 from fairfed.config.base import required
 from fairfed.draws import generator_of
 from fairfed.engines.private import records_from_bytes, records_to_bytes
@@ -33,7 +34,7 @@ def train_noised(request: Request, model: nn.Module, own: TrainingSet, how: dict
     folder = request.own_site.kept
     path = None if folder is None else folder / "noised" / f"{request.arm.slug}.bin"
     kept = None if path is None else _kept(path, request.question)
-    mechanism, rates, steps = planned(request, own, how)
+    mechanism, rates, steps = planned(request.study, own, how)
     if kept is None:
         _train(request, model, own, how, mechanism, rates, steps)
         kept = ArrayRecord(model.state_dict())
@@ -54,20 +55,20 @@ def train_noised(request: Request, model: nn.Module, own: TrainingSet, how: dict
 
 
 def planned(
-    request: Request, own: TrainingSet, how: dict[str, Any]
+    study: FederationConfig, own: TrainingSet, how: dict[str, Any]
 ) -> tuple[Mechanism, Tensor, int]:
     """A round's mechanism, how likely each row is in a step of it, and how many steps it has.
 
     The noise is that with which all rounds of the arm keep the study's ε. Of the rows, the real
     ones are private: the most likely of them counts.
     """
-    dp = required(request.study.train.dp)
+    dp = required(study.train.dp)
     rates = sampling_rates(len(own.labels), how["batch_size"], own.weights)
     steps = how["epochs"] * math.ceil(own.size / how["batch_size"])
     rate = float(rates[: own.n_real].max()) if own.n_real else 0.0
     if not rate:  # no private row is trained on
         return Mechanism(1.0, steps=0), rates, steps
-    noise = noise_for(dp.epsilon, dp.delta, rate, steps * request.study.rounds)
+    noise = noise_for(dp.epsilon, dp.delta, rate, steps * study.rounds)
     return Mechanism(noise, rate, steps), rates, steps
 
 

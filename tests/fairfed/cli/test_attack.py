@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from evaluation.attacks import Attacked
+from fairfed.attacks.inversion import invert_run, recognise
 from fairfed.attacks.membership import IMAGES, LIRA, LOSS, MODEL, UPDATE, attack_run
 from fairfed.config import Config, parse_config
 from semantic.errors import InputError
@@ -65,11 +68,29 @@ def test_noise_takes_the_updates_with_it(memorised: Path, tmp_path: Path) -> Non
     assert private < 0.65
 
 
+def test_an_image_is_found_in_a_step_and_not_under_noise() -> None:
+    """A layer whose gradient is the image itself gives it away; noise does not."""
+    draws = torch.Generator().manual_seed(0)
+    images = torch.rand((40, 3, 8, 8), generator=draws)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 16), nn.Tanh(), nn.Linear(16, 3))
+    some, labels, others = images[:4], torch.arange(4) % 3, images[4:]
+    plain = recognise(model, some, labels, others, "plain")
+    private = recognise(model, some, labels, others, "noised", dp=(1.0, 2.0))
+    assert (plain.recognised, plain.updates) == (4, 4)
+    assert plain.likeness > 0.6
+    assert private.recognised <= 1
+    assert private.likeness < 0.3
+    assert plain.chance == 1 / 37
+
+
 def test_synthetic_images_are_attacked_too(small: Small, tmp_path: Path) -> None:
     config = small('arms=[{name="Both", augment=true}]', "rounds=1", f"out={tmp_path}/run")
     play(config)
     found = _all(attack_run(config.run_directory, "Both", shadows=2))
     assert {target for target, _ in found} == {MODEL, UPDATE, IMAGES}
+    one, ten = invert_run(config.run_directory, "Both", 1)
+    assert (one.updates, ten.updates) == (1, 10)
 
 
 def test_the_command_writes_figures_and_the_report_has_them(
