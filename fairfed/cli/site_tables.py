@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 8
 """Values of a column that are shown."""
+NO_PEERS = (
+    "  The study sums under masks: [peers] of site.toml has to name the other sites, each with the "
+    "public key that its `fairfed site join` has printed."
+)
+NOISED = (
+    "  Weights leave under noise: ε = {epsilon:g} at δ = {delta:g} for each row in each of {arms} "
+    "arms; `fairfed site ledger` says what is spent in all."
+)
 MOST_ROWS = 60
 """Cells that are shown."""
 
@@ -82,6 +90,11 @@ def print_check(site: SiteConfig, study: Agreement | None, found: Check) -> None
     if policy.counts == "suppress":
         hidden = int((found.said == UNSAID).sum())
         console.print(f"  {hidden} counts below {policy.min_count} are not said (–)")
+    if study.privacy.secure_sum and not site.peers:
+        console.print(escape(NO_PEERS), style="yellow", soft_wrap=True)
+    if study.train.dp is not None:
+        arms, dp = sum(arm.sends_model for arm in study.arms), study.train.dp
+        console.print(NOISED.format(arms=arms, **dp.model_dump()), soft_wrap=True)
 
 
 def _print_cells(console: Console, found: Check) -> None:

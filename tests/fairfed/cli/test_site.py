@@ -123,6 +123,17 @@ def test_a_policy_that_the_study_breaks_is_exit_code_2(site: Command, hospitals:
     assert "policy.max_synthetic: the study would have up to 640 images" in err
 
 
+def test_what_masks_and_noise_ask_of_a_site_is_said(site: Command, hospitals: Path) -> None:
+    study = hospitals / "study.toml"
+    dp = "\n[train.dp]\nepsilon = 8.0\n"
+    study.write_text(study.read_text() + "\n[privacy]\nsecure_sum = true\n" + dp)
+    code, out, err = site("check", hospitals / "north" / "site.toml", "--federation", study)
+    assert code == 0, err
+    assert "mask: weights or sums under masks" in out
+    assert "[peers] of site.toml has to name the other sites" in out
+    assert "ε = 8 at δ = 1e-05 for each row in each of" in out
+
+
 def test_a_study_that_says_where_data_are_is_refused(site: Command, hospitals: Path) -> None:
     study = hospitals / "study.toml"
     study.write_text('[data]\nsource = "/etc"\n' + study.read_text().replace('name = "hos', "#"))
