@@ -52,7 +52,7 @@ def test_a_run_trains_and_says_what_its_noise_covers(tmp_path: Path) -> None:
 
 
 def test_a_table_whose_columns_are_fitted_in_the_run_trains_as_well(tmp_path: Path) -> None:
-    config = _table(tmp_path, DP, "rounds=1", "data.table.numeric=['income']")
+    config = _table(tmp_path, DP, "rounds=1", "data.table.categorical=['town']")
     checked(config)
     play(config)
     assert logged(config)[0]["clients"][0]["error"] is None
