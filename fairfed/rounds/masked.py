@@ -8,9 +8,9 @@ A site that is lost on the way costs its summand and nothing else, as long as en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, ConfigRecordValues, RecordDict
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from fairfed.config import FederationConfig
 from fairfed.privacy.fixed_point import Words, from_words
 from fairfed.privacy.masks import PUBLIC, Terms, purpose_of, recovered, threshold, unmasked
-from fairfed.rounds.arrays import Model, decode, validate_update
+from fairfed.rounds.arrays import Model
 from fairfed.rounds.entries import RejectedReply
 from fairfed.rounds.exchange import CONFIG_KEY, Answers, Exchange, Steps
+from fairfed.rounds.replies import model_of, usable
 
-Read = TypeVar("Read")
 LABEL = "sum"
 """Label of a sum's errors in a client's row."""
 NO_KEYS = "the reply has no key for the sum: the site must have the same study"
@@ -75,7 +75,7 @@ def opened_sum(
         By client, what it multiplies its arrays by.
     """
     names = keyed.names
-    keys = _each(keyed, _key)
+    keys = usable(keyed, _key)
     clients = {names[client]: client for client in keys}
     publics = {names[client]: public for client, (public, _) in keys.items()}
     needed = max(2, threshold(len(keys), how.share))
@@ -87,7 +87,7 @@ def opened_sum(
         "signatures": [signature for _, signature in keys.values()],
     }
     answers = yield Exchange.alike("query.share", keys, {**request, **listed}, label=LABEL)
-    shares = _each(answers, lambda content: _texts(content, "shares", clients))
+    shares = usable(answers, lambda content: _texts(content, "shares", clients))
     there = [names[client] for client in shares]
     if len(there) < needed:
         return NOT_ENOUGH.format(found=len(there), of=len(keys), needed=needed)
@@ -104,13 +104,13 @@ def opened_sum(
     answers = yield Exchange("query.mask", contents, LABEL)
     template = {name: np.zeros(value.shape, np.uint64) for name, value in like.items()}
     total: dict[str, Words] = {name: value.copy() for name, value in template.items()}
-    summands = _each(answers, lambda content: _summand(content, template, total))
+    summands = usable(answers, lambda content: _summand(content, template, total))
     left = [names[client] for client in summands]
     if len(left) < needed:
         return NOT_ENOUGH.format(found=len(left), of=len(keys), needed=needed)
 
     answers = yield Exchange.alike("query.open", summands, {**request, "names": left}, label=LABEL)
-    parts = _each(answers, lambda content: _texts(content, "parts", there))
+    parts = usable(answers, lambda content: _texts(content, "parts", there))
     given = {name: None if weights is None else weights[clients[name]] for name in there}
     number = int(request["round"])  # type: ignore[arg-type]
     arm, what = (str(request.get(name, "")) for name in ("arm", "sum"))
@@ -136,17 +136,6 @@ def opened_sum(
         if weights is None and not np.issubdtype(value.dtype, np.inexact)
     )
     return Opened(from_words(unmasked(total, terms, own, pairing), whole), tuple(summands))
-
-
-def _each(answers: Answers, read: Callable[[RecordDict], Read]) -> dict[int, Read]:
-    """What is read of every usable reply, by client; the others are rejected."""
-    found: dict[int, Read] = {}
-    for client, reply in list(answers.replies.items()):
-        try:
-            found[client] = read(reply.content)
-        except ValueError as error:
-            answers.reject(client, str(error))
-    return found
 
 
 def _key(content: RecordDict) -> tuple[bytes, bytes]:
@@ -176,9 +165,5 @@ def _texts(
 
 def _summand(content: RecordDict, like: Model, total: dict[str, Words]) -> None:
     """Add a masked summand to the total, which is all that is kept of it."""
-    sent = decode(content.array_records["arrays"]) if "arrays" in content.array_records else {}
-    reason = validate_update(sent, like)
-    if reason is not None:
-        raise RejectedReply(reason)
-    for name, value in sent.items():
+    for name, value in model_of(content, like).items():
         total[name] += value

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from flwr.app import ArrayRecord
+from flwr.app import ArrayRecord, RecordDict
 
 from fairfed.config.base import required
 from fairfed.rounds.arm_server import ArmServer, Plan, RoundResult, Row
@@ -15,6 +15,7 @@ from fairfed.rounds.arrays import Model, add_prefixes, decode, encode, strip_pre
 from fairfed.rounds.entries import Entries
 from fairfed.rounds.exchange import ARRAYS_KEY, Answers, Client, Exchange, Steps
 from fairfed.rounds.masked import Masking, opened_sum
+from fairfed.rounds.replies import usable
 from fairfed.sites.workplace import Workplace
 from fairfed.strategies.rows import finite
 from fairfed.systems.heads.client import FIT, HELD, TEST
@@ -194,14 +195,12 @@ class HeadServer(ArmServer):
 
 def _each(answers: Answers, read: Callable[[Entries, Model], Read]) -> dict[int, Read]:
     """What is read of every usable reply, by client; the others are rejected."""
-    found: dict[int, Read] = {}
-    for client, reply in list(answers.replies.items()):
-        try:
-            sent = decode(reply.content.array_records.get(ARRAYS_KEY, ArrayRecord()))
-            found[client] = read(Entries(reply.content, "metrics"), sent)
-        except ValueError as error:
-            answers.reject(client, str(error))
-    return found
+
+    def own(content: RecordDict) -> Read:
+        sent = decode(content.array_records.get(ARRAYS_KEY, ArrayRecord()))
+        return read(Entries(content, "metrics"), sent)
+
+    return usable(answers, own)
 
 
 def _judging(
