@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fairfed.cli.options import argument, option
+from semantic.errors import InputError
 
 app = typer.Typer(add_completion=False)
 FILE = "attacks.json"
@@ -40,7 +41,6 @@ def attack(
     from fairfed.attacks.target import attackable
     from fairfed.cli.attack_tables import print_attacks, print_inverted
     from fairfed.config import load_config
-    from semantic.errors import InputError
 
     if shadows % 2:
         raise InputError(f"--shadows {shadows}: expected an even number, for halves and the others")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fairfed.cli.tables import titled
+from fairfed.sites.account import DELTA, spent
 
 if TYPE_CHECKING:
     from fairfed.config.federation import FederationConfig
@@ -49,8 +50,6 @@ def print_ledger(
 
 def print_spent(entries: Sequence[Mapping[str, Any]], budget: SiteBudget | None) -> None:
     """What all studies have spent of a site's privacy, and of how much."""
-    from fairfed.sites.account import DELTA, spent
-
     delta = DELTA if budget is None else budget.delta
     found = spent(entries, delta)
     if not found and budget is None:

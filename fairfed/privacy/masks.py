@@ -267,15 +267,14 @@ def _derived(secret: bytes, about: bytes) -> bytes:
 
 
 def _added(words: Mapping[str, Words], streams: Sequence[Stream]) -> dict[str, Words]:
-    """Arrays with keystreams added modulo 2⁶⁴, in the order of their names."""
-    found = {name: np.array(words[name]) for name in sorted(words)}
+    """Arrays with keystreams added modulo 2⁶⁴, in the order of their names and of their axes."""
+    flat = {name: words[name].flatten() for name in sorted(words)}  # copies, whatever the layout
     for stream, sign in streams:
-        for array in found.values():
-            flat = array.reshape(-1)
-            for start in range(0, flat.size, BLOCK):
-                part = flat[start : start + BLOCK]
+        for array in flat.values():
+            for start in range(0, array.size, BLOCK):
+                part = array[start : start + BLOCK]
                 if sign > 0:
                     part += stream.words(part.size)
                 else:
                     part -= stream.words(part.size)
-    return found
+    return {name: array.reshape(words[name].shape) for name, array in flat.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -179,6 +179,25 @@ def test_what_could_overflow_or_is_not_finite_is_refused() -> None:
     with pytest.raises(ValueError, match="'x' has an entry of 4.194e\\+06"):
         to_words({"x": np.array([BOUND / 2])}, 1.0, 2)
     assert to_words({"x": np.array([2**61])}, None, 2)["x"].tolist() == [2**61]
+
+
+LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "rows": lambda array: array,
+    "columns": np.asfortranarray,
+    "transposed": lambda array: np.ascontiguousarray(array.T).T,
+    "every other": lambda array: np.repeat(array, 2, axis=1)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_array_is_masked_whatever_its_layout(layout: str) -> None:
+    """`reshape` copies what is not laid out by rows: masks added to the copy would hide nothing."""
+    plain = np.arange(12, dtype=np.int64).reshape(3, 4)
+    values = dict.fromkeys(NAMES[:3], plain) | {"north": LAYOUTS[layout](plain)}
+    words, sent = _summed(values)
+    assert (from_words(words, frozenset("x"))["x"] == 3 * plain).all()
+    for one in sent.values():
+        assert not (one["x"].view(np.int64) == plain).any()
 
 
 def test_an_array_without_axes_is_masked_as_any() -> None:
