@@ -53,7 +53,7 @@ def _said(reply: Message) -> object:
 
 
 def main() -> None:
-    """Print the answers to four questions."""
+    """Print the answers to five questions."""
     server_app = ServerApp()
     found: list[list[object]] = []
 
@@ -61,6 +61,7 @@ def main() -> None:
     def serve(grid: Grid, context: Context) -> None:
         found.append(ask(grid, 300))
         found.append(ask(grid, 300, die=1))
+        found.append(ask(grid, 300))  # what takes the dead one's place loads torch for long
         found.append(ask(grid, 15, sleep=2))
         found.append(ask(grid, 300))
 

@@ -94,11 +94,12 @@ def test_a_traceback_travels_without_what_the_errors_say() -> None:
 @pytest.mark.ray
 def test_a_client_that_dies_or_takes_too_long_costs_its_own_reply_alone() -> None:
     found, complaints = run_program(faults)
-    before, died, slept, after = found
+    before, died, replaced, slept, after = found
     assert before == [1, 1, 1]
     assert died == [2, f"<class 'RuntimeError'>:<'{ray_engine.DIED}'>", 2]
-    assert slept == [3, 2]  # without the reply of client 2
-    assert after == [4, 3, 3]  # whose state is as it was
+    assert replaced == [3, 2, 3]
+    assert slept == [4, 3]  # without the reply of client 2
+    assert after == [5, 4, 4]  # whose state is as it was
     assert f"client 1 failed on 'query'\n{ray_engine.DIED}" in complaints
 
 
