@@ -70,5 +70,5 @@ def test_sites_over_tls_end_with_the_bits_of_one_machine(
     assert golden.digests(tmp_path / "over") == golden.digests(tmp_path / "here") != {}
     assert [row["round"] for row in logged(config)] == [1, 2]
     ledger = (Path(sites[0].state.directory) / "ledger.jsonl").read_text().splitlines()
-    assert [json.loads(line).get("asked") for line in ledger].count("query.open") == 2
+    assert [json.loads(line).get("asked") for line in ledger].count("query.open") == 4
     assert not [c["error"] for row in logged(config) for c in row["clients"] if c["error"]]
