@@ -4,7 +4,7 @@ The demonstration (ten clients with two classes each) with GroupNorm, trained pl
 differential privacy with ε from 1 to 8 for each arm, on real images alone and with synthetic ones
 for the classes that a client lacks. Then `fairfed attack` on the first seed's runs.
 
-    python benchmarks/privacy.py [--seeds 1 2 3] [--epsilons 8 4 2 1] [--attack 4]
+    python benchmarks/privacy.py [--seeds 1 2 3] [--epsilons ∞ 8 4 2 1] [--shadows 8]
 
 Runs and attacks that are there already are not repeated. Writes docs/privacy.json; prints tables.
 """
@@ -28,7 +28,7 @@ from fairfed.cli.running import run_here
 from fairfed.config import Config
 
 ARMS = 'arms=[{name="FedAvg"},{name="Augmentation",augment=true}]'
-DELTA, CLIP, IMAGES = 1e-4, 1.0, 20
+DELTA, CLIP, IMAGES = 1e-4, 1.0, 10
 PLAIN = ["model=cnn-gn", ARMS]
 PRIVATE = ["train.lr=0.3", "train.momentum=0.0", "train.batch_size=64"]
 """Of two settings the smoother one on seed 0, which is in no table."""
@@ -65,7 +65,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--epsilons", nargs="+", default=[NONE, "8", "4", "2", "1"])
-    parser.add_argument("--attack", type=int, default=4, help="shadow models; 0: no attack")
+    parser.add_argument("--attacked", nargs="*", default=[NONE, "8", "1"], help="of which ε")
+    parser.add_argument("--shadows", type=int, default=0, help="for LiRA: each is a training")
     arguments = parser.parse_args()
     measured: dict[str, dict[str, list[dict[str, float]]]] = {}
     attacked: dict[str, Any] = {}
@@ -76,11 +77,9 @@ def main() -> None:
             for arm in summarise(read_run(config.run_directory)):
                 rows = measured.setdefault(epsilon, {}).setdefault(arm.name, [])
                 rows.append(numbers(arm))
-    if arguments.attack:
-        for epsilon in arguments.epsilons:
-            run = config_of(arguments.seeds[0], epsilon).run_directory
-            # Shadows that train under noise as well would take hours.
-            attacked[epsilon] = attacks(run, arguments.attack if epsilon == NONE else 0)
+    for epsilon in arguments.attacked:
+        run = config_of(arguments.seeds[0], epsilon).run_directory
+        attacked[epsilon] = attacks(run, arguments.shadows)
     write_json(
         Path("docs/privacy.json"),
         {
