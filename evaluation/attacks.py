@@ -73,6 +73,20 @@ def auc(members: Floats, others: Floats) -> float:
     return float((below + ties / 2).sum() / (len(members) * len(others)))
 
 
+def auc_within(
+    scores: Floats, cells: NDArray[np.int64], members: NDArray[np.int64], others: NDArray[np.int64]
+) -> float:
+    """Mean over cells of the area within each that has both, by its number of members."""
+    found, weights = [], []
+    for cell in np.unique(cells[members]):
+        inside = members[cells[members] == cell]
+        area = auc(scores[inside], scores[others[cells[others] == cell]])
+        if not np.isnan(area):
+            found.append(area)
+            weights.append(len(inside))
+    return float(np.average(found, weights=weights)) if found else float("nan")
+
+
 def found_at(members: Floats, others: Floats, alarms: float = ALARMS) -> float:
     """Share of members above all but a share of the others; NaN where that is less than one."""
     allowed = int(alarms * len(others))
@@ -89,6 +103,7 @@ def measured(
     member: Mask,
     group: str | None = None,
     seed: int = 0,
+    strata: NDArray[np.int64] | None = None,
 ) -> Attacked:
     """An attack's measures with bootstrap intervals: members and others are drawn apart.
 
@@ -100,15 +115,19 @@ def measured(
         Of every row ``[n]``: its score, and whether it is a member.
     seed
         Of the bootstrap.
+    strata
+        Cell of every row ``[n]``: the area is then the mean of those within cells, so that members
+        of other cells than the others' do not look found, or hidden.
     """
-    inside, outside = scores[member], scores[~member]
+    cells = np.zeros(len(scores), np.int64) if strata is None else strata
+    inside, outside = np.flatnonzero(member), np.flatnonzero(~member)
     draws = np.random.default_rng(seed)
     values: tuple[list[float], list[float]] = ([], [])
     for _ in range(REPLICATES if len(inside) and len(outside) else 0):
         one, other = (draws.choice(rows, len(rows)) for rows in (inside, outside))
-        values[0].append(auc(one, other))
-        values[1].append(found_at(one, other))
-    both = auc(inside, outside), found_at(inside, outside)
+        values[0].append(auc_within(scores, cells, one, other))
+        values[1].append(found_at(scores[one], scores[other]))
+    both = auc_within(scores, cells, inside, outside), found_at(scores[inside], scores[outside])
     intervals = [
         _interval(value, own, len(scores)) for value, own in zip(both, values, strict=True)
     ]

@@ -109,12 +109,14 @@ def _confidences(study: Study, model: nn.Module, rows: _Rows) -> NDArray[np.floa
 def _by_group(
     study: Study, target: str, attack: str, scores: Any, rows: _Rows, seed: int
 ) -> list[Attacked]:
-    """Measures for all rows, and for those of each group."""
-    found = [measured(target, attack, scores, rows.member, seed=seed)]
+    """Measures for all rows, and for those of each group; of areas, those within class × group."""
     names = study.told.labels.groups
+    cells = rows.labels * len(names) + rows.groups
+    found = [measured(target, attack, scores, rows.member, seed=seed, strata=cells)]
     for g in np.unique(rows.groups) if len(names) > 1 else ():
-        here = rows.groups == g
-        found.append(measured(target, attack, scores[here], rows.member[here], names[int(g)], seed))
+        here, name = rows.groups == g, names[int(g)]
+        own = scores[here], rows.member[here]
+        found.append(measured(target, attack, *own, name, seed, cells[here]))
     return found
 
 

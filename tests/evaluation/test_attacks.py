@@ -33,6 +33,17 @@ def test_guessing_is_half_and_its_interval_says_so() -> None:
     assert alone["auc"] == {"value": None, "low": None, "high": None}
 
 
+def test_cells_that_members_hold_more_often_are_no_finding() -> None:
+    """Scores tell cells apart and nothing else; members are mostly of the one with large ones."""
+    draws = np.random.default_rng(3)
+    member = np.arange(8000) < 4000
+    cells = (draws.random(8000) < np.where(member, 0.9, 0.1)).astype(np.int64)
+    scores = 5.0 * cells + draws.normal(size=8000)
+    assert measured("the model", "loss", scores, member).auc.value > 0.8
+    within = measured("the model", "loss", scores, member, strata=cells).auc
+    assert abs(within.value - 0.5) < 0.03
+
+
 def test_lira_finds_what_the_plain_loss_does_not() -> None:
     """Rows differ in difficulty far more than membership moves them."""
     draws = np.random.default_rng(2)
