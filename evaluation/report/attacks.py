@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,6 @@ UNKNOWN = "–"
 
 def attacks_of(run: Path) -> list[dict[str, str]]:
     """Rows of the report's table; none where a run was not attacked."""
-    path = run / FILE
-    if not path.is_file():
-        return []
-    found = json.loads(path.read_text(encoding="utf-8"))["arms"]
     return [
         {
             "arm": arm,
@@ -28,17 +24,12 @@ def attacks_of(run: Path) -> list[dict[str, str]]:
             "auc": percent(one["auc"]),
             "found": percent(one["found"]),
         }
-        for arm, attacks in found.items()
-        for one in attacks
+        for arm, one in _kept(run, "arms")
     ]
 
 
 def inverted_of(run: Path) -> list[dict[str, str]]:
     """What inversion of updates came to; nothing where it was not tried."""
-    path = run / FILE
-    if not path.is_file():
-        return []
-    found = json.loads(path.read_text(encoding="utf-8")).get("inverted", {})
     return [
         {
             "arm": arm,
@@ -47,9 +38,17 @@ def inverted_of(run: Path) -> list[dict[str, str]]:
             "chance": f"{100 * one['chance']:.0f}",
             "likeness": f"{one['likeness']:.2f}",
         }
-        for arm, attacks in found.items()
-        for one in attacks
+        for arm, one in _kept(run, "inverted")
     ]
+
+
+def _kept(run: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each attack of a kind that a run has on its disk, with its arm."""
+    path = run / FILE
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for arm, attacks in kept.get(kind, {}).items():
+        for one in attacks:
+            yield arm, one
 
 
 def percent(interval: Mapping[str, Any]) -> str:

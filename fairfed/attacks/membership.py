@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ from flwr.app import ArrayRecord
 from numpy.typing import NDArray
 from torch import nn
 
-from evaluation.attacks import Attacked, confidence, likelihood_ratios, measured
-from fairfed.attacks.shadows import Pool, shadow_confidences
+from evaluation.attacks import Attacked, likelihood_ratios, measured
+from fairfed.attacks.shadows import Pool, confidences, shadow_confidences
 from fairfed.attacks.target import target_of
 from fairfed.client import client_app
 from fairfed.config import Arm
 from fairfed.engines.inprocess import InProcessGrid
-from fairfed.models import class_probabilities
 from fairfed.models.inputs import Inputs, together
 from fairfed.rounds import checkpoint
 from fairfed.rounds.arrays import encode
@@ -29,8 +27,6 @@ from fairfed.sites.request import split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.site import Site
 from fairfed.sites.study import Study
-
-logger = logging.getLogger("fairfed")
 
 MODEL, UPDATE, IMAGES = "the model", "a client's update", "synthetic images"
 LOSS, LIRA, CALIBRATED, NEAREST = "loss", "LiRA", "loss, less the model's", "nearest image"
@@ -102,8 +98,7 @@ def _rows(site: Site, arm: Arm) -> _Rows:
 
 
 def _confidences(study: Study, model: nn.Module, rows: _Rows) -> NDArray[np.float64]:
-    probabilities = class_probabilities(model, rows.inputs, len(study.told.labels.classes))
-    return confidence(probabilities, rows.labels)
+    return confidences(study, model, rows.inputs, rows.labels)
 
 
 def _by_group(
@@ -151,8 +146,8 @@ def _of_model(
         further = together([one.inputs[rows] for one, rows in zip(sets, made, strict=True)])
         further_labels = torch.cat([one.labels[rows] for one, rows in zip(sets, made, strict=True)])
     pool = Pool(everyone.inputs, torch.from_numpy(everyone.labels), further, further_labels)
-    confidences, inside = shadow_confidences(study, arm, pool, shadows, seed)
-    scores = likelihood_ratios(target, confidences, inside)
+    under, inside = shadow_confidences(study, arm, pool, shadows, seed)
+    scores = likelihood_ratios(target, under, inside)
     return found + _by_group(study, MODEL, LIRA, scores, everyone, seed)
 
 

@@ -46,15 +46,20 @@ def shadow_confidences(
         half = draws.permutation(n) < n // 2
         inside[first], inside[first + 1] = half, ~half
     found = [
-        _confidences(_trained(study, arm, pool, own, seed + i), pool, study)
+        confidences(
+            study, _trained(study, arm, pool, own, seed + i), pool.inputs, pool.labels.numpy()
+        )
         for i, own in enumerate(inside)
     ]
     return np.stack(found), inside
 
 
-def _confidences(model: nn.Module, pool: Pool, study: Study) -> NDArray[np.float64]:
+def confidences(
+    study: Study, model: nn.Module, inputs: Inputs, labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Confidences of rows under a model, ``[n]``."""
     classes = len(study.told.labels.classes)
-    return confidence(class_probabilities(model, pool.inputs, classes), pool.labels.numpy())
+    return confidence(class_probabilities(model, inputs, classes), labels)
 
 
 def _trained(study: Study, arm: Arm, pool: Pool, own: NDArray[np.bool_], seed: int) -> nn.Module:

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from evaluation.report.attacks import FILE
 from fairfed.cli.options import argument, option
 from semantic.errors import InputError
 
 app = typer.Typer(add_completion=False)
-FILE = "attacks.json"
 
 
 @app.command()

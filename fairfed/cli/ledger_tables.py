@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fairfed.cli.tables import titled
-from fairfed.sites.account import DELTA, spent
+from fairfed.sites.account import delta_of, spent
 
 if TYPE_CHECKING:
     from fairfed.config.federation import FederationConfig
@@ -50,7 +50,7 @@ def print_ledger(
 
 def print_spent(entries: Sequence[Mapping[str, Any]], budget: SiteBudget | None) -> None:
     """What all studies have spent of a site's privacy, and of how much."""
-    delta = DELTA if budget is None else budget.delta
+    delta = delta_of(budget)
     found = spent(entries, delta)
     if not found and budget is None:
         return

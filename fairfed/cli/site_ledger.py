@@ -28,7 +28,7 @@ def ledger(
     """Say what has left the site, by study; then the last lines."""
     from fairfed.cli.ledger_tables import print_ledger, print_spent, print_verified
     from fairfed.config.site import load_site
-    from fairfed.sites.account import DELTA
+    from fairfed.sites.account import delta_of
     from fairfed.sites.ledger_reading import totals, verified
 
     config = load_site(site)
@@ -45,7 +45,7 @@ def ledger(
         entries = [one for one in every if study is None or one.get("study") == study]
         if study is not None and not entries:
             raise InputError(f"--study {study}: {kept.path} has no line of it")
-        found = totals(entries, DELTA if budget is None else budget.delta)
+        found = totals(entries, delta_of(budget))
         if as_json:
             typer.echo(json.dumps([vars(one) for one in found], ensure_ascii=False))
         else:

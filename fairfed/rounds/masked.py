@@ -23,6 +23,7 @@ from fairfed.rounds.arrays import Model
 from fairfed.rounds.entries import RejectedReply
 from fairfed.rounds.exchange import CONFIG_KEY, Answers, Exchange, Steps
 from fairfed.rounds.replies import model_of, usable
+from fairfed.sites.masked import KEYS, PARTS, SHARES, SUM
 
 LABEL = "sum"
 """Label of a sum's errors in a client's row."""
@@ -87,7 +88,7 @@ def opened_sum(
         "signatures": [signature for _, signature in keys.values()],
     }
     answers = yield Exchange.alike("query.share", keys, {**request, **listed}, label=LABEL)
-    shares = usable(answers, lambda content: _texts(content, "shares", clients))
+    shares = usable(answers, lambda content: _texts(content, SHARES, clients))
     there = [names[client] for client in shares]
     if len(there) < needed:
         return NOT_ENOUGH.format(found=len(there), of=len(keys), needed=needed)
@@ -110,10 +111,10 @@ def opened_sum(
         return NOT_ENOUGH.format(found=len(left), of=len(keys), needed=needed)
 
     answers = yield Exchange.alike("query.open", summands, {**request, "names": left}, label=LABEL)
-    parts = usable(answers, lambda content: _texts(content, "parts", there))
+    parts = usable(answers, lambda content: _texts(content, PARTS, there))
     given = {name: None if weights is None else weights[clients[name]] for name in there}
     number = int(request["round"])  # type: ignore[arg-type]
-    arm, what = (str(request.get(name, "")) for name in ("arm", "sum"))
+    arm, what = (str(request.get(name, "")) for name in ("arm", SUM))
     terms = Terms(purpose_of(how.study, arm, what, number), publics, given)
     try:
         seeds = {
@@ -139,7 +140,7 @@ def opened_sum(
 
 
 def _key(content: RecordDict) -> tuple[bytes, bytes]:
-    record = content.config_records.get("keys", ConfigRecord())
+    record = content.config_records.get(KEYS, ConfigRecord())
     public, signature = record.get("public"), record.get("signature")
     if not isinstance(public, bytes) or len(public) != PUBLIC or not isinstance(signature, bytes):
         raise RejectedReply(NO_KEYS)

@@ -31,6 +31,11 @@ def spent(entries: Iterable[Mapping[str, Any]], delta: float) -> float:
     return min(found, sum(float(release["epsilon"]) for release in drawn))
 
 
+def delta_of(budget: SiteBudget | None) -> float:
+    """The δ at which a site's privacy is added up."""
+    return DELTA if budget is None else budget.delta
+
+
 def overspent(budget: SiteBudget | None, entries: Iterable[Mapping[str, Any]]) -> str | None:
     """Why no more may leave, by what a ledger says; None if it may."""
     if budget is None:

@@ -61,10 +61,10 @@ class Gate:
         most, number = policy.max_rounds, int(request.sent.get("round", 0))  # type: ignore[arg-type]
         if most is not None and number > most:
             reasons.append(f"policy.max_rounds: round {number} is asked for, allowed are {most}")
-        if not reasons:
-            earlier = list(self._ledger.entries())
-            found = beyond(policy, request, earlier), overspent(policy.dp, earlier)
-            reasons += [reason for reason in found if reason is not None][:1]
+        if not reasons:  # each reads the ledger only where the policy has a bound
+            further = beyond(policy, request, self._ledger.entries())
+            further = further or overspent(policy.dp, self._ledger.entries())
+            reasons += [] if further is None else [further]
         if reasons:
             raise InputError(REFUSED.format(study=study.name, reasons="; ".join(reasons)))
 
@@ -86,9 +86,9 @@ class Gate:
             said["unsaid"] = {name: int((~site.says(own)).sum()) for name, own in rows.items()}
 
         def allowed(entries: Iterator[Entry]) -> None:
-            earlier = list(entries)
+            earlier = entries if self._policy.dp is None else list(entries)
             reason = beyond(self._policy, request, earlier) if request.has_study else None
-            if reason is None and "release" in said:
+            if reason is None and self._policy.dp is not None and "release" in said:
                 reason = overspent(self._policy.dp, [*earlier, said])
             if reason is not None:
                 raise InputError(REFUSED.format(study=request.study.name, reasons=reason))

@@ -148,13 +148,13 @@ def check_arms(config: Config, place: Workplace) -> None:
             raise InputError(f"arm '{arm.name}': {reason.format(rule=arm.rule)}")
         strategy = build_strategy(place, arm, _promised if needs_probe(arm) else None)
         needs = strategy.parts.needs_models() if masks(config, arm) else None
+        if needs is not None:
+            raise InputError(MASKED.format(arm=arm.name, needs=needs))
         # (A table's model is known only when its columns are fitted, and has no such layer.)
         if config.train.dp is not None and arm.sends_model and not config.data.tabular:
             reason = unfit(place.model(arm))
             if reason is not None:
                 raise InputError(MIXES.format(model=config.model, reason=reason))
-        if needs is not None:
-            raise InputError(MASKED.format(arm=arm.name, needs=needs))
 
 
 def _no_probe(config: Config) -> str | None:

@@ -62,9 +62,9 @@ def train(request: Request) -> Message:
         state = model.state_dict()
         if request.study.train.batch_norm == "local":
             state = keep_norms(request.context, arm, model, request.weights)
-        sent["arrays"] = ArrayRecord(state)
-    if masks(request.study, arm):
-        sent = {KEYS: hold(request, decode(ArrayRecord(state)))}
+        trained = ArrayRecord(state)
+        masked = masks(request.study, arm)
+        sent = {KEYS: hold(request, decode(trained))} if masked else {"arrays": trained}
     if arm.own_models and not arm.sends_model:
         keep_personal(request.context, arm, model)
     if variate is not None:

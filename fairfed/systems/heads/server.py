@@ -16,6 +16,7 @@ from fairfed.rounds.entries import Entries
 from fairfed.rounds.exchange import ARRAYS_KEY, Answers, Client, Exchange, Steps
 from fairfed.rounds.masked import Masking, opened_sum
 from fairfed.rounds.replies import usable
+from fairfed.sites.masked import SUM
 from fairfed.sites.workplace import Workplace
 from fairfed.strategies.rows import finite
 from fairfed.systems.heads.client import FIT, HELD, TEST
@@ -82,7 +83,7 @@ class HeadServer(ArmServer):
         asked = {**self._request, "round": number}
         wanted = {**asked, "moments": self._variant.moments}
         if self._masking is not None:
-            wanted["sum"] = self._variant.key
+            wanted[SUM] = self._variant.key
         drawn = self._plan.draw(self._everyone, number)
         answers = yield Exchange.alike("query.heads", drawn, wanted)
         if self._masking is None:
@@ -126,7 +127,7 @@ class HeadServer(ArmServer):
         self, how: Masking, asked: Mapping[str, Any], heads: Model, number: int
     ) -> Steps[tuple[Counts, Counts] | None]:
         """Of all validation rows, those that each head classifies right, and all; None: no sum."""
-        wanted = {**asked, "sum": f"{self._variant.key}-validation"}
+        wanted = {**asked, SUM: f"{self._variant.key}-validation"}
         answers = yield _judging(wanted, HELD, self._there, heads, "validation")
         cells = np.zeros(self._cells, np.int64)
         like = {"right": np.stack([cells] * number), "judged": cells}
