@@ -68,7 +68,8 @@ the part before the reason). A test compares it with the messages of a run."""
 
 def privacy_statement(run: Run) -> list[str]:
     """What left the clients in this run, and what was done to it."""
-    unit, masked = run.unit, _setting(run.config_text, "privacy").get("secure_sum", False)
+    unit, settings = run.unit, _settings(run.config_text)
+    masked = _section(settings, "privacy").get("secure_sum", False)
     said = {**TOLD, "arrays": MASKED} if masked else TOLD
     *first, last = dict.fromkeys(said[key].format(unit=unit) for key in told(run))
     lines = [
@@ -103,7 +104,7 @@ def privacy_statement(run: Run) -> list[str]:
             f"count that they sent has those {unit} in it. Models were trained on all."
         )
     lines += noised(run.config_text, any("one-shot" in arm.rule.split(", ") for arm in run.arms))
-    dp = _setting(run.config_text, "train").get("dp")
+    dp = _section(settings, "train").get("dp")
     lines.append(UNNOISED if dp is None else NOISE.format(unit=unit, **dp))
     return lines
 
@@ -134,12 +135,16 @@ def _rule(arm: Arm) -> str:
     return arm.rule.split(", ")[0]
 
 
-def _setting(config_text: str, section: str) -> dict[str, Any]:
-    """A section of a run's configuration; empty where there is none."""
+def _settings(config_text: str) -> dict[str, Any]:
+    """A run's configuration; empty of another tool's."""
     try:
-        found = tomllib.loads(config_text).get(section)
+        return tomllib.loads(config_text)
     except tomllib.TOMLDecodeError:
         return {}
+
+
+def _section(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    found = settings.get(name)
     return found if isinstance(found, dict) else {}
 
 
@@ -148,10 +153,7 @@ def noised(config_text: str, one_shot: bool = False) -> list[str]:
 
     Of another tool's configuration nothing is said. `one_shot`: an arm sends prototypes once.
     """
-    try:
-        settings = tomllib.loads(config_text)
-    except tomllib.TOMLDecodeError:
-        return []
+    settings = _settings(config_text)
     sections = {name: found for name, found in settings.items() if isinstance(found, dict)}
     own = sections.setdefault("conditioning", sections.get("augment", {}))  # as before 0.5
     modes = [

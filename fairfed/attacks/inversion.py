@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from fairfed.attacks.target import target_of
 from fairfed.config.training import training_settings
 from fairfed.models.training import as_float
-from fairfed.sites.request import split_of
 from fairfed.systems.classifier.experiment import start_model
 from fairfed.systems.classifier.noised import planned
 
@@ -167,8 +166,7 @@ def invert_run(run_dir: Path, arm_name: str, images: int, seed: int = 0) -> list
     """
     opened = target_of(run_dir, arm_name)
     study, arm = opened.study, opened.arm
-    sites = [opened.sites.cut(i, study.told, split_of(arm)) for i in range(len(opened.sites.names))]
-    own = [site for site in sites if len(site.rows.train)]
+    own = [site for site in opened.own_sites if len(site.rows.train)]
     held = [site.model_rows(site.rows.train, arm) for site in own]
     if not images or any(rows.dtype != torch.uint8 for rows in held):
         return []

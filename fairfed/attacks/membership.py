@@ -23,7 +23,6 @@ from fairfed.rounds import checkpoint
 from fairfed.rounds.arrays import encode
 from fairfed.rounds.clients import handshake
 from fairfed.rounds.exchange import ARRAYS_KEY, Exchange, perform
-from fairfed.sites.request import split_of
 from fairfed.sites.simulated import SimulatedSites
 from fairfed.sites.site import Site
 from fairfed.sites.study import Study
@@ -74,7 +73,7 @@ def attack_run(run_dir: Path, arm_name: str, shadows: int = 8, seed: int = 0) ->
     opened = target_of(run_dir, arm_name)
     study, arm, sites, saved = opened.study, opened.arm, opened.sites, opened.saved
     model = _loaded(study, arm, encode(saved.arrays))
-    own = [sites.cut(index, study.told, split_of(arm), False) for index in range(len(sites.names))]
+    own = opened.own_sites
     apart = [_rows(site, arm) for site in own]
     found = _of_model(study, arm, model, own, apart, shadows, seed)
     found += _of_updates(study, arm, model, sites, saved, apart, seed)

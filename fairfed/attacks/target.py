@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.run import refuse_results
-from fairfed.config import Arm, TableConfig, load_config
+from fairfed.config import Arm, load_config
 from fairfed.rounds import checkpoint
 from fairfed.rounds.checkpoint import Checkpoint
+from fairfed.rounds.run_directory import arm_of, with_columns
+from fairfed.sites.request import split_of
 from fairfed.sites.simulated import SimulatedSites
+from fairfed.sites.site import Site
 from fairfed.sites.study import Study, study_of
 from fairfed.system import simulation_of
 from semantic.errors import InputError
@@ -18,7 +21,6 @@ AT_SITES = (
     "{run}: its rows are at sites, and an attack needs to know who was a member; run the study as "
     "a simulation, and attack that"
 )
-NO_ARM = "{run}: no arm {name!r}; there are: {known}"
 NO_MODEL = "{run}: arm {name!r} has no common model to attack"
 
 
@@ -30,6 +32,12 @@ class Target:
     arm: Arm
     sites: SimulatedSites
     saved: Checkpoint
+
+    @property
+    def own_sites(self) -> list[Site]:
+        """Each client's site, with the rows that it has in the arm."""
+        count = len(self.sites.names)
+        return [self.sites.cut(i, self.study.told, split_of(self.arm)) for i in range(count)]
 
 
 def attackable(arm: Arm) -> bool:
@@ -49,17 +57,11 @@ def target_of(run_dir: Path, arm_name: str) -> Target:
     config = load_config(run_dir / "config.toml")
     if config.federation is not None:
         raise InputError(AT_SITES.format(run=run_dir))
-    arm = next((arm for arm in config.arms if arm.name == arm_name), None)
-    if arm is None:
-        known = ", ".join(own.name for own in config.arms)
-        raise InputError(NO_ARM.format(run=run_dir, name=arm_name, known=known))
+    arm = arm_of(run_dir, config, arm_name)
     if not attackable(arm):
         raise InputError(NO_MODEL.format(run=run_dir, name=arm_name))
     saved = checkpoint.load(run_dir / "checkpoints" / f"{arm.slug}.npz")
     sites = simulation_of(config)
     study = study_of(config, sites)
-    path = run_dir / "columns.json"
-    if path.is_file():
-        table = TableConfig.model_validate_json(path.read_text(encoding="utf-8"))
-        study = study.with_told(study.told.model_copy(update={"table": table}))
+    study = study.with_told(with_columns(study.told, run_dir))
     return Target(study, arm, sites, saved)

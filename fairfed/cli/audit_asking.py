@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 from evaluation.audit.counts_file import CountsFile
 from evaluation.run import refuse_results
 from fairfed.client import client_app
-from fairfed.config import TableConfig, load_config
+from fairfed.config import load_config
 from fairfed.engines.inprocess import InProcessGrid
 from fairfed.rounds import checkpoint
 from fairfed.rounds.arrays import encode
+from fairfed.rounds.run_directory import arm_of, with_columns
 from fairfed.system import simulation_of
 from fairfed.systems.classifier.auditing import AuditSettings, audit_clients
 from semantic.errors import InputError
 
 if TYPE_CHECKING:
-    from fairfed.config import FederationConfig
+    pass
 
 AT_SITES = (
     "{run}: its rows are at sites, which this command does not start; audit what they have counted "
@@ -39,25 +40,13 @@ def audit_run(
     config = load_config(run_dir / "config.toml")
     if config.federation is not None:
         raise InputError(AT_SITES.format(run=run_dir))
-    arm = next((arm for arm in config.arms if arm.name == arm_name), None)
-    if arm is None:
-        known = ", ".join(arm.name for arm in config.arms)
-        raise InputError(f"{run_dir}: no arm {arm_name!r}; there are: {known}")
+    arm = arm_of(run_dir, config, arm_name)
     path = run_dir / "checkpoints" / f"{arm.slug}.npz"
     saved = checkpoint.load(path)
     sites = simulation_of(config)
-    study = _with_columns(sites.study, run_dir)
+    study = with_columns(sites.study, run_dir)
     settings = AuditSettings(study, arm, encode(saved.arrays), len(sites.names), bins, **protection)
     with InProcessGrid(client_app(sites), len(sites.names)) as grid:
         if saved.clients:
             grid.load_client_states(saved.clients)
         return audit_clients(grid, settings, timeout)
-
-
-def _with_columns(study: FederationConfig, run_dir: Path) -> FederationConfig:
-    """The study with the columns that the run fitted, if it is of a table."""
-    path = run_dir / "columns.json"
-    if not path.is_file():
-        return study
-    table = TableConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    return study.model_copy(update={"table": table})

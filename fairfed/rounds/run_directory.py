@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.files import json_lines, write_json, write_text, write_whole
-from fairfed.config import Arm, Config
+from fairfed.config import Arm, Config, FederationConfig, TableConfig
 from fairfed.rounds import checkpoint
 from fairfed.rounds.round_log import lines_to_keep
 from fairfed.rounds.run_lock import CONFIG, check_folder
@@ -17,6 +17,9 @@ from semantic.errors import InputError
 
 DATA = "data.json"
 """What the run's data were, as a one-way hash; see `fairfed.data.fingerprint`."""
+COLUMNS = "columns.json"
+"""How a table's columns were fitted."""
+NO_ARM = "{run}: no arm {name!r}; there are: {known}"
 OTHER_DATA = (
     "{path}: the data of this run have changed since it began: {source} does not hold the rows, "
     "labels, groups or parts that it held. Bring them back, start over with --fresh, or give this "
@@ -28,6 +31,30 @@ def costs(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Seconds of rounds, and megabytes to and from all clients."""
     moved = [c["bytes_down"] + c["bytes_up"] for row in rows for c in row["clients"]]
     return {"seconds": sum(row["seconds"] for row in rows), "mb": sum(moved) / 1e6}
+
+
+def arm_of(run: Path, config: Config, name: str) -> Arm:
+    """An arm of a finished run by its name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    found = next((arm for arm in config.arms if arm.name == name), None)
+    if found is None:
+        known = ", ".join(arm.name for arm in config.arms)
+        raise InputError(NO_ARM.format(run=run, name=name, known=known))
+    return found
+
+
+def with_columns(told: FederationConfig, run: Path) -> FederationConfig:
+    """A study with the columns that its run has fitted, if it is of a table."""
+    path = run / COLUMNS
+    if not path.is_file():
+        return told
+    table = TableConfig.model_validate_json(path.read_text(encoding="utf-8"))
+    return told.model_copy(update={"table": table})
 
 
 class RunDirectory:

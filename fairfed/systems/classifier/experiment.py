@@ -34,7 +34,7 @@ from fairfed.rounds.arm_server import Plan
 from fairfed.rounds.arrays import decode
 from fairfed.rounds.masked import masking_of
 from fairfed.rounds.progress import AUGMENT_TIMEOUT, TIMEOUT, Watcher
-from fairfed.rounds.run_directory import RunDirectory
+from fairfed.rounds.run_directory import COLUMNS, RunDirectory
 from fairfed.sites.collection import IID, MAIN
 from fairfed.sites.known_models import check_models, check_rendering
 from fairfed.sites.policy import UNSAID, pool_sizes
@@ -106,7 +106,7 @@ def _fitted(session: Session) -> Session:
     if study.told.labels.kind != "table":
         return session
     # A continued run goes on with the columns that its models were made for.
-    kept = session.run.read_json("columns.json")
+    kept = session.run.read_json(COLUMNS)
     if kept is not None:
         columns = TableConfig.model_validate(kept)
         return replace(
@@ -114,7 +114,7 @@ def _fitted(session: Session) -> Session:
         )
     request = study.request(study.told.arms[0])
     fitted = fit(study.told, lambda: session.query_present("summarise", request))
-    session.run.write_json("columns.json", fitted.table.model_dump(mode="json"))
+    session.run.write_json(COLUMNS, fitted.table.model_dump(mode="json"))
     return replace(session, study=study.with_told(fitted))
 
 

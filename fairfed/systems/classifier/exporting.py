@@ -18,11 +18,11 @@ from fairfed.config import Arm, Config, load_config
 from fairfed.config.federation import FederationConfig, agreed
 from fairfed.config.labels import found_space
 from fairfed.config.source import Kind
-from fairfed.config.table import TableConfig
 from fairfed.config.training import trains_part
 from fairfed.engines.private import records_from_bytes
 from fairfed.models.partial import PartlyTrained, whole_state
 from fairfed.rounds import checkpoint
+from fairfed.rounds.run_directory import with_columns
 from fairfed.rounds.run_lock import CONFIG
 from fairfed.sites.formats import write_as
 from fairfed.sites.model_sources import ENCODER, ModelSources
@@ -156,11 +156,7 @@ def _study_of(config: Config, run_dir: Path, arm: Arm) -> FederationConfig:
     if config.model == "clip-head":  # in a run, each site may have its own way to the same CLIP
         clip = load_encoder(config.semantic.encoder).fingerprint
         told = told.model_copy(update={"fingerprints": {ENCODER: clip}})
-    columns = run_dir / "columns.json"  # of a table
-    fitted = {}
-    if columns.is_file():
-        fitted = {"table": TableConfig.model_validate_json(columns.read_text())}
-    return told.model_copy(update={"arms": (arm,), **fitted})
+    return with_columns(told.model_copy(update={"arms": (arm,)}), run_dir)
 
 
 def _figures(summary: ArmSummary) -> dict[str, Any]:
