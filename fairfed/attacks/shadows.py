@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +14,11 @@ from fairfed.config import Arm
 from fairfed.config.training import training_settings
 from fairfed.models import class_probabilities, train_epochs
 from fairfed.models.inputs import Inputs, together
-from fairfed.models.private import sampling_rates, train_privately
-from fairfed.privacy.accounting import noise_for
+from fairfed.models.private import train_privately
 from fairfed.sites.study import Study
+from fairfed.sites.training_set import TrainingSet
 from fairfed.systems.classifier.experiment import start_model
+from fairfed.systems.classifier.noised import planned
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +70,25 @@ def _trained(study: Study, arm: Arm, pool: Pool, own: NDArray[np.bool_], seed: i
         parts.append(pool.further)
         labels.append(pool.further_labels)
     inputs, every = together(parts), torch.cat(labels)
+    further = len(every) - len(rows)
     model, how = start_model(study, arm), training_settings(study.told, arm)
-    dp, epochs = study.told.train.dp, how.pop("epochs") * study.told.rounds
+    dp = study.told.train.dp
     if dp is None:
+        how["epochs"] *= study.told.rounds
         draws = torch.Generator().manual_seed(seed)
-        train_epochs(model, inputs, every, epochs=epochs, generator=draws, **how)
+        train_epochs(model, inputs, every, generator=draws, **how)
         return model
-    rates = sampling_rates(len(every), how["batch_size"], None)
-    steps = epochs * math.ceil(len(every) / how["batch_size"])
-    noise = noise_for(dp.epsilon, dp.delta, float(rates.max()), steps)
+    whole = TrainingSet(inputs, every, torch.zeros_like(every), None, len(rows), further)
+    mechanism, rates, steps = planned(study.told, whole, how)
     some = {name: how[name] for name in ("lr", "optimizer", "momentum", "weight_decay", "proximal")}
     train_privately(
-        model, inputs, every, rates=rates, steps=steps, noise=noise, clip=dp.clip, **some
+        model,
+        inputs,
+        every,
+        rates=rates,
+        steps=steps * study.told.rounds,
+        noise=mechanism.noise,
+        clip=dp.clip,
+        **some,
     )
     return model

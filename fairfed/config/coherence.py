@@ -24,8 +24,13 @@ OF_IMAGES = {
 """Sections that no table suits, and why."""
 
 
+def _systems_of(config: Config) -> list[str]:
+    """Sections and settings that ask for a system other than classifiers."""
+    return [name for name in (*SYSTEMS, "system") if getattr(config, name) is not None]
+
+
 def _of_one_kind(config: Config) -> str:
-    asked = [name for name in (*SYSTEMS, "system") if getattr(config, name) is not None]
+    asked = _systems_of(config)
     if len(asked) > 1:
         return (
             f"{asked[1]}: a run is of one kind, and [{asked[0]}] asks for another; keep one of "
@@ -204,11 +209,9 @@ def _summing_what_sums(config: Config) -> str:
     if not config.privacy.secure_sum:
         return ""
     asked = "privacy.secure_sum"
-    for name in (*SYSTEMS, "system"):
-        if name != "heads" and getattr(config, name) is not None:
-            return (
-                f"{asked}: is of classifiers and of [heads], and this run has {name}; leave it out"
-            )
+    other = next((name for name in _systems_of(config) if name != "heads"), None)
+    if other is not None:
+        return f"{asked}: is of classifiers and of [heads], and this run has {other}; leave it out"
     if config.heads is not None and "cof" in config.heads.heads:
         return (
             f"heads: 'cof' compares the sites' own means, and with {asked} there are none; drop it"
@@ -230,9 +233,9 @@ def _private_as_far_as_it_goes(config: Config) -> str:
     train = config.train
     if train.dp is None:
         return ""
-    for name in (*SYSTEMS, "system"):
-        if getattr(config, name) is not None:
-            return f"train.dp: is of classifiers, and this run has {name}; leave it out"
+    others = _systems_of(config)
+    if others:
+        return f"train.dp: is of classifiers, and this run has {others[0]}; leave it out"
     if train.accumulate > 1 or train.clip is not None or train.amp:
         return (
             "train.dp: has steps and clipping of its own; leave train.accumulate, train.clip and "
