@@ -13,7 +13,7 @@ from typing import Any
 from flwr.app import Message
 
 from fairfed.client import client_app
-from fairfed.config import Config
+from fairfed.config import Config, parse_config
 from fairfed.config.site import SiteConfig
 from fairfed.engines.inprocess import InProcessGrid, run_in_process
 from fairfed.rounds.progress import Watcher
@@ -23,7 +23,17 @@ from fairfed.sites.collection import MAIN
 from fairfed.sites.site import Site
 from fairfed.sites.workplace import Workplace
 from fairfed.system import simulated_study, simulation_of
+from tests.fairfed import configurations
+from tests.fairfed.data.tables.loans import loans
 from tests.fairfed.dying import run_and_die
+
+
+def people(folder: Path, *overrides: str) -> Config:
+    """A run over the table of loans, which is written to the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    loans().to_csv(folder / "people.csv", index=False)
+    text = configurations.table(folder, folder / "people.csv")
+    return parse_config(text, "people.toml", overrides)
 
 
 def play(config: Config, watcher: Watcher | None = None, **options: Any) -> list[Message]:

@@ -13,16 +13,14 @@ from flwr.app import ArrayRecord, Message
 
 from evaluation import read_run
 from evaluation.report.privacy import privacy_statement
-from fairfed.config import Config, parse_config
+from fairfed.config import Config
 from fairfed.config.site import SiteConfig
 from fairfed.errors import RunError
 from fairfed.server import checked
 from fairfed.sites.account import spent
 from fairfed.systems.classifier import noised
 from semantic.errors import InputError
-from tests.fairfed import configurations
-from tests.fairfed.data.tables.loans import loans
-from tests.fairfed.runs import logged, play
+from tests.fairfed.runs import logged, people, play
 from tests.fairfed.sites.conftest import Hospitals, play_here, study
 from tests.fairfed.sites.test_what_leaves import asked, lines
 
@@ -33,15 +31,8 @@ REAL = (ONE_ARM, DP, "model=cnn-gn")
 BUDGET = "[policy]\ndp = {{ epsilon = {epsilon}, delta = 1e-4 }}\n"
 
 
-def _table(folder: Path, *overrides: str) -> Config:
-    folder.mkdir(parents=True, exist_ok=True)
-    loans().to_csv(folder / "people.csv", index=False)
-    text = configurations.table(folder, folder / "people.csv")
-    return parse_config(text, "people.toml", overrides)
-
-
 def test_a_run_trains_and_says_what_its_noise_covers(tmp_path: Path) -> None:
-    config = _table(tmp_path, DP)
+    config = people(tmp_path, DP)
     play(config, wire=True)
     for line in logged(config):
         assert [row["error"] for row in line["clients"]] == [None] * len(line["clients"])
@@ -52,14 +43,14 @@ def test_a_run_trains_and_says_what_its_noise_covers(tmp_path: Path) -> None:
 
 
 def test_a_table_whose_columns_are_fitted_in_the_run_trains_as_well(tmp_path: Path) -> None:
-    config = _table(tmp_path, DP, "rounds=1", "data.table.categorical=['town']")
+    config = people(tmp_path, DP, "rounds=1", "data.table.categorical=['town']")
     checked(config)
     play(config)
     assert logged(config)[0]["clients"][0]["error"] is None
 
 
 def test_it_goes_under_masks_as_well(tmp_path: Path) -> None:
-    config = _table(tmp_path, DP, "privacy.secure_sum=true", "rounds=1")
+    config = people(tmp_path, DP, "privacy.secure_sum=true", "rounds=1")
     replies = play(config)
     sent = [r for r in replies if r.metadata.message_type == "train"]
     assert sent

@@ -16,18 +16,9 @@ from fairfed.rounds import checkpoint
 from fairfed.rounds.arrays import Model
 from fairfed.server import checked
 from semantic.errors import InputError
-from tests.fairfed import configurations
-from tests.fairfed.data.tables.loans import loans
-from tests.fairfed.runs import logged, play
+from tests.fairfed.runs import logged, people, play
 
 SECURE = "privacy.secure_sum=true"
-
-
-def _config(folder: Path, *overrides: str) -> Config:
-    folder.mkdir(parents=True, exist_ok=True)
-    loans().to_csv(folder / "people.csv", index=False)
-    text = configurations.table(folder, folder / "people.csv")
-    return parse_config(text, "people.toml", overrides)
 
 
 def _models(config: Config) -> dict[str, Model]:
@@ -44,7 +35,7 @@ def _near(one: dict[str, Model], other: dict[str, Model]) -> bool:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """A finished run without masks."""
-    config = _config(tmp_path_factory.mktemp("plain"))
+    config = people(tmp_path_factory.mktemp("plain"))
     play(config)
     return config
 
@@ -52,7 +43,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Config:
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, list[Message]]:
     """The same with masks, and every reply in it."""
-    config = _config(tmp_path_factory.mktemp("secure"), SECURE)
+    config = people(tmp_path_factory.mktemp("secure"), SECURE)
     return config, play(config, wire=True)
 
 
@@ -94,9 +85,9 @@ def _dropping(kind: str, client: int, number: int) -> Any:
 @pytest.mark.parametrize("kind", ["query.share", "query.mask", "query.open"])
 def test_a_site_that_is_lost_on_the_way_costs_its_summand_alone(tmp_path: Path, kind: str) -> None:
     few = "arms=[{name='FedAvg'}]", "rounds=1"
-    lost = _config(tmp_path / "lost", SECURE, "privacy.threshold=0.5", *few)
+    lost = people(tmp_path / "lost", SECURE, "privacy.threshold=0.5", *few)
     play(lost, drop=_dropping(kind, 1, 1))
-    without = _config(tmp_path / "without", *few)
+    without = people(tmp_path / "without", *few)
     # Its weights are known when the opening begins, so that one lost there is still in the sum.
     play(without, drop=None if kind == "query.open" else _dropping("train", 1, 1))
     assert _near(_models(lost), _models(without))
@@ -108,7 +99,7 @@ def test_a_site_that_is_lost_on_the_way_costs_its_summand_alone(tmp_path: Path, 
 def test_with_too_few_left_the_old_model_stays(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = _config(tmp_path, SECURE, "arms=[{name='FedAvg'}]")
+    config = people(tmp_path, SECURE, "arms=[{name='FedAvg'}]")
     play(config, drop=_dropping("query.mask", 1, 1))
     first, second = logged(config)
     n = len(first["clients"])
@@ -127,7 +118,7 @@ def test_with_too_few_left_the_old_model_stays(
 )
 def test_what_needs_each_model_is_refused(tmp_path: Path, override: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        checked(_config(tmp_path, SECURE, f"arms=[{{name='A', {override}}}]"))
+        checked(people(tmp_path, SECURE, f"arms=[{{name='A', {override}}}]"))
 
 
 def test_a_system_that_cannot_be_summed_is_refused(tmp_path: Path) -> None:
