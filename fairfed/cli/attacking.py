@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from evaluation.report.attacks import FILE
 from fairfed.cli.options import argument, option
 from semantic.errors import InputError
 
@@ -36,6 +35,7 @@ def attack(
     """
     from evaluation.files import write_json
     from evaluation.report import write_report
+    from evaluation.report.attacks import FILE
     from fairfed.attacks.inversion import invert_run
     from fairfed.attacks.membership import attack_run
     from fairfed.attacks.target import attackable
